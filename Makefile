@@ -1,0 +1,53 @@
+# The front door. Every target makes .venv when it is absent and reuses it after.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+OUT    ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types check bench notebooks docs clean
+
+help:
+	@echo "make setup | demo | test | lint | types | check | bench | notebooks | docs | format | clean"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/python datasets/check_install.py constraints.txt
+	touch $@
+
+demo: setup
+	$(BIN)/sciml demo --out $(OUT)
+
+test: setup
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup
+	$(BIN)/mypy
+
+notebooks: setup
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -p no:doctest notebooks
+
+check: lint types test notebooks
+
+bench: setup
+	for f in benchmarks/bench_*.py; do $(BIN)/python $$f || exit 1; done
+
+docs: setup
+	$(BIN)/python -m pdoc --math --docformat numpy --output-directory docs/_build sciml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache docs/_build demo

@@ -1,0 +1,135 @@
+"""What a recording is: an `xarray.DataArray` with a `time` dim, units, a clock, and perhaps a mask.
+
+The functions here read that contract; they know no file format and no method.
+
+- dims: `time` and any of `channel`, `roi`, `unit`, `y`, `x`, `trial`, `frequency`, ...
+- `time` coordinate in seconds; `attrs["sampling_rate"]` in Hz where the clock is regular
+- `attrs["units"]`: the unit of the values, as the file states it
+- coordinate `mask` (optional, bool, along any of the dims): True marks samples to leave out
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import DataError
+
+__all__ = ["TIME", "blocks", "check", "feature_dims", "feature_shape", "n_features", "sampling_rate", "segments"]
+
+TIME = "time"
+GAP = 1.5  # a step longer than this many median steps is a gap in the clock
+
+
+def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
+    """Return the recording if it is one that can be analysed, else say why it is not.
+
+    Parameters
+    ----------
+    recording
+        Array with a `time` dim and numeric (real, complex, integer or bool) values.
+    minimum
+        Smallest number of time samples that the caller can work with.
+
+    Raises
+    ------
+    DataError
+        No `time` dim, values that are not numbers, or too few samples.
+
+    Examples
+    --------
+    >>> check(xr.DataArray(np.zeros((4, 2)), dims=("time", "channel"))).sizes["time"]
+    4
+    """
+    name = recording.attrs.get("signal") or recording.name or "the recording"
+    if TIME not in recording.dims:
+        raise DataError(
+            f"{name}: expected a dim named 'time', got dims {tuple(recording.dims)}; "
+            "rename the dim that is time, for example recording.rename(frame='time')"
+        )
+    if recording.dtype.kind not in "iufcb":
+        raise DataError(f"{name}: expected numbers, got values of dtype {recording.dtype}; choose another signal")
+    if recording.sizes[TIME] < minimum or recording.size == 0:
+        raise DataError(
+            f"{name}: expected at least {minimum} time samples of at least one channel, got shape {recording.shape}"
+        )
+    return recording
+
+
+def feature_dims(recording: xr.DataArray) -> tuple[str, ...]:
+    """Return the dims other than time, in order: the channels, ROIs or pixels of the recording."""
+    return tuple(str(dim) for dim in recording.dims if dim != TIME)
+
+
+def feature_shape(recording: xr.DataArray) -> tuple[int, ...]:
+    """Return the sizes of `feature_dims`."""
+    return tuple(recording.sizes[dim] for dim in feature_dims(recording))
+
+
+def n_features(recording: xr.DataArray) -> int:
+    """Return the number of channels (pixels, ROIs): the product of the sizes other than time."""
+    return int(np.prod(feature_shape(recording), dtype=np.int64))
+
+
+def sampling_rate(recording: xr.DataArray) -> float:
+    """Return the sampling rate in Hz, from `attrs["sampling_rate"]` or the median step of the clock.
+
+    Raises
+    ------
+    DataError
+        The recording has neither, or its clock does not advance.
+
+    Examples
+    --------
+    >>> sampling_rate(xr.DataArray(np.zeros(3), dims="time", coords={"time": [0.0, 0.5, 1.0]}))
+    2.0
+    """
+    stated = recording.attrs.get("sampling_rate")
+    if stated is not None:
+        return float(stated)
+    if TIME not in recording.coords or recording.sizes[TIME] < 2:
+        raise DataError(
+            "expected a time coordinate in seconds or attrs['sampling_rate'] in Hz, got neither; "
+            "set recording.attrs['sampling_rate']"
+        )
+    step = float(np.median(np.diff(recording[TIME].values)))
+    if not step > 0:
+        raise DataError(f"expected a clock that advances, got a median step of {step} s; sort the recording by time")
+    return 1.0 / step
+
+
+def segments(recording: xr.DataArray) -> list[slice]:
+    """Return the runs of samples between gaps of the clock, as slices along `time`.
+
+    A gap is a step of more than 1.5 median steps. A regular clock (or none) is one segment.
+
+    Examples
+    --------
+    >>> segments(xr.DataArray(np.zeros(4), dims="time", coords={"time": [0.0, 0.1, 5.0, 5.1]}))
+    [slice(0, 2, None), slice(2, 4, None)]
+    """
+    n = recording.sizes[TIME]
+    if TIME not in recording.coords or "sampling_rate" in recording.attrs or n < 3:
+        return [slice(0, n)]
+    steps = np.diff(recording[TIME].values)
+    cuts = np.flatnonzero(steps > GAP * np.median(steps)) + 1
+    edges = [0, *cuts.tolist(), n]
+    return [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def blocks(recording: xr.DataArray, rows: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield `(slice, array)` along time: arrays of shape (n, n_features) of at most `rows` samples, read one by one.
+
+    Blocks end at gaps of the clock, so that no block straddles one. Masked samples come as NaN.
+    """
+    ordered = recording.transpose(TIME, ...)
+    for run in segments(recording):
+        for start in range(run.start, run.stop, rows):
+            part = slice(start, min(start + rows, run.stop))
+            values = ordered.isel({TIME: part})
+            if "mask" in values.coords:
+                values = values.where(~values["mask"])
+                values = values.transpose(TIME, ...)
+            yield part, np.asarray(values.values).reshape(part.stop - part.start, -1)
