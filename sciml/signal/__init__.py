@@ -1,0 +1,5 @@
+"""Signals of recordings: spectra, autocorrelation, whiteness."""
+
+from sciml.signal import correlation, spectra
+
+__all__ = ["correlation", "spectra"]

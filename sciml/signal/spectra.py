@@ -1,0 +1,159 @@
+"""Power spectra and spectrograms of recordings, block by block, gaps and missing samples respected."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.signal
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import DataError
+from sciml.recording import TIME, blocks, check, feature_dims, feature_shape, n_features, sampling_rate, segments
+
+__all__ = ["power_spectrum", "spectrogram"]
+
+BLOCK_BYTES = 2**27  # what one block of samples may take in memory, as float64
+
+
+def power_spectrum(recording: xr.DataArray, *, segment: float | None = None) -> xr.DataArray:
+    r"""Return the one-sided power spectral density of each channel by Welch's method.
+
+    .. math:: P(f) = \frac{2}{f_s \sum_t w_t^2} \Big\langle \big|\sum_t w_t x_t e^{-2\pi i f t}\big|^2 \Big\rangle
+
+    averaged over half-overlapping Hann segments, each demeaned. Segments that straddle a gap of the clock,
+    or hold a missing or masked sample of a channel, are left out of that channel's average.
+
+    Parameters
+    ----------
+    recording
+        Real recording with dims `time` and any others; units u, sampled in Hz.
+    segment
+        Length of a segment in seconds; the frequency resolution is its inverse. Default: an eighth of the
+        longest run without a gap.
+
+    Returns
+    -------
+    DataArray
+        Dims (frequency, ...): density in u²/Hz, `frequency` in Hz, `attrs["n_segments"]` averaged at most.
+
+    Raises
+    ------
+    DataError
+        No clock, values that are not real numbers, or no segment without a missing sample.
+
+    References
+    ----------
+    Welch (1967), doi:10.1109/TAU.1967.1161901.
+
+    Examples
+    --------
+    >>> t = np.arange(4096) / 256.0
+    >>> wave = xr.DataArray(np.sin(2 * np.pi * 32 * t), dims="time", attrs={"sampling_rate": 256.0, "units": "V"})
+    >>> float(power_spectrum(wave).idxmax("frequency"))
+    32.0
+    """
+    rate, length = _resolution(recording, segment, share=8)
+    total = np.zeros((length // 2 + 1, n_features(recording)))
+    count = np.zeros(n_features(recording), dtype=np.int64)
+    for _, density in _periodograms(recording, rate, length):
+        complete = np.isfinite(density).all(axis=1)
+        total += np.where(complete[:, None, :], density, 0.0).sum(axis=0)
+        count += complete.sum(axis=0)
+    if not count.any():
+        raise DataError(
+            f"expected at least one run of {length / rate:g} s without a missing sample, found none; "
+            "choose a shorter segment or leave out channels that are mostly missing"
+        )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / count
+    return _labelled(
+        recording, mean.reshape(-1, *feature_shape(recording)), ("frequency", *feature_dims(recording)), rate, length
+    ).assign_attrs(n_segments=int(count.max()))
+
+
+def spectrogram(recording: xr.DataArray, *, segment: float | None = None) -> xr.DataArray:
+    """Return the power spectral density of half-overlapping Hann segments as a function of time.
+
+    Parameters
+    ----------
+    recording
+        Real recording with dims `time` and any others.
+    segment
+        Length of a segment in seconds; default a 64th of the longest run without a gap.
+
+    Returns
+    -------
+    DataArray
+        Dims (frequency, time, ...): density in u²/Hz; `time` in s is the middle of each segment.
+
+    Raises
+    ------
+    DataError
+        No clock, or values that are not real numbers.
+
+    References
+    ----------
+    Welch (1967), doi:10.1109/TAU.1967.1161901 (one periodogram a segment, not averaged).
+
+    Examples
+    --------
+    >>> noise = xr.DataArray(np.random.default_rng(0).normal(size=4096), dims="time", attrs={"sampling_rate": 256.0})
+    >>> spectrogram(noise, segment=1.0).sizes["frequency"]
+    129
+    """
+    rate, length = _resolution(recording, segment, share=64)
+    parts = [(centers, density) for centers, density in _periodograms(recording, rate, length)]
+    density = np.concatenate([part for _, part in parts]).swapaxes(0, 1)
+    time = np.concatenate([centers for centers, _ in parts])
+    shaped = density.reshape(*density.shape[:2], *feature_shape(recording))
+    return _labelled(recording, shaped, ("frequency", TIME, *feature_dims(recording)), rate, length).assign_coords(
+        {TIME: (TIME, time, {"units": "s"})}
+    )
+
+
+def _resolution(recording: xr.DataArray, segment: float | None, *, share: int) -> tuple[float, int]:
+    """Return the sampling rate and the number of samples of one segment."""
+    check(recording, minimum=8)
+    if recording.dtype.kind == "c":
+        raise DataError("expected a real recording, got complex values; take the spectra of .real and .imag")
+    rate = sampling_rate(recording)
+    longest = max(run.stop - run.start for run in segments(recording))
+    length = max(longest // share, min(longest, 256)) if segment is None else round(segment * rate)
+    if not 8 <= length <= longest:
+        raise DataError(
+            f"expected a segment between {8 / rate:g} and {longest / rate:g} s, got {length / rate:g} s; "
+            "choose a length within the longest run without a gap"
+        )
+    return rate, length
+
+
+def _periodograms(
+    recording: xr.DataArray, rate: float, length: int
+) -> Iterator[tuple[NDArray[Any], NDArray[np.float64]]]:
+    """Yield (centers in s, densities of shape (segment, frequency, feature)) block by block."""
+    clock = recording[TIME].values if TIME in recording.coords else np.arange(recording.sizes[TIME]) / rate
+    rows = max(length, BLOCK_BYTES // (8 * n_features(recording)) // length * length)
+    for part, values in blocks(recording, rows):
+        if len(values) < length:
+            continue
+        _, _, density = scipy.signal.spectrogram(
+            values.astype(np.float64), fs=rate, window="hann", nperseg=length, noverlap=length // 2, axis=0
+        )
+        starts = part.start + np.arange(density.shape[-1]) * (length - length // 2)
+        yield clock[starts] + 0.5 * (length - 1) / rate, np.moveaxis(density, -1, 0)
+
+
+def _labelled(
+    recording: xr.DataArray, density: NDArray[np.float64], dims: tuple[str, ...], rate: float, length: int
+) -> xr.DataArray:
+    """Wrap a density with its frequencies in Hz, its unit, and the tables of the recording's channels."""
+    units = recording.attrs.get("units", "")
+    kept = {name: coord for name, coord in recording.coords.items() if TIME not in coord.dims and name != "frequency"}
+    return xr.DataArray(
+        density,
+        dims=dims,
+        coords={"frequency": ("frequency", np.fft.rfftfreq(length, 1 / rate), {"units": "Hz"}), **kept},
+        name="power_spectral_density",
+        attrs={"units": f"({units})^2/Hz" if units else "1/Hz", "amplitude_units": f"{units}/sqrt(Hz)"},
+    )
