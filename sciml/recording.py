@@ -9,6 +9,7 @@ The functions here read that contract; they know no file format and no method.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
     >>> check(xr.DataArray(np.zeros((4, 2)), dims=("time", "channel"))).sizes["time"]
     4
     """
-    name = recording.attrs.get("signal") or recording.name or "the recording"
+    name = recording.attrs.get("signal", "the recording")
     if TIME not in recording.dims:
         raise DataError(
             f"{name}: expected a dim named 'time', got dims {tuple(recording.dims)}; "
@@ -116,7 +117,7 @@ def segments(recording: xr.DataArray) -> list[slice]:
     steps = np.diff(recording[TIME].values)
     cuts = np.flatnonzero(steps > GAP * np.median(steps)) + 1
     edges = [0, *cuts.tolist(), n]
-    return [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def blocks(recording: xr.DataArray, rows: int) -> Iterator[tuple[slice, NDArray[Any]]]:

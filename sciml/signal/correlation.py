@@ -41,7 +41,7 @@ def autocorrelation(psd: NDArray[np.float64], n_lags: int) -> NDArray[np.float64
     [1.0, 0.0, 0.0]
     """
     covariance = np.fft.ifft(psd).real
-    return covariance[: n_lags + 1] / covariance[0]
+    return np.asarray(covariance[: n_lags + 1] / covariance[0])
 
 
 def whiteness_p_value(rho: NDArray[np.float64], *, n_samples: int, n_channels: int) -> float:

@@ -57,7 +57,7 @@ def power_spectrum(recording: xr.DataArray, *, segment: float | None = None) -> 
     total = np.zeros((length // 2 + 1, n_features(recording)))
     count = np.zeros(n_features(recording), dtype=np.int64)
     for _, density in _periodograms(recording, rate, length):
-        complete = np.isfinite(density).all(axis=1)
+        complete = np.asarray(np.isfinite(density).all(axis=1))
         total += np.where(complete[:, None, :], density, 0.0).sum(axis=0)
         count += complete.sum(axis=0)
     if not count.any():
