@@ -1,0 +1,15 @@
+"""Recordings with a known truth: signal of known rank in noise of known spectrum."""
+
+from sciml.simulate.noise import ar1_noise
+from sciml.simulate.population import NoiseTruth, Simulation, population_recording
+from sciml.simulate.signals import direction_tuning, evoked, low_rank_signal
+
+__all__ = [
+    "NoiseTruth",
+    "Simulation",
+    "ar1_noise",
+    "direction_tuning",
+    "evoked",
+    "low_rank_signal",
+    "population_recording",
+]
