@@ -1,0 +1,32 @@
+"""Check a name and keyword options against what a family of functions accepts."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sciml.errors import ConfigError
+
+
+def check_name(name: str, choices: Iterable[str], *, what: str) -> None:
+    """Raise ConfigError with the nearest spelling when `name` is not one of `choices`."""
+    choices = sorted(choices)
+    if name not in choices:
+        raise ConfigError(f"expected a {what} among {', '.join(choices)}; got {name!r}{_suggestion(name, choices)}")
+
+
+def check_options(function: Callable[..., Any], options: Mapping[str, Any], *, what: str) -> None:
+    """Raise ConfigError with the options listed when `function` has no keyword-only argument of that name."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise ConfigError(f"{what}: unknown option {name!r}{_suggestion(name, known)}; its options: {listed}")
+
+
+def _suggestion(name: str, choices: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
