@@ -1,6 +1,7 @@
-"""Recordings with a known truth: signal of known rank in noise of known spectrum."""
+"""Recordings with a known truth: signal of known rank in noise of known spectrum, and files that carry both."""
 
 from sciml.simulate.noise import ar1_noise
+from sciml.simulate.nwb import write_nwb
 from sciml.simulate.population import NoiseTruth, Simulation, population_recording
 from sciml.simulate.signals import direction_tuning, evoked, low_rank_signal
 
@@ -12,4 +13,5 @@ __all__ = [
     "evoked",
     "low_rank_signal",
     "population_recording",
+    "write_nwb",
 ]
