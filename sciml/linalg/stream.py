@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-__all__ = ["Moments", "covariance", "moments", "pooled_spectrum"]
+__all__ = ["Moments", "PooledSpectrum", "covariance", "moments", "pooled_spectrum"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,20 @@ def covariance(blocks: Iterable[NDArray[Any]], n_features: int) -> NDArray[Any]:
     return gram
 
 
-def pooled_spectrum(blocks: Iterable[NDArray[Any]], basis: NDArray[Any]) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class PooledSpectrum:
+    """Values of a power spectrum, one a sample; the first `n_grid` lie on a regular two-sided grid of frequencies."""
+
+    values: NDArray[np.float64]
+    n_grid: int
+
+    @property
+    def grid(self) -> NDArray[np.float64]:
+        """The values on the regular grid, lowest frequency first, negative ones last (as `numpy.fft.fftfreq`)."""
+        return self.values[: self.n_grid]
+
+
+def pooled_spectrum(blocks: Iterable[NDArray[Any]], basis: NDArray[Any]) -> PooledSpectrum:
     r"""Return the values of the noise's power spectrum: periodograms averaged over all features but `basis`.
 
     .. math:: S(f) = \frac{1}{(N - k)\,n} \sum_{i=1}^{N} \Big|\sum_{t=1}^{n} r_{ti}\, e^{-2\pi i f t}\Big|^2,
@@ -99,12 +112,12 @@ def pooled_spectrum(blocks: Iterable[NDArray[Any]], basis: NDArray[Any]) -> NDAr
 
     Returns
     -------
-    One value a sample (both signs of frequency); their mean is the variance of the noise.
+    One value a sample; their mean is the variance of the noise. The longest blocks give the regular grid.
 
     Examples
     --------
     >>> white = np.random.default_rng(0).normal(size=(500, 40))
-    >>> round(float(pooled_spectrum([white], np.zeros((40, 0))).mean()), 1)
+    >>> round(float(pooled_spectrum([white], np.zeros((40, 0))).values.mean()), 1)
     1.0
     """
     sums: dict[int, NDArray[np.float64]] = {}
@@ -116,8 +129,9 @@ def pooled_spectrum(blocks: Iterable[NDArray[Any]], basis: NDArray[Any]) -> NDAr
         power = _two_sided_power(residual).sum(axis=1) / len(residual) / (residual.shape[1] - basis.shape[1])
         sums[len(power)] = sums.get(len(power), np.zeros(len(power))) + power
         counts[len(power)] += 1
-    # Longest first: callers that want one regular frequency grid take the head.
-    return np.concatenate([np.tile(sums[n] / counts[n], counts[n]) for n in sorted(sums, reverse=True)])
+    lengths = sorted(sums, reverse=True)
+    values = np.concatenate([np.tile(sums[n] / counts[n], counts[n]) for n in lengths])
+    return PooledSpectrum(values, lengths[0])
 
 
 def _two_sided_power(values: NDArray[Any]) -> NDArray[np.float64]:

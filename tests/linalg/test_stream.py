@@ -51,8 +51,8 @@ def test_pooled_spectrum_equals_the_plain_periodogram_average(n: int, dtype: typ
     rng = np.random.default_rng(2)
     data = rng.normal(size=(n, 6)) + (1j * rng.normal(size=(n, 6)) if dtype is complex else 0)
     naive = (np.abs(np.fft.fft(data, axis=0)) ** 2).mean(axis=1) / n
-    np.testing.assert_allclose(linalg.pooled_spectrum([data], np.zeros((6, 0))), naive, rtol=1e-12)
-    assert linalg.pooled_spectrum([data], np.zeros((6, 0))).mean() == pytest.approx((np.abs(data) ** 2).mean())
+    np.testing.assert_allclose(linalg.pooled_spectrum([data], np.zeros((6, 0))).values, naive, rtol=1e-12)
+    assert linalg.pooled_spectrum([data], np.zeros((6, 0))).values.mean() == pytest.approx((np.abs(data) ** 2).mean())
 
 
 def test_pooled_spectrum_of_what_a_basis_leaves_is_that_of_the_noise() -> None:
@@ -60,14 +60,15 @@ def test_pooled_spectrum_of_what_a_basis_leaves_is_that_of_the_noise() -> None:
     basis = np.linalg.qr(rng.normal(size=(30, 2)))[0]
     noise = rng.normal(size=(4000, 30))
     signal = 100 * np.sin(np.arange(4000) / 50)[:, None] * basis.sum(axis=1)
-    spectrum = linalg.pooled_spectrum([noise + signal], basis)
+    spectrum = linalg.pooled_spectrum([noise + signal], basis).values
     assert spectrum.mean() == pytest.approx(1.0, abs=5 * np.sqrt(2 / (4000 * 28)))
 
 
 def test_runs_of_different_length_add_their_own_values() -> None:
     rng = np.random.default_rng(5)
     runs = [rng.normal(size=(n, 3)) for n in (20, 50, 20)]
-    values = linalg.pooled_spectrum(runs, np.zeros((3, 0)))
-    assert len(values) == 90
+    pooled = linalg.pooled_spectrum(runs, np.zeros((3, 0)))
+    values = pooled.values
+    assert (len(values), pooled.n_grid) == (90, 50)
     assert values.mean() == pytest.approx(np.concatenate(runs).var() + np.concatenate(runs).mean() ** 2, rel=0.02)
-    np.testing.assert_allclose(values[:50], linalg.pooled_spectrum([runs[1]], np.zeros((3, 0))))
+    np.testing.assert_allclose(pooled.grid, linalg.pooled_spectrum([runs[1]], np.zeros((3, 0))).values)
