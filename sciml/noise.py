@@ -135,7 +135,8 @@ def noise_floor(recording: xr.DataArray, model: Model | Literal["auto"] = "auto"
     r"""Estimate the noise of a recording and find the components that rise above it.
 
     The recording X (T samples, N channels; pixels count as channels) is demeaned, each channel divided by the
-    standard deviation of its noise, and the eigenvalues of X^H X / (T - 1) compared with the largest that noise reaches:
+    standard deviation of its noise, and the eigenvalues of X^H X / (T - 1) compared with the largest that noise
+    reaches:
 
     - `white`, `heteroscedastic`: Marchenko-Pastur bulk, Tracy-Widom edge (Johnstone 2001);
     - `colored`: independent channels of common power spectrum S(f) up to scale follow the generalized
@@ -314,7 +315,7 @@ class _Gram:
         values, vectors = self.eigen(scale)
         found = np.abs(vectors[:, :rank]) ** 2
         left = np.maximum((self.total_scale / scale) ** 2 - found @ values[:rank], 0.0)
-        # Fitted directions absorb noise too: a share h_i of channel i's, and `rank` of T - 1 degrees of freedom in time.
+        # Fitted directions absorb noise too: a share h_i of channel i's, and `rank` of the degrees of freedom in time.
         freedom = np.maximum(1 - found.sum(axis=1), 0.1) * (1 - rank / self.freedom)
         smallest = 1e-3 * np.median(left / freedom)
         return np.asarray(scale * np.sqrt(np.maximum(left / freedom, smallest)))

@@ -71,7 +71,9 @@ def test_spectrogram_finds_when_a_tone_starts() -> None:
     assert float(power.where(power.time > 21, drop=True).min()) > 0.1
 
 
-@pytest.mark.parametrize(("segment", "text"), [(1e6, "expected a segment between"), (0.001, "expected a segment between")])
+@pytest.mark.parametrize(
+    ("segment", "text"), [(1e6, "expected a segment between"), (0.001, "expected a segment between")]
+)
 def test_unusable_segments_say_which_would_do(segment: float, text: str) -> None:
     with pytest.raises(DataError, match=text):
         spectra.power_spectrum(recording(np.zeros(1000)), segment=segment)
