@@ -1,6 +1,7 @@
 """False alarms on pure noise, and cost, of `sciml.noise.noise_floor` beside peers on the same draws."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import scipy.signal
@@ -57,38 +58,33 @@ def calibration() -> None:
     )
 
 
-def seconds(call: object, repeats: int = 3) -> float:
+def seconds(call: Callable[[], object], repeats: int = 3) -> float:
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        call()  # type: ignore[operator]
+        call()
         times.append(time.perf_counter() - start)
     return float(np.median(times))
 
 
+def cost_row(n_channels: int, n_samples: int) -> list[str]:
+    values = ar1(np.random.default_rng(0), 0.9, n_channels, n_samples)
+    recording = xr.DataArray(values, dims=("time", "channel"))
+    times = [
+        seconds(lambda: noise_floor(recording, model="white")),
+        seconds(lambda: noise_floor(recording, model="colored")),
+        seconds(lambda: values.T @ values),
+        seconds(lambda: PCA(svd_solver="covariance_eigh").fit(values)),
+        seconds(lambda: np.linalg.svd(values - values.mean(axis=0), full_matrices=False), repeats=1),
+    ]
+    return [f"{n_channels} x {n_samples}", *(f"{each:.2f}" for each in times)]
+
+
 def cost() -> None:
-    rows = []
-    for n_channels, n_samples in [(64, 100_000), (384, 100_000)]:
-        values = ar1(np.random.default_rng(0), 0.9, n_channels, n_samples)
-        recording = xr.DataArray(values, dims=("time", "channel"))
-        ours = {model: seconds(lambda m=model: noise_floor(recording, model=m)) for model in ("white", "colored")}
-        product = seconds(lambda v=values: v.T @ v)
-        svd = seconds(lambda v=values: np.linalg.svd(v - v.mean(axis=0), full_matrices=False), repeats=1)
-        pca = seconds(lambda v=values: PCA(svd_solver="covariance_eigh").fit(v))
-        rows.append(
-            [
-                f"{n_channels} x {n_samples}",
-                *(f"{ours[m]:.2f}" for m in ours),
-                f"{product:.2f}",
-                f"{pca:.2f}",
-                f"{svd:.2f}",
-            ]
-        )
     columns = ["N x T", "white, s", "colored, s", "X^T X alone, s", "PCA covariance_eigh, s", "numpy svd, s"]
-    record(
-        "Noise floor: cost",
-        f"Median of three runs, data in memory as float64.\n\n{table(columns, rows)}\n\n{machine('numpy', 'scikit-learn')}",
-    )
+    rows = [cost_row(64, 100_000), cost_row(384, 100_000)]
+    note = "Median of three runs, data in memory as float64."
+    record("Noise floor: cost", f"{note}\n\n{table(columns, rows)}\n\n{machine('numpy', 'scikit-learn')}")
 
 
 if __name__ == "__main__":
