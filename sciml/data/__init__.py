@@ -1,0 +1,20 @@
+"""From recordings to what a net is trained on: windows, splits that do not leak, and the net's first layer.
+
+The only room that knows both xarray and torch.
+"""
+
+from sciml.data.preprocess import Preprocess, PreprocessLayer
+from sciml.data.splits import Block, Split, split_by_time
+from sciml.data.windows import WindowDataset, Windows, sliding_windows, windows_around
+
+__all__ = [
+    "Block",
+    "Preprocess",
+    "PreprocessLayer",
+    "Split",
+    "WindowDataset",
+    "Windows",
+    "sliding_windows",
+    "split_by_time",
+    "windows_around",
+]

@@ -1,0 +1,509 @@
+"""Windows of a recording: where each begins, what it is labeled or followed by, and its samples as arrays.
+
+Times come in seconds and become samples here, once. A window never straddles a gap of the clock, never holds a
+masked, missing or infinite sample, and never leaves the recording: such windows are dropped and counted by reason.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from torch.utils.data import Dataset
+
+from sciml.errors import ConfigError, DataError
+from sciml.recording import GAP, TIME, blocks, check, n_features, sampling_rate, segments
+
+__all__ = ["MEMORY_BUDGET", "WindowDataset", "Windows", "sliding_windows", "windows_around"]
+
+MEMORY_BUDGET = (
+    2**31
+)  # bytes; a recording whose float32 copy fits is read once and kept, else windows are read on demand
+BLOCK_BYTES = 2**27  # bytes of one block of the first pass, as float64
+
+OUTSIDE = "outside the recording"
+ACROSS = "across a gap"
+MISSING = "masked or missing samples"
+NO_ONSET = "onset missing"
+NO_LABEL = "label missing"
+
+Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """The recording as a table (time, channel): which samples may be used, and the values where they fit in memory."""
+
+    recording: xr.DataArray
+    rate: float
+    valid: NDArray[np.bool_]
+    values: NDArray[np.float32] | None
+
+    @cached_property
+    def clock(self) -> NDArray[np.float64]:
+        """Time of each sample in seconds."""
+        if TIME in self.recording.coords:
+            return np.asarray(self.recording[TIME].values, dtype=np.float64)
+        return np.arange(len(self.valid)) / self.rate
+
+    @cached_property
+    def segment(self) -> NDArray[np.int64]:
+        """Number of the segment (run between gaps) of each sample."""
+        number = np.zeros(len(self.valid), dtype=np.int64)
+        for k, run in enumerate(segments(self.recording)):
+            number[run] = k
+        return number
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return samples `start` to `stop` as an array (time, channel)."""
+        if self.values is not None:
+            return self.values[start:stop]
+        part = self.recording.isel({TIME: slice(start, stop)}).transpose(TIME, ...)
+        return np.asarray(part.values).reshape(stop - start, -1).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of one recording, all of the same length; samples are read when `arrays` asks for them.
+
+    Attributes
+    ----------
+    recording
+        The recording the windows are cut from; its features (`channel`, or `y` times `x`) are the channels.
+    starts
+        First sample of each window, shape (n,).
+    length
+        Samples in a window.
+    labels
+        Class of each window as an index into `classes`, shape (n,); None where windows have no label.
+    classes
+        Names of the classes, sorted.
+    horizon
+        Samples after the window that are to be forecast; 0 if none.
+    offsets
+        Onset of the event minus the time of its nearest sample, in seconds, shape (n,); None for sliding windows.
+    events
+        Row of the events table that each window came from, shape (n,); None for sliding windows.
+    dropped
+        How many windows were left out, by reason.
+    """
+
+    recording: xr.DataArray
+    starts: NDArray[np.int64]
+    length: int
+    labels: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    horizon: int = 0
+    offsets: NDArray[np.float64] | None = None
+    events: NDArray[np.int64] | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @cached_property
+    def _samples(self) -> _Samples:
+        return _read(self.recording)
+
+    @property
+    def rate(self) -> float:
+        """Sampling rate in Hz."""
+        return self._samples.rate
+
+    @property
+    def span(self) -> int:
+        """Samples that a window occupies, the forecast horizon included."""
+        return self.length + self.horizon
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of a window: the features of the recording."""
+        return n_features(self.recording)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Time of the first sample of each window, in seconds, shape (n,)."""
+        return self._samples.clock[self.starts]
+
+    @property
+    def stops(self) -> NDArray[np.float64]:
+        """Time at which each window, its horizon included, has ended, in seconds, shape (n,)."""
+        return self._samples.clock[self.starts + self.span - 1] + 1.0 / self.rate
+
+    def arrays(self, indices: ArrayLike | None = None) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+        """Return the samples of windows and what is to be predicted from them.
+
+        Parameters
+        ----------
+        indices
+            Which windows; default all.
+
+        Returns
+        -------
+        tuple
+            `X` of shape (n, channel, time) in the recording's units, and `y`: labels of shape (n,), or the next
+            `horizon` samples of shape (n, channel, horizon), or None where there is neither.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> X, y = sliding_windows(wave, length=3, step=2, horizon=1).arrays([1])
+        >>> X.tolist(), y.tolist()
+        ([[[2.0, 3.0, 4.0]]], [[[5.0]]])
+        """
+        chosen = np.arange(len(self)) if indices is None else np.atleast_1d(np.asarray(indices, dtype=np.int64))
+        both = np.empty((len(chosen), self.n_channels, self.span), dtype=np.float32)
+        for row, start in enumerate(self.starts[chosen]):
+            both[row] = self._samples.rows(int(start), int(start) + self.span).T
+        X = both[:, :, : self.length]
+        if self.horizon:
+            return np.ascontiguousarray(X), np.ascontiguousarray(both[:, :, self.length :])
+        return X, None if self.labels is None else self.labels[chosen]
+
+    def samples(self, indices: ArrayLike) -> Iterator[NDArray[np.float32]]:
+        """Yield the samples that the chosen windows cover, each sample once, as arrays (time, channel).
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> [len(run) for run in sliding_windows(wave, length=4, step=2).samples([0, 1, 3])]
+        [10]
+        """
+        rows = _rows_of_block(self.n_channels)
+        covered = np.zeros(len(self._samples.valid) + 1, dtype=np.int64)
+        starts = self.starts[np.asarray(indices, dtype=np.int64)]
+        np.add.at(covered, starts, 1)
+        np.add.at(covered, starts + self.span, -1)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], np.cumsum(covered) > 0, [0]]).astype(np.int8)))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            for first in range(int(start), int(stop), rows):
+                yield self._samples.rows(first, min(first + rows, int(stop)))
+
+
+def windows_around(
+    recording: xr.DataArray,
+    events: xr.Dataset,
+    *,
+    label: str,
+    before: float,
+    length: float,
+    onset: str = "start_time",
+) -> Windows:
+    """Return one labeled window for each event: from `before` seconds ahead of the onset, `length` seconds long.
+
+    An onset falls on its nearest sample; what is left (at most half a sample of a regular clock) is kept in
+    `offsets`. Reads the recording once, block by block, to find missing samples.
+
+    Parameters
+    ----------
+    recording
+        Real values with dims `time` and any others.
+    events
+        Table with dim `event`: onsets in seconds of the recording's clock, and a column of labels.
+    label
+        Column with the class of each event: strings or integers.
+    before
+        Seconds from the start of the window to the onset; negative to start after the onset.
+    length
+        Length of the window in seconds.
+    onset
+        Column with the onsets.
+
+    Raises
+    ------
+    ConfigError
+        A length below one sample.
+    DataError
+        A column that is not there or holds no classes, no window left, one class only, or a class of one window.
+
+    Examples
+    --------
+    >>> wave = xr.DataArray(np.zeros((100, 2)), dims=("time", "channel"), attrs={"sampling_rate": 10.0})
+    >>> table = {"start_time": [1.0, 3.0, 5.0, 7.02, 9.9], "stimulus": ["a", "b", "a", "b", "a"]}
+    >>> trials = xr.Dataset({name: ("event", values) for name, values in table.items()})
+    >>> windows = windows_around(wave, trials, label="stimulus", before=0.5, length=1.0)
+    >>> windows.starts.tolist(), windows.labels.tolist(), windows.dropped
+    ([5, 25, 45, 65], [0, 1, 0, 1], {'outside the recording': 1})
+    """
+    samples = _read(recording)
+    n = _to_samples(length, samples.rate, "length")
+    onsets = _onsets(_column(events, onset))
+    nearest, offsets, reason = _nearest(samples, onsets)
+    starts = nearest - round(before * samples.rate)
+    names = _names(_column(events, label), label)
+    reason[np.array([name is None for name in names])] = NO_LABEL
+    kept, dropped = _usable(samples, starts, n, reason)
+    if not len(kept):
+        raise DataError(_none_left(len(starts), dropped, n / samples.rate))
+    labels, classes = _encode([names[k] for k in kept], label, dropped)
+    windows = Windows(
+        recording, starts[kept], n, labels, classes, offsets=offsets[kept], events=kept, dropped=dict(dropped)
+    )
+    return _with(windows, samples)
+
+
+def sliding_windows(recording: xr.DataArray, *, length: float, step: float, horizon: float = 0.0) -> Windows:
+    """Return windows of `length` seconds that start every `step` seconds; the next `horizon` seconds are the target.
+
+    Each run between gaps of the clock has its own row of windows. Reads the recording once, block by block, to
+    find missing samples.
+
+    Parameters
+    ----------
+    recording
+        Real values with dims `time` and any others.
+    length, step, horizon
+        Seconds. `horizon` 0 gives windows without a target.
+
+    Raises
+    ------
+    ConfigError
+        A length, step or horizon below one sample.
+    DataError
+        No window fits between the gaps and missing samples of the recording.
+
+    Examples
+    --------
+    >>> wave = xr.DataArray(np.zeros((100, 2)), dims=("time", "channel"), attrs={"sampling_rate": 10.0})
+    >>> windows = sliding_windows(wave, length=5.0, step=2.0, horizon=1.0)
+    >>> windows.times.tolist(), windows.length, windows.horizon
+    ([0.0, 2.0, 4.0], 50, 10)
+    """
+    samples = _read(recording)
+    n, every = _to_samples(length, samples.rate, "length"), _to_samples(step, samples.rate, "step")
+    ahead = _to_samples(horizon, samples.rate, "horizon") if horizon else 0
+    span = n + ahead
+    runs = [np.arange(run.start, run.stop - span + 1, every, dtype=np.int64) for run in segments(recording)]
+    starts = np.concatenate(runs)
+    kept, dropped = _usable(samples, starts, span, np.full(len(starts), "", dtype=object))
+    if not len(kept):
+        raise DataError(_none_left(len(starts), dropped, span / samples.rate))
+    return _with(Windows(recording, starts[kept], n, horizon=ahead, dropped=dict(dropped)), samples)
+
+
+class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Chosen windows as a torch data set of `(x, y)`: x (channel, time) float32, y a label or (channel, horizon).
+
+    Parameters
+    ----------
+    windows, indices
+        The windows, and which of them: a part of a `Split`.
+    transform
+        Applied to arrays (n, channel, time) of inputs, for example `Preprocess.apply`.
+    target_transform
+        Applied to arrays (n, channel, horizon) of forecast targets, for example `Preprocess.standardize`.
+
+    Examples
+    --------
+    >>> wave = xr.DataArray(np.zeros((100, 2)), dims=("time", "channel"), attrs={"sampling_rate": 10.0})
+    >>> x, y = WindowDataset(sliding_windows(wave, length=5.0, step=2.0, horizon=1.0), [0, 1])[1]
+    >>> tuple(x.shape), tuple(y.shape)
+    ((2, 50), (2, 10))
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        indices: ArrayLike,
+        *,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+    ) -> None:
+        if windows.labels is None and not windows.horizon:
+            raise DataError(
+                "expected windows with labels or a horizon, got neither; nothing can be learned from them: "
+                "cut them with windows_around(...) or sliding_windows(..., horizon=...)"
+            )
+        self.windows = windows
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.transform = transform
+        self.target_transform = target_transform
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = self.batch([index])
+        return x[0], y[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return several items after one read: torch's own loader asks for a batch through this."""
+        return list(zip(*self.batch(indices), strict=True))
+
+    @property
+    def targets(self) -> NDArray[np.int64] | None:
+        """Labels of all items, shape (n,), without reading a sample; None for a forecast."""
+        return None if self.windows.labels is None else self.windows.labels[self.indices]
+
+    def batch(self, indices: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return items as one pair of tensors: x (n, channel, time), y (n,) or (n, channel, horizon)."""
+        X, y = self.windows.arrays(self.indices[np.asarray(indices, dtype=np.int64)])
+        if self.transform is not None:
+            X = self.transform(X)
+        if self.target_transform is not None and self.windows.horizon:
+            y = self.target_transform(np.asarray(y, dtype=np.float32))
+        return torch.from_numpy(np.ascontiguousarray(X)), torch.from_numpy(np.asarray(y))
+
+
+def _with(windows: Windows, samples: _Samples) -> Windows:
+    """Hand the table that was read to the windows, so that it is not read again."""
+    windows.__dict__["_samples"] = samples
+    return windows
+
+
+def _rows_of_block(channels: int) -> int:
+    return max(1, BLOCK_BYTES // (8 * channels))
+
+
+def _read(recording: xr.DataArray) -> _Samples:
+    """Pass over the recording once: find the samples that may be used, and keep the values where they fit."""
+    check(recording, minimum=1)
+    if recording.dtype.kind == "c":
+        raise DataError(
+            f"expected real values, got {recording.dtype}; a net takes real numbers: "
+            "pass abs(recording), or its real and imaginary parts as two channels"
+        )
+    n, channels = recording.sizes[TIME], n_features(recording)
+    values = np.empty((n, channels), dtype=np.float32) if 4 * n * channels <= MEMORY_BUDGET else None
+    valid = np.empty(n, dtype=np.bool_)
+    seen = np.zeros(channels, dtype=np.bool_)
+    for part, block in blocks(recording, _rows_of_block(channels)):
+        with np.errstate(over="ignore"):  # beyond the range of float32 counts as missing
+            single = block.astype(np.float32)
+        finite = np.isfinite(single)
+        valid[part] = finite.all(axis=1)
+        seen |= finite.any(axis=0)
+        if values is not None:
+            values[part] = single
+    if not seen.all():
+        dead = np.flatnonzero(~seen)
+        raise DataError(
+            f"expected every channel to have samples, got {len(dead)} of {channels} channels masked or missing "
+            f"throughout (numbers {', '.join(map(str, dead[:10]))}{', ...' if len(dead) > 10 else ''}); leave them out"
+        )
+    samples = _Samples(recording, sampling_rate(recording), valid, values)
+    if np.any(np.diff(samples.clock) < 0):
+        raise DataError("expected a clock that advances, got times that step back; sort the recording by time")
+    return samples
+
+
+def _to_samples(seconds: float, rate: float, name: str) -> int:
+    """Return seconds as a number of samples, at least one."""
+    n = round(seconds * rate) if np.isfinite(seconds) else 0
+    if n < 1:
+        raise ConfigError(
+            f"expected {name} of at least one sample ({1 / rate:g} s at {rate:g} Hz), got {seconds:g} s; "
+            "choose a longer one"
+        )
+    return n
+
+
+def _column(events: xr.Dataset, name: str) -> NDArray[Any]:
+    """Return a column of the events table, or say which there are."""
+    if name not in events.variables:
+        raise DataError(f"expected a column {name!r} in the events table, got {sorted(map(str, events.variables))}")
+    column = np.asarray(events[name].values)
+    if column.ndim != 1 or not len(column):
+        raise DataError(
+            f"expected one value an event in column {name!r}, got shape {column.shape}; choose another column"
+        )
+    return column
+
+
+def _onsets(column: NDArray[Any]) -> NDArray[np.float64]:
+    if column.dtype.kind not in "iuf":
+        raise DataError(
+            f"expected onsets in seconds, got values of dtype {column.dtype}; choose the column of start times"
+        )
+    return column.astype(np.float64)
+
+
+def _nearest(
+    samples: _Samples, onsets: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.object_]]:
+    """Return for each onset its nearest sample, the rest in seconds, and why it cannot be used ("" if it can)."""
+    clock = samples.clock
+    usable = np.where(np.isfinite(onsets), onsets, clock[0])
+    right = np.clip(np.searchsorted(clock, usable), 1, max(len(clock) - 1, 1))
+    left = right - 1
+    right = np.minimum(right, len(clock) - 1)
+    nearest = np.where(usable - clock[left] <= clock[right] - usable, left, right).astype(np.int64)
+    offsets = usable - clock[nearest]
+    reason = np.full(len(onsets), "", dtype=object)
+    # Within a segment neighbors are at most GAP steps apart, so an onset there is within half of that of a sample.
+    reason[np.abs(offsets) > 0.5 * GAP / samples.rate] = ACROSS
+    reason[(usable < clock[0] - 0.5 * GAP / samples.rate) | (usable > clock[-1] + 0.5 * GAP / samples.rate)] = OUTSIDE
+    reason[~np.isfinite(onsets)] = NO_ONSET
+    return nearest, offsets, reason
+
+
+def _usable(
+    samples: _Samples, starts: NDArray[np.int64], span: int, reason: NDArray[np.object_]
+) -> tuple[NDArray[np.int64], Counter[str]]:
+    """Return which windows can be used, and count the others by reason; `reason` comes with those known already."""
+    n = len(samples.valid)
+    inside = (starts >= 0) & (starts + span <= n)
+    first, last = np.clip(starts, 0, n - 1), np.clip(starts + span - 1, 0, n - 1)
+    missing = np.concatenate([[0], np.cumsum(~samples.valid)])
+    complete = missing[last + 1] == missing[first]
+    for mask, text in (
+        (~complete, MISSING),
+        (samples.segment[first] != samples.segment[last], ACROSS),
+        (~inside, OUTSIDE),
+    ):
+        reason[mask & np.isin(reason, ["", MISSING, ACROSS])] = text
+    return np.flatnonzero(reason == ""), Counter(str(text) for text in reason if text)
+
+
+def _names(column: NDArray[Any], label: str) -> list[str | int | None]:
+    """Return the labels as strings or integers, None where missing."""
+    if column.dtype.kind in "iub":
+        return [int(value) for value in column]
+    if column.dtype.kind == "f":
+        known = column[np.isfinite(column)]
+        if np.any(known != np.round(known)):
+            raise DataError(
+                f"expected classes (strings or integers) in column {label!r}, got numbers such as "
+                f"{known[known != np.round(known)][0]:g}; choose a column of classes"
+            )
+        return [int(value) if np.isfinite(value) else None for value in column]
+    if column.dtype.kind not in "OUST":
+        raise DataError(f"expected strings or integers in column {label!r}, got values of dtype {column.dtype}")
+    texts = [value.decode() if isinstance(value, bytes) else value for value in column.tolist()]
+    return [None if value is None or value != value or value == "" else _plain(value) for value in texts]
+
+
+def _plain(value: object) -> str | int:
+    return int(value) if isinstance(value, int) else str(value)
+
+
+def _encode(
+    names: Sequence[str | int | None], label: str, dropped: Mapping[str, int]
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return labels as indices into the sorted classes: at least two classes, each of at least two windows."""
+    counts = Counter(names)
+    classes = sorted(counts, key=lambda name: (isinstance(name, str), name))
+    listing = ", ".join(f"{name}: {counts[name]}" for name in classes)
+    if len(classes) < 2 or min(counts.values()) < 2:
+        raise DataError(
+            f"expected at least two classes of at least two windows each in column {label!r}, got {listing}"
+            f"{_because(dropped)}; choose another column, or leave out the events of rare classes"
+        )
+    number = {name: k for k, name in enumerate(classes)}
+    return np.array([number[name] for name in names], dtype=np.int64), tuple(str(name) for name in classes)
+
+
+def _because(dropped: Mapping[str, int]) -> str:
+    return f" (dropped {', '.join(f'{count} {text}' for text, count in sorted(dropped.items()))})" if dropped else ""
+
+
+def _none_left(n: int, dropped: Mapping[str, int], seconds: float) -> str:
+    return (
+        f"expected at least one window of {seconds:g} s without gap or missing sample, got none of {n}"
+        f"{_because(dropped)}; choose shorter windows, or check that events and recording share a clock"
+    )
