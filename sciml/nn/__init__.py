@@ -1,5 +1,5 @@
 """Networks for signals, and how their weights start."""
 
-from sciml.nn import models
+from sciml.nn import init, layers, models
 
-__all__ = ["models"]
+__all__ = ["init", "layers", "models"]

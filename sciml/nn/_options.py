@@ -12,7 +12,9 @@ def check_name(name: str, choices: Iterable[str], *, what: str) -> None:
     """Raise ConfigError with the nearest spelling when `name` is not one of `choices`."""
     choices = sorted(choices)
     if name not in choices:
-        raise ConfigError(f"expected a {what} among {', '.join(choices)}; got {name!r}{_suggestion(name, choices)}")
+        raise ConfigError(
+            f"expected {what} to be one of {', '.join(choices)}; got {name!r}{_suggestion(name, choices)}"
+        )
 
 
 def check_options(function: Callable[..., Any], options: Mapping[str, Any], *, what: str) -> None:
