@@ -79,7 +79,7 @@ def population_recording(
     rank: int = 3,
     snr: float = 0.15,
     spontaneous: float = 0.6,
-    phi: ArrayLike = 0.8,
+    phi: ArrayLike = 0.85,
     seed: int = 0,
 ) -> Simulation:
     r"""Simulate a calcium-imaging recording in which every number that an analysis estimates is known.
@@ -208,7 +208,7 @@ def _frame(time: NDArray[np.float64], rate: float, n_neurons: int, rng: np.rando
             "y": ("roi", place[:, 1], {"units": "um"}),
         },
         name="recording",
-        attrs={"units": "dF/F", "sampling_rate": rate, "source": "sciml.simulate.population_recording"},
+        attrs={"units": "dF/F", "sampling_rate": float(rate), "source": "sciml.simulate.population_recording"},
     )
 
 

@@ -52,7 +52,7 @@ def test_signal_has_the_planted_rank_and_strengths(rank):
 
 def test_noise_has_the_stated_variance_and_correlation(simulation):
     noise = simulation.recording.values - simulation.signal.values
-    n, phi = len(noise), 0.8
+    n, phi = len(noise), 0.85
     # variance of the sample variance of AR(1) noise: 2 sigma^4 (1 + phi^2) / (1 - phi^2) / n; 4.5 sigma for 64 draws
     se = np.sqrt(2 * (1 + phi**2) / (1 - phi**2) / n)
     np.testing.assert_allclose(noise.var(axis=0) / simulation.noise.sigma**2, 1.0, atol=4.5 * se)
@@ -74,7 +74,7 @@ def test_planted_components_stand_above_twice_the_colored_edge_and_a_white_test_
     X = standardized(simulation, "recording")
     n, p = X.shape
     lam = np.linalg.eigvalsh(X.T @ X / n)[::-1]
-    edge = colored_edge(n, p, 0.8)
+    edge = colored_edge(n, p, 0.85)
     assert (lam > 2 * edge).sum() == simulation.rank
     # the largest noise eigenvalue has its mean near the edge; its Tracy-Widom spread is below 2 % at this size
     assert (lam > 1.06 * edge).sum() == simulation.rank
