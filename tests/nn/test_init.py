@@ -110,7 +110,7 @@ def test_gaussian_methods_have_their_variance_and_zero_bias(method: str, sigma_w
     assert row.sigma_w2 == sigma_w2
     # mean(w²) of N entries has relative sd √(2/N)
     assert row.measured == pytest.approx(sigma_w2, rel=4.5 * math.sqrt(2.0 / layer.weight.numel()))
-    assert row.measured == pytest.approx(row.fan_in * float(layer.weight.double().square().mean()), rel=1e-12)
+    assert row.measured == pytest.approx(row.fan_in * float(layer.weight.detach().double().square().mean()), rel=1e-12)
     assert torch.count_nonzero(layer.bias) == 0
 
 
@@ -149,8 +149,8 @@ def test_orthogonal_draws_are_haar() -> None:
     traces, corners = [], []
     for _ in range(n_draws):
         initialize(layer, method="orthogonal", generator=generator)
-        traces.append(float(layer.weight.trace()))
-        corners.append(float(layer.weight[0, 0]))
+        traces.append(float(layer.weight.detach().trace()))
+        corners.append(float(layer.weight.detach()[0, 0]))
     assert abs(sum(corners) / n_draws) < 4.5 * 0.5 / math.sqrt(n_draws)  # sd of an entry is 1/√4
     assert sum(t * t for t in traces) / n_draws == pytest.approx(1.0, abs=4.5 * math.sqrt(2.0 / n_draws))
 
@@ -205,7 +205,7 @@ def test_critical_nets_keep_the_length_of_the_fixed_point(
 def test_critical_biases_have_their_variance() -> None:
     net = mlp(4, width=500, activation=nn.Tanh)
     report = initialize(net, method="critical", sigma_b2=0.05, generator=seeded(0))
-    biases = torch.cat([part.bias for part in net if isinstance(part, nn.Linear)])
+    biases = torch.cat([part.bias.detach() for part in net if isinstance(part, nn.Linear)])
     assert float(biases.square().mean()) == pytest.approx(0.05, rel=4.5 * math.sqrt(2.0 / biases.numel()))
     assert report.layers[0].sigma_b2 == 0.05
     assert "critical point of tanh: σ_w² = 1.76095" in report.notes[0]
@@ -329,9 +329,9 @@ def test_preactivations_use_the_statistics_of_the_batch() -> None:
     net = nn.Sequential(nn.Linear(50, 60), nn.BatchNorm1d(60), nn.Linear(60, 40))
     x = 5.0 + 3.0 * torch.randn(200, 50, generator=seeded(0))
     report = initialize(net.eval(), method="lecun", sample=x)
-    z = torch.nn.functional.linear(x, net[0].weight, net[0].bias)
+    z = torch.nn.functional.linear(x, net[0].weight, net[0].bias).detach()
     normed = (z - z.mean(0)) / (z.var(0, unbiased=False) + net[1].eps).sqrt()
-    expected = [z.square().mean(), torch.nn.functional.linear(normed, net[2].weight).square().mean()]
+    expected = [z.square().mean(), torch.nn.functional.linear(normed, net[2].weight).detach().square().mean()]
     assert [row.preactivation for row in report.layers] == pytest.approx([float(e) for e in expected], rel=1e-4)
 
 
