@@ -108,7 +108,7 @@ def _weights(floor: NoiseFloor, rank: int, shrinkage: Shrinkage) -> NDArray[np.f
     if rank == 0:
         return np.ones(0)
     singular_values = np.sqrt(floor.eigenvalues * (floor.n_samples - 1))
-    shrunk = shrink.optshrink(singular_values, floor.rank, (len(floor.live), floor.n_samples - 1)).values
+    shrunk = shrink.optshrink(singular_values, floor.rank, (len(floor.live), floor.n_samples - 1)).shrunk
     return np.asarray(np.clip(shrunk[:rank] / singular_values[:rank], 0.0, 1.0))
 
 
