@@ -1,0 +1,98 @@
+"""Convolution spectra against the matrix written out, column by column."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sciml.errors import ConfigError
+from sciml.nn.init import initialize
+from sciml.spectra.convolution import circular_singular_values, norm_bound, operator_norm
+
+
+def brute_force(layer: nn.Module, c_in: int, grid: tuple[int, ...]) -> np.ndarray:
+    """Singular values of the layer without bias as a dense matrix: its response to every unit input."""
+    units = torch.eye(c_in * int(np.prod(grid)), dtype=torch.float64).reshape(-1, c_in, *grid)
+    with torch.no_grad():
+        return torch.linalg.svdvals(layer(units).flatten(1)).numpy()
+
+
+CASES = [
+    (nn.Conv1d(3, 5, 3, padding=1), (7,)),
+    (nn.Conv1d(5, 3, 5, padding=2), (8,)),
+    (nn.Conv1d(4, 4, 5, padding=4, dilation=2), (11,)),
+    (nn.Conv1d(4, 6, 3, padding=1, groups=2), (6,)),
+    (nn.Conv1d(2, 2, 7, padding=3), (4,)),  # the kernel wraps around the signal
+    (nn.Conv2d(3, 4, 3, padding=1), (6, 5)),
+    (nn.Conv2d(3, 2, (1, 3), padding=(0, 1)), (4, 6)),
+    (nn.Conv3d(2, 2, 3, padding=1), (3, 4, 3)),
+]
+
+
+def with_weights(layer: nn.Module, mode: str) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    layer = type(layer)(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel_size,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        stride=layer.stride,
+        groups=layer.groups,
+        bias=False,
+        padding_mode=mode,
+    ).double()
+    initialize(layer, method="lecun", generator=generator)
+    return layer
+
+
+@pytest.mark.parametrize(("layer", "grid"), CASES)
+def test_circular_spectrum_is_that_of_the_dense_matrix(layer: nn.Module, grid: tuple[int, ...]) -> None:
+    layer = with_weights(layer, "circular")
+    expected = brute_force(layer, layer.in_channels, grid)
+    options = {"groups": layer.groups, "dilation": layer.dilation}
+    values = circular_singular_values(layer.weight, grid, **options)
+    # The dense matrix has the zeros of a rectangular block too.
+    np.testing.assert_allclose(values, expected[: values.size], atol=1e-12)
+    assert operator_norm(layer.weight, grid, **options) == pytest.approx(expected[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("layer", "grid"), CASES)
+def test_the_bound_holds_for_zero_padding_and_strides(
+    layer: nn.Module, grid: tuple[int, ...], stride: int, mode: str
+) -> None:
+    layer.stride = (stride,) * len(grid)
+    layer = with_weights(layer, mode)
+    norm = brute_force(layer, layer.in_channels, grid)[0]
+    assert norm <= norm_bound(layer.weight, groups=layer.groups)
+
+
+@pytest.mark.parametrize(("layer", "grid"), CASES)
+def test_the_bound_is_tight(layer: nn.Module, grid: tuple[int, ...]) -> None:
+    weight = with_weights(layer, "circular").weight
+    fine = operator_norm(weight, tuple(60 for _ in grid), groups=layer.groups)
+    assert (
+        fine <= norm_bound(weight, groups=layer.groups) <= 1.02 ** len(grid) * fine * 1.003
+    )  # 60 points miss a little
+
+
+def test_the_reshaped_matrix_is_another_one() -> None:
+    weight = with_weights(nn.Conv2d(8, 16, 3, padding=1), "circular").weight
+    reshaped = float(torch.linalg.svdvals(weight.detach().flatten(1))[0])
+    exact = operator_norm(weight, (6, 6))
+    assert exact > 1.2 * reshaped
+    assert exact < 3.0 * reshaped  # taps per side times the reshaped norm is a bound only
+
+
+def test_squares_of_singular_values_add_up_to_the_weights_at_every_position() -> None:
+    weight = with_weights(nn.Conv2d(5, 7, 3, padding=1), "circular").weight
+    values = circular_singular_values(weight, (9, 8))
+    assert np.sum(values**2) == pytest.approx(72 * float(weight.detach().square().sum()), rel=1e-12)
+
+
+@pytest.mark.parametrize(("shape", "grid"), [((3, 3), 4), ((3, 3, 3), (4, 4)), ((3, 3, 3), 0), ((3, 3, 3, 3), (4,))])
+def test_a_grid_that_does_not_fit_is_refused(shape: tuple[int, ...], grid: int | tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        operator_norm(torch.zeros(shape), grid)
