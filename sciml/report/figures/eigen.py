@@ -1,0 +1,290 @@
+"""Figures of spectra beside the noise floor: eigenvalues of a recording, singular values of a net."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from sciml.noise import NoiseFloor
+from sciml.report.density import noise_density
+from sciml.report.figures.canvas import (
+    ACCENT,
+    GRID,
+    INK,
+    MUTED,
+    NOISE,
+    PAPER,
+    SIGNAL,
+    STYLES,
+    board,
+    drawn,
+    finish,
+    log_ticks,
+    number_ticks,
+)
+from sciml.report.parts import Figure, Table
+from sciml.report.wording import clean, count, p_value, per_root_hertz, quantity
+
+__all__ = ["Layer", "eigenvalue_histogram", "layer_spectra", "noise_spectrum", "scree"]
+
+MAX_SCREE = 40
+MAX_LAYERS = 40
+Layer = tuple[str, NDArray[np.float64], float]  # name, singular values, edge
+
+
+def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Eigenvalues that a logarithmic axis can show: those of the null space (more channels than samples) are not."""
+    return values[values > 1e-9 * values.max()] if values.size and values.max() > 0 else values[:0]
+
+
+@drawn
+def eigenvalue_histogram(
+    floor: NoiseFloor, *, textbook: bool = False, limits: tuple[float, float] | None = None
+) -> Figure:
+    """Draw the eigenvalues as a histogram, the law of pure noise over it, and the edge where signal begins.
+
+    Parameters
+    ----------
+    textbook
+        Take the noise for white whatever it is: the plain Marchenko-Pastur law.
+    limits
+        Common range of the horizontal axis, to set two histograms side by side.
+    """
+    values = _positive(floor.textbook_eigenvalues if textbook else floor.eigenvalues)
+    edge, rank = (floor.textbook_edge, floor.textbook_rank) if textbook else (floor.edge, floor.rank)
+    kind = "white noise (textbook)" if textbook else f"{floor.model} noise"
+    low, high = limits or spectrum_limits(floor)
+    figure, axes = board(height=3.1)
+    ax: Axes = axes[0, 0]
+    bins = np.geomspace(low, high, int(np.clip(3 * np.sqrt(len(values)), 24, 64)) + 1)
+    _bars(ax, values, bins, edge)
+    x, expected = _expected(floor, bins, textbook=textbook)
+    ax.plot(x, expected, color=ACCENT, linewidth=1.5, label="pure noise")
+    top = max(float(expected.max()), float(np.histogram(values, bins)[0].max()), 1.0)
+    ax.legend(loc="upper left", borderaxespad=0.1, handlelength=1.4)
+    _edge_line(ax, edge, top)
+    beyond = values[values > edge]
+    ax.plot(beyond, np.full(len(beyond), -0.035 * top), "v", color=SIGNAL, markersize=4.5, clip_on=False, zorder=5)
+    ax.set(xscale="log", xlim=(low, high), ylim=(-0.07 * top, 1.3 * top))
+    log_ticks(ax.xaxis, low, high)
+    ax.spines["bottom"].set_position(("axes", 0.0))
+    ax.set_xlabel("eigenvalue [noise variances]")
+    ax.set_ylabel("eigenvalues per bin")
+    ax.set_title(f"Taken as {kind}: {rank} beyond the edge")
+    return finish(
+        figure,
+        title=f"Eigenvalues beside the law of {kind}",
+        description=(
+            f"Histogram of {count(len(values), 'covariance eigenvalue')} on a logarithmic axis, with the density that "
+            f"{kind} alone would have. The edge is at {edge:.3g}; {count(rank, 'eigenvalue')} "
+            f"{'lies' if rank == 1 else 'lie'} beyond it, marked by hatched bars and triangles."
+        ),
+        table=_histogram_table(floor, textbook=textbook),
+        data={"eigenvalues": values, "edge": edge, "law_x": x, "law_expected_per_bin": expected, "bins": bins},
+    )
+
+
+def spectrum_limits(floor: NoiseFloor) -> tuple[float, float]:
+    """Return the range of eigenvalues that shows both views of the floor."""
+    shown = np.concatenate([_positive(floor.eigenvalues), _positive(floor.textbook_eigenvalues)])
+    edges = [floor.edge, floor.textbook_edge]
+    low = max(min(float(shown.min(initial=1.0)), *edges), 1e-4 * max(edges))
+    return low / 1.3, max(float(shown.max(initial=1.0)), *edges) * 1.4
+
+
+def _bars(ax: Axes, values: NDArray[np.float64], bins: NDArray[np.float64], edge: float) -> None:
+    within, beyond = (np.histogram(part, bins)[0] for part in (values[values <= edge], values[values > edge]))
+    left, width, some = bins[:-1], np.diff(bins), beyond > 0
+    ax.bar(left, within, width, align="edge", color=NOISE, alpha=0.55, linewidth=0, label="found")
+    ax.bar(
+        left[some], beyond[some], width[some], bottom=within[some], align="edge", facecolor="none", edgecolor=SIGNAL,
+        hatch="////", linewidth=0.9,
+    )  # fmt: skip
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+
+
+def _expected(
+    floor: NoiseFloor, bins: NDArray[np.float64], *, textbook: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how many of the eigenvalues the law puts into a bin around x."""
+    x = np.geomspace(bins[0], bins[-1], 260)
+    white = textbook or floor.model != "colored"
+    density = noise_density(x, np.ones(1) if white else floor.psd, floor.gamma)
+    return x, len(floor.live) * density * x * np.log(bins[1] / bins[0])
+
+
+def _edge_line(ax: Axes, edge: float, top: float) -> None:
+    ax.axvline(edge, ymin=0.05, ymax=0.93, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
+    ax.annotate(f" edge {edge:.3g}", (edge, 1.3 * top), color=INK, fontsize=8.5, va="top", ha="left")
+
+
+def _histogram_table(floor: NoiseFloor, *, textbook: bool) -> Table:
+    values = floor.textbook_eigenvalues if textbook else floor.eigenvalues
+    rank, edge = (floor.textbook_rank, floor.textbook_edge) if textbook else (floor.rank, floor.edge)
+    noise = values[rank:]
+    rows: list[tuple[object, ...]] = [
+        ("eigenvalues", len(values)),
+        ("edge [noise variances]", edge),
+        ("beyond the edge", rank),
+        ("largest [noise variances]", float(values[0])),
+        ("largest within the noise [noise variances]", float(noise[0]) if len(noise) else None),
+        ("median [noise variances]", float(np.median(values))),
+        ("smallest [noise variances]", float(values[-1])),
+    ]
+    return Table("Eigenvalues and edge", ("quantity", "value"), tuple(rows))
+
+
+@drawn
+def scree(floor: NoiseFloor) -> Figure:
+    """Draw the largest eigenvalues in order, with the edge and the p-values around it."""
+    n = min(MAX_SCREE, len(floor.eigenvalues), max(2 * floor.rank, floor.rank + 14))
+    values, order = floor.eigenvalues[:n], np.arange(1, n + 1)
+    figure, axes = board(height=3.1)
+    ax: Axes = axes[0, 0]
+    positive = values[values > 0]
+    low, high = min(float(positive.min(initial=1.0)), floor.edge) / 1.25, max(float(values[0]), floor.edge) * 1.5
+    ax.plot(order, np.maximum(values, low), color=GRID, linewidth=1.0, zorder=1)
+    above = order <= floor.rank
+    ax.plot(order[above], values[above], "v", color=SIGNAL, markersize=6.5, label="above the floor", zorder=3)
+    ax.plot(
+        order[~above], np.maximum(values[~above], low), "o", markerfacecolor=PAPER, markeredgecolor=MUTED,
+        markersize=4.5, label="noise", zorder=3,
+    )  # fmt: skip
+    ax.axhline(floor.edge, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label=f"edge, level {floor.alpha:g}")
+    for i in range(max(0, floor.rank - 4), min(n, floor.rank + 1)):
+        ax.annotate(
+            p_value(float(floor.p_values[i])), (order[i], values[i]), xytext=(7, 3 if i < floor.rank else -10),
+            textcoords="offset points", fontsize=8, color=INK if i < floor.rank else MUTED,
+        )  # fmt: skip
+    ax.set(yscale="log", ylim=(low, high), xlim=(0.4, max(n, 8) + 0.6))
+    log_ticks(ax.yaxis, low, high)
+    number_ticks(ax.xaxis, *_index_ticks(n))
+    ax.set_xlabel("component, strongest first")
+    ax.set_ylabel("eigenvalue [noise variances]")
+    ax.legend(loc="upper right")
+    rows = [
+        (i + 1, float(floor.eigenvalues[i]), float(floor.p_values[i]), "signal" if i < floor.rank else "noise")
+        for i in range(min(n, floor.rank + 5))
+    ]
+    return finish(
+        figure,
+        title="Eigenvalues in order, with p-values",
+        description=(
+            f"The {n} largest covariance eigenvalues in descending order on a logarithmic axis. "
+            f"{count(floor.rank, 'eigenvalue').capitalize()} above the edge at {floor.edge:.3g} "
+            f"(level {floor.alpha:g}); the largest of the rest has "
+            f"{p_value(float(floor.p_values[floor.rank])) if floor.rank < len(floor.p_values) else 'no p-value'}."
+        ),
+        table=Table(
+            "Strongest components", ("component", "eigenvalue [noise variances]", "p", "taken as"), tuple(rows)
+        ),
+        data={"component": order, "eigenvalue": values, "p_value": floor.p_values[:n], "edge": floor.edge},
+    )
+
+
+def _index_ticks(n: int) -> tuple[list[float], list[str]]:
+    step = 1 if n <= 12 else 5
+    ticks = sorted({1, *range(step, n + 1, step)})
+    return [float(t) for t in ticks], [str(t) for t in ticks]
+
+
+@drawn
+def noise_spectrum(floor: NoiseFloor) -> Figure:
+    """Draw the spectrum in time of the noise beside that of white noise of the same strength."""
+    frequency, amplitude = floor.frequency, np.sqrt(floor.psd)
+    shown = (frequency > 0) & (frequency < frequency[-1]) & (amplitude > 0)
+    x, y = frequency[shown], amplitude[shown]
+    white = float(np.sqrt(np.mean(floor.psd)))
+    unit = per_root_hertz(floor.units)
+    figure, axes = board(height=3.1)
+    ax: Axes = axes[0, 0]
+    ax.plot(x, y, color=ACCENT, linewidth=1.1, label="estimated noise")
+    ax.axhline(white, color=MUTED, linewidth=1.1, linestyle=STYLES[1], label="white noise of the same strength")
+    low, high = min(float(np.quantile(y, 0.01)), white) / 2, max(float(y.max()), white) * 2.5
+    ax.set(xscale="log", yscale="log", xlim=(x[0], x[-1]), ylim=(low, high))
+    log_ticks(ax.xaxis, float(x[0]), float(x[-1]))
+    log_ticks(ax.yaxis, low, high)
+    ax.set_xlabel("frequency [Hz]")
+    ax.set_ylabel(f"noise amplitude [{clean(unit)}]")
+    ax.legend(loc="upper right")
+    picks = np.unique(np.geomspace(1, len(x), 10).astype(int)) - 1
+    tau = f" It is correlated over {quantity(floor.correlation_time, 's')}." if floor.correlation_time else ""
+    return finish(
+        figure,
+        title="Spectrum in time of the noise",
+        description=(
+            "Amplitude spectral density of what is left after the found components, averaged over channels, on "
+            f"logarithmic axes, beside the flat line of white noise of equal variance.{tau}"
+        ),
+        table=Table(
+            "Noise amplitude at some frequencies",
+            ("frequency [Hz]", f"amplitude [{unit}]"),
+            tuple((float(x[i]), float(y[i])) for i in picks),
+        ),
+        data={"frequency_hz": x, "amplitude": y, "white_amplitude": white, "units": unit},
+    )
+
+
+@drawn
+def layer_spectra(layers: Sequence[Layer]) -> Figure:
+    """Draw the singular values of each weight matrix relative to the edge of pure noise of its own size."""
+    shown = list(layers)[:MAX_LAYERS]
+    figure, axes = board(wide=True, height=min(1.3 + 0.34 * len(shown), 9.0))
+    ax: Axes = axes[0, 0]
+    ratios = [np.asarray(values, dtype=np.float64) / edge for _, values, edge in shown]
+    everything = np.concatenate([r[r > 1e-3] for r in ratios] or [np.ones(1)])
+    low, high = min(float(everything.min(initial=1.0)), 0.5) / 1.2, max(float(everything.max(initial=1.0)), 1.0) * 1.3
+    for row, ratio in enumerate(ratios):
+        inside, outside = ratio[(ratio <= 1) & (ratio >= low)], ratio[ratio > 1]
+        ax.axhline(row, color=GRID, linewidth=0.6, zorder=0)
+        ax.plot(_thin(inside), np.full(len(_thin(inside)), row), "|", color=MUTED, markersize=7, markeredgewidth=0.7)
+        ax.plot(outside, np.full(len(outside), row), "v", color=SIGNAL, markersize=5.5)
+        ax.annotate(
+            f"{len(outside)} / {len(ratio)}",
+            (1.005, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8.5,
+        )
+    ax.axvline(1.0, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
+    ax.set(xscale="log", xlim=(low, high), ylim=(len(shown) - 0.4, -0.8))
+    log_ticks(ax.xaxis, low, high)
+    number_ticks(ax.yaxis, range(len(shown)), [_short(name) for name, _, _ in shown])
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("singular value / edge of pure noise")
+    handles = [
+        Line2D([], [], marker="v", linestyle="", color=SIGNAL, label="outlier"),
+        Line2D([], [], marker="|", linestyle="", color=MUTED, label="within the noise"),
+    ]
+    ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1)
+    ax.set_title("Outliers of each layer (count at the right)")
+    return finish(
+        figure,
+        title="Singular values of the layers",
+        description=(
+            f"One row for each of {count(len(shown), 'weight matrix')}: singular values "
+            "divided by the largest that random weights of the same size and variance would have. Values beyond 1 are "
+            "outliers, drawn as triangles."
+        ),
+        table=Table(
+            "Outliers per layer",
+            ("layer", "singular values", "largest / edge", "outliers"),
+            tuple(
+                (name, len(ratio), float(ratio.max(initial=0.0)), int((ratio > 1).sum()))
+                for (name, _, _), ratio in zip(shown, ratios, strict=True)
+            ),
+        ),
+        data={name: {"singular_values": values, "edge": edge} for name, values, edge in shown},
+    )
+
+
+def _thin(values: NDArray[np.float64], most: int = 160) -> NDArray[np.float64]:
+    """Keep every k-th of the sorted values: more marks than that touch each other anyway."""
+    return np.sort(values)[:: -(-len(values) // most) or 1]
+
+
+def _short(name: str, most: int = 28) -> str:
+    return name if len(name) <= most else f"…{name[-most + 1 :]}"

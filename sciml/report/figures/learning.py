@@ -1,0 +1,258 @@
+"""Figures of a fitted net: how it learned, how it scores beside chance and baselines, what it confuses."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from sciml.report.figures.canvas import (
+    ACCENT,
+    ALTERNATE,
+    GRID,
+    INK,
+    MARKERS,
+    MUTED,
+    NOISE,
+    PAPER,
+    SIGNAL,
+    STYLES,
+    board,
+    drawn,
+    finish,
+    light_grid,
+    number_ticks,
+)
+from sciml.report.parts import Figure, Table
+from sciml.report.runs import Forecast, Score
+from sciml.report.wording import clean, percent, series
+
+__all__ = ["before_after", "confusion_figure", "learning_curves", "score_figure", "skill_figure"]
+
+COLORS = (ACCENT, SIGNAL, ALTERNATE, MUTED)
+
+
+@drawn
+def learning_curves(
+    history: Sequence[Mapping[str, float]], *, quantity: str = "loss", best_epoch: int | None = None
+) -> Figure:
+    """Draw one quantity of the training history over epochs: a line for each part of the data that has it.
+
+    Parameters
+    ----------
+    history
+        One mapping an epoch, with `epoch` and keys such as `train_loss`, `validation_loss`.
+    """
+    epochs = np.array([row.get("epoch", i) for i, row in enumerate(history)], dtype=np.float64)
+    names = curve_names(history, quantity)
+    curves = {name: np.array([row.get(name, np.nan) for row in history], dtype=np.float64) for name in names}
+    figure, axes = board(height=3.0)
+    ax: Axes = axes[0, 0]
+    for i, (name, values) in enumerate(curves.items()):
+        marker = MARKERS[i % len(MARKERS)] if len(epochs) < 3 else None
+        ax.plot(
+            epochs, values, color=COLORS[i % 4], linestyle=STYLES[i % 4], marker=marker, label=_part(name, quantity)
+        )
+    if best_epoch is not None:
+        ax.axvline(best_epoch, color=MUTED, linewidth=0.9, linestyle=STYLES[2])
+        ax.annotate(
+            f" best, epoch {best_epoch}", (best_epoch, 1.0), xycoords=("data", "axes fraction"), fontsize=8.5, va="top",
+            ha="left" if best_epoch < epochs[0] + 0.6 * (epochs[-1] - epochs[0]) else "right",
+        )  # fmt: skip
+    light_grid(ax)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(quantity)
+    ax.legend(loc="best")
+    picks = np.unique(np.linspace(0, len(epochs) - 1, 8).astype(int))
+    return finish(
+        figure,
+        title=f"Learning curves: {quantity}",
+        description=f"{series([_part(n, quantity) for n in names])} {quantity} over {len(epochs)} epochs"
+        + (f"; the kept weights are those of epoch {best_epoch}." if best_epoch is not None else "."),
+        table=Table(
+            f"{quantity} at some epochs",
+            ("epoch", *(_part(n, quantity) for n in names)),
+            tuple((int(epochs[i]), *(float(curves[n][i]) for n in names)) for i in picks),
+        ),
+        data={"epoch": epochs, **curves},
+    )
+
+
+def curve_names(history: Sequence[Mapping[str, float]], quantity: str) -> list[str]:
+    """Return the keys of the history that are this quantity, of whatever part of the data."""
+    keys = dict.fromkeys(key for row in history for key in row)
+    return [key for key in keys if key == quantity or key.endswith(f"_{quantity}")]
+
+
+def _part(name: str, quantity: str) -> str:
+    return name.removesuffix(quantity).rstrip("_").replace("_", " ") or quantity
+
+
+@drawn
+def score_figure(
+    scores: Sequence[Score], *, metric: str, band: tuple[float, float] | None, level: float | None
+) -> Figure:
+    """Draw the net's score beside baselines, with intervals, over the band that chance alone reaches.
+
+    Parameters
+    ----------
+    band
+        Interval that a classifier without knowledge stays in (95 %), or None where chance is not defined.
+    level
+        Expected score by chance.
+    """
+    shares = metric == "accuracy"
+    figure, axes = board(height=1.15 + 0.42 * len(scores))
+    ax: Axes = axes[0, 0]
+    if band is not None:
+        ax.axvspan(*band, facecolor=NOISE, alpha=0.28, linewidth=0)
+        ax.axvspan(*band, facecolor="none", edgecolor=MUTED, hatch="////", linewidth=0, alpha=0.45)
+        ax.annotate(
+            "chance", (float(np.mean(band)), 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=8.5
+        )
+    if level is not None:
+        ax.axvline(level, color=MUTED, linewidth=1.0, linestyle=STYLES[1])
+    for row, score in enumerate(scores):
+        _score_row(ax, row, score, shares=shares)
+    number_ticks(ax.yaxis, range(len(scores)), [score.name for score in scores])
+    ax.tick_params(axis="y", length=0)
+    ends = [x for s in scores for x in (s.value, s.low, s.high) if x is not None] + list(band or ())
+    span = (max(ends) - min(ends)) or abs(max(ends)) or 1.0
+    ax.set_ylim(len(scores) - 0.45, -0.65)
+    ax.set_xlim(*((0.0, 1.0) if shares else (min(ends) - 0.12 * span, max(ends) + 0.25 * span)))
+    light_grid(ax, "x")
+    ax.set_xlabel("accuracy [share of windows]" if shares else metric)
+    rows = tuple((s.name, s.value, s.low, s.high, s.role) for s in scores)
+    chance = f" Chance stays within {band[0]:.3g} to {band[1]:.3g} (95 %)." if band else ""
+    return finish(
+        figure,
+        title=f"Held-out {metric} beside baselines",
+        description="; ".join(f"{s.name} {_shown(s.value, shares)}" for s in scores) + "." + chance,
+        table=Table(f"Held-out {metric}", ("model", metric, "95 % from", "95 % to", "role"), rows),
+        data={"chance_band": band, "chance_level": level},
+    )
+
+
+def _shown(value: float, shares: bool) -> str:
+    return percent(value) if shares else f"{value:.4g}"
+
+
+def _score_row(ax: Axes, row: int, score: Score, *, shares: bool) -> None:
+    net = score.role == "model"
+    color = SIGNAL if net else ACCENT
+    if score.low is not None and score.high is not None:
+        ax.plot([score.low, score.high], [row, row], color=color, linewidth=1.6, solid_capstyle="butt")
+    ax.plot(
+        score.value, row, "D" if net else "o", color=color if net else PAPER, markeredgecolor=color, markersize=7,
+        markeredgewidth=1.4,
+    )  # fmt: skip
+    ax.annotate(
+        _shown(score.value, shares), (score.value, row), xytext=(0, 8), textcoords="offset points", ha="center",
+        fontsize=8.5,
+    )  # fmt: skip
+
+
+@drawn
+def confusion_figure(counts: NDArray[np.int64], *, classes: Sequence[str]) -> Figure:
+    """Draw the confusion matrix: true classes in rows, predicted in columns, counts and shares of the row."""
+    n = len(classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = board(height=min(1.3 + 0.55 * n, 7.0))
+    ax: Axes = axes[0, 0]
+    for (i, j), number in np.ndenumerate(counts):
+        share = float(shares[i, j])
+        ax.add_patch(
+            Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=ACCENT, alpha=0.06 + 0.84 * share, linewidth=0)
+        )
+        color = PAPER if share > 0.55 else INK
+        if n <= 15:
+            ax.annotate(f"{number}", (j, i), ha="center", va="bottom" if n <= 8 else "center", fontsize=9, color=color)
+        if n <= 8:
+            ax.annotate(percent(share, 0), (j, i + 0.08), ha="center", va="top", fontsize=7.5, color=color)
+    ax.set(xlim=(-0.52, n - 0.48), ylim=(n - 0.48, -0.52))
+    number_ticks(ax.xaxis, range(n), classes)
+    number_ticks(ax.yaxis, range(n), classes)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    right = int(np.trace(counts))
+    return finish(
+        figure,
+        title="Confusion matrix",
+        description=(
+            f"Held-out windows by true class (rows) and predicted class (columns): {right} of {int(counts.sum())} "
+            "on the diagonal. "
+            + "; ".join(f"{c}: {percent(float(shares[i, i]), 0)} right" for i, c in enumerate(classes))
+            + "."
+        ),
+        table=Table(
+            "Windows by true (row) and predicted (column) class",
+            ("true", *(clean(c) for c in classes)),
+            tuple((clean(c), *(int(x) for x in counts[i])) for i, c in enumerate(classes)),
+        ),
+        data={"classes": list(classes), "counts": counts},
+    )
+
+
+@drawn
+def skill_figure(forecast: Forecast) -> Figure:
+    """Draw the forecast skill 1 - error / error of the reference, over the horizon."""
+    reference = forecast.mse[forecast.reference]
+    figure, axes = board(height=3.0)
+    ax: Axes = axes[0, 0]
+    ax.axhline(0.0, color=MUTED, linewidth=1.0, linestyle=STYLES[1])
+    ax.annotate(
+        clean(forecast.reference), (1.0, 0.0), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+        fontsize=8.5, color=MUTED,
+    )  # fmt: skip
+    skills = {name: 1 - mse / reference for name, mse in forecast.mse.items() if name != forecast.reference}
+    for i, (name, skill) in enumerate(skills.items()):
+        ax.plot(
+            forecast.horizon, skill, color=COLORS[(i + 1) % 4], linestyle=STYLES[i % 4], marker=MARKERS[i % 4],
+            markersize=4, markevery=max(1, len(skill) // 12), label=clean(name),
+        )  # fmt: skip
+    light_grid(ax)
+    ax.set_xlabel("horizon [s]")
+    ax.set_ylabel(f"skill over {clean(forecast.reference)}")
+    ax.legend(loc="best")
+    picks = np.unique(np.linspace(0, len(forecast.horizon) - 1, 8).astype(int))
+    rows = tuple((float(forecast.horizon[i]), *(float(s[i]) for s in skills.values())) for i in picks)
+    return finish(
+        figure,
+        title="Forecast skill over the horizon",
+        description=(
+            f"One minus the mean squared error over that of {forecast.reference}: above zero is better than "
+            f"{forecast.reference}, one is perfect. Averages: "
+            + "; ".join(f"{name} {float(np.mean(skill)):.3g}" for name, skill in skills.items()) + "."
+        ),
+        table=Table("Skill at some horizons", ("horizon [s]", *skills), rows),
+        data={"horizon_s": forecast.horizon, "mse": dict(forecast.mse), "reference": forecast.reference},
+    )  # fmt: skip
+
+
+@drawn
+def before_after(
+    time: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[np.float64], *, channel: str, units: str
+) -> Figure:
+    """Draw a stretch of one channel as recorded and as denoised."""
+    figure, axes = board(height=3.0)
+    ax: Axes = axes[0, 0]
+    ax.plot(time, before, color=NOISE, linewidth=0.8, label="recorded")
+    ax.plot(time, after, color=SIGNAL, linewidth=1.3, label="denoised")
+    ax.margins(x=0)
+    ax.axhline(0.0, color=GRID, linewidth=0.6, zorder=0)
+    ax.set_xlabel("time [s]")
+    ax.set_ylabel(f"{clean(channel)} [{clean(units or 'units')}]")
+    ax.legend(loc="upper right", ncols=2)
+    rows = tuple((name, float(np.nanstd(y)), float(np.nanmin(y)), float(np.nanmax(y)))
+                 for name, y in (("recorded", before), ("denoised", after)))  # fmt: skip
+    return finish(
+        figure,
+        title=f"Before and after: {channel}",
+        description=f"{len(time)} samples of {channel} as recorded and as denoised, over time in seconds.",
+        table=Table("This stretch", ("trace", f"s.d. [{units}]", f"lowest [{units}]", f"highest [{units}]"), rows),
+        data={"time_s": time, "recorded": before, "denoised": after},
+    )

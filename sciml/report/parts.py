@@ -1,0 +1,71 @@
+"""The parts of a report: findings, tables, figures, sections. Plain values that know nothing of how they are shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sciml.errors import ConfigError
+
+__all__ = ["SCHEMA", "Figure", "Finding", "Section", "Severity", "Table"]
+
+SCHEMA = "sciml.report/1"
+
+Severity = Literal["result", "note", "caution", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One statement in words, with the numbers it was made from.
+
+    `severity`: "result" answers the question, "note" adds to it, "caution" limits it, "problem" needs action.
+    """
+
+    text: str
+    severity: Severity = "result"
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of plain values; units stand in the column names. The first column names the row."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ConfigError(
+                    f"table {self.caption!r}: expected rows of {len(self.columns)} cells {self.columns}, got {row}; "
+                    "give every row one value a column, None where there is none"
+                )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with its equivalents in words and numbers.
+
+    `svg` is complete and accessible on its own; `table` holds the key numbers for readers who cannot see it, `data`
+    the plotted series for programs.
+    """
+
+    svg: str
+    title: str
+    description: str
+    table: Table
+    data: Mapping[str, Any] = field(default_factory=dict)
+    wide: bool = False
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with paragraphs (blank lines part them), figures and tables."""
+
+    title: str
+    text: str = ""
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
