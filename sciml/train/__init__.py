@@ -1,0 +1,22 @@
+"""Training that can be killed and resumed, its checkpoints, its scores, and the baselines it must beat."""
+
+from sciml.train import baselines, checkpoint, metrics
+from sciml.train.batches import Batches, FitData
+from sciml.train.config import TrainConfig
+from sciml.train.loop import Callback, EpochRecord, FitResult, TrainState, fit
+from sciml.train.progress import ProgressBar
+
+__all__ = [
+    "Batches",
+    "Callback",
+    "EpochRecord",
+    "FitData",
+    "FitResult",
+    "ProgressBar",
+    "TrainConfig",
+    "TrainState",
+    "baselines",
+    "checkpoint",
+    "fit",
+    "metrics",
+]

@@ -1,0 +1,309 @@
+"""What a net must beat: chance, a linear classifier, covariances, the last sample, ridge regression.
+
+All take arrays (n, channel, time). Settings are chosen on the validation part, never on the test part.
+"""
+
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciml.errors import DataError
+from sciml.train.metrics import classification_scores, forecast_scores
+
+__all__ = [
+    "BaselineResult",
+    "Part",
+    "covariance_classifier",
+    "linear_classifier",
+    "majority",
+    "persistence",
+    "ridge_forecaster",
+]
+
+Array = NDArray[np.floating[Any]]
+Part = tuple[Array, NDArray[Any]]  # X (n, channel, time) and y: labels (n,), or values (n, channel, horizon)
+
+STRENGTHS = tuple(np.logspace(-4, 2, 7).tolist())  # C of the logistic regressions
+ALPHAS = tuple(np.logspace(-3, 6, 19).tolist())  # penalties of the ridge, in units of the mean eigenvalue
+BINS = (1, 4, 16)  # bins that the time of a window is averaged in, beside all its samples
+MAX_COMPONENTS = 256
+MAX_FEATURES = 4000
+MAX_CHANNELS = 48  # of the covariances: their number of features grows with the square
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineResult:
+    """Scores of a baseline on the test part; `predicted` are its labels (n,) or values (n, channel, horizon)."""
+
+    name: str
+    description: str
+    metrics: dict[str, Any]
+    settings: dict[str, Any]
+    seconds: float
+    predicted: NDArray[Any] = field(repr=False)
+
+
+def majority(train: Part, test: Part, *, n_classes: int) -> BaselineResult:
+    """Return the scores of always naming the class that is most frequent in training.
+
+    `metrics["chance"]` holds the level of chance and the upper end of its 95 % binomial band.
+
+    Examples
+    --------
+    >>> X, y = np.zeros((20, 1, 4)), np.arange(20) % 2
+    >>> majority((X, y), (X, y), n_classes=2).metrics["chance"]["upper"]
+    0.7
+    """
+    start = time.perf_counter()
+    frequent = int(np.argmax(np.bincount(train[1], minlength=n_classes)))
+    predicted = np.full(len(test[1]), frequent)
+    scores = classification_scores(test[1], predicted, n_classes=n_classes).to_dict()
+    text = "always the class that is most frequent in training"
+    return BaselineResult("majority", text, scores, {"class": frequent}, time.perf_counter() - start, predicted)
+
+
+def linear_classifier(train: Part, validation: Part, test: Part, *, n_classes: int) -> BaselineResult:
+    """Return the scores of a logistic regression on the samples of a window.
+
+    Each window is averaged in time bins, flattened, standardized, and rotated to its principal components (at most
+    256). The number of bins and the strength of the L2 penalty are those of the smallest validation log loss.
+
+    Raises
+    ------
+    DataError
+        A class that the training part does not have.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.arange(120) % 2
+    >>> X = rng.normal(size=(120, 3, 8)) + y[:, None, None]
+    >>> parts = [(X[k::3], y[k::3]) for k in range(3)]
+    >>> linear_classifier(*parts, n_classes=2).metrics["accuracy"] > 0.9
+    True
+    """
+    start = time.perf_counter()
+    n_times = train[0].shape[2]
+    candidates = []
+    for bins in sorted({min(count, n_times) for count in (*BINS, n_times)}):
+        features = _principal(*(_binned(part[0], bins) for part in (train, validation, test)))
+        candidates.append(_best_logistic(features, train[1], validation[1], n_classes, {"bins": bins}))
+    best = min(candidates, key=lambda candidate: candidate.loss)
+    text = "logistic regression on time-averaged, standardized samples and their principal components (L2)"
+    return _classified("linear", text, best, test[1], n_classes, start)
+
+
+def covariance_classifier(train: Part, validation: Part, test: Part, *, n_classes: int) -> BaselineResult:
+    r"""Return the scores of a logistic regression on the covariances of windows, in the tangent space of their mean.
+
+    .. math:: S_i = \log\left(C^{-1/2} C_i C^{-1/2}\right)
+
+    with C the mean covariance of the training windows; each C_i is shrunk toward a multiple of one. Sees power and
+    correlation where the linear classifier sees the waveform. More than 48 channels are first reduced to their 48
+    principal ones.
+
+    References
+    ----------
+    Barachant, Bonnet, Congedo and Jutten (2012), doi:10.1109/TBME.2011.2172210, with the mean taken arithmetically.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.arange(120) % 2
+    >>> X = rng.normal(size=(120, 2, 64)) * (1 + y[:, None, None])
+    >>> parts = [(X[k::3], y[k::3]) for k in range(3)]
+    >>> covariance_classifier(*parts, n_classes=2).metrics["accuracy"] > 0.9
+    True
+    """
+    start = time.perf_counter()
+    covariances = _covariances(*(part[0] for part in (train, validation, test)))
+    values, vectors = np.linalg.eigh(covariances[0].mean(axis=0))
+    whitener = (vectors / np.sqrt(np.maximum(values, values[-1] * 1e-12))) @ vectors.T
+    features = _principal(*(_tangent(whitener @ C @ whitener) for C in covariances))
+    best = _best_logistic(features, train[1], validation[1], n_classes, {})
+    text = "logistic regression on the covariance of each window in the tangent space of their mean (L2)"
+    return _classified("covariance", text, best, test[1], n_classes, start)
+
+
+def persistence(test: Part) -> BaselineResult:
+    """Return the scores of repeating the last sample.
+
+    Examples
+    --------
+    >>> walk = np.cumsum(np.random.default_rng(0).normal(size=(500, 1, 6)), axis=2)
+    >>> persistence((walk[:, :, :5], walk[:, :, 5:])).metrics["skill"]
+    [0.0]
+    """
+    start = time.perf_counter()
+    X, y = test
+    predicted = np.repeat(X[:, :, -1:], y.shape[2], axis=2)
+    scores = forecast_scores(y, predicted, last=X[:, :, -1]).to_dict()
+    return BaselineResult(
+        "persistence", "the last sample, repeated", scores, {}, time.perf_counter() - start, predicted
+    )
+
+
+def ridge_forecaster(train: Part, validation: Part, test: Part) -> BaselineResult:
+    r"""Return the scores of a ridge regression from the last samples of all channels.
+
+    .. math:: \hat y = x_T + \bar d + W (x - \bar x), \qquad W = D^\top X (X^\top X + \alpha I)^{-1}
+
+    with x the last `lags` samples of all standardized channels and d = y - x_T the increments: a large penalty gives
+    persistence, a small one a vector autoregression fitted for each step ahead. The number of lags and the penalty
+    are those of the smallest validation error.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(600, 2, 5))
+    >>> y = 0.5 * X[:, :, -1:] + 0.1 * rng.normal(size=(600, 2, 1))
+    >>> parts = [(X[k::3], y[k::3]) for k in range(3)]
+    >>> ridge_forecaster(*parts).metrics["mean_r2"] > 0.9
+    True
+    """
+    start = time.perf_counter()
+    center = train[0].mean(axis=(0, 2), dtype=np.float64)[:, None]
+    scale = train[0].std(axis=(0, 2), dtype=np.float64)[:, None]
+    scale = np.where(scale > 0, scale, 1.0)
+    scaled = [((X - center) / scale, (y - center) / scale) for X, y in (train, validation, test)]
+    best = min(_ridges(*scaled), key=lambda candidate: candidate.loss)
+    predicted = np.asarray(best.predicted * scale + center)
+    scores = forecast_scores(test[1], predicted, last=test[0][:, :, -1]).to_dict()
+    text = "ridge regression from the last samples of all channels to the increments of each step ahead"
+    return BaselineResult("ridge", text, scores, best.settings, time.perf_counter() - start, predicted)
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A fitted baseline: its validation loss, its predictions of the test part, what was chosen."""
+
+    loss: float
+    predicted: NDArray[Any]
+    settings: dict[str, Any]
+
+
+def _classified(
+    name: str, text: str, best: _Candidate, labels: NDArray[Any], n_classes: int, start: float
+) -> BaselineResult:
+    scores = classification_scores(labels, best.predicted, n_classes=n_classes).to_dict()
+    return BaselineResult(name, text, scores, best.settings, time.perf_counter() - start, best.predicted)
+
+
+def _best_logistic(
+    features: Sequence[NDArray[np.float64]],
+    train: NDArray[Any],
+    validation: NDArray[Any],
+    n_classes: int,
+    settings: dict[str, Any],
+) -> _Candidate:
+    """Return the logistic regression of the smallest validation log loss over the strengths of the penalty."""
+    # Imported here: scikit-learn takes as long to load as the rest of this package, and training does not need it.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
+    present = np.unique(train)
+    if len(present) < n_classes:
+        raise DataError(f"expected {n_classes} classes in the training part, got {len(present)}; split anew")
+    candidates = []
+    for strength in STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=500)
+        with warnings.catch_warnings():
+            # An optimum not quite reached is still a baseline, and validation judges it.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features[0], train)
+        loss = float(log_loss(validation, model.predict_proba(features[1]), labels=present))
+        chosen = {**settings, "C": strength, "n_features": features[0].shape[1], "validation_log_loss": loss}
+        candidates.append(_Candidate(loss, model.predict(features[2]), chosen))
+    return min(candidates, key=lambda candidate: candidate.loss)
+
+
+def _binned(X: Array, bins: int) -> NDArray[np.float64]:
+    """Return means over time bins of nearly equal length, flattened: (n, channel * bins)."""
+    edges = np.arange(bins) * X.shape[2] // bins
+    width = np.diff(np.append(edges, X.shape[2]))
+    means = np.add.reduceat(X.astype(np.float64), edges, axis=2) / width
+    return np.asarray(means).reshape(len(X), -1)
+
+
+def _principal(train: NDArray[np.float64], *others: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return features standardized and rotated to the principal components of the training part."""
+    mean, scale = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(scale > 1e-12 * np.abs(mean).clip(np.finfo(float).tiny), scale, np.inf)
+    parts = [(part - mean) / scale for part in (train, *others)]
+    n, d = train.shape
+    small = parts[0].T @ parts[0] if d <= n else parts[0] @ parts[0].T
+    values, vectors = np.linalg.eigh(small)
+    keep = values > values[-1] * 1e-10
+    values, vectors = values[keep][::-1][:MAX_COMPONENTS], vectors[:, keep][:, ::-1][:, :MAX_COMPONENTS]
+    axes = vectors if d <= n else parts[0].T @ (vectors / np.sqrt(values))
+    # One common factor keeps the ratios of the components and makes C comparable over numbers of features.
+    return [part @ axes * np.sqrt(n / values.sum()) for part in parts]
+
+
+def _covariances(*parts: Array) -> list[NDArray[np.float64]]:
+    """Return the covariance of each window, shape (n, channel, channel), shrunk by a tenth."""
+    train = parts[0].astype(np.float64)
+    scale = train.std(axis=(0, 2))
+    scale = np.where(scale > 0, scale, 1.0)
+    axes = np.eye(len(scale))
+    if len(scale) > MAX_CHANNELS:
+        scaled = (train / scale[:, None]).transpose(1, 0, 2).reshape(len(scale), -1)
+        axes = np.linalg.eigh(np.cov(scaled))[1][:, -MAX_CHANNELS:]
+    covariances = []
+    for part in parts:
+        X = np.einsum("ck,nct->nkt", axes, part / scale[:, None])
+        X -= X.mean(axis=2, keepdims=True)
+        C = np.einsum("nct,ndt->ncd", X, X) / X.shape[2]
+        power = np.trace(C, axis1=1, axis2=2) / C.shape[1]
+        covariances.append(0.9 * C + 0.1 * (power + np.finfo(float).tiny)[:, None, None] * np.eye(C.shape[1]))
+    return covariances
+
+
+def _tangent(C: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrix logarithms as vectors: the diagonal, and the rest times the root of two."""
+    values, vectors = np.linalg.eigh(C)
+    logarithm = np.einsum("nij,nj,nkj->nik", vectors, np.log(values), vectors)
+    rows, columns = np.triu_indices(C.shape[1])
+    weights = np.where(rows == columns, 1.0, np.sqrt(2.0))
+    return np.asarray(logarithm[:, rows, columns] * weights, dtype=np.float64)
+
+
+def _ridges(train: Part, validation: Part, test: Part) -> Iterator[_Candidate]:
+    """Yield the ridge regressions of all numbers of lags and penalties, in standardized units."""
+    n_channels, n_times = train[0].shape[1:]
+    most = max(1, min(n_times, MAX_FEATURES // n_channels))
+    for lags in sorted({min(lags, most) for lags in (1, 2, 4, 8, 16, 32, most)}):
+        yield from _ridge_path(train, validation, test, lags)
+
+
+def _ridge_path(train: Part, validation: Part, test: Part, lags: int) -> Iterator[_Candidate]:
+    """Yield the regressions of all penalties for one number of lags, from one eigendecomposition."""
+    X, d = _lagged(train[0], lags), _increments(train)
+    mean, drift = X.mean(axis=0), d.mean(axis=0)
+    X, d = X - mean, d - drift
+    primal = X.shape[1] <= len(X)
+    values, vectors = np.linalg.eigh(X.T @ X if primal else X @ X.T)
+    right = vectors.T @ (X.T @ d if primal else d)
+    left = [(_lagged(part[0], lags) - mean) @ (vectors if primal else X.T @ vectors) for part in (validation, test)]
+    wanted = _increments(validation)
+    for alpha in ALPHAS:
+        inner = right / (values.clip(0) + alpha * max(values.mean(), np.finfo(float).tiny))[:, None]
+        loss = float(np.mean((left[0] @ inner + drift - wanted) ** 2))
+        increments = (left[1] @ inner + drift).reshape(test[1].shape)
+        settings = {"lags": lags, "alpha": alpha, "validation_mse": loss}
+        yield _Candidate(loss, test[0][:, :, -1:] + increments, settings)
+
+
+def _lagged(X: Array, lags: int) -> NDArray[np.float64]:
+    return X[:, :, X.shape[2] - lags :].reshape(len(X), -1).astype(np.float64)
+
+
+def _increments(part: Part) -> NDArray[np.float64]:
+    X, y = part
+    return np.asarray(y - X[:, :, -1:], dtype=np.float64).reshape(len(y), -1)

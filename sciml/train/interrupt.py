@@ -1,0 +1,45 @@
+"""Signals: once means finish the step and save, twice means now."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+__all__ = ["Interrupts"]
+
+
+class Interrupts:
+    """Note SIGINT and SIGTERM while the block runs; a second SIGINT raises KeyboardInterrupt at once.
+
+    Handlers are set in the main thread only, not over a signal that is ignored, and always put back.
+
+    Examples
+    --------
+    >>> with Interrupts() as interrupts:
+    ...     signal.raise_signal(signal.SIGINT)
+    ...     interrupts.received
+    <Signals.SIGINT: 2>
+    """
+
+    def __init__(self, *, enabled: bool = True) -> None:
+        self.enabled = enabled and threading.current_thread() is threading.main_thread()
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "Interrupts":
+        for number in (signal.SIGINT, signal.SIGTERM) if self.enabled else ():
+            # None: a handler that Python did not set, and could not put back.
+            if signal.getsignal(number) not in (None, signal.SIG_IGN):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the signature of a handler)
+        if number == signal.SIGINT and self.received is not None:
+            raise KeyboardInterrupt
+        self.received = signal.Signals(number)

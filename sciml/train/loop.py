@@ -1,0 +1,565 @@
+"""The training loop: resumable to the bit, stopped by a part the net never trained on.
+
+Every random draw is seeded by (seed, stream, epoch or step), so that a run which was killed and resumed takes the
+same draws as one that was not, and no state of a generator has to be kept.
+"""
+
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sciml.errors import CheckpointError, ConfigError, DivergedError, InterruptedRunError, ScimlWarning, StorageError
+from sciml.train import checkpoint
+from sciml.train.batches import FitData, as_batches, batch_order, fingerprint, in_sequence, key
+from sciml.train.config import TrainConfig, differing_keys, resolve_device
+from sciml.train.interrupt import Interrupts
+from sciml.train.objective import objective
+
+__all__ = ["Callback", "EpochRecord", "FitResult", "TrainState", "fit", "learning_rate"]
+
+CHECKPOINTS = "checkpoints"  # folder of a run directory
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What was measured in one epoch; accuracies are None for a forecast.
+
+    `step` counts optimizer steps so far, `lr` is that of the last one, `gradient_norm` the largest before clipping.
+    """
+
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float
+    validation_loss: float
+    train_accuracy: float | None
+    validation_accuracy: float | None
+    gradient_norm: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrainState:
+    """What a callback sees: `epoch` and `step` count what is done, `loss` is that of the last step."""
+
+    model: nn.Module
+    config: TrainConfig
+    device: torch.device
+    epoch: int
+    step: int
+    steps_per_epoch: int
+    lr: float
+    loss: float
+    history: tuple[EpochRecord, ...]
+    best_epoch: int | None
+    best_value: float | None
+
+
+class Callback:
+    """What `fit` calls; any object with one of these methods will do."""
+
+    def on_fit_start(self, state: TrainState) -> None:
+        """Before the first step (after a resume: the first that is taken)."""
+
+    def on_step_end(self, state: TrainState) -> None:
+        """After each step of the optimizer."""
+
+    def on_epoch_end(self, state: TrainState) -> None:
+        """After validation, and after the checkpoint of the epoch is on the disk."""
+
+    def on_fit_end(self, state: TrainState) -> None:
+        """After training, also when an error or a signal ends it."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What training gave. `model` is in eval mode on `device`, with the weights of `best_epoch`.
+
+    `best_value` is the validation value that the configuration monitors, `seconds` the time of all sessions of the
+    run, `resumed_from` the step that this session began with, if it resumed.
+    """
+
+    model: nn.Module = field(repr=False)
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    best_value: float
+    epochs_run: int
+    stopped_early: bool
+    seconds: float
+    device: str
+    resumed_from: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the model as plain numbers and strings.
+
+        Examples
+        --------
+        >>> FitResult(nn.Identity(), (), 3, 0.25, 5, False, 1.5, "cpu").to_dict()["best_epoch"]
+        3
+        """
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "model"}
+        return {**content, "history": [asdict(record) for record in self.history]}
+
+
+def fit(
+    model: nn.Module,
+    data: FitData,
+    config: TrainConfig | None = None,
+    callbacks: Sequence[object] = (),
+    *,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    extra_state: Mapping[str, Any] | None = None,
+) -> FitResult:
+    """Train a model, stop when the validation part says so, and leave it with the weights of its best epoch.
+
+    With a run directory the state is kept in `checkpoints/`: at the start, at each epoch's end and every
+    `checkpoint_every` steps. A run killed at any moment and resumed ends with the same weights, bit for bit, on the
+    same device type, with as many threads and the same version of torch.
+
+    Parameters
+    ----------
+    model
+        Maps (batch, channel, time) to logits (batch, class), or to (batch, ...) as many values as the target has.
+    data
+        Training and validation part.
+    config
+        Settings; default `TrainConfig()`.
+    callbacks
+        Objects with some of the methods of `Callback`.
+    run_dir
+        Directory of the run; None keeps nothing.
+    resume
+        Go on from the newest whole checkpoint. A finished run returns its result at once.
+    extra_state
+        Tensors, numbers and strings to store in each checkpoint beside the model: what a prediction needs.
+
+    Raises
+    ------
+    CheckpointError
+        Nothing to resume from, or a checkpoint of another model, configuration or data.
+    ConfigError
+        Settings, model and data that do not fit each other, or a batch beyond the GPU's memory.
+    DivergedError
+        A loss or gradient that is not finite: names step, epoch, lr and the items of the batch.
+    InterruptedRunError
+        SIGINT (exit code 75) or SIGTERM (143) with a run directory, after the state was saved.
+    StorageError
+        Checkpoints of another run are in the way, or the disk is full; the last good checkpoint stays.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(64, 2, 8)).astype("float32")
+    >>> y = (X[:, 0].mean(axis=1) > 0).astype(int)
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    >>> result = fit(net, FitData((X[:48], y[:48]), (X[48:], y[48:])), TrainConfig(epochs=20, lr=0.05, device="cpu"))
+    >>> result.history[-1].train_accuracy > 0.9
+    True
+    """
+    config = TrainConfig() if config is None else config
+    device = resolve_device(config.device)
+    with _surroundings(device, config), Interrupts(enabled=run_dir is not None) as interrupts:
+        run = _Run(model, data, config, callbacks, run_dir, extra_state, interrupts)
+        run.prepare(resume=resume)
+        run.go()
+        return run.result()
+
+
+def learning_rate(step: int, *, total: int, config: TrainConfig) -> float:
+    r"""Return the step size of a step (counted from 0) of `total`.
+
+    .. math:: \eta_t = \eta \min(1, (t + 1)/w)\; \tfrac12 (1 + \cos(\pi\,(t - w)/(T - w)))\ \text{for}\ t > w
+
+    Examples
+    --------
+    >>> [round(learning_rate(t, total=4, config=TrainConfig(lr=1.0, warmup=0.25)), 3) for t in range(4)]
+    [1.0, 1.0, 0.75, 0.25]
+    """
+    rise = round(config.warmup * total)
+    if step < rise:
+        return config.lr * (step + 1) / rise
+    if config.schedule == "constant":
+        return config.lr
+    return config.lr * 0.5 * (1 + float(np.cos(np.pi * (step - rise) / max(total - rise, 1))))
+
+
+@contextmanager
+def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
+    """Set torch's global generators and algorithms for the run, and put them back afterwards."""
+    algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    cudnn = torch.backends.cudnn.benchmark
+    if device.type == "cuda" and config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with a fixed workspace
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        try:
+            torch.use_deterministic_algorithms(config.deterministic)
+            torch.backends.cudnn.benchmark = not config.deterministic
+            yield
+        finally:
+            torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
+            torch.backends.cudnn.benchmark = cudnn
+
+
+@dataclass
+class _Sums:
+    """Running sums of one epoch; kept in checkpoints, so that a resumed epoch reports what a whole one would."""
+
+    loss: float = 0.0
+    weight: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    gradient_norm: float = 0.0
+
+    def add(self, loss: float, weight: float, correct: int | None, seen: int) -> None:
+        self.loss += loss
+        self.weight += weight
+        self.seen += seen
+        self.correct = self.correct + correct if correct is not None else -1
+
+    @property
+    def mean(self) -> float:
+        return self.loss / self.weight
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.correct / self.seen if self.correct >= 0 else None
+
+
+class _Run:
+    """One training run: what is carried from step to step."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: FitData,
+        config: TrainConfig,
+        callbacks: Sequence[object],
+        run_dir: str | Path | None,
+        extra_state: Mapping[str, Any] | None,
+        interrupts: Interrupts,
+    ) -> None:
+        self.config, self.callbacks, self.interrupts = config, callbacks, interrupts
+        self.device = resolve_device(config.device)
+        self.folder = None if run_dir is None else Path(run_dir) / CHECKPOINTS
+        self.extra_state = dict(extra_state or {})
+        self.train, self.validation = as_batches(data.train, "train"), as_batches(data.validation, "validation")
+        self.data_hash = fingerprint([self.train, self.validation])
+        self.objective = objective(config, self.train, self.device)
+        self.model = model.to(self.device)
+        self.probe()
+        self.optimizer = _optimizer(model, config)
+        self.steps_per_epoch = len(self.order(0))
+        self.step, self.history, self.sums = 0, list[EpochRecord](), _Sums()
+        self.best_epoch: int | None = None
+        self.best_value: float | None = None
+        self.best_step: int | None = None
+        self.best_weights: dict[str, torch.Tensor] = {}
+        self.loss = float("nan")
+        self.finished = self.stopped_early = False
+        self.resumed_from: int | None = None
+        self.seconds_before, self.started = 0.0, time.perf_counter()
+
+    # ---- before the first step
+
+    def probe(self) -> None:
+        """Pass one item through the model, to refuse what does not fit before an epoch is spent."""
+        torch.manual_seed(key(self.config.seed, "probe", 0))
+        self.model.eval()
+        with torch.no_grad(), self.autocast():
+            x, y = self.load(self.validation, np.array([0]))
+            self.objective.check(self.model(x), y)
+
+    def prepare(self, *, resume: bool) -> None:
+        """Restore a stored state, or start one."""
+        if self.folder is None:
+            if resume:
+                raise CheckpointError("expected a run_dir to resume from, got none; pass run_dir")
+            return
+        stored = bool(checkpoint.paths(self.folder))
+        if resume and not self.folder.parent.is_dir():
+            raise CheckpointError(f"expected a run to resume in {self.folder.parent}, but there is no such folder")
+        if stored and not resume:
+            raise StorageError(
+                f"{self.folder} holds the checkpoints of a run; resume it, or choose another run directory"
+            )
+        if stored:
+            self.restore(checkpoint.load_latest(self.folder))
+        else:
+            self.save()
+
+    def restore(self, found: checkpoint.Checkpoint) -> None:
+        """Take over a stored state, if it is one of this run."""
+        state = found.state
+        different = differing_keys(state["config"], self.config)
+        if different:
+            raise CheckpointError(
+                f"expected the configuration that {found.path} was made with, got other {', '.join(different)}; "
+                "resume with the stored configuration, or start another run"
+            )
+        if state["data"] != self.data_hash:
+            raise CheckpointError(
+                f"expected the data that {found.path} was made with, got others (size or first or last window differ); "
+                "resume with the same recording, windows and split"
+            )
+        _check_environment(state["environment"], self.environment())
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise CheckpointError(f"{found.path} was made for another model: {error}") from error
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.sums = state["step"], _Sums(**state["sums"])
+        self.history = [EpochRecord(**record) for record in state["history"]]
+        self.best_epoch, self.best_value, self.best_step = (
+            state[f"best_{what}"] for what in ("epoch", "value", "step")
+        )
+        self.best_weights = {} if found.best is None else found.best["model"]
+        self.finished, self.stopped_early = state["finished"], state["stopped_early"]
+        self.seconds_before, self.resumed_from = state["seconds"], self.step
+
+    # ---- training
+
+    def go(self) -> None:
+        """Run the epochs that are left."""
+        if self.finished:
+            return
+        try:
+            self.notify("on_fit_start")
+            while not self.finished:
+                self.run_epoch()
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(
+                f"batch_size {self.config.batch_size} needs more memory than {self.device} has "
+                f"(step {self.step}); halve batch_size, or use precision 'bf16'"
+            ) from error
+        finally:
+            self.notify("on_fit_end")
+
+    def run_epoch(self) -> None:
+        """Take the steps that are left of the current epoch, then validate and save."""
+        epoch, every = len(self.history), self.config.checkpoint_every
+        for indices in self.order(epoch)[self.step - epoch * self.steps_per_epoch :]:
+            self.take_step(epoch, indices)
+            self.notify("on_step_end")
+            self.pause_if_asked()
+            if every and self.step % every == 0:
+                self.save()
+        self.end_epoch(epoch)
+        self.save()
+        self.notify("on_epoch_end")
+        self.pause_if_asked()
+
+    def take_step(self, epoch: int, indices: NDArray[np.int64]) -> None:
+        """Do one step of the optimizer on the chosen items."""
+        torch.manual_seed(key(self.config.seed, "step", self.step))
+        self.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        x, y = self.load(self.train, indices)
+        self.optimizer.zero_grad()
+        with self.autocast():
+            output = self.model(x)
+        total, weight = self.objective.total(output, y, training=True)
+        loss = total / weight.to(total.device)
+        self.loss = loss.item()
+        if np.isfinite(self.loss):
+            loss.backward()  # type: ignore[no-untyped-call]
+        norm = self.clip() if np.isfinite(self.loss) else float("nan")
+        if not np.isfinite(norm):
+            raise DivergedError(self.divergence(epoch, indices, x, norm))
+        self.optimizer.step()
+        self.sums.add(total.item(), weight.item(), self.objective.correct(output, y), len(y))
+        self.sums.gradient_norm = max(self.sums.gradient_norm, norm)
+        self.step += 1
+
+    def clip(self) -> float:
+        """Limit the norm of the gradient; return what it was."""
+        limit = float("inf") if self.config.clip_norm is None else self.config.clip_norm
+        return float(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
+
+    def divergence(self, epoch: int, indices: NDArray[np.int64], x: torch.Tensor, norm: float) -> str:
+        """Say where training diverged, and whether the input was to blame."""
+        bad = int((~torch.isfinite(x)).sum())
+        what = f"loss {self.loss}" if not np.isfinite(self.loss) else f"gradient norm {norm}"
+        cause = f"the input holds {bad} values that are not finite" if bad else "the input is finite; lower lr"
+        return (
+            f"training diverged: {what} at step {self.step} (epoch {epoch}, lr {self.lr:g}), items "
+            f"{indices.tolist()} of the training part; {cause}"
+        )
+
+    def end_epoch(self, epoch: int) -> None:
+        """Validate, record, keep the weights if they are the best, and decide whether to stop."""
+        sums = self.validate()
+        if not np.isfinite(sums.mean):
+            raise DivergedError(
+                f"training diverged: validation loss {sums.mean} after step {self.step} (epoch {epoch}, "
+                f"lr {self.lr:g}); lower lr, or look for values that are not finite in the validation part"
+            )
+        last = learning_rate(self.step - 1, total=self.total, config=self.config)
+        accuracies = self.sums.accuracy, sums.accuracy
+        record = EpochRecord(epoch, self.step, last, self.sums.mean, sums.mean, *accuracies, self.sums.gradient_norm)
+        self.history.append(record)
+        self.sums = _Sums()
+        value = sums.mean if self.config.monitor == "loss" else float(sums.accuracy or 0.0)
+        if self.best_value is None or (
+            value < self.best_value if self.config.monitor == "loss" else value > self.best_value
+        ):
+            self.keep_best(epoch, value)
+        patience = self.config.patience
+        self.stopped_early = patience is not None and epoch - (self.best_epoch or 0) >= patience
+        self.finished = self.stopped_early or len(self.history) >= self.config.epochs
+
+    def validate(self) -> _Sums:
+        """Return the sums of loss and accuracy over the validation part."""
+        self.model.eval()
+        sums = _Sums()
+        for indices in in_sequence(len(self.validation), self.config.batch_size):
+            with torch.no_grad(), self.autocast():
+                x, y = self.load(self.validation, indices)
+                output = self.model(x)
+                total, weight = self.objective.total(output, y, training=False)
+            sums.add(total.item(), weight.item(), self.objective.correct(output, y), len(y))
+            self.pause_if_asked()
+        return sums
+
+    def keep_best(self, epoch: int, value: float) -> None:
+        """Keep a copy of the weights, on the disk too: the checkpoint that follows refers to it by its step."""
+        self.best_epoch, self.best_value, self.best_step = epoch, value, self.step
+        self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+        if self.folder is not None:
+            state = {"model": self.best_weights, "epoch": epoch, "value": value, "config": self.config.to_dict()}
+            checkpoint.save(self.folder, {**state, "extra": self.extra_state}, step=self.step, kind="best")
+
+    # ---- state
+
+    def save(self) -> None:
+        """Write a checkpoint, then delete the oldest."""
+        if self.folder is None:
+            return
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "sums": asdict(self.sums),
+            "history": [asdict(record) for record in self.history],
+            **{f"best_{what}": getattr(self, f"best_{what}") for what in ("epoch", "value", "step")},
+            "finished": self.finished,
+            "stopped_early": self.stopped_early,
+            "seconds": self.seconds,
+            "config": self.config.to_dict(),
+            "data": self.data_hash,
+            "environment": self.environment(),
+            "extra": self.extra_state,
+        }
+        checkpoint.save(self.folder, state, step=self.step)
+        checkpoint.prune(self.folder, keep=self.config.keep)
+
+    def pause_if_asked(self) -> None:
+        """Save and leave if a signal came."""
+        received = self.interrupts.received
+        if received is None:
+            return
+        self.save()
+        raise InterruptedRunError(
+            f"stopped by {received.name} after step {self.step} of {self.total} (epoch {len(self.history)}); "
+            f"the state is saved in {self.folder}; resume to go on",
+            exit_code=75 if received.name == "SIGINT" else 143,
+        )
+
+    def result(self) -> FitResult:
+        """Put the best weights into the model and gather what was measured."""
+        self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+        if self.best_epoch is None or self.best_value is None:
+            raise CheckpointError(f"{self.folder} says it is finished but names no best epoch; start the run anew")
+        return FitResult(
+            self.model,
+            tuple(self.history),
+            self.best_epoch,
+            self.best_value,
+            len(self.history),
+            self.stopped_early,
+            self.seconds,
+            str(self.device),
+            self.resumed_from,
+        )
+
+    # ---- small things
+
+    @property
+    def total(self) -> int:
+        return self.steps_per_epoch * self.config.epochs
+
+    @property
+    def lr(self) -> float:
+        return learning_rate(self.step, total=self.total, config=self.config)
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
+
+    def environment(self) -> dict[str, Any]:
+        return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "device": self.device.type}
+
+    def order(self, epoch: int) -> list[NDArray[np.int64]]:
+        return batch_order(len(self.train), self.config.batch_size, seed=self.config.seed, epoch=epoch)
+
+    def load(self, part: Any, indices: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = part.batch(indices)
+        return x.to(self.device), y.to(self.device)
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def notify(self, method: str) -> None:
+        """Call a method of the callbacks that have it."""
+        state = TrainState(
+            self.model,
+            self.config,
+            self.device,
+            len(self.history),
+            self.step,
+            self.steps_per_epoch,
+            self.lr,
+            self.loss,
+            tuple(self.history),
+            self.best_epoch,
+            self.best_value,
+        )
+        for callback in self.callbacks:
+            called = getattr(callback, method, None)
+            if called is not None:
+                called(state)
+
+
+def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Return the optimizer; weights of one dim (biases, norms) are not decayed."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ConfigError("expected a model with parameters to train, got none that requires a gradient")
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+    return torch.optim.AdamW(groups, lr=config.lr)
+
+
+def _check_environment(stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Warn where the promise of equal bits does not hold."""
+    other = [f"{key} ({stored[key]}, now {now[key]})" for key in now if stored.get(key) != now[key]]
+    if other:
+        warnings.warn(
+            f"resumed with other {', '.join(other)}: the result will agree, but not to the last bit",
+            ScimlWarning,
+            stacklevel=5,
+        )

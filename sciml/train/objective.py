@@ -1,0 +1,114 @@
+"""Losses as sums with weights, so that batches of unequal size count by what is in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from sciml.errors import ConfigError
+from sciml.train.batches import Batches, in_sequence
+from sciml.train.config import TrainConfig
+
+__all__ = ["CrossEntropy", "MeanSquare", "Objective", "objective"]
+
+
+@dataclass(frozen=True, eq=False)
+class CrossEntropy:
+    """Cross entropy of logits (batch, class) with labels (batch,), weighted by class, smoothed in training."""
+
+    weights: torch.Tensor | None
+    label_smoothing: float
+
+    def total(self, output: torch.Tensor, target: torch.Tensor, *, training: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the summed loss and the summed weight of a batch."""
+        smoothing = self.label_smoothing if training else 0.0
+        loss = functional.cross_entropy(
+            output.float(), target, self.weights, reduction="sum", label_smoothing=smoothing
+        )
+        weight = torch.tensor(float(len(target))) if self.weights is None else self.weights[target].sum()
+        return loss, weight
+
+    def correct(self, output: torch.Tensor, target: torch.Tensor) -> int | None:
+        """Return how many labels of a batch the logits name."""
+        return int((output.argmax(dim=1) == target).sum())
+
+    def check(self, output: torch.Tensor, target: torch.Tensor) -> None:
+        """Refuse an output that the targets do not fit."""
+        if output.ndim != 2 or target.ndim != 1 or len(output) != len(target) or target.is_floating_point():
+            raise ConfigError(
+                "expected logits of shape (batch, class) and integer labels of shape (batch,) for cross_entropy, got "
+                f"{tuple(output.shape)} and {tuple(target.shape)} of {target.dtype}; use loss 'mse' for a forecast"
+            )
+        if self.weights is not None and len(self.weights) != output.shape[1]:
+            raise ConfigError(f"expected {output.shape[1]} class_weights, one a class, got {len(self.weights)}")
+
+
+@dataclass(frozen=True, eq=False)
+class MeanSquare:
+    """Mean square of output minus target; an output (batch, channel * time) is read in the target's shape."""
+
+    def total(
+        self,
+        output: torch.Tensor,
+        target: torch.Tensor,
+        *,
+        training: bool,  # noqa: ARG002 (the same in training and evaluation)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the summed loss and the number of values of a batch."""
+        difference = output.float().reshape(target.shape) - target
+        return difference.square().sum(), torch.tensor(float(target.numel()))
+
+    def correct(self, output: torch.Tensor, target: torch.Tensor) -> int | None:  # noqa: ARG002
+        """Return None: a forecast is not right or wrong."""
+        return None
+
+    def check(self, output: torch.Tensor, target: torch.Tensor) -> None:
+        """Refuse an output that the targets do not fit."""
+        if output.numel() != target.numel() or not target.is_floating_point():
+            raise ConfigError(
+                f"expected as many outputs as target values for mse, got {tuple(output.shape)} and "
+                f"{tuple(target.shape)} of {target.dtype}; build the model with n_outputs = channels * horizon"
+            )
+
+
+Objective = CrossEntropy | MeanSquare
+
+
+def objective(config: TrainConfig, train: Batches, device: torch.device) -> Objective:
+    """Return the objective of a configuration; "balanced" weights are counted in the training part.
+
+    Raises
+    ------
+    ConfigError
+        A class between others that the training part does not have, with balanced weights.
+
+    Examples
+    --------
+    >>> from sciml.train.batches import as_batches
+    >>> part = as_batches((np.zeros((4, 1, 2)), np.array([0, 0, 0, 1])), "train")
+    >>> objective(TrainConfig(class_weights="balanced"), part, torch.device("cpu")).weights
+    tensor([0.6667, 2.0000])
+    """
+    if config.loss == "mse":
+        return MeanSquare()
+    weights: torch.Tensor | None = None
+    if config.class_weights == "balanced":
+        weights = torch.as_tensor(_balanced(train), dtype=torch.float32, device=device)
+    elif config.class_weights is not None:
+        weights = torch.tensor([float(w) for w in config.class_weights], device=device)
+    return CrossEntropy(weights, config.label_smoothing)
+
+
+def _balanced(train: Batches) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return n / (K n_k): each class counts alike."""
+    labels = getattr(train, "targets", None)
+    if labels is None:
+        labels = np.concatenate([train.batch(indices)[1].numpy() for indices in in_sequence(len(train), 1024)])
+    counts = np.bincount(np.asarray(labels))
+    if not counts.all():
+        raise ConfigError(
+            f"expected every class in the training part for balanced weights, got counts {counts.tolist()}; "
+            "set class_weights to numbers or None"
+        )
+    return np.asarray(len(labels) / (len(counts) * counts), dtype=np.float64)
