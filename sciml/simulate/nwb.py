@@ -27,6 +27,7 @@ ROI_RADIUS = 5.0  # [um]
 CHUNK_ROWS = 2048
 SERIES = "processing/ophys/DfOverF/RoiResponseSeries"
 ROIS = "processing/ophys/ImageSegmentation/PlaneSegmentation"
+HDMF = "hdmf-common"  # namespace of the types that NWB tables are made of
 PLANE = "general/optophysiology/ImagingPlane"
 DEVICE = "general/devices/Microscope"
 PIXEL = np.dtype([("x", "<u4"), ("y", "<u4"), ("weight", "<f4")])
@@ -42,10 +43,10 @@ def write_nwb(simulation: Simulation, path: str | os.PathLike[str], *, overwrite
     - `processing/ophys/DfOverF/RoiResponseSeries`: the recording (time, roi), int16 with `conversion` to dF/F
     - `processing/ophys/ImageSegmentation/PlaneSegmentation`: position [um] and pixels of each ROI
     - `intervals/trials`: start_time, stop_time [s], stimulus
-    - `scratch`: the truth: `signal` (the clean recording), `noise` (table with sigma [dF/F] and phi of each ROI),
-      `rank`, `strengths`
+    - `scratch`: the truth: `signal` (the clean recording, float32, dF/F), `noise` (table with sigma [dF/F] and phi of
+      each ROI), `rank`, `strengths`
 
-    Values are rounded to 1/32767 of the largest magnitude.
+    Values of the recording are rounded to 1/32767 of the largest magnitude.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ class _Nwb:
         plane = self.group(PLANE, "ImagingPlane")
         plane["description"] = "simulated plane"
         plane["excitation_lambda"] = 920.0
-        plane["imaging_rate"] = float(self.simulation.recording.attrs["sampling_rate"])
+        plane["imaging_rate"] = self.simulation.recording.attrs["sampling_rate"]
         plane["indicator"] = "simulated"
         plane["location"] = "simulated"
         spacing = plane.create_dataset("grid_spacing", data=[1.0, 1.0])
@@ -176,14 +177,19 @@ class _Nwb:
         table.create_group("reference_images")
 
     def series(self) -> None:
-        """Write the recording and the ROI that each of its columns belongs to."""
+        """Write the recording as int16 with its conversion, its clock, and the ROI that each column belongs to."""
         self.group("processing/ophys/DfOverF", "DfOverF")
-        recording = self.simulation.recording
-        series = self.time_series(SERIES, "RoiResponseSeries", "fluorescence of each ROI", recording.values)
-        rois = series.create_dataset("rois", data=np.arange(recording.sizes["roi"]))
-        self.mark(rois, "DynamicTableRegion", "hdmf-common")
-        rois.attrs["description"] = "the ROI of each column"
-        rois.attrs["table"] = self.file[ROIS].ref
+        series = self.group(SERIES, "RoiResponseSeries")
+        series.attrs.update({"description": "fluorescence of each ROI", "comments": "simulated"})
+        values = self.simulation.recording.values
+        conversion = float(np.abs(values).max()) / np.iinfo(np.int16).max
+        counts = np.rint(values / conversion).astype(np.int16)
+        data = series.create_dataset("data", data=counts, **_compressed(counts))
+        data.attrs.update({"unit": "dF/F", "conversion": conversion, "offset": 0.0, "resolution": conversion})
+        clock = series.create_dataset("starting_time", data=0.0)
+        clock.attrs.update({"rate": self.simulation.recording.attrs["sampling_rate"], "unit": "seconds"})
+        rois = self.mark(series.create_dataset("rois", data=np.arange(values.shape[1])), "DynamicTableRegion", HDMF)
+        rois.attrs.update({"description": "the ROI of each column", "table": self.file[ROIS].ref})
 
     def trials(self) -> None:
         """Write the table of stimuli."""
@@ -196,21 +202,22 @@ class _Nwb:
         self.table("intervals/trials", "TimeIntervals", "one stimulus a trial", columns)
 
     def truth(self) -> None:
-        """Write what the recording was made from."""
+        """Write what the recording was made from: arrays that are no TimeSeries, so that a file has one recording."""
         simulation = self.simulation
-        self.time_series("scratch/signal", "TimeSeries", "truth: the clean signal", simulation.signal.values)
         columns: Columns = {
             "sigma": ("standard deviation of the noise of a sample [dF/F]", simulation.noise.sigma),
             "phi": ("correlation of neighboring noise samples", simulation.noise.phi),
         }
         self.table("scratch/noise", "DynamicTable", "truth: Gaussian AR(1) noise of each ROI", columns)
-        scalars = {
-            "rank": ("truth: rank of the signal", np.int64(simulation.rank)),
-            "strengths": ("truth: eigenvalues of the signal's covariance, in units of the noise", simulation.strengths),
-        }
-        for name, (notes, values) in scalars.items():
-            data = self.file["scratch"].create_dataset(name, data=values)
-            self.mark(data, "ScratchData").attrs["notes"] = notes
+        self.scratch("rank", "rank of the signal", np.int64(simulation.rank))
+        self.scratch("strengths", "eigenvalues of the signal's covariance, in units of the noise", simulation.strengths)
+        signal = simulation.signal.values.astype(np.float32)
+        self.scratch("signal", "the clean recording [dF/F], dims (time, roi)", signal, **_compressed(signal))
+
+    def scratch(self, name: str, notes: str, values: Any, **layout: Any) -> None:
+        """Write an array of the truth."""
+        data = self.file["scratch"].create_dataset(name, data=values, **layout)
+        self.mark(data, "ScratchData").attrs["notes"] = f"truth: {notes}"
 
     def mark(self, item: Any, kind: str, namespace: str = "core") -> Any:
         """Give an object its type and an id that is the same whenever the same data are written."""
@@ -223,40 +230,30 @@ class _Nwb:
         """Create a typed group."""
         return self.mark(self.file.create_group(path), kind, namespace)
 
-    def time_series(self, path: str, kind: str, description: str, values: NDArray[np.float64]) -> Any:
-        """Create a time series of int16 with the conversion to dF/F, on the regular clock of the recording."""
-        series = self.group(path, kind)
-        series.attrs["description"] = description
-        series.attrs["comments"] = "simulated"
-        peak = float(np.abs(values).max())
-        conversion = peak / np.iinfo(np.int16).max if peak > 0 else 1.0
-        counts = np.rint(values / conversion).astype(np.int16)
-        rows = (min(CHUNK_ROWS, len(values)), values.shape[1])
-        data = series.create_dataset("data", data=counts, chunks=rows, compression="gzip", shuffle=True)
-        data.attrs.update({"unit": "dF/F", "conversion": conversion, "offset": 0.0, "resolution": conversion})
-        clock = series.create_dataset("starting_time", data=0.0)
-        clock.attrs.update({"rate": float(self.simulation.recording.attrs["sampling_rate"]), "unit": "seconds"})
-        return series
-
     def table(
         self, path: str, kind: str, description: str, columns: Columns, *, ends: Mapping[str, list[int]] | None = None
     ) -> Any:
         """Create a table; `ends` gives the number of entries a row of columns that are ragged."""
         ends = ends or {}
-        table = self.group(path, kind, "hdmf-common" if kind == "DynamicTable" else "core")
+        table = self.group(path, kind, HDMF if kind == "DynamicTable" else "core")
         table.attrs["description"] = description
         table.attrs["colnames"] = np.array(list(columns), dtype=h5py.string_dtype())
         for name, (about, values) in columns.items():
             dtype = h5py.string_dtype() if values.dtype == object else values.dtype
-            column = self.mark(table.create_dataset(name, data=values, dtype=dtype), "VectorData", "hdmf-common")
+            column = self.mark(table.create_dataset(name, data=values, dtype=dtype), "VectorData", HDMF)
             column.attrs["description"] = about
             if name in ends:
                 index = table.create_dataset(f"{name}_index", data=np.cumsum(ends[name]).astype(np.uint32))
-                self.mark(index, "VectorIndex", "hdmf-common").attrs["description"] = f"where each row of {name} ends"
+                self.mark(index, "VectorIndex", HDMF).attrs["description"] = f"where each row of {name} ends"
                 index.attrs["target"] = column.ref
         n_rows = len(next(values for name, (_, values) in columns.items() if name not in ends))
-        self.mark(table.create_dataset("id", data=np.arange(n_rows)), "ElementIdentifiers", "hdmf-common")
+        self.mark(table.create_dataset("id", data=np.arange(n_rows)), "ElementIdentifiers", HDMF)
         return table
+
+
+def _compressed(values: NDArray[Any]) -> dict[str, Any]:
+    """Return how an array (time, roi) is laid out: chunks of whole rows, so that windows in time read little."""
+    return {"chunks": (min(CHUNK_ROWS, len(values)), values.shape[1]), "compression": "gzip", "shuffle": True}
 
 
 def _disc(x: float, y: float) -> NDArray[np.void]:

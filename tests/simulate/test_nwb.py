@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sciml.errors import StorageError
+from sciml.io import open_recording, read_events
 from sciml.simulate import Simulation, population_recording, write_nwb
 
 with warnings.catch_warnings():
@@ -76,14 +77,24 @@ def test_pynwb_reads_regions_of_interest_back(simulation, nwbfile):
 
 
 def test_pynwb_reads_the_truth_back(simulation, nwbfile):
-    signal = nwbfile.scratch["signal"]
-    values = signal.data[:] * signal.conversion
-    np.testing.assert_allclose(values, simulation.signal.values, rtol=0, atol=0.5001 * signal.conversion)
+    np.testing.assert_array_equal(nwbfile.scratch["signal"].data[:], simulation.signal.values.astype(np.float32))
     assert int(nwbfile.scratch["rank"].data) == simulation.rank
     np.testing.assert_array_equal(nwbfile.scratch["strengths"].data, simulation.strengths)
     noise = nwbfile.scratch["noise"].to_dataframe()
     np.testing.assert_array_equal(noise["sigma"], simulation.noise.sigma)
     np.testing.assert_array_equal(noise["phi"], simulation.noise.phi)
+
+
+def test_sciml_opens_the_file_without_being_told_which_signal(simulation, path):
+    recording = open_recording(path)
+    assert recording.dims == ("time", "roi")
+    assert (recording.attrs["units"], recording.attrs["sampling_rate"]) == ("dF/F", 20.0)
+    for name in ("time", "x", "y"):
+        np.testing.assert_allclose(recording[name], simulation.recording[name], rtol=1e-12)
+    np.testing.assert_allclose(recording, simulation.recording, rtol=0, atol=1e-3 * simulation.noise.sigma.min())
+    events = read_events(path, "intervals/trials")
+    for name in ("start_time", "stop_time", "stimulus"):
+        np.testing.assert_array_equal(events[name], simulation.events[name])
 
 
 def test_equal_simulations_give_equal_bytes_and_others_do_not(simulation, path, tmp_path):
