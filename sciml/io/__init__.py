@@ -1,0 +1,18 @@
+"""Recordings in and out of HDF5: open lazily in physical values with clock and tables, and save without loss."""
+
+from sciml.io._guard import Limits
+from sciml.io._model import FileInfo, SignalInfo, TableInfo
+from sciml.io._open import describe, list_signals, open_recording, read_events
+from sciml.io._save import save_recording
+
+__all__ = [
+    "FileInfo",
+    "Limits",
+    "SignalInfo",
+    "TableInfo",
+    "describe",
+    "list_signals",
+    "open_recording",
+    "read_events",
+    "save_recording",
+]

@@ -1,0 +1,192 @@
+"""Whether the values of a dataset can be had at all, and from where: filters, other files, links.
+
+HDF5 answers with fill values, silently, where a virtual dataset's source file is absent, and reads any file on the
+machine where a dataset or a link says so. Both are decided here, before a value is read.
+"""
+
+import math
+import re
+from contextlib import ExitStack
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+import h5py
+
+from sciml.errors import DataError
+from sciml.io._guard import Limits, checked_path, guard, open_file
+from sciml.io._text import text
+
+__all__ = ["Files", "follow", "obstacle"]
+
+MAX_HOPS = 32
+FILTERS = {
+    307: "bzip2",
+    32000: "LZF",
+    32001: "Blosc",
+    32004: "LZ4",
+    32008: "bitshuffle",
+    32013: "ZFP",
+    32015: "Zstandard",
+    32017: "SZ",
+    32020: "VBZ",
+    32026: "Blosc2",
+}
+
+
+class Files:
+    """The files that one opened file leads to; only those in its folder or below it are opened."""
+
+    def __init__(self, main: Path) -> None:
+        self.main = main
+        self._stack = ExitStack()
+        self._open: dict[Path, h5py.File] = {}
+
+    def __enter__(self) -> "Files":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder that links may not leave."""
+        return self.main.resolve().parent
+
+    def locate(self, name: str, *, beside: Path) -> Path:
+        """Return where HDF5 would find the file `name` that a file in the folder `beside` points at.
+
+        An absolute name that does not exist is looked for by its last part, as HDF5 does.
+        """
+        given = Path(name)
+        candidates = [given, beside / given.name] if given.is_absolute() else [beside / given]
+        for candidate in candidates:
+            resolved = candidate.resolve()
+            if resolved.exists():
+                if not resolved.is_relative_to(self.root):
+                    raise DataError(
+                        f"points at {name}, outside the folder of the file; "
+                        "copy that file into the folder, where links may lead"
+                    )
+                return resolved
+        raise DataError(f"points at the file {name}, which is not there; copy it into the folder {beside}")
+
+    def open(self, path: Path) -> h5py.File:
+        """Open a file once; it closes with this collection."""
+        if path not in self._open:
+            self._open[path] = self._stack.enter_context(open_file(checked_path(path)))
+        return self._open[path]
+
+
+def follow(
+    start: h5py.Group, path: str, files: Files, *, hops: int = MAX_HOPS
+) -> h5py.Group | h5py.Dataset | h5py.Datatype:
+    """Return the object at `path`, link by link, so that no link is followed before it was looked at.
+
+    Raises
+    ------
+    DataError
+        A link dangles, leads out of the folder, or leads in a circle.
+    """
+    with guard(f"link to {path}"):
+        place = start.file["/"] if path.startswith("/") else start
+        for part in path.split("/"):
+            if part in ("", "."):
+                continue
+            if not isinstance(place, h5py.Group):
+                raise DataError(f"points at {path}, but {place.name} is a dataset and holds nothing")
+            place, hops = _step(place, part, path, files, hops)
+        return place
+
+
+def _step(
+    group: h5py.Group, part: str, path: str, files: Files, hops: int
+) -> tuple[h5py.Group | h5py.Dataset | h5py.Datatype, int]:
+    if not group.id.links.exists(part.encode("utf-8", "surrogateescape")):
+        raise DataError(f"points at {path}, which is not in the file {Path(group.file.filename).name}")
+    link = group.get(part, getlink=True)
+    if isinstance(link, h5py.HardLink):
+        return group[part], hops
+    if hops <= 0:
+        raise DataError(f"points at {path}, and from there in a circle of links")
+    if isinstance(link, h5py.SoftLink):
+        return follow(group, text(link.path), files, hops=hops - 1), hops - 1
+    if isinstance(link, h5py.ExternalLink):
+        target = files.locate(text(link.filename), beside=Path(group.file.filename).resolve().parent)
+        return follow(files.open(target)["/"], "/" + text(link.path), files, hops=hops - 1), hops - 1
+    raise DataError(f"points at {path} through a link of a kind that sciml does not follow")
+
+
+def obstacle(dataset: h5py.Dataset, files: Files, limits: Limits, *, hops: int = 4) -> str | None:
+    """Return why the values of a dataset cannot be read, in words with the remedy, or None if they can."""
+    try:
+        with guard(f"{dataset.name}"):
+            plist = dataset.id.get_create_plist()
+            if plist.get_external_count():
+                return "its values lie in a raw file beside it, which sciml refuses to read; copy it with `h5repack`"
+            if dataset.is_virtual:
+                return _missing_source(dataset, files, limits, hops)
+            return _missing_filter(plist) or _unread(dataset, limits)
+    except DataError as error:
+        return str(error)
+
+
+def _missing_filter(plist: h5py.h5p.PropDCID) -> str | None:
+    for number in range(plist.get_nfilters()):
+        code, _, _, name = plist.get_filter(number)
+        if h5py.h5z.filter_avail(code) or (_load_plugins() and h5py.h5z.filter_avail(code)):
+            continue
+        label = FILTERS.get(code) or text(name) or "unknown"
+        remedy = (
+            "install ont-vbz-hdf-plugin and set HDF5_PLUGIN_PATH"
+            if code == 32020
+            else "run `pip install sciml[filters]`"
+        )
+        return f"its values are compressed with HDF5 filter {code} ({label}), which is not installed; {remedy}"
+    return None
+
+
+def _load_plugins() -> bool:
+    try:
+        import_module("hdf5plugin")
+    except ImportError:
+        return False
+    return True
+
+
+def _unread(dataset: h5py.Dataset, limits: Limits) -> str | None:
+    if dataset.size and not dataset.id.get_storage_size():
+        return (
+            f"it declares the shape {dataset.shape}, but no value was ever written (0 bytes are stored); "
+            "check that the recording was finished and copied whole"
+        )
+    chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize if dataset.chunks else 0
+    if chunk_bytes > limits.chunk_bytes:
+        return (
+            f"its chunks are {chunk_bytes / 2**20:.0f} MiB each and must be read whole, more than the limit of "
+            f"{limits.chunk_bytes / 2**20:.0f} MiB; rewrite it with `h5repack`, or raise limits.chunk_bytes"
+        )
+    return None
+
+
+def _missing_source(dataset: h5py.Dataset, files: Files, limits: Limits, hops: int) -> str | None:
+    if hops <= 0:
+        return "it is a virtual dataset of virtual datasets without end"
+    beside = Path(dataset.file.filename).resolve().parent
+    for file_name, dataset_name in sorted(
+        {(source.file_name, source.dset_name) for source in dataset.virtual_sources()}
+    ):
+        if "%" in re.sub("%%", "", file_name + dataset_name):
+            return (
+                f"it is a virtual dataset over the open-ended series {file_name}:{dataset_name}; sciml reads fixed ones"
+            )
+        try:
+            where = dataset.file if file_name == "." else files.open(files.locate(file_name, beside=beside))
+            source = follow(where["/"], "/" + dataset_name, files)
+        except DataError as error:
+            return f"it is a virtual dataset, and its source {dataset_name} {error}"
+        if not isinstance(source, h5py.Dataset):
+            return f"it is a virtual dataset, and its source {dataset_name} is no dataset"
+        if trouble := obstacle(source, files, limits, hops=hops - 1):
+            return f"it is a virtual dataset, and of its source {dataset_name}: {trouble}"
+    return None

@@ -1,0 +1,237 @@
+"""From the declaration of a signal to a recording: lazy values, coordinates, clock, provenance."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import DTypeLike
+from xarray.core import indexing
+
+from sciml.errors import ConfigError, DataError
+from sciml.io._clock import Rate, Stamps, Ticks, time_axis
+from sciml.io._lazy import Complex, Stacked, Stored, lazy
+from sciml.io._model import Coords, Signal, SignalInfo
+from sciml.recording import TIME
+
+__all__ = ["Chunks", "build", "chunked", "info", "stacked"]
+
+Chunks = int | Mapping[str, int] | Literal["auto"]
+
+WHOLE_HASH = 2**23  # files up to this size are hashed whole, larger ones at both ends
+ENDS = 2**20
+DASK_BYTES = 2**26
+
+
+def info(signal: Signal, reader: str) -> SignalInfo:
+    """Return what the user is told of a signal."""
+    shape = signal.shape
+    rate, duration = signal.clock.summary(shape[0]) if signal.clock and shape else (None, None)
+    dtype = np.dtype(signal.saved[1]) if signal.saved else signal.data.dtype or np.dtype(np.void)
+    return SignalInfo(
+        path=signal.path,
+        dims=signal.dims,
+        shape=shape[: len(signal.dims)],
+        dtype=dtype,
+        unit=signal.unit,
+        rate=rate,
+        duration=duration,
+        n_bytes=signal.data.n_bytes,
+        kind=signal.kind,
+        reader=reader,
+    )
+
+
+def build(signal: Signal, *, path: Path, reader: str, raw: bool, dtype: DTypeLike | None) -> xr.DataArray:
+    """Return the recording of one signal, its values still in the file."""
+    values = _values(signal, raw, dtype)
+    if signal.saved is not None:
+        return _restored(signal, values)
+    notes = list(signal.notes)
+    ticks = _ticks(signal)
+    coords = signal.coords(notes) if signal.coords else {}
+    attrs = _attrs(signal, signal.path, path, reader, raw, ticks, notes)
+    return _assemble(values, signal.dims, coords, ticks, attrs, signal.path.rpartition("/")[2])
+
+
+def stacked(
+    signals: Sequence[Signal], pattern: str, *, path: Path, reader: str, raw: bool, dtype: DTypeLike | None
+) -> xr.DataArray:
+    """Return several signals of one clock side by side along a new dim, the second.
+
+    Raises
+    ------
+    DataError
+        Their shapes, units or clocks differ; the message names which.
+    """
+    first = signals[0]
+    if first.saved is not None:
+        raise DataError(f"{pattern}: expected one signal, got {len(signals)}")
+    for other in signals[1:]:
+        for what in ("shape", "dims", "unit"):
+            if getattr(other, what) != getattr(first, what):
+                raise DataError(
+                    f"{pattern}: expected signals of one {what}, got {getattr(first, what)!r} of {first.path} "
+                    f"and {getattr(other, what)!r} of {other.path}; choose a narrower pattern"
+                )
+    parts = [_values(signal, raw, dtype) for signal in signals]
+    ticks = _common_ticks(signals, pattern)
+    dim = first.stack if first.stack not in first.dims else "series"
+    dims = (first.dims[0], dim, *first.dims[1:])
+    notes = [note for signal in signals for note in signal.notes]
+    notes.insert(0, f"{len(signals)} signals of equal clocks stacked along {dim}")
+    names = _short_names([signal.path for signal in signals])
+    coords: Coords = {dim: xr.Variable(dim, np.array(names, dtype=str))}
+    common = {key: one for key, one in first.attrs.items() if all(other.attrs.get(key) == one for other in signals)}
+    attrs = _attrs(replace(first, attrs=common), pattern, path, reader, raw, ticks, notes)
+    values = Stacked([part for part in parts if isinstance(part, Stored)])
+    return _assemble(values, dims, coords, ticks, attrs, pattern.rpartition("/")[2])
+
+
+def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> Stored | Complex:
+    if signal.problem:
+        raise DataError(f"{signal.path}: {signal.problem}")
+    if dtype is not None and np.dtype(dtype).kind not in "iufcb":
+        raise ConfigError(f"dtype={dtype}: expected a dtype of numbers, for example 'float32'")
+    source = signal.data.source()
+    if signal.saved is not None:
+        kept = np.dtype(signal.saved[1])
+        if kept.kind == "c":
+            return Complex(Stored(source), dtype or kept)
+        return Stored(source, dtype=dtype or kept)
+    return Stored(source, order=signal.order, scale=None if raw else signal.scale, dtype=dtype)
+
+
+def _ticks(signal: Signal) -> Ticks | None:
+    if signal.clock is None:
+        return None
+    if trouble := signal.clock.problem(signal.shape[0]):
+        raise DataError(f"{signal.path}: {trouble}; open its values alone with the path {signal.data.path}")
+    return time_axis(signal.clock, signal.shape[0])
+
+
+def _common_ticks(signals: Sequence[Signal], pattern: str) -> Ticks | None:
+    """Return the clock that all signals share: the same object, the same rate and start, or the same stamps."""
+    first = _ticks(signals[0])
+    for other in signals[1:]:
+        if other.clock == signals[0].clock:
+            continue
+        ticks = _ticks(other)
+        if first is None or ticks is None or not _same_times(signals[0], other, first, ticks):
+            raise DataError(
+                f"{pattern}: expected signals of one clock to stack them, but the clocks of {signals[0].path} and "
+                f"{other.path} differ; open them one by one, or choose a narrower pattern"
+            )
+    return first
+
+
+def _same_times(one: Signal, other: Signal, first: Ticks, second: Ticks) -> bool:
+    if isinstance(one.clock, Rate) and isinstance(other.clock, Rate):
+        return False  # equal ones are equal declarations
+    if isinstance(one.clock, Stamps) and isinstance(other.clock, Stamps) and one.clock.node is other.clock.node:
+        return one.clock.seconds == other.clock.seconds
+    times, others = first.variable.values, second.variable.values
+    step = float(np.median(np.abs(np.diff(times)))) if times.size > 1 else 0.0
+    return bool(np.allclose(times, others, rtol=0.0, atol=1e-3 * step, equal_nan=True))
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    last = [path.rpartition("/")[2] for path in paths]
+    return last if len(set(last)) == len(last) else list(paths)
+
+
+def _assemble(
+    values: Stored | Stacked | Complex,
+    dims: Sequence[str],
+    coords: Coords,
+    ticks: Ticks | None,
+    attrs: Mapping[str, Any],
+    name: str | None,
+) -> xr.DataArray:
+    coords = {label: variable for label, variable in coords.items() if set(variable.dims) <= set(dims)}
+    if ticks is not None:
+        coords[TIME] = ticks.variable
+    # An index would read what is lazy: long clocks come without one.
+    indexed = {label: variable for label, variable in coords.items() if not _is_lazy(variable)}
+    unread = xr.Coordinates({k: v for k, v in coords.items() if k not in indexed}, indexes={})
+    recording = xr.DataArray(lazy(values), dims=tuple(dims), coords=indexed, attrs=dict(attrs), name=name)
+    return recording.assign_coords(unread) if unread else recording
+
+
+def _is_lazy(variable: xr.Variable) -> bool:
+    return isinstance(variable._data, indexing.LazilyIndexedArray)
+
+
+def _restored(signal: Signal, values: Stored | Complex) -> xr.DataArray:
+    coords = signal.coords([]) if signal.coords else {}
+    name = signal.saved[0] if signal.saved else None
+    return _assemble(values, signal.dims, coords, None, signal.attrs, name)
+
+
+def _attrs(
+    signal: Signal, label: str, path: Path, reader: str, raw: bool, ticks: Ticks | None, notes: list[str]
+) -> dict[str, Any]:
+    attrs: dict[str, Any] = {"units": signal.unit}
+    if signal.raw_unit != signal.unit:
+        attrs["units_raw"] = signal.raw_unit
+    if raw and not signal.scale.identity:
+        attrs["units"] = ""
+        notes.append(f"values as stored; physical = stored * {signal.scale.factor} + {signal.scale.offset}")
+    if ticks is not None:
+        notes.extend(ticks.notes)
+        if ticks.rate is not None:
+            attrs["sampling_rate"] = ticks.rate
+    attrs |= {"source": path.name, "signal": label, "reader": reader, **_hash(path), **signal.attrs}
+    read = f"read {label} of {path.name} with sciml {metadata.version('sciml')} (reader {reader})"
+    attrs["history"] = "\n".join([read, *(f"note: {note}" for note in notes)])
+    return attrs
+
+
+def _hash(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of a file: of the whole up to 8 MiB, beyond that of its size, first and last MiB."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        if size <= WHOLE_HASH:
+            return {"sha256": hashlib.sha256(stream.read()).hexdigest(), "sha256_of": "whole file"}
+        digest = hashlib.sha256(str(size).encode())
+        digest.update(stream.read(ENDS))
+        stream.seek(-ENDS, 2)
+        digest.update(stream.read(ENDS))
+    return {"sha256": digest.hexdigest(), "sha256_of": "size in decimal digits, first MiB, last MiB"}
+
+
+def chunked(recording: xr.DataArray, signal: Signal, chunks: Chunks) -> xr.DataArray:
+    """Return the recording as dask arrays whose chunks are whole multiples of the chunks in the file.
+
+    "auto" makes blocks of about 64 MiB along the first dim.
+    """
+    stored = signal.data.chunks or ()
+    order = signal.order or range(len(stored))
+    in_file = dict(zip(signal.dims, (stored[axis] for axis in order), strict=False)) if stored else {}
+    sizes = {str(dim): size for dim, size in recording.sizes.items()}
+    first = str(recording.dims[0])
+    if isinstance(chunks, Mapping):
+        wanted = {str(dim): int(size) for dim, size in chunks.items()}
+    else:
+        rows = chunks if isinstance(chunks, int) else _auto_rows(recording, in_file.get(first, 1))
+        wanted = {first: rows}
+    if unknown := sorted(set(wanted) - set(sizes)):
+        raise ConfigError(f"chunks: expected dims of {tuple(sizes)}, got {', '.join(unknown)}")
+    aligned = {dim: _aligned(wanted.get(dim, -1), in_file.get(dim, 1), size) for dim, size in sizes.items()}
+    return recording.chunk(aligned)
+
+
+def _auto_rows(recording: xr.DataArray, rows_in_file: int) -> int:
+    row_bytes = max(1, math.prod(recording.shape[1:]) * recording.dtype.itemsize)
+    return max(rows_in_file, DASK_BYTES // row_bytes, 1)
+
+
+def _aligned(wanted: int, in_file: int, size: int) -> int:
+    if wanted <= 0 or wanted >= size:
+        return size
+    return min(size, -(-wanted // in_file) * in_file)

@@ -1,0 +1,121 @@
+"""The clock of a signal: a start and a rate, or one time stamp per sample."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import DataError
+from sciml.io._lazy import Computed, RegularTimes, Scale, Stored, lazy
+from sciml.io._tree import Node
+from sciml.recording import TIME
+
+__all__ = ["EAGER", "Clock", "Rate", "Stamps", "Ticks", "time_axis"]
+
+EAGER = 2**22  # samples up to which the time coordinate is held in memory and indexed
+PEEK = 1000  # stamps that are read to tell the rate when signals are only listed
+JITTER = 1e-3  # of a step: stamps that stray less than this are a regular clock
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Sample i is at `start + i / rate` seconds."""
+
+    rate: float
+    start: float = 0.0
+
+    def problem(self, n_samples: int) -> str | None:  # noqa: ARG002 - the same question as to Stamps
+        if not (isfinite(self.rate) and self.rate > 0):
+            return f"its sampling rate is {self.rate} Hz; expected a number above 0"
+        return None if isfinite(self.start) else f"its clock starts at {self.start} s; expected a finite number"
+
+    def summary(self, n_samples: int) -> tuple[float | None, float | None]:
+        """Return the rate in Hz and the duration in seconds."""
+        return (None, None) if self.problem(n_samples) else (self.rate, n_samples / self.rate)
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """Sample i is at `node[i] * seconds`."""
+
+    node: Node
+    seconds: float = 1.0
+
+    def problem(self, n_samples: int) -> str | None:
+        if not self.node.is_numeric or self.node.shape != (n_samples,):
+            return (
+                f"its clock {self.node.path} has shape {self.node.shape}; expected ({n_samples},), one stamp a sample"
+            )
+        return self.node.obstacle()
+
+    def summary(self, n_samples: int) -> tuple[float | None, float | None]:
+        """Return the rate in Hz (of the first stamps) and the duration in seconds."""
+        if n_samples < 2 or self.problem(n_samples):
+            return None, None
+        try:
+            first = self.node.read(slice(0, PEEK)) * self.seconds
+            last = float(self.node.read(slice(n_samples - 1, n_samples))[0]) * self.seconds
+        except DataError:
+            return None, None
+        step = float(np.median(np.diff(first)))
+        return (1 / step if step > 0 else None), last - float(first[0]) + max(step, 0.0)
+
+    def read(self) -> NDArray[np.float64]:
+        return np.asarray(self.node.read() * self.seconds, dtype=np.float64)
+
+
+Clock = Rate | Stamps
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """A time coordinate, its rate if it is regular, and what is odd about it."""
+
+    variable: xr.Variable
+    rate: float | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def coordinates(self) -> xr.Coordinates:
+        """The time coordinate; without an index where it is too long to be held in memory."""
+        return xr.Coordinates({TIME: self.variable}, indexes=None if self.in_memory else {})
+
+    @property
+    def in_memory(self) -> bool:
+        return bool(self.variable.size <= EAGER)
+
+
+def time_axis(clock: Clock, n_samples: int) -> Ticks:
+    """Return the time coordinate of a clock: in memory up to `EAGER` samples, computed or read on demand beyond."""
+    attributes = {"units": "s", "long_name": "time"}
+    if isinstance(clock, Rate):
+        times = RegularTimes(clock.start, clock.rate)
+        if n_samples <= EAGER:
+            return Ticks(xr.Variable(TIME, times(np.arange(n_samples)), attributes), clock.rate)
+        return Ticks(xr.Variable(TIME, lazy(Computed(times, n_samples, np.float64)), attributes), clock.rate)
+    if n_samples > EAGER:
+        stored = Stored(clock.node.source(), scale=Scale(clock.seconds), dtype=np.float64)
+        note = f"the clock has {n_samples} stamps and was not checked for gaps"
+        return Ticks(xr.Variable(TIME, lazy(stored), attributes), None, (note,))
+    stamps = clock.read()
+    return Ticks(xr.Variable(TIME, stamps, attributes), _regular_rate(stamps), _oddities(stamps))
+
+
+def _regular_rate(stamps: NDArray[np.float64]) -> float | None:
+    if stamps.size < 3 or not np.isfinite(stamps).all():
+        return None
+    steps = np.diff(stamps)
+    step = float(np.median(steps))
+    rounding = 4 * np.finfo(np.float64).eps * float(np.abs(stamps).max())
+    if not (step > 0 and np.abs(steps - step).max() <= JITTER * step + rounding):
+        return None
+    return float((stamps.size - 1) / (stamps[-1] - stamps[0]))
+
+
+def _oddities(stamps: NDArray[np.float64]) -> tuple[str, ...]:
+    if not np.isfinite(stamps).all():
+        return (f"{int((~np.isfinite(stamps)).sum())} time stamps are not finite",)
+    backward = int((np.diff(stamps) <= 0).sum())
+    return (f"the clock stands still or runs backward {backward} times",) if backward else ()

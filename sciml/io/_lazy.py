@@ -1,0 +1,316 @@
+"""Arrays that stay in their file: read on indexing, in physical values, picklable, one file handle per process."""
+
+import math
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from sciml.errors import ConfigError, DataError
+from sciml.io._access import Files, obstacle
+from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
+
+__all__ = ["Complex", "Computed", "RegularTimes", "Scale", "Source", "Stacked", "Stored", "lazy"]
+
+CHUNK_CACHE = 2**23  # what HDF5 gives a dataset unasked; enough for one row of chunks in most files
+MAX_CHUNK_CACHE = 2**28
+RUN_GAP = 32  # rows that are cheaper to read and drop than to seek over
+
+
+class _OpenFile:
+    """A file open in this process. It closes when the last array that reads from it is gone."""
+
+    def __init__(self, source: "Source") -> None:
+        source.check_unchanged()
+        self.process = os.getpid()
+        self._file = open_file(Path(source.file))
+        self._datasets: dict[str, h5py.Dataset] = {}
+        self._lock = threading.Lock()
+
+    def dataset(self, source: "Source") -> h5py.Dataset:
+        with self._lock:
+            if source.path not in self._datasets:
+                self._datasets[source.path] = _open_dataset(self._file, source)
+            return self._datasets[source.path]
+
+
+_FILES: "WeakValueDictionary[tuple[int, str, int, int], _OpenFile]" = WeakValueDictionary()
+
+
+def _open_file(source: "Source") -> _OpenFile:
+    """Return the file of this process, shared by all its arrays; a forked or spawned worker opens its own."""
+    key = (os.getpid(), source.file, source.size, source.mtime_ns)
+    found = _FILES.get(key)
+    if found is None:
+        found = _FILES[key] = _OpenFile(source)
+    return found
+
+
+def _open_dataset(file: h5py.File, source: "Source") -> h5py.Dataset:
+    with guard(source.label):
+        found = file[source.path]
+        if not isinstance(found, h5py.Dataset) or found.shape != source.shape:
+            raise DataError(f"{source.label}: the file changed since it was opened; open it again")
+        with Files(Path(source.file)) as files:
+            if trouble := obstacle(found, files, source.limits):
+                raise DataError(f"{source.label}: {trouble}")
+        if not found.chunks or (cache := _row_of_chunks(found)) <= CHUNK_CACHE:
+            return found
+        # One row of chunks must fit, or a walk along the first axis decompresses every chunk anew for each window.
+        access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+        access.set_chunk_cache(12_421, min(cache, MAX_CHUNK_CACHE), 0.75)
+        return h5py.Dataset(h5py.h5d.open(file.id, source.path.encode("utf-8", "surrogateescape"), access))
+
+
+def _row_of_chunks(dataset: h5py.Dataset) -> int:
+    chunks = dataset.chunks
+    across = math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape[1:], chunks[1:], strict=True))
+    return int(across * math.prod(chunks) * dataset.dtype.itemsize)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where values are stored: a dataset of a file as it was (size and time of change) when it was opened."""
+
+    file: str
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    size: int
+    mtime_ns: int
+    limits: Limits = field(default=DEFAULT_LIMITS, repr=False)
+
+    @property
+    def label(self) -> str:
+        return f"{Path(self.file).name}: {self.path}"
+
+    def check_unchanged(self) -> None:
+        """Raise if the file is gone or is no longer the one that was opened."""
+        stat = checked_path(self.file).stat()
+        if (stat.st_size, stat.st_mtime_ns) != (self.size, self.mtime_ns):
+            raise DataError(f"{self.label}: the file changed since it was opened; open it again")
+
+    def read(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return `dataset[key]`, where key holds integers, slices and at most one increasing vector."""
+        vectors = [axis for axis, item in enumerate(key) if isinstance(item, np.ndarray)]
+        with guard(self.label):
+            if not vectors:
+                return self._read(dataset, key)
+            axis = vectors[0]
+            before = sum(not isinstance(item, (int, np.integer)) for item in key[:axis])
+            parts = []
+            for run in _runs(key[axis], dataset.chunks[axis] if dataset.chunks else 1):
+                first, last = int(run[0]), int(run[-1])
+                block = self._read(dataset, (*key[:axis], slice(first, last + 1), *key[axis + 1 :]))
+                parts.append(block.take(run - first, axis=before))
+            return np.concatenate(parts, axis=before)
+
+    def _read(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> NDArray[Any]:
+        self.check_budget(_length(key, self.shape) * self.dtype.itemsize)
+        return np.asarray(dataset[key])
+
+    def check_budget(self, n_bytes: int) -> None:
+        """Raise if one read would take more than `limits.read_bytes`."""
+        if n_bytes > self.limits.read_bytes:
+            raise DataError(
+                f"{self.label}: one read of {n_bytes / 2**30:.2f} GiB exceeds the limit of "
+                f"{self.limits.read_bytes / 2**30:.2f} GiB; read it in pieces (recording.isel(time=slice(0, 1000))), "
+                "open it with chunks='auto', or raise limits=sciml.io.Limits(read_bytes=...)"
+            )
+
+
+def _length(key: tuple[Any, ...], shape: tuple[int, ...]) -> int:
+    sizes = []
+    for item, size in zip(key, shape, strict=True):
+        if isinstance(item, slice):
+            sizes.append(len(range(*item.indices(size))))
+        else:
+            sizes.append(np.size(item))
+    return math.prod(sizes)
+
+
+def _runs(index: NDArray[np.int64], chunk: int) -> list[NDArray[np.int64]]:
+    """Cut an increasing vector of positions where reading on would touch rows that nobody asked for."""
+    cuts = np.flatnonzero(np.diff(index) > max(chunk, RUN_GAP)) + 1
+    return np.split(index, cuts)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From stored to physical values: `stored * factor * per_channel + offset`, with `missing` as NaN.
+
+    `per_channel` runs along `axis` of the stored array.
+    """
+
+    factor: float = 1.0
+    offset: float = 0.0
+    per_channel: tuple[float, ...] | None = None
+    axis: int = 1
+    missing: float | None = None
+
+    @property
+    def identity(self) -> bool:
+        return self == Scale(axis=self.axis)
+
+    def apply(self, stored: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return physical values (float64 or complex128) of the stored values that `key` selected."""
+        values = stored.astype(np.result_type(stored.dtype, np.float64))
+        if self.per_channel is not None:
+            gains = np.asarray(self.per_channel)[key[self.axis]] * self.factor
+            behind = sum(not isinstance(item, (int, np.integer)) for item in key[self.axis + 1 :])
+            values *= gains.reshape(gains.shape + (1,) * behind) if gains.ndim else gains
+        else:
+            values *= self.factor
+        values += self.offset
+        if self.missing is not None:
+            values[stored == self.missing] = np.nan
+        return values
+
+
+class _Lazy(BackendArray):
+    """An array that xarray indexes lazily: `shape`, `dtype`, and `_read` of a key of at most one vector."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        raise NotImplementedError
+
+
+class Stored(_Lazy):
+    """A dataset in physical values.
+
+    Parameters
+    ----------
+    source
+        The dataset.
+    order
+        The stored axes in the order in which they are presented.
+    scale
+        How stored values become physical ones; None leaves them as they are stored.
+    dtype
+        Of the values handed out. None: as stored if `scale` is None; else float32 for integers of up to 16 bits,
+        the stored type for floats and bools that need no scaling, float64 (complex128) for all else.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        order: Sequence[int] | None = None,
+        scale: Scale | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        self.source = source
+        self._file: _OpenFile | None = None
+        self.order = tuple(range(len(source.shape)) if order is None else order)
+        self.scale = None if scale is None or (scale.identity and source.dtype.kind in "fcb") else scale
+        self.shape = tuple(source.shape[axis] for axis in self.order)
+        natural = source.dtype if scale is None else _physical(source.dtype, scaled=self.scale is not None)
+        self.dtype = np.dtype(natural if dtype is None else dtype)
+        if scale is not None and self.dtype.kind not in "fcb":
+            raise ConfigError(
+                f"dtype={self.dtype}: expected a floating dtype, since {source.label} is read in physical values; "
+                "use raw=True for the stored integers"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None}
+
+    def _dataset(self) -> h5py.Dataset:
+        if self._file is None or self._file.process != os.getpid():
+            self._file = _open_file(self.source)
+        return self._file.dataset(self.source)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        stored_key = tuple(key[self.order.index(axis)] for axis in range(len(key)))
+        values = self.source.read(self._dataset(), stored_key)
+        if self.scale is not None:
+            values = self.scale.apply(values, stored_key)
+        kept = [axis for axis in self.order if not isinstance(stored_key[axis], (int, np.integer))]
+        return values.transpose(np.argsort(np.argsort(kept))).astype(self.dtype, copy=False)
+
+
+def _physical(stored: np.dtype[Any], *, scaled: bool) -> np.dtype[Any]:
+    if stored.kind in "iuf" and stored.itemsize <= 2:
+        return np.dtype(np.float32)
+    if not scaled:
+        return stored.newbyteorder("=")
+    return np.dtype(np.complex128 if stored.kind == "c" else np.float64)
+
+
+class Stacked(_Lazy):
+    """Arrays of one shape, side by side along a new axis 1."""
+
+    def __init__(self, parts: Sequence[Stored]) -> None:
+        self.parts = tuple(parts)
+        first = parts[0]
+        self.shape = (first.shape[0], len(parts), *first.shape[1:])
+        self.dtype = np.result_type(*(part.dtype for part in parts))
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        rest = (key[0], *key[2:])
+        chosen = np.arange(len(self.parts))[key[1]]
+        self.parts[0].source.check_budget(_length(key, self.shape) * self.dtype.itemsize)
+        if np.ndim(chosen) == 0:
+            return self.parts[int(chosen)]._read(rest).astype(self.dtype, copy=False)
+        axis = 0 if isinstance(key[0], (int, np.integer)) else 1
+        if not len(chosen):
+            empty = self.parts[0]._read(rest)
+            return np.empty((*empty.shape[:axis], 0, *empty.shape[axis:]), self.dtype)
+        return np.stack([self.parts[number]._read(rest) for number in chosen], axis=axis).astype(self.dtype, copy=False)
+
+
+class Complex(_Lazy):
+    """Complex numbers stored as pairs of real and imaginary part along a last axis of two."""
+
+    def __init__(self, pairs: Stored, dtype: DTypeLike) -> None:
+        self.pairs = pairs
+        self.shape = pairs.shape[:-1]
+        self.dtype = np.dtype(dtype)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        pairs = np.ascontiguousarray(self.pairs._read((*key, slice(None))))
+        return pairs.view(np.result_type(pairs.dtype, np.complex64))[..., 0].astype(self.dtype, copy=False)
+
+
+class Computed(_Lazy):
+    """A one-dimensional array computed from the positions asked for; `function` must be picklable."""
+
+    def __init__(self, function: Callable[[NDArray[np.int64]], NDArray[Any]], size: int, dtype: DTypeLike) -> None:
+        self.function = function
+        self.shape = (size,)
+        self.dtype = np.dtype(dtype)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        index = key[0]
+        positions = np.arange(*index.indices(self.shape[0])) if isinstance(index, slice) else np.asarray(index)
+        return np.asarray(self.function(positions)).astype(self.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class RegularTimes:
+    """Times of a regular clock: position i is `start + i / rate`, in seconds."""
+
+    start: float
+    rate: float
+
+    def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.start + positions / self.rate
+
+
+def lazy(array: _Lazy) -> indexing.LazilyIndexedArray:
+    """Wrap an array so that xarray's own indexing stays lazy."""
+    return indexing.LazilyIndexedArray(array)

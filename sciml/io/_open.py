@@ -1,0 +1,344 @@
+"""What the user calls: list, describe and open what is in a file."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+import xarray as xr
+from numpy.typing import DTypeLike
+
+from sciml.errors import DataError
+from sciml.io import plain
+from sciml.io._build import Chunks, build, chunked, info, stacked
+from sciml.io._guard import DEFAULT_LIMITS, Limits
+from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
+from sciml.io._registry import choose
+from sciml.io._tree import Tree, open_tree
+
+__all__ = ["describe", "list_signals", "open_recording", "read_events"]
+
+SHOWN = 12  # names in an error message
+
+
+def open_recording(
+    path: str | os.PathLike[str],
+    signal: str | None = None,
+    *,
+    chunks: Chunks | None = None,
+    dtype: DTypeLike | None = None,
+    raw: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> xr.DataArray:
+    r"""Open a signal of an HDF5 file as a recording, without reading its values.
+
+    The format is recognized from the content (NWB 2, GWOSC, NeXus, recordings saved by sciml, any other HDF5). Values
+    are read when asked for, and then are physical:
+
+    .. math:: x = \mathrm{stored} \cdot \mathrm{conversion} \cdot \mathrm{channel\_conversion} + \mathrm{offset}
+
+    Parameters
+    ----------
+    path
+        The file.
+    signal
+        A path in the file, a unique end of one, or a pattern with `*`: the signals it matches are stacked along a new
+        second dim (`roi`, `channel`) if their clocks agree. None takes the file's only or default signal. Any array
+        of numbers in the file can be opened by its path.
+    chunks
+        None: lazy NumPy. A number of samples, a dict of dims, or "auto": dask arrays, rounded up to whole chunks of
+        the file.
+    dtype
+        Of the values. By default float32 for stored integers of up to 16 bits; floats and booleans that need no
+        scaling keep their type (float16 becomes float32); float64 for all else.
+    raw
+        Hand out the values as stored, unscaled.
+    limits
+        Budgets for files that ask too much; see `Limits`.
+
+    Returns
+    -------
+    recording
+        Dims `time` and the features; coordinate `time` in seconds where the file has a clock; tables of electrodes
+        or ROIs along their dim; `mask` (True = leave out) and `quality` where the format has them. attrs: `units`,
+        `sampling_rate` in Hz if the clock is regular, `source`, `signal`, `reader`, `history` (one line a step, with
+        notes on whatever was odd), and `sha256` of the file: of the whole up to 8 MiB, beyond that of its size in
+        decimal digits, first MiB and last MiB (`sha256_of` says which).
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or holds no such signal (the message lists those it holds). Values that are not
+        there (missing sources of virtual datasets, missing filters) raise it when they are read.
+    ConfigError
+        `dtype` or `chunks` does not fit.
+
+    Examples
+    --------
+    >>> import h5py, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "trace.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["trace"] = [[1, 2], [3, 4], [5, 6]]
+    ...     file["trace"].attrs.update(units="mV", sampling_rate=10.0)
+    >>> recording = open_recording(path)
+    >>> recording.dims, recording.attrs["units"], recording.time.values.tolist()
+    (('time', 'channel'), 'mV', [0.0, 0.1, 0.2])
+    """
+    with open_tree(path, limits) as tree:
+        reader = choose(tree)
+        contents = reader.scan(tree)
+        chosen = _select(contents, tree, signal)
+        where = tree.files.main
+        if len(chosen) == 1:
+            name = "plain" if chosen[0].kind == "dataset" else reader.name
+            recording = build(chosen[0], path=where, reader=name, raw=raw, dtype=dtype)
+        else:
+            recording = stacked(chosen, str(signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
+        return recording if chunks is None else chunked(recording, chosen[0], chunks)
+
+
+def list_signals(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> list[SignalInfo]:
+    """Return the signals of a file: path, dims, shape, dtype, unit, rate, duration.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read as HDF5.
+
+    Examples
+    --------
+    >>> import h5py, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "trace.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["trace"] = [1.0, 2.0, 3.0]
+    >>> [(found.path, found.shape) for found in list_signals(path)]
+    [('trace', (3,))]
+    """
+    with open_tree(path, limits) as tree:
+        reader = choose(tree)
+        return [info(signal, reader.name) for signal in reader.scan(tree).signals]
+
+
+def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> FileInfo:
+    """Return what a file is and holds: signals, tables, findings, and why there are no signals if there are none.
+
+    Raises
+    ------
+    DataError
+        The file is missing or is not HDF5; the message says what it looks like.
+
+    Examples
+    --------
+    >>> import h5py, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "names.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["names"] = ["a", "b"]
+    >>> describe(path).reason
+    'none of the 1 datasets of the file is an array of numbers'
+    """
+    with open_tree(path, limits) as tree:
+        reader = choose(tree)
+        contents = reader.scan(tree)
+        signals = tuple(info(signal, reader.name) for signal in contents.signals)
+        findings = (*contents.findings, *_findings(contents.signals), *tree.findings, *_aliases(tree))
+        return FileInfo(
+            path=str(path),
+            format=contents.format,
+            signals=signals,
+            tables=tuple(TableInfo(table.name, table.rows, table.columns) for table in contents.tables),
+            findings=tuple(dict.fromkeys(findings)),
+            reason=_reason(contents, tree),
+            attrs=contents.attrs,
+            default=_default(contents),
+        )
+
+
+def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DEFAULT_LIMITS) -> xr.Dataset:
+    """Return a table of intervals (trials, epochs): one row an event along the dim `event`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    table
+        The path of the table, or a unique end of it: "intervals/trials" or "trials".
+
+    Returns
+    -------
+    events
+        `start_time` and `stop_time` in seconds on the clock of the recordings (a table without stop times gets its
+        start times there), and every other column of numbers or text. Columns that do not fit one value a row are
+        named in attrs["omitted"] with the reason.
+
+    Raises
+    ------
+    DataError
+        There is no such table (the message lists those there are), or it has no start times.
+
+    Examples
+    --------
+    >>> import h5py, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "session.nwb"
+    >>> with h5py.File(path, "w") as file:
+    ...     file.attrs.update(neurodata_type="NWBFile", nwb_version="2.7.0")
+    ...     trials = file.create_group("intervals/trials")
+    ...     trials.attrs["colnames"] = ["start_time", "stop_time", "stimulus"]
+    ...     trials["start_time"], trials["stop_time"], trials["stimulus"] = [0.0, 5.0], [1.0, 6.0], ["a", "b"]
+    >>> read_events(path, "trials")["stimulus"].values.tolist()
+    ['a', 'b']
+    """
+    with open_tree(path, limits) as tree:
+        tables = choose(tree).scan(tree).tables
+        timed = [found.name for found in tables if found.events is not None]
+        names = _ending(table.strip("/"), [found.name for found in tables])
+        if len(names) != 1:
+            what = "no tables of events" if not timed else f"these tables of events: {', '.join(timed)}"
+            raise DataError(f"{path}: expected the name of one table of events, got {table!r}; the file has {what}")
+        found = next(one for one in tables if one.name == names[0])
+        if found.events is None:
+            raise DataError(
+                f"{path}: the table {found.name} has the columns {', '.join(found.columns)} and no start_time; "
+                f"tables of events: {', '.join(timed) or 'none'}"
+            )
+        events = found.events()
+        events.attrs["source"] = tree.files.main.name
+        return events
+
+
+def _findings(signals: Sequence[Signal]) -> list[str]:
+    """Return what is odd about signals, each thing once, with those that it is true of."""
+    affected: dict[str, list[str]] = {}
+    for signal in signals:
+        for text in (*signal.notes, *_troubles(signal)):
+            affected.setdefault(text, []).append(signal.path)
+    return [
+        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {text}"
+        for text, paths in affected.items()
+    ]
+
+
+def _troubles(signal: Signal) -> list[str]:
+    found = []
+    trouble = signal.problem or signal.data.obstacle()
+    if trouble is None and signal.clock is not None and signal.shape:
+        trouble = signal.clock.problem(signal.shape[0])
+    if trouble:
+        found.append(f"cannot be read: {trouble}")
+    if signal.raw_unit and not signal.unit:
+        found.append(f"the unit {signal.raw_unit!r} says nothing; taken as none")
+    return found
+
+
+def _aliases(tree: Tree) -> list[str]:
+    aliased = [node for node in tree if node.aliases]
+    if not aliased:
+        return []
+    example = aliased[0]
+    return [
+        f"{len(aliased)} objects have several paths and are counted once, for example "
+        f"{example.path or '/'} = {example.aliases[0]}"
+    ]
+
+
+def _reason(contents: Contents, tree: Tree) -> str | None:
+    """Return why there are no signals, and what can be opened all the same."""
+    if contents.signals:
+        return None
+    reason = contents.reason or "the file holds no signals"
+    arrays = sorted((node for node in tree.datasets() if node.is_numeric), key=lambda node: -node.n_bytes)
+    if not arrays or max(arrays[0].shape or (0,)) < 2:
+        return reason
+    return f"{reason}; any array of numbers opens by its path, for example {arrays[0].path} {arrays[0].shape}"
+
+
+def _default(contents: Contents) -> str | None:
+    if contents.default is not None:
+        return contents.default
+    return contents.signals[0].path if len(contents.signals) == 1 else None
+
+
+def _select(contents: Contents, tree: Tree, wanted: str | None) -> list[Signal]:
+    if wanted is None:
+        return [_only(contents, tree)]
+    name = wanted.strip("/")
+    if found := _exact(contents, tree, name):
+        return [found]
+    if re.search(r"[*?\[]", name):
+        return _matching(contents, tree, name)
+    paths = _ending(name, [signal.path for signal in contents.signals])
+    paths = paths or _ending(name, [node.path for node in tree.datasets()])
+    if len(paths) == 1 and (found := _exact(contents, tree, paths[0])):
+        return [found]
+    if paths:
+        raise DataError(f"{tree.files.main}: {wanted!r} is the end of several paths: {_some(paths)}; give a longer one")
+    raise DataError(_unknown(contents, tree, wanted))
+
+
+def _only(contents: Contents, tree: Tree) -> Signal:
+    path = _default(contents)
+    for signal in contents.signals:
+        if signal.path == path:
+            return signal
+    if not contents.signals:
+        raise DataError(f"{tree.files.main}: {_reason(contents, tree)}")
+    raise DataError(
+        f"{tree.files.main} holds {len(contents.signals)} signals; name one of "
+        f"{_some([signal.path for signal in contents.signals])}"
+    )
+
+
+def _exact(contents: Contents, tree: Tree, name: str) -> Signal | None:
+    """Return the signal at a path, whichever of its paths that is; else the array there as a plain signal."""
+    node = tree.get(name) if name else None
+    for signal in contents.signals:
+        if name in (signal.path, signal.data.path) or (
+            node is not None and node in (signal.data, tree.get(signal.path))
+        ):
+            return signal
+    if node is not None:
+        if not node.is_dataset and (inside := [s.path for s in contents.signals if s.path.startswith(node.path + "/")]):
+            raise DataError(f"{tree.files.main}: {name} is a group; name one of its signals: {_some(inside)}")
+        if trouble := plain.unsuitable(node):
+            others = [signal.path for signal in contents.signals]
+            listed = f"choose one of {_some(others)}" if others else "the file holds no signals"
+            raise DataError(f"{tree.files.main}: {node.path} {trouble}; {listed}")
+        return plain.declare(node, tree)
+    if trouble := tree.broken(name):
+        raise DataError(f"{tree.files.main}: {name} {trouble}")
+    return None
+
+
+def _matching(contents: Contents, tree: Tree, pattern: str) -> list[Signal]:
+    parts = pattern.split("/")
+    found = []
+    for signal in contents.signals:
+        path = signal.path.split("/")
+        if len(path) >= len(parts) and all(map(fnmatchcase, path[-len(parts) :], parts)):
+            found.append(signal)
+    if not found:
+        raise DataError(_unknown(contents, tree, pattern))
+    return sorted(found, key=lambda signal: _natural(signal.path))
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in names by value: S2 before S10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", path)]
+
+
+def _ending(name: str, paths: Iterable[str]) -> list[str]:
+    return [path for path in paths if path == name or path.endswith(f"/{name}")]
+
+
+def _unknown(contents: Contents, tree: Tree, wanted: str) -> str:
+    paths = [signal.path for signal in contents.signals]
+    listed = f"it holds {_some(paths)}" if paths else f"it holds none: {_reason(contents, tree)}"
+    ends = {path.rpartition("/")[2]: path for path in paths} | {path: path for path in paths}
+    near = difflib.get_close_matches(wanted.strip("/"), ends, n=1)
+    hint = f"did you mean {ends[near[0]]!r}? " if near else ""
+    return f"{tree.files.main}: no signal {wanted!r}; {hint}{listed}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

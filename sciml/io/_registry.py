@@ -1,0 +1,30 @@
+"""Which readers there are, and which of them knows a file."""
+
+from functools import cache
+from importlib import metadata
+
+from sciml.io import gwosc, nexus, nwb, plain, sciml_netcdf
+from sciml.io._model import Reader
+from sciml.io._tree import Tree
+
+__all__ = ["choose", "readers"]
+
+GROUP = "sciml.readers"
+BUILT_IN: tuple[Reader, ...] = (
+    sciml_netcdf.SavedRecording(),
+    nwb.Nwb(),
+    gwosc.Gwosc(),
+    nexus.Nexus(),
+    plain.Plain(),
+)
+
+
+@cache
+def readers() -> tuple[Reader, ...]:
+    """Return the readers of other packages (entry points of the group `sciml.readers`), then the built-in ones."""
+    return (*(point.load()() for point in metadata.entry_points(group=GROUP)), *BUILT_IN)
+
+
+def choose(tree: Tree) -> Reader:
+    """Return the reader that recognizes the content of a file most surely; the plain one takes any HDF5."""
+    return max(readers(), key=lambda reader: reader.sniff(tree))

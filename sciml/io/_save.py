@@ -1,0 +1,238 @@
+"""Writing recordings: netCDF-4 (HDF5), block by block, beside the target and renamed when it is whole."""
+
+import errno
+import os
+import secrets
+from collections.abc import Hashable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import DataError, StorageError
+from sciml.io import _header
+
+__all__ = ["save_recording"]
+
+BLOCK_BYTES = 2**26  # held in memory at a time
+CHUNK_BYTES = 2**20
+PAIR = "real_imaginary"
+SMALL = 2**16  # bytes below which chunks and compression do not pay
+
+
+def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Save a recording to netCDF-4 (HDF5), so that `open_recording` gives back the same one.
+
+    Values, name, coordinates (masks included) and attributes come back as they were; lists in attributes as lists,
+    tuples as lists. Other netCDF readers open the file too; there booleans are int8, complex numbers pairs along a
+    last dim, and dates int64. Lazy recordings are written block by block. A failure leaves the old file or none.
+
+    Parameters
+    ----------
+    recording
+        Numbers of any dtype but extended precision; coordinates of numbers, text or dates.
+    path
+        The file to write; its folder must exist.
+    overwrite
+        Replace a file that is there.
+
+    Returns
+    -------
+    path
+        The file that was written.
+
+    Raises
+    ------
+    StorageError
+        The file exists, the disk is full, or the folder cannot be written to.
+    DataError
+        The recording holds what netCDF cannot hold; the message names it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sciml.io import open_recording
+    >>> recording = xr.DataArray([1.0, 2.0], dims="time", coords={"time": [0.0, 0.1]}, attrs={"units": "mV"})
+    >>> path = save_recording(recording, Path(tempfile.mkdtemp()) / "saved.nc")
+    >>> open_recording(path).identical(recording)
+    True
+    """
+    path = Path(path).expanduser()
+    _check_target(path, overwrite)
+    name, variables = _variables(recording)
+    header = {
+        "version": _header.VERSION,
+        "name": recording.name,
+        "values": name,
+        "variables": {
+            label: {"dims": list(map(str, one.dims)), "dtype": _kind(label, one), "attrs": one.attrs}
+            for label, one in variables.items()
+        },
+    }
+    text = _header.encode(header)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        _write(part, text, name, variables, recording)
+        _sync(part)
+        if path.exists():
+            _check_target(path, overwrite)  # another program may have written it meanwhile
+        part.replace(path)
+        _sync(path.parent)
+    except (OSError, RuntimeError) as error:
+        raise StorageError(_why(error, path)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _check_target(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise StorageError(f"{path}: expected the name of a file, got a folder; add a name")
+    if not path.parent.is_dir():
+        raise StorageError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if path.exists() and not overwrite:
+        raise StorageError(f"{path} exists; choose another name, or overwrite it with overwrite=True (--overwrite)")
+
+
+def _why(error: BaseException, path: Path) -> str:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if full or "No space left" in str(error) or "File too large" in str(error):
+        return f"{path}: the disk is full; nothing was left behind. Free some space or save elsewhere"
+    return f"{path}: could not be written ({error}); nothing was left behind. Check the folder's permissions and space"
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on disk, so that a crash after the rename cannot leave an empty file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _variables(recording: xr.DataArray) -> tuple[str, dict[str, xr.Variable]]:
+    """Return the name of the values in the file, and all variables by name."""
+    if recording.size == 0:
+        raise DataError(f"expected a recording with values, got shape {recording.shape}")
+    coords = {_checked_name(label): variable.variable for label, variable in recording.coords.items()}
+    plain = str("" if recording.name is None else recording.name).rpartition("/")[2]
+    taken = {*coords, *map(str, recording.dims), _header.HEADER, ""}
+    name = plain if plain not in taken and plain.isprintable() and not plain.startswith(".") else "recording"
+    while name in taken - {""}:
+        name += "_"
+    return name, {name: recording.variable, **coords}
+
+
+def _checked_name(label: Hashable) -> str:
+    if not isinstance(label, str) or "/" in label or not label or label == _header.HEADER:
+        raise DataError(f"expected coordinates named by text without '/', got {label!r}; rename it")
+    return label
+
+
+def _kind(label: str, variable: xr.Variable) -> str:
+    """Return the dtype to come back to; say what cannot be saved."""
+    dtype = variable.dtype
+    if dtype.kind in "iufcb" and dtype.itemsize <= (16 if dtype.kind == "c" else 8):
+        return str(dtype.newbyteorder("=").str)
+    if dtype.kind in "mM":
+        return str(dtype.str)
+    if dtype.kind == "U":
+        return "str"
+    if dtype.kind == "O" and all(isinstance(item, str) for item in np.ravel(variable.values)):
+        return "object"
+    raise DataError(
+        f"{label}: expected numbers, text or dates, got values of dtype {dtype}; convert it or drop it "
+        f"(recording.drop_vars({label!r}))"
+    )
+
+
+def _write(part: Path, text: str, name: str, variables: dict[str, xr.Variable], recording: xr.DataArray) -> None:
+    import h5netcdf  # type: ignore[import-untyped]
+    import h5py
+
+    with h5netcdf.File(part, "w") as file:
+        file.attrs["Conventions"] = "CF-1.10"
+        file.dimensions = {str(dim): size for dim, size in recording.sizes.items()}
+        if any(variable.dtype.kind == "c" for variable in variables.values()):
+            file.dimensions[PAIR] = 2
+        file.create_variable(_header.HEADER, (), dtype=h5py.string_dtype())[...] = text
+        for label, variable in variables.items():
+            _write_variable(file, label, variable)
+            for key, value in variable.attrs.items():
+                _write_attribute(file.variables[label], str(key), value)
+        beside = [label for label in variables if label != name and label not in recording.dims and " " not in label]
+        if beside:
+            file.variables[name].attrs["coordinates"] = " ".join(beside)
+
+
+def _write_attribute(target: Any, key: str, value: Any) -> None:
+    """Write an attribute for other readers, where netCDF can hold it; all are in the header anyway."""
+    reserved = key.startswith("_") or key in ("coordinates", "CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")
+    simple = isinstance(value, (str, int, float, np.number)) and not isinstance(value, bool)
+    if simple and not reserved and "\0" not in f"{key}{value}" and len(f"{value}") < SMALL // 4:
+        target.attrs[key] = value
+
+
+def _write_variable(file: Any, label: str, variable: xr.Variable) -> None:
+    import h5py
+
+    if variable.dtype.kind in "UO":
+        target = file.create_variable(label, variable.dims, dtype=h5py.string_dtype())
+        target[...] = np.asarray(variable.values, dtype=object)
+        return
+    probe = _stored(np.empty(0, variable.dtype))
+    dims, sizes = tuple(map(str, variable.dims)), variable.shape
+    if variable.dtype.kind == "c":
+        dims, sizes = (*dims, PAIR), (*sizes, 2)
+    target = file.create_variable(label, dims, dtype=probe.dtype, **_layout(probe.dtype, sizes))
+    if not variable.dims:
+        target[...] = _stored(np.asarray(variable.values))
+        return
+    for start, stop in pairwise(_edges(variable)):
+        target[start:stop] = _stored(np.asarray(variable[start:stop].values))
+
+
+def _stored(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values in a dtype that netCDF has: int8 for booleans, int64 for dates, pairs for complex numbers."""
+    match values.dtype.kind:
+        case "b":
+            return values.astype(np.int8)
+        case "m" | "M":
+            return values.astype(np.int64)
+        case "c":
+            part = np.float32 if values.dtype.itemsize == 8 else np.float64
+            return np.stack([values.real, values.imag], axis=-1).astype(part)
+        case "f" if values.dtype.itemsize == 2:
+            return values.astype(np.float32)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _layout(dtype: np.dtype[Any], sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Return chunks of about 1 MiB along the first axis; whole numbers and axes are compressed, noise is not."""
+    if not sizes or np.prod(sizes) * dtype.itemsize < SMALL:
+        return {}
+    rows = CHUNK_BYTES // max(1, int(np.prod(sizes[1:])) * dtype.itemsize)
+    layout: dict[str, Any] = {"chunks": (min(sizes[0], max(1, rows)), *sizes[1:])}
+    if dtype.kind in "iu" or len(sizes) == 1:
+        layout |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    return layout
+
+
+def _edges(variable: xr.Variable) -> Iterator[int]:
+    """Yield where to cut the first axis: at dask's chunks where there are any, else so that a block fits in memory."""
+    rows = max(1, BLOCK_BYTES // max(1, int(np.prod(variable.shape[1:])) * variable.dtype.itemsize))
+    sizes = variable.chunks[0] if variable.chunks else ()
+    yield 0
+    start = stop = 0
+    for size in sizes:
+        if stop > start and stop + size - start > rows:
+            yield (start := stop)
+        stop += size
+    if sizes:
+        yield variable.shape[0]
+        return
+    yield from range(rows, variable.shape[0], rows)
+    yield variable.shape[0]

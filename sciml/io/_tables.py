@@ -1,0 +1,154 @@
+"""Tables stored column by column (the DynamicTable of NWB): flat and ragged columns, references, regions."""
+
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import DataError
+from sciml.io._tree import Node, Tree
+
+__all__ = ["column", "column_names", "is_table", "row_count", "rows_along", "to_events"]
+
+
+def is_table(node: Node) -> bool:
+    """Whether a group is a column table: it names its columns."""
+    return not node.is_dataset and node.attr("colnames") is not None
+
+
+def column_names(table: Node) -> tuple[str, ...]:
+    """Return the columns in their stated order, those that are there."""
+    return tuple(name for name in table.texts("colnames") if table.dataset(name) is not None)
+
+
+def row_count(table: Node) -> int:
+    """Return the number of rows: that of the id column, else of the first column."""
+    for name in ("id", *(f"{name}_index" for name in column_names(table)), *column_names(table)):
+        node = table.dataset(name)
+        if node is not None and node.shape:
+            return node.shape[0]
+    return 0
+
+
+def column(table: Node, name: str, tree: Tree) -> NDArray[np.generic]:
+    """Return a column, one entry a row: numbers, or text; text of a ragged column is joined with ", ".
+
+    Raises
+    ------
+    DataError
+        The column is ragged and not text, compound, or cannot be read.
+    """
+    node = table.dataset(name)
+    if node is None:
+        raise DataError(f"{table.path}: expected a column {name!r}, got {', '.join(column_names(table))}")
+    index = table.dataset(f"{name}_index")
+    if index is None:
+        return _cells(node, tree)
+    if node.dtype is None or node.dtype.kind not in "SO" or h5py.check_ref_dtype(node.dtype):
+        raise DataError(f"{node.path}: holds several values a row")
+    if table.dataset(f"{name}_index_index") is not None:
+        raise DataError(f"{node.path}: is ragged twice")
+    cells = _cells(node, tree)
+    return np.array([", ".join(map(str, cells[part])) for part in _rows(index, len(cells))], dtype=str)
+
+
+def _cells(node: Node, tree: Tree) -> NDArray[np.generic]:
+    if node.dtype is not None and node.dtype.kind == "V":
+        raise DataError(f"{node.path}: holds compound values {node.dtype.names}")
+    cells = node.read()
+    if cells.dtype != object:
+        return cells
+    named = [tree.referred(cell, node) if isinstance(cell, h5py.Reference) else None for cell in cells.ravel()]
+    if not all(isinstance(cell, h5py.Reference) for cell in cells.ravel()):
+        raise DataError(f"{node.path}: holds values of variable length")
+    return np.array([target.name if target else "" for target in named], dtype=str).reshape(cells.shape)
+
+
+def _rows(index: Node, n_cells: int) -> Iterator[slice]:
+    """Yield the cells of each row; row r spans index[r-1] to index[r]."""
+    ends = index.read().astype(np.int64)
+    if (np.diff(ends, prepend=0) < 0).any() or (ends.size and ends[-1] > n_cells):
+        raise DataError(
+            f"{index.path}: expected row ends that rise to at most {n_cells}, the number of values; "
+            f"got a last end of {ends[-1]}"
+        )
+    starts = np.concatenate([[0], ends[:-1]])
+    return (slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True))
+
+
+def rows_along(region: Node, dim: str, size: int, tree: Tree, notes: list[str]) -> dict[str, xr.Variable]:
+    """Return the columns of the table that a region points into as coordinates along `dim`, row by row.
+
+    A region holds row positions, not ids. What does not fit is left out and noted.
+    """
+    table = tree.referred(region.attr("table"), region)
+    if table is None:
+        notes.append(f"{region.path} names no table; its rows are left out")
+        return {}
+    try:
+        rows = region.read().astype(np.int64)
+    except DataError as error:
+        notes.append(str(error))
+        return {}
+    n_rows = row_count(table)
+    if rows.shape != (size,) or rows.min(initial=0) < 0 or rows.max(initial=-1) >= n_rows:
+        notes.append(
+            f"{region.path} names {rows.size} rows up to {rows.max(initial=-1)} of the {n_rows} rows of {table.path}, "
+            f"expected {size} (one for each {dim}); they are left out"
+        )
+        return {}
+    return _coordinates(table, rows, dim, tree, notes)
+
+
+def _coordinates(
+    table: Node, rows: NDArray[np.int64], dim: str, tree: Tree, notes: list[str]
+) -> dict[str, xr.Variable]:
+    coords: dict[str, xr.Variable] = {}
+    for name in ("id", *column_names(table)):
+        try:
+            cells = column(table, name, tree)
+        except DataError as error:
+            if name != "id" or table.dataset("id") is not None:
+                notes.append(f"column {error} and is left out of the coordinates")
+            continue
+        if len(cells) != row_count(table):
+            notes.append(f"column {name} of {table.path} has {len(cells)} of {row_count(table)} rows; it is left out")
+            continue
+        # The ids label the dim itself; a column of that name would be in the way.
+        label = dim if name == "id" else f"{name}_column" if name in (dim, "time") else name
+        dims = (dim, *(f"{label}_{axis}" for axis in range(1, cells.ndim)))
+        if cells.ndim == 1:
+            coords[label] = xr.Variable(dims, cells[rows])
+        else:
+            coords |= {f"{label}_{k}": xr.Variable(dim, part[rows]) for k, part in enumerate(_flat(cells))}
+    return coords
+
+
+def _flat(cells: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the entries of a column of several values a row as columns of one."""
+    return np.asarray(cells.reshape(len(cells), -1).T)
+
+
+def to_events(table: Node, tree: Tree) -> xr.Dataset:
+    """Return a table of intervals as a dataset along `event`: start_time, stop_time, and every column that fits."""
+    columns: dict[str, xr.Variable] = {}
+    omitted: list[str] = []
+    rows = row_count(table)
+    for name in dict.fromkeys(("start_time", "stop_time", *column_names(table))):
+        try:
+            cells = column(table, name, tree)
+            if len(cells) != rows:
+                raise DataError(f"{table.path}/{name}: has {len(cells)} of {rows} rows")
+        except DataError as error:
+            if name == "start_time":
+                raise
+            omitted.append(str(error))
+            continue
+        dims = ("event", *(f"{name}_{axis}" for axis in range(1, cells.ndim)))
+        columns[name] = xr.Variable(dims, cells, {"units": "s"} if name in ("start_time", "stop_time") else {})
+    if "stop_time" not in columns:
+        columns["stop_time"] = columns["start_time"].copy()
+    attributes = {"table": table.path, "description": table.text("description"), "omitted": omitted}
+    return xr.Dataset(columns, attrs={key: value for key, value in attributes.items() if value})

@@ -1,0 +1,317 @@
+"""What is in a file: its groups and datasets, each under one path; links are looked at before they are followed."""
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from sciml.errors import DataError
+from sciml.io._access import Files, follow, obstacle
+from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard
+from sciml.io._lazy import Source
+from sciml.io._text import decode, decode_array, text
+
+__all__ = ["Node", "Tree", "open_tree"]
+
+MAX_ATTRIBUTE_NAMES = 1000
+Address = tuple[int, int]
+
+
+class Node:
+    """A group or a dataset.
+
+    Attributes
+    ----------
+    path
+        The one path it is known by; other hard and soft links to it are its `aliases`.
+    children
+        The objects in a group, by name: hard links, and soft or external links that lead somewhere.
+    broken
+        The links in a group that lead nowhere, or where they may not: name and reason.
+    """
+
+    def __init__(self, handle: h5py.Group | h5py.Dataset, path: str, tree: "Tree") -> None:
+        self.path = path
+        self.children: dict[str, Node] = {}
+        self.broken: dict[str, str] = {}
+        self.aliases: list[str] = []
+        self.shape: tuple[int, ...] | None = None
+        self.dtype: np.dtype[Any] | None = None
+        self.is_dataset = isinstance(handle, h5py.Dataset)
+        self._handle = handle
+        self._tree = tree
+        self._attributes: dict[str, Any] = {}
+        self._examined = False
+        self._obstacle: str | None = None
+        if self.is_dataset:
+            with guard(path):
+                self.shape = handle.shape
+                self.dtype = handle.dtype
+
+    def __repr__(self) -> str:
+        return f"Node({self.path!r}, shape={self.shape})"
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it is a dataset of real or complex numbers or of booleans, of at least one element and one axis."""
+        return bool(self.dtype is not None and self.dtype.kind in "iufcb" and self.shape and 0 not in self.shape)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the whole array as stored, before compression."""
+        return math.prod(self.shape) * self.dtype.itemsize if self.shape is not None and self.dtype is not None else 0
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """The shape of the HDF5 chunks, None if the values lie in one piece."""
+        return self._handle.chunks if self.is_dataset else None
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        """Return an attribute as plain Python, `default` if it is absent, empty, too large or unreadable."""
+        if name not in self._attributes:
+            self._attributes[name] = self._read_attribute(name)
+        value = self._attributes[name]
+        return default if value is None else value
+
+    def _read_attribute(self, name: str) -> Any:
+        try:
+            with guard(f"attribute {name} of {self.path or '/'}"):
+                key = name.encode()
+                if not h5py.h5a.exists(self._handle.id, key):
+                    return None
+                size = h5py.h5a.open(self._handle.id, key).get_storage_size()
+                if size > self._tree.limits.attribute_bytes:
+                    raise DataError(f"attribute {name} of {self.path or '/'} is of {size} bytes and was not read")
+                return decode(self._handle.attrs[name])
+        except DataError as error:
+            self._tree.findings.append(str(error))
+            return None
+
+    def attribute_names(self) -> tuple[str, ...]:
+        """Return the names of the attributes; none if there are more than anyone writes by hand."""
+        with guard(f"attributes of {self.path or '/'}"):
+            if h5py.h5a.get_num_attrs(self._handle.id) > MAX_ATTRIBUTE_NAMES:
+                self._tree.findings.append(f"{self.path or '/'} has more than {MAX_ATTRIBUTE_NAMES} attributes")
+                return ()
+            return tuple(text(name) for name in self._handle.attrs)
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return an attribute as stripped text."""
+        value = self.attr(name)
+        return str(value).strip() if isinstance(value, (str, int, float)) else default
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return an attribute as a tuple of texts, also if it is one text."""
+        value = self.attr(name, ())
+        items = value if isinstance(value, (tuple, np.ndarray)) else (value,)
+        return tuple(str(item).strip() for item in items)
+
+    def number(self, name: str, default: float | None = None) -> float | None:
+        """Return an attribute as a float, also if it was written as text."""
+        return _number(self.attr(name), default)
+
+    def child(self, name: str) -> "Node | None":
+        return self.children.get(name)
+
+    def dataset(self, name: str) -> "Node | None":
+        """Return the child of that name if it is a dataset."""
+        found = self.children.get(name)
+        return found if found is not None and found.is_dataset else None
+
+    def obstacle(self) -> str | None:
+        """Return why the values cannot be read, None if they can."""
+        if not self._examined:
+            self._obstacle = obstacle(self._handle, self._tree.files, self._tree.limits)
+            self._examined = True
+        return self._obstacle
+
+    def read(self, key: slice | None = None) -> NDArray[Any]:
+        """Return the values (rows `key` of them), text as `str`; for tables, clocks and axes, not for signals."""
+        if not self.is_dataset or self.shape is None:
+            raise DataError(f"{self.path}: expected a dataset with values")
+        if trouble := self.obstacle():
+            raise DataError(f"{self.path}: {trouble}")
+        share = 1.0 if key is None else _share(key, math.prod(self.shape[:1]))
+        if (n_bytes := self.n_bytes * share) > self._tree.limits.table_bytes:
+            raise DataError(
+                f"{self.path}: a column or axis of {n_bytes / 2**20:.0f} MiB exceeds the limit of "
+                f"{self._tree.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
+            )
+        with guard(self.path):
+            return decode_array(self._handle[() if key is None else key])
+
+    def scalar(self, default: Any = None) -> Any:
+        """Return the one value of a scalar dataset (or its first), `default` if it cannot be read."""
+        try:
+            values = self.read()
+        except DataError as error:
+            self._tree.findings.append(str(error))
+            return default
+        return decode(values.reshape(-1)[0]) if values.size else default
+
+    def scales(self) -> tuple["Node | None", ...]:
+        """Return the HDF5 dimension scale of each axis, None where there is none."""
+        with guard(f"dimension scales of {self.path}"):
+            found = []
+            for axis in range(len(self.shape or ())):
+                labels: Any = self._handle.dims[axis] if h5py.h5a.exists(self._handle.id, b"DIMENSION_LIST") else ()
+                found.append(self._tree.at(labels[0].id) if len(labels) else None)
+            return tuple(found)
+
+    def source(self) -> Source:
+        """Return where the values are stored, for an array that is read later."""
+        if self.shape is None or self.dtype is None:
+            raise DataError(f"{self.path}: expected a dataset with values")
+        file = Path(self._handle.file.filename).resolve()
+        stat = file.stat()
+        return Source(
+            str(file), self._handle.name, self.shape, self.dtype, stat.st_size, stat.st_mtime_ns, self._tree.limits
+        )
+
+
+class Tree:
+    """All nodes of a file by path, without a leading slash; the root has the path "".
+
+    Hard-link aliases and soft links lead to the same `Node`. Whatever cannot be listed is in `findings`.
+    """
+
+    def __init__(self, handle: h5py.File, files: Files, limits: Limits) -> None:
+        self.files = files
+        self.limits = limits
+        self.findings: list[str] = []
+        self._nodes: dict[Address, Node] = {}
+        self._links: list[tuple[Node, h5py.Group, bytes]] = []
+        self._full = False
+        with guard(str(files.main)):
+            self.root = self._add(handle["/"], "", 0)
+            # Links come last, so that the path of an object is the one under which it is stored. A link may lead
+            # into another file, which may hold further links.
+            while self._links:
+                self._resolve(*self._links.pop(0))
+
+    def __iter__(self) -> Iterator[Node]:
+        """Iterate over all nodes in the order of the file."""
+        return iter(self._nodes.values())
+
+    def datasets(self) -> list[Node]:
+        return [node for node in self if node.is_dataset]
+
+    def get(self, path: str) -> Node | None:
+        """Return the node that a path leads to, over aliases and links too."""
+        node: Node | None = self.root
+        for part in path.strip("/").split("/"):
+            node = node.children.get(part) if node is not None and part else node
+        return node
+
+    def broken(self, path: str) -> str | None:
+        """Return why the link at `path` leads nowhere, None if it is no such link."""
+        parent, _, name = path.strip("/").rpartition("/")
+        node = self.get(parent)
+        return node.broken.get(name) if node is not None else None
+
+    def at(self, identifier: Any) -> Node | None:
+        """Return the node of an open HDF5 object."""
+        return self._nodes.get(_address(identifier))
+
+    def referred(self, reference: Any, holder: Node) -> Node | None:
+        """Return the node that an object reference stored in `holder` leads to, None if it leads nowhere."""
+        try:
+            with guard(f"reference in {holder.path}"):
+                return self.at(h5py.h5r.dereference(reference, holder._handle.id)) if reference else None
+        except DataError:
+            return None
+
+    def _add(self, handle: Any, path: str, depth: int) -> Node:
+        node = Node(handle, path, self)
+        self._nodes[_address(handle.id)] = node
+        if isinstance(handle, h5py.Group):
+            self._list(node, handle, depth)
+        return node
+
+    def _list(self, node: Node, group: h5py.Group, depth: int) -> None:
+        if depth >= self.limits.depth:
+            self.findings.append(f"{node.path} is {depth} groups deep; what is below it is not listed")
+            return
+        for name in group.id:
+            if len(self._nodes) + len(self._links) >= self.limits.objects:
+                self._fill_up()
+                return
+            try:
+                with guard(f"{node.path}/{text(name)}".lstrip("/")):
+                    self._enter(node, group, name, depth)
+            except DataError as error:
+                node.broken[text(name)] = str(error)
+                self.findings.append(str(error))
+
+    def _fill_up(self) -> None:
+        if not self._full:
+            self.findings.append(f"more than {self.limits.objects} objects; the rest is not listed")
+        self._full = True
+
+    def _enter(self, node: Node, group: h5py.Group, name: bytes, depth: int) -> None:
+        label = text(name)
+        if group.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+            self._links.append((node, group, name))
+            return
+        identifier = h5py.h5o.open(group.id, name)
+        path = f"{node.path}/{label}".lstrip("/")
+        if (known := self._nodes.get(_address(identifier))) is not None:
+            node.children[label] = known
+            known.aliases.append(path)
+        elif isinstance(identifier, h5py.h5g.GroupID):
+            node.children[label] = self._add(h5py.Group(identifier), path, depth + 1)
+        elif isinstance(identifier, h5py.h5d.DatasetID):
+            node.children[label] = self._add(h5py.Dataset(identifier), path, depth + 1)
+
+    def _resolve(self, node: Node, group: h5py.Group, link: bytes) -> None:
+        name, exact = text(link), link.decode("utf-8", "surrogateescape")
+        path = f"{node.path}/{name}".lstrip("/")
+        try:
+            target = follow(group, exact, self.files)
+            known = self._nodes.get(_address(target.id))
+            if known is None:
+                known = self._add(target, path, path.count("/"))
+            else:
+                known.aliases.append(path)
+            node.children[name] = known
+        except DataError as error:
+            reason = str(error).removeprefix(f"link to {exact}: ")
+            node.broken[name] = reason
+            self.findings.append(f"the link {path} {reason}")
+
+
+def _address(identifier: Any) -> Address:
+    info = h5py.h5o.get_info(identifier)
+    return (info.fileno, info.addr)
+
+
+def _share(key: slice, size: int) -> float:
+    """Return which part of `size` rows a slice takes."""
+    return len(range(*key.indices(size))) / max(size, 1)
+
+
+def _number(value: Any, default: float | None = None) -> float | None:
+    if isinstance(value, (str, int, float)):
+        try:
+            return float(value)
+        except ValueError:
+            return default
+    return default
+
+
+@contextmanager
+def open_tree(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Iterator[Tree]:
+    """Open a file and list what is in it; the nodes can be read until the block ends."""
+    where = checked_path(Path(path))
+    with Files(where) as files:
+        yield Tree(files.open(where), files, limits)

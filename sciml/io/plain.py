@@ -1,0 +1,202 @@
+"""Any other HDF5 file: every array of numbers by its path, with a clock where the file gives one."""
+
+import re
+from functools import partial
+
+import h5py
+import xarray as xr
+
+from sciml.errors import DataError
+from sciml.io._clock import Clock, Rate, Stamps
+from sciml.io._lazy import Scale
+from sciml.io._model import Contents, Coords, Signal
+from sciml.io._text import clean_unit, seconds_per
+from sciml.io._tree import Node, Tree
+from sciml.recording import TIME
+
+__all__ = ["Plain", "declare", "unsuitable"]
+
+RATES = {
+    "samplingrate",
+    "samplerate",
+    "samplingfrequency",
+    "samplefrequency",
+    "sfreq",
+    "fs",
+    "outputdatarate",
+}
+STAMPS = {"time", "times", "timestamp", "timestamps", "t"}
+AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
+
+
+class Plain:
+    """The reader of HDF5 files that no other reader recognizes."""
+
+    name = "plain"
+
+    def sniff(self, tree: Tree) -> int:  # noqa: ARG002 - it takes any file
+        """Take any file, after all others."""
+        return 1
+
+    def scan(self, tree: Tree) -> Contents:
+        """Return every array of numbers."""
+        signals = tuple(declare(node, tree) for node in tree.datasets() if _is_signal(node, tree))
+        return Contents(format="HDF5", signals=signals, reason=None if signals else _reason(tree))
+
+
+def _reason(tree: Tree) -> str:
+    datasets = tree.datasets()
+    if not datasets:
+        return "the file holds no datasets"
+    return f"none of the {len(datasets)} datasets of the file is an array of numbers"
+
+
+def _is_signal(node: Node, tree: Tree) -> bool:
+    """Whether a dataset is an array of more than one number and no clock or axis of another."""
+    if not node.is_numeric or max(node.shape or (0,)) < 2 or node.text("CLASS") == "DIMENSION_SCALE":
+        return False
+    return not (
+        _plain_name(node.name) in STAMPS and len(node.shape or ()) == 1 and len(_parent(node, tree).children) > 1
+    )
+
+
+def unsuitable(node: Node) -> str | None:
+    """Return why a dataset cannot be opened as a recording, None if it can."""
+    if not node.is_dataset:
+        inside = [child.path for child in node.children.values()]
+        return f"is a group that holds {', '.join(inside[:8]) or 'nothing'}"
+    if node.shape is None:
+        return "is empty (it has no values and no shape)"
+    if 0 in node.shape:
+        return f"is empty: its shape is {node.shape}"
+    if node.dtype is not None and (node.dtype.kind in "SU" or h5py.check_string_dtype(node.dtype)):
+        return "holds text, not numbers"
+    if node.dtype is not None and node.dtype.names:
+        return f"holds records with the fields {', '.join(node.dtype.names)}, not plain numbers"
+    if node.dtype is None or node.dtype.kind not in "iufcb":
+        return f"holds values of dtype {node.dtype}, not numbers"
+    return "is a single value, not an array" if not node.shape else None
+
+
+def declare(node: Node, tree: Tree) -> Signal:
+    """Return a dataset of numbers as a signal: time first, by its dimension scales or by the custom of most files."""
+    names, scales = _named_axes(node)
+    along = next((axis for axis, name in names.items() if name == TIME), 0)
+    clock, notes = _clock(node, tree, scales, along)
+    dims = _dims(node, names)
+    if 0 not in names:
+        guess = "the first axis is taken as time" if clock else "the first axis is taken as time, without a clock"
+        notes.append(f"the file does not name the axes; {guess}")
+    order = (along, *(axis for axis in range(len(dims)) if axis != along))
+    raw_unit = node.text("units") or node.text("unit")
+    return Signal(
+        path=node.path,
+        data=node,
+        dims=tuple(dims[axis] for axis in order),
+        kind="dataset",
+        unit=clean_unit(raw_unit),
+        raw_unit=raw_unit,
+        clock=clock if dims[along] == TIME else None,
+        scale=_scale(node),
+        order=order if along else None,
+        coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}),
+        notes=tuple(notes),
+    )
+
+
+def _scale(node: Node) -> Scale:
+    """Return the scaling of the CF conventions: stored * scale_factor + add_offset, _FillValue as NaN."""
+    factor, offset = node.number("scale_factor", 1.0), node.number("add_offset", 0.0)
+    missing = node.number("_FillValue", node.number("missing_value"))
+    return Scale(1.0 if factor is None else factor, offset or 0.0, missing=missing)
+
+
+def _dims(node: Node, names: dict[int, str]) -> tuple[str, ...]:
+    ndim = len(node.shape or ())
+    rest = AXES.get(ndim, tuple(f"dim_{axis}" for axis in range(1, ndim)))
+    guesses = ("dim_0" if TIME in names.values() else TIME, *rest)
+    dims = tuple(names.get(axis, guess) for axis, guess in enumerate(guesses))
+    return tuple(f"{dim}_{axis}" if dims.count(dim) > 1 else dim for axis, dim in enumerate(dims))
+
+
+def _named_axes(node: Node) -> tuple[dict[int, str], dict[int, Node]]:
+    """Return the names of the axes and their scales, as far as HDF5 dimension scales give them."""
+    scales = {axis: scale for axis, scale in enumerate(node.scales()) if scale is not None}
+    names = {axis: scale.name for axis, scale in scales.items()}
+    for axis, scale in scales.items():
+        if _plain_name(scale.name) in STAMPS and TIME not in names.values():
+            names[axis] = TIME
+    return names, scales
+
+
+def _clock(node: Node, tree: Tree, scales: dict[int, Node], along: int) -> tuple[Clock | None, list[str]]:
+    """Return the clock of an axis: its time scale, a companion of time stamps, or a stated sampling rate."""
+    size = (node.shape or (0,))[along]
+    children = _parent(node, tree).children.values()
+    beside = [child for child in children if child is not node and _is_stamps_of(child, node, size)]
+    candidates = [scale for axis, scale in scales.items() if axis == along and _is_time(scale)] + beside
+    notes: list[str] = []
+    for stamps in candidates:
+        if stamps.shape != (size,):
+            continue
+        unit = stamps.text("units") or stamps.text("unit")
+        seconds = seconds_per(unit) if unit else 1.0
+        if seconds is None or (not unit and stamps.dtype is not None and stamps.dtype.kind in "iu"):
+            notes.append(f"{stamps.path} looks like the clock, but its unit {unit!r} is no unit of time")
+            continue
+        if not unit:
+            notes.append(f"the clock {stamps.path} states no unit; taken as seconds")
+        return Stamps(stamps, seconds), notes
+    rate = _stated_rate(node, tree)
+    return (None if rate is None else Rate(rate)), notes
+
+
+def _is_time(scale: Node) -> bool:
+    return _plain_name(scale.name) in STAMPS or seconds_per(scale.text("units")) is not None
+
+
+def _is_stamps_of(child: Node, node: Node, size: int) -> bool:
+    known = STAMPS | {_plain_name(node.name) + stamp for stamp in STAMPS}
+    return child.is_numeric and child.shape == (size,) and _plain_name(child.name) in known
+
+
+def _stated_rate(node: Node, tree: Tree) -> float | None:
+    """Return the sampling rate that the dataset, its group or a group beside it states in an attribute."""
+    parent = _parent(node, tree)
+    beside = [
+        child for child in _parent(parent, tree).children.values() if not child.is_dataset and child is not parent
+    ]
+    holders: list[Node] = [node, parent, *(beside if len(beside) <= 8 else [])]
+    for holder in holders:
+        for name in holder.attribute_names():
+            if _plain_name(name) in RATES and (rate := holder.number(name)) is not None:
+                return rate
+    return None
+
+
+def _plain_name(name: str) -> str:
+    """Return a name without case, punctuation and a unit of hertz: "SamplingFrequency[Hz]" as "samplingfrequency"."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"[\[(]?hz[\])]?$", "", name.strip().lower()))
+
+
+def _parent(node: Node, tree: Tree) -> Node:
+    return tree.get(node.path.rpartition("/")[0]) or tree.root
+
+
+def _coords(scales: dict[str, Node], notes: list[str]) -> Coords:
+    coords: Coords = {}
+    for dim, scale in scales.items():
+        # netCDF marks dims without values by a scale that says so in its name.
+        if (
+            dim == TIME
+            or not scale.is_numeric
+            or len(scale.shape or ()) != 1
+            or "netCDF dimension" in scale.text("NAME")
+        ):
+            continue
+        unit = clean_unit(scale.text("units"))
+        try:
+            coords[dim] = xr.Variable(dim, scale.read(), {"units": unit} if unit else {})
+        except DataError as error:
+            notes.append(str(error))
+    return coords
