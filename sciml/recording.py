@@ -120,13 +120,14 @@ def segments(recording: xr.DataArray) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def blocks(recording: xr.DataArray, rows: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+def blocks(recording: xr.DataArray, rows: int, *, across_gaps: bool = False) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield `(slice, array)` along time: arrays of shape (n, n_features) of at most `rows` samples, read one by one.
 
-    Blocks end at gaps of the clock, so that no block straddles one. Masked samples come as NaN.
+    Blocks end at gaps of the clock, so that no block straddles one, unless `across_gaps`. Masked samples come as NaN.
     """
     ordered = recording.transpose(TIME, ...)
-    for run in segments(recording):
+    runs = [slice(0, recording.sizes[TIME])] if across_gaps else segments(recording)
+    for run in runs:
         for start in range(run.start, run.stop, rows):
             part = slice(start, min(start + rows, run.stop))
             values = ordered.isel({TIME: part})
