@@ -26,7 +26,7 @@ N_QUADRATURE = 48
 REACH = 16.0  # Ai(16) is 4e-20 of Ai(0)
 BREAKS = (-7.0, -3.0, 1.5)  # left of the first: series; between: log F; right of the last: log(1 - F)
 N_NODES = (24, 28, 48)
-# 1 - F is near exp(-rate x^(3/2)) / (divisor x^power): Borot and Nadal (2012), doi:10.1142/S2010326312500062.
+# 1 - F is near exp(-rate x^(3/2)) / (divisor x^power): Borot and Nadal (2012), arXiv:1111.2761.
 LEADING = {1: (2 / 3, 0.75, 4 * np.sqrt(np.pi)), 2: (4 / 3, 1.5, 16 * np.pi), 4: (4 / 3, 3.0, 128 * np.pi)}
 ZETA_SLOPE = -0.16542114370045092921  # of the Riemann zeta function at -1
 
@@ -144,7 +144,7 @@ class Table:
 
     def _smaller(self, x: Array) -> tuple[Array, Array]:
         """Return log F left of the last break and log(1 - F) right of it, with its derivative."""
-        x = np.clip(x, -1e100, 1e100)
+        x = np.clip(x, -1e40, 1e40)
         value, slope = np.empty_like(x), np.empty_like(x)
         piece = np.searchsorted(BREAKS, x, side="right")
         for index in np.unique(piece):

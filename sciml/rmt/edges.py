@@ -60,7 +60,7 @@ def white(n_features: int, n_samples: int, *, complex_data: bool = False) -> Edg
 
     References
     ----------
-    Johnstone (2001), doi:10.1214/aos/1009210544, theorem 1.1; Ma (2012), doi:10.3150/10-BEJ334;
+    Johnstone (2001), doi:10.1214/aos/1009210544, theorem 1.1; Ma (2012), arXiv:1203.0839;
     complex: Johansson (2000), doi:10.1007/s002200050027.
 
     Examples

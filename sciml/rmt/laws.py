@@ -88,9 +88,10 @@ class MarchenkoPastur:
 
     def _angle(self, x: Array) -> Array:
         """Return phi in [0, pi] with x = scale (1 + g + 2 sqrt(g) cos(phi)): 0 at the upper edge, pi at the lower."""
-        root = np.sqrt(self._ratio)
-        below_edge = (1 + root) ** 2 - x / self._scale  # 4 sqrt(g) sin²(phi/2), accurate next to the edge
-        return np.asarray(2 * np.arcsin(np.sqrt(np.clip(below_edge / (4 * root), 0.0, 1.0))))
+        root, y = np.sqrt(self._ratio), x / self._scale
+        # The distances to the edges, 4 sqrt(g) sin²(phi/2) and 4 sqrt(g) cos²(phi/2), are accurate next to either.
+        below, above = np.maximum((1 + root) ** 2 - y, 0.0), np.maximum(y - (1 - root) ** 2, 0.0)
+        return np.asarray(2 * np.arctan2(np.sqrt(below), np.sqrt(above)))
 
     def pdf(self, x: ArrayLike) -> Array:
         """Density of the continuous part at x (the atom at zero has none)."""

@@ -213,7 +213,7 @@ def debias_eigenvalue(lam: ArrayLike, gamma: float) -> Array:
 
     References
     ----------
-    Baik and Silverstein (2006), doi:10.1016/j.jmva.2005.08.003, theorem 1.1 inverted.
+    Baik and Silverstein (2006), doi:10.1016/j.jmva.2005.08.003, inverted.
 
     Examples
     --------
@@ -265,7 +265,7 @@ def hard_threshold_unknown_sigma(beta: float) -> float:
 
     References
     ----------
-    Gavish and Donoho (2014), doi:10.1109/TIT.2014.2323359, section III.E.
+    Gavish and Donoho (2014), doi:10.1109/TIT.2014.2323359.
 
     Examples
     --------
@@ -305,7 +305,7 @@ def optshrink(singular_values: ArrayLike, rank: int, shape: tuple[int, int]) -> 
 
     References
     ----------
-    Nadakuditi (2014), doi:10.1109/TIT.2014.2311661, algorithm 1; overlaps: Benaych-Georges and Nadakuditi (2012),
+    Nadakuditi (2014), doi:10.1109/TIT.2014.2311661; overlaps: Benaych-Georges and Nadakuditi (2012),
     doi:10.1016/j.jmva.2012.04.019.
 
     Examples

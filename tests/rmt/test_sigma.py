@@ -1,0 +1,178 @@
+"""The noise level: unbiased beside signal, equivariant, honest about its breakdown."""
+
+import h5py
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from sciml.errors import ConfigError, DataError
+from sciml.rmt.sigma import median_edge_refit
+
+quick = settings(derandomize=True, deadline=None, max_examples=40)
+
+
+def eigenvalues(X):
+    """Return the min(shape) eigenvalues of X^H X / n_samples."""
+    return np.linalg.svd(X, compute_uv=False) ** 2 / X.shape[0]
+
+
+def planted(n_samples, n_features, rank, snr, rng):
+    """Unit noise plus `rank` components with singular values snr to 2 snr times the square root of the long side."""
+    U, _ = np.linalg.qr(rng.normal(size=(n_samples, rank)))
+    V, _ = np.linalg.qr(rng.normal(size=(n_features, rank)))
+    strength = snr * np.linspace(1, 2, rank) * np.sqrt(max(n_samples, n_features))
+    return (U * strength) @ V.T + rng.normal(size=(n_samples, n_features))
+
+
+def estimate(X, **options):
+    return median_edge_refit(eigenvalues(X), X.shape[1], X.shape[0], **options)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "rank", "sigma"),
+    # Means over 200 runs of the reference table; both orientations of one shape.
+    [
+        (125, 60, 0, 0.9975),
+        (125, 60, 5, 0.9988),
+        (60, 125, 5, 0.9988),
+        (125, 60, 20, 0.9946),
+        (125, 125, 10, 0.9968),
+        (400, 30, 3, 0.9997),
+    ],
+)
+def test_sigma_is_the_reference_at_every_rank_and_orientation(n_samples, n_features, rank, sigma):
+    rng = np.random.default_rng(4)
+    n_runs = 60
+    found = [estimate(planted(n_samples, n_features, rank, 3.0, rng)) for _ in range(n_runs)]
+    sigmas = np.array([one.sigma for one in found])
+    assert all(one.converged for one in found)
+    # Four standard errors of the mean, and one of the reference's own 200 runs.
+    assert abs(sigmas.mean() - sigma) < 5 * sigmas.std() / np.sqrt(n_runs)
+    assert np.mean([one.rank == rank for one in found]) > (0.9 if rank else 0.5)
+
+
+@pytest.mark.parametrize("complex_data", [False, True])
+def test_standard_error_is_the_scatter_of_the_estimate(complex_data):
+    rng = np.random.default_rng(6)
+    found = []
+    for _ in range(300):
+        X = planted(200, 50, 2, 5.0, rng).astype(complex)
+        if complex_data:
+            X += 1j * rng.normal(size=X.shape)
+        found.append(estimate(X if complex_data else X.real, complex_data=complex_data))
+    scatter = np.std([one.sigma for one in found])
+    # The scatter of 300 runs is known to 1 / sqrt(600) = 4 %; the count of noise eigenvalues at the edge adds a little.
+    assert np.mean([one.standard_error for one in found]) == pytest.approx(scatter, rel=0.15)
+
+
+@quick
+@given(exponent=st.floats(-21, 21), seed=st.integers(0, 20))
+def test_sigma_scales_with_the_data_and_rank_does_not(exponent, seed):
+    X = planted(90, 40, 3, 2.0, np.random.default_rng(seed))
+    one, scaled = estimate(X), estimate(X * 10.0**exponent)
+    assert scaled.sigma == pytest.approx(one.sigma * 10.0**exponent, rel=1e-11)
+    assert scaled.standard_error == pytest.approx(one.standard_error * 10.0**exponent, rel=1e-11)
+    assert (scaled.rank, scaled.converged) == (one.rank, one.converged)
+
+
+@quick
+@given(seed=st.integers(0, 20))
+def test_sigma_ignores_transposition_rotation_and_order(seed):
+    rng = np.random.default_rng(seed)
+    X = planted(90, 40, 3, 2.0, rng)
+    one = estimate(X)
+    assert estimate(X.T).sigma == pytest.approx(one.sigma, rel=1e-12)
+    rotation, _ = np.linalg.qr(rng.normal(size=(40, 40)))
+    assert estimate(X @ rotation).sigma == pytest.approx(one.sigma, rel=1e-12)
+    assert median_edge_refit(rng.permutation(eigenvalues(X)), 40, 90) == one
+
+
+def test_single_precision_gives_the_same_answer():
+    X = planted(200, 50, 3, 2.0, np.random.default_rng(0))
+    single, double = estimate(X.astype(np.float32)), estimate(X)
+    assert single.sigma == pytest.approx(double.sigma, rel=1e-6)
+    assert single.rank == double.rank == 3
+
+
+def test_demeaned_wide_data_may_leave_out_the_zero_eigenvalue():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(60, 200))
+    values = eigenvalues(X - X.mean(axis=0))[:-1]
+    # Demeaning T = 60 samples leaves noise of T - 1 degrees of freedom in each channel.
+    assert median_edge_refit(values, 200, 60).sigma == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_constant_channel_changes_sigma_by_no_more_than_its_share():
+    X = np.random.default_rng(1).normal(size=(400, 100))
+    whole = estimate(X)
+    X[:, 3] = 0.0
+    assert estimate(X).sigma == pytest.approx(whole.sigma, rel=0.01)
+
+
+def test_pure_noise_is_an_ordinary_answer():
+    found = estimate(np.random.default_rng(11).normal(size=(500, 100)))
+    assert (found.rank, found.converged) == (0, True)
+
+
+def test_noiseless_data_have_sigma_zero():
+    assert median_edge_refit([4.0, 1.0, 0.0, 0.0, 0.0, 0.0], 6, 50).rank == 2
+    assert median_edge_refit([4.0, 1.0, 0.0, 0.0, 0.0, 0.0], 6, 50).sigma == 0
+    nothing = median_edge_refit(np.zeros(6), 6, 50)
+    assert (nothing.sigma, nothing.rank, nothing.converged) == (0.0, 0, True)
+
+
+def test_spectrum_without_a_gap_falls_back_to_the_textbook_sigma():
+    values = 1.0 / np.arange(1, 61) ** 2  # every refit finds new outliers, down to the last eigenvalue
+    found = median_edge_refit(values, 60, 2000)
+    edge = values.sum() / 60 * (1 + np.sqrt(60 / 2000)) ** 2
+    assert not found.converged
+    assert found.sigma == pytest.approx(np.sqrt(values.sum() / 60))
+    assert found.rank == np.count_nonzero(values > edge)
+
+
+def test_fallback_uses_all_entries_of_wide_data_too():
+    values = 1.0 / np.arange(1, 61) ** 2
+    found = median_edge_refit(values, 2000, 60)
+    assert not found.converged
+    assert found.sigma == pytest.approx(np.sqrt(values.sum() / 2000))  # mean square = trace / n_features
+
+
+def test_max_rank_is_where_the_estimate_gives_up():
+    values = eigenvalues(planted(300, 60, 5, 3.0, np.random.default_rng(2)))
+    assert median_edge_refit(values, 60, 300, max_rank=5).converged
+    assert not median_edge_refit(values, 60, 300, max_rank=4).converged
+
+
+def test_calcium_imaging_of_a_worm_breaks_down_to_the_textbook_rank(data_dir):
+    with h5py.File(data_dir / "nwb_scholz2018_141721.nwb") as file:
+        names = sorted(name for name in file["acquisition"] if name.startswith("Activity_"))
+        X = np.stack([file["acquisition"][name]["data"][()] for name in names], axis=1)
+    assert X.shape == (2244, 62)
+    found = estimate((X - X.mean(axis=0)) / X.std(axis=0))
+    assert (found.rank, found.converged) == (9, False)
+    assert found.sigma == pytest.approx(1.0)
+
+
+def test_a_partial_spectrum_is_refused():
+    with pytest.raises(DataError, match="expected all 40 eigenvalues of 40 features and 90 samples, got 10"):
+        median_edge_refit(np.ones(10), 40, 90)
+    with pytest.raises(DataError, match="got 39"):  # one less only where demeaning explains it
+        median_edge_refit(np.ones(39), 40, 90)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5])
+def test_impossible_eigenvalues_are_refused(bad):
+    with pytest.raises(DataError, match="eigenvalues"):
+        median_edge_refit([1.0, 1.0, bad], 3, 10)
+
+
+def test_rounding_below_zero_is_taken_as_zero():
+    values = [1.0, 0.9, 1.1, -1e-17]
+    assert median_edge_refit(values, 4, 1000) == median_edge_refit([1.0, 0.9, 1.1, 0.0], 4, 1000)
+
+
+@pytest.mark.parametrize("max_rank", [-1, 3])
+def test_max_rank_must_leave_noise(max_rank):
+    with pytest.raises(ConfigError, match="max_rank from 0 to 2"):
+        median_edge_refit([1.0, 1.0, 1.0], 3, 10, max_rank=max_rank)
