@@ -54,7 +54,8 @@ def circular_singular_values(
     >>> circular_singular_values(difference, 4).round(6).tolist()
     [2.0, 1.414214, 1.414214, 0.0]
     """
-    blocks = _frequency_blocks(weight, _per_dim("grid", grid, weight), groups, _per_dim("dilation", dilation, weight))
+    sizes, steps = _per_dim("grid", grid, weight), _per_dim("dilation", dilation, weight)
+    blocks = _frequency_blocks(weight, sizes, groups, steps)
     values = torch.linalg.svdvals(blocks).flatten().sort(descending=True).values
     return np.asarray(values.numpy(), dtype=np.float64)
 
@@ -69,9 +70,8 @@ def operator_norm(
     >>> round(operator_norm(torch.tensor([[[1.0, -1.0]]]), 4), 12)
     2.0
     """
-    return _largest(
-        _frequency_blocks(weight, _per_dim("grid", grid, weight), groups, _per_dim("dilation", dilation, weight))
-    )
+    sizes, steps = _per_dim("grid", grid, weight), _per_dim("dilation", dilation, weight)
+    return _largest(_frequency_blocks(weight, sizes, groups, steps, half=True))
 
 
 def norm_bound(weight: torch.Tensor, *, groups: int = 1) -> float:
@@ -96,18 +96,24 @@ def norm_bound(weight: torch.Tensor, *, groups: int = 1) -> float:
     kernel = weight.shape[2:]
     grid = tuple(1 if taps == 1 else _OVERSAMPLING * taps for taps in kernel)
     raised = math.prod(math.cos(math.pi * (taps - 1) / (2 * size)) for taps, size in zip(kernel, grid, strict=True))
-    return _largest(_frequency_blocks(weight, grid, groups, (1,) * len(kernel))) / raised
+    return _largest(_frequency_blocks(weight, grid, groups, (1,) * len(kernel), half=True)) / raised
 
 
-def _frequency_blocks(weight: torch.Tensor, grid: Sequence[int], groups: int, dilation: Sequence[int]) -> torch.Tensor:
-    """Return Ŵ(f): (frequency, group, c_out / groups, c_in / groups), complex, in float64 on the CPU."""
+def _frequency_blocks(
+    weight: torch.Tensor, grid: Sequence[int], groups: int, dilation: Sequence[int], *, half: bool = False
+) -> torch.Tensor:
+    """Return Ŵ(f): (frequency, group, c_out / groups, c_in / groups), complex128 on the CPU.
+
+    `half` leaves out frequencies whose matrix is the conjugate of one that is there.
+    """
     if weight.ndim < 3:
         raise ConfigError(f"expected a weight (c_out, c_in, *kernel), got shape {tuple(weight.shape)}")
     x = weight.detach().to("cpu", torch.complex128)
     x = x.reshape(groups, x.shape[0] // groups, *x.shape[1:])
-    for size, step in zip(grid, dilation, strict=True):
+    for axis, (size, step) in enumerate(zip(grid, dilation, strict=True)):
+        frequencies = torch.arange(size // 2 + 1 if half and axis == 0 else size)
         # A sum over taps, not an FFT of the kernel: that would cut off a kernel longer than the grid.
-        turns = torch.outer(torch.arange(x.shape[3]) * step, torch.arange(size)) % size
+        turns = torch.outer(torch.arange(x.shape[3]) * step, frequencies) % size
         angle = -2 * math.pi / size * turns.double()
         wave = torch.polar(torch.ones_like(angle), angle)
         x = torch.tensordot(x, wave, dims=([3], [0]))  # the dim of this kernel axis moves to the end, as a frequency

@@ -255,17 +255,15 @@ def _spectrum(weight: _Weight, alpha: float) -> LayerSpectrum:
 
 def _noise(values: Array, short: int, long: int, alpha: float) -> _Noise:
     """Find the noise in descending singular values of which the largest is 1."""
-    negligible = np.finfo(np.float64).eps * long
-    if values[short // 2] <= negligible:
-        few = np.where(values > negligible, 0.0, 1.0)
-        rank = int(np.count_nonzero(few == 0.0))
-        return _Noise(0.0, 0.0, 0.0, few, 1.0, (f"the weights are exactly of rank {rank}: there is no noise to test",))
     law = edges.white(short, long)
+    nonzero = values[values > np.finfo(np.float64).eps * long]
+    if nonzero.size > 1 and nonzero[-1] > 0.999 * nonzero[0]:
+        return _untestable(values, long, law.threshold(alpha), "all singular values are equal, as drawn orthogonal")
+    if nonzero.size <= short // 2:
+        text = f"the weights are exactly of rank {nonzero.size}: there is no noise to test against"
+        return _Noise(0.0, 0.0, 0.0, (np.arange(short) >= nonzero.size).astype(np.float64), 1.0, (text,))
     if short == 1:
-        level = 1.0 / math.sqrt(long)
-        edge = level * math.sqrt(long * law.threshold(alpha))
-        lone = ("a single row or column has no bulk: noise cannot be told from signal",)
-        return _Noise(level, level / math.sqrt(2 * long), edge, np.ones(1), 1.0, lone)
+        return _untestable(values, long, law.threshold(alpha), "a single row or column")
     estimate = sigma.median_edge_refit(values**2 / long, n_features=short, n_samples=long)
     p_values = _p_values(values**2, short, long, estimate)
     rank = int(np.count_nonzero(p_values < alpha)) if estimate.converged else 0
@@ -278,7 +276,20 @@ def _noise(values: Array, short: int, long: int, alpha: float) -> _Noise:
         edge=level * math.sqrt(long * law.threshold(alpha)),
         p_values=p_values,
         bulk_distance=distance,
-        warnings=tuple(_bulk_warnings(values, short, distance, converged=estimate.converged)),
+        warnings=tuple(_bulk_warnings(short, distance, converged=estimate.converged)),
+    )
+
+
+def _untestable(values: Array, long: int, threshold: float, reason: str) -> _Noise:
+    """Call everything noise, of the variance that the weights have."""
+    level = math.sqrt(float(np.mean(values**2)) / long)
+    return _Noise(
+        sigma=level,
+        sigma_se=level / math.sqrt(2 * long * values.size),
+        edge=level * math.sqrt(long * threshold),
+        p_values=np.ones(values.size),
+        bulk_distance=1.0,
+        warnings=(f"{reason}: there is no bulk that would tell noise from signal",),
     )
 
 
@@ -308,16 +319,14 @@ def _distance(values: Array, short: int, long: int) -> float:
     return float(max(np.max(steps[1:] - cdf), np.max(cdf - steps[:-1])))
 
 
-def _bulk_warnings(values: Array, short: int, distance: float, *, converged: bool) -> Iterator[str]:
+def _bulk_warnings(short: int, distance: float, *, converged: bool) -> Iterator[str]:
     if short < _FEW:
         yield f"only {short} singular values: the test rests on laws of large matrices"
     if not converged:
         yield "more than half of the singular values stand out: σ is the rms of all weights, an upper bound"
     # Eigenvalues repel each other, so the distance of pure noise shrinks as ln(p) / p: 99.9 % of 200 to 2000 draws each
     # at p = 3, 5, 10, 20, 80, 128 lie below this. Below 0.02 a misfit would not matter.
-    if values[-1] > 0.999 * values[0]:
-        yield "all singular values are equal, as in an orthogonal matrix: there is no noise bulk to test against"
-    elif distance > max(0.02, (2.0 + 0.5 * math.log(short)) / short):
+    if distance > max(0.02, (2.0 + 0.5 * math.log(short)) / short):
         yield (
             f"the bulk does not follow the Marchenko-Pastur law (distance {distance:.2f}): entries are not independent "
             "of equal variance, and p-values are nominal"

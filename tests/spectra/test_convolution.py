@@ -20,7 +20,7 @@ def brute_force(layer: nn.Module, c_in: int, grid: tuple[int, ...]) -> np.ndarra
 CASES = [
     (nn.Conv1d(3, 5, 3, padding=1), (7,)),
     (nn.Conv1d(5, 3, 5, padding=2), (8,)),
-    (nn.Conv1d(4, 4, 5, padding=4, dilation=2), (11,)),
+    (nn.Conv1d(4, 4, 5, padding=4, dilation=2), (10,)),
     (nn.Conv1d(4, 6, 3, padding=1, groups=2), (6,)),
     (nn.Conv1d(2, 2, 7, padding=3), (4,)),  # the kernel wraps around the signal
     (nn.Conv2d(3, 4, 3, padding=1), (6, 5)),
