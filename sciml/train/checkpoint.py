@@ -7,6 +7,7 @@ at the end of its zip directory: torch itself checks no sum when it reads, and l
 import hashlib
 import io
 import os
+import pickle
 import re
 import warnings
 from collections.abc import Mapping
@@ -76,7 +77,8 @@ def save(directory: str | Path, state: Mapping[str, Any], *, step: int, kind: st
     except OSError as error:
         raise _storage_error(error, path) from error
     finally:
-        _remove(temporary)
+        if temporary.exists():
+            _remove(temporary)
     verify(path)
     return path
 
@@ -114,7 +116,13 @@ def load(path: str | Path) -> dict[str, Any]:
     3
     """
     content, _ = _read(Path(path))
-    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        # The bytes are those that were saved: the content is of a kind that must not, or cannot, be read here.
+        raise CheckpointError(
+            f"{path} cannot be read: {str(error).splitlines()[0]}; save tensors and numbers only"
+        ) from error
     return state
 
 
@@ -225,8 +233,13 @@ def _seal(state: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     body = buffer.getvalue()[:-_LENGTH_OF_COMMENT]
-    comment = f"sciml-checkpoint {FORMAT} sha256={hashlib.sha256(body).hexdigest()}".encode()
-    return body + len(comment).to_bytes(_LENGTH_OF_COMMENT, "little") + comment
+    return body + _tail(hashlib.sha256(body).hexdigest(), FORMAT)
+
+
+def _tail(sha256: str, version: int) -> bytes:
+    """Return how the file ends: the length of the zip comment, and the comment."""
+    comment = f"sciml-checkpoint {version} sha256={sha256}".encode()
+    return len(comment).to_bytes(_LENGTH_OF_COMMENT, "little") + comment
 
 
 def _read(path: Path) -> tuple[bytes, str]:
@@ -244,8 +257,9 @@ def _read(path: Path) -> tuple[bytes, str]:
         )
     if int(comment[1]) > FORMAT:
         raise CheckpointError(f"{path} has format {int(comment[1])}, this version reads up to {FORMAT}; update sciml")
-    found = hashlib.sha256(content[: -len(comment[0]) - _LENGTH_OF_COMMENT]).hexdigest()
-    if found != comment[2].decode():
+    body = content[: -len(comment[0]) - _LENGTH_OF_COMMENT]
+    found = hashlib.sha256(body).hexdigest()
+    if content[len(body) :] != _tail(found, int(comment[1]) or FORMAT):
         raise CheckpointError(
             f"{path} is damaged: its bytes have sha256 {found[:12]}, it was saved with {comment[2].decode()[:12]}"
         )

@@ -22,6 +22,7 @@ class CrossEntropy:
 
     def total(self, output: torch.Tensor, target: torch.Tensor, *, training: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the summed loss and the summed weight of a batch."""
+        self.check_range(output, target)
         smoothing = self.label_smoothing if training else 0.0
         loss = functional.cross_entropy(
             output.float(), target, self.weights, reduction="sum", label_smoothing=smoothing
@@ -42,6 +43,17 @@ class CrossEntropy:
             )
         if self.weights is not None and len(self.weights) != output.shape[1]:
             raise ConfigError(f"expected {output.shape[1]} class_weights, one a class, got {len(self.weights)}")
+        self.check_range(output, target)
+
+    @staticmethod
+    def check_range(output: torch.Tensor, target: torch.Tensor) -> None:
+        """Refuse a label that the model has no output for: on a GPU it would end the process."""
+        largest = int(target.max())
+        if largest >= output.shape[1] or int(target.min()) < 0:
+            raise ConfigError(
+                f"expected labels below {output.shape[1]}, one for each output of the model, got {largest}; "
+                "build the model with as many outputs as classes"
+            )
 
 
 @dataclass(frozen=True, eq=False)

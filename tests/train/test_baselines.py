@@ -1,0 +1,138 @@
+"""Baselines: they reach the optimum where it is known, and chance where there is nothing."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from sciml.errors import DataError
+from sciml.train import baselines
+
+
+def split(X, y, fractions=(0.6, 0.2)):
+    a, b = int(fractions[0] * len(X)), int(sum(fractions) * len(X))
+    return (X[:a], y[:a]), (X[a:b], y[a:b]), (X[b:], y[b:])
+
+
+def waveforms(n, *, rho, seed=0, n_channels=3, n_times=30):
+    """One of two templates in white noise: distance over sigma is rho, so the best accuracy is Phi(rho/2)."""
+    rng = np.random.default_rng(seed)
+    templates = rng.normal(size=(2, n_channels, n_times))
+    templates *= rho / np.linalg.norm(templates[0] - templates[1])
+    y = rng.integers(0, 2, n)
+    return rng.normal(size=(n, n_channels, n_times)) + templates[y], y
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-21])
+def test_linear_classifier_nears_the_optimum_and_does_not_exceed_it(scale):
+    X, y = waveforms(5000, rho=3.0)
+    result = baselines.linear_classifier(*split(X * scale, y), n_classes=2)
+    best = scipy.stats.norm.cdf(1.5)
+    assert best - 0.03 < result.metrics["accuracy"] < best + 3 * np.sqrt(best * (1 - best) / 1000)
+    assert result.settings["bins"] > 1
+    assert result.predicted.shape == (1000,)
+
+
+def test_linear_classifier_stays_in_the_chance_band_without_signal():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(500, 4, 20)), rng.integers(0, 4, 500)
+    scores = baselines.linear_classifier(*split(X, y), n_classes=4).metrics
+    # Two-sided at 1e-4.
+    low, high = scipy.stats.binom.ppf([5e-5, 1 - 5e-5], scores["n"], 0.25) / scores["n"]
+    assert low <= scores["accuracy"] <= high
+
+
+def test_covariance_classifier_sees_power_that_the_linear_one_cannot():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    X = rng.normal(size=(400, 60, 40))  # more channels than the limit
+    X[:, 0] *= np.where(y == 1, 3.0, 1.0)[:, None]
+    parts = split(X * 1e-21, y)
+    assert baselines.covariance_classifier(*parts, n_classes=2).metrics["accuracy"] > 0.95
+    scores = baselines.linear_classifier(*parts, n_classes=2).metrics
+    assert scores["accuracy"] <= scores["chance"]["upper"] + 0.1
+
+
+def test_majority_names_the_class_most_frequent_in_training():
+    X = np.zeros((10, 1, 4))
+    result = baselines.majority((X, np.array([1] * 6 + [0] * 4)), (X, np.arange(10) % 2), n_classes=2)
+    assert result.predicted.tolist() == [1] * 10
+    assert result.metrics["accuracy"] == 0.5
+
+
+def autoregression(n, *, phi, channels=2, seed=0, length=20, horizon=3):
+    """Independent windows of stationary AR(1) processes with innovations of variance one."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, channels)) / np.sqrt(1 - phi**2)
+    samples = [x]
+    for _ in range(length + horizon - 1):
+        samples.append(phi * samples[-1] + rng.normal(size=(n, channels)))
+    both = np.stack(samples, axis=2)
+    return both[:, :, :length], both[:, :, length:]
+
+
+@pytest.mark.parametrize("phi", [0.3, 0.9])
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_ridge_reaches_the_innovation_variance_of_an_autoregression(phi, scale):
+    """The best forecast h steps ahead errs by (1 - phi^2h)/(1 - phi^2) times the innovation variance."""
+    X, y = autoregression(6000, phi=phi)
+    parts = split(X * scale, y * scale)
+    result = baselines.ridge_forecaster(*parts)
+    errors = np.mean((result.predicted / scale - parts[2][1] / scale) ** 2, axis=(0, 1))
+    best = (1 - phi ** (2 * np.arange(1, 4))) / (1 - phi**2)
+    # Mean of 2 * 1200 squared normal errors: relative standard error sqrt(2/2400); estimation adds below 1 %.
+    margin = 4 * np.sqrt(2 / 2400)
+    assert np.all(errors > best * (1 - margin))
+    assert np.all(errors < best * (1.01 + margin))
+    assert np.all(np.array(result.metrics["skill"]) > 0)
+
+
+def test_ridge_gives_persistence_for_a_random_walk():
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(rng.normal(size=(300, 5, 12)), axis=2)
+    result = baselines.ridge_forecaster(*split(walk[:, :, :10], walk[:, :, 10:]))
+    assert abs(np.mean(result.metrics["skill"])) < 0.05
+
+
+def test_ridge_with_more_features_than_windows_is_the_same_problem():
+    """Primal and dual solutions agree: 40 windows of 30 and of 60 features, penalty fixed by hand."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3, 20)), rng.normal(size=(60, 3, 2))
+    train, validation, test = split(X, y, (0.5, 0.25))
+    for lags in (5, 20):
+        flat = X[:, :, 20 - lags :].reshape(60, -1)
+        d = (y - X[:, :, -1:]).reshape(60, -1)
+        mean, drift = flat[:30].mean(axis=0), d[:30].mean(axis=0)
+        centered = flat[:30] - mean
+        for candidate in baselines._ridge_path(train, validation, test, lags):
+            values = np.linalg.eigvalsh(
+                centered.T @ centered if centered.shape[1] <= 30 else centered @ centered.T
+            ).mean()
+            penalty = candidate.settings["alpha"] * values
+            W = np.linalg.solve(centered.T @ centered + penalty * np.eye(flat.shape[1]), centered.T @ (d[:30] - drift))
+            wanted = X[45:, :, -1:] + ((flat[45:] - mean) @ W + drift).reshape(15, 3, 2)
+            np.testing.assert_allclose(candidate.predicted, wanted, atol=1e-6)
+
+
+def test_persistence_repeats_the_last_sample():
+    X, y = autoregression(200, phi=0.9)
+    result = baselines.persistence((X, y))
+    np.testing.assert_array_equal(result.predicted[:, :, 2], X[:, :, -1])
+    assert result.metrics["skill"] == [0.0, 0.0, 0.0]
+
+
+def test_principal_components_are_those_of_either_side():
+    rng = np.random.default_rng(0)
+    train, other = rng.normal(size=(30, 50)), rng.normal(size=(7, 50))
+    a, b = baselines._principal(train, other)
+    z = (train - train.mean(axis=0)) / train.std(axis=0)
+    w = (other - train.mean(axis=0)) / train.std(axis=0)
+    factor = np.sqrt(30 / np.linalg.eigvalsh(z @ z.T).sum())
+    np.testing.assert_allclose(a @ a.T, z @ z.T * factor**2, atol=1e-9)
+    np.testing.assert_allclose(b @ a.T, w @ z.T * factor**2, atol=1e-9)
+
+
+def test_a_class_missing_from_training_is_refused():
+    X = np.random.default_rng(0).normal(size=(20, 1, 4))
+    part = X, np.arange(20) % 2
+    with pytest.raises(DataError, match="expected 3 classes in the training part, got 2"):
+        baselines.linear_classifier(part, part, part, n_classes=3)
