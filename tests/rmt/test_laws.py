@@ -300,8 +300,8 @@ def test_cdf_is_smooth_across_the_joints_of_its_table(beta):
     step = 1e-9
     np.testing.assert_allclose(law.logcdf(joints - step), law.logcdf(joints + step), rtol=1e-7)
     np.testing.assert_allclose(law.logsf(joints - step), law.logsf(joints + step), rtol=1e-7)
-    # The density is a derivative: the series on the left of the first joint is good to a few 1e-7.
-    np.testing.assert_allclose(law.pdf(joints - step), law.pdf(joints + step), rtol=2e-6)
+    # The density is a derivative: rounding in log F at the first joint, a few 1e-9, shows in it most.
+    np.testing.assert_allclose(law.pdf(joints - step), law.pdf(joints + step), rtol=3e-7)
 
 
 @pytest.mark.parametrize("beta", BETAS)
