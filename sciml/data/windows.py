@@ -66,6 +66,15 @@ class _Samples:
         part = self.recording.isel({TIME: slice(start, stop)}).transpose(TIME, ...)
         return np.asarray(part.values).reshape(stop - start, -1).astype(np.float32)
 
+    def stack(self, starts: NDArray[np.int64], span: int) -> NDArray[np.float32]:
+        """Return the windows of `span` samples that begin at `starts` as an array (n, channel, time)."""
+        if self.values is not None:
+            return np.asarray(self.values[starts[:, None] + np.arange(span)]).transpose(0, 2, 1)
+        stacked = np.empty((len(starts), n_features(self.recording), span), dtype=np.float32)
+        for row, start in enumerate(starts.tolist()):
+            stacked[row] = self.rows(start, start + span).T
+        return stacked
+
 
 @dataclass(frozen=True, eq=False)
 class Windows:
@@ -157,12 +166,10 @@ class Windows:
         ([[[2.0, 3.0, 4.0]]], [[[5.0]]])
         """
         chosen = np.arange(len(self)) if indices is None else np.atleast_1d(np.asarray(indices, dtype=np.int64))
-        both = np.empty((len(chosen), self.n_channels, self.span), dtype=np.float32)
-        for row, start in enumerate(self.starts[chosen]):
-            both[row] = self._samples.rows(int(start), int(start) + self.span).T
-        X = both[:, :, : self.length]
+        both = self._samples.stack(self.starts[chosen], self.span)
+        X = np.ascontiguousarray(both[:, :, : self.length])
         if self.horizon:
-            return np.ascontiguousarray(X), np.ascontiguousarray(both[:, :, self.length :])
+            return X, np.ascontiguousarray(both[:, :, self.length :])
         return X, None if self.labels is None else self.labels[chosen]
 
     def samples(self, indices: ArrayLike) -> Iterator[NDArray[np.float32]]:
@@ -297,6 +304,9 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         Applied to arrays (n, channel, time) of inputs, for example `Preprocess.apply`.
     target_transform
         Applied to arrays (n, channel, horizon) of forecast targets, for example `Preprocess.standardize`.
+    increments
+        Give forecast targets as differences from the last sample of the window (after `target_transform`, which
+        must be affine): a net that puts out zero then repeats the last sample, the forecast to beat.
 
     Examples
     --------
@@ -313,6 +323,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         *,
         transform: Transform | None = None,
         target_transform: Transform | None = None,
+        increments: bool = False,
     ) -> None:
         if windows.labels is None and not windows.horizon:
             raise DataError(
@@ -323,6 +334,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.indices = np.asarray(indices, dtype=np.int64)
         self.transform = transform
         self.target_transform = target_transform
+        self.increments = increments
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -343,11 +355,17 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def batch(self, indices: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
         """Return items as one pair of tensors: x (n, channel, time), y (n,) or (n, channel, horizon)."""
         X, y = self.windows.arrays(self.indices[np.asarray(indices, dtype=np.int64)])
+        target = self._forecast(X, np.asarray(y)) if self.windows.horizon else np.asarray(y)
         if self.transform is not None:
             X = self.transform(X)
-        if self.target_transform is not None and self.windows.horizon:
-            y = self.target_transform(np.asarray(y, dtype=np.float32))
-        return torch.from_numpy(np.ascontiguousarray(X)), torch.from_numpy(np.asarray(y))
+        return torch.from_numpy(np.ascontiguousarray(X)), torch.from_numpy(target)
+
+    def _forecast(self, X: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the samples to be forecast as the net is to put them out."""
+        last = X[:, :, -1:]
+        if self.target_transform is not None:
+            y, last = self.target_transform(y), self.target_transform(last)
+        return y - last if self.increments else y
 
 
 def _with(windows: Windows, samples: _Samples) -> Windows:

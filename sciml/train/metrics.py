@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import scipy.stats
+import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import DataError
@@ -135,8 +135,11 @@ def wilson_interval(successes: int, n: int, *, confidence: float = 0.95) -> tupl
     >>> [round(end, 4) for end in wilson_interval(8, 10)]
     [0.4902, 0.9433]
     """
-    interval = scipy.stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    z = float(scipy.special.ndtri(0.5 + confidence / 2))
+    share = successes / n
+    center = share + z**2 / (2 * n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return float((center - half) / (1 + z**2 / n)), float((center + half) / (1 + z**2 / n))
 
 
 def chance_band(labels: ArrayLike, *, n_classes: int, alpha: float = 0.05) -> ChanceBand:
@@ -157,7 +160,8 @@ def chance_band(labels: ArrayLike, *, n_classes: int, alpha: float = 0.05) -> Ch
     counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=n_classes)
     n = int(counts.sum())
     level = max(float(counts.max()) / n, 1.0 / n_classes)
-    return ChanceBand(level, float(scipy.stats.binom.ppf(1 - alpha, n, level)) / n, n, alpha)
+    distribution = scipy.special.bdtr(np.arange(n + 1), n, level)  # P(at most k right)
+    return ChanceBand(level, int(np.searchsorted(distribution, 1 - alpha)) / n, n, alpha)
 
 
 def classification_scores(labels: ArrayLike, predicted: ArrayLike, *, n_classes: int) -> ClassificationScores:

@@ -214,6 +214,16 @@ def test_data_set_gives_items_and_batches_alike():
     assert torch.equal(loaded[0][0], data.batch([0, 1])[0])
 
 
+def test_forecast_targets_can_be_increments():
+    windows = sliding_windows(ramp(), length=5.0, step=2.0, horizon=1.0)
+    X, y = windows.arrays([0, 3])
+    plain = WindowDataset(windows, [0, 3], transform=lambda X: 0 * X, target_transform=lambda y: (y - 7) / 2)
+    np.testing.assert_array_equal(plain.batch([0, 1])[1], (y - 7) / 2)
+    relative = WindowDataset(windows, [0, 3], target_transform=lambda y: (y - 7) / 2, increments=True)
+    np.testing.assert_allclose(relative.batch([0, 1])[1], (y - X[:, :, -1:]) / 2)
+    np.testing.assert_array_equal(relative.batch([0, 1])[0], X)
+
+
 def test_real_recording_gives_windows(data_dir):
     """62 neurons on jittering time stamps, as the worm file has them: read with h5py, to need no reader here."""
     h5py = pytest.importorskip("h5py")

@@ -11,6 +11,7 @@ import scipy.stats
 import torch
 from torch import nn
 
+from sciml.data import Preprocess
 from sciml.errors import (
     CheckpointError,
     ConfigError,
@@ -393,6 +394,21 @@ def test_checkpoints_carry_what_a_prediction_needs(tmp_path):
     assert (best["epoch"], best["value"]) == (result.best_epoch, result.best_value)
     assert torch.equal(best["model"]["1.weight"], result.model[1].weight)
     assert len(checkpoint.paths(tmp_path / "checkpoints")) == 2
+
+
+def test_preprocessing_travels_with_the_weights(tmp_path):
+    def layer(mean, scale):
+        return Preprocess(mean=np.array([mean]), scale=np.array([scale])).as_module()
+
+    X, y = labeled(64)
+    part = 3e-21 + 1e-21 * X, y
+    result = fit(nn.Sequential(layer(3e-21, 1e-21), *net()), FitData(part, part), quick(), run_dir=tmp_path)
+    other = nn.Sequential(layer(0.0, 1.0), *net(seed=5)).eval()
+    other.load_state_dict(checkpoint.load_best(tmp_path / "checkpoints").state["model"])
+    x = torch.from_numpy(part[0].astype(np.float32))
+    with torch.no_grad():
+        assert torch.equal(other(x), result.model(x))
+    assert result.history[-1].train_accuracy > 0.8
 
 
 def test_other_threads_on_resume_are_said(tmp_path):

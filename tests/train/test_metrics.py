@@ -40,12 +40,16 @@ def test_unequal_classes_raise_the_level_of_chance():
     assert chance_band([0] * 90 + [1] * 10, n_classes=2).level == 0.9
 
 
-def test_wilson_interval_is_its_formula():
-    k, n, z = 37, 50, scipy.stats.norm.ppf(0.975)
-    p = k / n
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    expected = [(p + z**2 / (2 * n) + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
-    np.testing.assert_allclose(wilson_interval(k, n), expected, rtol=1e-12)
+@pytest.mark.parametrize(("k", "n"), [(0, 7), (37, 50), (50, 50)])
+def test_wilson_interval_agrees_with_scipy(k, n):
+    expected = scipy.stats.binomtest(k, n).proportion_ci(0.95, method="wilson")
+    np.testing.assert_allclose(wilson_interval(k, n), (expected.low, expected.high), atol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "level"), [(13, 0.5), (200, 0.31), (999, 0.9)])
+def test_the_band_ends_at_scipys_quantile(n, level):
+    band = chance_band(np.arange(n) >= round(level * n), n_classes=2)
+    assert band.upper == scipy.stats.binom.ppf(0.95, n, band.level) / n
 
 
 def test_classification_scores_agree_with_scikit_learn():
