@@ -28,7 +28,7 @@ __all__ = [
 Array = NDArray[np.floating[Any]]
 Part = tuple[Array, NDArray[Any]]  # X (n, channel, time) and y: labels (n,), or values (n, channel, horizon)
 
-STRENGTHS = tuple(np.logspace(-4, 2, 7).tolist())  # C of the logistic regressions
+STRENGTHS = tuple(np.logspace(-3, 5, 9).tolist())  # C of the logistic regressions, for features of total variance one
 ALPHAS = tuple(np.logspace(-3, 6, 19).tolist())  # penalties of the ridge, in units of the mean eigenvalue
 BINS = (1, 4, 16)  # bins that the time of a window is averaged in, beside all its samples
 MAX_COMPONENTS = 256
