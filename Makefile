@@ -39,7 +39,7 @@ types: setup
 	$(BIN)/mypy
 
 notebooks: setup
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -p no:doctest notebooks
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 notebooks
 
 check: lint types test notebooks
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from sciml import linalg
 from sciml.errors import ConfigError, DataError
 from sciml.recording import TIME, blocks, check, n_features, sampling_rate
-from sciml.rmt import edges, laws, sigma
+from sciml.rmt import edges, laws
+from sciml.rmt.rank import white_test
 from sciml.signal.correlation import autocorrelation, correlation_samples, whiteness_p_value
 
 __all__ = ["MODELS", "Model", "NoiseFloor", "noise_floor"]
@@ -37,6 +38,7 @@ BULK_TOLERANCE = 1.05  # measured on noise of the right model: 0.98 to 1.01; on 
 TEST_LEVEL = 1e-3  # of the tests that choose the model: a wrong "colored" costs a little power, no false alarms
 N_LAGS = 20
 MIN_SAMPLES = 8
+SMALLEST_NOISE = 1e-4  # share of a channel's variance
 N_AXIS_STEPS = 4  # after three the channels' scales move by less than 1e-3 (measured)
 
 
@@ -267,6 +269,7 @@ class _Fit:
     """
 
     eigenvalues: NDArray[np.float64]
+    p_values: NDArray[np.float64]
     components: NDArray[Any]
     scale: NDArray[np.float64]
     law: edges.EdgeLaw
@@ -305,8 +308,8 @@ class _Gram:
         return np.maximum(values, 0.0), vectors
 
     def noise_scale(self, scale: NDArray[np.float64], rank: int) -> NDArray[np.float64]:
-        """Return each channel's noise standard deviation beside `rank` components, by principal-axis iterations."""
-        for _ in range(N_AXIS_STEPS):
+        """Return each channel's noise standard deviation beside `rank` components, by principal-axis steps."""
+        for _ in range(N_AXIS_STEPS if rank else 0):
             scale = self._residual_scale(scale, rank)
         return scale
 
@@ -317,8 +320,9 @@ class _Gram:
         left = np.maximum((self.total_scale / scale) ** 2 - found @ values[:rank], 0.0)
         # Fitted directions absorb noise too: a share h_i of channel i's, and `rank` of the degrees of freedom in time.
         freedom = np.maximum(1 - found.sum(axis=1), 0.1) * (1 - rank / self.freedom)
-        smallest = 1e-3 * np.median(left / freedom)
-        return np.asarray(scale * np.sqrt(np.maximum(left / freedom, smallest)))
+        # A channel that the components explain to the last digit would get no noise, and then all the weight.
+        variance = np.maximum(scale**2 * left / freedom, SMALLEST_NOISE * self.total_scale**2)
+        return np.asarray(np.sqrt(variance))
 
     def power(self, scale: NDArray[np.float64], basis: NDArray[Any]) -> linalg.PooledSpectrum:
         """Return the pooled spectrum of what `basis` leaves; its mean is the variance of the noise."""
@@ -338,16 +342,16 @@ def _choose(source: _Source, requested: str, alpha: float) -> tuple[Model, str, 
     """Fit the requested model, or the simplest one that the tests on the residual leave standing."""
     gram = _Gram(source)
     if requested == "colored":
-        return "colored", "as requested", _settle(gram, alpha, colored=True), gram
+        return "colored", "as requested", _fit_unequal(gram, alpha, colored=True), gram
     if requested == "white":
         return "white", "as requested", _fit_white(gram, alpha), gram
-    uncolored = _settle(gram, alpha, colored=False)
+    uncolored = _fit_unequal(gram, alpha, colored=False)
     if requested == "heteroscedastic":
         return "heteroscedastic", "as requested", uncolored, gram
     p_color = _color_p_value(gram, uncolored)
     if p_color < TEST_LEVEL:
         reason = f"neighboring samples of the residual correlate (pooled portmanteau test, p {_below(p_color)})"
-        return "colored", reason, _settle(gram, alpha, colored=True), gram
+        return "colored", reason, _fit_unequal(gram, alpha, colored=True), gram
     p_equal = _equal_variance_p_value(uncolored.scale, gram.freedom)
     if p_equal < TEST_LEVEL:
         reason = f"white in time, but variances differ between channels (Bartlett's test, p {_below(p_equal)})"
@@ -373,19 +377,35 @@ def _equal_variance_p_value(scale: NDArray[np.float64], n_samples: int) -> float
 
 
 def _fit_white(gram: _Gram, alpha: float) -> _Fit:
-    """One sigma for all channels: median, edge, refit (`sciml.rmt.sigma`)."""
+    """One sigma for all channels (`sciml.rmt.rank.white_test`)."""
     common = np.full(gram.n_channels, np.sqrt(np.mean(gram.total_scale**2)))
     values, vectors = gram.eigen(common)
-    estimate = sigma.median_edge_refit(values, gram.n_channels, gram.freedom, complex_data=gram.complex)
-    law, scaled, scale = gram.white_law(0), values / estimate.sigma**2, common * estimate.sigma
-    rank = _count(scaled, law, alpha)
-    power = gram.power(scale, vectors[:, :rank])
-    return _Fit(scaled, vectors, scale, law, rank, power, settled=estimate.converged)
+    test = white_test(values, gram.n_channels, gram.freedom, alpha=alpha, complex_data=gram.complex)
+    scale = common * test.sigma
+    power = gram.power(scale, vectors[:, : test.rank])
+    scaled = values / test.sigma**2
+    return _Fit(scaled, test.p_values, vectors, scale, test.law, test.rank, power, settled=test.converged)
 
 
-def _settle(gram: _Gram, alpha: float, *, colored: bool) -> _Fit:
-    """Re-estimate rank and noise from each other until they agree, else keep the whole recording as noise."""
-    scale, seen = gram.total_scale, 0
+def _fit_unequal(gram: _Gram, alpha: float, *, colored: bool) -> _Fit:
+    """Fit a variance per channel; with `colored` also one spectrum for all.
+
+    Rank and noise are settled from below. Many components of equal strength can hide each other there, all of them
+    counting as noise; then again from the widest gap of the spectrum.
+    """
+    below = _settle(gram, alpha, colored=colored)
+    if below.settled:
+        return below
+    values = gram.eigen(gram.total_scale)[0]
+    half = len(values) // 2
+    gap = int(np.argmax(values[:half] / np.maximum(values[1 : half + 1], np.finfo(float).tiny))) + 1
+    above = _settle(gram, alpha, colored=colored, start=gap)
+    return above if above.settled else below
+
+
+def _settle(gram: _Gram, alpha: float, *, colored: bool, start: int = 0) -> _Fit:
+    """Re-estimate rank and noise from each other until they agree; if they never do, return where they began."""
+    scale, seen = gram.noise_scale(gram.total_scale, start), start
     first: _Fit | None = None
     for _ in range(MAX_PASSES):
         values, vectors = gram.eigen(scale)
@@ -394,7 +414,7 @@ def _settle(gram: _Gram, alpha: float, *, colored: bool) -> _Fit:
         rank = _count(values, law, alpha)
         agreed = rank == seen
         fits = _bulk_ratio(gram, values, seen, power) < BULK_TOLERANCE + 1 / gram.n_channels
-        fit = _Fit(values, vectors, scale, law, rank, power, settled=agreed and fits)
+        fit = _Fit(values, law.p_value(values), vectors, scale, law, rank, power, settled=agreed and fits)
         if fit.settled:
             return fit
         first = first or fit
@@ -444,7 +464,7 @@ def _result(
         rank=fit.rank,
         edge=float(fit.law.threshold(alpha)),
         eigenvalues=fit.eigenvalues,
-        p_values=np.asarray(fit.law.p_value(fit.eigenvalues)),
+        p_values=fit.p_values,
         components=components,
         channel_mean=_spread(source.mean, kept, source.rough_mean),
         channel_scale=_spread(fit.scale, kept, np.zeros(source.n_features)),

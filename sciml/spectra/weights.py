@@ -25,7 +25,7 @@ from torch import nn
 
 from sciml.errors import ConfigError, DataError
 from sciml.nn.layers import CONVOLUTIONS, weight_layers
-from sciml.rmt import edges, laws, sigma
+from sciml.rmt import edges, laws, rank
 from sciml.spectra import convolution
 
 __all__ = ["LayerSpectrum", "weight_spectra"]
@@ -264,19 +264,16 @@ def _noise(values: Array, short: int, long: int, alpha: float) -> _Noise:
         return _Noise(0.0, 0.0, 0.0, (np.arange(short) >= nonzero.size).astype(np.float64), 1.0, (text,))
     if short == 1:
         return _untestable(values, long, law.threshold(alpha), "a single row or column")
-    estimate = sigma.median_edge_refit(values**2 / long, n_features=short, n_samples=long)
-    p_values = _p_values(values**2, short, long, estimate)
-    rank = int(np.count_nonzero(p_values < alpha)) if estimate.converged else 0
-    freedom = (short - rank) * (long - rank)
-    level = math.sqrt(float(np.sum(values[rank:] ** 2)) / freedom)
-    distance = _distance(values[rank:] / level, short - rank, long - rank)
+    test = rank.white_test(values**2 / long, n_features=short, n_samples=long, alpha=alpha)
+    found = test.rank if test.converged else 0
+    distance = _distance(values[found:] / test.sigma, short - found, long - found)
     return _Noise(
-        sigma=level,
-        sigma_se=level / math.sqrt(2 * freedom),
-        edge=level * math.sqrt(long * law.threshold(alpha)),
-        p_values=p_values,
+        sigma=test.sigma,
+        sigma_se=test.standard_error,
+        edge=test.sigma * math.sqrt(long * law.threshold(alpha)),
+        p_values=test.p_values,
         bulk_distance=distance,
-        warnings=tuple(_bulk_warnings(short, distance, converged=estimate.converged)),
+        warnings=tuple(_bulk_warnings(short, distance, converged=test.converged)),
     )
 
 
@@ -291,25 +288,6 @@ def _untestable(values: Array, long: int, threshold: float, reason: str) -> _Noi
         bulk_distance=1.0,
         warnings=(f"{reason}: there is no bulk that would tell noise from signal",),
     )
-
-
-def _p_values(scatter: Array, short: int, long: int, estimate: sigma.SigmaEstimate) -> Array:
-    """Test each value of descending `scatter` (squared singular values) as the largest of what noise is left.
-
-    The estimate counts outliers from the plain bulk edge, which one noise matrix in six exceeds. Testing with its σ
-    would leave out exactly the values in question, and call 11 % of pure noise an outlier at the 5 % level. So each
-    candidate counts as noise in the σ that it is tested with, while the other candidates, which could hide it, do not.
-    """
-    candidates = estimate.rank if estimate.converged else 0
-    rest = float(scatter[candidates:].sum())
-    z = np.empty(short)
-    for k in range(short):
-        inside = candidates - 1 if k < candidates else candidates
-        energy = rest + scatter[k] if k < candidates else rest
-        variance = energy / ((short - inside) * (long - inside))
-        law = edges.white(short - k, long - k)
-        z[k] = (scatter[k] / ((long - k) * variance) - law.center) / law.scale
-    return np.maximum.accumulate(np.asarray(laws.TracyWidom(1).sf(z)))
 
 
 def _distance(values: Array, short: int, long: int) -> float:

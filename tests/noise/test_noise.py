@@ -42,6 +42,19 @@ def test_pure_noise_has_a_component_at_the_nominal_rate(phi: float) -> None:
     assert found / draws <= alpha + 3 * np.sqrt(alpha * (1 - alpha) / draws)
 
 
+def test_the_white_model_has_its_size() -> None:
+    draws, alpha = 200, 0.05
+    noise = (recording(np.random.default_rng(seed).normal(size=(400, 40))) for seed in range(draws))
+    found = sum(noise_floor(each, model="white").rank > 0 for each in noise)
+    assert found / draws <= alpha + 3 * np.sqrt(alpha * (1 - alpha) / draws)
+
+
+def test_many_equal_components_do_not_hide_each_other() -> None:
+    rng = np.random.default_rng(0)
+    values = planted(rng, [30.0] * 12) + ar1(rng, 0.6)
+    assert noise_floor(recording(values)).rank == 12
+
+
 def test_the_textbook_edge_calls_every_colored_recording_signal() -> None:
     floors = [noise_floor(recording(ar1(np.random.default_rng(seed), 0.9))) for seed in range(10)]
     assert all(floor.textbook_rank > 0 for floor in floors)
