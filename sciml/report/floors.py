@@ -11,6 +11,8 @@ from sciml.report.wording import count, p_value, percent, quantity, stated_unit
 
 __all__ = ["floor_facts", "floor_findings", "floor_numbers", "floor_section", "headline"]
 
+MEMORY = 1.2  # samples that count as one, from which correlation in time is named as the reason
+
 
 def headline(floor: NoiseFloor) -> str:
     """Return the first sentence of a report on a recording.
@@ -36,12 +38,16 @@ def _comparison(floor: NoiseFloor) -> str:
     if floor.textbook_rank == floor.rank:
         return "a white-noise test says the same"
     would = "none" if floor.textbook_rank == 0 else str(floor.textbook_rank)
-    if floor.model == "colored":
-        return f"a white-noise test would have said {would}, because neighboring samples correlate {_memory(floor)}"
-    return (
-        f"the plain Marchenko–Pastur edge would have said {would}, because it allows neither for the fluctuation of "
-        "the edge nor for what the components add to the variance of their channels"
-    )
+    return f"a white-noise test would have said {would}, because {_reason(floor)}"
+
+
+def _reason(floor: NoiseFloor) -> str:
+    """Say why the textbook counts differently."""
+    if floor.textbook_rank < floor.rank:
+        return "it takes what the components add to the variance for noise"
+    if floor.model == "colored" and floor.n_samples / floor.n_effective > MEMORY:
+        return f"neighboring samples correlate {_memory(floor)}"
+    return "its edge makes no allowance for chance fluctuation"
 
 
 def _memory(floor: NoiseFloor) -> str:
@@ -66,7 +72,7 @@ def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
         noise = f"noise has an rms of {quantity(floor.sigma, unit)} per channel and sample"
         found.append(
             Finding(
-                f"{'It' if floor.rank == 1 else 'Together they'} {verb} {percent(share)} of the variance "
+                f"{'The component' if floor.rank == 1 else 'The components'} {verb} {percent(share)} of the variance "
                 f"(channels weighted by their noise); the {noise}.",
                 severity="note",
                 numbers={"explained": share, "sigma": floor.sigma},

@@ -16,7 +16,7 @@ from sciml.report.figures.learning import (
 from sciml.report.methods import initial_methods
 from sciml.report.parts import Finding, Section, Table
 from sciml.report.runs import Denoising, RunSummary, Score, SplitSummary, Training
-from sciml.report.wording import clean, count, p_value, percent, quantity, series
+from sciml.report.wording import clean, count, p_value, percent, quantity, series, times
 
 __all__ = ["fit_methods", "fit_sections", "run_facts", "run_findings", "run_numbers", "split_section"]
 
@@ -122,8 +122,9 @@ def run_facts(run: RunSummary) -> tuple[tuple[str, str], ...]:
     if run.n_test is not None:
         found.append(("held-out windows", f"{run.n_test:,}"))
     if run.model:
-        size = f", {run.n_parameters:,} parameters" if run.n_parameters is not None else ""
-        found.append(("net", f"{run.model}{size}"))
+        found.append(("net", run.model))
+    if run.n_parameters is not None:
+        found.append(("parameters", f"{run.n_parameters:,}"))
     return tuple(found)
 
 
@@ -274,7 +275,7 @@ def _init_table(run: RunSummary) -> Table:
                "mean square of its output", "note")  # fmt: skip
     rows = tuple(
         (
-            x.name, x.kind, " × ".join(map(str, x.shape)), x.law, x.sigma_w2, x.measured, x.largest_singular_value,
+            x.name, x.kind, times(x.shape), x.law, x.sigma_w2, x.measured, x.largest_singular_value,
             x.edge, x.preactivation, x.note or None,
         )
         for x in run.initialization.layers

@@ -27,7 +27,7 @@ from sciml.report.figures.signals import (
 from sciml.report.lines import find_lines, strongest_of_groups
 from sciml.report.methods import spectrum_methods
 from sciml.report.parts import Figure, Finding, Section, Table
-from sciml.report.wording import count, percent, quantity, series, stated_unit
+from sciml.report.wording import count, percent, quantity, series, stated_unit, times
 from sciml.signal.spectra import power_spectrum, spectrogram
 
 __all__ = ["Evidence", "components_section", "data_hash", "facts", "quality_section", "spectrum_evidence"]
@@ -85,14 +85,14 @@ def recording_name(recording: xr.DataArray) -> str:
 def facts(recording: xr.DataArray) -> tuple[tuple[str, str], ...]:
     """Return the few values that place a recording at a glance."""
     rate, time = rate_or_none(recording), clock(recording)
-    shape = " × ".join(f"{size:,}" for size in feature_shape(recording))
+    shape = times(feature_shape(recording))
     found = [
         (" × ".join(f"{dim}s" for dim in feature_dims(recording)), shape) if shape else ("channels", "1"),
         ("samples", f"{recording.sizes[TIME]:,}"),
     ]
     if rate is not None:
         found += [
-            ("sampling rate", quantity(rate, "Hz")),
+            ("sampling rate", f"{rate:,.6g} Hz"),
             ("duration", quantity(float(time[-1] - time[0]) + 1 / rate, "s")),
         ]
     if units_of(recording):
@@ -154,7 +154,8 @@ def _fact_rows(recording: xr.DataArray, holes: list[tuple[float, float]]) -> tup
         ("longest gap [s]", longest or None),
         ("masked share [%]", 100 * _masked_share(recording)),
     ]
-    return tuple(row for row in rows if row[1] is not None)
+    stated = [(name, str(recording.attrs[name])) for name in ("instrument", "start") if name in recording.attrs]
+    return tuple(row for row in [*rows, *stated] if row[1] is not None)
 
 
 def _masked_share(recording: xr.DataArray) -> float:
@@ -224,14 +225,14 @@ def _envelopes(
     for part, values in blocks(recording, BLOCK_ROWS):
         courses = _project(values, mean, inverse, basis)
         columns = max(2, round(2 * COLUMNS * len(values) / total))
-        for (times, shown), course in zip(found, courses.T, strict=True):
+        for (stamps, shown), course in zip(found, courses.T, strict=True):
             if part.start in starts:
-                times.append([time[part.start]])
+                stamps.append([time[part.start]])
                 shown.append([np.nan])
             t, y = envelope(time[part], course, columns=columns)
-            times.append(t)
+            stamps.append(t)
             shown.append(y)
-    return [(np.concatenate(times), np.concatenate(shown)) for times, shown in found]
+    return [(np.concatenate(stamps), np.concatenate(shown)) for stamps, shown in found]
 
 
 def _project(
@@ -253,11 +254,11 @@ def _strips(recording: xr.DataArray) -> list[Strip]:
         left_out = mask.any([dim for dim in mask.dims if dim != TIME]).values
         partly = " (some channel)" if mask.ndim > 1 else ""
         found.append(_strip(f"left out{partly}", time, left_out))
-    if "quality" in recording.coords and recording["quality"].dims == (TIME,):
-        quality = recording["quality"]
-        flags = [str(flag) for flag in np.atleast_1d(quality.attrs.get("flags", []))]
-        bits = quality.values.astype(np.int64)
-        found += [_strip(flag, time, (bits >> i & 1).astype(bool)) for i, flag in enumerate(flags)]
+    for coord in recording.coords.values():
+        if coord.dims == (TIME,) and "flags" in coord.attrs and coord.dtype.kind in "iu":
+            bits = coord.values.astype(np.int64)
+            flags = [str(flag) for flag in np.atleast_1d(coord.attrs["flags"])]
+            found += [_strip(flag, time, (bits >> i & 1).astype(bool)) for i, flag in enumerate(flags)]
     return found
 
 
@@ -282,6 +283,8 @@ def spectrum_evidence(recording: xr.DataArray) -> Evidence:
     f = density["frequency"].values
     power = density.values.reshape(len(f), -1)
     power = power[:, np.isfinite(power).all(axis=0)]
+    if not power.any():
+        return Evidence(Section("Power spectrum", text="No power spectrum: every channel is constant."))
     middle = np.median(power, axis=1)
     lines = find_lines(f, middle)
     figures = [power_figure(f, power, units=units_of(recording), lines=lines), *_spectrograms(recording)]
@@ -301,7 +304,7 @@ def _resolution(density: xr.DataArray) -> str:
     return (
         f"Welch's method: {n} of {quantity(float(1 / f[1]), 's')}, which "
         f"resolves {quantity(float(f[1]), 'Hz')}. A line is a peak that stands above the running median of its "
-        "surroundings by more than chance allows (1 % for the whole spectrum)."
+        "surroundings by more than chance allows (about 2 in 100 spectra without lines are given one)."
     )
 
 
@@ -344,7 +347,7 @@ def _spectrograms(recording: xr.DataArray) -> list[Figure]:
     name = _channel_names(recording)[0] if dims else ""
     f, time = density["frequency"].values, density[TIME].values
     known = np.isfinite(density.values).all(axis=0)
-    if known.sum() < 8:
+    if known.sum() < 8 or not np.median(density.values[:, known], axis=1).any():
         return []
     return [spectrogram_figure(f, time[known], density.values[:, known], channel=name)]
 

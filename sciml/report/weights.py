@@ -7,7 +7,7 @@ import numpy as np
 
 from sciml.report.figures.eigen import layer_spectra
 from sciml.report.parts import Finding, Section, Table
-from sciml.report.wording import count, series
+from sciml.report.wording import count, series, times
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra import LayerSpectrum
@@ -50,13 +50,13 @@ def weight_section(layers: "Sequence[LayerSpectrum]", before: "Sequence[LayerSpe
                "p of the largest", "note")  # fmt: skip
     rows = tuple(
         (
-            layer.name, layer.kind, " × ".join(map(str, layer.shape)), float(layer.sigma), float(layer.edge),
+            layer.name, layer.kind, times(layer.shape), float(layer.sigma), float(layer.edge),
             _first(layer.singular_values), int(layer.rank), *((ranks.get(layer.name),) if before else ()),
-            _first(layer.p_values), layer.note or None,
+            _first(layer.p_values), "; ".join([*layer.warnings, layer.note]) or None,
         )
         for layer in layers
     )  # fmt: skip
-    drawn = [(x.name, np.asarray(x.singular_values, dtype=np.float64), float(x.edge)) for x in layers if x.edge > 0]
+    drawn = [(x.name, x.singular_values, x.edge, x.rank) for x in layers if x.edge > 0]
     return Section(
         "Weight spectra",
         text=METHODS,

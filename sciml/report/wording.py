@@ -19,6 +19,7 @@ __all__ = [
     "quantity",
     "series",
     "stated_unit",
+    "times",
 ]
 
 DASH = "–"  # what a table shows where there is no number
@@ -103,9 +104,10 @@ def quantity(value: float, unit: str = "") -> str:
     if not math.isfinite(value):
         return DASH
     if unit in _SECONDS:
-        return _duration(value)
+        return _duration(float(f"{value:.3g}"))
     if unit not in {"Hz", "V", "A"} or value == 0:
         return f"{_three(value)} {unit}".strip()
+    value = float(f"{value:.3g}")
     power = min(max(3 * math.floor(math.log10(abs(value)) / 3 + 1e-12), -12), 9)
     return f"{_three(value / 10**power)} {_PREFIXES[power]}{unit}"
 
@@ -123,9 +125,19 @@ def _duration(value: float) -> str:
 
 def _three(value: float) -> str:
     """Three significant digits, no exponent between 0.001 and a million."""
-    if 1000 <= abs(value) < 1e6:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    rounded = float(f"{value:.3g}")
+    return f"{value:,.0f}" if 1000 <= abs(rounded) < 1e6 else f"{rounded:.3g}"
+
+
+def times(shape: Iterable[object]) -> str:
+    """Return a shape as it is read, on one line.
+
+    Examples
+    --------
+    >>> times((64, 7)) == "64\u00a0×\u00a07"
+    True
+    """
+    return "\u00a0×\u00a0".join(f"{size:,}" if isinstance(size, int) else str(size) for size in shape)
 
 
 def stated_unit(text: str) -> str:

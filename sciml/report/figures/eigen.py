@@ -32,7 +32,7 @@ __all__ = ["Layer", "eigenvalue_histogram", "layer_spectra", "noise_spectrum", "
 
 MAX_SCREE = 40
 MAX_LAYERS = 40
-Layer = tuple[str, NDArray[np.float64], float]  # name, singular values, edge
+Layer = tuple[str, NDArray[np.float64], float, int]  # name, singular values (descending), edge, outliers
 
 
 def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -155,16 +155,18 @@ def scree(floor: NoiseFloor) -> Figure:
     )  # fmt: skip
     ax.axhline(floor.edge, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label=f"edge, level {floor.alpha:g}")
     for i in range(max(0, floor.rank - 4), min(n, floor.rank + 1)):
+        left = i == floor.rank > 0  # the first of the noise: to its left the picture is empty
         ax.annotate(
-            p_value(float(floor.p_values[i])), (order[i], values[i]), xytext=(7, 3 if i < floor.rank else -10),
-            textcoords="offset points", fontsize=8, color=INK if i < floor.rank else MUTED,
+            p_value(float(floor.p_values[i])), (order[i], values[i]), xytext=(-7, -6) if left else (7, 3),
+            textcoords="offset points", fontsize=8, ha="right" if left else "left",
+            color=MUTED if i >= floor.rank else INK,
         )  # fmt: skip
     ax.set(yscale="log", ylim=(low, high), xlim=(0.4, max(n, 8) + 0.6))
     log_ticks(ax.yaxis, low, high)
     number_ticks(ax.xaxis, *_index_ticks(n))
     ax.set_xlabel("component, strongest first")
     ax.set_ylabel("eigenvalue [noise variances]")
-    ax.legend(loc="upper right")
+    ax.legend(loc="best")
     rows = [
         (i + 1, float(floor.eigenvalues[i]), float(floor.p_values[i]), "signal" if i < floor.rank else "noise")
         for i in range(min(n, floor.rank + 5))
@@ -234,11 +236,11 @@ def layer_spectra(layers: Sequence[Layer]) -> Figure:
     shown = list(layers)[:MAX_LAYERS]
     figure, axes = board(wide=True, height=min(1.3 + 0.34 * len(shown), 9.0))
     ax: Axes = axes[0, 0]
-    ratios = [np.asarray(values, dtype=np.float64) / edge for _, values, edge in shown]
+    ratios = [np.asarray(values, dtype=np.float64) / edge for _, values, edge, _ in shown]
     everything = np.concatenate([r[r > 1e-3] for r in ratios] or [np.ones(1)])
     low, high = min(float(everything.min(initial=1.0)), 0.5) / 1.2, max(float(everything.max(initial=1.0)), 1.0) * 1.3
-    for row, ratio in enumerate(ratios):
-        inside, outside = ratio[(ratio <= 1) & (ratio >= low)], ratio[ratio > 1]
+    for row, (ratio, (_, _, _, rank)) in enumerate(zip(ratios, shown, strict=True)):
+        inside, outside = ratio[rank:][ratio[rank:] >= low], ratio[:rank]
         ax.axhline(row, color=GRID, linewidth=0.6, zorder=0)
         ax.plot(_thin(inside), np.full(len(_thin(inside)), row), "|", color=MUTED, markersize=7, markeredgewidth=0.7)
         ax.plot(outside, np.full(len(outside), row), "v", color=SIGNAL, markersize=5.5)
@@ -252,7 +254,7 @@ def layer_spectra(layers: Sequence[Layer]) -> Figure:
     ax.axvline(1.0, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
     ax.set(xscale="log", xlim=(low, high), ylim=(len(shown) - 0.4, -0.8))
     log_ticks(ax.xaxis, low, high)
-    number_ticks(ax.yaxis, range(len(shown)), [_short(name) for name, _, _ in shown])
+    number_ticks(ax.yaxis, range(len(shown)), [_short(name) for name, *_ in shown])
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("singular value / edge of pure noise")
     handles = [
@@ -266,18 +268,18 @@ def layer_spectra(layers: Sequence[Layer]) -> Figure:
         title="Singular values of the layers",
         description=(
             f"One row for each of {count(len(shown), 'weight matrix')}: singular values "
-            "divided by the largest that random weights of the same size and variance would have. Values beyond 1 are "
-            "outliers, drawn as triangles."
+            "divided by the largest that random weights of the same size and variance would have. Outliers, "
+            "beyond 1, are drawn as triangles."
         ),
         table=Table(
             "Outliers per layer",
             ("layer", "singular values", "largest / edge", "outliers"),
             tuple(
-                (name, len(ratio), float(ratio.max(initial=0.0)), int((ratio > 1).sum()))
-                for (name, _, _), ratio in zip(shown, ratios, strict=True)
+                (name, len(ratio), float(ratio.max(initial=0.0)), rank)
+                for (name, _, _, rank), ratio in zip(shown, ratios, strict=True)
             ),
         ),
-        data={name: {"singular_values": values, "edge": edge} for name, values, edge in shown},
+        data={name: {"singular_values": values, "edge": edge} for name, values, edge, _ in shown},
     )
 
 

@@ -68,7 +68,7 @@ def learning_curves(
     return finish(
         figure,
         title=f"Learning curves: {quantity}",
-        description=f"{series([_part(n, quantity) for n in names])} {quantity} over {len(epochs)} epochs"
+        description=f"{_upper(series([_part(n, quantity) for n in names]))} {quantity} over {len(epochs)} epochs"
         + (f"; the kept weights are those of epoch {best_epoch}." if best_epoch is not None else "."),
         table=Table(
             f"{quantity} at some epochs",
@@ -83,6 +83,10 @@ def curve_names(history: Sequence[Mapping[str, float]], quantity: str) -> list[s
     """Return the keys of the history that are this quantity, of whatever part of the data."""
     keys = dict.fromkeys(key for row in history for key in row)
     return [key for key in keys if key == quantity or key.endswith(f"_{quantity}")]
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _part(name: str, quantity: str) -> str:
@@ -149,7 +153,7 @@ def _score_row(ax: Axes, row: int, score: Score, *, shares: bool) -> None:
     )  # fmt: skip
     ax.annotate(
         _shown(score.value, shares), (score.value, row), xytext=(0, 8), textcoords="offset points", ha="center",
-        fontsize=8.5,
+        fontsize=8.5, bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
     )  # fmt: skip
 
 
@@ -246,7 +250,7 @@ def before_after(
     ax.axhline(0.0, color=GRID, linewidth=0.6, zorder=0)
     ax.set_xlabel("time [s]")
     ax.set_ylabel(f"{clean(channel)} [{clean(units or 'units')}]")
-    ax.legend(loc="upper right", ncols=2)
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1)
     rows = tuple((name, float(np.nanstd(y)), float(np.nanmin(y)), float(np.nanmax(y)))
                  for name, y in (("recorded", before), ("denoised", after)))  # fmt: skip
     return finish(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -126,18 +127,20 @@ def _amplitude_limits(amplitude: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _label_lines(ax: Axes, lines: Sequence[Line]) -> None:
-    """Name the strongest line of each group that leaves room for the names of stronger ones."""
-    low, high = ax.get_xlim()
-    taken: list[float] = []
-    for line in lines:
-        place = float(np.log(line.frequency / low) / np.log(high / low))
-        if all(abs(place - other) > 0.02 for other in taken):
-            taken.append(place)
-            ax.plot(line.frequency, line.amplitude * 1.12, "v", color=SIGNAL, markersize=3.6, zorder=4)
-            ax.annotate(
-                f"{line.frequency:.4g}", (line.frequency, line.amplitude), xytext=(0, 7), textcoords="offset points",
-                rotation=90, rotation_mode="anchor", ha="left", va="center", fontsize=8, color=INK,
-            )  # fmt: skip
+    """Name the strongest line of each group where the name leaves those of stronger ones readable."""
+    (left, right), (bottom, top) = np.log(ax.get_xlim()), np.log(ax.get_ylim())
+    taken: list[tuple[float, float]] = []
+    for line in strongest_of_groups(lines):
+        x = float((np.log(line.frequency) - left) / (right - left))
+        y = float((np.log(line.amplitude) - bottom) / (top - bottom))
+        if any(abs(x - other_x) < 0.013 and abs(y - other_y) < 0.12 for other_x, other_y in taken):
+            continue
+        taken.append((x, y))
+        ax.plot(line.frequency, line.amplitude * 1.12, "v", color=SIGNAL, markersize=3.6, zorder=4)
+        ax.annotate(
+            f"{line.frequency:.4g}", (line.frequency, line.amplitude), xytext=(0, 7), textcoords="offset points",
+            rotation=90, rotation_mode="anchor", ha="left", va="center", fontsize=8, color=INK,
+        )  # fmt: skip
 
 
 def _power_table(f: NDArray[np.float64], amplitude: NDArray[np.float64], lines: Sequence[Line], unit: str) -> Table:
@@ -166,8 +169,8 @@ def spectrogram_figure(
     """
     rows = frequency > 0
     f = frequency[rows]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        white = power[rows] / np.nanmedian(power[rows], axis=1, keepdims=True)
+    usual = np.median(power[rows], axis=1, keepdims=True)
+    white = power[rows] / np.where(usual > 0, usual, np.nan)
     image, (start, stop) = _regular(_log_rows(f, white), time)
     with np.errstate(divide="ignore"):
         decibels = 10 * np.log10(image)
@@ -235,7 +238,7 @@ def _loudest(time: NDArray[np.float64], white: NDArray[np.float64], most: int = 
     apart = (time[-1] - time[0]) / 50
     found: list[tuple[int, int]] = []
     for t in np.argsort(-strength):
-        if len(found) < most and all(abs(time[t] - time[other]) > apart for other, _ in found):
+        if len(found) < most and strength[t] > 0 and all(abs(time[t] - time[other]) > apart for other, _ in found):
             found.append((int(t), int(where[t])))
     return found
 
@@ -366,7 +369,14 @@ def component_courses(courses: Sequence[Course], *, shape: tuple[int, ...], dim:
 def _loading(ax: Axes, loading: NDArray[np.float64], shape: tuple[int, ...]) -> None:
     if len(shape) == 2:
         limit = float(np.abs(loading).max()) or 1.0
-        ax.imshow(loading.reshape(shape), cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto", interpolation="none")
+        ax.imshow(
+            _coarse(loading.reshape(shape)),
+            cmap="PuOr",
+            vmin=-limit,
+            vmax=limit,
+            aspect=_aspect(shape),
+            interpolation="none",
+        )
         number_ticks(ax.xaxis, [], [])
         number_ticks(ax.yaxis, [], [])
         return
@@ -378,6 +388,19 @@ def _loading(ax: Axes, loading: NDArray[np.float64], shape: tuple[int, ...]) -> 
     ax.axhline(0.0, color=MUTED, linewidth=0.6)
     ax.locator_params(axis="y", nbins=3)
     ax.margins(x=0.02)
+
+
+def _aspect(shape: tuple[int, ...]) -> Literal["equal", "auto"]:
+    """Keep pixels square unless that would leave a thread of an image."""
+    return "equal" if max(shape) <= 4 * min(shape) else "auto"
+
+
+def _coarse(image: NDArray[np.float64], most: int = 96) -> NDArray[np.float64]:
+    """Average blocks of pixels until no side is longer than `most`: the page must stay small."""
+    step = [-(-side // most) for side in image.shape]
+    rows, columns = (side // by * by for side, by in zip(image.shape, step, strict=True))
+    blocks = image[:rows, :columns].reshape(rows // step[0], step[0], columns // step[1], step[1])
+    return np.asarray(blocks.mean(axis=(1, 3)))
 
 
 def _component_table(courses: Sequence[Course], dim: str) -> Table:
