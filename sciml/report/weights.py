@@ -47,22 +47,31 @@ def weight_section(layers: "Sequence[LayerSpectrum]", before: "Sequence[LayerSpe
     """Return the singular values of each layer beside their edge, and a table with p-values."""
     ranks = {layer.name: layer.rank for layer in before}
     columns = ("layer", "kind", "shape", "sigma", "edge", "largest", "outliers", *(("at the start",) if before else ()),
-               "p of the largest", "note")  # fmt: skip
+               "p of the largest", "caution")  # fmt: skip
     rows = tuple(
         (
             layer.name, layer.kind, times(layer.shape), float(layer.sigma), float(layer.edge),
             _first(layer.singular_values), int(layer.rank), *((ranks.get(layer.name),) if before else ()),
-            _first(layer.p_values), "; ".join([*layer.warnings, layer.note]) or None,
+            _first(layer.p_values), "; ".join(layer.warnings) or None,
         )
         for layer in layers
     )  # fmt: skip
     drawn = [(x.name, x.singular_values, x.edge, x.rank) for x in layers if x.edge > 0]
     return Section(
         "Weight spectra",
-        text=METHODS,
+        text=f"{METHODS}{_notes(layers)}",
         figures=(layer_spectra(drawn),) if drawn else (),
         tables=(Table("Layers", columns, rows),),
     )
+
+
+def _notes(layers: "Sequence[LayerSpectrum]") -> str:
+    """Return once for each kind of layer how its weight was read as a matrix."""
+    kinds: dict[str, list[str]] = {}
+    for layer in layers:
+        if layer.note:
+            kinds.setdefault(layer.note, []).append(layer.kind)
+    return "".join(f"\n\n{series(dict.fromkeys(names))}: {note}." for note, names in kinds.items())
 
 
 def _first(values: Any) -> float | None:
