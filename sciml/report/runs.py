@@ -97,7 +97,7 @@ class Training:
     ----------
     history
         One mapping an epoch: `epoch`, and any of `train_loss`, `validation_loss`, `train_accuracy`,
-        `validation_accuracy`, ... ; whatever ends in the same word shares a figure.
+        `validation_accuracy`, ... ; whatever ends in the same word shares a figure, None counts as not measured.
     best_epoch
         Epoch whose weights were kept.
     monitor
@@ -106,7 +106,7 @@ class Training:
         Wall time of the fit, and where it ran.
     """
 
-    history: Sequence[Mapping[str, float]]
+    history: Sequence[Mapping[str, Any]]
     best_epoch: int
     monitor: str = "loss"
     stopped_early: bool = False

@@ -17,6 +17,7 @@ from sciml.report.figures.eigen import eigenvalue_histogram, layer_spectra, nois
 from sciml.report.figures.learning import (
     before_after,
     confusion_figure,
+    curve_names,
     learning_curves,
     score_figure,
     skill_figure,
@@ -232,3 +233,9 @@ def test_a_transient_is_the_loudest_moment() -> None:
     power[40, 120] *= 200
     figure = spectrogram_figure(np.arange(1.0, 101.0), np.arange(200) / 10, power)
     assert figure.table.rows[0][:2] == (12.0, 41.0)
+
+
+def test_what_was_never_measured_has_no_curve() -> None:
+    history = [{"epoch": 1, "train_loss": 1.0, "train_accuracy": None}, {"epoch": 2, "train_loss": 0.5}]
+    assert curve_names(history, "loss") == ["train_loss"]
+    assert curve_names(history, "accuracy") == []

@@ -1,6 +1,7 @@
 """Figures of a fitted net: how it learned, how it scores beside chance and baselines, what it confuses."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,7 +36,7 @@ COLORS = (ACCENT, SIGNAL, ALTERNATE, MUTED)
 
 @drawn
 def learning_curves(
-    history: Sequence[Mapping[str, float]], *, quantity: str = "loss", best_epoch: int | None = None
+    history: Sequence[Mapping[str, Any]], *, quantity: str = "loss", best_epoch: int | None = None
 ) -> Figure:
     """Draw one quantity of the training history over epochs: a line for each part of the data that has it.
 
@@ -79,10 +80,10 @@ def learning_curves(
     )
 
 
-def curve_names(history: Sequence[Mapping[str, float]], quantity: str) -> list[str]:
-    """Return the keys of the history that are this quantity, of whatever part of the data."""
-    keys = dict.fromkeys(key for row in history for key in row)
-    return [key for key in keys if key == quantity or key.endswith(f"_{quantity}")]
+def curve_names(history: Sequence[Mapping[str, Any]], quantity: str) -> list[str]:
+    """Return the keys of the history that hold this quantity, of whatever part of the data."""
+    measured = dict.fromkeys(key for row in history for key, value in row.items() if value is not None)
+    return [key for key in measured if key == quantity or key.endswith(f"_{quantity}")]
 
 
 def _upper(text: str) -> str:
