@@ -15,7 +15,7 @@ from xarray.core import indexing
 
 from sciml.errors import ConfigError, DataError
 from sciml.io._clock import Rate, Stamps, Ticks, time_axis
-from sciml.io._lazy import Complex, Stacked, Stored, lazy
+from sciml.io._lazy import Array, Complex, Mapped, Stacked, Stored, lazy
 from sciml.io._model import Coords, Signal, SignalInfo
 from sciml.recording import TIME
 
@@ -70,7 +70,7 @@ def stacked(
         Their shapes, units or clocks differ; the message names which.
     """
     first = signals[0]
-    if first.saved is not None:
+    if first.saved is not None or any(signal.values is not None for signal in signals):
         raise DataError(f"{pattern}: expected one signal, got {len(signals)}")
     for other in signals[1:]:
         for what in ("shape", "dims", "unit"):
@@ -93,7 +93,7 @@ def stacked(
     return _assemble(values, dims, coords, ticks, attrs, pattern.rpartition("/")[2])
 
 
-def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> Stored | Complex:
+def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> Array:
     if signal.problem:
         raise DataError(f"{signal.path}: {signal.problem}")
     if dtype is not None and np.dtype(dtype).kind not in "iufcb":
@@ -104,6 +104,11 @@ def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> Stored | Comp
         if kept.kind == "c":
             return Complex(Stored(source), dtype or kept)
         return Stored(source, dtype=dtype or kept)
+    if signal.values is not None:
+        made = signal.values()
+        return made if dtype is None else Mapped(made, np.asarray, dtype)
+    if signal.fold:
+        source = source.folded(signal.fold)
     return Stored(source, order=signal.order, scale=None if raw else signal.scale, dtype=dtype)
 
 
@@ -134,7 +139,7 @@ def _same_times(one: Signal, other: Signal, first: Ticks, second: Ticks) -> bool
     if isinstance(one.clock, Rate) and isinstance(other.clock, Rate):
         return False  # equal ones are equal declarations
     if isinstance(one.clock, Stamps) and isinstance(other.clock, Stamps) and one.clock.node is other.clock.node:
-        return one.clock.seconds == other.clock.seconds
+        return one.clock == other.clock
     times, others = first.variable.values, second.variable.values
     step = float(np.median(np.abs(np.diff(times)))) if times.size > 1 else 0.0
     return bool(np.allclose(times, others, rtol=0.0, atol=1e-3 * step, equal_nan=True))
@@ -146,7 +151,7 @@ def _short_names(paths: Sequence[str]) -> list[str]:
 
 
 def _assemble(
-    values: Stored | Stacked | Complex,
+    values: Array,
     dims: Sequence[str],
     coords: Coords,
     ticks: Ticks | None,
@@ -167,7 +172,7 @@ def _is_lazy(variable: xr.Variable) -> bool:
     return isinstance(variable._data, indexing.LazilyIndexedArray)
 
 
-def _restored(signal: Signal, values: Stored | Complex) -> xr.DataArray:
+def _restored(signal: Signal, values: Array) -> xr.DataArray:
     coords = signal.coords([]) if signal.coords else {}
     name = signal.saved[0] if signal.saved else None
     return _assemble(values, signal.dims, coords, None, signal.attrs, name)
@@ -181,7 +186,7 @@ def _attrs(
         attrs["units_raw"] = signal.raw_unit
     if raw and not signal.scale.identity:
         attrs["units"] = ""
-        notes.append(f"values as stored; physical = stored * {signal.scale.factor} + {signal.scale.offset}")
+        notes.append(f"values as stored; physical = {signal.scale.formula}")
     if ticks is not None:
         notes.extend(ticks.notes)
         if ticks.rate is not None:
@@ -211,6 +216,8 @@ def chunked(recording: xr.DataArray, signal: Signal, chunks: Chunks) -> xr.DataA
     "auto" makes blocks of about 64 MiB along the first dim.
     """
     stored = signal.data.chunks or ()
+    if stored and signal.fold:
+        stored = (max(1, math.prod(stored) // signal.fold), signal.fold)
     order = signal.order or range(len(stored))
     in_file = dict(zip(signal.dims, (stored[axis] for axis in order), strict=False)) if stored else {}
     sizes = {str(dim): size for dim, size in recording.sizes.items()}

@@ -1,7 +1,9 @@
 """The clock of a signal: a start and a rate, or one time stamp per sample."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from itertools import pairwise
+from math import isfinite, nan
 
 import numpy as np
 import xarray as xr
@@ -12,7 +14,7 @@ from sciml.io._lazy import Computed, RegularTimes, Scale, Stored, lazy
 from sciml.io._tree import Node
 from sciml.recording import TIME
 
-__all__ = ["EAGER", "Clock", "Rate", "Stamps", "Ticks", "time_axis"]
+__all__ = ["EAGER", "Clock", "Rate", "Runs", "Stamps", "Ticks", "joined", "time_axis"]
 
 EAGER = 2**22  # samples up to which the time coordinate is held in memory and indexed
 PEEK = 1000  # stamps that are read to tell the rate when signals are only listed
@@ -37,11 +39,58 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """Runs of a regular clock: sample `firsts[k] + i` is at `starts[k] + i / rate` seconds."""
+
+    rate: float
+    firsts: tuple[int, ...]
+    starts: tuple[float, ...]
+
+    def problem(self, n_samples: int) -> str | None:
+        if trouble := Rate(self.rate).problem(n_samples):
+            return trouble
+        edges = (*self.firsts, n_samples)
+        if self.firsts[:1] != (0,) or any(left >= right for left, right in pairwise(edges)):
+            return f"its clock has runs from {self.firsts}; expected them to rise from 0 to below {n_samples} samples"
+        return None if np.isfinite(self.starts).all() else f"its clock has runs that start at {self.starts} s"
+
+    def summary(self, n_samples: int) -> tuple[float | None, float | None]:
+        """Return the rate in Hz and the duration in seconds, gaps included."""
+        if self.problem(n_samples):
+            return None, None
+        return self.rate, float(self(np.array([n_samples - 1]))[0]) - self.starts[0] + 1 / self.rate
+
+    def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        firsts = np.asarray(self.firsts)
+        run = np.searchsorted(firsts, positions, side="right") - 1
+        return np.asarray(np.asarray(self.starts)[run] + (positions - firsts[run]) / self.rate)
+
+
+def joined(rate: float, firsts: Sequence[int], starts: Sequence[float]) -> "Rate | Runs":
+    """Return the clock of runs of samples; runs that follow each other within half a sample are one.
+
+    Examples
+    --------
+    >>> joined(10.0, [0, 5], [1.0, 1.5]), joined(10.0, [0, 5], [1.0, 2.0])
+    (Rate(rate=10.0, start=1.0), Runs(rate=10.0, firsts=(0, 5), starts=(1.0, 2.0)))
+    """
+    kept = [0]
+    for run in range(1, len(firsts)):
+        expected = starts[kept[-1]] + (firsts[run] - firsts[kept[-1]]) / rate if rate else nan
+        if not abs(starts[run] - expected) <= 0.5 / abs(rate or nan):
+            kept.append(run)
+    if len(kept) == 1 and firsts[0] == 0:
+        return Rate(rate, starts[0])
+    return Runs(rate, tuple(firsts[run] for run in kept), tuple(starts[run] for run in kept))
+
+
+@dataclass(frozen=True)
 class Stamps:
-    """Sample i is at `node[i] * seconds`."""
+    """Sample i is at `(node[i] - origin) * seconds`; the origin keeps large integer stamps exact."""
 
     node: Node
     seconds: float = 1.0
+    origin: int = 0
 
     def problem(self, n_samples: int) -> str | None:
         if not self.node.is_numeric or self.node.shape != (n_samples,):
@@ -55,18 +104,22 @@ class Stamps:
         if n_samples < 2 or self.problem(n_samples):
             return None, None
         try:
-            first = self.node.read(slice(0, PEEK)) * self.seconds
-            last = float(self.node.read(slice(n_samples - 1, n_samples))[0]) * self.seconds
+            first = self.scale.apply(self.node.read(slice(0, PEEK)), ())
+            last = float(self.scale.apply(self.node.read(slice(n_samples - 1, n_samples)), ())[0])
         except DataError:
             return None, None
         step = float(np.median(np.diff(first)))
         return (1 / step if step > 0 else None), last - float(first[0]) + max(step, 0.0)
 
     def read(self) -> NDArray[np.float64]:
-        return np.asarray(self.node.read() * self.seconds, dtype=np.float64)
+        return np.asarray(self.scale.apply(self.node.read(), ()), dtype=np.float64)
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(self.seconds, zero=self.origin)
 
 
-Clock = Rate | Stamps
+Clock = Rate | Runs | Stamps
 
 
 @dataclass(frozen=True)
@@ -95,8 +148,15 @@ def time_axis(clock: Clock, n_samples: int) -> Ticks:
         if n_samples <= EAGER:
             return Ticks(xr.Variable(TIME, times(np.arange(n_samples)), attributes), clock.rate)
         return Ticks(xr.Variable(TIME, lazy(Computed(times, n_samples, np.float64)), attributes), clock.rate)
+    if isinstance(clock, Runs):
+        note = f"the clock has {len(clock.firsts) - 1} gaps" if len(clock.firsts) > 1 else None
+        notes = () if note is None else (note,)
+        if n_samples <= EAGER:
+            stamped = clock(np.arange(n_samples))
+            return Ticks(xr.Variable(TIME, stamped, attributes), None, (*notes, *_oddities(stamped)))
+        return Ticks(xr.Variable(TIME, lazy(Computed(clock, n_samples, np.float64)), attributes), None, notes)
     if n_samples > EAGER:
-        stored = Stored(clock.node.source(), scale=Scale(clock.seconds), dtype=np.float64)
+        stored = Stored(clock.node.source(), scale=clock.scale, dtype=np.float64)
         note = f"the clock has {n_samples} stamps and was not checked for gaps"
         return Ticks(xr.Variable(TIME, lazy(stored), attributes), None, (note,))
     stamps = clock.read()

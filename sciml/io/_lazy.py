@@ -4,7 +4,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -19,7 +19,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.io._access import Files, obstacle
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
 
-__all__ = ["Complex", "Computed", "RegularTimes", "Scale", "Source", "Stacked", "Stored", "lazy"]
+__all__ = ["Array", "Complex", "Computed", "Mapped", "RegularTimes", "Scale", "Source", "Stacked", "Stored", "lazy"]
 
 CHUNK_CACHE = 2**23  # what HDF5 gives a dataset unasked; enough for one row of chunks in most files
 MAX_CHUNK_CACHE = 2**28
@@ -58,7 +58,7 @@ def _open_file(source: "Source") -> _OpenFile:
 def _open_dataset(file: h5py.File, source: "Source") -> h5py.Dataset:
     with guard(source.label):
         found = file[source.path]
-        if not isinstance(found, h5py.Dataset) or found.shape != source.shape:
+        if not isinstance(found, h5py.Dataset) or found.shape != (source.flat or source.shape):
             raise DataError(f"{source.label}: the file changed since it was opened; open it again")
         with Files(Path(source.file)) as files:
             if trouble := obstacle(found, files, source.limits):
@@ -88,10 +88,15 @@ class Source:
     size: int
     mtime_ns: int
     limits: Limits = field(default=DEFAULT_LIMITS, repr=False)
+    flat: tuple[int, ...] | None = None
 
     @property
     def label(self) -> str:
         return f"{Path(self.file).name}: {self.path}"
+
+    def folded(self, columns: int) -> "Source":
+        """Return the same values, stored one row of `columns` after the other along one axis, as a table."""
+        return replace(self, shape=(math.prod(self.shape) // columns, columns), flat=self.shape)
 
     def check_unchanged(self) -> None:
         """Raise if the file is gone or is no longer the one that was opened."""
@@ -106,17 +111,34 @@ class Source:
             if not vectors:
                 return self._read(dataset, key)
             axis = vectors[0]
-            before = sum(not isinstance(item, (int, np.integer)) for item in key[:axis])
+            before = sum(not _is_integer(item) for item in key[:axis])
             parts = []
-            for run in _runs(key[axis], dataset.chunks[axis] if dataset.chunks else 1):
+            for run in _runs(key[axis], self._reach(dataset, axis)):
                 first, last = int(run[0]), int(run[-1])
                 block = self._read(dataset, (*key[:axis], slice(first, last + 1), *key[axis + 1 :]))
                 parts.append(block.take(run - first, axis=before))
             return np.concatenate(parts, axis=before)
 
+    def _reach(self, dataset: h5py.Dataset, axis: int) -> int:
+        """Return how far apart two positions along an axis may be and still be read in one go."""
+        if self.flat is not None:
+            return 1 if axis == 0 else self.shape[1]  # whole rows are read in any case
+        return int(dataset.chunks[axis]) if dataset.chunks else 1
+
     def _read(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> NDArray[Any]:
+        if self.flat is not None:
+            return self._read_rows(dataset, key[0], key[1])
         self.check_budget(_length(key, self.shape) * self.dtype.itemsize)
         return np.asarray(dataset[key])
+
+    def _read_rows(self, dataset: h5py.Dataset, rows: Any, columns: Any) -> NDArray[Any]:
+        """Return rows of values that lie row after row along one axis."""
+        width = self.shape[1]
+        asked = range(*rows.indices(self.shape[0])) if isinstance(rows, slice) else range(int(rows), int(rows) + 1)
+        start, stop = (asked[0], asked[-1] + 1) if len(asked) else (0, 0)
+        self.check_budget((stop - start) * width * self.dtype.itemsize)
+        block = np.asarray(dataset[start * width : stop * width]).reshape(-1, width)
+        return np.asarray(block[:: asked.step, columns] if isinstance(rows, slice) else block[0, columns])
 
     def check_budget(self, n_bytes: int) -> None:
         """Raise if one read would take more than `limits.read_bytes`."""
@@ -146,9 +168,9 @@ def _runs(index: NDArray[np.int64], chunk: int) -> list[NDArray[np.int64]]:
 
 @dataclass(frozen=True)
 class Scale:
-    """From stored to physical values: `stored * factor * per_channel + offset`, with `missing` as NaN.
+    """From stored to physical values: `(stored - zero) * factor * per_channel + offset`, with `missing` as NaN.
 
-    `per_channel` runs along `axis` of the stored array.
+    `per_channel`, and `zero` if there are several, run along `axis` of the stored array.
     """
 
     factor: float = 1.0
@@ -156,24 +178,43 @@ class Scale:
     per_channel: tuple[float, ...] | None = None
     axis: int = 1
     missing: float | None = None
+    zero: float | tuple[float, ...] = 0
 
     @property
     def identity(self) -> bool:
         return self == Scale(axis=self.axis)
 
+    @property
+    def formula(self) -> str:
+        """What `apply` computes, in words."""
+        stored = "stored" if self.zero == 0 else f"(stored - {self.zero})"
+        gains = "" if self.per_channel is None else " * the gain of the channel"
+        return f"{stored} * {self.factor}{gains} + {self.offset}"
+
     def apply(self, stored: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
         """Return physical values (float64 or complex128) of the stored values that `key` selected."""
-        values = stored.astype(np.result_type(stored.dtype, np.float64))
-        if self.per_channel is not None:
-            gains = np.asarray(self.per_channel)[key[self.axis]] * self.factor
-            behind = sum(not isinstance(item, (int, np.integer)) for item in key[self.axis + 1 :])
-            values *= gains.reshape(gains.shape + (1,) * behind) if gains.ndim else gains
-        else:
-            values *= self.factor
+        values = self.centered(stored, key)
+        values *= self.factor if self.per_channel is None else self._along(self.per_channel, key) * self.factor
         values += self.offset
         if self.missing is not None:
             values[stored == self.missing] = np.nan
         return values
+
+    def centered(self, stored: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return `stored - zero` in float64 or complex128; integers are subtracted as such, exact beyond 2**53."""
+        wide = np.result_type(stored.dtype, np.float64)
+        if self.zero == 0:
+            return stored.astype(wide)
+        if stored.dtype.kind in "iu":
+            stored = stored.astype(np.int64)
+        zero = self._along(self.zero, key) if isinstance(self.zero, tuple) else self.zero
+        return np.asarray(stored - zero).astype(wide)
+
+    def _along(self, values: tuple[float, ...], key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return the values of the channels that `key` selected, shaped to broadcast against what it selected."""
+        chosen = np.asarray(np.asarray(values)[key[self.axis]])
+        behind = sum(not _is_integer(item) for item in key[self.axis + 1 :])
+        return chosen.reshape(chosen.shape + (1,) * behind) if chosen.ndim else chosen
 
 
 class _Lazy(BackendArray):
@@ -187,6 +228,9 @@ class _Lazy(BackendArray):
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         raise NotImplementedError
+
+
+Array = _Lazy  # for readers whose values are more than a scaled dataset
 
 
 class Stored(_Lazy):
@@ -239,8 +283,8 @@ class Stored(_Lazy):
         values = self.source.read(self._dataset(), stored_key)
         if self.scale is not None:
             values = self.scale.apply(values, stored_key)
-        kept = [axis for axis in self.order if not isinstance(stored_key[axis], (int, np.integer))]
-        return values.transpose(np.argsort(np.argsort(kept))).astype(self.dtype, copy=False)
+        kept = [axis for axis in self.order if not _is_integer(stored_key[axis])]
+        return values.transpose(_ranks(kept)).astype(self.dtype, copy=False)
 
 
 def _physical(stored: np.dtype[Any], *, scaled: bool) -> np.dtype[Any]:
@@ -266,7 +310,7 @@ class Stacked(_Lazy):
         self.parts[0].source.check_budget(_length(key, self.shape) * self.dtype.itemsize)
         if np.ndim(chosen) == 0:
             return self.parts[int(chosen)]._read(rest).astype(self.dtype, copy=False)
-        axis = 0 if isinstance(key[0], (int, np.integer)) else 1
+        axis = 0 if _is_integer(key[0]) else 1
         if not len(chosen):
             empty = self.parts[0]._read(rest)
             return np.empty((*empty.shape[:axis], 0, *empty.shape[axis:]), self.dtype)
@@ -284,6 +328,19 @@ class Complex(_Lazy):
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         pairs = np.ascontiguousarray(self.pairs._read((*key, slice(None))))
         return pairs.view(np.result_type(pairs.dtype, np.complex64))[..., 0].astype(self.dtype, copy=False)
+
+
+class Mapped(_Lazy):
+    """Another array with a function applied to each of its values; `function` must be picklable."""
+
+    def __init__(self, part: _Lazy, function: Callable[[NDArray[Any]], NDArray[Any]], dtype: DTypeLike) -> None:
+        self.part = part
+        self.function = function
+        self.shape = part.shape
+        self.dtype = np.dtype(dtype)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        return np.asarray(self.function(self.part._read(key))).astype(self.dtype, copy=False)
 
 
 class Computed(_Lazy):
@@ -311,6 +368,38 @@ class RegularTimes:
         return self.start + positions / self.rate
 
 
-def lazy(array: _Lazy) -> indexing.LazilyIndexedArray:
+class Transposed(_Lazy):
+    """An array that was indexed and then transposed."""
+
+    def __init__(self, array: "Indexed", order: Sequence[int]) -> None:
+        self.array = array
+        self.order = tuple(order)
+        self.shape = tuple(array.shape[axis] for axis in self.order)
+        self.dtype = array.dtype
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        plain_key = tuple(key[self.order.index(axis)] for axis in range(len(key)))
+        values = np.asarray(self.array[indexing.OuterIndexer(plain_key)].get_duck_array())
+        return values.transpose(_ranks([axis for axis in self.order if not _is_integer(plain_key[axis])]))
+
+
+class Indexed(indexing.LazilyIndexedArray):
+    """xarray's lazy indexing, lazy in transposing too (xarray's own way fails on two integers, and costs memory)."""
+
+    def transpose(self, order: Sequence[int]) -> "Indexed":
+        """Return the array with its axes in another order, unread."""
+        return Indexed(Transposed(self, order))
+
+
+def _is_integer(item: Any) -> bool:
+    return isinstance(item, (int, np.integer))
+
+
+def _ranks(axes: Sequence[int]) -> NDArray[np.intp]:
+    """Return the place of each axis among the sorted ones."""
+    return np.argsort(np.argsort(axes))
+
+
+def lazy(array: _Lazy) -> Indexed:
     """Wrap an array so that xarray's own indexing stays lazy."""
-    return indexing.LazilyIndexedArray(array)
+    return Indexed(array)

@@ -1,5 +1,6 @@
 """What a reader says about a file: signals, tables and findings, as declarations; and what the user is told of them."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -8,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from sciml.io._clock import Clock
-from sciml.io._lazy import Scale
+from sciml.io._lazy import Array, Scale
 from sciml.io._tree import Node, Tree
 
 __all__ = ["Contents", "FileInfo", "Reader", "Signal", "SignalInfo", "Table", "TableInfo"]
@@ -112,8 +113,13 @@ class Signal:
         The name of the new dim when several such signals are stacked.
     problem
         Why it cannot be opened.
+    fold
+        How many values make a row, where a table is stored row after row along one axis; 0 for all others.
     saved
         Name and dtype of a recording that sciml wrote and that comes back as it was; None for all others.
+    values, sizes
+        What makes the values where they are more than `data` scaled (complex pairs, histograms of events), and their
+        shape where it is not that of `data`.
     """
 
     path: str
@@ -130,11 +136,18 @@ class Signal:
     notes: tuple[str, ...] = ()
     stack: str = "channel"
     problem: str | None = None
+    fold: int = 0
     saved: tuple[str | None, str] | None = None
+    values: Callable[[], Array] | None = None
+    sizes: tuple[int, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
+        if self.sizes is not None:
+            return self.sizes
         stored = self.data.shape or ()
+        if self.fold:
+            stored = (math.prod(stored) // self.fold, self.fold)
         return stored if self.order is None else tuple(stored[axis] for axis in self.order)
 
 
