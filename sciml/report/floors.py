@@ -7,7 +7,7 @@ import numpy as np
 from sciml.noise import NoiseFloor
 from sciml.report.figures.eigen import eigenvalue_histogram, noise_spectrum, scree, spectrum_limits
 from sciml.report.parts import Finding, Section, Table
-from sciml.report.wording import count, p_value, percent, quantity, stated_unit
+from sciml.report.wording import count, p_value, percent, quantity, sentence, stated_unit
 
 __all__ = ["floor_facts", "floor_findings", "floor_numbers", "floor_section", "headline"]
 
@@ -78,12 +78,8 @@ def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
                 numbers={"explained": share, "sigma": floor.sigma},
             )
         )
-    cautions = [Finding(_sentence(warning), severity="caution") for warning in floor.warnings]
+    cautions = [Finding(sentence(warning), severity="caution") for warning in floor.warnings]
     return (*found, *cautions)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _explained(floor: NoiseFloor) -> float:

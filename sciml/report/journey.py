@@ -16,7 +16,7 @@ from sciml.report.figures.learning import (
 from sciml.report.methods import initial_methods
 from sciml.report.parts import Finding, Section, Table
 from sciml.report.runs import Denoising, RunSummary, Score, SplitSummary, Training
-from sciml.report.wording import clean, count, p_value, percent, quantity, series, times
+from sciml.report.wording import clean, count, p_value, percent, quantity, sentence, series, times
 
 __all__ = ["fit_methods", "fit_sections", "run_facts", "run_findings", "run_numbers", "split_section"]
 
@@ -211,8 +211,8 @@ def _residual_text(done: Denoising) -> str:
     if done.residual_rank == 0:
         return "What was removed is indistinguishable from noise: no component of it stands above the floor."
     return (
-        f"What was removed still holds {count(done.residual_rank, 'component')} above the floor: some signal went with "
-        "the noise."
+        f"What was removed still holds {count(done.residual_rank, 'component')} above the floor: part of the signal "
+        "went with the noise (shrinkage gives up what noise has blurred)."
     )
 
 
@@ -247,7 +247,9 @@ def _training_section(run: RunSummary) -> Section:
         ]
     if run.initialization is not None:
         words, _ = initial_methods(run.initialization.method)
-        text.append(f"Weights were initialized {words}. " + " ".join(run.initialization.notes))
+        text.append(
+            " ".join(sentence(note) for note in (f"weights were initialized {words}", *run.initialization.notes))
+        )
         tables.append(_init_table(run))
     return Section("Training", text="\n\n".join(text), figures=tuple(figures), tables=tuple(tables))
 

@@ -33,6 +33,8 @@ from sciml.signal.spectra import power_spectrum, spectrogram
 __all__ = ["Evidence", "components_section", "data_hash", "facts", "quality_section", "spectrum_evidence"]
 
 BLOCK_ROWS = 2**16
+BLOCK_VALUES = 2**24  # samples times channels that are held at a time
+MAX_CHANNELS = 4096  # of a power spectrum: beyond, every k-th stands for its neighbors
 MAX_COURSES = 6
 MAX_TRACES = 4
 MAX_SEGMENT = 2**16  # samples of one Welch segment: finer lines than this resolves are rare, memory is not
@@ -222,7 +224,8 @@ def _envelopes(
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
     found: list[tuple[list[Any], list[Any]]] = [([], []) for _ in range(basis.shape[1])]
     starts = {run.start for run in segments(recording)} - {0}
-    for part, values in blocks(recording, BLOCK_ROWS):
+    rows = max(1, min(BLOCK_ROWS, BLOCK_VALUES // n_features(recording)))
+    for part, values in blocks(recording, rows):
         courses = _project(values, mean, inverse, basis)
         columns = max(2, round(2 * COLUMNS * len(values) / total))
         for (stamps, shown), course in zip(found, courses.T, strict=True):
@@ -276,8 +279,9 @@ def _strip(name: str, time: NDArray[np.float64], flag: NDArray[np.bool_]) -> Str
 
 def spectrum_evidence(recording: xr.DataArray) -> Evidence:
     """Return the power spectrum with its lines, and the spectrogram where channels are few and fast."""
+    sampled = _some_channels(recording)
     try:
-        density = power_spectrum(recording, segment=_segment(recording))
+        density = power_spectrum(sampled, segment=_segment(sampled))
     except DataError as error:
         return Evidence(Section("Power spectrum", text=f"No power spectrum: {error}"))
     f = density["frequency"].values
@@ -290,7 +294,7 @@ def spectrum_evidence(recording: xr.DataArray) -> Evidence:
     figures = [power_figure(f, power, units=units_of(recording), lines=lines), *_spectrograms(recording)]
     text, cites = spectrum_methods(float(1 / f[1]))
     return Evidence(
-        Section("Power spectrum", text=_resolution(density), figures=tuple(figures)),
+        Section("Power spectrum", text=_resolution(density) + _sampling(recording, sampled), figures=tuple(figures)),
         findings=_line_findings(recording, lines),
         numbers={"lines": [vars(line) for line in lines], "resolution_hz": float(f[1])},
         methods=text,
@@ -306,6 +310,19 @@ def _resolution(density: xr.DataArray) -> str:
         f"resolves {quantity(float(f[1]), 'Hz')}. A line is a peak that stands above the running median of its "
         "surroundings by more than chance allows (about 2 in 100 spectra without lines are given one)."
     )
+
+
+def _some_channels(recording: xr.DataArray) -> xr.DataArray:
+    """Return the recording, or every k-th feature along each dim where they are very many."""
+    dims = feature_dims(recording)
+    step = int(np.ceil((n_features(recording) / MAX_CHANNELS) ** (1 / max(len(dims), 1))))
+    return recording.isel({dim: slice(None, None, step) for dim in dims})
+
+
+def _sampling(recording: xr.DataArray, sampled: xr.DataArray) -> str:
+    if sampled.shape == recording.shape:
+        return ""
+    return f" {n_features(sampled):,} of the {n_features(recording):,} channels, evenly spaced, stand for all."
 
 
 def _segment(recording: xr.DataArray) -> float | None:

@@ -17,6 +17,7 @@ __all__ = [
     "per_root_hertz",
     "percent",
     "quantity",
+    "sentence",
     "series",
     "stated_unit",
     "times",
@@ -162,6 +163,17 @@ def per_root_hertz(units: str) -> str:
     """
     units = stated_unit(units)
     return f"{f'({units})' if '/' in units or ' ' in units else units or 'units'}/√Hz"
+
+
+def sentence(text: str) -> str:
+    """Return text with a capital first and a period last.
+
+    Examples
+    --------
+    >>> sentence("3 channels are constant"), sentence("no clock.")
+    ('3 channels are constant.', 'No clock.')
+    """
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def series(items: Iterable[str], last: str = "and") -> str:

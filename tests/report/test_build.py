@@ -1,5 +1,6 @@
 """Reports on recordings, floors, nets and runs: what they show, and that their numbers are those of their subject."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 import xarray as xr
 
 from sciml.errors import ConfigError, DataError
+from sciml.nn.init import initialize
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.report import Denoising, Forecast, Report, RunSummary, Score, SplitSummary, Training, report
 from sciml.simulate import population_recording
@@ -154,6 +156,13 @@ def test_odd_recordings_get_a_report_too(recording: xr.DataArray) -> None:
     json.loads(made.to_json())
 
 
+def test_very_many_channels_are_sampled_and_that_is_said() -> None:
+    movie = xr.DataArray(np.random.default_rng(0).normal(size=(64, 90, 100)), dims=("time", "y", "x"))
+    made = report(movie.assign_attrs(sampling_rate=10.0))
+    assert "2,250 of the 9,000 channels, evenly spaced, stand for all." in made.sections[1].text
+    assert len(made.to_html()) < MEGABYTE
+
+
 def test_names_from_a_file_are_escaped() -> None:
     evil = "<script>alert(1)</script> $\\frac{1}$"
     recording = tone().expand_dims(channel=3).transpose("time", "channel") + np.arange(3)
@@ -204,6 +213,7 @@ def test_a_net_its_weights_and_their_spectra_give_the_same_numbers(net: torch.nn
 def run_summary(recording: xr.DataArray, floor: NoiseFloor, net: torch.nn.Module) -> RunSummary:
     t = np.arange(200) / 20
     layers = weight_spectra(net)
+    began = initialize(copy.deepcopy(net), method="he", generator=torch.Generator().manual_seed(0))
     return RunSummary(
         title="Stimulus from activity",
         question="Can the stimulus be told?",
@@ -221,6 +231,7 @@ def run_summary(recording: xr.DataArray, floor: NoiseFloor, net: torch.nn.Module
             variance_kept=0.2,
             residual_rank=0, residual_p_value=0.6, error_before=1.0, error_after=float("nan"),
         ),
+        initialization=began,
         training=Training(
             history=[{"epoch": i, "train_loss": 1 / i, "validation_loss": 1 / i, "validation_accuracy": 0.5}
                      for i in (1, 2, 3)],
@@ -246,6 +257,12 @@ def test_report_of_a_run_holds_every_step(recording: xr.DataArray, floor: NoiseF
     assert len(page.encode()) < MEGABYTE
     for words in ("unit of independence", "train.lr", "ab" * 32, "versions.torch", "never by window"):
         assert words.lower() in page.lower()
+    began = next(
+        table for section in made.sections for table in section.tables if table.caption == "How the weights began"
+    )
+    assert [row[0] for row in began.rows] == ["0", "2"]
+    assert "Weights were initialized with variance 2/fan-in (He et al. 2015)." in made.sections[7].text
+    assert any(reference.startswith("He K") for reference in made.references)
     content = json.loads(made.to_json())
     assert content["numbers"]["noise_floor"]["rank"] == floor.rank
     assert content["numbers"]["scores"]["fcn"]["value"] == 0.9
