@@ -150,4 +150,4 @@ def _side_by_side(floor: NoiseFloor) -> Table:
         (f"noise rms [{unit}]", None, floor.sigma),
         (f"standard error of the noise rms [{unit}]", None, floor.sigma_se),
     )
-    return Table("Two views of the same recording", ("", "textbook (white)", f"found ({floor.model})"), rows)
+    return Table("Two views of the same recording", ("quantity", "textbook (white)", f"found ({floor.model})"), rows)
