@@ -379,7 +379,7 @@ class Transposed(_Lazy):
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         plain_key = tuple(key[self.order.index(axis)] for axis in range(len(key)))
-        values = np.asarray(self.array[indexing.OuterIndexer(plain_key)].get_duck_array())
+        values = np.asarray(self.array.oindex[indexing.OuterIndexer(plain_key)].get_duck_array())
         return values.transpose(_ranks([axis for axis in self.order if not _is_integer(plain_key[axis])]))
 
 

@@ -76,8 +76,8 @@ def open_recording(
 
     Examples
     --------
-    >>> import h5py, tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "trace.h5"
+    >>> import h5py, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "trace.h5"
     >>> with h5py.File(path, "w") as file:
     ...     file["trace"] = [[1, 2], [3, 4], [5, 6]]
     ...     file["trace"].attrs.update(units="mV", sampling_rate=10.0)
@@ -108,8 +108,8 @@ def list_signals(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMIT
 
     Examples
     --------
-    >>> import h5py, tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "trace.h5"
+    >>> import h5py, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "trace.h5"
     >>> with h5py.File(path, "w") as file:
     ...     file["trace"] = [1.0, 2.0, 3.0]
     >>> [(found.path, found.shape) for found in list_signals(path)]
@@ -130,8 +130,8 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
 
     Examples
     --------
-    >>> import h5py, tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "names.h5"
+    >>> import h5py, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "names.h5"
     >>> with h5py.File(path, "w") as file:
     ...     file["names"] = ["a", "b"]
     >>> describe(path).reason
@@ -178,8 +178,8 @@ def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DE
 
     Examples
     --------
-    >>> import h5py, tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "session.nwb"
+    >>> import h5py, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "session.nwb"
     >>> with h5py.File(path, "w") as file:
     ...     file.attrs.update(neurodata_type="NWBFile", nwb_version="2.7.0")
     ...     trials = file.create_group("intervals/trials")
@@ -264,10 +264,10 @@ def _select(contents: Contents, tree: Tree, wanted: str | None) -> list[Signal]:
     name = wanted.strip("/")
     if found := _exact(contents, tree, name):
         return [found]
-    if re.search(r"[*?\[]", name):
-        return _matching(contents, tree, name)
     paths = _ending(name, [signal.path for signal in contents.signals])
     paths = paths or _ending(name, [node.path for node in tree.datasets()])
+    if not paths and re.search(r"[*?\[]", name):
+        return _matching(contents, tree, name)
     if len(paths) == 1 and (found := _exact(contents, tree, paths[0])):
         return [found]
     if paths:

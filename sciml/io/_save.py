@@ -1,6 +1,7 @@
 """Writing recordings: netCDF-4 (HDF5), block by block, beside the target and renamed when it is whole."""
 
 import errno
+import io
 import os
 import secrets
 from collections.abc import Hashable, Iterator
@@ -153,19 +154,66 @@ def _write(part: Path, text: str, name: str, variables: dict[str, xr.Variable], 
     import h5netcdf  # type: ignore[import-untyped]
     import h5py
 
-    with h5netcdf.File(part, "w") as file:
+    with _Sink(part) as sink, h5py.File(sink, "w") as hdf5, h5netcdf.File(hdf5, "w") as file:
         file.attrs["Conventions"] = "CF-1.10"
         file.dimensions = {str(dim): size for dim, size in recording.sizes.items()}
         if any(variable.dtype.kind == "c" for variable in variables.values()):
             file.dimensions[PAIR] = 2
         file.create_variable(_header.HEADER, (), dtype=h5py.string_dtype())[...] = text
         for label, variable in variables.items():
-            _write_variable(file, label, variable)
+            _write_variable(file, label, variable, sink)
             for key, value in variable.attrs.items():
                 _write_attribute(file.variables[label], str(key), value)
         beside = [label for label in variables if label != name and label not in recording.dims and " " not in label]
         if beside:
             file.variables[name].attrs["coordinates"] = " ".join(beside)
+
+
+class _Sink(io.RawIOBase):
+    """A file for HDF5 to write to that never fails towards HDF5, which crashes at exit if it cannot flush.
+
+    The first failure is kept and raised by `check`, and when the file is closed; nothing is written after it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the failure, if there was one."""
+        if self._error is not None:
+            raise self._error
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        while self._error is None and done < len(view):
+            try:
+                done += self._file.write(view[done:])
+            except OSError as error:
+                self._error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size or 0
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer) or 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        self._file.close()
+        if kind is None:
+            self.check()
 
 
 def _write_attribute(target: Any, key: str, value: Any) -> None:
@@ -176,7 +224,7 @@ def _write_attribute(target: Any, key: str, value: Any) -> None:
         target.attrs[key] = value
 
 
-def _write_variable(file: Any, label: str, variable: xr.Variable) -> None:
+def _write_variable(file: Any, label: str, variable: xr.Variable, sink: _Sink) -> None:
     import h5py
 
     if variable.dtype.kind in "UO":
@@ -193,6 +241,7 @@ def _write_variable(file: Any, label: str, variable: xr.Variable) -> None:
         return
     for start, stop in pairwise(_edges(variable)):
         target[start:stop] = _stored(np.asarray(variable[start:stop].values))
+        sink.check()
 
 
 def _stored(values: NDArray[Any]) -> NDArray[Any]:

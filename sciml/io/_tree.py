@@ -89,7 +89,8 @@ class Node:
                 key = name.encode()
                 if not h5py.h5a.exists(self._handle.id, key):
                     return None
-                size = h5py.h5a.open(self._handle.id, key).get_storage_size()
+                attribute = h5py.h5a.open(self._handle.id, key)
+                size = attribute.get_type().get_size() * max(attribute.get_space().get_simple_extent_npoints(), 1)
                 if size > self._tree.limits.attribute_bytes:
                     raise DataError(f"attribute {name} of {self.path or '/'} is of {size} bytes and was not read")
                 return decode(self._handle.attrs[name])

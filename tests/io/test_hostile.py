@@ -1,0 +1,270 @@
+"""Files that are missing, damaged or made to harm end in our own error, quickly."""
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from sciml.errors import DataError
+from sciml.io import Limits, describe, list_signals, open_recording, read_events
+
+
+def write(path: Path, **arrays: object) -> Path:
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            file[name] = values
+    return path
+
+
+def test_a_missing_file_names_its_neighbor(tmp_path: Path) -> None:
+    write(tmp_path / "session_01.h5", x=np.zeros(3))
+    with pytest.raises(DataError, match=r"no such file; did you mean .*session_01\.h5"):
+        describe(tmp_path / "sesion_01.h5")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", x=np.zeros(3))
+    with pytest.raises(DataError, match=r"got a folder; it holds a\.h5"):
+        open_recording(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty file"),
+        (b"time,value\n0,1\n", "begins with b'time,val'"),
+        (b"CDF\x01" + bytes(40), "netCDF-3"),
+        (b"\x1f\x8b\x08\x00" + bytes(40), "gzip"),
+        (b"\x93NUMPY\x01\x00", "NumPy"),
+        (bytes(344) + b"n+1\0" + bytes(8), "NIfTI-1"),
+    ],
+)
+def test_what_is_not_hdf5_is_said_to_be_what_it_looks_like(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "file.h5").write_bytes(content)
+    with pytest.raises(DataError, match=said.replace("(", r"\(")):
+        describe(tmp_path / "file.h5")
+
+
+def test_a_truncated_file_is_told_by_bytes_and_percent(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.h5", x=np.arange(1000.0)).read_bytes()
+    (tmp_path / "part.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=rf"truncated: {len(whole) // 2} of {len(whole)} bytes are there \(50\.0 %\)"):
+        open_recording(tmp_path / "part.h5")
+
+
+def test_a_file_that_another_program_writes_says_so(tmp_path: Path) -> None:
+    program = "import h5py, sys\nfile = h5py.File(sys.argv[1], 'w')\nprint('open', flush=True)\nsys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "a.h5")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdin is not None
+        writer.stdout.readline()
+        with pytest.raises(DataError, match="another program has the file open for writing"):
+            describe(tmp_path / "a.h5")
+        writer.stdin.close()
+
+
+def test_text_emptiness_and_scalars_are_named_and_the_signals_listed(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.h5",
+        good=np.zeros((5, 2)),
+        names=["a", "b"],
+        nothing=np.zeros((0, 3)),
+        one=3.0,
+        null=h5py.Empty("f8"),
+        records=np.zeros(3, dtype=[("a", "i4"), ("b", "f8")]),
+    )
+    assert [found.path for found in list_signals(path)] == ["good"]
+    for name, said in (
+        ("names", "holds text, not numbers; choose one of good"),
+        ("nothing", r"is empty: its shape is \(0, 3\)"),
+        ("one", "single value"),
+        ("null", "is empty"),
+        ("records", "fields a, b"),
+    ):
+        with pytest.raises(DataError, match=said):
+            open_recording(path, name)
+
+
+def test_a_signal_that_does_not_exist_lists_those_that_do_and_the_nearest(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", voltage=np.zeros(5), current=np.zeros(5))
+    with pytest.raises(DataError, match=r"did you mean 'voltage'\? it holds current, voltage"):
+        open_recording(path, "volatge")
+    with pytest.raises(DataError, match="holds 2 signals; name one of current, voltage"):
+        open_recording(path)
+    with pytest.raises(DataError, match="no tables of events"):
+        read_events(path, "trials")
+
+
+def test_cycles_of_links_end(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a/x"] = np.arange(6.0)
+        file["a/back"] = file["a"]
+        file["a/self"] = h5py.SoftLink("/a/self")
+        file["a/ping"], file["a/pong"] = h5py.SoftLink("/a/pong"), h5py.SoftLink("/a/ping")
+        file["up"] = h5py.SoftLink("/")
+    found = describe(tmp_path / "a.h5")
+    assert [signal.path for signal in found.signals] == ["a/x"]
+    assert sum("circle" in text for text in found.findings) == 3
+    assert open_recording(tmp_path / "a.h5", "up/a/back/back/x").shape == (6,)
+
+
+def test_hard_and_soft_links_to_one_array_are_one_signal(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["m/data"] = np.arange(6.0)
+        file["alias"] = file["m/data"]
+        file["a_soft"] = h5py.SoftLink("/m/data")
+    found = describe(tmp_path / "a.h5")
+    assert [signal.path for signal in found.signals] == ["alias"]
+    assert any("counted once" in text for text in found.findings)
+    for name in ("m/data", "alias", "a_soft"):
+        assert open_recording(tmp_path / "a.h5", name).attrs["signal"] == "alias"
+
+
+def test_external_links_lead_below_the_folder_and_nowhere_else(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in" / "parts", tmp_path / "out"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    write(inside / "part.h5", x=np.arange(4.0))
+    write(outside / "secret.h5", x=np.arange(4.0))
+    with h5py.File(tmp_path / "in" / "a.h5", "w") as file:
+        file["good"] = h5py.ExternalLink("parts/part.h5", "/x")
+        file["bad"] = h5py.ExternalLink("../out/secret.h5", "/x")
+        file["absolute"] = h5py.ExternalLink(str(outside / "secret.h5"), "/x")
+        file["absent"] = h5py.ExternalLink("nowhere.h5", "/x")
+    path = tmp_path / "in" / "a.h5"
+    assert open_recording(path, "good").values.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert [signal.path for signal in list_signals(path)] == ["good"]
+    for name, said in (("bad", "outside"), ("absolute", "outside"), ("absent", "not there")):
+        with pytest.raises(DataError, match=said):
+            open_recording(path, name)
+
+
+def test_virtual_datasets_read_when_their_sources_are_there_and_raise_when_not(tmp_path: Path) -> None:
+    parts = [write(tmp_path / f"part{k}.h5", x=np.arange(4.0) + 4 * k) for k in range(2)]
+    layout = h5py.VirtualLayout(shape=(8,), dtype="f8")
+    for k in range(2):
+        layout[4 * k : 4 * k + 4] = h5py.VirtualSource(f"part{k}.h5", "x", shape=(4,))
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        file.create_virtual_dataset("v", layout)
+    assert open_recording(tmp_path / "whole.h5").values.tolist() == list(range(8))
+    parts[1].unlink()
+    with pytest.raises(DataError, match=r"part1\.h5, which is not there"):
+        open_recording(tmp_path / "whole.h5").load()
+    assert any("part1.h5" in text for text in describe(tmp_path / "whole.h5").findings)
+
+
+def test_a_virtual_dataset_may_not_reach_outside_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    secret = write(tmp_path / "secret.h5", x=np.arange(4.0))
+    layout = h5py.VirtualLayout(shape=(4,), dtype="f8")
+    layout[:] = h5py.VirtualSource(str(secret), "x", shape=(4,))
+    with h5py.File(tmp_path / "in" / "a.h5", "w") as file:
+        file.create_virtual_dataset("v", layout)
+    with pytest.raises(DataError, match="outside"):
+        open_recording(tmp_path / "in" / "a.h5").load()
+
+
+def test_raw_files_beside_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "raw.bin").write_bytes(bytes(800))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (100,), dtype="f8", external=[(str(tmp_path / "raw.bin"), 0, 800)])
+    with pytest.raises(DataError, match="refuses"):
+        open_recording(tmp_path / "a.h5").load()
+
+
+def test_nine_petabytes_declared_and_nothing_stored(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (2**30, 2**20), dtype="f8", chunks=(1024, 64))
+    recording = open_recording(tmp_path / "a.h5")
+    with pytest.raises(DataError, match="no value was ever written"):
+        recording[0, :3].load()
+
+
+def test_one_read_is_held_to_the_budget_and_pieces_pass(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=np.zeros((4096, 64)), chunks=(64, 64), compression="gzip")
+    recording = open_recording(path, limits=Limits(read_bytes=2**20))
+    with pytest.raises(DataError, match=r"limit of 0\.00 GiB; read it in pieces"):
+        recording.load()
+    assert not recording[:1024].values.any()
+
+
+def test_a_chunk_that_must_be_read_whole_counts_whole(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=np.zeros(2**18), chunks=(2**18,), compression="gzip")
+    with pytest.raises(DataError, match="chunks are 2 MiB"):
+        open_recording(tmp_path / "a.h5", limits=Limits(chunk_bytes=2**20))[:1].load()
+
+
+def test_objects_depth_and_attributes_have_budgets(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for k in range(50):
+            file[f"x{k}"] = np.zeros(2)
+        file["/".join("d" * 20)] = np.zeros(2)
+        file.attrs.create("default", np.zeros(4000))
+    found = describe(tmp_path / "a.h5", limits=Limits(objects=40))
+    assert any("more than 40 objects" in text for text in found.findings)
+    found = describe(tmp_path / "a.h5", limits=Limits(depth=5))
+    assert any("5 groups deep" in text for text in found.findings)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["x"] = np.zeros(2)
+        file["x"].attrs["units"] = np.zeros(4000)
+    found = describe(tmp_path / "b.h5", limits=Limits(attribute_bytes=1024))
+    assert any("32000 bytes and was not read" in text for text in found.findings)
+
+
+def test_a_file_that_changed_after_it_was_opened_is_noticed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", x=np.zeros(5))
+    recording = open_recording(path)
+    path.unlink()
+    write(path, x=np.ones((5, 1000)))
+    with pytest.raises(DataError, match="changed since it was opened"):
+        recording.load()
+
+
+def test_names_that_are_not_utf8_are_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        made = h5py.h5d.create(file.id, b"\xb5V", h5py.h5t.NATIVE_DOUBLE, h5py.h5s.create_simple((3,)))
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.arange(3.0))
+        file["\U0001f9e0/.."] = np.arange(3.0)
+    assert {signal.path for signal in list_signals(tmp_path / "a.h5")} == {"µV", "\U0001f9e0/.."}
+    for name in ("µV", "\U0001f9e0/.."):
+        assert open_recording(tmp_path / "a.h5", name).values.tolist() == [0.0, 1.0, 2.0]
+
+
+def corrupted(whole: bytes, seed: int) -> bytes:
+    """Twenty bytes changed, half of the time in the head, where HDF5 keeps its structure; or the end cut off."""
+    draw = random.Random(seed)  # noqa: S311 - no secret
+    damaged = bytearray(whole)
+    reach = len(whole) if seed % 2 else min(len(whole), 40_000)
+    for _ in range(20):
+        damaged[draw.randrange(reach)] = draw.randrange(256)
+    return bytes(damaged[: draw.randrange(len(whole))] if seed % 5 == 4 else damaged)
+
+
+@pytest.mark.parametrize(
+    "name", ["nwb_suite2p_pixelmask.nwb", "nexus_ipns_chopper.nxs", "gwosc_H1_GW150914_4k_32s.hdf5"]
+)
+def test_corrupted_copies_raise_only_our_error(data_dir: Path, tmp_path: Path, name: str) -> None:
+    whole = (data_dir / name).read_bytes()
+    began, outcomes = time.perf_counter(), set()
+    for seed in range(20):
+        path = tmp_path / f"{seed}.h5"
+        path.write_bytes(corrupted(whole, seed))
+        try:
+            for signal in describe(path).signals:
+                open_recording(path, signal.path, limits=Limits(read_bytes=2**26))[:50].load()
+            outcomes.add("read")
+        except DataError:
+            outcomes.add("refused")
+        path.unlink()
+    assert outcomes == {"read", "refused"}  # neither are all copies unharmed, nor is every one given up
+    assert time.perf_counter() - began < 60
