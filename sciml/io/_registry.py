@@ -3,7 +3,7 @@
 from functools import cache
 from importlib import metadata
 
-from sciml.io import gwosc, nexus, nwb, plain, sciml_netcdf
+from sciml.io import das, gwosc, nexus, nwb, plain, sciml_netcdf
 from sciml.io._model import Reader
 from sciml.io._tree import Tree
 
@@ -14,6 +14,7 @@ BUILT_IN: tuple[Reader, ...] = (
     sciml_netcdf.SavedRecording(),
     nwb.Nwb(),
     gwosc.Gwosc(),
+    das.Das(),
     nexus.Nexus(),
     plain.Plain(),
 )
