@@ -3,7 +3,30 @@
 from functools import cache
 from importlib import metadata
 
-from sciml.io import das, gwosc, nexus, nwb, plain, sciml_netcdf
+from sciml.io import (
+    cxi,
+    das,
+    eventlist,
+    fast5,
+    lh5,
+    nexus_events,
+    trains,
+    uvh5,
+)
+    dataexchange,
+    ebsd,
+    emd,
+    gwosc,
+    images,
+    matlab,
+    mcs,
+    nexus,
+    nwb,
+    plain,
+    sciml_netcdf,
+    traces,
+    velox,
+)
 from sciml.io._model import Reader
 from sciml.io._tree import Tree
 
@@ -15,7 +38,23 @@ BUILT_IN: tuple[Reader, ...] = (
     nwb.Nwb(),
     gwosc.Gwosc(),
     das.Das(),
+    mcs.Mcs(),
+    cxi.Cxi(),
+    eventlist.EventList(),
+    fast5.Fast5(),
+    lh5.Lh5(),
+    trains.EuXfel(),
+    trains.Flash(),
+    uvh5.Uvh5(),
+    nexus_events.NexusEvents(),
     nexus.Nexus(),
+    velox.Velox(),
+    emd.Emd(),
+    dataexchange.DataExchange(),
+    ebsd.Ebsd(),
+    matlab.Matlab(),
+    traces.Traces(),
+    images.Images(),
     plain.Plain(),
 )
 
