@@ -66,6 +66,8 @@ def _open_dataset(file: h5py.File, source: "Source") -> h5py.Dataset:
         if not found.chunks or (cache := _row_of_chunks(found)) <= CHUNK_CACHE:
             return found
         # One row of chunks must fit, or a walk along the first axis decompresses every chunk anew for each window.
+        # HDF5 takes the cache of whoever opened the dataset first and still holds it: let go before opening anew.
+        del found
         access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
         access.set_chunk_cache(12_421, min(cache, MAX_CHUNK_CACHE), 0.75)
         return h5py.Dataset(h5py.h5d.open(file.id, source.path.encode("utf-8", "surrogateescape"), access))

@@ -36,7 +36,7 @@ def test_every_listed_signal_opens_and_its_first_rows_are_those_of_h5py(data_dir
         if ".nii" in path.name or path.name == "README.md":
             continue
         unreadable = " ".join(text for text in describe(path).findings if "cannot be read" in text)
-        for signal in list_signals(path)[:6]:
+        for signal in list_signals(path)[:3]:
             recording = open_recording(path, signal.path, raw=True)
             assert (recording.dims, recording.shape) == (signal.dims, signal.shape)
             if signal.path in unreadable:
@@ -48,7 +48,7 @@ def test_every_listed_signal_opens_and_its_first_rows_are_those_of_h5py(data_dir
                 stored = (found if isinstance(found, h5py.Dataset) else found["data"])[:3]
             np.testing.assert_array_equal(recording[:3].values, stored)
             opened += 1
-    assert opened > 100
+    assert opened > 50
 
 
 def test_neurons_stored_one_by_one_stack_to_time_by_roi_and_the_gaps_survive(data_dir: Path) -> None:
