@@ -230,13 +230,14 @@ def critical(
     activation: str | None = None,
     sigma_b2: float | None = None,
     q: float | None = None,
-    law: str = "orthogonal",
+    law: str = "gaussian",
 ) -> Plan:
     """Mean-field critical weights and biases: squared gradients keep their size from layer to layer, χ₁ = 1.
 
     σ_w² and σ_b² come from `theory.meanfield.critical_point` for the activation found in the net (or the one named, for
-    nets that call functions). `law="orthogonal"` draws Haar matrices, of a convolution in its central tap
-    (delta-orthogonal); `law="gaussian"` independent entries. Where a layer widens, the matrix is scaled by
+    nets that call functions). `law="gaussian"` draws independent entries, whose singular values have a noise edge that
+    training can be seen to cross; `law="orthogonal"` Haar matrices, of a convolution in its central tap
+    (delta-orthogonal). Where a layer widens, the matrix is scaled by
     √(n_out / n_in), so that the second moment of each unit, not of the whole layer, is what the theory says: fan_in ·
     mean(w²) is σ_w² in every layer. Norm layers and skips are outside this theory.
 

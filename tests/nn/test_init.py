@@ -212,9 +212,9 @@ def test_critical_biases_have_their_variance() -> None:
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(40, 160), (160, 40)])
-def test_critical_layers_carry_the_same_variance_whether_they_widen_or_narrow(n_in: int, n_out: int) -> None:
+def test_orthogonal_critical_layers_carry_the_same_variance_whether_they_widen_or_narrow(n_in: int, n_out: int) -> None:
     for layer in (nn.Linear(n_in, n_out), nn.Conv1d(n_in, n_out, 3)):
-        (row,) = initialize(layer, method="critical", activation="relu").layers
+        (row,) = initialize(layer, method="critical", activation="relu", law="orthogonal").layers
         assert row.measured == pytest.approx(2.0, rel=1e-5)
         assert row.largest_singular_value == pytest.approx(row.edge, rel=1e-5)
 
