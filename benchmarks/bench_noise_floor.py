@@ -8,6 +8,7 @@ import scipy.signal
 import xarray as xr
 from _report import machine, record, table
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from sciml.noise import noise_floor
 from sciml.rmt import shrink
@@ -88,5 +89,6 @@ def cost() -> None:
 
 
 if __name__ == "__main__":
-    calibration()
+    with threadpool_limits(1):  # matrices this small are slower on several threads
+        calibration()
     cost()
