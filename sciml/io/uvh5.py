@@ -1,0 +1,204 @@
+"""Visibilities of radio interferometers in UVH5: complex numbers by baseline and time, frequency and polarization.
+
+Written to the UVH5 memo of pyuvdata (https://pyuvdata.readthedocs.io, "UVH5 File Format"; Hazelton et al. 2017,
+JOSS 2:140, https://doi.org/10.21105/joss.00140) and tried on real files.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import DataError
+from sciml.io._lazy import Array, Mapped, Stored, lazy
+from sciml.io._model import Contents, Coords, Signal
+from sciml.io._text import clean_unit
+from sciml.io._tree import Node, Tree
+from sciml.recording import TIME
+
+__all__ = ["Uvh5"]
+
+ROWS = "baseline_time"
+# AIPS memo 117: Stokes parameters, circular and linear products.
+POLARIZATIONS = {1: "I", 2: "Q", 3: "U", 4: "V", -1: "RR", -2: "LL", -3: "RL", -4: "LR"}
+POLARIZATIONS |= {-5: "XX", -6: "YY", -7: "XY", -8: "YX"}
+DAY = 86400.0
+COLUMNS = (
+    ("integration_time", "integration_time", "s"),
+    ("ant_1_array", "antenna_1", ""),
+    ("ant_2_array", "antenna_2", ""),
+)
+
+
+class Uvh5:
+    """The reader of UVH5 files."""
+
+    name = "uvh5"
+
+    def sniff(self, tree: Tree) -> int:
+        """Look for visibilities and the header that names their axes."""
+        data, header = tree.get("Data/visdata"), tree.get("Header")
+        return 95 if data is not None and header is not None and "freq_array" in header.children else 0
+
+    def scan(self, tree: Tree) -> Contents:
+        """Return the visibilities."""
+        group, header = tree.root.children["Data"], tree.root.children["Header"]
+        data = group.children["visdata"]
+        findings: list[str] = []
+        dims = _dims(data, header, findings)
+        signals = (_signal(group, header, dims),) if dims else ()
+        return Contents(
+            format=f"UVH5 {_value(header, 'version', '')}".strip(),
+            signals=signals,
+            findings=tuple(findings),
+            attrs=_about(header),
+            default=signals[0].path if signals else None,
+            reason=None if signals else "its visibilities cannot be read; see the findings",
+        )
+
+
+def _value(header: Node, name: str, default: object = None) -> object:
+    node = header.dataset(name)
+    return default if node is None or (node.shape or (1,)) != (1,) else node.scalar(default)
+
+
+def _size(header: Node, name: str) -> int | None:
+    value = _value(header, name)
+    return value if isinstance(value, int) else None
+
+
+def _dims(data: Node, header: Node, findings: list[str]) -> tuple[str, ...] | None:
+    """Return the name of each axis: by the memo, unless the sizes in the header say that they are transposed."""
+    shape = data.shape or ()
+    rank = len(shape)
+    if rank not in (3, 4) or 0 in shape or not (data.is_numeric or _is_pair(data)):
+        findings.append(
+            f"{data.path}: expected complex numbers (baseline-time, frequency, polarization), got {data.dtype} "
+            f"of shape {shape}"
+        )
+        return None
+    rows = TIME if _size(header, "Nbls") == 1 else ROWS
+    stated = {
+        "frequency": _size(header, "Nfreqs"),
+        "polarization": _size(header, "Npols"),
+        "window": _size(header, "Nspws"),
+    }
+    memo = (rows, *(("window",) if rank == 4 else ()), "frequency", "polarization")
+    turned = (*memo[:-2], memo[-1], memo[-2])
+    for dims in (memo, turned):
+        if all(stated.get(dim) in (None, size) for dim, size in zip(dims, shape, strict=True)):
+            return dims
+    findings.append(f"{data.path}: its shape {shape} does not fit the header, which states {stated}")
+    return None
+
+
+def _is_pair(data: Node) -> bool:
+    """Whether the values are pairs of numbers named r and i."""
+    fields = data.dtype.fields if data.dtype is not None else None
+    return bool(fields and set(fields) == {"r", "i"} and all(kind[0].kind in "iuf" for kind in fields.values()))
+
+
+def _signal(group: Node, header: Node, dims: tuple[str, ...]) -> Signal:
+    data = group.children["visdata"]
+    raw_unit = str(_value(header, "vis_units", ""))
+    return Signal(
+        path=data.path,
+        data=data,
+        dims=dims,
+        kind="visibilities",
+        unit="" if raw_unit.lower() == "uncalib" else clean_unit(raw_unit),
+        raw_unit=raw_unit,
+        coords=partial(_coords, group, header, dims),
+        values=partial(_pairs, data) if _is_pair(data) else None,
+        notes=("the visibilities are not calibrated",) if raw_unit.lower() == "uncalib" else (),
+    )
+
+
+def _pairs(data: Node) -> Mapped:
+    small = data.dtype is not None and data.dtype["r"].itemsize <= (4 if data.dtype["r"].kind == "f" else 2)
+    return Mapped(Stored(data.source()), _complex, np.complex64 if small else np.complex128)
+
+
+def _complex(pairs: NDArray[np.void]) -> NDArray[np.complexfloating]:
+    return np.asarray(pairs["r"] + 1j * pairs["i"])
+
+
+def _coords(group: Node, header: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
+    data = group.children["visdata"]
+    sizes = dict(zip(dims, data.shape or (), strict=True))
+    coords = _rows(header, dims[0], sizes[dims[0]], notes)
+    frequencies = _column(header, "freq_array", sizes["frequency"], notes)
+    if frequencies is not None:
+        coords["frequency"] = xr.Variable("frequency", frequencies, {"units": "Hz"})
+    numbers = _column(header, "polarization_array", sizes["polarization"], notes)
+    if numbers is not None:
+        names = [POLARIZATIONS.get(int(number), str(number)) for number in numbers]
+        coords["polarization"] = xr.Variable("polarization", np.array(names))
+    return coords | _beside(group, dims, notes)
+
+
+def _column(header: Node, name: str, size: int, notes: list[str]) -> NDArray[Any] | None:
+    """Return a column of the header; None if it is absent or, with a note, if it does not fit."""
+    node = header.dataset(name)
+    if node is None:
+        return None
+    # Old files keep an axis of spectral windows in front.
+    if not node.is_numeric or node.shape not in ((size,), (1, size)):
+        notes.append(f"{node.path} has shape {node.shape}, expected ({size},); it is left out of the coordinates")
+        return None
+    try:
+        return node.read().reshape(size)
+    except DataError as error:
+        notes.append(f"{error}; it is left out of the coordinates")
+        return None
+
+
+def _rows(header: Node, rows: str, size: int, notes: list[str]) -> Coords:
+    """Return the time in seconds since the first, the antennas and the place in the uvw plane of each row."""
+    coords: Coords = {}
+    days = _column(header, "time_array", size, notes)
+    if days is not None:
+        # A Julian date resolves only 40 us: whole days are taken off before the seconds are counted.
+        first = float(days.min())
+        coords[TIME] = xr.Variable(rows, (days - first) * DAY, {"units": "s", "epoch_julian_date": first})
+    for name, label, unit in COLUMNS:
+        column = _column(header, name, size, notes)
+        if column is not None:
+            coords[label] = xr.Variable(rows, column, {"units": unit} if unit else {})
+    if {"antenna_1", "antenna_2"} <= set(coords):
+        pairs = zip(coords["antenna_1"].values, coords["antenna_2"].values, strict=True)
+        coords["baseline"] = xr.Variable(rows, np.array([f"{one}-{other}" for one, other in pairs]))
+    uvw = header.dataset("uvw_array")
+    if uvw is not None and uvw.is_numeric and uvw.shape == (size, 3) and not uvw.obstacle():
+        columns = zip("uvw", uvw.read().T, strict=True)
+        coords |= {name: xr.Variable(rows, column, {"units": "m"}) for name, column in columns}
+    return coords
+
+
+def _beside(group: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
+    """Return the flags (True = leave out) and the numbers of samples, which lie as the visibilities do."""
+    coords: Coords = {}
+    for name, label, flags in (("flags", "mask", ["flagged"]), ("nsamples", "n_samples", [])):
+        node = group.dataset(name)
+        if node is None:
+            continue
+        trouble = node.obstacle() or ("" if node.is_numeric else f"holds {node.dtype}, no numbers")
+        if node.shape != group.children["visdata"].shape or trouble:
+            notes.append(f"{node.path} of shape {node.shape} is left out: {trouble or 'not that of the visibilities'}")
+            continue
+        stored: Array = Stored(node.source())
+        values = Mapped(stored, _nonzero, bool) if label == "mask" else stored
+        coords[label] = xr.Variable(dims, lazy(values), {"flags": flags} if flags else {})
+    return coords
+
+
+def _nonzero(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    return np.asarray(values != 0)
+
+
+def _about(header: Node) -> dict[str, str]:
+    named = {"telescope_name": "instrument", "object_name": "object", "phase_type": "phasing"}
+    found = {label: str(_value(header, name, "")) for name, label in named.items()}
+    return {label: value for label, value in found.items() if value}
