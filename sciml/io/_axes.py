@@ -1,0 +1,93 @@
+"""Names and coordinates of the axes of images, scans and tables, as several formats declare them."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from sciml.errors import DataError
+from sciml.io._model import Coords
+from sciml.io._text import clean_unit
+from sciml.io._tree import Node
+
+__all__ = ["bare", "columns", "grid", "image_dims", "numbers", "rows_of", "unique"]
+
+
+def image_dims(rank: int) -> tuple[str, ...]:
+    """Return the dims of an image or of a stack of images: (frame, y, x), and numbered ones before them.
+
+    Examples
+    --------
+    >>> image_dims(2), image_dims(4)
+    (('y', 'x'), ('dim_0', 'frame', 'y', 'x'))
+    """
+    named = ("frame", "y", "x")[-rank:] if rank > 0 else ()
+    return (*(f"dim_{axis}" for axis in range(rank - len(named))), *named)
+
+
+def unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of axes, those that occur twice with the number of their axis.
+
+    Examples
+    --------
+    >>> unique(["x", "y", "x"])
+    ('x_0', 'y', 'x_2')
+    """
+    return tuple(f"{name}_{axis}" if list(names).count(name) > 1 else name for axis, name in enumerate(names))
+
+
+def grid(dim: str, size: int, *, step: float | None, start: float | None = 0.0, unit: str = "") -> Coords:
+    """Return the coordinate `start + i * step` of a dim; none where the step is unknown or no step."""
+    if step is None or start is None or not (np.isfinite(step) and np.isfinite(start)) or step == 0:
+        return {}
+    attributes = {"units": clean_unit(unit)} if clean_unit(unit) else {}
+    return {dim: xr.Variable(dim, start + step * np.arange(size), attributes)}
+
+
+def rows_of(node: Node, size: int) -> bool:
+    """Whether a dataset holds one value a row for `size` rows, also if as (size, 1) or (size, 1, 1, 1)."""
+    shape = node.shape or ()
+    return node.is_dataset and bool(shape) and shape[0] == size and int(np.prod(shape)) == size
+
+
+def columns(
+    nodes: Mapping[str, Node], dim: str, size: int, notes: list[str], *, dims: Sequence[str] = ("y", "x")
+) -> Coords:
+    """Return datasets of one value a row as coordinates along a dim.
+
+    Those that do not fit are left out; a name that is also one of `dims` gets the ending `_values`, since xarray keeps
+    such names for the axis itself.
+    """
+    coords: Coords = {}
+    for name, node in nodes.items():
+        if not rows_of(node, size):
+            continue
+        try:
+            values = node.read().reshape(size)
+        except DataError as error:
+            notes.append(f"{error}; {name} is left out")
+            continue
+        unit = clean_unit(node.text("units") or node.text("unit") or node.text("Unit"))
+        label = f"{name}_values" if name in dims or name == dim else name
+        if values.dtype.kind in "iufcbU":
+            coords[label] = xr.Variable(dim, values, {"units": unit} if unit else {})
+    return coords
+
+
+def bare(name: str) -> str:
+    """Return a name without case and punctuation, as different writers spell one thing.
+
+    Examples
+    --------
+    >>> bare("Step X"), bare("step_x")
+    ('stepx', 'stepx')
+    """
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def numbers(group: Mapping[str, Node]) -> dict[str, float]:
+    """Return the single numbers in a group, those that are stored as datasets, by their bare names."""
+    single = [node for node in group.values() if node.is_dataset and set(node.shape or ()) <= {1}]
+    values = {bare(node.name): node.scalar() for node in single if node.dtype is not None and node.dtype.kind in "iuf"}
+    return {name: float(value) for name, value in values.items() if isinstance(value, (int, float))}

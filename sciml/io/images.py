@@ -1,0 +1,143 @@
+"""Image stacks with labels, as they are kept for training: arrays at the root of a file, one name each.
+
+PatchCamelyon keeps images `x` (frame, y, x, channel) and labels `y`, one for each image; microscopists a volume `raw`
+with a `label` for each voxel and its element_size_um, or one stack alone. Nothing in such files names the axes, so that
+shapes decide, and what was taken for what is noted. Tried on real files (a volume with labels, a stack alone); images
+with one label each to their description.
+
+References
+----------
+Veeling et al. 2018, https://doi.org/10.1007/978-3-030-00934-2_24 (PatchCamelyon);
+Wolny et al. 2020, eLife 9:e57613, https://doi.org/10.7554/eLife.57613 (PlantSeg).
+"""
+
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from sciml.io._axes import bare, columns, grid, image_dims
+from sciml.io._clock import Rate
+from sciml.io._lazy import Stored, lazy
+from sciml.io._model import Contents, Coords, Signal
+from sciml.io._tree import Node, Tree
+from sciml.recording import TIME
+
+__all__ = ["Images"]
+
+NAMES = {"raw", "image", "images", "img", "imgs", "imaging", "stack", "volume", "frames", "mov", "movie"}
+PLACES = {TIME: 0, "frame": 0, "channel": 2}  # frames come first and colors last, the rest between them as it is
+COLORS = (1, 3, 4)
+SMALLEST = 8  # pixels along a side, below which an array is no image
+THIN = 4  # an axis so many times shorter than the others is that of the frames
+ELEMENT_SIZE = "element_size_um"
+
+
+class Images:
+    """The reader of image stacks with labels."""
+
+    name = "images"
+
+    def sniff(self, tree: Tree) -> int:
+        """Look for images at the root, by shape (pictures with colors) or by name and shape (stacks)."""
+        return 40 if _stacks(tree) else 0
+
+    def scan(self, tree: Tree) -> Contents:
+        """Return the stacks, and the labels that are images themselves."""
+        stacks = _stacks(tree)
+        labels = [node for stack in stacks for node in _images_of_labels(stack, tree)]
+        signals = [_signal(node, tree, stacks) for node in dict.fromkeys([*stacks, *labels])]
+        default = stacks[0].path if len(stacks) == 1 else None
+        return Contents(format="image stack", signals=tuple(signals), default=default)
+
+
+def _stacks(tree: Tree) -> list[Node]:
+    return [node for node in tree.root.children.values() if _is_stack(node)]
+
+
+def _is_stack(node: Node) -> bool:
+    """Whether a dataset is a stack of images: pictures with colors whatever their name, others if so named."""
+    shape = node.shape or ()
+    if not node.is_numeric or len(shape) not in (3, 4) or node.dtype is None:
+        return False
+    if len(shape) == 4:
+        pictures = node.dtype == np.uint8 or bare(node.name) in NAMES
+        return pictures and _colors(shape) is not None
+    return bare(node.name) in NAMES and sorted(shape)[1] >= SMALLEST
+
+
+def _colors(shape: tuple[int, ...]) -> int | None:
+    """Return which axis of (frame, y, x, channel) or (frame, channel, y, x) is that of the colors."""
+    if shape[3] in COLORS and min(shape[1:3]) >= SMALLEST:
+        return 3
+    return 1 if shape[1] in COLORS and min(shape[2:]) >= SMALLEST else None
+
+
+def _images_of_labels(stack: Node, tree: Tree) -> list[Node]:
+    """Return what else at the root has a value for each pixel of a stack."""
+    return [
+        node
+        for node in tree.root.children.values()
+        if node is not stack and node.is_numeric and node.shape == stack.shape and not _is_stack(node)
+    ]
+
+
+def _signal(node: Node, tree: Tree, stacks: list[Node]) -> Signal:
+    dims, note = _dims(node)
+    rate = node.number("fr")  # CaImAn writes the frame rate of a movie there
+    if rate is not None:
+        dims = tuple(TIME if dim == "frame" else dim for dim in dims)
+    presented = tuple(sorted(dims, key=lambda dim: PLACES.get(dim, 1)))
+    return Signal(
+        path=node.path,
+        data=node,
+        dims=presented,
+        kind="images" if node in stacks else "labels",
+        clock=Rate(rate) if rate is not None and TIME in dims else None,
+        order=tuple(dims.index(dim) for dim in presented) if presented != dims else None,
+        coords=partial(_coords, node, dims, tree) if node in stacks else partial(_sizes, node, dims),
+        notes=(note,) if note else (),
+    )
+
+
+def _dims(node: Node) -> tuple[tuple[str, ...], str | None]:
+    shape = node.shape or ()
+    if len(shape) == 4:
+        colors = _colors(shape)
+        return (("frame", "channel", "y", "x") if colors == 1 else ("frame", "y", "x", "channel")), None
+    if _element_size(node) is not None:
+        return ("z", "y", "x"), None
+    # Movies are written with the time last too; a volume that happens to be thin is then taken for one.
+    dims = ("y", "x", "frame") if shape[2] * THIN <= min(shape[:2]) else image_dims(3)
+    return dims, f"the file does not name the axes; taken as ({', '.join(dims)})"
+
+
+def _element_size(node: Node) -> tuple[float, ...] | None:
+    """Return the size of a voxel along z, y and x in micrometers."""
+    stated = np.ravel(np.asarray(node.attr(ELEMENT_SIZE, ())))
+    return tuple(float(size) for size in stated) if stated.size == 3 and stated.dtype.kind in "iuf" else None
+
+
+def _sizes(node: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:  # noqa: ARG001 - nothing of it can be odd
+    """Return the positions of the voxels."""
+    coords: Coords = {}
+    for dim, size, step in zip(dims, node.shape or (), _element_size(node) or (), strict=False):
+        coords |= grid(dim, size, step=step, unit="micrometer")
+    return coords
+
+
+def _coords(node: Node, dims: tuple[str, ...], tree: Tree, notes: list[str]) -> Coords:
+    """Return the labels: of each pixel, or of each image."""
+    coords = _sizes(node, dims, notes)
+    for label in _images_of_labels(node, tree):
+        if trouble := label.obstacle():
+            notes.append(f"{label.path}: {trouble}; it is left out")
+            continue
+        name = f"{label.name}_values" if label.name in dims else label.name
+        coords[name] = xr.Variable(dims, lazy(Stored(label.source())))
+    frames = {"frame", TIME} & set(dims)
+    for dim in frames:
+        size = (node.shape or (0,))[dims.index(dim)]
+        rows = {("label" if name == "y" else name): one for name, one in tree.root.children.items() if one is not node}
+        coords |= columns(rows, dim, size, notes, dims=dims)
+    return coords
