@@ -210,7 +210,8 @@ class _Source:
                 "compares channels: give a recording of several"
             )
         self.rough_mean = rough.mean
-        complete = linalg.moments(self._complete())
+        unbroken = bool((rough.count[self.live] == recording.sizes[TIME]).all())
+        complete = rough.select(self.live) if unbroken else linalg.moments(self._complete())
         self.n_samples = int(complete.count[0])
         self.n_dropped = recording.sizes[TIME] - self.n_samples
         if self.n_samples < MIN_SAMPLES:

@@ -25,6 +25,10 @@ class Moments:
     variance: NDArray[np.float64]
     constant: NDArray[np.bool_]
 
+    def select(self, features: NDArray[np.int64]) -> "Moments":
+        """Return the statistics of some features."""
+        return Moments(self.count[features], self.mean[features], self.variance[features], self.constant[features])
+
 
 def moments(blocks: Iterable[NDArray[Any]]) -> Moments:
     """Return count, mean and variance (divisor n) of every feature, missing samples left out.
@@ -42,26 +46,35 @@ def moments(blocks: Iterable[NDArray[Any]]) -> Moments:
     >>> result.mean.tolist(), result.count.tolist()
     ([2.0], [3])
     """
-    count, mean, squares, low, high = np.zeros(1, np.int64), np.zeros(1), np.zeros(1), None, None
+    count, mean, squares = np.zeros(1, np.int64), np.zeros(1), np.zeros(1)
+    first: NDArray[Any] | None = None
+    constant: NDArray[np.bool_] | None = None
     for block in blocks:
         values = _as_float(block)
         finite = np.isfinite(values)
         n = finite.sum(axis=0)
-        block_mean = np.where(finite, values, 0).sum(axis=0) / np.maximum(n, 1)
-        deviation = np.where(finite, values - block_mean, 0)
+        filled = values if finite.all() else np.where(finite, values, 0)
+        block_mean = filled.sum(axis=0) / np.maximum(n, 1)
+        deviation = np.where(finite, filled - block_mean, 0)
         total = count + n
         delta = block_mean - mean
         mean = mean + delta * n / np.maximum(total, 1)
         squares = squares + (np.abs(deviation) ** 2).sum(axis=0) + np.abs(delta) ** 2 * count * n / np.maximum(total, 1)
         count = total
-        first = np.where(finite, values, np.inf).min(axis=0)
-        last = np.where(finite, values, -np.inf).max(axis=0)
-        low = first if low is None else np.minimum(low, first)
-        high = last if high is None else np.maximum(high, last)
-    if low is None or high is None:
+        first, constant = _still_constant(values, finite, first, constant)
+    if constant is None:
         raise ValueError("expected at least one block, got none")
-    constant = (low == high) | (count == 0)
     return Moments(count, mean, np.where(constant, 0.0, squares / np.maximum(count, 1)), constant)
+
+
+def _still_constant(
+    values: NDArray[Any], finite: NDArray[np.bool_], first: NDArray[Any] | None, constant: NDArray[np.bool_] | None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the first finite value of each feature, and whether all so far equal it."""
+    here = np.where(finite.any(axis=0), values[finite.argmax(axis=0), np.arange(values.shape[1])], np.nan)
+    first = here if first is None else np.where(np.isnan(first), here, first)
+    same = np.asarray(((values == first) | ~finite).all(axis=0))
+    return first, same if constant is None else constant & same
 
 
 def covariance(blocks: Iterable[NDArray[Any]], n_features: int) -> NDArray[Any]:
