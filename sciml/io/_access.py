@@ -15,6 +15,7 @@ import h5py
 
 from sciml.errors import DataError
 from sciml.io._guard import Limits, checked_path, guard, open_file
+from sciml.io._heaps import endless_heap
 from sciml.io._text import text
 
 __all__ = ["Files", "follow", "obstacle"]
@@ -74,7 +75,13 @@ class Files:
     def open(self, path: Path) -> h5py.File:
         """Open a file once; it closes with this collection."""
         if path not in self._open:
-            self._open[path] = self._stack.enter_context(open_file(checked_path(path)))
+            file = self._stack.enter_context(open_file(checked_path(path)))
+            if (place := endless_heap(path)) is not None:
+                raise DataError(
+                    f"{path}: the heap of text at byte {place} is damaged in a way that HDF5 would read forever; "
+                    "compare the checksum of the file with the original or copy it again"
+                )
+            self._open[path] = file
         return self._open[path]
 
 

@@ -240,6 +240,19 @@ def test_names_that_are_not_utf8_are_read(tmp_path: Path) -> None:
         assert open_recording(tmp_path / "a.h5", name).values.tolist() == [0.0, 1.0, 2.0]
 
 
+def test_a_heap_that_hdf5_would_read_forever_is_refused(tmp_path: Path) -> None:
+    """The first object of the heap of text says that it is free space of size 0."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.zeros(3)
+        file["x"].attrs["units"] = "volts"
+    whole = path.read_bytes()
+    heap = whole.index(b"GCOL")
+    path.write_bytes(whole[: heap + 16] + bytes(16) + whole[heap + 32 :])
+    with pytest.raises(DataError, match=f"byte {heap} is damaged"):
+        describe(path)
+
+
 def corrupted(whole: bytes, seed: int) -> bytes:
     """Twenty bytes changed, half of the time in the head, where HDF5 keeps its structure; or the end cut off."""
     draw = random.Random(seed)  # noqa: S311 - no secret

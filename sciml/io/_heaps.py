@@ -1,0 +1,56 @@
+"""A look at the heaps of text in an HDF5 file before HDF5 reads them: one kind of damage makes it read forever.
+
+HDF5 walks the objects of a global heap by their sizes; a size of zero never moves on (HDF5 2.0, in
+`H5HG__cache_heap_deserialize`), and no signal reaches a loop in C.
+
+References
+----------
+HDF5 File Format Specification 3.0, III.E "Disk Format: Level 1E - Global Heap".
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["endless_heap"]
+
+SIGNATURE = b"GCOL\x01\0\0\0"
+HEADER = struct.Struct("<Q")  # after the signature: size of the heap, header included
+OBJECT = struct.Struct("<HHIQ")  # index, references, reserved, size of what follows
+SEARCHED = 2**26  # bytes at each end of the file
+MOST = 1000  # heaps looked at
+
+
+def endless_heap(path: Path) -> int | None:
+    """Return where in the file a heap begins that HDF5 would read forever, None if there is none."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for number, start in enumerate(_heaps(data)):
+            if number >= MOST:
+                return None
+            if _is_endless(data, start):
+                return start
+    return None
+
+
+def _heaps(data: mmap.mmap) -> Iterator[int]:
+    for begin, end in ((0, SEARCHED), (max(SEARCHED, len(data) - SEARCHED), len(data))):
+        start = data.find(SIGNATURE, begin, end)
+        while start >= 0:
+            yield start
+            start = data.find(SIGNATURE, start + 1, end)
+
+
+def _is_endless(data: mmap.mmap, start: int) -> bool:
+    place = start + len(SIGNATURE) + HEADER.size
+    if place > len(data):
+        return False
+    end = min(start + HEADER.unpack_from(data, start + len(SIGNATURE))[0], len(data))
+    while place + OBJECT.size <= end:
+        index, _, _, size = OBJECT.unpack_from(data, place)
+        # HDF5 computes in 64 bits, where a size close to 2**64 comes round to zero.
+        step = (OBJECT.size + (size + 7) // 8 * 8) % 2**64 if index else size
+        if step == 0:
+            return True
+        place += step
+    return False
