@@ -36,7 +36,7 @@ def test_every_listed_signal_opens_and_its_first_rows_are_those_of_h5py(data_dir
         if ".nii" in path.name or path.name == "README.md":
             continue
         unreadable = " ".join(text for text in describe(path).findings if "cannot be read" in text)
-        for signal in list_signals(path)[:3]:
+        for signal in list_signals(path)[:4]:
             recording = open_recording(path, signal.path, raw=True)
             assert (recording.dims, recording.shape) == (signal.dims, signal.shape)
             if signal.path in unreadable:
@@ -44,8 +44,11 @@ def test_every_listed_signal_opens_and_its_first_rows_are_those_of_h5py(data_dir
                     recording[:1].load()
                 continue
             with h5py.File(path) as file:
-                found = file[signal.path]
-                stored = (found if isinstance(found, h5py.Dataset) else found["data"])[:3]
+                found = file.get(signal.path)
+                found = found.get("data") if isinstance(found, h5py.Group) else found
+                if found is None or found.shape != signal.shape or found.dtype.names:
+                    continue  # axes turned round, or values joined from several: the tests of the reader compare them
+                stored = found[:3]
             np.testing.assert_array_equal(recording[:3].values, stored)
             opened += 1
     assert opened > 50
