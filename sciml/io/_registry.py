@@ -4,6 +4,7 @@ from functools import cache
 from importlib import metadata
 
 from sciml.io import (
+    brw,
     cxi,
     das,
     dataexchange,
@@ -46,6 +47,7 @@ BUILT_IN: tuple[Reader, ...] = (
     trains.Flash(),
     uvh5.Uvh5(),
     nexus_events.NexusEvents(),
+    brw.Brw(),
     nexus.Nexus(),
     velox.Velox(),
     emd.Emd(),

@@ -1,5 +1,6 @@
 """Fibers: values, clocks and distances of the four dialects, on real files and on ones written to specification."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,11 +218,9 @@ def test_headers_of_the_wrong_kind_raise_only_data_errors(tmp_path: Path, write:
                 continue
             del file[path]
             file[path] = ["odd", "text"]
-        try:
-            describe(tmp_path / "a.h5")
+        describe(tmp_path / "a.h5")
+        with contextlib.suppress(DataError):
             open_recording(tmp_path / "a.h5").values.sum()
-        except DataError:
-            pass
 
 
 def test_no_other_file_looks_like_a_fiber(data_dir: Path) -> None:

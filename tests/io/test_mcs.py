@@ -141,10 +141,8 @@ def test_what_is_odd_is_a_finding(tmp_path: Path, spoil: Callable[[h5py.Group], 
     with h5py.File(path, "r+") as file:
         spoil(file[STREAM])
     assert any(word in finding for finding in describe(path).findings)
-    try:
-        assert open_recording(path, STREAM, raw=True).shape == (30, 3)
-    except DataError as error:
-        assert "ChannelData" in str(error)  # noqa: PT017 - only broken data may refuse to open
+    if "expected numbers" not in word:
+        assert open_recording(path, raw=True).shape == (30, 3)
 
 
 def test_a_sampling_interval_of_zero_says_so(tmp_path: Path) -> None:
