@@ -112,7 +112,7 @@ def _timed(ids: NDArray[np.generic], index: Node, stamps: Node) -> Coords:
     place = np.clip(np.searchsorted(known, ids.astype(np.int64), sorter=order), 0, len(known) - 1)
     epoch = int(np.nanmin(times))
     seconds = np.where(known[order][place] == ids, times[order][place] - epoch, np.nan)
-    return {"time": xr.Variable(TRAIN, seconds, {"units": "s", "epoch_unix": epoch})}
+    return {"time": xr.Variable(TRAIN, seconds, {"units": "s", "unix_epoch": epoch})}
 
 
 class EuXfel:
@@ -202,7 +202,7 @@ def _trains_of(data: Node, rows: Node, index: Node, row: str, notes: list[str]) 
         # Nanoseconds since 1970 exceed the 53 bits of a float64: whole seconds are taken off as integers.
         epoch = int(nanoseconds[0]) // 10**9
         seconds = (nanoseconds.astype(np.int64) - epoch * 10**9) / 1e9
-        coords["time"] = xr.Variable(row, np.where(owned, seconds[owners], np.nan), {"units": "s", "epoch_unix": epoch})
+        coords["time"] = xr.Variable(row, np.where(owned, seconds[owners], np.nan), {"units": "s", "unix_epoch": epoch})
     if not owned.all():
         notes.append(f"{int((~owned).sum())} rows belong to no train")
         coords["mask"] = xr.Variable(row, ~owned, {"flags": ["no train"]})
