@@ -33,6 +33,12 @@ FILTERS = {
     32020: "VBZ",
     32026: "Blosc2",
 }
+PACKAGED = "run `pip install sciml[filters]`"
+VENDOR = (
+    f"{PACKAGED}, or, if it is the filter of a maker of instruments, install their HDF5 plugin and set "
+    "HDF5_PLUGIN_PATH to its folder"
+)
+REMEDIES = {32020: "install ont-vbz-hdf-plugin and set HDF5_PLUGIN_PATH"}
 
 
 class Files:
@@ -144,11 +150,7 @@ def _missing_filter(plist: h5py.h5p.PropDCID) -> str | None:
         if h5py.h5z.filter_avail(code) or (_load_plugins() and h5py.h5z.filter_avail(code)):
             continue
         label = FILTERS.get(code) or text(name) or "unknown"
-        remedy = (
-            "install ont-vbz-hdf-plugin and set HDF5_PLUGIN_PATH"
-            if code == 32020
-            else "run `pip install sciml[filters]`"
-        )
+        remedy = REMEDIES.get(code, PACKAGED if code in FILTERS else VENDOR)
         return f"its values are compressed with HDF5 filter {code} ({label}), which is not installed; {remedy}"
     return None
 
