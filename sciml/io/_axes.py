@@ -11,7 +11,9 @@ from sciml.io._model import Coords
 from sciml.io._text import clean_unit
 from sciml.io._tree import Node
 
-__all__ = ["bare", "columns", "grid", "image_dims", "numbers", "rows_of", "unique"]
+__all__ = ["bare", "columns", "coord_name", "grid", "image_dims", "numbers", "unique"]
+
+RESERVED = {"mask", "quality"}  # coordinates that mean something to every analysis
 
 
 def image_dims(rank: int) -> tuple[str, ...]:
@@ -45,7 +47,20 @@ def grid(dim: str, size: int, *, step: float | None, start: float | None = 0.0, 
     return {dim: xr.Variable(dim, start + step * np.arange(size), attributes)}
 
 
-def rows_of(node: Node, size: int) -> bool:
+def coord_name(name: str, dims: Sequence[str]) -> str:
+    """Return the name under which something of a file becomes a coordinate: with `_values` if the name is taken.
+
+    It is taken by the axes themselves, and by the coordinates that say which samples to leave out.
+
+    Examples
+    --------
+    >>> coord_name("phase", ["frame", "y"]), coord_name("y", ["frame", "y"]), coord_name("mask", ["frame", "y"])
+    ('phase', 'y_values', 'mask_values')
+    """
+    return f"{name}_values" if name in dims or name in RESERVED else name
+
+
+def _rows_of(node: Node, size: int) -> bool:
     """Whether a dataset holds one value a row for `size` rows, also if as (size, 1) or (size, 1, 1, 1)."""
     shape = node.shape or ()
     return node.is_dataset and bool(shape) and shape[0] == size and int(np.prod(shape)) == size
@@ -56,12 +71,11 @@ def columns(
 ) -> Coords:
     """Return datasets of one value a row as coordinates along a dim.
 
-    Those that do not fit are left out; a name that is also one of `dims` gets the ending `_values`, since xarray keeps
-    such names for the axis itself.
+    Those that do not fit are left out; `dims` are those of the recording, whose names are taken.
     """
     coords: Coords = {}
     for name, node in nodes.items():
-        if not rows_of(node, size):
+        if not _rows_of(node, size):
             continue
         try:
             values = node.read().reshape(size)
@@ -69,9 +83,8 @@ def columns(
             notes.append(f"{error}; {name} is left out")
             continue
         unit = clean_unit(node.text("units") or node.text("unit") or node.text("Unit"))
-        label = f"{name}_values" if name in dims or name == dim else name
         if values.dtype.kind in "iufcbU":
-            coords[label] = xr.Variable(dim, values, {"units": unit} if unit else {})
+            coords[coord_name(name, (dim, *dims))] = xr.Variable(dim, values, {"units": unit} if unit else {})
     return coords
 
 

@@ -21,9 +21,9 @@ __all__ = ["DataExchange"]
 FIELDS = {"data": "projection", "data_white": "white field", "data_dark": "dark field"}
 COMPANIONS = ("theta", "data_white", "data_dark")
 ABOUT = {
-    "sample": ("sample/name",),
-    "instrument": ("instrument/name", "instrument/instrument_name", "instrument/source/beamline"),
-    "start": ("sample/file/date", "instrument/detector/acquisition_time"),
+    "sample": ("measurement/sample/name",),
+    "instrument": ("measurement/instrument/name", "measurement/instrument/source/beamline"),
+    "start": ("process/acquisition/start_date", "measurement/sample/file/date", "file_creation_datetime"),
 }
 
 
@@ -115,7 +115,7 @@ def _about(tree: Tree) -> dict[str, str]:
     found: dict[str, str] = {}
     for label, paths in ABOUT.items():
         for path in paths:
-            node = tree.get(f"measurement/{path}")
+            node = tree.get(path)
             if label not in found and node is not None and node.is_dataset and (value := node.scalar()):
                 found[label] = str(value)
     return found

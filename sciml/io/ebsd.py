@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from sciml.errors import DataError
 from sciml.io._axes import bare, columns, numbers
-from sciml.io._lazy import Stored, lazy
 from sciml.io._model import Contents, Coords, Signal
 from sciml.io._tree import Node, Tree
 
@@ -122,12 +122,12 @@ def _background(scan: Node, shape: tuple[int, ...], notes: list[str]) -> Coords:
     """Return the static background of the detector, which is divided out of (or subtracted from) each pattern."""
     for part in ("Header", "Data"):
         for name, node in _group(scan, "EBSD", part).items():
-            if "staticbackground" not in bare(name) or not node.is_numeric or node.shape != shape:
+            if "staticbackground" not in bare(name) or not node.is_numeric or node.shape not in (shape, (1, *shape)):
                 continue
-            if trouble := node.obstacle():
-                notes.append(f"{node.path}: {trouble}; the static background is left out")
-                continue
-            return {"static_background": xr.Variable(("y", "x"), lazy(Stored(node.source())))}
+            try:
+                return {"static_background": xr.Variable(("y", "x"), node.read().reshape(shape))}
+            except DataError as error:
+                notes.append(f"{error}; the static background is left out")
     return {}
 
 

@@ -9,6 +9,7 @@ References
 https://emdatasets.com/format; EMD 1.0: https://github.com/py4dstem/emdfile.
 """
 
+import re
 from functools import partial
 
 import numpy as np
@@ -62,7 +63,12 @@ class Emd:
 def _is_array(node: Node) -> bool:
     if "data" not in node.children or not {"dim0", "dim1"} & set(node.children):
         return False
-    return node.text("emd_group_type") in ("1", "array")
+    return node.number("emd_group_type") == 1 or node.text("emd_group_type") == "array"
+
+
+def _unit(node: Node) -> str:
+    """Return the unit of an array or axis; EMD 0.2 writes nanometers as [n_m]."""
+    return clean_unit(re.sub(r"[\[\]_]", "", node.text("units")))
 
 
 def _signal(group: Node, data: Node) -> Signal:
@@ -70,14 +76,13 @@ def _signal(group: Node, data: Node) -> Signal:
     dims = _dims(axes)
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
-    raw_unit = data.text("units")
     return Signal(
         path=data.path,
         data=data,
         dims=tuple(dims[axis] for axis in order),
         kind=group.text("python_class") or group.text("py4dstem_class") or "emd",
-        unit=clean_unit(raw_unit),
-        raw_unit=raw_unit,
+        unit=_unit(data),
+        raw_unit=data.text("units"),
         clock=_clock(axes[along], (data.shape or ())[along]) if dims[along] == TIME else None,
         order=order if along else None,
         coords=partial(_coords, axes, dims, data.shape or ()),
@@ -99,7 +104,7 @@ def _dims(axes: list[Node | None]) -> tuple[str, ...]:
     names = []
     for guess, node in zip(image_dims(len(axes)), axes, strict=True):
         name = node.text("name").strip("_") if node is not None else ""
-        timed = node is not None and name.lower() in TIMES and seconds_per(node.text("units"))
+        timed = node is not None and name.lower() in TIMES and seconds_per(_unit(node))
         names.append(TIME if timed and TIME not in names else name or guess)
     return unique(names)
 
@@ -108,7 +113,7 @@ def _clock(node: Node | None, size: int) -> Clock | None:
     """Return the stamps of an axis in seconds, or the rate if only the first two are stored."""
     if node is None:
         return None
-    seconds = seconds_per(node.text("units")) or 1.0
+    seconds = seconds_per(_unit(node)) or 1.0
     if node.shape == (size,):
         return Stamps(node, seconds)
     start, step = _start_and_step(node)
@@ -128,7 +133,7 @@ def _coords(axes: list[Node | None], dims: tuple[str, ...], shape: tuple[int, ..
     for node, dim, size in zip(axes, dims, shape, strict=True):
         if node is None or dim == TIME:
             continue
-        unit = clean_unit(node.text("units"))
+        unit = _unit(node)
         if node.shape == (size,):
             try:
                 coords[dim] = xr.Variable(dim, node.read(), {"units": unit} if unit else {})

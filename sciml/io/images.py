@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from sciml.io._axes import bare, columns, grid, image_dims
+from sciml.io._axes import bare, columns, coord_name, grid, image_dims
 from sciml.io._clock import Rate
 from sciml.io._lazy import Stored, lazy
 from sciml.io._model import Contents, Coords, Signal
@@ -29,6 +29,7 @@ NAMES = {"raw", "image", "images", "img", "imgs", "imaging", "stack", "volume", 
 PLACES = {TIME: 0, "frame": 0, "channel": 2}  # frames come first and colors last, the rest between them as it is
 COLORS = (1, 3, 4)
 SMALLEST = 8  # pixels along a side, below which an array is no image
+MOST = 16  # stacks in one file
 THIN = 4  # an axis so many times shorter than the others is that of the frames
 ELEMENT_SIZE = "element_size_um"
 
@@ -40,7 +41,7 @@ class Images:
 
     def sniff(self, tree: Tree) -> int:
         """Look for images at the root, by shape (pictures with colors) or by name and shape (stacks)."""
-        return 40 if _stacks(tree) else 0
+        return 40 if 0 < len(_stacks(tree)) <= MOST else 0
 
     def scan(self, tree: Tree) -> Contents:
         """Return the stacks, and the labels that are images themselves."""
@@ -133,8 +134,7 @@ def _coords(node: Node, dims: tuple[str, ...], tree: Tree, notes: list[str]) -> 
         if trouble := label.obstacle():
             notes.append(f"{label.path}: {trouble}; it is left out")
             continue
-        name = f"{label.name}_values" if label.name in dims else label.name
-        coords[name] = xr.Variable(dims, lazy(Stored(label.source())))
+        coords[coord_name(label.name, dims)] = xr.Variable(dims, lazy(Stored(label.source())))
     frames = {"frame", TIME} & set(dims)
     for dim in frames:
         size = (node.shape or (0,))[dims.index(dim)]

@@ -53,7 +53,9 @@ class Matlab:
     def scan(self, tree: Tree) -> Contents:
         """Return the numeric arrays among the variables and the fields of structs."""
         variables = [node for node in tree if node.text("MATLAB_class") and not node.path.startswith("#")]
-        signals = tuple(_signal(node, tree) for node in variables if _is_array(node) and not _is_times(node, tree))
+        clocks = {parent.path: _clocks(parent) for parent in tree if not parent.is_dataset}
+        arrays = [(node, clocks.get(node.path.rpartition("/")[0], NO_CLOCKS)) for node in variables if _is_array(node)]
+        signals = tuple(_signal(node, beside) for node, beside in arrays if node not in beside.stamps)
         return Contents(
             format="MATLAB 7.3",
             signals=signals,
@@ -104,12 +106,23 @@ def _cells(node: Node, tree: Tree) -> str:
     return f"; its cells open by path with their axes reversed: {', '.join(paths)}, ..." if paths else ""
 
 
-def _is_times(node: Node, tree: Tree) -> bool:
-    """Whether a variable is a vector of times, by its name, beside others that it may be the clock of."""
-    size = prod(node.shape or (0,))
-    vector = node.is_numeric and size > 1 and max(node.shape or (0,)) == size
-    parent = tree.get(node.path.rpartition("/")[0]) or tree.root
-    return vector and bare(node.name) in STAMPS and len(parent.children) > 1
+@dataclass(frozen=True)
+class _Clocks:
+    """What among the variables of a struct, or of the file, may be the clock of the others."""
+
+    rate: float | None
+    stamps: tuple[Node, ...]
+
+
+NO_CLOCKS = _Clocks(None, ())
+
+
+def _clocks(parent: Node) -> _Clocks:
+    stated = numbers({name: node for name, node in parent.children.items() if bare(name) in RATES})
+    named = [node for name, node in parent.children.items() if bare(name) in STAMPS and node.is_numeric]
+    vectors = [node for node in named if 1 < max(node.shape or (0,)) == prod(node.shape or (0,))]
+    rate = next((stated[name] for name in RATES if stated.get(name, 0.0) > 0), None)
+    return _Clocks(rate, tuple(vectors) if len(parent.children) > 1 else ())
 
 
 @dataclass(frozen=True)
@@ -122,10 +135,10 @@ class _Layout:
     note: str | None = None
 
 
-def _signal(node: Node, tree: Tree) -> Signal:
+def _signal(node: Node, beside: _Clocks) -> Signal:
     sizes = (node.shape or ())[::-1]
     rank = len(sizes)
-    layout = _layout(node, sizes, tree)
+    layout = _layout(sizes, beside)
     axes = list(range(rank))
     dims = ["channel" if rank == 2 else f"dim_{axis}" for axis in axes]
     if layout.along is not None:
@@ -145,19 +158,16 @@ def _signal(node: Node, tree: Tree) -> Signal:
     )
 
 
-def _layout(node: Node, sizes: tuple[int, ...], tree: Tree) -> _Layout:
+def _layout(sizes: tuple[int, ...], beside: _Clocks) -> _Layout:
     """Find time: by a vector of times or a sampling rate beside the variable, else a matrix's columns are channels."""
-    beside = (tree.get(node.path.rpartition("/")[0]) or tree.root).children
-    stated = numbers({name: one for name, one in beside.items() if bare(name) in RATES})
-    rate = next((stated[name] for name in RATES if stated.get(name, 0.0) > 0), None)
-    for stamps in beside.values():
+    for stamps in beside.stamps:
         size = prod(stamps.shape or (0,))
-        if stamps is not node and _is_times(stamps, tree) and sizes.count(size) == 1:
-            note = None if rate is not None else f"the times {stamps.path} state no unit; taken as seconds"
-            return _Layout(sizes.index(size), rate, stamps, note)
-    if rate is not None:
+        if sizes.count(size) == 1:
+            note = None if beside.rate is not None else f"the times {stamps.path} state no unit; taken as seconds"
+            return _Layout(sizes.index(size), beside.rate, stamps, note)
+    if beside.rate is not None:
         longest = max(range(len(sizes)), key=lambda axis: sizes[axis])
-        return _Layout(longest, rate, note="the file does not say which axis is time; the longest is taken")
+        return _Layout(longest, beside.rate, note="the file does not say which axis is time; the longest is taken")
     if len(sizes) > 2:
         return _Layout(None)
     row = len(sizes) == 2 and sizes[0] == 1

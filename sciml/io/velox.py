@@ -29,6 +29,7 @@ from sciml.io._tree import Node, Tree
 __all__ = ["Velox"]
 
 METADATA_BYTES = 2**20
+MOST = 1000  # images and spectra that are listed
 # The dims as presented, and which stored axis each is.
 LAYOUTS = {
     "Image": (("frame", "y", "x"), (2, 0, 1)),
@@ -55,7 +56,10 @@ class Velox:
     def scan(self, tree: Tree) -> Contents:
         """Return the images and spectra; the JSON of the first frame of each is read, since it holds the units."""
         findings: list[str] = []
-        found = [(kind, group, _metadata(group, findings)) for kind in LAYOUTS for group in _groups(tree, kind)]
+        groups = [(kind, group) for kind in LAYOUTS for group in _groups(tree, kind)]
+        if len(groups) > MOST:
+            findings.append(f"the file holds {len(groups)} images and spectra; only the first {MOST} are listed")
+        found = [(kind, group, _metadata(group, findings)) for kind, group in groups[:MOST]]
         signals = [signal for kind, group, stated in found if (signal := _signal(kind, group, stated, findings))]
         if tree.get("Data/SpectrumStream") is not None:
             findings.append("Data/SpectrumStream holds single X-ray counts in the order of the scan, which is no array")

@@ -76,6 +76,12 @@ def test_a_background_of_another_shape_is_left_out(tmp_path: Path, background: A
     assert "static_background" not in recording.coords
 
 
+def test_a_background_stored_as_a_stack_of_one_is_read(tmp_path: Path) -> None:
+    background = np.arange(35, dtype=np.uint8).reshape(1, 5, 7)
+    recording = open_recording(ebsd(tmp_path / "a.h5", "RawPatterns", Header__StaticBackground=background))
+    np.testing.assert_array_equal(recording["static_background"].values, background[0])
+
+
 def test_patterns_on_a_grid_have_rows_and_columns_as_dims(tmp_path: Path) -> None:
     recording = open_recording(ebsd(tmp_path / "a.h5", patterns=PATTERNS.reshape(2, 3, 5, 7)))
     assert recording.dims == ("row", "column", "y", "x")

@@ -49,6 +49,14 @@ def test_axes_of_emd_1_are_numbered_from_0_and_regular_ones_stored_by_two_values
     assert recording["Qx"].values.tolist() == [-1.0, 0.0, 1.0, 2.0]
 
 
+def test_units_in_the_notation_of_version_0_2_are_read(tmp_path: Path) -> None:
+    axes = [([1.0, 2.0], "t", "[m_s]"), (np.arange(3.0), "y", "[n_m]"), (np.arange(4.0), "x", "[n_m^-1]")]
+    recording = open_recording(emd(tmp_path / "a.emd", DATA, axes, unit="[]"))
+    assert (recording["y"].attrs["units"], recording["x"].attrs["units"]) == ("nm", "nm^-1")
+    assert recording["time"].values.tolist() == [0.001, 0.002]
+    assert recording.attrs["units"] == ""
+
+
 def test_labels_of_a_stack_are_those_of_the_axis_they_fit(tmp_path: Path) -> None:
     axes = [([0, 1], "y", "nm"), ([0, 1], "x", "nm"), ([b"bright", b"dark"], "_labels_", "")]
     recording = open_recording(emd(tmp_path / "a.emd", DATA, axes, mark="array", first=0))

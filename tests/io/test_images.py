@@ -72,6 +72,18 @@ def test_every_table_at_the_root_that_fits_the_frames_is_a_coordinate(tmp_path: 
     assert images["names"].values.tolist() == ["a", "b", "c"]
 
 
+def test_segmentations_called_mask_do_not_become_the_mask_of_samples_to_leave_out(tmp_path: Path) -> None:
+    raw = np.ones((9, 9, 9))
+    volume = open_recording(write(tmp_path / "a.h5", raw=raw, mask=np.ones((9, 9, 9), dtype=np.uint8)), "raw")
+    assert "mask" not in volume.coords
+    np.testing.assert_array_equal(volume["mask_values"].values, 1)
+
+
+def test_files_of_many_arrays_are_left_to_the_reader_of_plain_files(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", **{f"p{number}": PICTURES for number in range(17)})
+    assert describe(path).format == "HDF5"
+
+
 def test_colors_stored_first_are_presented_last(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5", images=PICTURES.transpose(0, 3, 1, 2))
     images = open_recording(path, raw=True)

@@ -92,6 +92,17 @@ def test_spectra_have_an_energy_axis_in_electronvolts(tmp_path: Path) -> None:
     np.testing.assert_array_equal(spectrum[0].values, data[:, 0])
 
 
+def test_of_very_many_images_the_first_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = velox(tmp_path / "a.emd", np.ones((4, 5, 1)))
+    with h5py.File(path, "a") as file:
+        for number in range(3):
+            file.copy("Data/Image/0123", f"Data/Image/{number}")
+    monkeypatch.setattr("sciml.io.velox.MOST", 2)
+    found = describe(path)
+    assert len(found.signals) == 2
+    assert "holds 4 images and spectra; only the first 2 are listed" in found.findings[0]
+
+
 @pytest.mark.parametrize(
     "metadata",
     [b"", b"{", b"[1]", b'{"BinaryResult": 3}', b'{"BinaryResult": {"PixelSize": {"width": "wide"}}}', b"[" * 1900],
