@@ -11,9 +11,14 @@ from sciml.errors import DataError
 from sciml.io._text import decode_array
 from sciml.io._tree import Node
 
-__all__ = ["along", "records", "snake"]
+__all__ = ["along", "fields", "records", "snake"]
 
 Columns = dict[str, NDArray[np.generic]]
+
+
+def fields(node: Node | None) -> tuple[str, ...]:
+    """Return the names of the fields of a dataset of records, none for anything else."""
+    return (node.dtype.names or ()) if node is not None and node.dtype is not None else ()
 
 
 def records(node: Node | None) -> Columns:

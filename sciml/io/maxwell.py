@@ -21,7 +21,7 @@ from sciml.errors import DataError
 from sciml.io._clock import Clock, Rate, Stamps
 from sciml.io._lazy import Scale
 from sciml.io._model import Contents, Coords, Signal, Table
-from sciml.io._records import Columns, along, records
+from sciml.io._records import Columns, along, fields, records
 from sciml.io._tree import Node, Tree
 from sciml.recording import TIME
 
@@ -62,7 +62,7 @@ def _traces(tree: Tree) -> list[tuple[Node, Node, Node, Node | None]]:
     """Return traces with their settings, their mapping, and the group of channels that was routed (None: all)."""
     found: list[tuple[Node, Node, Node, Node | None]] = []
     old, mapping = tree.root.dataset("sig"), tree.root.dataset("mapping")
-    if old is not None and mapping is not None and mapping.dtype is not None and mapping.dtype.names:
+    if old is not None and mapping is not None and fields(mapping):
         found.append((old, tree.root.child("settings") or tree.root, mapping, None))
     for recording in tree:
         groups, settings = recording.child("groups"), recording.child("settings")
@@ -171,7 +171,7 @@ def _spike_tables(tree: Tree) -> list[tuple[Node, Node]]:
     for node in tree:
         spikes = node.dataset("spikes") or node.dataset("spikeTimes")
         settings = node.child("settings") or tree.root.child("settings")
-        if spikes is not None and settings is not None and {"frameno", "channel"} <= set(spikes.dtype.names or ()):
+        if spikes is not None and settings is not None and {"frameno", "channel"} <= set(fields(spikes)):
             found.append((spikes, settings))
     return found
 
@@ -181,8 +181,7 @@ def _spikes(node: Node, settings: Node, tree: Tree) -> Table:
     parent = tree.get(node.path.rpartition("/")[0])
     routed = (parent.child("groups") if parent is not None else None) or None
     frames = [group.dataset("frame_nos") for group in routed.children.values()] if routed is not None else []
-    fields = (node.dtype.names if node.dtype is not None else None) or ()
-    columns = ("start_time", "stop_time", *(name for name in fields if name != "frameno"))
+    columns = ("start_time", "stop_time", *(name for name in fields(node) if name != "frameno"))
     return Table(node.path, (node.shape or (0,))[0], columns, partial(_events, node, rate, frames))
 
 
