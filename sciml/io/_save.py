@@ -1,9 +1,7 @@
 """Writing recordings: netCDF-4 (HDF5), block by block, beside the target and renamed when it is whole."""
 
-import errno
 import io
 import os
-import secrets
 from collections.abc import Hashable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +11,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.errors import DataError, StorageError
+from sciml import files
+from sciml.errors import DataError
 from sciml.io import _header
 
 __all__ = ["save_recording"]
@@ -61,8 +60,7 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, ove
     >>> open_recording(path).identical(recording)
     True
     """
-    path = Path(path).expanduser()
-    _check_target(path, overwrite)
+    target = files.check_target(path, overwrite=overwrite)
     name, variables = _variables(recording)
     header = {
         "version": _header.VERSION,
@@ -74,44 +72,9 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, ove
         },
     }
     text = _header.encode(header)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with files.replacing(target, overwrite=overwrite) as part:
         _write(part, text, name, variables, recording)
-        _sync(part)
-        if path.exists():
-            _check_target(path, overwrite)  # another program may have written it meanwhile
-        part.replace(path)
-        _sync(path.parent)
-    except (OSError, RuntimeError) as error:
-        raise StorageError(_why(error, path)) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
-
-
-def _check_target(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
-        raise StorageError(f"{path}: expected the name of a file, got a folder; add a name")
-    if not path.parent.is_dir():
-        raise StorageError(f"{path}: the folder {path.parent} does not exist; create it first")
-    if path.exists() and not overwrite:
-        raise StorageError(f"{path} exists; choose another name, or overwrite it with overwrite=True (--overwrite)")
-
-
-def _why(error: BaseException, path: Path) -> str:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    if full or "No space left" in str(error) or "File too large" in str(error):
-        return f"{path}: the disk is full; nothing was left behind. Free some space or save elsewhere"
-    return f"{path}: could not be written ({error}); nothing was left behind. Check the folder's permissions and space"
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or folder is on disk, so that a crash after the rename cannot leave an empty file."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return target
 
 
 def _variables(recording: xr.DataArray) -> tuple[str, dict[str, xr.Variable]]:

@@ -6,7 +6,6 @@ alone. Equal simulations give equal bytes: times are fixed and object ids are de
 
 import hashlib
 import io
-import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml.errors import StorageError
+from sciml import files
 from sciml.simulate.population import Simulation
 
 __all__ = ["write_nwb"]
@@ -35,7 +34,7 @@ PIXEL = np.dtype([("x", "<u4"), ("y", "<u4"), ("weight", "<f4")])
 Columns = Mapping[str, tuple[str, Any]]  # name -> (description, values)
 
 
-def write_nwb(simulation: Simulation, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+def write_nwb(simulation: Simulation, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a simulation as a valid NWB 2 file, in one piece or not at all.
 
     What lies where:
@@ -76,16 +75,8 @@ def write_nwb(simulation: Simulation, path: str | os.PathLike[str], *, overwrite
     ...         file["processing/ophys/DfOverF/RoiResponseSeries/data"].shape
     (400, 8)
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise StorageError(f"{path} exists already; choose another path or pass overwrite=True")
-    if not path.parent.is_dir():
-        raise StorageError(f"expected an existing folder to write {path.name} into, got {path.parent}; create it first")
-    try:
-        _write_atomically(_content(simulation), path)
-    except OSError as error:
-        raise StorageError(f"could not write {path}: {error}; check free space and permissions") from error
-    return path
+    target = files.check_target(path, overwrite=overwrite)
+    return files.write_bytes(target, _content(simulation), overwrite=overwrite)
 
 
 def _content(simulation: Simulation) -> bytes:
@@ -94,19 +85,6 @@ def _content(simulation: Simulation) -> bytes:
     with h5py.File(buffer, "w") as file:
         _Nwb(file, simulation).write()
     return buffer.getvalue()
-
-
-def _write_atomically(content: bytes, path: Path) -> None:
-    """Write into a temporary file of the same folder and rename it: a reader never meets half a file."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Nwb:

@@ -6,7 +6,6 @@ at the end of its zip directory: torch itself checks no sum when it reads, and l
 
 import hashlib
 import io
-import os
 import pickle
 import re
 import warnings
@@ -17,6 +16,7 @@ from typing import Any
 
 import torch
 
+from sciml import files
 from sciml.errors import CheckpointError, ScimlWarning, StorageError
 
 __all__ = ["FORMAT", "Checkpoint", "load", "load_best", "load_latest", "paths", "prune", "save", "verify"]
@@ -67,18 +67,14 @@ def save(directory: str | Path, state: Mapping[str, Any], *, step: int, kind: st
     ('step-00000012.pt', [1.0, 1.0])
     """
     path = Path(directory) / f"{kind}-{step:08d}.pt"
-    temporary = path.with_name(f".{path.name}.tmp")
     content = _seal({**state, "format": FORMAT, "step": step})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(temporary, content)
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        for part in path.parent.glob(".*.part"):
+            _remove(part)  # of a run that was killed while it wrote
+        files.write_bytes(path, content, overwrite=True)
     except OSError as error:
         raise _storage_error(error, path) from error
-    finally:
-        if temporary.exists():
-            _remove(temporary)
     verify(path)
     return path
 
@@ -266,22 +262,6 @@ def _read(path: Path) -> tuple[bytes, str]:
     return content, found
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force the folder's entries to the disk: without it a name may vanish at a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _remove(path: Path) -> None:
     """Delete a file that nobody needs; one that cannot be deleted does no harm."""
     try:
@@ -292,10 +272,7 @@ def _remove(path: Path) -> None:
 
 def _storage_error(error: OSError, path: Path) -> StorageError:
     existing = paths(path.parent)
-    rest = f"the last good one is {existing[0].name}" if existing else "there is none yet"
-    failure = StorageError(
-        f"could not write checkpoint {path}: {error.strerror or error}; {rest}. "
-        "Free space or make the folder writable, then resume"
-    )
+    rest = f"the last good one is {existing[0].name}, resume from there" if existing else "there is none yet"
+    failure = StorageError(f"could not save a checkpoint: {error.strerror or error}; {rest}")
     failure.errno = error.errno
     return failure

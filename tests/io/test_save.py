@@ -118,7 +118,7 @@ def test_a_lazy_recording_is_written_block_by_block(tmp_path: Path, monkeypatch:
 def test_an_existing_file_is_kept_unless_overwritten(tmp_path: Path) -> None:
     path = save_recording(recording(), tmp_path / "a.nc")
     before = path.read_bytes()
-    with pytest.raises(StorageError, match="exists; choose another name, or overwrite"):
+    with pytest.raises(StorageError, match="exists; choose another name, or replace"):
         save_recording(recording() * 2, path)
     assert path.read_bytes() == before
     save_recording(recording() * 2, path, overwrite=True)

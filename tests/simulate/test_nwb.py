@@ -116,7 +116,7 @@ def test_object_ids_are_unique(path):
 def test_an_existing_file_is_kept_unless_overwrite_is_said(simulation, tmp_path):
     path = tmp_path / "demo.nwb"
     path.write_text("precious")
-    with pytest.raises(StorageError, match="exists already"):
+    with pytest.raises(StorageError, match="exists; choose another name"):
         write_nwb(simulation, path)
     assert path.read_text() == "precious"
     write_nwb(simulation, path, overwrite=True)
@@ -142,7 +142,7 @@ def file_size_limit(n_bytes: int) -> Iterator[None]:
 def test_a_full_disk_leaves_the_folder_as_it_was(simulation, tmp_path):
     path = tmp_path / "demo.nwb"
     path.write_text("precious")
-    with file_size_limit(10_000), pytest.raises(StorageError, match="free space"):
+    with file_size_limit(10_000), pytest.raises(StorageError, match="Free some space"):
         write_nwb(simulation, path, overwrite=True)
     assert [item.name for item in tmp_path.iterdir()] == ["demo.nwb"]
     assert path.read_text() == "precious"

@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_the_one_before(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(StorageError, match="could not write checkpoint"):
+        with pytest.raises(StorageError, match="could not save a checkpoint"):
             checkpoint.save(tmp_path, state(2.0), step=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
