@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sciml.errors import DataError
 from sciml.io._tree import Node, Tree
 
-__all__ = ["column", "column_names", "is_table", "row_count", "rows_along", "to_events"]
+__all__ = ["column", "column_names", "is_table", "ragged_rows", "row_count", "rows_along", "to_events"]
 
 
 def is_table(node: Node) -> bool:
@@ -51,7 +51,7 @@ def column(table: Node, name: str, tree: Tree) -> NDArray[np.generic]:
     if table.dataset(f"{name}_index_index") is not None:
         raise DataError(f"{node.path}: is ragged twice")
     cells = _cells(node, tree)
-    return np.array([", ".join(map(str, cells[part])) for part in _rows(index, len(cells))], dtype=str)
+    return np.array([", ".join(map(str, cells[part])) for part in ragged_rows(index, len(cells))], dtype=str)
 
 
 def _cells(node: Node, tree: Tree) -> NDArray[np.generic]:
@@ -66,15 +66,18 @@ def _cells(node: Node, tree: Tree) -> NDArray[np.generic]:
     return np.array([target.name if target else "" for target in named], dtype=str).reshape(cells.shape)
 
 
-def _rows(index: Node, n_cells: int) -> Iterator[slice]:
+def ragged_rows(index: Node, n_cells: int) -> Iterator[slice]:
     """Yield the cells of each row; row r spans index[r-1] to index[r]."""
-    ends = index.read().astype(np.int64)
+    stored = index.read()
+    if stored.ndim != 1 or stored.dtype.kind not in "iu":
+        raise DataError(f"{index.path}: expected a row of integers, got shape {stored.shape} of {stored.dtype}")
+    ends = stored.astype(np.int64)
     if (np.diff(ends, prepend=0) < 0).any() or (ends.size and ends[-1] > n_cells):
         raise DataError(
             f"{index.path}: expected row ends that rise to at most {n_cells}, the number of values; "
             f"got a last end of {ends[-1]}"
         )
-    starts = np.concatenate([[0], ends[:-1]])
+    starts = ends - np.diff(ends, prepend=0)
     return (slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True))
 
 

@@ -95,7 +95,9 @@ def _version_1(version: str) -> Contents:
 
 
 def _reason(tree: Tree) -> str:
-    trains = " It holds spike trains of sorted units (table units)." if tree.get("units/spike_times") else ""
+    trains = (
+        " It holds spike trains of sorted units (table units/spike_times)." if tree.get("units/spike_times") else ""
+    )
     return "the file holds no time series: no group with data and either starting_time or timestamps." + trains
 
 
@@ -290,4 +292,31 @@ def _tables_of(tree: Tree) -> list[Table]:
         timed = node.dataset("start_time") is not None
         events = partial(_tables.to_events, node, tree) if timed else None
         tables.append(Table(node.path, _tables.row_count(node), _tables.column_names(node), events))
+        tables.extend(_spike_trains(node, tree))
     return tables
+
+
+def _spike_trains(units: Node, tree: Tree) -> list[Table]:
+    """Return the spikes of a table of units as a table of events, if it has any."""
+    times, index = units.dataset("spike_times"), units.dataset("spike_times_index")
+    if times is None or index is None or not times.is_numeric or len(times.shape or ()) != 1:
+        return []
+    events = partial(_spikes, units, times, index, tree)
+    return [Table(times.path, (times.shape or (0,))[0], ("start_time", "stop_time", "unit"), events)]
+
+
+def _spikes(units: Node, times: Node, index: Node, tree: Tree) -> xr.Dataset:
+    """Return the spikes of all units in the order of time, one an event, with the id of the unit of each."""
+    stored = times.read()
+    counts = [part.stop - part.start for part in _tables.ragged_rows(index, len(stored))]
+    ids = _tables.column(units, "id", tree) if units.dataset("id") is not None else np.arange(len(counts))
+    if len(ids) != len(counts):
+        raise DataError(f"{index.path}: expected {len(ids)} rows, one a unit, got {len(counts)}")
+    spikes = np.asarray(stored[: sum(counts)], dtype=np.float64)
+    order = np.argsort(spikes, kind="stable")
+    columns = {
+        "start_time": xr.Variable("event", spikes[order], {"units": "s"}),
+        "stop_time": xr.Variable("event", spikes[order], {"units": "s"}),
+        "unit": xr.Variable("event", np.repeat(ids, counts)[order]),
+    }
+    return xr.Dataset(columns, attrs={"table": times.path})
