@@ -85,6 +85,7 @@ def _entries(tree: Tree) -> list[Node]:
 def _holders(entry: Node) -> list[Node]:
     """Return the groups whose `data` are frames; detectors first, since they say more than the links to them."""
     detectors = [one for instrument in _numbered(entry, "instrument") for one in _numbered(instrument, "detector")]
+    detectors += _numbered(entry, "detector")
     return [*detectors, *_numbered(entry, "data"), *_numbered(entry, "image")]
 
 
@@ -151,7 +152,7 @@ def _number(node: Node | None) -> float | None:
 def _coords(data: Node, detector: Node, holder: Node, entry: Node, notes: list[str]) -> Coords:
     dims, shape = _dims(data, holder), data.shape or ()
     coords: Coords = {}
-    for part in (partial(_mask, detector), partial(_frames, detector, holder, entry)):
+    for part in (partial(_mask, (detector, holder)), partial(_frames, detector, holder, entry)):
         try:
             coords |= part(dims, shape, notes)
         except DataError as error:
@@ -159,9 +160,10 @@ def _coords(data: Node, detector: Node, holder: Node, entry: Node, notes: list[s
     return coords
 
 
-def _mask(detector: Node, dims: tuple[str, ...], shape: tuple[int, ...], notes: list[str]) -> Coords:
+def _mask(groups: tuple[Node, ...], dims: tuple[str, ...], shape: tuple[int, ...], notes: list[str]) -> Coords:
     """Return the mask as stored (`mask_bits`) and whether a pixel is to be left out (`mask`)."""
-    node = detector.dataset("mask") or detector.dataset("mask_shared")
+    masks = (group.dataset(name) for group in groups for name in ("mask", "mask_shared"))
+    node = next((mask for mask in masks if mask is not None), None)
     if node is None:
         return {}
     own = node.shape or ()

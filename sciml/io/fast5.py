@@ -36,12 +36,18 @@ class Fast5:
 
 
 def _raws(tree: Tree) -> list[Node]:
-    """Return the groups with a signal: read_<id>/Raw in files of many reads, Raw/Reads/Read_<n> in files of one."""
+    """Return the groups with a signal, as the three kinds of file name them.
+
+    They are read_<id>/Raw where there are many reads, Raw/Reads/Read_<n> where there is one, and Raw/Channel_<n> in
+    bulk files, which hold the whole current of each channel.
+    """
     found = []
     for read in tree.root.children.values():
         groups = [read.child("Raw")] if read.name.startswith("read_") else []
-        if read.name == "Raw" and (reads := read.child("Reads")) is not None:
-            groups = list(reads.children.values())
+        if read.name == "Raw":
+            reads = read.child("Reads")
+            groups = list(reads.children.values()) if reads is not None else []
+            groups += [child for name, child in read.children.items() if name.startswith("Channel_")]
         found += [raw for raw in groups if raw is not None and _is_series(raw.dataset("Signal"))]
     return found
 
@@ -52,13 +58,15 @@ def _is_series(node: Node | None) -> bool:
 
 def _channel(raw: Node, tree: Tree) -> Node | None:
     beside = tree.get(f"{raw.path.rpartition('/')[0]}/channel_id")
-    return beside or tree.get("UniqueGlobalKey/channel_id")
+    return raw.child("Meta") or beside or tree.get("UniqueGlobalKey/channel_id")
 
 
 def _read(raw: Node, tree: Tree) -> Signal:
     r"""Return a read as a signal: :math:`\mathrm{pA} = (\mathrm{raw} + \mathrm{offset}) \cdot range / digitisation`."""
     channel = _channel(raw, tree)
     stated = {name: None if channel is None else channel.number(name) for name in NUMBERS}
+    if channel is not None and stated["sampling_rate"] is None:
+        stated["sampling_rate"] = channel.number("sample_rate")
     span, levels, offset, rate = stated["range"], stated["digitisation"], stated["offset"], stated["sampling_rate"]
     notes = [f"channel_id states no {name}; {what}" for name, what in NUMBERS.items() if stated[name] is None]
     scale = Scale(span / levels, (offset or 0.0) * span / levels) if span and levels else Scale()
@@ -89,7 +97,7 @@ NUMBERS = {
 
 def _about(tree: Tree) -> dict[str, str]:
     """Return what the first read, or the file, says of the run."""
-    tracks = [read.child("tracking_id") for read in tree.root.children.values()]
+    tracks = [group.child("tracking_id") for group in tree.root.children.values()]
     track = next((found for found in tracks if found is not None), None)
     named = {"device_type": "instrument", "exp_start_time": "start", "sample_id": "sample", "run_id": "run"}
     found = {label: track.text(name) for name, label in named.items()} if track is not None else {}

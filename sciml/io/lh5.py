@@ -125,9 +125,12 @@ def _clock(group: Node) -> tuple[Rate | None, list[str]]:
     for name in ("t0", "dt"):
         node = group.children[name]
         seconds = _seconds(node)
-        if not node.is_numeric or len(node.shape or ()) != 1 or seconds is None or node.obstacle():
+        if not node.is_numeric or len(node.shape or ()) != 1 or seconds is None:
             return None, [f"{node.path} of shape {node.shape} in {node.text('units')!r} gives no time; no clock"]
-        peek = node.read(slice(0, PEEK)) * seconds
+        try:
+            peek = node.read(slice(0, PEEK)) * seconds
+        except DataError as error:
+            return None, [f"{error}; there is no clock"]
         if not (peek == peek[0]).all():
             return None, [f"{node.path} differs from event to event: there is no common clock"]
         first[name] = float(peek[0])

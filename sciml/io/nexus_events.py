@@ -196,8 +196,10 @@ def _holders(group: Node, tree: Tree) -> list[Node]:
     events = group.child("event_id")
     detectors = _groups(tree, "NXdetector")
     same = [node for node in detectors if events is not None and node.child("event_id") is events]
-    named = [node for node in detectors if node.name == group.name.removesuffix("_events")]
-    return [holder for holder in (group, parent, *same, *named) if holder is not None]
+    name = group.name.removesuffix("_events")
+    named = [node for node in detectors if node.name == name]
+    beside = parent.child(name) if parent is not None and name != group.name else None
+    return [holder for holder in (group, parent, *same, *named, beside) if holder is not None]
 
 
 def _pixels(holders: list[Node]) -> Node | None:

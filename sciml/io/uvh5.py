@@ -1,7 +1,8 @@
 """Visibilities of radio interferometers in UVH5: complex numbers by baseline and time, frequency and polarization.
 
 Written to the UVH5 memo of pyuvdata (https://pyuvdata.readthedocs.io, "UVH5 File Format"; Hazelton et al. 2017,
-JOSS 2:140, https://doi.org/10.21105/joss.00140) and tried on real files.
+JOSS 2:140, https://doi.org/10.21105/joss.00140) and tried on real files. Rows that hold the same baselines at each
+time, one time after the other, are presented as (time, baseline); others stay one dim, `baseline_time`.
 """
 
 from functools import partial
@@ -12,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io._lazy import Array, Mapped, Stored, lazy
+from sciml.io._lazy import Array, Mapped, Scale, Stored, lazy
 from sciml.io._model import Contents, Coords, Signal
 from sciml.io._text import clean_unit
 from sciml.io._tree import Node, Tree
@@ -20,16 +21,18 @@ from sciml.recording import TIME
 
 __all__ = ["Uvh5"]
 
-ROWS = "baseline_time"
+ROWS, BASELINE = "baseline_time", "baseline"
+AFTER = ("window", "frequency", "polarization")  # the dims that follow those of the rows
 # AIPS memo 117: Stokes parameters, circular and linear products.
 POLARIZATIONS = {1: "I", 2: "Q", 3: "U", 4: "V", -1: "RR", -2: "LL", -3: "RL", -4: "LR"}
 POLARIZATIONS |= {-5: "XX", -6: "YY", -7: "XY", -8: "YX"}
 DAY = 86400.0
-COLUMNS = (
-    ("integration_time", "integration_time", "s"),
-    ("ant_1_array", "antenna_1", ""),
-    ("ant_2_array", "antenna_2", ""),
-)
+COLUMNS = {
+    TIME: "time_array",
+    "antenna_1": "ant_1_array",
+    "antenna_2": "ant_2_array",
+    "integration_time": "integration_time",
+}
 
 
 class Uvh5:
@@ -48,7 +51,7 @@ class Uvh5:
         data = group.children["visdata"]
         findings: list[str] = []
         dims = _dims(data, header, findings)
-        signals = (_signal(group, header, dims),) if dims else ()
+        signals = (_signal(group, header, dims, _n_baselines(data, header)),) if dims else ()
         return Contents(
             format=f"UVH5 {_value(header, 'version', '')}".strip(),
             signals=signals,
@@ -79,13 +82,12 @@ def _dims(data: Node, header: Node, findings: list[str]) -> tuple[str, ...] | No
             f"of shape {shape}"
         )
         return None
-    rows = TIME if _size(header, "Nbls") == 1 else ROWS
     stated = {
         "frequency": _size(header, "Nfreqs"),
         "polarization": _size(header, "Npols"),
         "window": _size(header, "Nspws"),
     }
-    memo = (rows, *(("window",) if rank == 4 else ()), "frequency", "polarization")
+    memo = (ROWS, *(("window",) if rank == 4 else ()), "frequency", "polarization")
     turned = (*memo[:-2], memo[-1], memo[-2])
     for dims in (memo, turned):
         if all(stated.get(dim) in (None, size) for dim, size in zip(dims, shape, strict=True)):
@@ -94,15 +96,38 @@ def _dims(data: Node, header: Node, findings: list[str]) -> tuple[str, ...] | No
     return None
 
 
+def _n_baselines(data: Node, header: Node) -> int | None:
+    """Return how many rows there are of each time if all times have the same baselines in the same order, else None."""
+    n_rows = (data.shape or (0,))[0]
+    columns = [header.dataset(name) for name in ("time_array", "ant_1_array", "ant_2_array")]
+    found = [node for node in columns if node is not None and node.is_numeric and node.shape == (n_rows,)]
+    try:
+        read = [node.read() for node in found]
+    except DataError:
+        return None
+    if len(read) < len(columns):
+        return None
+    later = np.flatnonzero(read[0] != read[0][0])
+    n_baselines = int(later[0]) if later.size else n_rows
+    if n_rows % n_baselines:
+        return None
+    times, one, other = (column.reshape(-1, n_baselines) for column in read)
+    regular = (times == times[:, :1]).all() and (one == one[0]).all() and (other == other[0]).all()
+    return n_baselines if regular and (np.diff(times[:, 0]) > 0).all() else None
+
+
 def _is_pair(data: Node) -> bool:
     """Whether the values are pairs of numbers named r and i."""
     fields = data.dtype.fields if data.dtype is not None else None
     return bool(fields and set(fields) == {"r", "i"} and all(kind[0].kind in "iuf" for kind in fields.values()))
 
 
-def _signal(group: Node, header: Node, dims: tuple[str, ...]) -> Signal:
+def _signal(group: Node, header: Node, dims: tuple[str, ...], n_baselines: int | None) -> Signal:
     data = group.children["visdata"]
     raw_unit = str(_value(header, "vis_units", ""))
+    shape = data.shape or ()
+    if n_baselines:
+        dims, shape = (TIME, BASELINE, *dims[1:]), (shape[0] // n_baselines, n_baselines, *shape[1:])
     return Signal(
         path=data.path,
         data=data,
@@ -110,25 +135,58 @@ def _signal(group: Node, header: Node, dims: tuple[str, ...]) -> Signal:
         kind="visibilities",
         unit="" if raw_unit.lower() == "uncalib" else clean_unit(raw_unit),
         raw_unit=raw_unit,
-        coords=partial(_coords, group, header, dims),
-        values=partial(_pairs, data) if _is_pair(data) else None,
+        coords=partial(_coords, group, header, dims, shape),
+        values=partial(_values, data, shape),
+        sizes=shape,
         notes=("the visibilities are not calibrated",) if raw_unit.lower() == "uncalib" else (),
     )
 
 
-def _pairs(data: Node) -> Mapped:
+def _values(data: Node, shape: tuple[int, ...]) -> Array:
+    if not _is_pair(data):
+        return _folded(Stored(data.source(), scale=Scale()), shape)
     small = data.dtype is not None and data.dtype["r"].itemsize <= (4 if data.dtype["r"].kind == "f" else 2)
-    return Mapped(Stored(data.source()), _complex, np.complex64 if small else np.complex128)
+    return _folded(Mapped(Stored(data.source()), _complex, np.complex64 if small else np.complex128), shape)
 
 
 def _complex(pairs: NDArray[np.void]) -> NDArray[np.complexfloating]:
     return np.asarray(pairs["r"] + 1j * pairs["i"])
 
 
-def _coords(group: Node, header: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
-    data = group.children["visdata"]
-    sizes = dict(zip(dims, data.shape or (), strict=True))
-    coords = _rows(header, dims[0], sizes[dims[0]], notes)
+def _folded(part: Array, shape: tuple[int, ...]) -> Array:
+    return part if part.shape == shape else _Grid(part, shape)
+
+
+class _Grid(Array):
+    """An array whose first axis, one time after the other, is presented as two: (time, baseline)."""
+
+    def __init__(self, part: Array, shape: tuple[int, ...]) -> None:
+        self.part = part
+        self.shape = shape
+        self.dtype = part.dtype
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        first, second = (
+            np.atleast_1d(np.arange(size)[item]) for size, item in zip(self.shape[:2], key[:2], strict=True)
+        )
+        rows = (first[:, None] * self.shape[1] + second).ravel()
+        # The engine reads one vector at a time: the rows, unless they lie side by side.
+        start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        whole = len(rows) == stop - start
+        one = slice(start, stop) if whole else rows
+        rest = key[2:] if whole else tuple(slice(None) if isinstance(item, np.ndarray) else item for item in key[2:])
+        values = self.part._read((one, *rest))
+        values = values.reshape(len(first), len(second), *values.shape[1:])
+        axes = [axis for axis, item in enumerate(key) if not isinstance(item, (int, np.integer))]
+        for axis, item in enumerate(key[2:], start=2):
+            if isinstance(item, np.ndarray) and not whole:
+                values = values.take(item, axis=2 + sum(2 <= kept < axis for kept in axes))
+        return values[tuple(0 if isinstance(item, (int, np.integer)) else slice(None) for item in key[:2])]
+
+
+def _coords(group: Node, header: Node, dims: tuple[str, ...], shape: tuple[int, ...], notes: list[str]) -> Coords:
+    sizes = dict(zip(dims, shape, strict=True))
+    coords = _rows(header, dims[: dims.index(next(dim for dim in dims if dim in AFTER))], sizes, notes)
     frequencies = _column(header, "freq_array", sizes["frequency"], notes)
     if frequencies is not None:
         coords["frequency"] = xr.Variable("frequency", frequencies, {"units": "Hz"})
@@ -136,7 +194,7 @@ def _coords(group: Node, header: Node, dims: tuple[str, ...], notes: list[str]) 
     if numbers is not None:
         names = [POLARIZATIONS.get(int(number), str(number)) for number in numbers]
         coords["polarization"] = xr.Variable("polarization", np.array(names))
-    return coords | _beside(group, dims, notes)
+    return coords | _beside(group, dims, shape, notes)
 
 
 def _column(header: Node, name: str, size: int, notes: list[str]) -> NDArray[Any] | None:
@@ -155,29 +213,37 @@ def _column(header: Node, name: str, size: int, notes: list[str]) -> NDArray[Any
         return None
 
 
-def _rows(header: Node, rows: str, size: int, notes: list[str]) -> Coords:
-    """Return the time in seconds since the first, the antennas and the place in the uvw plane of each row."""
+def _rows(header: Node, rows: tuple[str, ...], sizes: dict[str, int], notes: list[str]) -> Coords:
+    """Return the time in seconds since the first, the antennas and the place in the uvw plane of each row.
+
+    Where rows are (time, baseline), times have one dim and antennas the other.
+    """
+    shape = tuple(sizes[dim] for dim in rows)
+    size = int(np.prod(shape))
+    found = {label: _column(header, name, size, notes) for label, name in COLUMNS.items()}
+    columns = {label: column.reshape(shape) for label, column in found.items() if column is not None}
     coords: Coords = {}
-    days = _column(header, "time_array", size, notes)
-    if days is not None:
-        # A Julian date resolves only 40 us: whole days are taken off before the seconds are counted.
-        first = float(days.min())
-        coords[TIME] = xr.Variable(rows, (days - first) * DAY, {"units": "s", "epoch_julian_date": first})
-    for name, label, unit in COLUMNS:
-        column = _column(header, name, size, notes)
-        if column is not None:
-            coords[label] = xr.Variable(rows, column, {"units": unit} if unit else {})
+    if TIME in columns:
+        # A Julian date resolves only 40 us; it is taken off before the seconds are counted.
+        first = float(columns[TIME].min())
+        days = (columns[TIME][:, 0] if len(rows) == 2 else columns[TIME]) - first
+        coords[TIME] = xr.Variable(rows[0], days * DAY, {"units": "s", "epoch_julian_date": first})
+    for label in ("antenna_1", "antenna_2"):
+        if label in columns:
+            coords[label] = xr.Variable(rows[-1], columns[label][0] if len(rows) == 2 else columns[label])
     if {"antenna_1", "antenna_2"} <= set(coords):
         pairs = zip(coords["antenna_1"].values, coords["antenna_2"].values, strict=True)
-        coords["baseline"] = xr.Variable(rows, np.array([f"{one}-{other}" for one, other in pairs]))
+        coords[BASELINE] = xr.Variable(rows[-1], np.array([f"{one}-{other}" for one, other in pairs]))
+    if "integration_time" in columns:
+        coords["integration_time"] = xr.Variable(rows, columns["integration_time"], {"units": "s"})
     uvw = header.dataset("uvw_array")
     if uvw is not None and uvw.is_numeric and uvw.shape == (size, 3) and not uvw.obstacle():
-        columns = zip("uvw", uvw.read().T, strict=True)
-        coords |= {name: xr.Variable(rows, column, {"units": "m"}) for name, column in columns}
+        places = zip("uvw", uvw.read().T, strict=True)
+        coords |= {name: xr.Variable(rows, column.reshape(shape), {"units": "m"}) for name, column in places}
     return coords
 
 
-def _beside(group: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
+def _beside(group: Node, dims: tuple[str, ...], shape: tuple[int, ...], notes: list[str]) -> Coords:
     """Return the flags (True = leave out) and the numbers of samples, which lie as the visibilities do."""
     coords: Coords = {}
     for name, label, flags in (("flags", "mask", ["flagged"]), ("nsamples", "n_samples", [])):
@@ -188,7 +254,7 @@ def _beside(group: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
         if node.shape != group.children["visdata"].shape or trouble:
             notes.append(f"{node.path} of shape {node.shape} is left out: {trouble or 'not that of the visibilities'}")
             continue
-        stored: Array = Stored(node.source())
+        stored = _folded(Stored(node.source()), shape)
         values = Mapped(stored, _nonzero, bool) if label == "mask" else stored
         coords[label] = xr.Variable(dims, lazy(values), {"flags": flags} if flags else {})
     return coords

@@ -63,6 +63,12 @@ def test_bits_that_say_nothing_bad_do_not_mask(tmp_path: Path) -> None:
     np.testing.assert_array_equal(recording.mask_bits, bits)
 
 
+def test_a_mask_beside_the_data_serves_too(tmp_path: Path) -> None:
+    bits = np.eye(4, 6, dtype=np.uint32)
+    _write(tmp_path / "a.cxi", image_1__data=np.zeros((4, 6)), image_1__mask=bits)
+    np.testing.assert_array_equal(open_recording(tmp_path / "a.cxi", "image_1/data").mask, bits != 0)
+
+
 def test_large_masks_of_each_frame_stay_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bits = RNG.integers(0, 2**15, SHAPE).astype(np.uint16)
     _write(tmp_path / "a.cxi", instrument_1__detector_1__mask=bits)

@@ -47,6 +47,16 @@ def test_a_file_of_one_read_has_its_channel_elsewhere(tmp_path: Path) -> None:
     np.testing.assert_array_equal(recording.time, np.arange(4) / 4000.0)
 
 
+def test_bulk_files_hold_channels(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.fast5", "w") as file:
+        file["Raw/Channel_109/Signal"] = COUNTS
+        meta = {"sample_rate" if name == "sampling_rate" else name: value for name, value in CHANNEL.items()}
+        file.create_group("Raw/Channel_109/Meta").attrs.update(meta)
+    recording = open_recording(tmp_path / "a.fast5")
+    np.testing.assert_allclose(recording.values, (COUNTS + 21.0) * 1437.7 / 8192.0, rtol=1e-6)
+    assert recording.attrs["sampling_rate"] == 4000.0
+
+
 def test_raw_hands_out_the_counts(tmp_path: Path) -> None:
     _multi(tmp_path / "a.fast5")
     np.testing.assert_array_equal(open_recording(tmp_path / "a.fast5", raw=True).values, COUNTS)

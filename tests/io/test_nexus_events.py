@@ -150,6 +150,17 @@ def test_pulse_times_that_do_not_fit_are_left_out(tmp_path: Path, zero: object, 
     np.testing.assert_array_equal(events.pulse, [0, 0, 2, 2, 2])
 
 
+def test_spectra_of_isis_are_the_pixels_of_their_events(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        for name, kind in (("", "NXentry"), ("/detector_1_events", "NXevent_data"), ("/detector_1", "NXdata")):
+            file.create_group(f"raw_data_1{name}").attrs["NX_class"] = kind
+        file["raw_data_1/detector_1_events/event_id"] = IDS
+        file["raw_data_1/detector_1/spectrum_index"] = np.arange(1, 6)
+    image = open_recording(tmp_path / "a.nxs", "histogram")
+    assert image.dims == ("pixel",)
+    np.testing.assert_array_equal(image.values, [2, 0, 1, 1, 0])
+
+
 def test_groups_without_events_are_named(tmp_path: Path) -> None:
     _write(tmp_path / "a.nxs", event_id=np.zeros(0, np.uint32), event_time_offset=np.zeros(0))
     info = describe(tmp_path / "a.nxs")

@@ -62,35 +62,71 @@ def _write(path: Path, *, values: np.ndarray | None = None, n_baselines: int = 3
     return values
 
 
-def test_rows_have_time_baseline_and_place(tmp_path: Path) -> None:
+def test_rows_of_equal_baselines_become_time_and_baseline(tmp_path: Path) -> None:
     values = _write(tmp_path / "a.uvh5")
+    expected = (values["r"] + 1j * values["i"]).reshape(2, 3, N_FREQUENCIES, N_POLARIZATIONS)
     recording = open_recording(tmp_path / "a.uvh5")
-    assert recording.dims == ("baseline_time", "frequency", "polarization")
-    np.testing.assert_array_equal(recording.values, values["r"] + 1j * values["i"])
-    np.testing.assert_array_equal(recording.mask, np.abs(values["r"]) > 50)
+    assert recording.dims == ("time", "baseline", "frequency", "polarization")
+    np.testing.assert_array_equal(recording.values, expected)
+    np.testing.assert_array_equal(recording.mask, np.abs(expected.real) > 50)
     # A Julian date resolves 40 us.
-    np.testing.assert_allclose(recording.time, [0, 0, 0, 10, 10, 10], atol=5e-5)
-    assert recording.baseline.values.tolist() == ["0-0", "0-1", "0-2"] * 2
+    np.testing.assert_allclose(recording.time, [0, 10], atol=5e-5)
+    assert recording.baseline.values.tolist() == ["0-0", "0-1", "0-2"]
     assert recording.polarization.values.tolist() == ["RR", "99"]
     assert recording.attrs["units"] == "Jy"
+    with h5py.File(tmp_path / "a.uvh5") as file:
+        np.testing.assert_array_equal(recording.u, file["Header/uvw_array"][:, 0].reshape(2, 3))
     assert recording.u.attrs["units"] == "m"
 
 
-def test_one_baseline_is_a_series_in_time(tmp_path: Path) -> None:
-    _write(tmp_path / "a.uvh5", n_baselines=1)
+@pytest.mark.parametrize(
+    "key",
+    [
+        (1, 2, 3, 1),
+        (1, slice(None), slice(1, 4), 0),
+        (slice(None), [0, 2], 2, slice(None)),
+        ([1, 0], slice(1, 2)),
+        (slice(None), 1, [0, 3, 4], 1),
+        (slice(None), slice(0, 3, 2), 2, [1, 0]),
+        (slice(None), slice(0, 3, 2), [4, 1]),
+        (slice(0, 0), slice(None), 1),
+        ([0, 1], [2, 0], [1, 3], [0, 1]),
+        (slice(None, None, -1), slice(None, None, -1)),
+    ],
+)
+def test_time_and_baseline_are_indexed_as_numpy_does(tmp_path: Path, key: tuple[object, ...]) -> None:
+    values = _write(tmp_path / "a.uvh5")
+    expected = (values["r"] + 1j * values["i"]).reshape(2, 3, N_FREQUENCIES, N_POLARIZATIONS)
+    for axis, item in reversed(list(enumerate(key))):
+        expected = expected[(slice(None),) * axis + (item,)]
+    np.testing.assert_array_equal(open_recording(tmp_path / "a.uvh5")[key].values, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"time_array": 2459114.0 + np.arange(N_ROWS) % 2},  # one baseline after the other
+        {"ant_2_array": np.array([0, 1, 2, 0, 2, 1])},  # another order at the second time
+        {"time_array": 2459114.0 + np.array([0, 0, 0, 0, 1, 1])},  # a row is missing
+        {"time_array": 2459114.0 - np.arange(N_ROWS) // 3},  # backward
+    ],
+)
+def test_other_rows_stay_as_they_are(tmp_path: Path, change: dict[str, np.ndarray]) -> None:
+    values = _write(tmp_path / "a.uvh5", **change)
     recording = open_recording(tmp_path / "a.uvh5")
-    assert recording.dims[0] == "time"
-    np.testing.assert_allclose(recording.time, np.arange(6) * 10.0, atol=5e-5)
+    assert recording.dims[0] == "baseline_time"
+    np.testing.assert_array_equal(recording.values, values["r"] + 1j * values["i"])
+    assert {"time", "baseline", "antenna_1", "u"} <= set(recording.coords)
 
 
-@pytest.mark.parametrize(("dtype", "expected"), [("<c8", np.complex64), ("<c16", np.complex128)])
+@pytest.mark.parametrize(("dtype", "expected"), [("<c8", np.complex64), (">c16", np.complex128)])
 def test_complex_numbers_of_hdf5_keep_their_precision(tmp_path: Path, dtype: str, expected: type) -> None:
     values = RNG.standard_normal((N_ROWS, 1, N_FREQUENCIES, N_POLARIZATIONS)).astype(dtype)
     _write(tmp_path / "a.uvh5", values=values, Nspws=1, freq_array=np.linspace(1e8, 2e8, N_FREQUENCIES)[None])
     recording = open_recording(tmp_path / "a.uvh5")
-    assert recording.dims == ("baseline_time", "window", "frequency", "polarization")
+    assert recording.dims == ("time", "baseline", "window", "frequency", "polarization")
     assert recording.dtype == expected
-    np.testing.assert_array_equal(recording.values, values)
+    np.testing.assert_array_equal(recording.values, values.reshape(2, 3, *values.shape[1:]))
     assert recording.sizes["frequency"] == recording.frequency.size
 
 
@@ -98,7 +134,7 @@ def test_dtype_is_that_asked_for(tmp_path: Path) -> None:
     values = _write(tmp_path / "a.uvh5")
     recording = open_recording(tmp_path / "a.uvh5", dtype="complex64")
     assert recording.dtype == np.complex64
-    np.testing.assert_array_equal(recording.values, values["r"] + 1j * values["i"])
+    np.testing.assert_array_equal(recording.values.reshape(values.shape), values["r"] + 1j * values["i"])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +157,7 @@ def test_visibilities_that_do_not_fit_are_a_finding(tmp_path: Path, values: np.n
 def test_a_header_that_lacks_an_entry_loses_only_that(tmp_path: Path, name: str, value: object) -> None:
     values = _write(tmp_path / "a.uvh5", **{name: value})
     recording = open_recording(tmp_path / "a.uvh5")
-    np.testing.assert_array_equal(recording.values, values["r"] + 1j * values["i"])
+    np.testing.assert_array_equal(recording.values.reshape(values.shape), values["r"] + 1j * values["i"])
     assert "frequency" in recording.coords
 
 
