@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import numpy as np
 import xarray as xr
@@ -11,7 +12,7 @@ from sciml.io._model import Coords
 from sciml.io._text import clean_unit
 from sciml.io._tree import Node
 
-__all__ = ["bare", "columns", "coord_name", "grid", "image_dims", "numbers", "unique"]
+__all__ = ["bare", "columns", "coord_name", "grid", "image_dims", "is_real", "numbers", "unique"]
 
 RESERVED = {"mask", "quality"}  # coordinates that mean something to every analysis
 
@@ -88,6 +89,11 @@ def columns(
     return coords
 
 
+def is_real(node: Node) -> bool:
+    """Whether a dataset holds integers or real numbers, of whatever shape."""
+    return node.dtype is not None and node.dtype.kind in "iuf"
+
+
 def bare(name: str) -> str:
     """Return a name without case and punctuation, as different writers spell one thing.
 
@@ -100,7 +106,7 @@ def bare(name: str) -> str:
 
 
 def numbers(group: Mapping[str, Node]) -> dict[str, float]:
-    """Return the single numbers in a group, those that are stored as datasets, by their bare names."""
-    single = [node for node in group.values() if node.is_dataset and set(node.shape or ()) <= {1}]
-    values = {bare(node.name): node.scalar() for node in single if node.dtype is not None and node.dtype.kind in "iuf"}
-    return {name: float(value) for name, value in values.items() if isinstance(value, (int, float))}
+    """Return the single finite numbers in a group, those that are stored as datasets, by their bare names."""
+    single = [node for node in group.values() if is_real(node) and set(node.shape or ()) <= {1}]
+    values = {bare(node.name): node.scalar() for node in single}
+    return {name: float(value) for name, value in values.items() if isinstance(value, (int, float)) and isfinite(value)}

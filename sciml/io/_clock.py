@@ -97,6 +97,8 @@ class Stamps:
             return (
                 f"its clock {self.node.path} has shape {self.node.shape}; expected ({n_samples},), one stamp a sample"
             )
+        if self.node.dtype is not None and self.node.dtype.kind == "c":
+            return f"its clock {self.node.path} holds complex numbers; expected times"
         return self.node.obstacle()
 
     def summary(self, n_samples: int) -> tuple[float | None, float | None]:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from sciml.errors import DataError
-from sciml.io._axes import grid, image_dims, unique
+from sciml.io._axes import grid, image_dims, is_real, unique
 from sciml.io._clock import Clock, Rate, Stamps
 from sciml.io._model import Contents, Coords, Signal
 from sciml.io._text import clean_unit, seconds_per
@@ -104,8 +104,10 @@ def _dims(axes: list[Node | None]) -> tuple[str, ...]:
     names = []
     for guess, node in zip(image_dims(len(axes)), axes, strict=True):
         name = node.text("name").strip("_") if node is not None else ""
-        timed = node is not None and name.lower() in TIMES and seconds_per(_unit(node))
-        names.append(TIME if timed and TIME not in names else name or guess)
+        timed = node is not None and is_real(node) and name.lower() in TIMES and seconds_per(_unit(node))
+        # An axis that is called time, in no unit of time, is no clock.
+        own = guess if name in ("", TIME) else name
+        names.append(TIME if timed and TIME not in names else own)
     return unique(names)
 
 
@@ -122,7 +124,7 @@ def _clock(node: Node | None, size: int) -> Clock | None:
 
 def _start_and_step(node: Node) -> tuple[float, float]:
     try:
-        values = node.read() if node.is_numeric and node.shape == (2,) else np.zeros(2)
+        values = node.read() if is_real(node) and node.shape == (2,) else np.zeros(2)
     except DataError:
         return 0.0, 0.0
     return float(values[0]), float(values[1] - values[0])

@@ -21,7 +21,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io._axes import bare, numbers, unique
+from sciml.io._axes import bare, is_real, numbers, unique
 from sciml.io._clock import Rate
 from sciml.io._lazy import Array, Mapped, Stored
 from sciml.io._model import Contents, Coords, Signal
@@ -119,7 +119,7 @@ NO_CLOCKS = _Clocks(None, ())
 
 def _clocks(parent: Node) -> _Clocks:
     stated = numbers({name: node for name, node in parent.children.items() if bare(name) in RATES})
-    named = [node for name, node in parent.children.items() if bare(name) in STAMPS and node.is_numeric]
+    named = [node for name, node in parent.children.items() if bare(name) in STAMPS and is_real(node)]
     vectors = [node for node in named if 1 < max(node.shape or (0,)) == prod(node.shape or (0,))]
     rate = next((stated[name] for name in RATES if stated.get(name, 0.0) > 0), None)
     return _Clocks(rate, tuple(vectors) if len(parent.children) > 1 else ())

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from sciml.errors import DataError
-from sciml.io._axes import columns, numbers
+from sciml.io._axes import columns, is_real, numbers
 from sciml.io._clock import Rate
 from sciml.io._model import Contents, Coords, Signal
 from sciml.io._tree import Node, Tree
@@ -142,12 +142,12 @@ def _coords(group: Node, size: int, notes: list[str]) -> Coords:
 def _cells(group: Node, size: int) -> Coords:
     """Return the classification of Suite2p: (roi, 2), whether it is a cell and how probably."""
     node = group.dataset("iscell")
-    if node is None or not node.is_numeric or node.shape != (size, 2):
+    if node is None or not is_real(node) or node.shape != (size, 2):
         return {}
     values = node.read()
     return {
         "iscell": xr.Variable("roi", values[:, 0] > 0),
-        "iscell_probability": xr.Variable("roi", np.asarray(values[:, 1], dtype=np.float64)),
+        "iscell_probability": xr.Variable("roi", values[:, 1]),
     }
 
 

@@ -31,6 +31,15 @@ def test_runs_of_samples_become_one_clock_with_gaps() -> None:
     assert clock.summary(7) == (10.0, pytest.approx(8.2))
 
 
+def test_a_clock_of_complex_numbers_is_refused_in_words(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["times"] = np.array([1j, 2j])
+    with open_tree(tmp_path / "a.h5") as tree:
+        clock = Stamps(tree.get("times"))
+        assert "holds complex numbers; expected times" in (clock.problem(2) or "")
+        assert clock.summary(2) == (None, None)
+
+
 def test_a_long_clock_with_gaps_is_computed_where_it_is_read() -> None:
     times = time_axis(Runs(1.0, (0, 10), (0.0, 100.0)), 2**23).variable
     np.testing.assert_allclose(times[[9, 10, 2**23 - 1]].values, [9.0, 100.0, 100.0 + 2**23 - 11])

@@ -76,6 +76,12 @@ def test_a_background_of_another_shape_is_left_out(tmp_path: Path, background: A
     assert "static_background" not in recording.coords
 
 
+@pytest.mark.parametrize("cells", [np.nan, np.inf, -3, "many", [1, 2]])
+def test_a_grid_of_no_number_gives_no_rows_and_columns(tmp_path: Path, cells: Any) -> None:
+    recording = open_recording(ebsd(tmp_path / "a.h5", Header__n_columns=cells, Header__n_rows=2))
+    assert "row" not in recording.coords
+
+
 def test_a_background_stored_as_a_stack_of_one_is_read(tmp_path: Path) -> None:
     background = np.arange(35, dtype=np.uint8).reshape(1, 5, 7)
     recording = open_recording(ebsd(tmp_path / "a.h5", "RawPatterns", Header__StaticBackground=background))

@@ -41,6 +41,12 @@ def test_axes_have_their_names_values_and_units(tmp_path: Path) -> None:
     assert describe(tmp_path / "a.emd").format == "EMD 0.2"
 
 
+def test_an_axis_called_time_in_no_unit_of_time_is_no_clock(tmp_path: Path) -> None:
+    recording = open_recording(emd(tmp_path / "a.emd", DATA, [(np.arange(2.0), "time", "px"), *AXES[1:]]))
+    assert recording.dims == ("frame", "y", "x")
+    assert recording["frame"].values.tolist() == [0.0, 1.0]
+
+
 def test_axes_of_emd_1_are_numbered_from_0_and_regular_ones_stored_by_two_values(tmp_path: Path) -> None:
     axes = [([0, 2], "Rx", "A"), ([1.0, 1.5], "Ry", "A"), ([-1, 0], "Qx", "A^-1")]
     recording = open_recording(emd(tmp_path / "a.emd", DATA, axes, mark="array", first=0))
