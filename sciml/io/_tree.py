@@ -90,7 +90,11 @@ class Node:
                 if not h5py.h5a.exists(self._handle.id, key):
                     return None
                 attribute = h5py.h5a.open(self._handle.id, key)
-                size = attribute.get_type().get_size() * max(attribute.get_space().get_simple_extent_npoints(), 1)
+                kind = attribute.get_type()
+                # HDF5 may crash on a damaged one, and no format that is read here needs one.
+                if kind.get_class() == h5py.h5t.VLEN:
+                    raise DataError(f"attribute {name} of {self.path or '/'} holds rows of any length and was not read")
+                size = kind.get_size() * max(attribute.get_space().get_simple_extent_npoints(), 1)
                 if size > self._tree.limits.attribute_bytes:
                     raise DataError(f"attribute {name} of {self.path or '/'} is of {size} bytes and was not read")
                 return decode(self._handle.attrs[name])

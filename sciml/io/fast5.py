@@ -5,6 +5,7 @@ real files. Signals compressed with Nanopore's own VBZ filter need its HDF5 plug
 """
 
 from functools import partial
+from math import isfinite
 
 from sciml.io._clock import Rate
 from sciml.io._lazy import Scale
@@ -64,14 +65,13 @@ def _channel(raw: Node, tree: Tree) -> Node | None:
 def _read(raw: Node, tree: Tree) -> Signal:
     r"""Return a read as a signal: :math:`\mathrm{pA} = (\mathrm{raw} + \mathrm{offset}) \cdot range / digitisation`."""
     channel = _channel(raw, tree)
-    stated = {name: None if channel is None else channel.number(name) for name in NUMBERS}
-    if channel is not None and stated["sampling_rate"] is None:
-        stated["sampling_rate"] = channel.number("sample_rate")
+    stated = {name: _number(channel, name) for name in NUMBERS}
+    stated["sampling_rate"] = stated["sampling_rate"] or _number(channel, "sample_rate")
     span, levels, offset, rate = stated["range"], stated["digitisation"], stated["offset"], stated["sampling_rate"]
     notes = [f"channel_id states no {name}; {what}" for name, what in NUMBERS.items() if stated[name] is None]
     scale = Scale(span / levels, (offset or 0.0) * span / levels) if span and levels else Scale()
-    # A read starts where the run had got to; in a file without a rate nothing can be said.
-    start = raw.number("start_time", 0.0) or 0.0
+    # A read starts where the run had got to, counted in samples.
+    start = _number(raw, "start_time") or 0.0
     return Signal(
         path=raw.path.removesuffix("/Raw"),
         data=raw.children["Signal"],
@@ -85,6 +85,12 @@ def _read(raw: Node, tree: Tree) -> Signal:
         | ({"channel_number": channel.text("channel_number")} if channel is not None else {}),
         notes=tuple(notes),
     )
+
+
+def _number(channel: Node | None, name: str) -> float | None:
+    """Return a finite number of the channel, None if it states none; only an offset can be 0 or below."""
+    value = channel.number(name) if channel is not None else None
+    return value if value is not None and isfinite(value) and (value > 0 or name == "offset") else None
 
 
 NUMBERS = {

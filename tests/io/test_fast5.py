@@ -64,15 +64,16 @@ def test_raw_hands_out_the_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["range", "digitisation"])
-def test_without_the_range_of_the_converter_values_stay_counts(tmp_path: Path, name: str) -> None:
-    _multi(tmp_path / "a.fast5", **{name: None})
+@pytest.mark.parametrize("value", [None, 0.0, np.nan, np.inf, -1.0])
+def test_without_the_range_of_the_converter_values_stay_counts(tmp_path: Path, name: str, value: object) -> None:
+    _multi(tmp_path / "a.fast5", **{name: value})
     recording = open_recording(tmp_path / "a.fast5")
     np.testing.assert_array_equal(recording.values, COUNTS)
     assert recording.attrs["units"] == ""
     assert any(f"states no {name}" in finding for finding in describe(tmp_path / "a.fast5").findings)
 
 
-@pytest.mark.parametrize("rate", [None, 0.0, "fast"])
+@pytest.mark.parametrize("rate", [None, 0.0, "fast", np.nan, -4000.0])
 def test_without_a_rate_there_is_no_clock(tmp_path: Path, rate: object) -> None:
     _multi(tmp_path / "a.fast5", sampling_rate=rate)
     recording = open_recording(tmp_path / "a.fast5")
