@@ -1,1 +1,13 @@
-"""The command line of sciml."""
+"""The command line of sciml: `sciml info`, `sciml fit`, `sciml spectrum report`, ..."""
+
+import sys
+from typing import NoReturn
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run the command line on `sys.argv` and end the process with its exit code."""
+    from sciml_cli.app import run
+
+    sys.exit(run())

@@ -1,0 +1,161 @@
+"""The table of commands, and what each way of ending means: exit codes and messages."""
+
+import contextlib
+import errno
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, TextIO
+
+import click
+
+from sciml_cli.frame import Entry, LazyGroup, State
+
+__all__ = ["cli", "run"]
+
+UNEXPECTED, DATA, DISK, SIGINT, SIGTERM = 1, 3, 74, 130, 143
+
+cli = LazyGroup(
+    "sciml",
+    help="From a laboratory recording in HDF5 to a model one can trust, and a report that shows why.",
+    table={
+        "info": Entry("sciml_cli.info:info", "List the signals of files, or say why there are none."),
+        "denoise": Entry("sciml_cli.denoise:denoise", "Remove what the noise floor says is noise."),
+        "fit": Entry("sciml_cli.fit:fit", "Train a net on a recording and write a run directory."),
+        "predict": Entry("sciml_cli.predict:predict", "Apply a trained run to another recording."),
+        "spectrum": Entry("sciml_cli.spectrum:spectrum", "Spectra of recordings and nets: report, noise, weights."),
+        "datasets": Entry("sciml_cli.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."),
+        "demo": Entry("sciml_cli.demo:demo", "Run the whole journey on a simulated recording."),
+        "doctor": Entry("sciml_cli.doctor:doctor", "Check this installation and this machine."),
+    },
+    epilog="Exit codes: 0 ok, 2 usage, 3 data, 4 config, 5 checkpoint, 6 a strict finding, 7 diverged, 74 disk, "
+    "75 interrupted but resumable, 130 and 143 stopped by a signal.",
+)
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"sciml {version('sciml')}")
+        ctx.exit()
+
+
+cli.params.append(
+    click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show it.")
+)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; every ending has its message on stderr.
+
+    Parameters
+    ----------
+    args
+        The words after `sciml`; default those of the process.
+
+    Examples
+    --------
+    >>> run(["--version"])  # doctest: +ELLIPSIS
+    sciml ...
+    0
+    """
+    state = State()
+    try:
+        with _one_line_warnings(), _terminable():
+            outcome = cli.main(args=args, prog_name="sciml", standalone_mode=False, obj=state)
+            sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted", SIGINT)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return _close_stdout()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else UNEXPECTED
+    except Exception as error:  # the front door: a user sees a sentence, whatever went wrong inside
+        return _failed(error, debug=state.debug)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _failed(error: Exception, *, debug: bool) -> int:
+    """Say in one sentence what went wrong, and return the exit code that belongs to it."""
+    from sciml.errors import ScimlError
+
+    if debug:
+        traceback.print_exception(error)
+    if _disk_is_full(error):
+        return _say(f"Error: the disk is full: {error}; free some space and run again", DISK)
+    if isinstance(error, ScimlError):
+        return _say(f"Error: {error}", error.exit_code)
+    if isinstance(error, OSError):
+        return _say(f"Error: {error}", DISK if isinstance(error, PermissionError) else DATA)
+    return _say(f"Unexpected error: {type(error).__name__}: {error}; --debug shows where", UNEXPECTED)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it came from, is a full disk or quota."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        # HDF5 and torch wrap the system's error in one of their own, without its number
+        if "No space left on device" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _say(message: str, code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(message, err=True)
+    return code
+
+
+def _close_stdout() -> int:
+    """Leave quietly when the reader of a pipe has gone (`sciml info FILE | head`)."""
+    import os
+
+    # Python flushes stdout once more at exit; give it somewhere to write
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+@contextlib.contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        del category, filename, lineno, file, line
+        click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an ordinary exit, so that half-written files are cleaned up on the way out."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(SIGTERM)
+
+    try:
+        before: Any = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: signals are someone else's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,104 @@
+"""How results are printed: aligned tables for people, one JSON document for programs, notes on stderr."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import click
+
+__all__ = ["emit", "note", "number", "plain", "size", "table"]
+
+SCHEMA_VERSION = 1
+SIGNIFICANT = 4
+
+
+def emit(name: str, document: Mapping[str, Any]) -> None:
+    """Print one JSON document on stdout; `schema` says which, NaN and infinity become null."""
+    rest = {key: value for key, value in document.items() if key != "schema"}
+    body = {"schema": f"sciml.{name}/{SCHEMA_VERSION}", **rest}
+    click.echo(json.dumps(plain(body), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Return a value made of what JSON knows.
+
+    Examples
+    --------
+    >>> plain({"edge": float("nan"), "shape": (2, 3)})
+    {'edge': None, 'shape': [2, 3]}
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if hasattr(value, "tolist"):  # numpy arrays and scalars, without importing numpy
+        return plain(value.tolist())
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        return [plain(each) for each in value]
+    return str(value)
+
+
+def note(message: str, *, quiet: bool = False) -> None:
+    """Print a line about the work on stderr."""
+    if not quiet:
+        click.echo(message, err=True)
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Return a number for people: four significant digits, `-` when there is none.
+
+    Examples
+    --------
+    >>> number(0.123456, "s"), number(None)
+    ('0.1235 s', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.{SIGNIFICANT}g} {unit}".rstrip()
+
+
+def size(n_bytes: float) -> str:
+    """Return a number of bytes for people.
+
+    Examples
+    --------
+    >>> size(3 * 2**20)
+    '3.0 MiB'
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if n_bytes < 1024:
+            return f"{n_bytes:.0f} B" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1024
+    return f"{n_bytes:.1f} GiB"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return an aligned text table; columns of numbers are flush right.
+
+    Examples
+    --------
+    >>> print(table(["layer", "rank"], [["net.0", 3], ["net.3", 12]]))
+    layer  rank
+    -----  ----
+    net.0     3
+    net.3    12
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
+    right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(columns))]
+
+    def line(row: Sequence[str]) -> str:
+        parts = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
+        return "  ".join(parts).rstrip()
+
+    return "\n".join([line(columns), line(["-" * width for width in widths]), *map(line, cells)])
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "-" or cell.replace("%", "").replace(",", "").lstrip("-+<>= ")[:1].isdigit()

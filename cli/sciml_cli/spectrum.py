@@ -1,0 +1,166 @@
+"""`sciml spectrum report|noise|weights`: the spectra of recordings and nets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sciml_cli.frame import (
+    FILE,
+    Command,
+    Entry,
+    LazyGroup,
+    json_option,
+    overwrite_option,
+    quiet_option,
+    signal_option,
+)
+from sciml_cli.output import emit, note, number, table
+
+__all__ = ["noise", "report", "spectrum", "weights"]
+
+ALPHA = click.FloatRange(0, 1, min_open=True, max_open=True)
+MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored"])
+
+spectrum = LazyGroup(
+    "spectrum",
+    help="Spectra of recordings and nets.",
+    table={
+        "report": Entry("sciml_cli.spectrum:report", "One HTML page on a recording, a run or a checkpoint."),
+        "noise": Entry("sciml_cli.spectrum:noise", "The noise floor of a recording, and what rises above it."),
+        "weights": Entry("sciml_cli.spectrum:weights", "Singular values of a net's layers against their noise edge."),
+    },
+)
+
+
+@click.command("report", cls=Command)
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True, type=FILE)
+@click.option("-o", "--out", default="report.html", show_default=True, type=FILE, help="HTML page to write.")
+@click.option("--json", "json_file", type=FILE, help="Write the numbers to this file too.")
+@signal_option
+@click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
+@click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the noise floor and of outliers.")
+@overwrite_option
+@quiet_option
+def report(
+    targets: tuple[Path, ...],
+    out: Path,
+    json_file: Path | None,
+    signal: str | None,
+    model: str,
+    alpha: float,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Report on a recording, a run directory or a checkpoint: findings in words first, then the evidence.
+
+    Of several TARGETs each gets its page: OUT is then a folder, or report.html becomes report-1.html, ...
+    """
+    from sciml.pipeline import report_on
+
+    names = _numbered(out, len(targets))
+    json_names = _numbered(json_file, len(targets)) if json_file else [None] * len(targets)
+    _refuse_existing([*names, *(name for name in json_names if name)], overwrite)
+    for target, page, numbers in zip(targets, names, json_names, strict=True):
+        found = report_on(target, signal=signal, model=model, alpha=alpha)
+        found.to_html(page, overwrite=overwrite)
+        if numbers is not None:
+            found.to_json(numbers, overwrite=overwrite)
+        for finding in found.findings:
+            note(f"- {finding.text}", quiet=quiet)
+        click.echo(page)
+
+
+def _numbered(path: Path, n: int) -> list[Path]:
+    return [path] if n == 1 else [path.with_name(f"{path.stem}-{k + 1}{path.suffix}") for k in range(n)]
+
+
+def _refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
+    """Say that an output exists before the work, not after it."""
+    from sciml.errors import StorageError
+
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise StorageError(f"{path} exists; choose another name, or replace it with --overwrite")
+
+
+@click.command("noise", cls=Command)
+@click.argument("file", type=FILE)
+@signal_option
+@click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
+@click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test.")
+@json_option
+def noise(file: Path, signal: str | None, model: str, alpha: float, as_json: bool) -> None:
+    """Estimate the noise of a recording and find the components that rise above it."""
+    from sciml.io import open_recording
+    from sciml.noise import noise_floor
+
+    floor = noise_floor(open_recording(file, signal), model, alpha)  # type: ignore[arg-type]
+    for warning in floor.warnings:
+        note(f"warning: {warning}")
+    if as_json:
+        emit("noise", floor.to_dict())
+        return
+    click.echo(f"{floor.summary()}\n")
+    click.echo(table(("quantity", "value"), _noise_rows(floor)))
+    shown = range(min(len(floor.eigenvalues), floor.rank + 3))
+    rows = [
+        (
+            k + 1,
+            number(float(floor.eigenvalues[k])),
+            number(float(floor.p_values[k])),
+            "signal" if k < floor.rank else "",
+        )
+        for k in shown
+    ]
+    click.echo("\n" + table(("component", "eigenvalue", "p-value", "above the floor"), rows))
+
+
+def _noise_rows(floor: Any) -> list[tuple[str, str]]:
+    return [
+        ("model", f"{floor.model} ({floor.reason})"),
+        ("sigma", f"{number(floor.sigma, floor.units)} (standard error {number(floor.sigma_se)})"),
+        ("edge", f"{number(floor.edge)} at level {floor.alpha:g}"),
+        ("rank", str(floor.rank)),
+        ("correlation time", number(floor.correlation_time, "s")),
+        ("textbook rank", f"{floor.textbook_rank} (Marchenko-Pastur edge {number(floor.textbook_edge)})"),
+        ("samples", f"{floor.n_samples} ({number(floor.n_effective)} independent)"),
+        ("channels", str(floor.n_features)),
+    ]
+
+
+@click.command("weights", cls=Command)
+@click.argument("target", type=FILE)
+@click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test of outliers.")
+@json_option
+def weights(target: Path, alpha: float, as_json: bool) -> None:
+    """Test the singular values of each layer against the noise edge of a matrix of its size.
+
+    TARGET is a run directory (its best epoch), a checkpoint, a .safetensors file, or a saved state dict.
+    """
+    from sciml.pipeline import load_weights
+    from sciml.spectra import weight_spectra
+
+    layers = weight_spectra(load_weights(target), alpha=alpha)
+    if as_json:
+        emit("weights", {"target": target, "alpha": alpha, "layers": [vars(layer) for layer in layers]})
+        return
+    columns = ("layer", "kind", "matrix", "sigma", "edge", "largest", "outliers", "p-value")
+    click.echo(table(columns, [_layer_row(layer) for layer in layers]))
+    for layer in layers:
+        for warning in layer.warnings:
+            note(f"warning: {layer.name}: {warning}")
+
+
+def _layer_row(layer: Any) -> tuple[object, ...]:
+    return (
+        layer.name,
+        layer.kind,
+        " x ".join(map(str, layer.matrix_shape)),
+        number(layer.sigma),
+        number(layer.edge),
+        number(float(layer.singular_values[0])),
+        layer.rank,
+        number(float(layer.p_values[0])),
+    )

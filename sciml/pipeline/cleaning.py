@@ -1,0 +1,142 @@
+"""The denoiser of a run: learned from the train part alone, and shown at work."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.data import Split, Windows
+from sciml.denoise import Projector, projector
+from sciml.errors import DataError
+from sciml.noise import Model, NoiseFloor, noise_floor
+from sciml.pipeline.config import Noise
+from sciml.recording import TIME, feature_dims, n_features, sampling_rate
+from sciml.report import Denoising
+
+__all__ = ["Floors", "learn", "show", "train_part"]
+
+SHOWN = 400  # samples of the stretch before and after
+HELD = 2**25  # values of the recording that the residual is tested on
+
+
+@dataclass(frozen=True, eq=False)
+class Floors:
+    """The noise floor of the whole recording, to report, and the denoiser of the train part, to learn with.
+
+    Attributes
+    ----------
+    whole
+        None where the recording has no noise floor; a warning says why.
+    project
+        None where nothing is denoised.
+    """
+
+    whole: NoiseFloor | None
+    project: Projector | None
+    warnings: tuple[str, ...] = ()
+
+
+def learn(windows: Windows, split: Split, config: Noise) -> Floors:
+    """Find the noise floor of a recording, and learn a denoiser from its train blocks alone.
+
+    A recording without a noise floor (one channel, for example), or without a component above it, is not denoised;
+    a warning says so.
+    """
+    recording = windows.recording
+    try:
+        whole = noise_floor(recording, config.model, config.alpha)
+    except DataError as error:
+        return Floors(None, None, (f"no noise floor: {error}",))
+    if not config.denoise:
+        return Floors(whole, None)
+    # the kind of noise is no secret of the test part; how strong it is, and where, is learned from the train part
+    kind: Model = whole.model if config.model == "auto" else config.model
+    floor = noise_floor(train_part(windows, split), kind, config.alpha)
+    if floor.rank == 0:
+        return Floors(whole, None, ("no component of the train part rises above its noise floor: nothing to denoise",))
+    return Floors(whole, projector(floor))
+
+
+def train_part(windows: Windows, split: Split) -> xr.DataArray:
+    """Return the recording from the first train window of each train block to its last; gaps of the clock between.
+
+    Windows at the edges of blocks that were dropped for the gap are not in it.
+    """
+    inside = np.zeros(windows.recording.sizes[TIME], dtype=np.bool_)
+    blocks = split.block[split.train]
+    for block in np.unique(blocks):
+        starts = windows.starts[split.train[blocks == block]]
+        inside[starts.min() : starts.max() + windows.span] = True
+    kept = np.flatnonzero(inside)
+    part = windows.recording.isel({TIME: kept})
+    clock = part[TIME].values if TIME in part.coords else kept / windows.rate
+    attrs = {key: value for key, value in part.attrs.items() if key != "sampling_rate"}  # its clock has gaps now
+    return part.assign_coords({TIME: clock}).drop_attrs(deep=False).assign_attrs(attrs)
+
+
+def show(
+    recording: xr.DataArray, floors: Floors, *, truth: NDArray[np.floating[Any]] | None = None
+) -> Denoising | None:
+    """Return what the denoiser did to the recording, and whether what it removed is noise.
+
+    Parameters
+    ----------
+    truth
+        The clean recording (time, channel), where it is known.
+    """
+    project, whole = floors.project, floors.whole
+    if project is None or whole is None:
+        return None
+    part = recording.transpose(TIME, ...).isel({TIME: slice(0, max(SHOWN, HELD // n_features(recording)))})
+    before = np.asarray(part.values, dtype=np.float64).reshape(part.sizes[TIME], -1)
+    after = project(before)
+    variance = np.nanvar(before, axis=0)
+    alive = variance > 0
+    share = np.nanvar(after, axis=0)[alive] / variance[alive]
+    channel = int(np.flatnonzero(alive)[np.argmax(share)])
+    residual = part.copy(data=(before - after).reshape(part.shape))
+    left = _floor_of(residual, whole)
+    errors = _errors(before, after, truth)
+    n = min(SHOWN, len(before))
+    rate = sampling_rate(recording)
+    return Denoising(
+        time=part[TIME].values[:n] if TIME in part.coords else np.arange(n) / rate,
+        before=before[:n, channel],
+        after=after[:n, channel],
+        channel=_name(part, channel),
+        units=str(recording.attrs.get("units", "")),
+        method=f"optimal singular value shrinkage of {project.rank} components, learned from the train part alone",
+        variance_kept=float(share.mean()),
+        residual_rank=None if left is None else left.rank,
+        residual_p_value=None if left is None else float(left.p_values[0]),
+        error_before=errors[0],
+        error_after=errors[1],
+    )
+
+
+def _floor_of(residual: xr.DataArray, whole: NoiseFloor) -> NoiseFloor | None:
+    try:
+        return noise_floor(residual, whole.model, whole.alpha)
+    except DataError:  # too few channels or samples are left to say anything
+        return None
+
+
+def _errors(
+    before: NDArray[np.float64], after: NDArray[np.float64], truth: NDArray[np.floating[Any]] | None
+) -> tuple[float | None, float | None]:
+    """Return the squared error against the truth over the variance of the truth, before and after."""
+    if truth is None:
+        return None, None
+    clean = np.asarray(truth, dtype=np.float64)[: len(before)]
+    power = float(np.nansum((clean - clean.mean(axis=0)) ** 2))
+    return tuple(float(np.nansum((each - clean) ** 2)) / power for each in (before, after))  # type: ignore[return-value]
+
+
+def _name(recording: xr.DataArray, channel: int) -> str:
+    dims = feature_dims(recording)
+    if len(dims) == 1:
+        label = recording[dims[0]].values[channel] if dims[0] in recording.coords else channel
+        return f"{dims[0]} {label}"
+    return f"{' x '.join(dims)} {channel}"

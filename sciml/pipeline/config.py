@@ -1,0 +1,366 @@
+"""The configuration of a run: one TOML file, checked key by key before anything is read."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sciml.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "Data",
+    "Init",
+    "Model",
+    "Noise",
+    "Split",
+    "Train",
+    "Windows",
+    "assign",
+    "known_keys",
+    "load_config",
+    "parse_assignment",
+    "to_toml",
+    "validate",
+]
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    """A table of the file: fixed once read, and no key that nobody reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(_Section):
+    """What to read: files of the same channels, the signal in them, and `TABLE:COLUMN` of the labels."""
+
+    files: tuple[str, ...] = Field(default=(), description="recordings; relative to the config file")
+    signal: str | None = Field(default=None, description="path or pattern in the file; default its only signal")
+    labels: str | None = Field(default=None, description="TABLE:COLUMN, as intervals/trials:stimulus")
+
+
+class Windows(_Section):
+    """Where the windows lie [s]; what is not given is chosen by the task when the recording is open."""
+
+    before: Seconds = Field(default=0.0, description="classify: start this long before the event [s]")
+    length: Duration | None = Field(default=None, description="[s]; classify: the median trial, forecast: 5")
+    step: Duration | None = Field(default=None, description="forecast: from window to window [s]; default the horizon")
+    horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1")
+
+
+class Noise(_Section):
+    """The noise floor (`sciml.noise.noise_floor`) and whether the net sees the recording without it.
+
+    A classifier does by default. A forecast does not: noise that is correlated in time can be foretold like signal.
+    """
+
+    model: Literal["auto", "white", "heteroscedastic", "colored"] = "auto"
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    denoise: bool | None = Field(default=None, description="default: true to classify, false to forecast")
+
+
+class Split(_Section):
+    """Parts of the recording: whole blocks of time, with a gap between parts."""
+
+    fractions: tuple[Fraction, Fraction, Fraction] = Field(
+        default=(0.6, 0.2, 0.2), description="train, validation, test"
+    )
+    gap: Seconds | None = Field(default=None, description="[s] between parts; default the window length")
+    n_blocks: Count | None = Field(default=None, description="blocks of time to deal out; default chosen by the data")
+
+
+class Model(_Section):
+    """Which net, by its name in `sciml.nn.models`."""
+
+    name: str = "fcn"
+    options: dict[str, Any] | None = Field(default=None, description="of the net; default by the task")
+
+
+class Init(_Section):
+    """How its weights start (`sciml.nn.init.initialize`)."""
+
+    method: Literal["critical", "he", "lecun", "orthogonal", "taki", "default"] = "critical"
+    options: dict[str, Any] = {}
+
+
+class Train(_Section):
+    """The fields of `sciml.train.TrainConfig`, without the seed, which is the run's, and the loss, the task's.
+
+    TOML has no "none": a `patience` or `clip_norm` of 0 means never, or no limit.
+    """
+
+    epochs: Count = 50
+    batch_size: Count = 32
+    lr: Duration = 1e-3
+    weight_decay: Seconds = 1e-2
+    momentum: Fraction = 0.9
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Fraction = 0.05
+    patience: int = Field(default=10, ge=0)
+    monitor: Literal["loss", "accuracy"] = "loss"
+    label_smoothing: Fraction = 0.0
+    class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+    clip_norm: Seconds = 1.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: str = "auto"
+    deterministic: bool = True
+    checkpoint_every: Count | None = None
+    keep: Count = 2
+
+
+class Config(_Section):
+    """Everything that a run depends on besides the data and the versions of the libraries.
+
+    Examples
+    --------
+    >>> config = validate({"task": "forecast", "train": {"epochs": 3}})
+    >>> config.train.epochs, config.init.method
+    (3, 'critical')
+    >>> validate({"train": {"epoch": 3}})
+    Traceback (most recent call last):
+    ...
+    sciml.errors.ConfigError: train.epoch: no such key; did you mean train.epochs?
+    """
+
+    task: Literal["classify", "forecast"] = "classify"
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    data: Data = Data()
+    windows: Windows = Windows()
+    noise: Noise = Noise()
+    split: Split = Split()
+    model: Model = Model()
+    init: Init = Init()
+    train: Train = Train()
+
+    @model_validator(mode="after")
+    def _fractions_leave_something_to_train_on(self) -> "Config":
+        total = sum(self.split.fractions)
+        if not (0.999 < total < 1.001 and min(self.split.fractions) > 0):
+            raise ValueError(
+                f"split.fractions: expected three shares above 0 that add up to 1, got {list(self.split.fractions)}"
+            )
+        return self
+
+
+def validate(values: Mapping[str, Any], *, source: str = "") -> Config:
+    """Return the configuration that nested `values` describe.
+
+    Parameters
+    ----------
+    values
+        Tables and keys as a TOML file gives them; what is missing takes its default.
+    source
+        Name of the file, for messages.
+
+    Raises
+    ------
+    ConfigError
+        Every unknown key with its nearest known one, and every value of a wrong type or range.
+
+    Examples
+    --------
+    >>> validate({"task": "classify"}).split.fractions
+    (0.6, 0.2, 0.2)
+    """
+    try:
+        # by way of JSON, strict means what a TOML file can mean: its arrays are tuples, its whole numbers are floats
+        return Config.model_validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        prefix = f"{source}: " if source else ""
+        raise ConfigError(prefix + "; ".join(_in_words(error))) from None
+
+
+def known_keys() -> tuple[str, ...]:
+    """Return every key of the configuration as a dotted path.
+
+    Examples
+    --------
+    >>> "train.lr" in known_keys()
+    True
+    """
+    return tuple(_leaves(Config, ""))
+
+
+def _leaves(section: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, info in section.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _leaves(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _in_words(error: ValidationError) -> list[str]:
+    """Return what pydantic found as sentences, one a key."""
+    found: dict[str, list[Any]] = {}
+    for each in error.errors():
+        # the branch of a union is pydantic's affair, not the reader's
+        path = ".".join(str(part) for part in each["loc"] if not _is_branch(part))
+        found.setdefault(path, []).append(each)
+    return [_sentence(path, group) for path, group in found.items()]
+
+
+def _sentence(path: str, errors: list[Any]) -> str:
+    first = errors[0]
+    if first["type"] == "extra_forbidden":
+        inner = first["input"]
+        path = f"{path}.{next(iter(inner))}" if isinstance(inner, dict) and inner else path
+        return f"{path}: no such key; {_advice(path)}"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    expected = " or ".join(_EXPECTED.get(each["type"]) or _shortened(each["msg"]) for each in errors)
+    return f"{path}: expected {expected}; got {first['input']!r}"
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "model_type": "a table",
+    "dict_type": "a table",
+    "missing": "one value more",
+}
+
+
+def _shortened(message: str) -> str:
+    text = message.removeprefix("Input should be ")
+    return f"a value {text}" if text.startswith(("greater", "less")) else text
+
+
+def _is_branch(part: str | int) -> bool:
+    return isinstance(part, str) and (part == "str" or "[" in part)
+
+
+def _advice(path: str) -> str:
+    """Return the nearest known key: by its whole path, or by its last part if it was put into another table."""
+    keys = known_keys()
+    leaf = path.rsplit(".", 1)[-1]
+    same = difflib.get_close_matches(path, [key for key in keys if key.rsplit(".", 1)[-1] == leaf], n=1, cutoff=0.0)
+    near = difflib.get_close_matches(path, keys, n=1, cutoff=0.75)
+    tables = difflib.get_close_matches(path, Config.model_fields, n=1, cutoff=0.7)
+    leaves = difflib.get_close_matches(leaf, [key.rsplit(".", 1)[-1] for key in keys], n=1, cutoff=0.7)
+    by_leaf = [key for key in keys if leaves and key.rsplit(".", 1)[-1] == leaves[0]]
+    for found in (same, near, tables, by_leaf):
+        if found:
+            return f"did you mean {found[0]}?"
+    siblings = [key for key in keys if key.rsplit(".", 1)[0] == path.rsplit(".", 1)[0]]
+    return f"choose one of {', '.join(siblings or Config.model_fields)}"
+
+
+def load_config(path: str | Path, assignments: Sequence[str] = (), **flags: Any) -> Config:
+    r"""Read a TOML file and lay `a.b=c` assignments, then flags, over it.
+
+    Parameters
+    ----------
+    path
+        The file. Recordings that it names are relative to it.
+    assignments
+        `"train.lr=1e-3"`: dotted key and TOML value; later ones win.
+    flags
+        Dotted keys with `__` for the dot (`train__epochs=3`); None means not given.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or no TOML (with line and column), or `validate` finds something.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "config.toml"
+    >>> _ = file.write_text("[train]\nepochs = 3\n")
+    >>> load_config(file, ["train.lr=0.01"], train__epochs=5).train.epochs
+    5
+    """
+    file = Path(path)
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: expected a TOML file, but it cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: expected TOML, got a mistake: {error}") from None
+    validate(values, source=file.name)  # before the paths are touched, so that messages quote the file
+    data = values.get("data", {})
+    if data.get("files"):
+        values["data"] = data | {"files": [str(file.parent / each) for each in data["files"]]}
+    return assign(values, assignments, **flags)
+
+
+def assign(values: Mapping[str, Any], assignments: Sequence[str] = (), **flags: Any) -> Config:
+    """Lay assignments and flags over nested values and validate the result; see `load_config`.
+
+    Examples
+    --------
+    >>> assign({}, ["task=forecast", "windows.length=2"]).windows.length
+    2.0
+    """
+    merged: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    for text in assignments:
+        key, value = parse_assignment(text)
+        _put(merged, key, value)
+    for name, value in flags.items():
+        if value is not None:
+            _put(merged, name.replace("__", "."), value)
+    return validate(merged)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Return key and value of `a.b=c`; what is no TOML value is taken as text.
+
+    Raises
+    ------
+    ConfigError
+        There is no `=`, or no key before it.
+
+    Examples
+    --------
+    >>> parse_assignment("train.lr=1e-3"), parse_assignment("model.name=fcn")
+    (('train.lr', 0.001), ('model.name', 'fcn'))
+    """
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or not key:
+        raise ConfigError(f"expected an assignment like train.lr=1e-3, got {text!r}")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return key, value
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *tables, leaf = key.split(".")
+    for name in tables:
+        inner = values.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{key}: {name} is a value, not a table; {_advice(key)}")
+        values = inner
+    values[leaf] = value
+
+
+def to_toml(config: Config) -> str:
+    """Return the configuration as TOML; keys that were left to the data are left out.
+
+    Examples
+    --------
+    >>> validate(tomllib.loads(to_toml(Config()))) == Config()
+    True
+    """
+    tables = config.model_dump(mode="json", exclude_none=True)
+    return tomli_w.dumps({key: _without_empty(value) for key, value in tables.items()})
+
+
+def _without_empty(value: Any) -> Any:
+    return {key: each for key, each in value.items() if each != {}} if isinstance(value, dict) else value
