@@ -1,5 +1,6 @@
 """Image stacks: a real volume with labels, a real two-photon stack, and files like those of PatchCamelyon."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,45 @@ def test_segmentations_called_mask_do_not_become_the_mask_of_samples_to_leave_ou
     volume = open_recording(write(tmp_path / "a.h5", raw=raw, mask=np.ones((9, 9, 9), dtype=np.uint8)), "raw")
     assert "mask" not in volume.coords
     np.testing.assert_array_equal(volume["mask_values"].values, 1)
+
+
+def test_segmentations_without_colors_lie_along_the_pixels(tmp_path: Path) -> None:
+    segments = np.arange(360, dtype=np.int32).reshape(3, 10, 12)
+    images = open_recording(write(tmp_path / "a.h5", images=PICTURES, segments=segments), "images")
+    assert images["segments"].dims == ("frame", "y", "x")
+    np.testing.assert_array_equal(images["segments"].values, segments)
+
+
+def test_axes_that_ilastik_names_are_those_with_frames_first_and_channels_last(tmp_path: Path) -> None:
+    data = np.arange(2 * 3 * 4 * 5 * 6, dtype=np.float32).reshape(2, 3, 4, 5, 6)
+    path = write(tmp_path / "a.h5", exported_data=data)
+    with h5py.File(path, "a") as file:
+        file["exported_data"].attrs["axistags"] = json.dumps({"axes": [{"key": key} for key in "zctyx"]})
+    images = open_recording(path)
+    assert images.dims == ("frame", "z", "y", "x", "channel")
+    np.testing.assert_array_equal(images.values, data.transpose(2, 0, 3, 4, 1))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    ["{", "[1]", '{"axes": 3}', '{"axes": [{"key": "y"}]}', '{"axes": [{"key": "q"}, {"key": "x"}]}', "[" * 5000],
+)
+def test_axistags_that_do_not_fit_are_none(tmp_path: Path, tags: str) -> None:
+    path = write(tmp_path / "a.h5", exported_data=np.ones((9, 9)))
+    with h5py.File(path, "a") as file:
+        file["exported_data"].attrs["axistags"] = tags
+    assert describe(path).format == "HDF5"
+
+
+def test_one_picture_with_colors_is_no_stack_of_three(tmp_path: Path) -> None:
+    image = open_recording(write(tmp_path / "a.h5", image=PICTURES[0].repeat(2, axis=0).repeat(2, axis=1)))
+    assert image.dims == ("y", "x", "channel")
+
+
+def test_whatever_else_has_several_axes_is_listed_after_the_images(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", images=PICTURES, labels=np.ones((3, 6)), ans=[1, 2, 3])
+    assert [signal.path for signal in list_signals(path)] == ["images", "labels"]
+    assert describe(path).default == "images"
 
 
 def test_files_of_many_arrays_are_left_to_the_reader_of_plain_files(tmp_path: Path) -> None:
