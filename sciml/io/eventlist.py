@@ -94,10 +94,10 @@ def _signal(name: str, node: Node, markers: Node | None) -> Signal:
 class _Times:
     """When the event at a position came, to the millisecond: the number of markers it is past."""
 
-    markers: NDArray[np.integer]
+    markers: NDArray[np.int64]
 
     def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        passed = np.searchsorted(self.markers, positions.astype(self.markers.dtype), side="right")
+        passed = np.searchsorted(self.markers, positions, side="right")
         return np.asarray(passed * SECONDS, dtype=np.float64)
 
 
@@ -110,12 +110,12 @@ def _times(markers: Node, n_events: int) -> _Times:
     ):
         raise DataError(f"{markers.path}: expected a row of integers, got shape {markers.shape} of {markers.dtype}")
     counts = markers.read()
-    if (counts[1:] < counts[:-1]).any() or counts[-1] > n_events:
+    if (counts[1:] < counts[:-1]).any() or counts[0] < 0 or counts[-1] > n_events:
         raise DataError(
             f"{markers.path}: expected numbers of events that rise to at most {n_events}, got up to {counts.max()}"
             f"{' and falling ones' if (counts[1:] < counts[:-1]).any() else ''}; the events have no times"
         )
-    return _Times(counts)
+    return _Times(counts.astype(np.int64))
 
 
 def _coords(node: Node, markers: Node | None, notes: list[str]) -> Coords:

@@ -7,6 +7,7 @@ as `flattened_data` and `cumulative_length`, waveforms as a table of `values`, `
 
 import re
 from functools import partial
+from math import inf
 
 import numpy as np
 import xarray as xr
@@ -115,6 +116,10 @@ def _waveforms(group: Node, parent: Node, findings: list[str]) -> list[Signal]:
     ]
 
 
+def _is_row(node: Node, kinds: str = "iuf") -> bool:
+    return bool(node.is_numeric and len(node.shape or ()) == 1 and node.dtype is not None and node.dtype.kind in kinds)
+
+
 def _seconds(node: Node) -> float | None:
     return seconds_per(node.text("units"))
 
@@ -125,7 +130,7 @@ def _clock(group: Node) -> tuple[Rate | None, list[str]]:
     for name in ("t0", "dt"):
         node = group.children[name]
         seconds = _seconds(node)
-        if not node.is_numeric or len(node.shape or ()) != 1 or seconds is None:
+        if not _is_row(node) or seconds is None:
             return None, [f"{node.path} of shape {node.shape} in {node.text('units')!r} gives no time; no clock"]
         try:
             peek = node.read(slice(0, PEEK)) * seconds
@@ -134,8 +139,8 @@ def _clock(group: Node) -> tuple[Rate | None, list[str]]:
         if not (peek == peek[0]).all():
             return None, [f"{node.path} differs from event to event: there is no common clock"]
         first[name] = float(peek[0])
-    if not first["dt"] > 0:
-        return None, [f"{group.path}/dt is {first['dt']} s; expected a number above 0: there is no clock"]
+    if not 0 < first["dt"] < inf:
+        return None, [f"{group.path}/dt is {first['dt']} s; expected a finite number above 0: there is no clock"]
     return Rate(1.0 / first["dt"], first["t0"]), []
 
 
@@ -156,9 +161,8 @@ def _of_waveforms(group: Node, parent: Node, size: int, notes: list[str]) -> Coo
 
 def _columns(table: Node) -> dict[str, Node]:
     """Return the columns of one number an event."""
-    found = {name: node for name, node in table.children.items() if node.is_numeric and len(node.shape or ()) == 1}
     rows = _rows(table)
-    return {name: node for name, node in found.items() if node.shape == (rows,)}
+    return {name: node for name, node in table.children.items() if _is_row(node, "iufb") and node.shape == (rows,)}
 
 
 def _rows(table: Node) -> int:
@@ -189,7 +193,7 @@ def _beside(table: Node, size: int, notes: list[str]) -> Coords:
 def _ragged(group: Node, findings: list[str]) -> list[Signal]:
     """Return a ragged column as one row of its values; which event each belongs to is a coordinate."""
     values, ends = group.dataset("flattened_data"), group.dataset("cumulative_length")
-    if values is None or ends is None or not ends.is_numeric or len(ends.shape or ()) != 1:
+    if values is None or ends is None or not _is_row(ends, "iu"):
         findings.append(f"{group.path}: expected flattened_data and cumulative_length; it cannot be opened")
         return []
     if not values.is_numeric or len(values.shape or ()) != 1:

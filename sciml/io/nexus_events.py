@@ -119,6 +119,8 @@ def _starts(group: Node, n_events: int, notes: list[str]) -> NDArray[np.int64] |
     index, zeros = group.dataset("event_index"), group.dataset("event_time_zero")
     if index is None or not index.is_numeric or len(index.shape or ()) != 1:
         return None
+    if not _is_integers(index):
+        raise DataError(f"{index.path}: expected numbers of events, got {index.dtype}")
     first = index.read().astype(np.int64)
     if (np.diff(first) < 0).any() or first[0] < 0 or first[-1] > n_events:
         raise DataError(
@@ -186,7 +188,7 @@ def _seconds(stamps: NDArray[Any], seconds: float) -> tuple[NDArray[np.float64],
         return np.asarray(stamps * seconds, dtype=np.float64), 0
     whole = max(round(1 / seconds), 1)
     ticks = stamps.astype(np.int64)
-    epoch = int(ticks[0]) // whole if len(ticks) else 0
+    epoch = max(int(ticks[0]), 0) // whole
     return np.asarray((ticks - epoch * whole) * seconds, dtype=np.float64), epoch
 
 

@@ -37,7 +37,7 @@ class Flash:
     def scan(self, tree: Tree) -> Contents:
         """Return the values of each group."""
         found = list(_indexed(tree))
-        timing = next(((index, data) for index, data in found if data.name == "time"), None)
+        timing = next((pair for pair in found if pair[1].name == "time" and _is_stamps(pair[1])), None)
         signals = tuple(_of_flash(index, data, timing) for index, data in found)
         return Contents(format="FLASH trains", signals=signals)
 
@@ -56,6 +56,10 @@ def _indexed(tree: Tree) -> Iterator[tuple[Node, Node]]:
 
 def _is_ids(node: Node) -> bool:
     return bool(node.is_numeric and len(node.shape or ()) == 1 and node.dtype is not None and node.dtype.kind in "iu")
+
+
+def _is_stamps(node: Node) -> bool:
+    return len(node.shape or ()) == 1 and node.dtype is not None and node.dtype.kind in "iuf"
 
 
 def _of_flash(index: Node, data: Node, timing: tuple[Node, Node] | None) -> Signal:
@@ -106,11 +110,11 @@ def _ids(index: Node, timing: tuple[Node, Node] | None, notes: list[str]) -> Coo
 def _timed(ids: NDArray[np.generic], index: Node, stamps: Node) -> Coords:
     """Return the time of trains in seconds since the whole second of the first that is timed; NaN for the others."""
     known, times = index.read().astype(np.int64), stamps.read().astype(np.float64)
-    if times.ndim != 1 or not np.isfinite(times).any():
+    if not np.isfinite(times).any():
         return {}
     order = np.argsort(known)
     place = np.clip(np.searchsorted(known, ids.astype(np.int64), sorter=order), 0, len(known) - 1)
-    epoch = int(np.nanmin(times))
+    epoch = int(times[np.isfinite(times)].min())
     seconds = np.where(known[order][place] == ids, times[order][place] - epoch, np.nan)
     return {"time": xr.Variable(TRAIN, seconds, {"units": "s", "unix_epoch": epoch})}
 
@@ -200,8 +204,9 @@ def _trains_of(data: Node, rows: Node, index: Node, row: str, notes: list[str]) 
     coords: Coords = {TRAIN: xr.Variable(row, np.where(owned, ids[owners], 0))}
     if nanoseconds is not None and nanoseconds.dtype.kind in "iu" and len(ids):
         # Nanoseconds since 1970 exceed the 53 bits of a float64: whole seconds are taken off as integers.
-        epoch = int(nanoseconds[0]) // 10**9
-        seconds = (nanoseconds.astype(np.int64) - epoch * 10**9) / 1e9
+        ticks = nanoseconds.astype(np.int64)
+        epoch = max(int(ticks[0]), 0) // 10**9
+        seconds = (ticks - epoch * 10**9) / 1e9
         coords["time"] = xr.Variable(row, np.where(owned, seconds[owners], np.nan), {"units": "s", "unix_epoch": epoch})
     if not owned.all():
         notes.append(f"{int((~owned).sum())} rows belong to no train")
@@ -212,14 +217,16 @@ def _trains_of(data: Node, rows: Node, index: Node, row: str, notes: list[str]) 
 def _owners(rows: Node, index: Node, size: int) -> NDArray[np.int64]:
     """Return for each row the position of its train, -1 for none: train k has rows first[k] to first[k] + count[k]."""
     first, count = _bounds(rows, (index.children["trainId"].shape or (0,))[0])
-    if (first < 0).any() or (count < 0).any() or ((first + count > size) & (count > 0)).any():
+    outside = (first < 0) | (first > size) | (count < 0) | (count > size) | (first + count > size)
+    if (outside & (count != 0)).any() or count.sum() > size:
         raise DataError(
-            f"{rows.path}: expected rows within the {size} there are, got up to {int((first + count).max())}"
+            f"{rows.path}: expected rows of trains within the {size} there are, each of one train; got first rows of "
+            f"{first.min()} to {first.max()} and up to {count.max()} rows a train"
         )
     owners = np.full(size, -1, dtype=np.int64)
     trains = np.repeat(np.arange(len(first)), count)
     within = np.arange(len(trains)) - np.repeat(np.cumsum(count) - count, count)
-    owners[np.repeat(first, count) + within] = trains
+    owners[np.repeat(first, count) + within] = trains  # trains without rows may have any first row
     return owners
 
 
@@ -228,7 +235,7 @@ def _bounds(rows: Node, n_trains: int) -> tuple[NDArray[np.int64], NDArray[np.in
     found = {}
     for name in ("first", "count", "last", "status"):
         node = rows.dataset(name)
-        if node is not None and node.is_numeric and node.shape == (n_trains,):
+        if node is not None and _is_ids(node) and node.shape == (n_trains,):
             found[name] = node.read().astype(np.int64)
     if {"first", "count"} <= set(found):
         return found["first"], found["count"]

@@ -109,7 +109,7 @@ def _n_baselines(data: Node, header: Node) -> int | None:
         return None
     later = np.flatnonzero(read[0] != read[0][0])
     n_baselines = int(later[0]) if later.size else n_rows
-    if n_rows % n_baselines:
+    if not n_baselines or n_rows % n_baselines:  # a first time of NaN differs from itself
         return None
     times, one, other = (column.reshape(-1, n_baselines) for column in read)
     regular = (times == times[:, :1]).all() and (one == one[0]).all() and (other == other[0]).all()
@@ -192,7 +192,7 @@ def _coords(group: Node, header: Node, dims: tuple[str, ...], shape: tuple[int, 
         coords["frequency"] = xr.Variable("frequency", frequencies, {"units": "Hz"})
     numbers = _column(header, "polarization_array", sizes["polarization"], notes)
     if numbers is not None:
-        names = [POLARIZATIONS.get(int(number), str(number)) for number in numbers]
+        names = [POLARIZATIONS.get(number, str(number)) for number in numbers.tolist()]
         coords["polarization"] = xr.Variable("polarization", np.array(names))
     return coords | _beside(group, dims, shape, notes)
 
@@ -203,8 +203,11 @@ def _column(header: Node, name: str, size: int, notes: list[str]) -> NDArray[Any
     if node is None:
         return None
     # Old files keep an axis of spectral windows in front.
-    if not node.is_numeric or node.shape not in ((size,), (1, size)):
-        notes.append(f"{node.path} has shape {node.shape}, expected ({size},); it is left out of the coordinates")
+    if node.dtype is None or node.dtype.kind not in "iuf" or node.shape not in ((size,), (1, size)):
+        notes.append(
+            f"{node.path} has shape {node.shape} of {node.dtype}, expected numbers ({size},); it is left out of the "
+            "coordinates"
+        )
         return None
     try:
         return node.read().reshape(size)

@@ -55,7 +55,13 @@ def test_events_keep_their_times_in_another_process(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.time, [0, 0, 2e-3, 2e-3, 2e-3])
 
 
-@pytest.mark.parametrize("markers", [(3, 2, 5), (2, 6), ((1, 2), (3, 4)), (0.5, 5.0)])
+def test_markers_of_few_bits_serve_many_events(tmp_path: Path) -> None:
+    _write(tmp_path / "a.h5", markers=np.array([100, 200], np.uint8), X=np.zeros(300), Y=np.zeros(300))
+    time = open_recording(tmp_path / "a.h5", "X").time
+    np.testing.assert_array_equal(time, np.repeat([0, 1e-3, 2e-3], 100))
+
+
+@pytest.mark.parametrize("markers", [(3, 2, 5), (-1, 5), (2, 6), ((1, 2), (3, 4)), (0.5, 5.0)])
 def test_markers_that_cannot_be_counts_give_no_times(tmp_path: Path, markers: object) -> None:
     _write(tmp_path / "a.h5", markers=markers)
     recording = open_recording(tmp_path / "a.h5", "X")

@@ -76,7 +76,10 @@ def test_the_clock_is_t0_and_dt_in_their_units(tmp_path: Path) -> None:
     ("name", "values", "unit", "said"),
     [
         ("t0", np.arange(4.0), "us", "differs from event to event"),
-        ("dt", np.zeros(4), "us", "expected a number above 0"),
+        ("dt", np.zeros(4), "us", "expected a finite number above 0"),
+        ("dt", np.full(4, np.inf), "us", "expected a finite number above 0"),
+        ("dt", np.full(4, np.nan), "us", "differs from event to event"),
+        ("dt", np.full(4, 0.5j), "us", "gives no time"),
         ("dt", np.full(4, 0.5), "parsec", "gives no time"),
         ("dt", np.full((4, 1), 0.5), "us", "gives no time"),
     ],
@@ -90,6 +93,11 @@ def test_waveforms_without_a_common_clock_get_none(
     assert "sampling_rate" not in recording.attrs
     np.testing.assert_array_equal(recording.values, WAVES.T)
     assert any(said in finding for finding in describe(tmp_path / "a.lh5").findings)
+
+
+def test_row_ends_that_are_no_integers_are_a_finding(tmp_path: Path) -> None:
+    _write(tmp_path / "a.lh5", **{"hits/cumulative_length": (np.full(4, np.nan), "array<1>{real}", "")})
+    assert any("expected flattened_data" in finding for finding in describe(tmp_path / "a.lh5").findings)
 
 
 @pytest.mark.parametrize("ends", [[0, 2, 1, 3], [0, 2, 2, 9], [0, 1, 1, 2]])

@@ -132,7 +132,7 @@ def test_ids_of_no_pixel_are_in_none_and_pixels_may_share_an_id(tmp_path: Path) 
     np.testing.assert_array_equal(image.values, [[2, 0], [1, 1]])
 
 
-@pytest.mark.parametrize("index", [(0, 3, 1), (0, 2, 9), ((0, 1), (2, 3)), None])
+@pytest.mark.parametrize("index", [(0, 3, 1), (0, 2, 9), (0.0, np.nan, 2.0), ((0, 1), (2, 3)), None])
 def test_an_index_that_cannot_be_one_gives_no_pulses(tmp_path: Path, index: object) -> None:
     _write(tmp_path / "a.nxs", index=index)
     events = _open(tmp_path / "a.nxs")

@@ -55,6 +55,16 @@ def test_values_without_one_id_a_train_are_not_of_flash(tmp_path: Path, index: o
     assert describe(tmp_path / "a.h5").format == "HDF5"
 
 
+@pytest.mark.parametrize("stamps", [[np.nan] * 3, [-np.inf, np.inf, 1e9], [1j, 2j, 3j]])
+def test_stamps_that_are_no_times_time_no_train(tmp_path: Path, stamps: list[complex]) -> None:
+    _flash(tmp_path / "a.h5", [7, 8, 9], [1, 2, 3])
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["FL1/Timing/index"], file["FL1/Timing/time"] = [7, 8, 9], stamps
+    recording = open_recording(tmp_path / "a.h5", "Source/value")
+    np.testing.assert_array_equal(recording.train, [7, 8, 9])
+    assert "time" not in recording.coords or np.isfinite(recording.time[2])
+
+
 def test_trains_named_twice_are_noted_and_integers_have_no_mask(tmp_path: Path) -> None:
     _flash(tmp_path / "a.h5", [7, 8, 8], [1, 2, 3])
     recording = open_recording(tmp_path / "a.h5")
@@ -146,10 +156,13 @@ def test_what_the_file_says_of_itself_is_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({f"INDEX/{DETECTOR}/count": np.array([2, 0, 3, 9], np.uint64)}, "expected rows within the 6"),
+        ({f"INDEX/{DETECTOR}/count": np.array([2, 0, 3, 9], np.uint64)}, "expected rows of trains within the 6"),
         ({f"INDEX/{DETECTOR}/count": None}, "expected first and count"),
         ({f"INDEX/{DETECTOR}/first": np.zeros((2, 2), np.uint64)}, "expected first and count"),
-        ({f"INDEX/{DETECTOR}/first": np.full(4, 2**63, np.uint64)}, "expected rows within the 6"),
+        ({f"INDEX/{DETECTOR}/first": np.full(4, 2**63, np.uint64)}, "expected rows of trains within the 6"),
+        ({f"INDEX/{DETECTOR}/count": np.full(4, 2**62, np.uint64)}, "expected rows of trains within the 6"),
+        ({f"INDEX/{DETECTOR}/count": np.full(4, 6), f"INDEX/{DETECTOR}/first": np.zeros(4, int)}, "each of one train"),
+        ({f"INDEX/{DETECTOR}/count": np.array([2, 0, 3, np.nan])}, "expected first and count"),
     ],
 )
 def test_an_index_that_does_not_fit_leaves_rows_without_trains(

@@ -109,6 +109,7 @@ def test_time_and_baseline_are_indexed_as_numpy_does(tmp_path: Path, key: tuple[
         {"ant_2_array": np.array([0, 1, 2, 0, 2, 1])},  # another order at the second time
         {"time_array": 2459114.0 + np.array([0, 0, 0, 0, 1, 1])},  # a row is missing
         {"time_array": 2459114.0 - np.arange(N_ROWS) // 3},  # backward
+        {"time_array": np.full(N_ROWS, np.nan)},
     ],
 )
 def test_other_rows_stay_as_they_are(tmp_path: Path, change: dict[str, np.ndarray]) -> None:
@@ -153,7 +154,7 @@ def test_visibilities_that_do_not_fit_are_a_finding(tmp_path: Path, values: np.n
 
 
 @pytest.mark.parametrize("name", ["time_array", "ant_1_array", "polarization_array", "uvw_array", "Nbls"])
-@pytest.mark.parametrize("value", [None, b"text", np.zeros((2, 2, 2))])
+@pytest.mark.parametrize("value", [None, b"text", np.zeros((2, 2, 2)), np.full(2, np.nan), np.zeros(N_ROWS, complex)])
 def test_a_header_that_lacks_an_entry_loses_only_that(tmp_path: Path, name: str, value: object) -> None:
     values = _write(tmp_path / "a.uvh5", **{name: value})
     recording = open_recording(tmp_path / "a.uvh5")
