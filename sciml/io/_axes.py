@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isfinite, prod
 
 import numpy as np
 import xarray as xr
@@ -61,31 +61,38 @@ def coord_name(name: str, dims: Sequence[str]) -> str:
     return f"{name}_values" if name in dims or name in RESERVED else name
 
 
-def _rows_of(node: Node, size: int) -> bool:
-    """Whether a dataset holds one value a row for `size` rows, also if as (size, 1) or (size, 1, 1, 1)."""
-    shape = node.shape or ()
-    return node.is_dataset and bool(shape) and shape[0] == size and int(np.prod(shape)) == size
-
-
 def columns(
-    nodes: Mapping[str, Node], dim: str, size: int, notes: list[str], *, dims: Sequence[str] = ("y", "x")
+    nodes: Mapping[str, Node],
+    dim: str,
+    size: int,
+    notes: list[str],
+    *,
+    dims: Sequence[str] = ("y", "x"),
+    width: int = 1,
 ) -> Coords:
-    """Return datasets of one value a row as coordinates along a dim.
+    """Return datasets of one value a row as coordinates along a dim; of up to `width` values, as numbered ones.
 
-    Those that do not fit are left out; `dims` are those of the recording, whose names are taken.
+    A column of one value may be stored as (size,), (size, 1) or (size, 1, 1, 1). Those that do not fit are left out;
+    `dims` are those of the recording, whose names are taken.
     """
     coords: Coords = {}
     for name, node in nodes.items():
-        if not _rows_of(node, size):
+        shape = node.shape or ()
+        n_values = prod(shape[1:])
+        if not node.is_dataset or shape[:1] != (size,) or not 1 <= n_values <= width:
             continue
         try:
-            values = node.read().reshape(size)
+            values = node.read().reshape(size, n_values).T
         except DataError as error:
             notes.append(f"{error}; {name} is left out")
             continue
+        if values.dtype.kind not in "iufcbU":
+            continue
         unit = clean_unit(node.text("units") or node.text("unit") or node.text("Unit"))
-        if values.dtype.kind in "iufcbU":
-            coords[coord_name(name, (dim, *dims))] = xr.Variable(dim, values, {"units": unit} if unit else {})
+        label = coord_name(name, (dim, *dims))
+        for number, part in enumerate(values):
+            own = label if n_values == 1 else f"{label}_{number}"
+            coords[own] = xr.Variable(dim, part, {"units": unit} if unit else {})
     return coords
 
 

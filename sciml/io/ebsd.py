@@ -25,6 +25,7 @@ DIMS = {3: ("frame", "y", "x"), 4: ("row", "column", "y", "x")}
 # What headers state, in the spellings of the makers without case and punctuation.
 STEPS = {"step_x": {"stepx", "xstep"}, "step_y": {"stepy", "ystep"}}
 COLUMNS, ROWS = {"ncolumns", "ncols", "xcells"}, {"nrows", "ycells"}
+ANGLES = 3  # Oxford Instruments keep those of Euler together
 POSITIONS = {"x_values": "position_x", "y_values": "position_y"}
 ABOUT = {
     "beam_energy": {"beamenergy", "beamvoltage", "kv"},
@@ -102,7 +103,7 @@ def _coords(scan: Node, data: Node, notes: list[str]) -> Coords:
     if len(shape) == 3:
         header = numbers(_group(scan, "EBSD", "Header"))
         maps = _group(scan, "EBSD", "CrystalMap", "crystal_map", "data")
-        coords |= columns({**maps, **_group(scan, "EBSD", "Data")}, "frame", shape[0], notes)
+        coords |= columns({**maps, **_group(scan, "EBSD", "Data")}, "frame", shape[0], notes, width=ANGLES)
         coords = {POSITIONS.get(name, name): values for name, values in coords.items()}
         coords |= _grid(header, shape[0], coords)
     return coords | _background(scan, shape[-2:], notes)

@@ -65,6 +65,14 @@ def test_patterns_are_found_whatever_the_maker_calls_them(tmp_path: Path, name: 
     assert recording["MAD"].values.tolist() == list(range(6))
 
 
+def test_angles_that_are_stored_together_are_numbered(tmp_path: Path) -> None:
+    angles = np.arange(18.0).reshape(6, 3)
+    recording = open_recording(ebsd(tmp_path / "a.h5", Data__Euler=angles, Data__Wide=np.ones((6, 9))))
+    for number in range(3):
+        np.testing.assert_array_equal(recording[f"Euler_{number}"].values, angles[:, number])
+    assert "Wide_0" not in recording.coords
+
+
 def test_a_grid_that_has_another_number_of_points_gives_no_rows_and_columns(tmp_path: Path) -> None:
     recording = open_recording(ebsd(tmp_path / "a.h5", Header__n_columns=4, Header__n_rows=2))
     assert "row" not in recording.coords
