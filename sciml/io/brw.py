@@ -123,7 +123,7 @@ def _well(well: Node, settings: dict[str, float], tree: Tree) -> Signal:
         data,
         n_channels,
         clock=_clock(tree.root.dataset("TOC"), rate, n_frames, notes),
-        scale=Scale(gain, factor * low, zero=int(first) if math.isfinite(first) else 0),
+        scale=Scale(gain, factor * low, zero=int(first) if abs(first) < 2**53 else 0),
         coords=coords,
         notes=notes,
     )
@@ -131,7 +131,9 @@ def _well(well: Node, settings: dict[str, float], tree: Tree) -> Signal:
 
 def _signal(data: Node, n_channels: int, *, clock: Clock, scale: Scale, coords: Coords, notes: list[str]) -> Signal:
     """Return traces that are stored as (frame, channel), or frame after frame along one axis."""
-    known = math.isfinite(scale.factor) and math.isfinite(scale.offset)
+    shape = data.shape or ()
+    n_channels = shape[1] if len(shape) == 2 else n_channels
+    known = math.isfinite(scale.factor) and math.isfinite(scale.offset) and scale.factor != 0
     if not known:
         notes.append("the range of the converter is not stated; values are as stored")
     return Signal(
@@ -144,7 +146,7 @@ def _signal(data: Node, n_channels: int, *, clock: Clock, scale: Scale, coords: 
         clock=clock,
         scale=scale if known else Scale(),
         coords=partial(_fitting, coords, n_channels),
-        fold=n_channels if len(data.shape or ()) == 1 and n_channels else 0,
+        fold=n_channels if len(shape) == 1 else 0,
         notes=tuple(notes),
         problem=_misfit(data, n_channels),
     )
@@ -169,12 +171,14 @@ def _clock(chunks: Node | None, rate: float, n_frames: int, notes: list[str]) ->
     """Return the clock of the chunks of frames that the table of contents lists: first frame, end of the last."""
     if chunks is None or not chunks.is_numeric or len(chunks.shape or ()) != 2 or (chunks.shape or ())[1] != 2:
         return Rate(rate)
+    if chunks.dtype is None or chunks.dtype.kind not in "iu" or not rate > 0:
+        return Rate(rate)
     rows = chunks.read().astype(np.int64)
     lengths = rows[:, 1] - rows[:, 0]
     if lengths.min() <= 0 or lengths.sum() != n_frames:
         notes.append(f"{chunks.path} lists {lengths.sum()} frames of {n_frames}; time is counted from the first")
         return Rate(rate)
-    return joined(rate, [0, *np.cumsum(lengths)[:-1].tolist()], (rows[:, 0] / rate).tolist() if rate else [0.0])
+    return joined(rate, [0, *np.cumsum(lengths)[:-1].tolist()], (rows[:, 0] / rate).tolist())
 
 
 def _number(node: Node) -> float:

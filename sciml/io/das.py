@@ -20,6 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io._axes import unique
 from sciml.io._clock import Clock, Rate, Stamps
 from sciml.io._lazy import Scale
 from sciml.io._model import Contents, Coords, Signal
@@ -87,7 +88,7 @@ def _signal(
     if len(names) != rank:
         remarks.append(f"the file names the axes {tuple(names)} of an array of rank {rank}; taken as (time, distance)")
         names = ("time", "locus", *(f"dim_{axis}" for axis in range(2, rank)))
-    dims = tuple(AXES.get(name.lower(), name) for name in names)
+    dims = unique([AXES.get(name.lower(), name) for name in names])
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(rank) if axis != along))
     return Signal(
@@ -133,7 +134,7 @@ def _stamps(node: Node, rate: float | None) -> tuple[Stamps, int]:
     first = node.read(slice(0, 2))
     step = float(first[1] - first[0]) if first.size > 1 else 0.0
     per_second = 10**6
-    if rate and step > 0:
+    if rate and 0 < rate < math.inf and 0 < step < math.inf:
         per_second = min(PER_SECOND, key=lambda one: abs(math.log(step * rate / one)))
     epoch = math.floor(int(first[0]) / per_second) if np.isfinite(first[:1]).all() else 0
     return Stamps(node, 1 / per_second, epoch * per_second), epoch
@@ -165,7 +166,7 @@ def _prodml(data: Node, tree: Tree) -> Signal:
         clock=clock,
         unit=group.text(f"{prefix}DataUnit"),
         kind=f"{prefix}Data",
-        distance=partial(_ramp, start * step, step) if math.isfinite(step) else None,
+        distance=partial(_ramp, start * step, step) if math.isfinite(start * step) else None,
         notes=notes,
         attrs={
             "start": data.text("PartStartTime") or acquisition.text("MeasurementStartTime"),
@@ -198,7 +199,7 @@ def _silixa_arrays(tree: Tree) -> list[Node]:
 
 
 def _silixa(data: Node, _tree: Tree) -> Signal:
-    start, stop = data.number("Start Distance (m)"), data.number("Stop Distance (m)")
+    start, stop = (data.number(f"{end} Distance (m)", math.nan) or 0.0 for end in ("Start", "Stop"))
     gauge, calibration = data.number("GaugeLength"), data.number("Unit Calibration (nm)")
     note = "values are counts of the interrogator"
     if gauge and calibration:
@@ -209,7 +210,7 @@ def _silixa(data: Node, _tree: Tree) -> Signal:
         clock=Rate(data.number(SILIXA_RATE, math.nan) or math.nan),
         unit=data.text("units"),
         kind="iDAS",
-        distance=None if start is None or stop is None else partial(np.linspace, start, stop),
+        distance=partial(np.linspace, start, stop) if math.isfinite(stop - start) else None,
         notes=(note,),
         attrs={
             "start": data.text("ISO8601 Timestamp") or data.text("GPSTimeStamp") or data.text("CPUTimeStamp"),
@@ -233,7 +234,8 @@ def _optodas(data: Node, tree: Tree) -> Signal:
     header = tree.root.children["header"]
     step, scale = _value(header, "dt"), _value(header, "dataScale")
     named = header.dataset("dimensionNames")
-    names = [str(name) for name in np.atleast_1d(named.read())] if named is not None else ["time", "distance"]
+    stated = np.atleast_1d(named.read()).ravel() if named is not None else np.zeros(0)
+    names = [str(name) for name in stated] if stated.dtype.kind == "U" else ["time", "distance"]
     began = _value(header, "time") + _value(tree.root, "timing/sampleSkew", 0.0)
     along = names.index("time") if "time" in names else 0
     began += _value(header, f"dimensionRanges/dimension{along}/min", 0.0) * step
@@ -261,8 +263,8 @@ def _optodas(data: Node, tree: Tree) -> Signal:
 
 def _channels(channels: Node, spacing: float, _size: int) -> NDArray[Any]:
     """Return distances: channels are numbered in units of the finest spacing, and some may be skipped."""
-    if not channels.is_numeric:
-        raise DataError(f"{channels.path}: expected numbers, got {channels.dtype}")
+    if not channels.is_numeric or not math.isfinite(spacing):
+        raise DataError(f"{channels.path}: expected numbers at a known spacing, got {channels.dtype} and {spacing}")
     return np.asarray(channels.read(), dtype=np.float64).ravel() * spacing
 
 
@@ -315,8 +317,8 @@ def _dasdae(data: Node, tree: Tree) -> Signal:
 def _dasdae_clock(times: Node | None) -> tuple[Clock | None, int | None, list[str]]:
     if times is None or not times.is_numeric or len(times.shape or ()) != 1 or times.dtype is None:
         return None, None, ["the patch holds no time coordinate; no clock"]
-    if not times.attr("is_datetime64") or times.dtype.kind not in "iu":
-        return Stamps(times, 1e-9 if times.attr("is_timedelta64") else 1.0), None, []
+    if not times.number("is_datetime64") or times.dtype.kind not in "iu":
+        return Stamps(times, 1e-9 if times.number("is_timedelta64") else 1.0), None, []
     try:
         epoch = int(times.read(slice(0, 1))[0]) // 10**9
     except DataError as error:

@@ -123,7 +123,7 @@ def _clock(frames: Node | None, rate: float, n_frames: int, notes: list[str]) ->
     if frames is None:
         return Rate(rate)
     try:
-        if not frames.is_numeric or frames.shape != (n_frames,):
+        if not _counts(frames) or frames.shape != (n_frames,):
             raise DataError(f"{frames.path}: expected {n_frames} frame numbers, got shape {frames.shape}")
         first, last = (int(frames.read(slice(at, at + 1))[0]) for at in (0, n_frames - 1))
     except DataError as error:
@@ -133,6 +133,10 @@ def _clock(frames: Node | None, rate: float, n_frames: int, notes: list[str]) ->
         return Rate(rate)
     notes.append(f"{last - first + 1 - n_frames} frames are missing between the first and the last")
     return Stamps(frames, 1 / rate, first)
+
+
+def _counts(node: Node) -> bool:
+    return bool(node.is_numeric and len(node.shape or ()) == 1 and node.dtype is not None and node.dtype.kind in "iu")
 
 
 def _electrodes(mapping: Node, channels: Node | None, size: int, notes: list[str]) -> Coords:
@@ -188,7 +192,7 @@ def _spikes(node: Node, settings: Node, tree: Tree) -> Table:
 def _events(node: Node, rate: float, frames: list[Node | None]) -> xr.Dataset:
     """Return spikes with their times since the first frame that was recorded."""
     table = records(node)
-    first = next((int(known.read(slice(0, 1))[0]) for known in frames if known is not None and known.is_numeric), 0)
+    first = next((int(known.read(slice(0, 1))[0]) for known in frames if known is not None and _counts(known)), 0)
     times = xr.Variable("event", (table.pop("frameno").astype(np.int64) - first) / rate, {"units": "s"})
     return xr.Dataset(
         {"start_time": times, "stop_time": times.copy(), **along("event", table)}, attrs={"table": node.path}

@@ -108,7 +108,8 @@ def _channels(node: Node | None, n_channels: int, notes: list[str]) -> Columns:
         notes.append(f"{error}; values are as stored")
         return {}
     rows = info.get("RowIndex", np.arange(n_channels))
-    if not info or sorted(rows.tolist()) != list(range(n_channels)):
+    whole = all(len(cells) == n_channels for cells in info.values())
+    if not info or not whole or sorted(rows.tolist()) != list(range(n_channels)):
         notes.append(f"InfoChannel does not describe the {n_channels} channels one by one; values are as stored")
         return {}
     order = np.argsort(rows)
@@ -121,7 +122,11 @@ def _scale(info: Columns, notes: list[str]) -> tuple[Scale, str]:
         notes.append("the conversion of the channels is not stated; values are as stored")
         return Scale(), ""
     conversion = info["ConversionFactor"].astype(np.float64)
-    factors = np.where(conversion == 0, 1.0, conversion * 10.0 ** info["Exponent"].astype(np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        factors = np.where(conversion == 0, 1.0, conversion * 10.0 ** info["Exponent"].astype(np.float64))
+    if not np.isfinite(factors).all():
+        notes.append("the conversion of the channels is no finite number; values are as stored")
+        return Scale(), ""
     zeros, units = info["ADZero"].tolist(), sorted(set(info.get("Unit", np.array([""])).tolist()))
     if len(units) > 1:
         notes.append(f"the channels have different units ({', '.join(units)}); each is in its own")
