@@ -1,4 +1,4 @@
-"""Damaged copies of the files of facilities and instruments end in our own error, or are read."""
+"""Formats of facilities: each reader knows its own files only, and damaged ones end in our error."""
 
 from pathlib import Path
 
@@ -8,16 +8,39 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording
+from sciml.io._model import Reader
+from sciml.io._registry import choose
+from sciml.io._tree import open_tree
+from sciml.io.cxi import Cxi
+from sciml.io.eventlist import EventList
+from sciml.io.fast5 import Fast5
+from sciml.io.lh5 import Lh5
+from sciml.io.nexus_events import NexusEvents
+from sciml.io.trains import EuXfel, Flash
+from sciml.io.uvh5 import Uvh5
 
-FILES = (
-    "cxi_petra3_p25_ptycho.cxi",
-    "flash_hextof_run43878.h5",
-    "mpes_event_Scan0030_2.h5",
-    "legend_hpge_LDQTA_r117.lh5",
-    "hera_2459114.uvh5",
-    "nanopore_multi_zip.fast5",
-    "nexus_sns_REF_L_70977_event.nxs",
-)
+FILES: dict[str, Reader] = {
+    "cxi_petra3_p25_ptycho.cxi": Cxi(),
+    "flash_hextof_run43878.h5": Flash(),
+    "mpes_event_Scan0030_2.h5": EventList(),
+    "legend_hpge_LDQTA_r117.lh5": Lh5(),
+    "hera_2459114.uvh5": Uvh5(),
+    "nanopore_multi_zip.fast5": Fast5(),
+    "nexus_sns_REF_L_70977_event.nxs": NexusEvents(),
+}
+READERS = (*FILES.values(), EuXfel())
+
+
+def test_each_reader_knows_its_own_files_and_no_others(data_dir: Path) -> None:
+    for path in sorted(data_dir.iterdir()):
+        if not h5py.is_hdf5(path):
+            continue
+        with open_tree(path) as tree:
+            sure = [type(reader) for reader in READERS if reader.sniff(tree)]
+            chosen = type(choose(tree))
+        expected = [type(FILES[path.name])] if path.name in FILES else []
+        assert sure == expected, path.name
+        assert (chosen in sure) == (path.name in FILES), path.name
 
 
 @pytest.mark.parametrize("name", FILES)
