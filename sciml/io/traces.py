@@ -106,7 +106,7 @@ def _signals(group: Node, writer: _Writer, tree: Tree, findings: list[str]) -> l
                 kind=kind,
                 clock=None if rate is None else Rate(rate),
                 order=(1, 0),
-                coords=partial(_coords, group, (node.shape or (0,))[0]),
+                coords=partial(_coords, group, tree, (node.shape or (0,))[0]),
                 notes=notes,
                 stack="trace",
             )
@@ -128,14 +128,14 @@ def _rate(group: Node, writer: _Writer, tree: Tree) -> float | None:
     return None
 
 
-def _coords(group: Node, size: int, notes: list[str]) -> Coords:
-    """Return what the program found of each ROI: scores, and whether it took it for a cell."""
+def _coords(group: Node, tree: Tree, size: int, notes: list[str]) -> Coords:
+    """Return what the program found of each ROI: place, scores, and whether it took it for a cell."""
     tables = {name: node for name, node in group.children.items() if not name.startswith("idx_")}
     coords = columns(tables, "roi", size, notes)
     try:
-        return coords | _cells(group, size) | _accepted(group, size)
+        return coords | _cells(group, size) | _accepted(group, size) | _centers(group, tree, size)
     except DataError as error:
-        notes.append(f"{error}; which ROIs are cells is left out")
+        notes.append(f"{error}; where the ROIs are and which of them are cells is left out")
         return coords
 
 
@@ -160,3 +160,31 @@ def _accepted(group: Node, size: int) -> Coords:
     if kept.size and (kept.min() < 0 or kept.max() >= size):
         raise DataError(f"{node.path}: expected positions of {size} components, got {kept.min()} to {kept.max()}")
     return {"accepted": xr.Variable("roi", np.isin(np.arange(size), kept))}
+
+
+def _centers(group: Node, tree: Tree, size: int) -> Coords:
+    """Return the center of mass of each footprint of CaImAn, in pixels.
+
+    The footprints `A` (pixel, roi) are sparse by columns; pixel p is at row p % height of column p // height.
+    """
+    footprints, dims = group.child("A"), group.dataset("dims") or tree.root.dataset("dims")
+    parts = [footprints.dataset(name) for name in ("data", "indices", "indptr")] if footprints is not None else []
+    known = [node for node in (*parts, dims) if node is not None and is_real(node) and len(node.shape or ()) == 1]
+    if len(known) != 4:
+        return {}
+    weights, pixels, ends, frame = (node.read() for node in known)
+    if any(values.dtype.kind == "f" for values in (pixels, ends)) or not frame.size or not 1 <= frame[0] < 2**31:
+        raise DataError(f"{group.path}: expected positions of pixels and a height of frames, got {frame}")
+    counts = np.asarray(np.diff(ends.astype(np.int64)), dtype=np.int64)
+    fits = ends.shape == (size + 1,) and ends[0] == 0 and (counts >= 0).all() and ends[-1] == len(weights)
+    if not fits or pixels.shape != weights.shape:
+        raise DataError(f"{group.path}/A: expected a sparse matrix of {size} columns, got ends of shape {ends.shape}")
+    column, row = np.divmod(pixels.astype(np.int64), int(frame[0]))
+    owner = np.repeat(np.arange(size), counts)
+    mass = np.bincount(owner, weights, minlength=size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        y, x = (np.bincount(owner, weights * place, minlength=size) / mass for place in (row, column))
+    return {
+        "center_y": xr.Variable("roi", y, {"units": "pixel"}),
+        "center_x": xr.Variable("roi", x, {"units": "pixel"}),
+    }

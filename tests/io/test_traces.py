@@ -6,6 +6,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import scipy.ndimage
+import scipy.sparse
 
 from sciml.io import describe, list_signals, open_recording
 from sciml.io._tree import open_tree
@@ -45,6 +47,42 @@ def test_caiman_traces_come_as_time_by_roi_with_their_rate_and_scores(tmp_path: 
     assert recording["SNR_comp"].values.tolist() == [3.0, 1.0, 2.0]
     assert [signal.path for signal in list_signals(path)] == ["estimates/C", "estimates/F_dff"]
     assert describe(path).default == "estimates/C"
+
+
+def test_centers_of_caiman_footprints_are_those_of_the_dense_matrix(tmp_path: Path) -> None:
+    height, width = 8, 5
+    dense = np.random.default_rng(0).random((height * width, 3)) * (np.arange(40)[:, None] % 3 == 0)
+    dense[:, 1] = 0.0  # a component that lost all its pixels
+    path = caiman(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        del file["dims"], file["estimates/A"]
+        file["dims"] = [height, width]
+        sparse = scipy.sparse.csc_matrix(dense)
+        for name in ("data", "indices", "indptr", "shape"):
+            file[f"estimates/A/{name}"] = getattr(sparse, name)
+    recording = open_recording(path)
+    images = dense.T.reshape(3, width, height).transpose(0, 2, 1)  # pixels are counted down the columns
+    for roi in (0, 2):
+        y, x = scipy.ndimage.center_of_mass(images[roi])
+        np.testing.assert_allclose(recording["center_y"].values[roi], y)
+        np.testing.assert_allclose(recording["center_x"].values[roi], x)
+    assert np.isnan(recording["center_y"].values[1])
+
+
+@pytest.mark.parametrize("dims", [[np.nan, 8.0], [0, 8], [np.inf, 1.0], np.empty(0)])
+def test_frames_of_no_height_give_no_centers(tmp_path: Path, dims: Any) -> None:
+    path = caiman(tmp_path / "a.hdf5", dims=dims, **{"A/indices": [0, 1, 2], "A/indptr": [0, 1, 2, 3]})
+    recording = open_recording(path)
+    assert "center_y" not in recording.coords
+    assert "a height of frames" in recording.attrs["history"]
+
+
+@pytest.mark.parametrize("ends", [[0, 1], [0, 2, 1, 3], [0, 1, 2, 9], [1, 1, 2, 3]])
+def test_footprints_that_do_not_fit_are_left_out_and_noted(tmp_path: Path, ends: list[int]) -> None:
+    path = caiman(tmp_path / "a.hdf5", **{"A/indices": [0, 1, 2], "A/indptr": ends})
+    recording = open_recording(path)
+    assert "center_y" not in recording.coords
+    assert "expected a sparse matrix of 3 columns" in recording.attrs["history"]
 
 
 def test_suite2p_traces_come_with_rate_and_classification(tmp_path: Path) -> None:
