@@ -86,8 +86,9 @@ def _signal(
         raise DataError(f"{data.path}: expected numbers along time and distance, got shape {data.shape} {data.dtype}")
     remarks = list(notes)
     if len(names) != rank:
-        remarks.append(f"the file names the axes {tuple(names)} of an array of rank {rank}; taken as (time, distance)")
-        names = ("time", "locus", *(f"dim_{axis}" for axis in range(2, rank)))
+        first = _guess(data.shape or (), clock)
+        remarks.append(f"the file names the axes {tuple(names)} of an array of rank {rank}; taken as {first}")
+        names = (*first, *(f"dim_{axis}" for axis in range(2, rank)))
     dims = unique([AXES.get(name.lower(), name) for name in names])
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(rank) if axis != along))
@@ -105,6 +106,12 @@ def _signal(
         attrs={key: value for key, value in attrs.items() if value not in ("", None)},
         notes=tuple(remarks),
     )
+
+
+def _guess(shape: tuple[int, ...], clock: Clock | None) -> tuple[str, str]:
+    """Return what the first two axes are: time is the one that has as many values as there are time stamps."""
+    swapped = isinstance(clock, Stamps) and clock.node.shape == (shape[1],) != (shape[0],)
+    return ("distance", "time") if swapped else ("time", "distance")
 
 
 def _distances(distance: Callable[[int], NDArray[Any]] | None, size: int, notes: list[str]) -> Coords:

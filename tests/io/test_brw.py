@@ -100,6 +100,7 @@ def _as(path: str, value: object) -> Callable[[h5py.File], None]:
         (_without("ExperimentSettings"), "not stated"),
         (_as("ExperimentSettings", "{not json"), "no JSON"),
         (_as("TOC", [[0, 7]]), "lists 7 frames of 50"),
+        (_as("ExperimentSettings", json.dumps({"FrameRate": -5, "MinDigitalValue": 1e308})), "sampling rate is -5"),
         (_as("Well_A1/StoredChIdxs", np.arange(7)), "no whole number of frames"),
         (_without("Well_A1/StoredChIdxs"), "unknown number of channels"),
         (_as("Well_A1/Raw", ["text"]), "expected numbers"),
@@ -132,6 +133,16 @@ def test_a_broken_version_3_raises_only_data_errors(tmp_path: Path, spoil: Calla
     assert describe(path).findings
     with contextlib.suppress(DataError):  # what can be read is read
         open_recording(path).values.sum()
+
+
+def test_a_table_of_other_channels_is_left_out(tmp_path: Path) -> None:
+    path = _version_3(tmp_path / "a.brw", flat=False)
+    with h5py.File(path, "r+") as file:
+        del file["3BData/Raw"]
+        file["3BData/Raw"] = COUNTS[:, :2]
+    recording = open_recording(path)
+    assert recording.shape == (50, 2)
+    assert "does not fit the 2 channels" in recording.attrs["history"]
 
 
 def test_what_only_the_maker_decodes_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -195,6 +196,39 @@ def test_a_missing_clock_or_distance_leaves_the_values(tmp_path: Path) -> None:
     np.testing.assert_array_equal(recording.values, values)
     assert recording.attrs["sampling_rate"] == 100.0
     assert "distance" not in recording.coords
+
+
+def _attributes(path: str, **stated: object) -> Callable[[h5py.File], None]:
+    def spoil(file: h5py.File) -> None:
+        for name, value in stated.items():
+            file[path].attrs.pop(name, None)
+            file[path].attrs[name] = value
+
+    return spoil
+
+
+def _two_names(file: h5py.File) -> None:
+    del file["header/dimensionNames"]
+    file["header/dimensionNames"] = np.array([b"time", b"time"])
+
+
+@pytest.mark.parametrize(
+    ("write", "spoil"),
+    [
+        (_dasdae, _attributes("waveforms/DAS____2023/_coord_time", is_datetime64=np.arange(4))),
+        (_dasdae, _attributes("waveforms/DAS____2023", _dims="distance")),
+        (_optodas, _two_names),
+        (partial(_prodml, dimensions=["time", "locus"]), _attributes("Acquisition/Raw[0]", OutputDataRate=-1.0)),
+        (partial(_prodml, dimensions=["time", "locus"]), _attributes("Acquisition", SpatialSamplingInterval=np.inf)),
+    ],
+)
+def test_odd_headers_leave_the_values(
+    tmp_path: Path, write: Callable[[Path], np.ndarray], spoil: Callable[[h5py.File], None]
+) -> None:
+    write(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        spoil(file)
+    assert open_recording(tmp_path / "a.h5").size == N_TIMES * N_LOCI
 
 
 def test_a_silixa_file_without_a_usable_rate_says_so(tmp_path: Path) -> None:

@@ -146,6 +146,14 @@ def test_broken_parts_raise_only_data_errors(tmp_path: Path, spoil: Callable[[h5
             open_recording(path)
 
 
+def test_frame_numbers_that_are_none_leave_spikes_where_they_are(tmp_path: Path) -> None:
+    with h5py.File(_new(tmp_path / "a.h5"), "r+") as file:
+        del file[f"{RECORDING}/groups/routed/frame_nos"]
+        file[f"{RECORDING}/groups/routed/frame_nos"] = np.zeros((2, 2))
+    spikes = read_events(tmp_path / "a.h5", f"{RECORDING}/spikes")
+    np.testing.assert_allclose(spikes.start_time, [1e8 + 5e-4, 1e8 + 5e-3])
+
+
 def test_no_other_file_looks_like_it(data_dir: Path) -> None:
     for path in data_dir.iterdir():
         if path.suffix not in {".md", ".nii", ".gz"}:

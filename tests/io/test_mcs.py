@@ -129,6 +129,7 @@ def _replace(name: str, value: object) -> Callable[[h5py.Group], None]:
         (_replace("InfoChannel", np.arange(3)), "expected a row of records"),
         (_replace("InfoChannel", np.array([BLANK] * 3, INFO)), "one by one"),
         (_replace("InfoChannel", np.array([BLANK], INFO)), "one by one"),
+        (_replace("InfoChannel", np.zeros(2, [("a", "<i4")])), "one by one"),
         (_replace("ChannelDataTimeStamps", None), "counted from the first sample"),
         (_replace("ChannelDataTimeStamps", [[0, 0, 7]]), "do not cover"),
         (_replace("ChannelDataTimeStamps", [0, 0, 29]), "not rows of three"),
