@@ -3,14 +3,17 @@
 import math
 import os
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 import h5py
 import numpy as np
+import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
@@ -19,7 +22,19 @@ from sciml.errors import ConfigError, DataError
 from sciml.io._access import Files, obstacle
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
 
-__all__ = ["Array", "Complex", "Computed", "Mapped", "RegularTimes", "Scale", "Source", "Stacked", "Stored", "lazy"]
+__all__ = [
+    "Array",
+    "Complex",
+    "Computed",
+    "Joined",
+    "Mapped",
+    "RegularTimes",
+    "Scale",
+    "Source",
+    "Stacked",
+    "Stored",
+    "lazy",
+]
 
 CHUNK_CACHE = 2**23  # what HDF5 gives a dataset unasked; enough for one row of chunks in most files
 MAX_CHUNK_CACHE = 2**28
@@ -144,12 +159,17 @@ class Source:
 
     def check_budget(self, n_bytes: int) -> None:
         """Raise if one read would take more than `limits.read_bytes`."""
-        if n_bytes > self.limits.read_bytes:
-            raise DataError(
-                f"{self.label}: one read of {n_bytes / 2**30:.2f} GiB exceeds the limit of "
-                f"{self.limits.read_bytes / 2**30:.2f} GiB; read it in pieces (recording.isel(time=slice(0, 1000))), "
-                "open it with chunks='auto', or raise limits=sciml.io.Limits(read_bytes=...)"
-            )
+        check_budget(self.label, n_bytes, self.limits)
+
+
+def check_budget(label: str, n_bytes: int, limits: Limits) -> None:
+    """Raise if one read would take more than `limits.read_bytes`."""
+    if n_bytes > limits.read_bytes:
+        raise DataError(
+            f"{label}: one read of {n_bytes / 2**30:.2f} GiB exceeds the limit of "
+            f"{limits.read_bytes / 2**30:.2f} GiB; read it in pieces (recording.isel(time=slice(0, 1000))), "
+            "open it with chunks='auto', or raise limits=sciml.io.Limits(read_bytes=...)"
+        )
 
 
 def _length(key: tuple[Any, ...], shape: tuple[int, ...]) -> int:
@@ -317,6 +337,35 @@ class Stacked(_Lazy):
             empty = self.parts[0]._read(rest)
             return np.empty((*empty.shape[:axis], 0, *empty.shape[axis:]), self.dtype)
         return np.stack([self.parts[number]._read(rest) for number in chosen], axis=axis).astype(self.dtype, copy=False)
+
+
+class Joined(_Lazy):
+    """Variables, read or not, end to end along axis 0."""
+
+    def __init__(self, parts: Sequence[xr.Variable], limits: Limits) -> None:
+        self.parts = tuple(parts)
+        self.limits = limits
+        self.edges = [0, *np.cumsum([part.shape[0] for part in parts]).tolist()]
+        self.shape = (self.edges[-1], *parts[0].shape[1:])
+        self.dtype = np.result_type(*(part.dtype for part in parts))
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        check_budget("the joined files", _length(key, self.shape) * self.dtype.itemsize, self.limits)
+        if _is_integer(key[0]):
+            number = bisect_right(self.edges, key[0]) - 1
+            return self._rows(number, key[0] - self.edges[number], key)
+        asked = range(*key[0].indices(self.shape[0])) if isinstance(key[0], slice) else key[0]
+        pieces = []
+        for number, (begin, end) in enumerate(pairwise(self.edges)):
+            inside = asked[bisect_left(asked, begin) : bisect_left(asked, end)]
+            if isinstance(inside, range):
+                pieces += [self._rows(number, slice(inside.start - begin, inside.stop - begin, inside.step), key)]
+            else:
+                pieces += [self._rows(number, inside - begin, key)]
+        return np.concatenate(pieces, axis=0)
+
+    def _rows(self, number: int, rows: Any, key: tuple[Any, ...]) -> NDArray[Any]:
+        return np.asarray(self.parts[number][(rows, *key[1:])].values).astype(self.dtype, copy=False)
 
 
 class Complex(_Lazy):

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 import xarray as xr
 from numpy.typing import DTypeLike
@@ -13,6 +14,7 @@ from sciml.errors import DataError
 from sciml.io import plain
 from sciml.io._build import Chunks, build, chunked, info, stacked
 from sciml.io._guard import DEFAULT_LIMITS, Limits
+from sciml.io._joined import Part, join
 from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
 from sciml.io._registry import choose
 from sciml.io._tree import Tree, open_tree
@@ -22,8 +24,11 @@ __all__ = ["describe", "list_signals", "open_recording", "read_events"]
 SHOWN = 12  # names in an error message
 
 
+Paths = str | os.PathLike[str]
+
+
 def open_recording(
-    path: str | os.PathLike[str],
+    path: Paths | Sequence[Paths],
     signal: str | None = None,
     *,
     chunks: Chunks | None = None,
@@ -41,7 +46,9 @@ def open_recording(
     Parameters
     ----------
     path
-        The file.
+        The file; or several, which are joined along time in the order of their clocks, gaps kept. Their dims,
+        channels, units and rates must agree. Clocks that count from the start of each file are shifted by the starts
+        that the files state; files without a clock follow each other as given.
     signal
         A path in the file, a unique end of one, or a pattern with `*`: the signals it matches are stacked along a new
         second dim (`roi`, `channel`) if their clocks agree. None takes the file's only or default signal. Any array
@@ -85,6 +92,18 @@ def open_recording(
     >>> recording.dims, recording.attrs["units"], recording.time.values.tolist()
     (('time', 'channel'), 'mV', [0.0, 0.1, 0.2])
     """
+    one = partial(_open_one, signal=signal, chunks=chunks, dtype=dtype, raw=raw, limits=limits)
+    if isinstance(path, (str, os.PathLike)):
+        return one(path).recording
+    parts = [one(each) for each in path]
+    if not parts:
+        raise DataError("expected at least one file to open, got an empty list; check the pattern of their names")
+    return parts[0].recording if len(parts) == 1 else join(parts, limits)
+
+
+def _open_one(
+    path: Paths, *, signal: str | None, chunks: Chunks | None, dtype: DTypeLike | None, raw: bool, limits: Limits
+) -> Part:
     with open_tree(path, limits) as tree:
         reader = choose(tree)
         contents = reader.scan(tree)
@@ -95,7 +114,8 @@ def open_recording(
             recording = build(chosen[0], path=where, reader=name, raw=raw, dtype=dtype)
         else:
             recording = stacked(chosen, str(signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
-        return recording if chunks is None else chunked(recording, chosen[0], chunks)
+        recording = recording if chunks is None else chunked(recording, chosen[0], chunks)
+        return Part(recording, contents.attrs.get("start", ""))
 
 
 def list_signals(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> list[SignalInfo]:
