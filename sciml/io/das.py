@@ -1,12 +1,13 @@
-"""Strain and temperature along an optical fiber: PRODML, Silixa iDAS, ASN OptoDAS and DASDAE files.
+"""Strain and temperature along an optical fiber: PRODML, Silixa iDAS, OptoDAS, Terra15, AP Sensing and DASDAE files.
 
-All four are presented as (time, channel) with the distance along the fiber in meters. PRODML 2.0 and Silixa were tried
-on real files; PRODML 2.1, OptoDAS and DASDAE are written to the specification.
+All are presented as (time, channel) with the distance along the fiber in meters. PRODML 2.0 and Silixa were tried on
+real files; PRODML 2.1, OptoDAS, Terra15, AP Sensing and DASDAE are written to what is known of the formats.
 
 References
 ----------
 Energistics PRODML 2.1, Distributed Acoustic Sensing, https://docs.energistics.org/#PRODML/PRODML_TOPICS; Silixa iDAS
-HDF5 export (attributes of the data); ASN OptoDAS file version 8; DASCore, https://dascore.org (DASDAE version 1).
+HDF5 export (attributes of the data); ASN OptoDAS file version 8; Terra15 Treble file versions 4 to 6; AP Sensing;
+DASCore, https://dascore.org (DASDAE version 1).
 """
 
 import math
@@ -133,18 +134,22 @@ def _ramp(start: float, step: float, size: int) -> NDArray[Any]:
     return start + step * np.arange(size)
 
 
-def _stamps(node: Node, rate: float | None) -> tuple[Stamps, int]:
-    """Return a clock of absolute time stamps, counted from a whole second, and that second since 1970.
-
-    Stamps are microseconds. Writers that use another unit are recognized by the rate that they state.
-    """
-    first = node.read(slice(0, 2))
-    step = float(first[1] - first[0]) if first.size > 1 else 0.0
-    per_second = 10**6
-    if rate and 0 < rate < math.inf and 0 < step < math.inf:
-        per_second = min(PER_SECOND, key=lambda one: abs(math.log(step * rate / one)))
-    epoch = math.floor(int(first[0]) / per_second) if np.isfinite(first[:1]).all() else 0
+def _stamps(node: Node | None, per_second: int) -> tuple[Stamps, int]:
+    """Return a clock of absolute time stamps, counted from a whole second, and that second since 1970."""
+    if node is None or not node.is_numeric or len(node.shape or ()) != 1:
+        raise DataError("the file holds no time stamps")
+    first = node.read(slice(0, 1))
+    epoch = int(first[0]) // per_second if (np.abs(first.astype(np.float64)) < 2.0**62).all() else 0
     return Stamps(node, 1 / per_second, epoch * per_second), epoch
+
+
+def _per_second(node: Node, rate: float | None) -> int:
+    """Return the unit of time stamps: microseconds, unless the stated rate shows that the writer uses another."""
+    first = node.read(slice(0, 2)).astype(np.float64).ravel()
+    step = float(first[1] - first[0]) if first.size > 1 else 0.0
+    if not (rate and 0 < rate < math.inf and 0 < step < math.inf):
+        return 10**6
+    return min(PER_SECOND, key=lambda one: abs(math.log(step * rate / one)))
 
 
 # PRODML: Acquisition/Raw[0]/RawData beside RawDataTime, and the processed bands in the same manner.
@@ -188,10 +193,8 @@ def _prodml(data: Node, tree: Tree) -> Signal:
 
 def _prodml_clock(times: Node | None, rate: float | None) -> tuple[Clock | None, int | None, list[str]]:
     try:
-        if times is not None and times.is_numeric and len(times.shape or ()) == 1:
-            clock, epoch = _stamps(times, rate)
-            return clock, epoch, []
-        trouble = "the file holds no time stamps"
+        clock, epoch = _stamps(times, _per_second(times, rate) if times is not None and times.is_numeric else 1)
+        return clock, epoch, []
     except DataError as error:
         trouble = str(error)
     counted = "no clock" if rate is None else "time is counted from the first sample"
@@ -289,6 +292,70 @@ def _word(group: Node, name: str) -> str:
     return str(node.scalar("")).strip() if node is not None else ""
 
 
+# Terra15: everything in attributes of the file, stamps in seconds.
+
+
+def _terra15_arrays(tree: Tree) -> list[Node]:
+    if tree.root.attr("sensing_range_start") is None or tree.root.attr("data_product") is None:
+        return []
+    groups = [tree.root.child(name) for name in ("data_product", tree.root.text("data_product"))]
+    return [group.children["data"] for group in groups if group is not None and group.dataset("data") is not None][:1]
+
+
+def _terra15(data: Node, tree: Tree) -> Signal:
+    root, group = tree.root, _parent(data, tree)
+    start, step = (root.number(name, math.nan) or 0.0 for name in ("sensing_range_start", "dx"))
+    times = group.dataset("gps_time") or group.dataset("posix_time")
+    clock: Clock | None = None
+    epoch, notes = None, []
+    try:
+        clock, epoch = _stamps(times, 1)
+    except DataError as error:
+        notes.append(f"{error}; no clock")
+    return _signal(
+        data,
+        names=("time", "distance"),
+        clock=clock,
+        unit=root.text("data_product_units"),
+        kind=root.text("data_product"),
+        distance=partial(_ramp, start, step) if math.isfinite(start + step) else None,
+        notes=notes,
+        attrs={
+            "unix_epoch": epoch,
+            "instrument": f"Terra15 {root.text('serial_number')}".strip(),
+            "gauge_length": root.number("gauge_length"),
+            "pulse_rate": root.number("pulse_rate"),
+        },
+    )
+
+
+# AP Sensing: one array beside groups of scalars.
+
+
+def _ap_sensing_arrays(tree: Tree) -> list[Node]:
+    data = tree.root.dataset("DAS")
+    return [data] if data is not None and {"DAQ", "Metadata", "ProcessingServer"} <= set(tree.root.children) else []
+
+
+def _ap_sensing(data: Node, tree: Tree) -> Signal:
+    root = tree.root
+    start, stop = _value(root, "DAQ/PositionStart"), _value(root, "DAQ/PositionEnd")
+    return _signal(
+        data,
+        names=("time", "distance"),
+        clock=Rate(_value(root, "ProcessingServer/DataRate")),
+        unit=data.text("Unit"),
+        kind="DAS",
+        distance=partial(np.linspace, start, stop, endpoint=False) if math.isfinite(stop - start) else None,
+        attrs={
+            "start": _word(root.children["Metadata"], "Timestamp"),
+            "instrument": f"AP Sensing {_word(root.children['DAQ'], 'SerialNumber')}".strip(),
+            "gauge_length": _value(root, "ProcessingServer/GaugeLength", None),
+            "radians_to_nanostrain": _value(root, "ProcessingServer/RadiansToNanoStrain", None),
+        },
+    )
+
+
 # DASDAE: one group a patch, with its coordinates as datasets beside the data.
 
 
@@ -322,15 +389,13 @@ def _dasdae(data: Node, tree: Tree) -> Signal:
 
 
 def _dasdae_clock(times: Node | None) -> tuple[Clock | None, int | None, list[str]]:
-    if times is None or not times.is_numeric or len(times.shape or ()) != 1 or times.dtype is None:
-        return None, None, ["the patch holds no time coordinate; no clock"]
-    if not times.number("is_datetime64") or times.dtype.kind not in "iu":
+    if times is not None and times.is_numeric and not times.number("is_datetime64"):
         return Stamps(times, 1e-9 if times.number("is_timedelta64") else 1.0), None, []
     try:
-        epoch = int(times.read(slice(0, 1))[0]) // 10**9
+        clock, epoch = _stamps(times, 10**9)
     except DataError as error:
         return None, None, [f"{error}; no clock"]
-    return Stamps(times, 1e-9, epoch * 10**9), epoch, []
+    return clock, epoch, []
 
 
 def _printable(text: str) -> str:
@@ -346,5 +411,7 @@ DIALECTS: dict[str, tuple[Callable[[Tree], list[Node]], Callable[[Node, Tree], S
     "PRODML": (_prodml_arrays, _prodml),
     "Silixa iDAS": (_silixa_arrays, _silixa),
     "OptoDAS": (_optodas_arrays, _optodas),
+    "Terra15": (_terra15_arrays, _terra15),
+    "AP Sensing": (_ap_sensing_arrays, _ap_sensing),
     "DASDAE": (_dasdae_arrays, _dasdae),
 }

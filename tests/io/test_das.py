@@ -1,4 +1,4 @@
-"""Fibers: values, clocks and distances of the four dialects, on real files and on ones written to specification."""
+"""Fibers: values, clocks and distances of the dialects, on real files and on ones written to specification."""
 
 import contextlib
 from collections.abc import Callable
@@ -143,6 +143,48 @@ def test_dasdae_keeps_nanoseconds_and_unpickles_nothing(tmp_path: Path) -> None:
     assert "station" not in recording.attrs
 
 
+def _terra15(path: Path) -> np.ndarray:
+    values = RNG.standard_normal((N_TIMES, N_LOCI)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        file.attrs.update(file_version=6, data_product="velocity", data_product_units="m/s", sensing_range_start=-5.0)
+        file.attrs.update(dx=2.5, nx=N_LOCI, serial_number="A1")
+        file["data_product/data"] = values
+        file["data_product/gps_time"] = EPOCH + 0.5 + np.arange(N_TIMES) * 0.01
+        file["data_product/posix_time"] = np.zeros(N_TIMES)
+    return values
+
+
+def test_terra15_takes_the_clock_of_the_satellites(tmp_path: Path) -> None:
+    values = _terra15(tmp_path / "a.h5")
+    recording = open_recording(tmp_path / "a.h5")
+    np.testing.assert_array_equal(recording.values, values)
+    np.testing.assert_allclose(recording.time, 0.5 + np.arange(N_TIMES) * 0.01, atol=1e-6)
+    np.testing.assert_allclose(recording.distance, -5.0 + np.arange(N_LOCI) * 2.5)
+    assert recording.attrs["units"] == "m/s"
+    assert recording.attrs["unix_epoch"] == EPOCH
+    assert recording.attrs["sampling_rate"] == pytest.approx(100.0)
+
+
+def _ap_sensing(path: Path) -> np.ndarray:
+    values = RNG.standard_normal((N_TIMES, N_LOCI)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        file["DAS"] = values
+        file["DAQ/PositionStart"], file["DAQ/PositionEnd"] = [10.0], [10.0 + 4 * N_LOCI]
+        file["DAQ/SerialNumber"] = ["7"]
+        file["Metadata/Timestamp"] = ["2024-02-29T12:00:00"]
+        file["ProcessingServer/DataRate"] = [250.0]
+    return values
+
+
+def test_ap_sensing_spreads_its_channels_over_the_stated_range(tmp_path: Path) -> None:
+    values = _ap_sensing(tmp_path / "a.h5")
+    recording = open_recording(tmp_path / "a.h5")
+    np.testing.assert_array_equal(recording.values, values)
+    assert recording.attrs["sampling_rate"] == 250.0
+    assert recording.attrs["start"] == "2024-02-29T12:00:00"
+    np.testing.assert_allclose(recording.distance, 10.0 + 4.0 * np.arange(N_LOCI))
+
+
 def _drop_times(file: h5py.File) -> None:
     del file["Acquisition/Raw[0]/RawDataTime"]
 
@@ -239,7 +281,7 @@ def test_a_silixa_file_without_a_usable_rate_says_so(tmp_path: Path) -> None:
         open_recording(tmp_path / "a.h5")
 
 
-@pytest.mark.parametrize("write", [_optodas, _dasdae])
+@pytest.mark.parametrize("write", [_optodas, _dasdae, _terra15, _ap_sensing])
 def test_headers_of_the_wrong_kind_raise_only_data_errors(tmp_path: Path, write: Callable[[Path], np.ndarray]) -> None:
     write(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5") as file:
