@@ -133,7 +133,7 @@ def test_make_writes_what_the_generator_returns(registry, tmp_path):
     path = datasets.make("small", tmp_path / "small.nwb", registry=registry)
     expected = write_nwb(population_recording(n_neurons=6, duration=20.0, seed=7), tmp_path / "expected.nwb")
     assert path.read_bytes() == expected.read_bytes()
-    with pytest.raises(StorageError, match="exists already"):
+    with pytest.raises(StorageError, match="exists; choose another name"):
         datasets.make("small", path, registry=registry)
     assert datasets.make("small", path, overwrite=True, registry=registry) == path
 
