@@ -31,6 +31,7 @@ UNIT = "uV"
 VARIABLES, CHANNELS, RAW = "3BRecInfo/3BRecVars", "3BRecInfo/3BMeaStreams/Raw/Chs", "3BData/Raw"
 ENCODED = ("EventsBasedSparseRaw", "WaveletBasedEncodedRaw")
 CHIP = 64  # electrodes in a row of a chip of one well
+CONVERTERS = ("ValueConverter", "TimeConverter")
 DEPTH = 16  # levels of the settings that are searched
 
 
@@ -197,6 +198,8 @@ def _settings(tree: Tree) -> dict[str, float]:
             tree.findings.append(f"{name} is no JSON; its settings are left out")
             continue
         _collect(stated, found, DEPTH)
+        for section in CONVERTERS:  # what other sections say under the same name counts less
+            _collect(stated.get(section) if isinstance(stated, dict) else None, found, 1)
     attributes = {name: tree.root.number(name) for name in tree.root.attribute_names()}
     return found | {name: value for name, value in attributes.items() if value is not None}
 

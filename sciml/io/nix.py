@@ -79,8 +79,8 @@ def _signal(array: Node) -> Signal:
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
     raw_unit = array.text("unit")
-    label = array.text("label")
-    named = {dim: (axis, size) for dim, axis, size in zip(dims, axes, data.shape, strict=True) if dim != TIME}
+    named = {"label": array.text("label"), "name": array.text("name")}  # files before 1.2 name groups by their id
+    axis_of = {dim: (axis, size) for dim, axis, size in zip(dims, axes, data.shape, strict=True) if dim != TIME}
     return Signal(
         path=array.path,
         data=data,
@@ -91,8 +91,8 @@ def _signal(array: Node) -> Signal:
         raw_unit=raw_unit,
         scale=_scale(array, notes),
         clock=_clock(axes[along], notes) if TIME in dims else None,
-        coords=partial(_coords, named),
-        attrs={"label": label} if label else {},
+        coords=partial(_coords, axis_of),
+        attrs={key: text for key, text in named.items() if text and text != array.name},
         notes=tuple(notes),
     )
 

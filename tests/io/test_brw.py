@@ -37,8 +37,9 @@ def _version_4(path: Path, *, attributes: bool = False) -> Path:
         if attributes:
             file.attrs.update(CONVERTER, SamplingRate=10000.0)
         else:
+            older = {"History": {"FrameRate": 1.0}}
             settings = {"ValueConverter": {**CONVERTER, "ScaleFactor": 1.0}, "TimeConverter": {"FrameRate": 10000.0}}
-            file["ExperimentSettings"] = [json.dumps(settings).encode()]
+            file["ExperimentSettings"] = [json.dumps(settings | older).encode()]
         file["TOC"] = [[100, 120], [1000, 1030]]
         well = file.create_group("Well_A1")
         well["StoredChIdxs"] = np.array([0, 1, 63, 64, 65, 4095])

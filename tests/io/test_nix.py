@@ -49,6 +49,7 @@ def test_a_sampled_dimension_is_a_clock_and_a_set_names_channels(tmp_path: Path)
     assert recording.attrs["sampling_rate"] == pytest.approx(2000.0)
     assert recording.attrs["units"] == "mV"
     assert recording.channel.values.tolist() == ["a", "b", "c"]
+    assert recording.attrs["label"] == "voltage"
 
 
 def test_time_comes_first_wherever_it_is_stored(tmp_path: Path) -> None:
