@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -19,7 +19,7 @@ from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
 from sciml.io._registry import choose
 from sciml.io._tree import Tree, open_tree
 
-__all__ = ["describe", "list_signals", "open_recording", "read_events"]
+__all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings"]
 
 SHOWN = 12  # names in an error message
 
@@ -116,6 +116,28 @@ def _open_one(
             recording = stacked(chosen, str(signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
         recording = recording if chunks is None else chunked(recording, chosen[0], chunks)
         return Part(recording, contents.attrs.get("start", ""))
+
+
+def recordings(
+    path: Paths, *, below: str = "", limits: Limits = DEFAULT_LIMITS
+) -> tuple[dict[str, xr.DataArray], list[str], Mapping[str, str]]:
+    """Return all signals below a path by path, why some cannot be opened, and what the file says of itself."""
+    opened: dict[str, xr.DataArray] = {}
+    omitted = []
+    inside = below.strip("/")
+    with open_tree(path, limits) as tree:
+        reader = choose(tree)
+        contents = reader.scan(tree)
+        for signal in contents.signals:
+            if inside and not f"{signal.path}/".startswith(f"{inside}/"):
+                continue
+            try:
+                opened[signal.path] = build(signal, path=tree.files.main, reader=reader.name, raw=False, dtype=None)
+            except DataError as error:
+                omitted.append(str(error))
+    if inside and not opened:
+        raise DataError(f"{path}: no signal below {inside!r}; {'; '.join(omitted) or 'list_signals names them all'}")
+    return opened, omitted, contents.attrs
 
 
 def list_signals(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> list[SignalInfo]:
