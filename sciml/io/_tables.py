@@ -58,6 +58,8 @@ def _cells(node: Node, tree: Tree) -> NDArray[np.generic]:
     if node.dtype is not None and node.dtype.kind == "V":
         raise DataError(f"{node.path}: holds compound values {node.dtype.names}")
     cells = node.read()
+    if not cells.ndim:
+        raise DataError(f"{node.path}: is a single value, not a column")
     if cells.dtype != object:
         return cells
     named = [tree.referred(cell, node) if isinstance(cell, h5py.Reference) else None for cell in cells.ravel()]

@@ -103,7 +103,7 @@ class _Expanded:
         # Half a sample is far above rounding and far below a second: i / rate may fall just short of a whole second.
         seconds = self.offset + (positions + 0.5) / self.rate
         return np.asarray(
-            self.flags[np.clip(np.floor(seconds / self.spacing).astype(np.int64), 0, len(self.flags) - 1)]
+            self.flags[np.clip(np.floor(seconds / self.spacing), 0, len(self.flags) - 1).astype(np.int64)]
         )
 
 
@@ -126,7 +126,7 @@ def _flags(tree: Tree, clock: Rate, epoch: int, size: int, notes: list[str]) -> 
             continue
         try:
             expanded = _expanded(node, clock, epoch)
-            names = [str(name) for name in named.read().tolist()] if named is not None and named.is_dataset else []
+            names = [str(name) for name in named.read().ravel()] if named is not None and named.is_dataset else []
         except DataError as error:
             notes.append(f"{error}; {label} is left out")
             continue
@@ -143,6 +143,8 @@ def _flags(tree: Tree, clock: Rate, epoch: int, size: int, notes: list[str]) -> 
 def _expanded(node: Node, clock: Rate, epoch: int) -> _Expanded:
     if not node.is_numeric or len(node.shape or ()) != 1 or node.dtype is None or node.dtype.kind not in "iu":
         raise DataError(f"{node.path}: expected a row of integers, got shape {node.shape} of {node.dtype}")
-    begin = node.number("Xstart", float(epoch))
+    begin, spacing = node.number("Xstart", float(epoch)), node.number("Xspacing", 1.0) or 1.0
     offset = clock.start + epoch - (epoch if begin is None else begin)
-    return _Expanded(node.read(), clock.rate, offset, node.number("Xspacing", 1.0) or 1.0)
+    if not (np.isfinite(offset) and np.isfinite(spacing) and spacing > 0):
+        raise DataError(f"{node.path}: expected flags at regular times, got start {begin} s and spacing {spacing} s")
+    return _Expanded(node.read(), clock.rate, offset, spacing)

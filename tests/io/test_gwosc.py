@@ -40,3 +40,21 @@ def test_flags_that_begin_earlier_than_the_strain_stay_in_step(tmp_path: Path) -
     np.testing.assert_array_equal(recording["quality"].values, expected)
     assert recording.attrs["gps_epoch"] == 1001
     assert float(recording["time"][0]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("stated", [{"Xstart": np.nan}, {"Xstart": np.inf}, {"Xspacing": np.nan}, {"Xspacing": -1.0}])
+def test_flags_at_no_times_are_left_out_and_noted(tmp_path: Path, stated: dict[str, float]) -> None:
+    path = strain(tmp_path / "a.hdf5", start=1000, seconds=2, flags=[1, 0], flags_start=1000)
+    with h5py.File(path, "a") as file:
+        file["quality/simple/DQmask"].attrs.update(stated)
+    recording = open_recording(path)
+    assert "quality" not in recording.coords
+    assert "expected flags at regular times" in recording.attrs["history"]
+
+
+def test_the_name_of_a_single_flag_need_not_be_an_array(tmp_path: Path) -> None:
+    path = strain(tmp_path / "a.hdf5", start=1000, seconds=2, flags=[1, 0], flags_start=1000)
+    with h5py.File(path, "a") as file:
+        del file["quality/simple/DQShortnames"]
+        file["quality/simple/DQShortnames"] = "DATA"
+    assert open_recording(path)["quality"].attrs["flags"] == ["DATA"]

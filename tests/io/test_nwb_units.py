@@ -66,3 +66,14 @@ def test_trains_that_do_not_fit_are_an_error_in_words(tmp_path: Path, columns: d
 def test_times_that_are_no_row_of_numbers_are_no_events(tmp_path: Path, times: Any) -> None:
     path = units(tmp_path / "a.nwb", spike_times=times, spike_times_index=[1])
     assert [table.name for table in describe(path).tables] == ["units"]
+
+
+def test_a_column_of_a_single_value_is_omitted_in_words(tmp_path: Path) -> None:
+    path = units(tmp_path / "a.nwb", spike_times=[0.1], spike_times_index=[1])
+    with h5py.File(path, "a") as file:
+        trials = file.create_group("intervals/trials")
+        trials.attrs["colnames"] = ["start_time", "kind"]
+        trials["start_time"], trials["kind"] = [0.0, 1.0], 3.0
+    events = read_events(path, "trials")
+    assert "kind" not in events
+    assert "is a single value, not a column" in "".join(events.attrs["omitted"])
