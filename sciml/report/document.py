@@ -13,9 +13,9 @@ from typing import Any, overload
 
 import numpy as np
 
+from sciml import files
 from sciml.report import page
 from sciml.report.parts import SCHEMA, Finding, Section
-from sciml.report.storage import write_text
 from sciml.report.wording import clean
 
 __all__ = ["Report", "plain"]
@@ -82,7 +82,7 @@ class Report:
         True
         """
         text = page.render(self)
-        return text if path is None else write_text(path, text, overwrite=overwrite)
+        return text if path is None else files.write_bytes(path, text.encode("utf-8"), overwrite=overwrite)
 
     @overload
     def to_json(self, path: None = None) -> str: ...
@@ -105,7 +105,7 @@ class Report:
         'sciml.report/1'
         """
         text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-        return text if path is None else write_text(path, text, overwrite=overwrite)
+        return text if path is None else files.write_bytes(path, text.encode("utf-8"), overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `to_json` writes, as plain Python values.

@@ -207,7 +207,7 @@ def test_a_full_disk_leaves_the_old_report_and_no_litter(tmp_path: Path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left") as caught:
+    with pytest.raises(StorageError, match="the disk is full") as caught:
         document().to_html(path, overwrite=True)
     assert caught.value.exit_code == 74
     assert path.read_text() == "old"
