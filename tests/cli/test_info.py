@@ -19,6 +19,17 @@ def test_a_recording_is_listed_with_unit_rate_and_duration(sciml, recording: Pat
     assert f"Next: sciml spectrum report {recording} -o report.html" in done.out
 
 
+def test_signals_that_differ_in_a_number_are_one_row_and_one_pattern(sciml, tmp_path: Path) -> None:
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w") as file:
+        for k in range(5):
+            file[f"trace_{k}"] = [float(k)] * 20
+    done = sciml("info", path)
+    assert "trace_* (5 alike)" in done.out
+    assert f"Next: sciml spectrum report {path} --signal 'trace_*' -o report.html" in done.out
+    assert len(json.loads(sciml("info", path, "--json").out)["files"][0]["signals"]) == 5
+
+
 def test_json_is_one_document_for_all_files(sciml, recording: Path) -> None:
     document = json.loads(sciml("info", recording, recording, "--json").out)
     assert document["schema"] == "sciml.info/1"

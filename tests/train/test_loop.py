@@ -433,7 +433,7 @@ def test_a_disk_that_fills_up_leaves_a_run_that_resumes(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(StorageError, match="the disk is full; .*the last good one is step-"):
+        with pytest.raises(StorageError, match=r"the disk is full; .*the last good one is step-"):
             fit(net(), data(), quick(), run_dir=tmp_path)
     again = fit(net(), data(), quick(), run_dir=tmp_path, resume=True)
     assert again.resumed_from > 0
