@@ -1,7 +1,8 @@
 """Strain and temperature along an optical fiber: PRODML, Silixa iDAS, OptoDAS, Terra15, AP Sensing and DASDAE files.
 
 All are presented as (time, channel) with the distance along the fiber in meters. PRODML 2.0 and Silixa were tried on
-real files; PRODML 2.1, OptoDAS, Terra15, AP Sensing and DASDAE are written to what is known of the formats.
+real files, DASDAE on a file that dascore 0.1.24 wrote; PRODML 2.1, OptoDAS, Terra15 and AP Sensing are written to what
+is known of the formats.
 
 References
 ----------
