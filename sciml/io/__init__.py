@@ -1,5 +1,6 @@
 """Recordings in and out of HDF5: open lazily in physical values with clock and tables, and save without loss."""
 
+from sciml.io._findings import Finding
 from sciml.io._guard import Limits
 from sciml.io._model import FileInfo, SignalInfo, TableInfo
 from sciml.io._open import describe, list_signals, open_recording, read_events
@@ -7,6 +8,7 @@ from sciml.io._save import save_recording
 
 __all__ = [
     "FileInfo",
+    "Finding",
     "Limits",
     "SignalInfo",
     "TableInfo",

@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 
 from sciml.errors import DataError
+from sciml.io._findings import Finding, code_of
 from sciml.io._guard import Limits, checked_path, guard, open_file
 from sciml.io._heaps import endless_heap
 from sciml.io._text import text
@@ -71,12 +72,14 @@ class Files:
             resolved = candidate.resolve()
             if resolved.exists():
                 if not resolved.is_relative_to(self.root):
-                    raise DataError(
+                    refused = (
                         f"points at {name}, outside the folder of the file; "
                         "copy that file into the folder, where links may lead"
                     )
+                    raise DataError(Finding(refused, code="external_link_refused"))
                 return resolved
-        raise DataError(f"points at the file {name}, which is not there; copy it into the folder {beside}")
+        absent = f"points at the file {name}, which is not there; copy it into the folder {beside}"
+        raise DataError(Finding(absent, code="dangling_link"))
 
     def open(self, path: Path) -> h5py.File:
         """Open a file once; it closes with this collection."""
@@ -116,12 +119,13 @@ def _step(
     group: h5py.Group, part: str, path: str, files: Files, hops: int
 ) -> tuple[h5py.Group | h5py.Dataset | h5py.Datatype, int]:
     if not group.id.links.exists(part.encode("utf-8", "surrogateescape")):
-        raise DataError(f"points at {path}, which is not in the file {Path(group.file.filename).name}")
+        absent = f"points at {path}, which is not in the file {Path(group.file.filename).name}"
+        raise DataError(Finding(absent, code="dangling_link"))
     link = group.get(part, getlink=True)
     if isinstance(link, h5py.HardLink):
         return group[part], hops
     if hops <= 0:
-        raise DataError(f"points at {path}, and from there in a circle of links")
+        raise DataError(Finding(f"points at {path}, and from there in a circle of links", code="link_cycle"))
     if isinstance(link, h5py.SoftLink):
         return follow(group, text(link.path), files, hops=hops - 1), hops - 1
     if isinstance(link, h5py.ExternalLink):
@@ -130,28 +134,30 @@ def _step(
     raise DataError(f"points at {path} through a link of a kind that sciml does not follow")
 
 
-def obstacle(dataset: h5py.Dataset, files: Files, limits: Limits, *, hops: int = 4) -> str | None:
+def obstacle(dataset: h5py.Dataset, files: Files, limits: Limits, *, hops: int = 4) -> Finding | None:
     """Return why the values of a dataset cannot be read, in words with the remedy, or None if they can."""
     try:
         with guard(f"{dataset.name}"):
             plist = dataset.id.get_create_plist()
             if plist.get_external_count():
-                return "its values lie in a raw file beside it, which sciml refuses to read; copy it with `h5repack`"
+                refused = "its values lie in a raw file beside it, which sciml refuses to read; copy it with `h5repack`"
+                return Finding(refused, code="external_storage_refused")
             if dataset.is_virtual:
                 return _missing_source(dataset, files, limits, hops)
             return _missing_filter(plist) or _unread(dataset, limits)
     except DataError as error:
-        return str(error)
+        return Finding(str(error), code=code_of(error, "unreadable"))
 
 
-def _missing_filter(plist: h5py.h5p.PropDCID) -> str | None:
+def _missing_filter(plist: h5py.h5p.PropDCID) -> Finding | None:
     for number in range(plist.get_nfilters()):
         code, _, _, name = plist.get_filter(number)
         if h5py.h5z.filter_avail(code) or (_load_plugins() and h5py.h5z.filter_avail(code)):
             continue
         label = FILTERS.get(code) or text(name) or "unknown"
         remedy = REMEDIES.get(code, PACKAGED if code in FILTERS else VENDOR)
-        return f"its values are compressed with HDF5 filter {code} ({label}), which is not installed; {remedy}"
+        missing = f"its values are compressed with HDF5 filter {code} ({label}), which is not installed; {remedy}"
+        return Finding(missing, code="unknown_filter")
     return None
 
 
@@ -163,39 +169,46 @@ def _load_plugins() -> bool:
     return True
 
 
-def _unread(dataset: h5py.Dataset, limits: Limits) -> str | None:
+def _unread(dataset: h5py.Dataset, limits: Limits) -> Finding | None:
     if dataset.size and not dataset.id.get_storage_size():
-        return (
+        return Finding(
             f"it declares the shape {dataset.shape}, but no value was ever written (0 bytes are stored); "
-            "check that the recording was finished and copied whole"
+            "check that the recording was finished and copied whole",
+            code="never_written",
         )
     chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize if dataset.chunks else 0
     if chunk_bytes > limits.chunk_bytes:
-        return (
+        return Finding(
             f"its chunks are {chunk_bytes / 2**20:.0f} MiB each and must be read whole, more than the limit of "
-            f"{limits.chunk_bytes / 2**20:.0f} MiB; rewrite it with `h5repack`, or raise limits.chunk_bytes"
+            f"{limits.chunk_bytes / 2**20:.0f} MiB; rewrite it with `h5repack`, or raise limits.chunk_bytes",
+            code="large_chunk",
         )
     return None
 
 
-def _missing_source(dataset: h5py.Dataset, files: Files, limits: Limits, hops: int) -> str | None:
+def _missing_source(dataset: h5py.Dataset, files: Files, limits: Limits, hops: int) -> Finding | None:
     if hops <= 0:
-        return "it is a virtual dataset of virtual datasets without end"
+        return Finding("it is a virtual dataset of virtual datasets without end", code="missing_source")
     beside = Path(dataset.file.filename).resolve().parent
     for file_name, dataset_name in sorted(
         {(source.file_name, source.dset_name) for source in dataset.virtual_sources()}
     ):
         if "%" in re.sub("%%", "", file_name + dataset_name):
-            return (
-                f"it is a virtual dataset over the open-ended series {file_name}:{dataset_name}; sciml reads fixed ones"
+            return Finding(
+                f"it is a virtual dataset over the open-ended series {file_name}:{dataset_name}; sciml reads fixed "
+                "ones",
+                code="missing_source",
             )
         try:
             where = dataset.file if file_name == "." else files.open(files.locate(file_name, beside=beside))
             source = follow(where["/"], "/" + dataset_name, files)
         except DataError as error:
-            return f"it is a virtual dataset, and its source {dataset_name} {error}"
+            code = code_of(error)
+            code = code if code == "external_link_refused" else "missing_source"
+            return Finding(f"it is a virtual dataset, and its source {dataset_name} {error}", code=code)
         if not isinstance(source, h5py.Dataset):
-            return f"it is a virtual dataset, and its source {dataset_name} is no dataset"
-        if trouble := obstacle(source, files, limits, hops=hops - 1):
-            return f"it is a virtual dataset, and of its source {dataset_name}: {trouble}"
+            trouble = f"it is a virtual dataset, and its source {dataset_name} is no dataset"
+            return Finding(trouble, code="missing_source")
+        if found := obstacle(source, files, limits, hops=hops - 1):
+            return Finding(f"it is a virtual dataset, and of its source {dataset_name}: {found}", code=found.code)
     return None

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from sciml.io._clock import Clock
+from sciml.io._findings import Finding
 from sciml.io._lazy import Array, Scale
 from sciml.io._tree import Node, Tree
 
@@ -75,7 +76,7 @@ class FileInfo:
     signals, tables
         What can be opened with `open_recording` and, if it has start times, with `read_events`.
     findings
-        What is odd about the file, in words.
+        What is odd about the file, in words; each has a `code` and a `path` for programs.
     reason
         Why there are no signals; None if there are some.
     attrs
@@ -88,7 +89,7 @@ class FileInfo:
     format: str
     signals: tuple[SignalInfo, ...] = ()
     tables: tuple[TableInfo, ...] = ()
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     reason: str | None = None
     attrs: Mapping[str, str] = field(default_factory=dict)
     default: str | None = None

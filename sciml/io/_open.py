@@ -13,6 +13,8 @@ from numpy.typing import DTypeLike
 from sciml.errors import DataError
 from sciml.io import plain
 from sciml.io._build import Chunks, build, chunked, info, stacked
+from sciml.io._clock import Runs, Stamps
+from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._joined import Part, join
 from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
@@ -22,6 +24,8 @@ from sciml.io._tree import Tree, open_tree
 __all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings"]
 
 SHOWN = 12  # names in an error message
+MAX_RATIO = 1000  # values of a recording have noise and do not compress that far
+DRIFT = 0.01  # of a clock, beyond which its first stamps do not foretell its last
 
 
 Paths = str | os.PathLike[str]
@@ -183,7 +187,8 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
         reader = choose(tree)
         contents = reader.scan(tree)
         signals = tuple(info(signal, reader.name) for signal in contents.signals)
-        findings = (*contents.findings, *_findings(contents.signals), *tree.findings, *_aliases(tree))
+        said = (*contents.findings, *_findings(contents.signals), *tree.findings, *_aliases(tree))
+        findings = (text if isinstance(text, Finding) else Finding(text) for text in said)
         return FileInfo(
             path=str(path),
             format=contents.format,
@@ -248,39 +253,60 @@ def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DE
         return events
 
 
-def _findings(signals: Sequence[Signal]) -> list[str]:
+def _findings(signals: Sequence[Signal]) -> list[Finding]:
     """Return what is odd about signals, each thing once, with those that it is true of."""
     affected: dict[str, list[str]] = {}
     for signal in signals:
         for text in (*signal.notes, *_troubles(signal)):
             affected.setdefault(text, []).append(signal.path)
     return [
-        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {text}"
+        Finding(
+            f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {text}",
+            code=code_of(text),
+            path=paths[0],
+        )
         for text, paths in affected.items()
     ]
 
 
 def _troubles(signal: Signal) -> list[str]:
-    found = []
-    trouble = signal.problem or signal.data.obstacle()
+    found: list[str] = []
+    trouble: str | None = signal.problem or signal.data.obstacle()
     if trouble is None and signal.clock is not None and signal.shape:
         trouble = signal.clock.problem(signal.shape[0])
     if trouble:
-        found.append(f"cannot be read: {trouble}")
+        found.append(Finding(f"cannot be read: {trouble}", code=code_of(trouble, "unreadable")))
+    elif gaps := _gaps(signal):
+        found.append(Finding(gaps, code="gaps"))
     if signal.raw_unit and not signal.unit:
-        found.append(f"the unit {signal.raw_unit!r} says nothing; taken as none")
+        found.append(Finding(f"the unit {signal.raw_unit!r} says nothing; taken as none", code="blank_unit"))
+    if trouble is None and signal.data.n_bytes > MAX_RATIO * signal.data.stored_bytes > 0:
+        ratio = f"its {signal.data.n_bytes} bytes are stored in {signal.data.stored_bytes}: nearly all values are alike"
+        found.append(Finding(ratio, code="compression_ratio"))
     return found
 
 
-def _aliases(tree: Tree) -> list[str]:
+def _gaps(signal: Signal) -> str | None:
+    """Return what the clock says of gaps, without reading all of it."""
+    clock, size = signal.clock, signal.shape[0] if signal.shape else 0
+    if isinstance(clock, Runs) and len(clock.firsts) > 1:
+        return f"the clock has {len(clock.firsts) - 1} gaps"
+    rate, duration = clock.summary(size) if isinstance(clock, Stamps) else (None, None)
+    if rate is None or duration is None or duration * rate <= size * (1 + DRIFT) + 1:
+        return None
+    return f"its {size} samples span {duration:.6g} s, not {size / rate:.6g} s: the clock has gaps, or its rate changes"
+
+
+def _aliases(tree: Tree) -> list[Finding]:
     aliased = [node for node in tree if node.aliases]
     if not aliased:
         return []
     example = aliased[0]
-    return [
+    counted = (
         f"{len(aliased)} objects have several paths and are counted once, for example "
         f"{example.path or '/'} = {example.aliases[0]}"
-    ]
+    )
+    return [Finding(counted, code="alias", path=example.path)]
 
 
 def _reason(contents: Contents, tree: Tree) -> str | None:

@@ -8,9 +8,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io._findings import Finding
 from sciml.io._tree import Node, Tree
 
-__all__ = ["column", "column_names", "is_table", "ragged_rows", "row_count", "rows_along", "to_events"]
+__all__ = ["column", "column_names", "is_table", "overruns", "ragged_rows", "row_count", "rows_along", "to_events"]
 
 
 def is_table(node: Node) -> bool:
@@ -75,12 +76,34 @@ def ragged_rows(index: Node, n_cells: int) -> Iterator[slice]:
         raise DataError(f"{index.path}: expected a row of integers, got shape {stored.shape} of {stored.dtype}")
     ends = stored.astype(np.int64)
     if (np.diff(ends, prepend=0) < 0).any() or (ends.size and ends[-1] > n_cells):
-        raise DataError(
-            f"{index.path}: expected row ends that rise to at most {n_cells}, the number of values; "
-            f"got a last end of {ends[-1]}"
-        )
+        raise DataError(_overrun(index, n_cells, int(ends[-1])))
     starts = ends - np.diff(ends, prepend=0)
     return (slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True))
+
+
+def overruns(table: Node) -> list[Finding]:
+    """Return the ragged columns whose last row ends beyond their values, by the one number that tells it."""
+    found = []
+    for name in column_names(table):
+        index, cells = table.dataset(f"{name}_index"), table.dataset(name)
+        if index is None or cells is None or not cells.shape or not index.is_numeric or len(index.shape or ()) != 1:
+            continue
+        try:
+            last = int(index.read(slice((index.shape or (1,))[0] - 1, None))[0].real)
+        except (DataError, ValueError, OverflowError):  # said where the column is read
+            continue
+        if last > cells.shape[0]:
+            found.append(_overrun(index, cells.shape[0], last))
+    return found
+
+
+def _overrun(index: Node, n_cells: int, last: int) -> Finding:
+    return Finding(
+        f"{index.path}: expected row ends that rise to at most {n_cells}, the number of values; "
+        f"got a last end of {last}",
+        code="ragged_overrun",
+        path=index.path,
+    )
 
 
 def rows_along(region: Node, dim: str, size: int, tree: Tree, notes: list[str]) -> dict[str, xr.Variable]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.io._access import Files, follow, obstacle
+from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard
 from sciml.io._lazy import Source
 from sciml.io._text import decode, decode_array, text
@@ -48,7 +49,7 @@ class Node:
         self._tree = tree
         self._attributes: dict[str, Any] = {}
         self._examined = False
-        self._obstacle: str | None = None
+        self._obstacle: Finding | None = None
         if self.is_dataset:
             with guard(path):
                 self.shape = handle.shape
@@ -70,6 +71,11 @@ class Node:
     def n_bytes(self) -> int:
         """Bytes of the whole array as stored, before compression."""
         return math.prod(self.shape) * self.dtype.itemsize if self.shape is not None and self.dtype is not None else 0
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the array in the file, after compression; 0 if they are elsewhere or nowhere."""
+        return int(self._handle.id.get_storage_size()) if self.is_dataset else 0
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -133,7 +139,7 @@ class Node:
         found = self.children.get(name)
         return found if found is not None and found.is_dataset else None
 
-    def obstacle(self) -> str | None:
+    def obstacle(self) -> Finding | None:
         """Return why the values cannot be read, None if they can."""
         if not self._examined:
             self._obstacle = obstacle(self._handle, self._tree.files, self._tree.limits)
@@ -292,7 +298,8 @@ class Tree:
         except DataError as error:
             reason = str(error).removeprefix(f"link to {exact}: ")
             node.broken[name] = reason
-            self.findings.append(f"the link {path} {reason}")
+            code = code_of(error, "unreadable")
+            self.findings.append(Finding(f"the link {path} {reason}", code=code, path=path))
 
 
 def _address(identifier: Any) -> Address:

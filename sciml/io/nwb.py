@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sciml.errors import DataError
 from sciml.io import _tables
 from sciml.io._clock import EAGER, Clock, Rate, Stamps, time_axis
+from sciml.io._findings import Finding
 from sciml.io._lazy import Computed, Scale, lazy
 from sciml.io._model import Contents, Coords, Signal, Table
 from sciml.io._text import clean_unit
@@ -80,7 +81,10 @@ class Nwb:
             format=f"NWB {tree.root.text('nwb_version', '2')}",
             signals=tuple(signals),
             tables=tuple(_tables_of(tree)),
-            findings=tuple(findings),
+            findings=(
+                *findings,
+                *(found for node in tree if _tables.is_table(node) for found in _tables.overruns(node)),
+            ),
             attrs=_session(tree),
             reason=None if signals else _reason(tree),
         )
@@ -210,10 +214,11 @@ def _remarks(group: Node) -> dict[str, Any]:
 
 
 def _notes(group: Node, data: Node, kind: str, raw_unit: str) -> tuple[str, ...]:
-    notes = []
+    notes: list[str] = []
     counts = data.dtype is not None and data.dtype.kind in "iu" and raw_unit in ("volts", "V", "amperes", "A")
     if counts and data.number("conversion", 1.0) == 1.0 and group.dataset("channel_conversion") is None:
-        notes.append(f"integers with conversion 1 in {raw_unit} are almost surely uncalibrated counts")
+        counted = f"integers with conversion 1 in {raw_unit} are almost surely uncalibrated counts"
+        notes.append(Finding(counted, code="uncalibrated_integers"))
     if AXES.get(kind, ())[:2] == ("y", "x"):
         notes.append("writers of NWB disagree whether images are stored (y, x) or (x, y); taken as (y, x)")
     return tuple(notes)
