@@ -30,6 +30,7 @@ cli = LazyGroup(
         "datasets": Entry("sciml_cli.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."),
         "demo": Entry("sciml_cli.demo:demo", "Run the whole journey on a simulated recording."),
         "doctor": Entry("sciml_cli.doctor:doctor", "Check this installation and this machine."),
+        "convert": Entry("sciml_cli.convert:convert", "Write a signal of any format as a netCDF recording."),
     },
     epilog="Exit codes: 0 ok, 2 usage, 3 data, 4 config, 5 checkpoint, 6 a strict finding, 7 diverged, 74 disk, "
     "75 interrupted but resumable, 130 and 143 stopped by a signal.",

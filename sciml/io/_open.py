@@ -17,6 +17,7 @@ from sciml.io._clock import Runs, Stamps
 from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._joined import Part, join
+from sciml.io._mapping import Stated, mapped
 from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
 from sciml.io._registry import choose
 from sciml.io._tree import Tree, open_tree
@@ -38,6 +39,12 @@ def open_recording(
     chunks: Chunks | None = None,
     dtype: DTypeLike | None = None,
     raw: bool = False,
+    dims: Sequence[str] | None = None,
+    units: str | None = None,
+    rate: float | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    mapping: Paths | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> xr.DataArray:
     r"""Open a signal of an HDF5 file as a recording, without reading its values.
@@ -65,6 +72,11 @@ def open_recording(
         scaling keep their type (float16 becomes float32); float64 for all else.
     raw
         Hand out the values as stored, unscaled.
+    dims, units, rate, scale, offset
+        What you know better than the file, for any signal: names of the stored axes ("time" comes first in the
+        recording), unit, samples per second, and physical value = stored * scale + offset.
+    mapping
+        A TOML file that states the same, and `signal`; keywords win over it.
     limits
         Budgets for files that ask too much; see `Limits`.
 
@@ -83,7 +95,7 @@ def open_recording(
         The file cannot be read, or holds no such signal (the message lists those it holds). Values that are not
         there (missing sources of virtual datasets, missing filters) raise it when they are read.
     ConfigError
-        `dtype` or `chunks` does not fit.
+        `dtype`, `chunks` or a stated fact does not fit.
 
     Examples
     --------
@@ -95,8 +107,19 @@ def open_recording(
     >>> recording = open_recording(path)
     >>> recording.dims, recording.attrs["units"], recording.time.values.tolist()
     (('time', 'channel'), 'mV', [0.0, 0.1, 0.2])
+
+    The axes, unit and rate of any other HDF5 file are stated in words:
+
+    >>> with h5py.File(path, "w") as file:
+    ...     file["group/data"] = [[1, 2, 3], [4, 5, 6]]
+    >>> recording = open_recording(
+    ...     path, "group/data", dims=("channel", "time"), units="uV", rate=30000.0, scale=0.195, offset=0.0
+    ... )
+    >>> recording.sizes["time"], recording.attrs["sampling_rate"], recording[0].values.tolist()
+    (3, 30000.0, [0.195, 0.78])
     """
-    one = partial(_open_one, signal=signal, chunks=chunks, dtype=dtype, raw=raw, limits=limits)
+    stated = mapped(mapping, signal=signal, dims=dims, units=units, rate=rate, scale=scale, offset=offset)
+    one = partial(_open_one, stated=stated, chunks=chunks, dtype=dtype, raw=raw, limits=limits)
     if isinstance(path, (str, os.PathLike)):
         return one(path).recording
     parts = [one(each) for each in path]
@@ -106,18 +129,18 @@ def open_recording(
 
 
 def _open_one(
-    path: Paths, *, signal: str | None, chunks: Chunks | None, dtype: DTypeLike | None, raw: bool, limits: Limits
+    path: Paths, *, stated: Stated, chunks: Chunks | None, dtype: DTypeLike | None, raw: bool, limits: Limits
 ) -> Part:
     with open_tree(path, limits) as tree:
         reader = choose(tree)
         contents = reader.scan(tree)
-        chosen = _select(contents, tree, signal)
+        chosen = [stated.apply(signal) for signal in _select(contents, tree, stated.signal)]
         where = tree.files.main
         if len(chosen) == 1:
             name = "plain" if chosen[0].kind == "dataset" else reader.name
             recording = build(chosen[0], path=where, reader=name, raw=raw, dtype=dtype)
         else:
-            recording = stacked(chosen, str(signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
+            recording = stacked(chosen, str(stated.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
         recording = recording if chunks is None else chunked(recording, chosen[0], chunks)
         return Part(recording, contents.attrs.get("start", ""))
 

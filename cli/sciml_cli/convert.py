@@ -1,0 +1,46 @@
+"""`sciml convert FILE... -o OUT`: a signal of any laboratory format as a recording that every netCDF reader opens."""
+
+from pathlib import Path
+
+import click
+
+from sciml_cli.frame import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.output import emit
+
+__all__ = ["convert"]
+
+
+@click.command("convert", cls=Command)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option("-o", "--out", required=True, type=FILE, help="netCDF file to write.")
+@signal_option
+@click.option("--dims", help="Names of the stored axes, for example channel,time.")
+@click.option("--units", help="Unit of the physical values.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Samples per second.")
+@click.option("--mapping", type=FILE, help="TOML file with signal, dims, units, rate, scale, offset.")
+@overwrite_option
+@json_option
+def convert(
+    files: tuple[Path, ...],
+    out: Path,
+    signal: str | None,
+    dims: str | None,
+    units: str | None,
+    rate: float | None,
+    mapping: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Write a signal to OUT in physical values with its clock, coordinates and masks; several FILEs join along time."""
+    from sciml.files import check_target
+    from sciml.io import open_recording, save_recording
+
+    check_target(out, overwrite=overwrite)  # before the work, not after it
+    axes = None if dims is None else [name.strip() for name in dims.split(",")]
+    recording = open_recording(list(files), signal, dims=axes, units=units, rate=rate, mapping=mapping)
+    save_recording(recording, out, overwrite=overwrite)
+    shape = {str(dim): size for dim, size in recording.sizes.items()}
+    if as_json:
+        emit("convert", {"out": out, "signal": recording.attrs.get("signal"), "shape": shape})
+    else:
+        click.echo(f"{out}: {' x '.join(f'{size} {dim}' for dim, size in shape.items())}")
