@@ -85,11 +85,11 @@ def run(args: Sequence[str] | None = None) -> int:
 
 def _failed(error: Exception, *, debug: bool) -> int:
     """Say in one sentence what went wrong, and return the exit code that belongs to it."""
-    from sciml.errors import ScimlError
+    from sciml.errors import ScimlError, StorageError
 
     if debug:
         traceback.print_exception(error)
-    if _disk_is_full(error):
+    if _disk_is_full(error) and not isinstance(error, StorageError):
         return _say(f"Error: the disk is full: {error}; free some space and run again", DISK)
     if isinstance(error, ScimlError):
         return _say(f"Error: {error}", error.exit_code)

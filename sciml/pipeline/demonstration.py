@@ -76,8 +76,8 @@ def _config(file: Path, epochs: int, seed: int) -> Config:
             "task": "classify",
             "seed": seed,
             "data": {"files": [str(file)], "labels": LABELS},
-            "model": {"name": "fcn", "options": {"width": 64, "norm": "none", "dropout": 0.5}},
-            "train": {"epochs": epochs, "lr": 1e-3},
+            "model": {"name": "fcn", "options": {"width": 32, "norm": "none", "dropout": 0.5}},
+            "train": {"epochs": epochs, "lr": 2e-3},
         }
     )
 

@@ -114,7 +114,7 @@ def _windows(
     """Return windows, which of them to look at, and their labels where they have some."""
     length = config.windows.length or 0.0
     table, _, column = (config.data.labels or "").rpartition(":")
-    has_events = bool(table) and any(table == found.name for found in describe(file).tables)
+    has_events = bool(table) and any(f"/{found.name}".endswith(f"/{table}") for found in describe(file).tables)
     if step is not None or not has_events:
         every = step or config.windows.step or length
         windows = sliding_windows(recording, length=length, step=every)
