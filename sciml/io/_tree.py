@@ -172,12 +172,16 @@ class Node:
 
     def scales(self) -> tuple["Node | None", ...]:
         """Return the HDF5 dimension scale of each axis, None where there is none."""
-        with guard(f"dimension scales of {self.path}"):
-            found = []
-            for axis in range(len(self.shape or ())):
+        return tuple(self._scale_of(axis) for axis in range(len(self.shape or ())))
+
+    def _scale_of(self, axis: int) -> "Node | None":
+        try:
+            with guard(f"dimension scale of axis {axis} of {self.path}"):
                 labels: Any = self._handle.dims[axis] if h5py.h5a.exists(self._handle.id, b"DIMENSION_LIST") else ()
-                found.append(self._tree.at(labels[0].id) if len(labels) else None)
-            return tuple(found)
+                return self._tree.at(labels[0].id) if len(labels) else None
+        except DataError as error:
+            self._tree.findings.append(Finding(f"{error}; it is left out", code="dangling_link", path=self.path))
+            return None
 
     def source(self) -> Source:
         """Return where the values are stored, for an array that is read later."""

@@ -1,6 +1,7 @@
 """Files that are missing, damaged or made to harm end in our own error, quickly."""
 
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -251,6 +252,65 @@ def test_a_heap_that_hdf5_would_read_forever_is_refused(tmp_path: Path) -> None:
     path.write_bytes(whole[: heap + 16] + bytes(16) + whole[heap + 32 :])
     with pytest.raises(DataError, match=f"byte {heap} is damaged"):
         describe(path)
+
+
+@pytest.mark.slow
+def test_a_million_attributes_cost_no_time_and_no_memory(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
+        x, space = file.create_dataset("x", data=np.zeros(5)), h5py.h5s.create(h5py.h5s.SCALAR)
+        for number in range(10**6):
+            h5py.h5a.create(x.id, b"a%d" % number, h5py.h5t.NATIVE_INT8, space)
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    found = describe(tmp_path / "a.h5")
+    assert open_recording(tmp_path / "a.h5").shape == (5,)
+    assert time.perf_counter() - began < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KiB
+    assert any("more than 1000 attributes" in text for text in found.findings)
+
+
+def test_references_to_nothing_are_left_out(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs.update(neurodata_type="NWBFile", nwb_version="2.7.0")
+        series = file.create_group("acquisition/e")
+        series.attrs["neurodata_type"] = "ElectricalSeries"
+        series["data"], series["electrodes"] = np.arange(10.0).reshape(5, 2), [0, 1]
+        series["starting_time"] = 0.0
+        series["starting_time"].attrs["rate"] = 10.0
+        series["electrodes"].attrs.create("table", h5py.Reference(), dtype=h5py.ref_dtype)
+        trials = file.create_group("intervals/trials")
+        trials.attrs["colnames"] = ["start_time", "who"]
+        trials["start_time"] = [0.0, 1.0]
+        trials.create_dataset("who", (2,), dtype=h5py.ref_dtype)
+        trials["who"][1] = file.create_dataset("gone", data=[1.0]).ref
+        del file["gone"]
+    recording = open_recording(tmp_path / "a.nwb")
+    assert recording.values.tolist() == np.arange(10.0).reshape(5, 2).tolist()
+    assert "names no table" in recording.attrs["history"]
+    assert read_events(tmp_path / "a.nwb", "trials")["who"].values.tolist() == ["", ""]
+
+
+def test_a_dimension_scale_that_is_gone_does_not_hide_the_others(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"], file["t"], file["y"] = np.zeros((4, 3)), np.arange(4.0), np.arange(3.0)
+        for axis, name in enumerate(("t", "y")):
+            file[name].make_scale(name)
+            file["x"].dims[axis].attach_scale(file[name])
+        del file["t"]
+    assert open_recording(tmp_path / "a.h5", "x").dims == ("time", "y")
+    assert any(finding.code == "dangling_link" for finding in describe(tmp_path / "a.h5").findings)
+
+
+def test_nul_in_what_is_asked_for_is_an_unknown_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", x=np.zeros(5))
+    for name in ("x\0", "\0", "a/\0*"):
+        with pytest.raises(DataError, match="no signal"):
+            open_recording(path, name)
+    with pytest.raises(DataError, match=r"no such file|null"):
+        describe(f"{path}\0")
+    with h5py.File(path, "r+") as file:
+        file["x"].attrs["units"] = np.bytes_(b"mV\0\0")
+        file["x"].attrs["long_name"] = np.array(b"a\0b", dtype="S8")
+    assert open_recording(path).attrs["units"] == "mV"
 
 
 def corrupted(whole: bytes, seed: int) -> bytes:
