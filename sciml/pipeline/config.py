@@ -358,9 +358,4 @@ def to_toml(config: Config) -> str:
     >>> validate(tomllib.loads(to_toml(Config()))) == Config()
     True
     """
-    tables = config.model_dump(mode="json", exclude_none=True)
-    return tomli_w.dumps({key: _without_empty(value) for key, value in tables.items()})
-
-
-def _without_empty(value: Any) -> Any:
-    return {key: each for key, each in value.items() if each != {}} if isinstance(value, dict) else value
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import xarray as xr
 from sciml.data import Preprocess
 from sciml.errors import CheckpointError, ConfigError, DataError, InterruptedRunError, ScimlWarning, StorageError
 from sciml.io import open_recording
-from sciml.pipeline import RunResult, demo, dry_run, predict, run
+from sciml.pipeline import RunResult, demo, dry_run, predict, run, to_toml, validate
 from sciml.pipeline.cleaning import learn, train_part
 from sciml.pipeline.folder import RunFolder
 from sciml.pipeline.nets import Forecaster
@@ -147,6 +148,18 @@ def test_a_run_is_resumed_with_its_own_configuration_and_data_only(settings, tmp
     other = write_nwb(population_recording(n_neurons=16, duration=180.0, seed=4), tmp_path / "other.nwb")
     with pytest.raises(CheckpointError, match="expected the recording"):
         run(settings(files=(other,)), out=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("task", ["classify", "forecast"])
+def test_what_a_run_decided_is_what_its_config_says(settings, tmp_path: Path, task: str) -> None:
+    """A stored configuration, resolved again, is itself: also where options were left to the task."""
+    values = settings(task=task).model_dump(mode="json", exclude_none=True)
+    del values["model"]
+    config = validate(values)
+    resolved = resolve(config, open_source(config))
+    stored = validate(tomllib.loads(to_toml(resolved)))
+    assert stored == resolved
+    assert resolve(stored, open_source(stored)) == resolved
 
 
 def test_a_moved_recording_is_still_the_same(settings, file: Path, tmp_path: Path) -> None:
