@@ -169,10 +169,20 @@ class RunFolder:
                 f"{said}\nto go on: sciml fit --resume --out {self.path}", exit_code=code
             ) from error
         except BaseException as error:
-            with contextlib.suppress(StorageError):  # on a full disk the first error is the one to tell
-                self.note("failed", message=str(error), exit_code=_exit_code(error))
+            with contextlib.suppress(OSError):  # on a full disk the first error is the one to tell
+                self._leave(error)
             raise
         self.note("finished", exit_code=0)
+
+    def _leave(self, error: BaseException) -> None:
+        """Note why a run failed; where nothing was learned yet, leave nothing that the next try would run into."""
+        if any((self.path / "checkpoints").glob("*.pt")):
+            self.note("failed", message=str(error), exit_code=_exit_code(error))
+            return
+        self._clear()
+        if not self._holds():
+            (self.path / ".lock").unlink(missing_ok=True)
+            self.path.rmdir()
 
     def note(self, state: str, **values: Any) -> None:
         """Write into `status.json` how the run stands."""

@@ -1,7 +1,8 @@
 """The whole journey: recording, noise floor, windows, split, denoiser, net, training, scores, spectra, report."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import torch
 from torch import nn
 
 from sciml.data import Preprocess, WindowDataset
-from sciml.errors import ScimlWarning
 from sciml.nn import init
 from sciml.pipeline import cleaning, nets
 from sciml.pipeline.config import Config
@@ -113,8 +113,11 @@ def run(
         folder.match(config, data)
         if folder.finished:
             return RunResult(folder.path, folder.metrics(), already_finished=True)
+    with _heard() as heard:  # what does not fit is found out before an older run is overwritten
+        prepared = prepare(config, source.held())
+        nets.build_net(config, prepared.windows)
     with folder.hold(config, data, resume=resume, overwrite=overwrite):
-        return _Journey(folder, config, source.held(), progress or _silent).go(callbacks, resume=resume)
+        return _Journey(folder, prepared, progress or _silent, heard).go(callbacks, resume=resume)
 
 
 def dry_run(config: Config) -> DryRun:
@@ -145,6 +148,17 @@ def _silent(_: str) -> None:
     pass
 
 
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Collect the warnings of a block for the report, and hand them on at its end."""
+    heard: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        yield heard
+    heard += dict.fromkeys(str(each.message) for each in caught)
+    for each in caught:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+
 def _identity(source: Source) -> dict[str, Any]:
     """Return what tells this recording from another one."""
     attrs = source.recording.attrs
@@ -156,30 +170,32 @@ class _Journey:
     """One run under way."""
 
     folder: RunFolder
-    config: Config
-    source: Source
+    prepared: Prepared
     say: Progress
+    heard: list[str]  # warnings so far
+
+    @property
+    def config(self) -> Config:
+        return self.prepared.config
 
     def go(self, callbacks: Sequence[object], *, resume: bool) -> RunResult:
-        with warnings.catch_warnings(record=True) as caught:
-            prepared = self.prepare()
-            floors = self.learn(prepared)
+        windows, split = self.prepared.windows, self.prepared.split
+        self.tell_split()
+        with _heard() as heard:
+            floors = self.learn()
             matrix = None if floors.project is None else floors.project.matrix
-            preprocess = Preprocess.fit(prepared.windows, prepared.split.train, matrix=matrix)
-        heard = [str(warning.message) for warning in caught]
-        for each in dict.fromkeys(heard):
-            warnings.warn(each, ScimlWarning, stacklevel=3)
-        net, began = self.build(prepared, preprocess)
+            preprocess = Preprocess.fit(windows, split.train, matrix=matrix)
+        net, began = self.build(preprocess)
         before = weight_spectra(net.state_dict())
-        trained = self.train(prepared, preprocess, net, callbacks, resume=resume)
+        trained = self.train(preprocess, net, callbacks, resume=resume)
         self.say("scoring on the held-out part, beside baselines")
-        judgment = judge(trained.model, preprocess, prepared.windows, prepared.split, seed=self.config.seed)
+        judgment = judge(trained.model, preprocess, windows, split, seed=self.config.seed)
         truth = planted(self.config.data.files)
         found = Found(
             config=self.config,
-            prepared=prepared,
+            prepared=self.prepared,
             floors=floors,
-            denoising=cleaning.show(self.source.recording, floors, truth=truth.signal if truth else None),
+            denoising=cleaning.show(windows.recording, floors, truth=truth.signal if truth else None),
             began=began,
             parameters=_size(net),
             trained=trained,
@@ -187,29 +203,30 @@ class _Journey:
             spectra_before=before,
             spectra=weight_spectra(net.state_dict()),
             truth={"rank": truth.rank} if truth else {},
-            warnings=tuple(dict.fromkeys((*heard, *floors.warnings, *judgment.warnings))),
+            warnings=tuple(dict.fromkeys((*self.heard, *heard, *floors.warnings, *judgment.warnings))),
         )
         return self.write(found)
 
-    def prepare(self) -> Prepared:
-        prepared = prepare(self.config, self.source)
-        self.folder.write_json("split.json", prepared.split.to_dict(), schema="sciml.split/1")
-        counts = ", ".join(f"{len(indices)} {part}" for part, indices in prepared.split.parts.items())
-        self.say(f"{len(prepared.windows)} windows: {counts}, at least {prepared.smallest_gap:.3g} s apart")
-        return prepared
+    def tell_split(self) -> None:
+        split = self.prepared.split
+        self.folder.write_json("split.json", split.to_dict(), schema="sciml.split/1")
+        counts = ", ".join(f"{len(indices)} {part}" for part, indices in split.parts.items())
+        gap = self.prepared.smallest_gap
+        self.say(f"{len(self.prepared.windows)} windows: {counts}, at least {gap:.3g} s apart")
 
-    def learn(self, prepared: Prepared) -> cleaning.Floors:
-        floors = cleaning.learn(prepared.windows, prepared.split, self.config.noise)
+    def learn(self) -> cleaning.Floors:
+        floors = cleaning.learn(self.prepared.windows, self.prepared.split, self.config.noise)
         if floors.whole is not None:
             self.say(floors.whole.summary())
         for warning in floors.warnings:
             self.say(warning)
         return floors
 
-    def build(self, prepared: Prepared, preprocess: Preprocess) -> tuple[nn.Module, init.InitReport]:
+    def build(self, preprocess: Preprocess) -> tuple[nn.Module, init.InitReport]:
         """Return the net as it begins, and how it began: measured on what the net will see of train windows."""
-        net = nets.build_net(self.config, prepared.windows)
-        X, _ = prepared.windows.arrays(prepared.split.train[:SAMPLE])
+        windows = self.prepared.windows
+        net = nets.build_net(self.config, windows)
+        X, _ = windows.arrays(self.prepared.split.train[:SAMPLE])
         began = init.initialize(
             net,
             method=self.config.init.method,
@@ -220,16 +237,8 @@ class _Journey:
         self.say(f"{self.config.model.name}, {_size(net):,} parameters, initialized by method {began.method}")
         return net, began
 
-    def train(
-        self,
-        prepared: Prepared,
-        preprocess: Preprocess,
-        net: nn.Module,
-        callbacks: Sequence[object],
-        *,
-        resume: bool,
-    ) -> FitResult:
-        windows, split = prepared.windows, prepared.split
+    def train(self, preprocess: Preprocess, net: nn.Module, callbacks: Sequence[object], *, resume: bool) -> FitResult:
+        windows, split = self.prepared.windows, self.prepared.split
         parts = [
             WindowDataset(windows, indices, target_transform=preprocess.standardize)
             for indices in (split.train, split.validation)

@@ -126,7 +126,17 @@ def numbers(found: Found) -> dict[str, Any]:
         if whole is None
         else {
             name: getattr(whole, name)
-            for name in ("model", "rank", "sigma", "edge", "alpha", "correlation_time", "textbook_rank", "settled")
+            for name in (
+                "model",
+                "rank",
+                "sigma",
+                "edge",
+                "alpha",
+                "correlation_time",
+                "textbook_rank",
+                "settled",
+                "warnings",
+            )
         },
         "denoised_components": None if project is None else project.rank,
         "truth": dict(found.truth),

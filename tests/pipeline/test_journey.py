@@ -11,7 +11,15 @@ import torch
 import xarray as xr
 
 from sciml.data import Preprocess
-from sciml.errors import CheckpointError, ConfigError, DataError, InterruptedRunError, ScimlWarning, StorageError
+from sciml.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    InterruptedRunError,
+    ScimlWarning,
+    StorageError,
+)
 from sciml.io import open_recording
 from sciml.pipeline import RunResult, demo, dry_run, predict, run, to_toml, validate
 from sciml.pipeline.cleaning import learn, train_part
@@ -206,11 +214,18 @@ def test_two_runs_do_not_share_a_folder(settings, tmp_path: Path) -> None:
     assert not (tmp_path / "run" / ".lock").exists()
 
 
-def test_a_failed_run_says_so(settings, tmp_path: Path) -> None:
+def test_a_run_that_learned_nothing_leaves_nothing(settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown option 'widht'"):
         run(settings("model.options={widht=3}"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverged_run_says_so(settings, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError):
+        run(settings("train.lr=1e30", "train.warmup=0", "model.options.norm=none"), out=tmp_path / "run")
     status = RunFolder(tmp_path / "run").status()
-    assert (status["state"], status["exit_code"]) == ("failed", 4)
+    assert (status["state"], status["exit_code"]) == ("failed", 7)
+    assert "training diverged" in status["message"]
 
 
 def test_a_forecast_begins_as_persistence(settings, tmp_path: Path) -> None:
