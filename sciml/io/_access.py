@@ -19,7 +19,9 @@ from sciml.io._guard import Limits, checked_path, guard, open_file
 from sciml.io._heaps import endless_heap
 from sciml.io._text import text
 
-__all__ = ["Files", "follow", "obstacle"]
+__all__ = ["Box", "Files", "follow", "holes", "obstacle"]
+
+Box = tuple[tuple[int, int], ...]  # start and stop along each axis
 
 MAX_HOPS = 32
 FILTERS = {
@@ -147,6 +149,30 @@ def obstacle(dataset: h5py.Dataset, files: Files, limits: Limits, *, hops: int =
             return _missing_filter(plist) or _unread(dataset, limits)
     except DataError as error:
         return Finding(str(error), code=code_of(error, "unreadable"))
+
+
+def holes(dataset: h5py.Dataset, files: Files) -> tuple[Box, ...] | None:
+    """Return where a virtual dataset has no source, as bounding boxes; None if none of its values can be had.
+
+    HDF5 fills such places; any other obstacle may not be read around.
+    """
+    beside = Path(dataset.file.filename).resolve().parent
+    found = []
+    try:
+        with guard(f"{dataset.name}"):
+            for source in dataset.virtual_sources() if dataset.is_virtual else ():
+                try:
+                    where = dataset.file if source.file_name == "." else None
+                    where = where or files.open(files.locate(source.file_name, beside=beside))
+                    follow(where["/"], "/" + source.dset_name, files)
+                except DataError as error:
+                    if code_of(error) != "dangling_link":
+                        return None
+                    lowest, highest = source.vspace.get_select_bounds()
+                    found.append(tuple((int(a), int(b) + 1) for a, b in zip(lowest, highest, strict=True)))
+    except DataError:
+        return None
+    return tuple(found) or None
 
 
 def _missing_filter(plist: h5py.h5p.PropDCID) -> Finding | None:

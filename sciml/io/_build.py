@@ -14,8 +14,8 @@ from numpy.typing import DTypeLike
 from xarray.core import indexing
 
 from sciml.errors import ConfigError, DataError
-from sciml.io._clock import Rate, Stamps, Ticks, time_axis
-from sciml.io._lazy import Array, Complex, Mapped, Stacked, Stored, lazy
+from sciml.io._clock import EAGER, Rate, Stamps, Ticks, time_axis
+from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy
 from sciml.io._model import Coords, Signal, SignalInfo
 from sciml.recording import TIME
 
@@ -47,16 +47,34 @@ def info(signal: Signal, reader: str) -> SignalInfo:
     )
 
 
-def build(signal: Signal, *, path: Path, reader: str, raw: bool, dtype: DTypeLike | None) -> xr.DataArray:
-    """Return the recording of one signal, its values still in the file."""
-    values = _values(signal, raw, dtype)
+def build(
+    signal: Signal, *, path: Path, reader: str, raw: bool, dtype: DTypeLike | None, masked: bool = False
+) -> xr.DataArray:
+    """Return the recording of one signal, its values still in the file; `masked`: missing ones are NaN and masked."""
+    values: Array = _values(signal, raw, dtype)
     if signal.saved is not None:
         return _restored(signal, values)
     notes = list(signal.notes)
     ticks = _ticks(signal)
     coords = signal.coords(notes) if signal.coords else {}
+    if masked and isinstance(values, Stored) and (trouble := signal.data.obstacle()):
+        notes.append(f"values that cannot be had are NaN and masked: {trouble}")
+        values, gone = _around(values, signal)
+        coords["mask"] = coords["mask"] | gone if "mask" in coords else gone
     attrs = _attrs(signal, signal.path, path, reader, raw, ticks, notes)
     return _assemble(values, signal.dims, coords, ticks, attrs, signal.path.rpartition("/")[2])
+
+
+def _around(values: Stored, signal: Signal) -> tuple[Holed, xr.Variable]:
+    """Return values with NaN where there are none, and the mask of the rows that this touches."""
+    found = None if signal.fold else signal.data.holes()
+    whole = tuple((0, size) for size in values.shape)
+    boxes = (whole,) if found is None else tuple(tuple(box[axis] for axis in values.order) for box in found)
+    if found is not None:
+        values.source = replace(values.source, holes=found)
+    ranges = Within(tuple(box[0] for box in boxes))
+    mask = xr.Variable(signal.dims[0], lazy(Computed(ranges, values.shape[0], bool)), {"reason": "values are missing"})
+    return Holed(values, boxes, part=None if found is None else values), mask if mask.size > EAGER else mask.load()
 
 
 def stacked(

@@ -19,13 +19,14 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from sciml.errors import ConfigError, DataError
-from sciml.io._access import Files, obstacle
+from sciml.io._access import Box, Files, holes, obstacle
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
 
 __all__ = [
     "Array",
     "Complex",
     "Computed",
+    "Holed",
     "Joined",
     "Mapped",
     "RegularTimes",
@@ -33,6 +34,7 @@ __all__ = [
     "Source",
     "Stacked",
     "Stored",
+    "Within",
     "lazy",
 ]
 
@@ -48,14 +50,15 @@ class _OpenFile:
         source.check_unchanged()
         self.process = os.getpid()
         self._file = open_file(Path(source.file))
-        self._datasets: dict[str, h5py.Dataset] = {}
+        self._datasets: dict[tuple[str, tuple[Box, ...] | None], h5py.Dataset] = {}
         self._lock = threading.Lock()
 
     def dataset(self, source: "Source") -> h5py.Dataset:
         with self._lock:
-            if source.path not in self._datasets:
-                self._datasets[source.path] = _open_dataset(self._file, source)
-            return self._datasets[source.path]
+            key = (source.path, source.holes)  # a request that allows holes does not answer one that does not
+            if key not in self._datasets:
+                self._datasets[key] = _open_dataset(self._file, source)
+            return self._datasets[key]
 
 
 _FILES: "WeakValueDictionary[tuple[int, str, int, int], _OpenFile]" = WeakValueDictionary()
@@ -76,7 +79,8 @@ def _open_dataset(file: h5py.File, source: "Source") -> h5py.Dataset:
         if not isinstance(found, h5py.Dataset) or found.shape != (source.flat or source.shape):
             raise DataError(f"{source.label}: the file changed since it was opened; open it again")
         with Files(Path(source.file)) as files:
-            if trouble := obstacle(found, files, source.limits):
+            trouble = obstacle(found, files, source.limits)
+            if trouble and (source.holes is None or source.holes != holes(found, files)):
                 raise DataError(f"{source.label}: {trouble}")
         if not found.chunks or (cache := _row_of_chunks(found)) <= CHUNK_CACHE:
             return found
@@ -106,6 +110,7 @@ class Source:
     mtime_ns: int
     limits: Limits = field(default=DEFAULT_LIMITS, repr=False)
     flat: tuple[int, ...] | None = None
+    holes: tuple[Box, ...] | None = None  # where values are known to be missing, and may be
 
     @property
     def label(self) -> str:
@@ -392,6 +397,45 @@ class Mapped(_Lazy):
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         return np.asarray(self.function(self.part._read(key))).astype(self.dtype, copy=False)
+
+
+class Holed(_Lazy):
+    """Values with NaN in boxes that have none; `part` None: there is nothing but boxes."""
+
+    def __init__(self, like: Stored, boxes: Sequence[Box], *, part: Stored | None) -> None:
+        self.source = like.source
+        self.part = part
+        self.shape = like.shape
+        self.dtype = np.result_type(like.dtype, np.float32)
+        self.boxes = tuple(boxes)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        self.source.check_budget(_length(key, self.shape) * self.dtype.itemsize)
+        rows = [
+            np.arange(*item.indices(size)) if isinstance(item, slice) else np.asarray(item)
+            for item, size in zip(key, self.shape, strict=True)
+        ]
+        if self.part is None:
+            return np.full([one.size for one in rows if one.ndim], np.nan, self.dtype)
+        values = self.part._read(key).astype(self.dtype)
+        for box in self.boxes:
+            inside = [(one >= start) & (one < stop) for one, (start, stop) in zip(rows, box, strict=True)]
+            if all(one.all() for one in inside if not one.ndim):
+                values[np.ix_(*(one for one in inside if one.ndim))] = np.nan
+        return values
+
+
+@dataclass(frozen=True)
+class Within:
+    """Whether positions lie in one of several ranges."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+    def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        inside = np.zeros(positions.shape, bool)
+        for start, stop in self.ranges:
+            inside |= (positions >= start) & (positions < stop)
+        return inside
 
 
 class Computed(_Lazy):

@@ -3,14 +3,15 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import Literal
 
 import xarray as xr
 from numpy.typing import DTypeLike
 
-from sciml.errors import DataError
+from sciml.errors import ConfigError, DataError
 from sciml.io import plain
 from sciml.io._build import Chunks, build, chunked, info, stacked
 from sciml.io._clock import Runs, Stamps
@@ -45,6 +46,7 @@ def open_recording(
     scale: float | None = None,
     offset: float | None = None,
     mapping: Paths | None = None,
+    allow_missing: Literal["mask"] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> xr.DataArray:
     r"""Open a signal of an HDF5 file as a recording, without reading its values.
@@ -77,6 +79,10 @@ def open_recording(
         recording), unit, samples per second, and physical value = stored * scale + offset.
     mapping
         A TOML file that states the same, and `signal`; keywords win over it.
+    allow_missing
+        None: what is missing raises when it is read. "mask": values of one signal that cannot be had (absent files
+        of a virtual dataset, a filter that is not installed) are NaN, and rows that hold such are True in `mask`;
+        the reason stands in the history.
     limits
         Budgets for files that ask too much; see `Limits`.
 
@@ -119,7 +125,10 @@ def open_recording(
     (3, 30000.0, [0.195, 0.78])
     """
     stated = mapped(mapping, signal=signal, dims=dims, units=units, rate=rate, scale=scale, offset=offset)
-    one = partial(_open_one, stated=stated, chunks=chunks, dtype=dtype, raw=raw, limits=limits)
+    if allow_missing not in (None, "mask"):
+        raise ConfigError(f"allow_missing={allow_missing!r}: expected None or 'mask'")
+    opened = partial(build, masked=allow_missing == "mask", raw=raw, dtype=dtype)
+    one = partial(_open_one, stated=stated, chunks=chunks, dtype=dtype, raw=raw, opened=opened, limits=limits)
     if isinstance(path, (str, os.PathLike)):
         return one(path).recording
     parts = [one(each) for each in path]
@@ -129,7 +138,14 @@ def open_recording(
 
 
 def _open_one(
-    path: Paths, *, stated: Stated, chunks: Chunks | None, dtype: DTypeLike | None, raw: bool, limits: Limits
+    path: Paths,
+    *,
+    stated: Stated,
+    chunks: Chunks | None,
+    dtype: DTypeLike | None,
+    raw: bool,
+    opened: Callable[..., xr.DataArray],
+    limits: Limits,
 ) -> Part:
     with open_tree(path, limits) as tree:
         reader = choose(tree)
@@ -138,7 +154,7 @@ def _open_one(
         where = tree.files.main
         if len(chosen) == 1:
             name = "plain" if chosen[0].kind == "dataset" else reader.name
-            recording = build(chosen[0], path=where, reader=name, raw=raw, dtype=dtype)
+            recording = opened(chosen[0], path=where, reader=name)
         else:
             recording = stacked(chosen, str(stated.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
         recording = recording if chunks is None else chunked(recording, chosen[0], chunks)

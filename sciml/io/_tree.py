@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io._access import Files, follow, obstacle
+from sciml.io._access import Box, Files, follow, holes, obstacle
 from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard
 from sciml.io._lazy import Source
@@ -145,6 +145,10 @@ class Node:
             self._obstacle = obstacle(self._handle, self._tree.files, self._tree.limits)
             self._examined = True
         return self._obstacle
+
+    def holes(self) -> tuple[Box, ...] | None:
+        """Return where a virtual dataset has no source; None if nothing of the dataset can be read."""
+        return holes(self._handle, self._tree.files)
 
     def read(self, key: slice | None = None) -> NDArray[Any]:
         """Return the values (rows `key` of them), text as `str`; for tables, clocks and axes, not for signals."""
