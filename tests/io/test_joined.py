@@ -64,7 +64,9 @@ def test_files_without_a_gap_keep_their_rate(paths: list[Path]) -> None:
     ],
 )
 @pytest.mark.parametrize("chunks", [None, 25])
-def test_indexing_across_files_equals_that_of_the_whole(paths: list[Path], key: dict[str, Any], chunks: int | None) -> None:
+def test_indexing_across_files_equals_that_of_the_whole(
+    paths: list[Path], key: dict[str, Any], chunks: int | None
+) -> None:
     recording = open_recording(paths, "x", chunks=chunks)
     whole = recording.copy(data=VALUES * np.float32(0.5))
     np.testing.assert_array_equal(recording.isel(key).values, whole.isel(key).values)
