@@ -8,6 +8,7 @@ import hashlib
 import io
 import uuid
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ PIXEL = np.dtype([("x", "<u4"), ("y", "<u4"), ("weight", "<f4")])
 Columns = Mapping[str, tuple[str, Any]]  # name -> (description, values)
 
 
-def write_nwb(simulation: Simulation, path: str | Path, *, overwrite: bool = False) -> Path:
+def write_nwb(simulation: Simulation, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a simulation as a valid NWB 2 file, in one piece or not at all.
 
     What lies where:
