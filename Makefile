@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/sciml demo --out $(OUT)
+	$(BIN)/sciml demo --out $(OUT) --overwrite
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
