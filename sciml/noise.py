@@ -407,23 +407,25 @@ def _fit_unequal(gram: _Gram, alpha: float, *, colored: bool) -> _Fit:
 def _settle(gram: _Gram, alpha: float, *, colored: bool, start: int = 0) -> _Fit:
     """Re-estimate rank and noise from each other until they agree; if they never do, return where they began."""
     scale, seen = gram.noise_scale(gram.total_scale, start), start
-    first: _Fit | None = None
+    first = fit = _fit_beside(gram, scale, seen, alpha, colored=colored)
     for _ in range(MAX_PASSES):
-        values, vectors = gram.eigen(scale)
-        power = gram.power(scale, vectors[:, :seen])
-        law = gram.colored_law(power, seen) if colored else gram.white_law(seen)
-        rank = _count(values, law, alpha)
-        agreed = rank == seen
-        fits = _bulk_ratio(gram, values, seen, power) < BULK_TOLERANCE + 1 / gram.n_channels
-        fit = _Fit(values, law.p_value(values), vectors, scale, law, rank, power, settled=agreed and fits)
         if fit.settled:
             return fit
-        first = first or fit
-        if agreed or rank > min(gram.n_channels, gram.freedom) // 2:
+        if fit.rank == seen or fit.rank > min(gram.n_channels, gram.freedom) // 2:
             break
-        scale, seen = gram.noise_scale(scale, rank), rank
-    assert first is not None  # noqa: S101 - MAX_PASSES is at least one
+        scale, seen = gram.noise_scale(scale, fit.rank), fit.rank
+        fit = _fit_beside(gram, scale, seen, alpha, colored=colored)
     return first
+
+
+def _fit_beside(gram: _Gram, scale: NDArray[np.float64], seen: int, alpha: float, *, colored: bool) -> _Fit:
+    """Test the spectrum against the noise beside `seen` components; settled if as many are found and the bulk fits."""
+    values, vectors = gram.eigen(scale)
+    power = gram.power(scale, vectors[:, :seen])
+    law = gram.colored_law(power, seen) if colored else gram.white_law(seen)
+    rank = _count(values, law, alpha)
+    fits = _bulk_ratio(gram, values, seen, power) < BULK_TOLERANCE + 1 / gram.n_channels
+    return _Fit(values, law.p_value(values), vectors, scale, law, rank, power, settled=rank == seen and fits)
 
 
 def _bulk_ratio(gram: _Gram, values: NDArray[np.float64], rank: int, power: linalg.PooledSpectrum) -> float:
