@@ -126,9 +126,10 @@ class NoiseFloor:
         """Return the result in one or two sentences."""
         count = "1 component" if self.rank == 1 else f"{self.rank} components"
         text = f"{count} above the noise floor ({self.model} noise, level {self.alpha:g})"
-        if self.rank != self.textbook_rank:
-            text += f"; the textbook Marchenko-Pastur edge would have said {self.textbook_rank}"
-        if self.correlation_time and self.model == "colored":
+        if self.rank == self.textbook_rank:
+            return text + ", as the textbook Marchenko-Pastur edge says too."
+        text += f"; the textbook Marchenko-Pastur edge would have said {self.textbook_rank}"
+        if self.correlation_time and self.model == "colored" and self.rank < self.textbook_rank:
             text += f", because the noise is correlated over {self.correlation_time:.3g} s"
         return text + "."
 
@@ -202,11 +203,12 @@ class _Source:
         self._held = next(whole)[1] if fits else None
         rough = linalg.moments(self._read())
         mostly_missing = rough.count < 0.5 * recording.sizes[TIME]
+        constant = rough.constant & ~mostly_missing
         self.live = np.flatnonzero(~rough.constant & ~mostly_missing)
         if len(self.live) < 2:
             raise DataError(
                 f"expected at least two channels that vary, got {len(self.live)} of {self.n_features} "
-                f"({int(rough.constant.sum())} constant, {int(mostly_missing.sum())} mostly missing); a noise floor "
+                f"({int(constant.sum())} constant, {int(mostly_missing.sum())} mostly missing); a noise floor "
                 "compares channels: give a recording of several"
             )
         self.rough_mean = rough.mean
@@ -217,7 +219,7 @@ class _Source:
         if self.n_samples < MIN_SAMPLES:
             raise DataError(
                 f"expected at least {MIN_SAMPLES} samples at which every channel has a value, got {self.n_samples} of "
-                f"{recording.sizes[TIME]}; leave out the channels with most missing values, or read a longer stretch"
+                f"{recording.sizes[TIME]}; give a longer recording, or leave out the channels with most missing values"
             )
         self.freedom = self.n_samples - 1  # the mean takes one degree of freedom
         self.mean, self.variance = complete.mean, complete.variance * self.n_samples / self.freedom
@@ -526,9 +528,9 @@ def _warnings(source: _Source, fit: _Fit, model: Model) -> tuple[str, ...]:
         found.append(f"{source.n_dropped} samples have a missing or masked value in some channel and were left out")
     if not fit.settled:
         found.append(
-            "rank and noise do not settle: with the found components removed, ever more stand out, as when channels "
-            f"differ in more than this model ({MODELS[model]}) knows; the spread of the whole recording is used as "
-            "the noise, so sigma and edge are upper bounds and the rank a lower one"
+            f"the noise is not of this model ({MODELS[model]}): ever more components stand out as found ones are "
+            "removed; sigma and edge are upper bounds and the rank is a lower one; compare channels of one kind, or "
+            "whiten each channel first, to find more"
         )
     if len(source.live) < 8:
         found.append(f"{len(source.live)} channels are few for the large-N laws; p-values are rough")

@@ -48,7 +48,7 @@ def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
     if TIME not in recording.dims:
         raise DataError(
             f"{name}: expected a dim named 'time', got dims {tuple(recording.dims)}; "
-            "rename the dim that is time, for example recording.rename(frame='time')"
+            "name the dim that is time: recording.rename(...) in Python, sciml convert FILE --dims time,... in a shell"
         )
     if recording.dtype.kind not in "iufcb":
         raise DataError(f"{name}: expected numbers, got values of dtype {recording.dtype}; choose another signal")
@@ -93,7 +93,7 @@ def sampling_rate(recording: xr.DataArray) -> float:
     if TIME not in recording.coords or recording.sizes[TIME] < 2:
         raise DataError(
             "expected a time coordinate in seconds or attrs['sampling_rate'] in Hz, got neither; "
-            "set recording.attrs['sampling_rate']"
+            "set recording.attrs['sampling_rate'] in Python, or state it with sciml convert FILE --rate HZ"
         )
     step = float(np.median(np.diff(recording[TIME].values)))
     if not step > 0:

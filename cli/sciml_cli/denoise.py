@@ -36,12 +36,11 @@ def denoise(
 ) -> None:
     """Keep the components above the noise floor, optimally shrunk, and write the recording to OUT."""
     from sciml.denoise import denoise as remove_noise
-    from sciml.errors import StorageError
+    from sciml.files import check_target
     from sciml.io import open_recording, save_recording
     from sciml.noise import noise_floor
 
-    if out.exists() and not overwrite:  # before the work, not after it
-        raise StorageError(f"{out} exists; choose another name, or replace it with --overwrite")
+    check_target(out, overwrite=overwrite)  # before the work, not after it
     recording = open_recording(file, signal)
     floor = noise_floor(recording, model, alpha)  # type: ignore[arg-type]
     for warning in floor.warnings:

@@ -389,8 +389,12 @@ def _complain(windows: Windows, absent: Mapping[str, list[str]]) -> None:
     remedy = "choose more blocks, a smaller gap, or shorter windows"
     for part, classes in absent.items():
         if part == "train" or not classes or len(classes) == len(windows.classes):
-            what = f"no window of class {', '.join(classes)}" if classes else "no window"
-            raise DataError(f"expected every class in the {part} part, got {what} after the gap was cut; {remedy}")
+            wanted = "every class" if classes else "windows"
+            what = f"none of class {', '.join(classes)}" if classes else "none"
+            raise DataError(
+                f"expected {wanted} in the {part} part, got {what} of {len(windows)} windows after the gap was cut; "
+                f"{remedy}, or give a longer recording"
+            )
         warnings.warn(
             f"the {part} part has no window of class {', '.join(classes)}: its scores say nothing about it; {remedy}",
             ScimlWarning,

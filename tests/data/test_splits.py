@@ -152,7 +152,7 @@ def test_a_class_that_cannot_be_learned_is_refused():
     rare = np.zeros(len(onsets), dtype=int)
     rare[[59, 60]] = 1  # one on each side of the only boundary, and the gap takes both
     windows = windows_around(silence(600), trials(onsets, rare), label="kind", before=1, length=2)
-    with pytest.raises(DataError, match="every class in the train part, got no window of class 1"):
+    with pytest.raises(DataError, match="every class in the train part, got none of class 1 of"):
         split_by_time(windows, fractions=(0.5, 0.5, 0), n_blocks=2, gap=30, seed=0)
 
 

@@ -187,7 +187,7 @@ def test_an_unsettled_floor_says_so_and_keeps_the_upper_bound() -> None:
     slow, fast = ar1(rng, 0.999, (T, N // 2)), rng.normal(size=(T, N // 2))
     floor = noise_floor(recording(np.concatenate([slow, fast], axis=1)), model="colored")
     if not floor.settled:
-        assert "do not settle" in " ".join(floor.warnings)
+        assert "not of this model" in " ".join(floor.warnings)
         assert floor.sigma == pytest.approx(1.0, rel=0.35)
     assert floor.rank <= 24
 
