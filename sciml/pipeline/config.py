@@ -289,6 +289,8 @@ def load_config(path: str | Path, assignments: Sequence[str] = (), **flags: Any)
     file = Path(path)
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file; name a configuration, or to resume the folder of a run") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: expected a TOML file, but it cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:

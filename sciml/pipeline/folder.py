@@ -61,7 +61,11 @@ class RunFolder:
         try:
             return validate(tomllib.loads(file.read_text(encoding="utf-8")), source=str(file))
         except (OSError, tomllib.TOMLDecodeError) as error:
-            raise CheckpointError(f"expected a run directory with a config.toml at {self.path}, got: {error}") from None
+            why = error.strerror if isinstance(error, OSError) else error
+            raise CheckpointError(
+                f"expected a run directory with a config.toml at {self.path}, got: {why}; name the folder that "
+                "sciml fit --out wrote"
+            ) from None
 
     def metrics(self) -> dict[str, Any]:
         """Return the numbers of a finished run."""
