@@ -1,0 +1,5 @@
+"""The noise floor of a recording: what pure noise of this size and color would look like, and what rises above it."""
+
+from sciml.noise._floor import MODELS, Model, NoiseFloor, noise_floor
+
+__all__ = ["MODELS", "Model", "NoiseFloor", "noise_floor"]
