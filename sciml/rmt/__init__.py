@@ -2,9 +2,9 @@
 
 Conventions: X has `n_samples` rows and `n_features` columns, eigenvalues are those of X^H X / n_samples,
 gamma = n_features / n_samples may be any positive number. A matrix seen by its singular values has
-beta = short side / long side, in (0, 1].
+beta = short side / long side, in (0, 1]. Only `scaling` and `surrogates`, which change the data, take matrices.
 """
 
-from sciml.rmt import edges, laws, rank, shrink, sigma
+from sciml.rmt import edges, laws, rank, scaling, shrink, sigma
 
-__all__ = ["edges", "laws", "rank", "shrink", "sigma"]
+__all__ = ["edges", "laws", "rank", "scaling", "shrink", "sigma"]

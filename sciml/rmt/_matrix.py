@@ -1,0 +1,33 @@
+"""Matrices at the public doors of `sciml.rmt`: checked, in double precision, and their singular values."""
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike, NDArray
+
+from sciml.errors import DataError
+
+__all__ = ["gram_eigenvalues", "matrix"]
+
+
+def matrix(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Return a two-dimensional array of finite numbers as float64 or complex128."""
+    given: NDArray[Any] = np.asarray(values)
+    if given.ndim != 2 or given.size == 0 or given.dtype.kind not in "fiubc":
+        raise DataError(
+            f"expected {name} as a matrix of numbers, got shape {given.shape} of type {given.dtype}; "
+            "stack trials and pixels into two dimensions"
+        )
+    wide = given.astype(np.complex128 if given.dtype.kind == "c" else np.float64)
+    if not np.isfinite(wide).all():
+        raise DataError(
+            f"expected finite {name}, got {np.count_nonzero(~np.isfinite(wide))} of {wide.size} values that are not; "
+            "leave out missing samples or channels"
+        )
+    return wide
+
+
+def gram_eigenvalues(X: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the squared singular values in descending order."""
+    return np.asarray(scipy.linalg.svdvals(X, check_finite=False), dtype=np.float64) ** 2
