@@ -1,5 +1,3 @@
-"""Linear algebra on data that arrives in blocks."""
+"""Linear algebra that recordings and networks share."""
 
-from sciml.linalg.stream import Moments, PooledSpectrum, covariance, moments, pooled_spectrum
-
-__all__ = ["Moments", "PooledSpectrum", "covariance", "moments", "pooled_spectrum"]
+__all__: list[str] = []

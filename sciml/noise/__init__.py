@@ -1,5 +1,6 @@
 """The noise floor of a recording: what pure noise of this size and color would look like, and what rises above it."""
 
-from sciml.noise._floor import MODELS, Model, NoiseFloor, noise_floor
+from sciml.noise._floor import noise_floor
+from sciml.noise._result import MODELS, Model, NoiseFloor
 
 __all__ = ["MODELS", "Model", "NoiseFloor", "noise_floor"]

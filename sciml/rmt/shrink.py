@@ -46,11 +46,13 @@ class Overlaps:
 class OptShrink:
     """Singular values after shrinkage, strength of each signal component before the noise, and overlaps.
 
-    `shrunk` and `strength` are in the units of the data; all arrays have one entry a component, strongest first.
+    `shrunk`, `strength` and the standard error of the latter are in the units of the data; all arrays have one entry a
+    component, strongest first.
     """
 
     shrunk: Array
     strength: Array
+    standard_error: Array
     overlaps: Overlaps
 
 
@@ -275,7 +277,9 @@ def hard_threshold_unknown_sigma(beta: float) -> float:
     return hard_threshold(beta) / float(np.sqrt(MarchenkoPastur(aspect_ratio(beta)).median()))
 
 
-def optshrink(singular_values: ArrayLike, rank: int, shape: tuple[int, int]) -> OptShrink:
+def optshrink(
+    singular_values: ArrayLike, rank: int, shape: tuple[int, int], *, complex_data: bool = False
+) -> OptShrink:
     r"""Shrink the largest singular values by what the others say about the noise, of whatever distribution it is.
 
     With d_j the m - r values left after the r largest, :math:`\phi(y) = \langle y / (y^2 - d_j^2) \rangle` its mean
@@ -286,6 +290,17 @@ def optshrink(singular_values: ArrayLike, rank: int, shape: tuple[int, int]) -> 
               c^2_\text{short} = \frac{-2 \phi}{\hat x^2 D'}, \quad c^2_\text{long} = \frac{-2 \tilde\phi}{\hat x^2 D'}
 
     No noise level enters, and correlation of the noise along one side does no harm. Equals `frobenius` for white noise.
+
+    The standard error follows from the equation that y solves, P Q = (1/x - R)², whose terms are quadratic forms of the
+    signal's singular vectors: with a_j = y / (y² - d_j²) on the short and b_j on the long side, and kappa = 2 for real,
+    1 for complex data,
+
+    .. math:: \mathrm{Var} P = \frac{\kappa}{m} (\langle a^2 \rangle - \phi^2), \quad
+              \mathrm{Var} Q = \frac{\kappa}{n} (\langle b^2 \rangle - \tilde\phi^2), \quad
+              \mathrm{Var} R = \frac{\kappa}{2 m n} \sum_j \frac{d_j^2}{(y^2 - d_j^2)^2}
+
+    .. math:: \mathrm{Var}\, \hat x = \frac{\tilde\phi^2 \mathrm{Var} P + \phi^2 \mathrm{Var} Q
+              + 4 D\, \mathrm{Var} R}{4 D^3}
 
     Parameters
     ----------
@@ -305,8 +320,8 @@ def optshrink(singular_values: ArrayLike, rank: int, shape: tuple[int, int]) -> 
 
     References
     ----------
-    Nadakuditi (2014), doi:10.1109/TIT.2014.2311661; overlaps: Benaych-Georges and Nadakuditi (2012),
-    doi:10.1016/j.jmva.2012.04.019.
+    Nadakuditi (2014), doi:10.1109/TIT.2014.2311661; overlaps, and the equation that y solves (section 4):
+    Benaych-Georges and Nadakuditi (2012), doi:10.1016/j.jmva.2012.04.019.
 
     Examples
     --------
@@ -330,9 +345,16 @@ def optshrink(singular_values: ArrayLike, rank: int, shape: tuple[int, int]) -> 
     share, top = (short - rank) / (long - rank), top[:, 0]
     other, other_slope = share * phi + (1 - share) / top, share * phi_slope - (1 - share) / top**2
     transform, slope = phi * other, phi_slope * other + phi * other_slope
+    kappa = 1.0 if complex_data else 2.0
+    left, right = top[:, None] / spread, share * (top[:, None] / spread) ** 2
+    of_short = kappa / short * np.maximum((left**2).mean(axis=1) - phi**2, 0)
+    of_long = kappa / long * np.maximum(right.mean(axis=1) + (1 - share) / top**2 - other**2, 0)
+    crossed = kappa / (2 * short * long) * (noise**2 / spread**2).sum(axis=1)
+    variance = (other**2 * of_short + phi**2 * of_long + 4 * transform * crossed) / (4 * transform**3)
     return OptShrink(
         shrunk=np.where(clear, -2 * transform / slope, 0.0),
         strength=np.where(clear, 1 / np.sqrt(transform), 0.0),
+        standard_error=np.where(clear, np.sqrt(variance), np.inf),
         overlaps=Overlaps(
             np.where(clear, -2 * phi * transform / slope, 0.0), np.where(clear, -2 * other * transform / slope, 0.0)
         ),

@@ -1,0 +1,165 @@
+"""Eigenvalues and spectra of an observed recording for any scaling of its channels."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+from numpy.typing import NDArray
+
+from sciml.noise._source import Observed
+
+__all__ = ["Eigen", "Matrix"]
+
+Array = NDArray[np.float64]
+
+SMALLEST_NOISE = 1e-4  # share of a channel's variance
+N_SLOW = 7  # periods in a recording up to which waves count as slow
+N_AXIS_STEPS = 4  # after three the channels' scales move by less than 1e-3 (measured)
+
+
+@dataclass(frozen=True)
+class Eigen:
+    """Nonzero eigenvalues of X^H X / freedom, descending, and the first orthonormal directions over the channels."""
+
+    values: Array
+    directions: NDArray[Any]
+
+
+class Matrix:
+    """The scatter between channels on its short side, and the spectra of the channels, in any units of the noise.
+
+    `scale` is always the assumed standard deviation of each live channel's noise, shape (N,).
+    """
+
+    def __init__(self, observed: Observed) -> None:
+        self.observed = observed
+        self.freedom = observed.freedom
+        self.total_scale = observed.total_scale
+        self.n_channels = len(self.total_scale)
+        self.is_complex = observed.is_complex
+        self.tall = self.n_channels <= self.freedom
+        self._gram: NDArray[Any] = np.zeros((0, 0)) if observed.gram is None else observed.gram
+        if self.tall and observed.standardized is not None:
+            self._gram = observed.standardized.conj().T @ observed.standardized / self.freedom
+
+    @cached_property
+    def null(self) -> NDArray[Any]:
+        """Directions (N, n_null) in which the standardized channels do not scatter: a reference was subtracted."""
+        if not self.tall:
+            return np.zeros((self.n_channels, 0))
+        values, vectors = scipy.linalg.eigh(self._gram, check_finite=False)
+        limit = 30 * self.observed.resolution * np.sqrt(self.n_channels)
+        return np.asarray(vectors[:, values < limit * np.median(values)])
+
+    def eigen(self, scale: Array, n_directions: int | None = None) -> Eigen:
+        """Decompose the recording with each channel divided by `scale`."""
+        factor = self.total_scale / scale
+        wanted = min(self.n_channels, self.freedom) if n_directions is None else n_directions
+        if self.tall:
+            values, vectors = scipy.linalg.eigh(self._gram * factor[:, None] * factor, check_finite=False)
+            kept = len(values) - self.null.shape[1]
+            return Eigen(np.maximum(values[::-1][:kept], 0.0), vectors[:, ::-1][:, : min(wanted, kept)])
+        assert self.observed.standardized is not None  # noqa: S101
+        scaled = self.observed.standardized * factor
+        values, left = scipy.linalg.eigh(scaled @ scaled.conj().T / self.freedom, check_finite=False)
+        # Demeaning leaves T - 1 nonzero eigenvalues; the null direction has no counterpart over the channels.
+        values, left = np.maximum(values[:0:-1], np.finfo(float).tiny), left[:, :0:-1][:, :wanted]
+        return Eigen(values, scaled.conj().T @ left / np.sqrt(values[:wanted] * self.freedom))
+
+    def noise_scale(self, scale: Array, rank: int) -> Array:
+        """Return each channel's noise standard deviation beside `rank` components, by principal-axis steps."""
+        for _ in range(N_AXIS_STEPS if rank else 0):
+            scale = self._residual_scale(scale, rank)
+        return scale
+
+    def _residual_scale(self, scale: Array, rank: int) -> Array:
+        """Return what `rank` components leave of each channel, per degree of freedom."""
+        found = self.eigen(scale, rank)
+        weight = np.abs(found.directions) ** 2
+        left = np.maximum((self.total_scale / scale) ** 2 - weight @ found.values[:rank], 0.0)
+        # Fitted directions absorb noise too: a share h_i of channel i's, and `rank` of the degrees of freedom in time.
+        freedom = np.maximum(1 - weight.sum(axis=1), 0.1) * (1 - rank / self.freedom)
+        # A channel that the components explain to the last digit would get no noise, and then all the weight.
+        variance = np.maximum(scale**2 * left / freedom, SMALLEST_NOISE * self.total_scale**2)
+        return np.asarray(np.sqrt(variance))
+
+    @cached_property
+    def _coefficients(self) -> "_Coefficients":
+        held = self.observed.standardized
+        parts = self.observed.stretches if held is None else (held,)
+        # Demeaning as a whole leaves nothing at frequency zero; stretches of a longer recording keep their own.
+        first = 0 if held is None else 1
+        return (_fourier if self.is_complex else _slow_cosines_then_fourier)(np.stack(parts), first)
+
+    def periodogram(self, scale: Array, basis: NDArray[Any]) -> tuple[Array, Array]:
+        """Return the power (frequency, channel) of what `basis` leaves, and the share 1 - h_i that it leaves of each.
+
+        Power is in units of each channel's noise: its mean over `multiplicity` is one.
+        """
+        c = self._coefficients
+        z = c.values * (self.total_scale / scale).astype(c.values.real.dtype)
+        if basis.shape[1]:
+            z = z - (z @ basis.astype(np.result_type(z, basis))) @ basis.conj().T
+        left = np.clip(1 - (np.abs(basis) ** 2).sum(axis=1), 0.02, 1.0)
+        power = (np.abs(z) ** 2).mean(axis=0).astype(np.float64)
+        paired = c.n_paired
+        if paired:
+            both = (power[-2 * paired : -paired] + power[-paired:]) / 2
+            power = np.concatenate([power[: -2 * paired], both])
+        level = np.average(power, axis=0, weights=c.multiplicity)
+        return power / np.where(level > 0, level, 1.0), left
+
+    @property
+    def multiplicity(self) -> NDArray[np.int64]:
+        """How many dimensions of time each row of `periodogram` stands for."""
+        return self._coefficients.multiplicity
+
+    @property
+    def frequencies(self) -> Array:
+        """Frequencies of `periodogram`, in cycles a sample."""
+        return self._coefficients.frequencies
+
+
+@dataclass(frozen=True)
+class _Coefficients:
+    """Channels in an orthonormal basis over time: values (stretch, row, channel).
+
+    The last 2 `n_paired` rows are the cosines and then the sines of the same frequencies.
+    """
+
+    values: NDArray[Any]
+    n_paired: int
+    frequencies: Array
+    multiplicity: NDArray[np.int64]
+
+
+def _fourier(parts: NDArray[Any], first: int) -> _Coefficients:
+    n = parts.shape[1]
+    values = scipy.fft.fft(parts, axis=1, norm="ortho")[:, first:]
+    frequency = np.fft.fftfreq(n)[first:].astype(np.float64)
+    return _Coefficients(values, 0, frequency, np.ones(n - first, np.int64))
+
+
+def _slow_cosines_then_fourier(parts: NDArray[Any], first: int) -> _Coefficients:
+    """Take the slowest waves by cosines of half periods (DCT-II), the others by Fourier's pairs.
+
+    Fourier's waves take the two ends of a recording for neighbors, which blunts the slowest ones, and those decide how
+    far slow noise spreads its eigenvalues. Cosines alone are blind to phase, which tells a faster wave that all
+    channels share from one that each has for itself.
+    """
+    n = parts.shape[1]
+    slow = min(N_SLOW, (n - 1) // 2)
+    cosines = scipy.fft.dct(parts, axis=1, norm="ortho")[:, first : 2 * slow + 1]
+    fast = scipy.fft.rfft(parts, axis=1, norm="ortho")[:, slow + 1 :]
+    alone = 1 - n % 2  # for even n the last frequency has no sine
+    paired = fast.shape[1] - alone
+    nyquist = fast.real[:, paired:]
+    pairs = fast[:, :paired] * np.sqrt(2)
+    values = np.concatenate([cosines, nyquist, pairs.real, pairs.imag], axis=1)
+    frequency = np.concatenate(
+        [np.arange(first, 2 * slow + 1) / (2 * n), np.full(alone, 0.5), (slow + 1 + np.arange(paired)) / n]
+    )
+    return _Coefficients(values, paired, frequency, np.repeat([1, 2], [cosines.shape[1] + alone, paired]))

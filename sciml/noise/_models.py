@@ -1,0 +1,252 @@
+"""Models of the noise: each settles rank and noise from each other, and the simplest that the tests leave is chosen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.stats
+from numpy.typing import NDArray
+
+from sciml.noise._counts import CountResiduals, count_residuals
+from sciml.noise._matrix import Matrix
+from sciml.noise._profile import NoiseSpectra, noise_spectra
+from sciml.noise._result import Model
+from sciml.rmt.edges import EdgeLaw
+from sciml.rmt.laws import TracyWidom
+from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.rank import white_test
+
+__all__ = ["Choice", "Fit", "choose"]
+
+Array = NDArray[np.float64]
+
+MAX_PASSES = 12  # how often rank and noise are re-estimated from each other before the floor counts as unsettled
+BULK_TOLERANCE = 1.05  # measured on noise of the right model: 0.98 to 1.01; on a model that is wrong: above 1.1
+TEST_LEVEL = 1e-3  # of the tests that choose the model: a wrong "colored" costs a little power, no false alarms
+COUNT_DRAWS = 60
+COUNT_DISPERSION = (0.8, 1.25)  # variance over mean of what counts as counts
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Rank and noise that agree: the spectrum in units of the noise, its law, the channels' scales and spectra.
+
+    `law` and `profile` are those of the noise beside the components found.
+    """
+
+    eigenvalues: Array
+    p_values: Array
+    directions: NDArray[Any]
+    scale: Array
+    law: EdgeLaw
+    profile: VarianceProfile
+    rank: int
+    spectra: NoiseSpectra
+    bulk_ratio: float
+    settled: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The model that was fitted, why, on which matrix, and how."""
+
+    model: Model
+    reason: str
+    matrix: Matrix
+    fit: Fit
+    counts: CountResiduals | None = None
+
+
+def choose(matrix: Matrix, requested: str, alpha: float, *, recording: Any) -> Choice:
+    """Fit the requested model, or the simplest one that the tests on the residual leave standing."""
+    if requested != "auto":
+        return _as_requested(matrix, requested, alpha, recording)
+    counted = _try_counts(matrix, alpha, recording)
+    if counted is not None:
+        return counted
+    plain = _fit_unequal(matrix, alpha, _heteroscedastic)
+    p_white = plain.spectra.p_white()
+    if p_white < TEST_LEVEL:
+        return _choose_color(matrix, alpha, p_white)
+    p_equal = _equal_variance_p_value(plain.scale, matrix.freedom)
+    if p_equal < TEST_LEVEL:
+        reason = f"white in time, but variances differ between channels (Bartlett's test, p {_below(p_equal)})"
+        return Choice("heteroscedastic", reason, matrix, plain)
+    return Choice("white", "white in time and of equal variance over channels", matrix, _fit_white(matrix, alpha))
+
+
+def _as_requested(matrix: Matrix, requested: str, alpha: float, recording: Any) -> Choice:
+    if requested == "white":
+        return Choice("white", "as requested", matrix, _fit_white(matrix, alpha))
+    if requested == "counts":
+        residuals = count_residuals(recording)
+        assert residuals is not None  # noqa: S101 - strict: it would have raised
+        scaled = Matrix(residuals.observed)
+        return Choice("counts", "as requested", scaled, _fit_counts(scaled, residuals, alpha), residuals)
+    model: Model = requested  # type: ignore[assignment]
+    return Choice(model, "as requested", matrix, _fit_unequal(matrix, alpha, PROFILES[model]))
+
+
+def _choose_color(matrix: Matrix, alpha: float, p_white: float) -> Choice:
+    """Take one spectrum for all channels where it fits, else one for each."""
+    why = f"the residual is correlated in time (deviance of its spectra from flat, p {_below(p_white)})"
+    common = _fit_unequal(matrix, alpha, _colored)
+    p_equal = common.spectra.p_equal()
+    if p_equal >= TEST_LEVEL and common.settled:
+        return Choice("colored", f"{why}, alike in all channels (p {_below(p_equal)})", matrix, common)
+    each = _fit_unequal(matrix, alpha, _each_colored)
+    reason = f"{why}, and the channels differ in spectrum (p {_below(p_equal)})"
+    return Choice("heteroscedastic+colored", reason, matrix, each)
+
+
+def _try_counts(matrix: Matrix, alpha: float, recording: Any) -> Choice | None:
+    """Return the fit as counts if the values are such, of variance near their mean, and white beside the components."""
+    if matrix.observed.standardized is None or matrix.is_complex:
+        return None
+    residuals = count_residuals(recording, strict=False)
+    if residuals is None:
+        return None
+    scaled = Matrix(residuals.observed)
+    fit = _fit_counts(scaled, residuals, alpha)
+    dispersion = float(np.mean(fit.scale**2))
+    low, high = COUNT_DISPERSION
+    if not low < dispersion < high or fit.spectra.p_white() < TEST_LEVEL:
+        return None
+    reason = f"whole numbers whose variance is {dispersion:.2f} of their mean beside the components found"
+    return Choice("counts", reason, scaled, fit, residuals)
+
+
+def _below(p_value: float) -> str:
+    return "< 1e-12" if p_value < 1e-12 else f"= {p_value:.2g}"
+
+
+def _equal_variance_p_value(scale: Array, n_samples: int) -> float:
+    """Bartlett's test (1937, doi:10.1098/rspa.1937.0109) that independent channels have equal variances."""
+    variances, n = scale**2, len(scale)
+    statistic = n_samples * n * (np.log(np.mean(variances)) - np.mean(np.log(variances)))
+    return float(scipy.stats.chi2.sf(statistic / (1 + (n + 1) / (3 * n * n_samples)), n - 1))
+
+
+Profiled = Callable[[NoiseSpectra, int], VarianceProfile]
+
+
+def _heteroscedastic(spectra: NoiseSpectra, freedom: int) -> VarianceProfile:
+    return VarianceProfile([[1.0]], row_counts=[freedom], column_counts=[spectra.left.sum()])
+
+
+def _colored(spectra: NoiseSpectra, freedom: int) -> VarianceProfile:
+    return spectra.profile(freedom, common=True)
+
+
+def _each_colored(spectra: NoiseSpectra, freedom: int) -> VarianceProfile:
+    return spectra.profile(freedom, common=False)
+
+
+PROFILES: dict[Model, Profiled] = {
+    "heteroscedastic": _heteroscedastic,
+    "colored": _colored,
+    "heteroscedastic+colored": _each_colored,
+}
+
+
+def _fit_white(matrix: Matrix, alpha: float, *, lost: int = 0) -> Fit:
+    """One sigma for all channels (`sciml.rmt.rank.white_test`), `lost` of whose dimensions were projected out."""
+    common = np.full(matrix.n_channels, np.sqrt(np.mean(matrix.total_scale**2)))
+    found = matrix.eigen(common)
+    lost = max(lost, matrix.null.shape[1])
+    n_channels = matrix.n_channels - lost
+    values = found.values[: min(n_channels, matrix.freedom)]
+    test = white_test(values, n_channels, matrix.freedom, alpha=alpha, complex_data=matrix.is_complex)
+    scale = common * test.sigma
+    spectra = _spectra(matrix, scale, found.directions[:, : test.rank])
+    profile = VarianceProfile([[1.0]], row_counts=[matrix.freedom], column_counts=[max(n_channels - test.rank, 1)])
+    fit = Fit(
+        values / test.sigma**2, test.p_values, found.directions, scale, test.law, profile, test.rank, spectra, 1.0,
+        settled=test.converged,
+    )  # fmt: skip
+    return replace(fit, bulk_ratio=_bulk_ratio(matrix, fit.eigenvalues, fit.rank, profile))
+
+
+def _fit_counts(matrix: Matrix, residuals: CountResiduals, alpha: float) -> Fit:
+    """Fit white noise to the scaled residuals; what stands out must do so among simulated counts too."""
+    fit = _fit_white(matrix, alpha, lost=1)
+    if fit.rank == 0:
+        return fit
+    largest = residuals.largest_of_noise(COUNT_DRAWS) * float(np.mean(fit.eigenvalues[fit.rank :]))
+    standard = TracyWidom(1)
+    scale = float(np.std(largest, ddof=1)) / np.sqrt(standard.var())
+    simulated = EdgeLaw(float(np.mean(largest)) - scale * standard.mean(), scale, 1)
+    p_values = np.maximum(fit.p_values, simulated.p_value(fit.eigenvalues))
+    rank = int(np.count_nonzero((p_values < alpha) & (fit.eigenvalues > np.quantile(largest, 1 - alpha))))
+    return replace(fit, p_values=p_values, rank=rank)
+
+
+def _fit_unequal(matrix: Matrix, alpha: float, profiled: Profiled) -> Fit:
+    """Fit a variance per channel and the spectra that `profiled` takes from the residual.
+
+    Rank and noise are settled from below. Many components of equal strength can hide each other there, all of them
+    counting as noise; then again from the widest gap of the spectrum.
+    """
+    below = _settle(matrix, alpha, profiled)
+    if below.settled:
+        return below
+    values = matrix.eigen(matrix.total_scale, 0).values
+    half = len(values) // 2
+    gap = int(np.argmax(values[:half] / np.maximum(values[1 : half + 1], np.finfo(float).tiny))) + 1
+    above = _settle(matrix, alpha, profiled, start=gap)
+    return above if above.settled else below
+
+
+def _settle(matrix: Matrix, alpha: float, profiled: Profiled, start: int = 0) -> Fit:
+    """Re-estimate rank and noise from each other until they agree; if they never do, return where they began.
+
+    Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out.
+    """
+    scale, seen, tried = matrix.noise_scale(matrix.total_scale, start), start, {start}
+    first = fit = _fit_beside(matrix, scale, seen, alpha, profiled)
+    for _ in range(MAX_PASSES):
+        seen = fit.rank if fit.rank not in tried else max(tried) + 1
+        if fit.settled or seen > min(matrix.n_channels, matrix.freedom) // 2:
+            break
+        tried.add(seen)
+        scale = matrix.noise_scale(scale, seen)
+        fit = _fit_beside(matrix, scale, seen, alpha, profiled)
+    return fit if fit.settled else first
+
+
+def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled: Profiled) -> Fit:
+    """Test the spectrum against the noise beside `seen` components; settled if as many are found and the bulk fits."""
+    found = matrix.eigen(scale)
+    spectra = _spectra(matrix, scale, found.directions[:, :seen])
+    profile = profiled(spectra, matrix.freedom)
+    law = profile.edge_law(complex_data=matrix.is_complex)
+    rank = int(np.count_nonzero(found.values > law.threshold(alpha)))
+    ratio = _bulk_ratio(matrix, found.values, seen, profile)
+    fits = ratio < BULK_TOLERANCE + 1 / matrix.n_channels
+    return Fit(
+        found.values, law.p_value(found.values), found.directions, scale, law, profile, rank, spectra, ratio,
+        settled=rank == seen and fits,
+    )  # fmt: skip
+
+
+def _spectra(matrix: Matrix, scale: Array, directions: NDArray[Any]) -> NoiseSpectra:
+    """Return the spectra of what `directions` and the directions without any scatter leave."""
+    basis = directions
+    if matrix.null.shape[1]:
+        null = matrix.null * (scale / matrix.total_scale)[:, None]
+        basis = np.linalg.qr(np.concatenate([directions, null], axis=1))[0]
+    power, left = matrix.periodogram(scale, basis)
+    n_averaged = max(1, len(matrix.observed.stretches))
+    degrees = 2 if matrix.is_complex else 1
+    return noise_spectra(power, left, matrix.multiplicity, degrees=degrees, n_averaged=n_averaged)
+
+
+def _bulk_ratio(matrix: Matrix, values: Array, rank: int, profile: VarianceProfile) -> float:
+    """Return the bulk's second moment over what its law demands: above 1, channels still share something."""
+    bulk = values[rank:]
+    if not len(bulk) or not bulk.sum():
+        return 1.0
+    first = float(profile.row_counts @ profile.values @ profile.column_counts) / profile.n_samples
+    expected = profile.second_moment(complex_data=matrix.is_complex) / first**2
+    return float((bulk**2).sum() / bulk.sum() ** 2 / expected)

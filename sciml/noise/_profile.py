@@ -1,0 +1,160 @@
+"""From the periodograms of the noise to its variance profile: channels by frequency, as fine as the data are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from sciml.rmt.profile import VarianceProfile
+
+__all__ = ["NoiseSpectra", "noise_spectra"]
+
+Array = NDArray[np.float64]
+
+WIDEST_BIN = 64
+MAX_GROUPS = 512  # of channels; beyond, those of similar spectrum share one
+
+
+@dataclass(frozen=True)
+class NoiseSpectra:
+    """Power of the noise in bins of frequency: `power` (bin, channel), in units of each channel's noise variance.
+
+    `sizes` counts the dimensions of time in each bin, `starts` says at which frequency it begins, `left` how much of
+    each channel is noise (beside components that were taken out). `degrees` are those of freedom of one dimension.
+    """
+
+    power: Array
+    sizes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    left: Array
+    degrees: int
+    coarse: Array
+    coarse_sizes: NDArray[np.int64]
+
+    @property
+    def pooled_bins(self) -> Array:
+        """The spectrum averaged over channels, one value a bin."""
+        return np.asarray(self.power @ self.left / self.left.sum())
+
+    def profile(self, freedom: int, *, common: bool) -> VarianceProfile:
+        """Return the variance profile over `freedom` samples; `common` takes one spectrum for all channels."""
+        rows = self.sizes * (freedom / self.sizes.sum())
+        if common:
+            return VarianceProfile(self.pooled_bins[:, None], row_counts=rows, column_counts=[self.left.sum()])
+        power, counts = _grouped(self.power, self.left)
+        return VarianceProfile(power, row_counts=rows, column_counts=counts)
+
+    def p_equal(self) -> float:
+        r"""Return the p-value of the hypothesis that all channels have one spectrum up to scale.
+
+        With x the power of a channel in a fixed band over the pooled one, a mean of m squared normal values, the
+        deviance m (x - 1 - log x) has a known mean and variance; summed over channels and bands it is normal.
+        """
+        pooled = self.coarse @ self.left / self.left.sum()
+        relative = self.coarse / np.maximum(pooled[:, None], np.finfo(float).tiny)
+        relative = relative / np.average(relative, axis=0, weights=self.coarse_sizes)
+        return _deviance_p_value(relative, self.coarse_sizes * self.degrees)
+
+    def p_white(self) -> float:
+        """Return the p-value of the hypothesis that no channel, and not their average, is colored."""
+        sizes = self.coarse_sizes * self.degrees
+        each = self.coarse / np.average(self.coarse, axis=0, weights=self.coarse_sizes)
+        pooled = each @ self.left / self.left.sum()
+        together = _deviance_p_value(pooled[:, None], sizes * self.left.sum())
+        return min(1.0, 2 * min(_deviance_p_value(each, sizes), together))
+
+
+def _deviance_p_value(relative: Array, degrees: NDArray[Any]) -> float:
+    """Test values that are means of `degrees` (one number a row) squared normal values."""
+    half = degrees[:, None] / 2
+    x = np.maximum(relative, np.finfo(float).tiny)
+    deviance = 2 * half * (x - 1 - np.log(x))
+    mean = 2 * half * (np.log(half) - scipy.special.digamma(half))
+    variance = 4 * half**2 * (scipy.special.polygamma(1, half) - 1 / half)
+    n_channels = relative.shape[1]
+    z = (deviance.sum() - mean.sum() * n_channels) / np.sqrt(variance.sum() * n_channels)
+    return float(scipy.special.ndtr(-z))
+
+
+def noise_spectra(
+    power: Array, left: Array, multiplicity: NDArray[np.int64], *, degrees: int, n_averaged: int = 1
+) -> NoiseSpectra:
+    r"""Merge neighboring frequencies that the data cannot tell apart.
+
+    A bin of M values is kept whole where their spread about their mean, relative to that of chi-square noise, is
+    within one standard deviation of what M equal values would show; else it is halved, down to single values. So narrow
+    peaks, which decide the edge, stay as they are, and smooth spectra are averaged.
+
+    Parameters
+    ----------
+    power
+        Periodograms (frequency, channel).
+    left
+        Weight of each channel in the pooled spectrum.
+    multiplicity
+        Dimensions of time that each frequency stands for.
+    degrees
+        Degrees of freedom of one dimension: 1 real, 2 complex.
+    n_averaged
+        Number of periodograms that were averaged.
+    """
+    degrees = degrees * n_averaged
+    pooled = power @ left / left.sum()
+    starts = _split(pooled, _pooled_variance(power, left) * 2 / (degrees * multiplicity))
+    binned, sizes = _averaged(power, multiplicity, starts)
+    coarse, coarse_sizes = _averaged(power, multiplicity, _bands(len(power)))
+    return NoiseSpectra(binned, sizes, starts, left, degrees, coarse, coarse_sizes)
+
+
+def _averaged(
+    power: Array, multiplicity: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[Array, NDArray[np.int64]]:
+    """Return the mean power in each bin and the dimensions it stands for."""
+    sizes = np.add.reduceat(multiplicity, starts)
+    return np.add.reduceat(power * multiplicity[:, None], starts, axis=0) / sizes[:, None], sizes
+
+
+def _bands(n: int) -> NDArray[np.int64]:
+    """Return where fixed bands for the tests begin: sixteen even ones, and finer towards frequency zero."""
+    even, fine = np.linspace(0, n, 16, endpoint=False), np.geomspace(1, n, 12, endpoint=False)
+    return np.unique(np.concatenate([even, fine]).astype(np.int64))
+
+
+def _pooled_variance(power: Array, left: Array) -> Array:
+    """Return the sum of squares of the channels' local powers over their squared sum: 1 / N for equal channels."""
+    width = min(16, len(power))
+    starts = np.arange(0, len(power) - width + 1, width)
+    sizes = np.diff(starts, append=len(power))
+    local = np.add.reduceat(power, starts, axis=0) / sizes[:, None] * left
+    concentration = (local**2).sum(axis=1) / np.maximum(local.sum(axis=1) ** 2, np.finfo(float).tiny)
+    return np.repeat(np.maximum(concentration, 1 / power.shape[1]), sizes)
+
+
+def _split(pooled: Array, variance: Array) -> NDArray[np.int64]:
+    """Return where bins begin: halved until each is as even as chance."""
+    n = len(pooled)
+    first, last = np.arange(0, n, WIDEST_BIN), np.minimum(np.arange(0, n, WIDEST_BIN) + WIDEST_BIN, n)
+    sums = [np.concatenate([[0.0], np.cumsum(each)]) for each in (pooled, pooled**2, variance)]
+    done: list[NDArray[Any]] = []
+    while len(first):
+        size = last - first
+        total, squares, noise = (each[last] - each[first] for each in sums)
+        mean = total / size
+        spread = np.maximum(squares - total * mean, 0) / np.maximum(noise / size * mean**2, np.finfo(float).tiny)
+        even = (size == 1) | (spread <= size - 1 + np.sqrt(2.0 * np.maximum(size - 1, 0)))
+        done.append(first[even])
+        middle = (first + last)[~even] // 2
+        first, last = np.concatenate([first[~even], middle]), np.concatenate([middle, last[~even]])
+    return np.sort(np.concatenate(done)).astype(np.int64)
+
+
+def _grouped(power: Array, left: Array) -> tuple[Array, Array]:
+    """Average channels of similar spectrum where there are more than `MAX_GROUPS` of them."""
+    if power.shape[1] <= MAX_GROUPS:
+        return power, left
+    order = np.argsort((power**2).sum(axis=0), kind="stable")
+    starts = np.linspace(0, len(order), MAX_GROUPS, endpoint=False).astype(int)
+    counts = np.add.reduceat(left[order], starts)
+    return np.add.reduceat((power * left)[:, order], starts, axis=1) / counts, counts

@@ -1,0 +1,368 @@
+r"""Gram matrices of independent entries with a variance profile: bulk, edge, and the weakest signal that stands out.
+
+X has n rows (samples, or the values of their spectrum) and N columns (features); its entries are independent with
+mean zero and variance S_bi, which may differ from entry to entry. Rows of equal variances form a group, and so do
+columns. White noise is a profile of one number, unequal channels one row, noise of one color one column, and noise
+whose channels differ in color a full table.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sciml.errors import ConfigError, DataError
+from sciml.rmt._check import numbers
+from sciml.rmt.edges import EdgeLaw, white
+
+__all__ = ["VarianceProfile"]
+
+Array = NDArray[np.float64]
+
+MAX_STEPS = 60
+TOLERANCE = 1e-10  # of Newton's method, relative
+BULK_POINTS = 128
+BULK_GROUPS = 24  # of rows and of columns: the bulk, unlike its edge, hardly feels a finer profile
+RESOLUTION = 1e-3  # distance from the real axis at which the bulk is evaluated, relative to its width
+
+
+@dataclass(frozen=True)
+class VarianceProfile:
+    r"""Limit of the eigenvalues of X^H X / n for independent entries of variance S_bi, b a row group, i a column group.
+
+    With r_b rows and c_i columns in each group (n = sum r, N = sum c), the resolvent's diagonal a_i(z) = -m_i(z) solves
+
+    .. math:: \frac{1}{a_i} + \frac1n \sum_b \frac{r_b\, S_{bi}}{1 - d_b} = z, \qquad
+              d_b = \frac1n \sum_j S_{bj}\, c_j\, a_j
+
+    The upper edge E is the smallest z that a positive solution reaches on the way down from infinity: along
+    theta = sum c_i a_i the function z(theta) falls to a minimum, which is E. The density ends there like a square root
+    of curvature z''(E), so the largest eigenvalue follows (Tracy and Widom)
+
+    .. math:: \frac{\lambda_1 - E}{s} \to TW_\beta, \qquad s = \Big(\tfrac12 \frac{d^2 z}{d\theta^2}\Big)^{1/3}
+
+    Parameters
+    ----------
+    values
+        Variances S, shape (row groups, column groups); zero or more, any scale.
+    row_counts, column_counts
+        How many rows and columns each group stands for; any positive numbers, fractions included.
+
+    Raises
+    ------
+    DataError, ConfigError
+        Values that are negative, not finite or all zero; counts that do not fit.
+
+    References
+    ----------
+    Girko (2001), Theory of Stochastic Canonical Equations, doi:10.1007/978-94-010-0989-8, chapter 1; Hachem, Loubaton
+    and Najim (2007), doi:10.1214/105051606000000925, theorem 2.4; edge and its fluctuations: Alt, Erdos and Krueger
+    (2017), doi:10.1214/17-EJP42; Alt, Erdos, Krueger and Schroeder (2020), doi:10.1214/19-AOP1379.
+
+    Examples
+    --------
+    >>> profile = VarianceProfile([[1.0, 9.0], [2.0, 1.0]], row_counts=[500, 500], column_counts=[30, 10])
+    >>> edge = profile.edge_law()
+    >>> round(edge.center, 4), round(edge.scale, 4)
+    (6.3969, 0.1639)
+    """
+
+    values: Array
+    row_counts: Array
+    column_counts: Array
+
+    def __init__(self, values: ArrayLike, *, row_counts: ArrayLike, column_counts: ArrayLike) -> None:
+        table = numbers("variances", values)
+        rows, columns = numbers("row_counts", row_counts), numbers("column_counts", column_counts)
+        if table.ndim != 2 or (rows.size, columns.size) != table.shape:
+            raise ConfigError(
+                f"expected a table of variances with a count for each row and column, got shapes {table.shape}, "
+                f"{rows.shape} and {columns.shape}"
+            )
+        if not (np.isfinite(table).all() and table.min() >= 0 and table.max() > 0):
+            raise DataError(
+                f"expected finite variances of zero or more, and one above zero; got {table.min():g} to {table.max():g}"
+            )
+        if min(rows.min(), columns.min()) <= 0:
+            raise ConfigError("expected counts above zero for every group of rows and columns")
+        object.__setattr__(self, "values", table)
+        object.__setattr__(self, "row_counts", rows)
+        object.__setattr__(self, "column_counts", columns)
+
+    @property
+    def n_samples(self) -> float:
+        """Number of rows of X."""
+        return float(self.row_counts.sum())
+
+    @property
+    def n_features(self) -> float:
+        """Number of columns of X."""
+        return float(self.column_counts.sum())
+
+    @property
+    def mean_eigenvalue(self) -> float:
+        """Mean of the eigenvalues other than zero."""
+        return self._scale * self.n_features / min(self.n_samples, self.n_features)
+
+    @cached_property
+    def _scale(self) -> float:
+        """Mean variance of an entry: everything is solved in its units."""
+        return float(self.row_counts @ self.values @ self.column_counts / (self.n_samples * self.n_features))
+
+    @cached_property
+    def _equations(self) -> "_Equations":
+        """The equations for the side with fewer groups: X X^H has the same eigenvalues but zero."""
+        table = self.values / self._scale
+        if table.shape[0] < table.shape[1]:
+            return _Equations(table.T, self.column_counts, self.row_counts, self.n_samples)
+        return _Equations(table, self.row_counts, self.column_counts, self.n_samples)
+
+    @cached_property
+    def _edge(self) -> "_Edge":
+        return _find_edge(self._equations)
+
+    @property
+    def edge(self) -> float:
+        """Upper edge E of the bulk, in units of the variances."""
+        return self._edge.z * self._scale
+
+    def edge_law(self, *, complex_data: bool = False) -> EdgeLaw:
+        """Return the law of the largest eigenvalue of X^H X / n.
+
+        For real data, center and scale carry the second-order correction of white noise of the same shape
+        (`sciml.rmt.edges.white`).
+        """
+        n, p = max(1, round(self.n_samples)), max(1, round(self.n_features))
+        shifted, plain = white(p, n, complex_data=complex_data), white(p, n, complex_data=True)
+        return EdgeLaw(
+            self.edge * shifted.center / plain.center,
+            self._edge.width * self._scale * shifted.scale / plain.scale,
+            2 if complex_data else 1,
+        )
+
+    @property
+    def detection_limit(self) -> float:
+        r"""Weakest signal variance x² that separates from the bulk: D(E) = 1 / x² with D as for `shrink.optshrink`.
+
+        x is a singular value of the signal divided by sqrt(n), its singular vectors spread evenly over noise of any
+        variance. White noise of unit variance: sqrt(N / n).
+
+        References
+        ----------
+        Benaych-Georges and Nadakuditi (2012), doi:10.1016/j.jmva.2012.04.019, theorem 2.8.
+
+        Examples
+        --------
+        >>> profile = VarianceProfile([[1.0]], row_counts=[400], column_counts=[100])
+        >>> round(profile.detection_limit, 6)
+        0.5
+        """
+        z, weights = self._edge.z, self._equations.weights
+        solved, other = float(weights.sum()), float(self._equations.other_weights.sum())
+        theta = self._edge.theta
+        transform = z * (theta / solved) * (theta + (other - solved) / z) / other
+        return self._scale / transform
+
+    def second_moment(self, *, complex_data: bool = False) -> float:
+        r"""Return the expected sum of squared eigenvalues of X^H X / n, exact for normal entries.
+
+        .. math:: \sum_i c_i \bar S_i^2 + \frac{1}{n^2} \sum_b r_b \Big(\sum_i c_i S_{bi}\Big)^2
+                  + \frac{\kappa - 1}{n^2} \sum_{bi} r_b c_i S_{bi}^2, \qquad \kappa = 2 \text{ real}, 1 \text{ complex}
+
+        Examples
+        --------
+        >>> VarianceProfile([[1.0]], row_counts=[400], column_counts=[100]).second_moment(complex_data=True)
+        125.0
+        """
+        table, rows, columns, n = self.values / self._scale, self.row_counts, self.column_counts, self.n_samples
+        own = float(columns @ (rows @ table / n) ** 2)
+        shared = float(rows @ (table @ columns) ** 2) / n**2
+        same = 0.0 if complex_data else float(rows @ table**2 @ columns) / n**2
+        return (own + shared + same) * self._scale**2
+
+    @cached_property
+    def _bulk(self) -> tuple[Array, Array]:
+        """Grid over the bulk and the cdf of the eigenvalues other than zero on it: those of the shorter side."""
+        table, rows = _coarse((self.values / self._scale).T, self.row_counts, BULK_GROUPS)
+        table, columns = _coarse(table.T, self.column_counts, BULK_GROUPS)
+        if self.n_samples < self.n_features:
+            table, rows, columns = table.T, columns, rows
+        return _bulk_cdf(_Equations(table, rows, columns, self.n_samples), self._edge.z)
+
+    def bulk_cdf(self, x: ArrayLike) -> Array:
+        """Probability that an eigenvalue other than zero is at most x, to about .005.
+
+        Examples
+        --------
+        >>> from sciml.rmt.laws import MarchenkoPastur
+        >>> profile = VarianceProfile([[1.0]], row_counts=[400], column_counts=[100])
+        >>> bool(abs(profile.bulk_cdf(1.0) - MarchenkoPastur(0.25).cdf(1.0)) < 0.005)
+        True
+        """
+        grid, cdf = self._bulk
+        return np.asarray(np.interp(numbers("x", x) / self._scale, grid, cdf, left=0.0, right=1.0))[()]
+
+
+@dataclass(frozen=True)
+class _Equations:
+    """Profile (other side, solved side), the weights of both, and the divisor n."""
+
+    table: Array
+    other_weights: Array
+    weights: Array
+    divisor: float
+
+    def load(self, a: NDArray[Any]) -> NDArray[Any]:
+        """Return d_b for a of shape (..., solved side)."""
+        return np.asarray((self.weights * a) @ self.table.T / self.divisor)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A solution on the curve z(theta): a, z, and their derivatives along theta."""
+
+    a: Array
+    z: float
+    slope: float
+    tangent: Array
+
+
+@dataclass(frozen=True)
+class _Edge:
+    z: float
+    width: float
+    theta: float
+
+
+def _solve_at(system: _Equations, a: Array, theta: float) -> _Point | None:
+    """Return the point of the curve at `theta` by damped Newton steps from `a`; None beyond its end."""
+    table, n, w = system.table, system.divisor, system.weights
+    size = len(w)
+    for _ in range(MAX_STEPS):
+        room = 1 - system.load(a)
+        if room.min() <= 0:
+            return None
+        r = system.other_weights / room
+        value = 1 / a + r @ table / n
+        jacobian = np.zeros((size + 1, size + 1))
+        jacobian[:size, :size] = ((table * (r / room)[:, None]).T @ table / n**2) * w
+        jacobian[np.arange(size), np.arange(size)] -= 1 / a**2
+        jacobian[:size, size], jacobian[size, :size] = -1.0, w
+        z = float((w * a) @ value / (w @ a))
+        right = np.zeros((size + 1, 2))
+        right[:size, 0], right[size, 0], right[size, 1] = z - value, theta - w @ a, 1.0
+        try:
+            solution = np.linalg.solve(jacobian, right)
+        except np.linalg.LinAlgError:
+            return None
+        step: Array = np.asarray(solution[:size, 0], dtype=np.float64)
+        length = _allowed(system, a, step)
+        if length == 0:
+            return None
+        a = a + length * step
+        if length == 1 and np.abs(step / a).max() < TOLERANCE:
+            return _Point(
+                a,
+                z + float(solution[size, 0]),
+                float(solution[size, 1]),
+                np.asarray(solution[:size, 1], dtype=np.float64),
+            )
+    return None
+
+
+def _allowed(system: _Equations, a: Array, step: Array) -> float:
+    """Return the longest of 1, 1/2, 1/4, ... of the step that stays where the equations hold; 0 if none does."""
+    length = 1.0
+    while length > 1e-6:
+        moved = a + length * step
+        if moved.min() > 0 and system.load(moved).max() < 1:
+            return length
+        length /= 2
+    return 0.0
+
+
+def _find_edge(system: _Equations) -> _Edge:
+    """Follow z(theta) to its minimum: doublings until the slope turns, then a safeguarded secant in log theta."""
+    total = float(system.weights.sum())
+    start = 1e-3 / max(float(system.load(np.ones(len(system.weights))).max()), 1.0)
+    point = _solve_at(system, np.full(len(system.weights), start), start * total)
+    if point is None or point.slope >= 0:
+        raise ArithmeticError("the variance profile has no solution far above its spectrum")
+    low, high, step = np.log(start * total), np.inf, np.log(2.0)
+    falls, rises = point.slope, np.nan
+    while high - low > 1e-6:
+        middle = low + (min(step, (high - low) / 2) if np.isnan(rises) else _secant(falls, rises) * (high - low))
+        tried = _solve_at(system, point.a * np.exp(middle) / (system.weights @ point.a), float(np.exp(middle)))
+        if tried is None:
+            high, rises = middle, np.nan
+        elif tried.slope < 0:
+            low, falls, point = middle, tried.slope, tried
+        else:
+            high, rises, point = middle, tried.slope, tried
+        if tried is not None and abs(tried.slope) * np.exp(middle) < 1e-9 * tried.z:
+            break
+    return _Edge(point.z, _width(system, point), float(system.weights @ point.a))
+
+
+def _secant(falls: float, rises: float) -> float:
+    """Return where between two slopes of opposite sign to look next, as a share kept off both ends."""
+    return min(max(falls / (falls - rises), 0.05), 0.95)
+
+
+def _width(system: _Equations, point: _Point) -> float:
+    """Return (z'' / 2)^(1/3): at the minimum the tangent spans the null space of the symmetric Jacobian."""
+    a, w = point.a, system.weights
+    u = point.tangent / (w @ point.tangent)
+    room, lift = 1 - system.load(a), system.load(u)
+    second = (system.other_weights * lift**2 / room**3) @ system.table / system.divisor
+    return float(np.cbrt((w * u) @ (u**2 / a**3 + second)))
+
+
+def _coarse(table: Array, counts: Array, n_groups: int) -> tuple[Array, Array]:
+    """Average the columns of a table into at most `n_groups` of similar variances."""
+    if len(counts) <= n_groups:
+        return table, counts
+    order = np.argsort(table.mean(axis=0), kind="stable")
+    starts = np.linspace(0, len(order), n_groups, endpoint=False).astype(int)
+    merged = np.add.reduceat(counts[order], starts)
+    return np.add.reduceat(table[:, order] * counts[order], starts, axis=1) / merged, merged
+
+
+def _bulk_cdf(system: _Equations, edge: float) -> tuple[Array, Array]:
+    """Return a grid over the bulk and the cdf there: a rough pass over (0, edge) finds where the bulk begins."""
+    grid = np.linspace(0, edge, BULK_POINTS)
+    rough = _density(system, grid, edge, 0.02 * edge)
+    low = float(grid[max(0, int(np.argmax(rough > 0.05 * rough.max())) - 5)])
+    grid = low + (edge - low) * (1 - np.cos(np.linspace(0, np.pi, BULK_POINTS))) / 2
+    density = _density(system, grid, edge, RESOLUTION * (edge - low))
+    cdf = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(grid))])
+    return grid, cdf / cdf[-1]
+
+
+def _density(system: _Equations, grid: Array, edge: float, height: float) -> Array:
+    """Return the imaginary part of the resolvent's trace at `height` above the grid, followed down from far above."""
+    a: NDArray[np.complex128] = np.tile(1 / (grid[:, None] + 4j * edge), (1, len(system.weights)))
+    for level in edge * np.geomspace(4.0, height / edge, 12):
+        a = _newton_complex(system, a, grid + 1j * level)
+    return np.maximum(-(a.imag @ system.weights), 0.0)
+
+
+def _newton_complex(system: _Equations, a: NDArray[np.complex128], z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Solve the equations at each z, from the solutions a bit further from the real axis."""
+    table, n, w = system.table, system.divisor, system.weights
+    index = np.arange(len(w))
+    for _ in range(8):
+        room = 1 - system.load(a)
+        r = system.other_weights / room
+        residual = 1 / a + r @ table / n - z[:, None]
+        jacobian = np.einsum("xb,bi,bj->xij", r / room, table, table, optimize=True) / n**2 * w
+        jacobian[:, index, index] -= 1 / a**2
+        step = np.linalg.solve(jacobian, -residual[..., None])[..., 0]
+        # A step out of the half plane that the resolvent maps into is halved rather than followed.
+        moved = a + step
+        a = np.where(moved.imag < 0, moved, a + step / 4)
+        if np.abs(step / a).max() < 1e-8:
+            break
+    return np.asarray(a)
