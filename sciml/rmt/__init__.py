@@ -5,6 +5,6 @@ gamma = n_features / n_samples may be any positive number. A matrix seen by its 
 beta = short side / long side, in (0, 1].
 """
 
-from sciml.rmt import edges, free, laws, rank, shrink, sigma, spacing
+from sciml.rmt import edges, free, laws, population, rank, shrink, sigma, spacing
 
-__all__ = ["edges", "free", "laws", "rank", "shrink", "sigma", "spacing"]
+__all__ = ["edges", "free", "laws", "population", "rank", "shrink", "sigma", "spacing"]
