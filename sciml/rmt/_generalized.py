@@ -13,6 +13,7 @@ from sciml.rmt._subordination import Subordination
 
 __all__ = ["GeneralizedMarchenkoPastur"]
 
+NOTHING = 1e-100  # of the largest value: zero, since its square is none that a float holds
 TINY = 1e-300  # u = 0 belongs to the edge at zero that gamma = 1 has
 
 
@@ -80,13 +81,14 @@ class GeneralizedMarchenkoPastur(DiscreteLaw):
     def _positive(self) -> tuple[Array, Array]:
         """Values above zero in units of the largest, and their weights, which sum to one."""
         values, weights = np.asarray(self.values), np.asarray(self.weights)
-        here = values > 0
+        here = values > NOTHING * values[-1]
         return values[here] / values[-1], weights[here] / weights[here].sum()
 
     @cached_property
     def _null(self) -> float:
         """Weight of the population at zero."""
-        return float(np.asarray(self.weights)[np.asarray(self.values) == 0].sum())
+        values = np.asarray(self.values)
+        return float(np.asarray(self.weights)[values <= NOTHING * values[-1]].sum())
 
     @property
     def _ratio(self) -> float:

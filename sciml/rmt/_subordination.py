@@ -158,7 +158,8 @@ class Subordination:
     def edges(self) -> Array:
         """Edges (low, high) of each bulk, shape (bulk, 2)."""
         value, _ = self.z(self.critical.astype(complex).ravel())
-        return value.real.reshape(-1, 2)
+        edges = value.real.reshape(-1, 2)
+        return edges if self.ratio is None else np.maximum(edges, 0.0)  # sample eigenvalues are not negative
 
     @cached_property
     def table(self) -> tuple[Array, Array]:

@@ -166,6 +166,16 @@ def test_law_scales_with_its_values_and_ignores_their_order(exponent, gamma, val
     assert other.cdf(scale * x) == pytest.approx(law.cdf(x), abs=1e-10)
 
 
+@pytest.mark.parametrize("gamma", [0.1, 1.0, 3.0])
+def test_values_may_lie_forty_decades_apart(gamma):
+    law = GeneralizedMarchenkoPastur([1e-21, 1.0, 1e21], gamma=gamma)
+    assert (np.ravel(law.support) >= 0).all()
+    p = law.atom + (1 - law.atom) * np.linspace(0.01, 0.99, 30)
+    np.testing.assert_allclose(law.cdf(law.ppf(p)), p, atol=1e-12)
+    with_nothing = GeneralizedMarchenkoPastur([1e-300, 1.0], gamma=gamma)
+    assert with_nothing.support == GeneralizedMarchenkoPastur([0.0, 1.0], gamma=gamma).support
+
+
 def test_equal_values_are_one_value():
     split = GeneralizedMarchenkoPastur([1.0, 10.0, 1.0, 10.0], gamma=0.1)
     assert split.values.tolist() == [1.0, 10.0]
