@@ -5,6 +5,6 @@ gamma = n_features / n_samples may be any positive number. A matrix seen by its 
 beta = short side / long side, in (0, 1]. Only `scaling` and `surrogates`, which change the data, take matrices.
 """
 
-from sciml.rmt import edges, laws, rank, scaling, shrink, sigma
+from sciml.rmt import edges, free, laws, population, profile, rank, scaling, shrink, sigma, spacing
 
-__all__ = ["edges", "laws", "rank", "scaling", "shrink", "sigma"]
+__all__ = ["edges", "free", "laws", "population", "profile", "rank", "scaling", "shrink", "sigma", "spacing"]
