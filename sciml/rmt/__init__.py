@@ -5,6 +5,16 @@ gamma = n_features / n_samples may be any positive number. A matrix seen by its 
 beta = short side / long side, in (0, 1].
 """
 
+from importlib import import_module
+from types import ModuleType
+
 from sciml.rmt import edges, laws, rank, shrink, sigma
 
-__all__ = ["edges", "laws", "rank", "shrink", "sigma"]
+__all__ = ["covariance", "edges", "laws", "rank", "shrink", "sigma"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import `covariance` when it is first asked for: scikit-learn takes longer to load than all the laws."""
+    if name == "covariance":
+        return import_module("sciml.rmt.covariance")
+    raise AttributeError(f"module 'sciml.rmt' has no attribute {name!r}")
