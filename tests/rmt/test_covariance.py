@@ -70,7 +70,7 @@ def ledoit_wolf(lam, p, n, X):
     return (1 - shrinkage) * lam + shrinkage * lam.mean()
 
 
-@parametrize_with_checks([*(each() for each in ESTIMATORS), cov.QuadraticInverseShrinkage(n_effective="auto")])
+@parametrize_with_checks([cov.QuadraticInverseShrinkage(n_effective="auto"), *(each() for each in ESTIMATORS[1:])])
 def test_the_contract_of_scikit_learn_holds(estimator, check):
     if "array_api" in str(check):
         pytest.skip("no array API")
@@ -194,27 +194,27 @@ def test_sigma_and_rank_may_be_given():
 
 @pytest.mark.parametrize(
     ("population", "n_samples", "expected"),
-    # Reference means of 8 runs for linear, analytic, quadratic-inverse and oracle shrinkage.
+    # Reference means of 8 runs (4 here) for linear, analytic, quadratic-inverse and oracle shrinkage.
     [(BROAD, 600, (40.0, 57.4, 57.2, 58.7))],
 )
 def test_gain_over_the_sample_covariance_is_the_reference(population, n_samples, expected):
     shrinkers = (ledoit_wolf, plain(cov.analytic), plain(cov.qis))
-    oracle, *found = prial(shrinkers, population, n_samples, runs=8)
-    # One run varies by 1 %, so two means of 8 by .5 %: three of those.
+    oracle, *found = prial(shrinkers, population, n_samples, runs=4)
+    # One run varies by 1 %, so the difference of means of 4 and 8 by .6 %.
     np.testing.assert_allclose([*found, oracle], expected, atol=1.5)
 
 
 def test_nonlinear_shrinkage_comes_close_to_the_oracle_on_a_broad_spectrum():
     for n_samples in (600, 200, 100):
         shrinkers = [plain(each) for each in NONLINEAR]
-        oracle, quadratic, nonlinear, invariant = prial(shrinkers, BROAD, n_samples, runs=3)
+        oracle, quadratic, nonlinear, invariant = prial(shrinkers, BROAD, n_samples, runs=2)
         assert min(nonlinear, quadratic) > oracle - 3
         assert invariant > oracle - 9
 
 
 def test_spikes_are_kept_where_linear_shrinkage_has_to_choose():
     shrinkers = (ledoit_wolf, *(plain(each) for each in FUNCTIONS))
-    oracle, linear, *others = prial(shrinkers, SPIKES, 400, runs=5)
+    oracle, linear, *others = prial(shrinkers, SPIKES, 400, runs=4)
     # A single spike of 80 decides most of the loss, and its own fluctuation no estimator can undo.
     assert min(others) > linear + 12
     assert max(others) < oracle
@@ -250,7 +250,7 @@ def test_effective_samples_are_those_of_the_scatter_of_a_covariance():
 
 @pytest.mark.parametrize("complex_data", [False, True])
 @pytest.mark.parametrize(("n_samples", "n_features"), [(1000, 20), (200, 100), (100, 300)])
-@pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
+@pytest.mark.parametrize("phi", [0.0, 0.8])
 def test_effective_samples_are_estimated_without_bias(n_samples, n_features, phi, complex_data):
     rng = np.random.default_rng(3)
     scales = np.sqrt(np.geomspace(1, 10, n_features))
