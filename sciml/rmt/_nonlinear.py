@@ -65,7 +65,8 @@ def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective:
     n_samples
         Number of samples, one less if the mean was removed.
     n_effective
-        Number of independent samples that they are worth (`effective_samples`); `n_samples` if not given.
+        Number of independent samples that they are worth (`effective_samples`), if rows are correlated in time. They
+        are then shrunk as those of an AR(1) process; `analytic` is the most robust where n_effective < n_features.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective:
 
     References
     ----------
-    Ledoit and Wolf (2022), doi:10.3150/20-BEJ1315, section 4.
+    Ledoit and Wolf (2022), doi:10.3150/20-BEJ1315.
 
     Examples
     --------
@@ -108,7 +109,7 @@ def analytic(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effec
 
     References
     ----------
-    Ledoit and Wolf (2020), doi:10.1214/19-AOS1921, section 4 and, for n_features > n_samples, appendix C.
+    Ledoit and Wolf (2020), doi:10.1214/19-AOS1921.
 
     Examples
     --------

@@ -86,7 +86,7 @@ def spiked(
 
     References
     ----------
-    Donoho, Gavish and Johnstone (2018), doi:10.1214/17-AOS1601, table 2.
+    Donoho, Gavish and Johnstone (2018), doi:10.1214/17-AOS1601.
 
     Examples
     --------
