@@ -379,3 +379,26 @@ def test_impossible_options_are_refused():
         cov.estimate_effective_samples([1.0, 2.0])
     with pytest.raises(DataError, match="finite"):
         cov.estimate_effective_samples([[1.0], [np.nan]])
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.7])
+def test_directions_that_the_samples_miss_get_the_variance_that_the_oracle_gives_them(phi):
+    rng, p, n = np.random.default_rng(10), 200, 100
+    X = ar1(n, p, phi, rng) * np.sqrt(BROAD)
+    lam, vectors = np.linalg.eigh(X.T @ X / n)
+    best = np.mean((vectors[:, : p - n] ** 2).T @ BROAD)
+    found = cov.analytic(lam[p - n :], p, n, n_effective=n / tau(phi))[-1]
+    assert found == pytest.approx(best, rel=0.15)  # the mean of 1 / lambda of 100 eigenvalues is known to 10 %
+
+
+def test_rotationally_invariant_shrinkage_counts_the_zeros_among_the_others():
+    p, n = 30, 12
+    lam = np.sort(np.random.default_rng(0).gamma(2.0, size=n))[::-1]
+    x = np.concatenate([lam, np.zeros(p - n)])
+    x *= p / x.sum()
+    z = x[:n] - 1j / np.sqrt(p)
+    s = [sum(1 / (z[k] - x[j]) for j in range(p) if j != k) / p for k in range(n)]
+    xi = x[:n] / np.abs(1 - p / n + p / n * z * s) ** 2
+    null = np.full(p - n, 1 / ((p / n - 1) * np.mean(1 / x[:n])))
+    expected = np.concatenate([xi, null])
+    np.testing.assert_allclose(cov.rie(lam, p, n), expected * lam.sum() / expected.sum(), rtol=1e-12)
