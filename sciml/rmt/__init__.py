@@ -5,6 +5,28 @@ gamma = n_features / n_samples may be any positive number. A matrix seen by its 
 beta = short side / long side, in (0, 1]. Only `scaling` and `surrogates`, which change the data, take matrices.
 """
 
+from importlib import import_module
+from types import ModuleType
+
 from sciml.rmt import edges, free, laws, population, profile, rank, scaling, shrink, sigma, spacing
 
-__all__ = ["edges", "free", "laws", "population", "profile", "rank", "scaling", "shrink", "sigma", "spacing"]
+__all__ = [
+    "covariance",
+    "edges",
+    "free",
+    "laws",
+    "population",
+    "profile",
+    "rank",
+    "scaling",
+    "shrink",
+    "sigma",
+    "spacing",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import `covariance` when it is first asked for: scikit-learn takes longer to load than all the laws."""
+    if name == "covariance":
+        return import_module("sciml.rmt.covariance")
+    raise AttributeError(f"module 'sciml.rmt' has no attribute {name!r}")
