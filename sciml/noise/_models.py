@@ -65,7 +65,8 @@ def choose(matrix: Matrix, requested: str, alpha: float, *, recording: Any) -> C
     counted = _try_counts(matrix, alpha, recording)
     if counted is not None:
         return counted
-    plain = _fit_unequal(matrix, alpha, _heteroscedastic)
+    # Color makes ever more components stand out from white noise: no need to follow them far.
+    plain = _fit_unequal(matrix, alpha, _heteroscedastic, at_most=max(2, min(matrix.n_channels, matrix.freedom) // 6))
     p_white = plain.spectra.p_white()
     if p_white < TEST_LEVEL:
         return _choose_color(matrix, alpha, p_white)
@@ -182,23 +183,24 @@ def _fit_counts(matrix: Matrix, residuals: CountResiduals, alpha: float) -> Fit:
     return replace(fit, p_values=p_values, rank=rank)
 
 
-def _fit_unequal(matrix: Matrix, alpha: float, profiled: Profiled) -> Fit:
+def _fit_unequal(matrix: Matrix, alpha: float, profiled: Profiled, *, at_most: int | None = None) -> Fit:
     """Fit a variance per channel and the spectra that `profiled` takes from the residual.
 
     Rank and noise are settled from below. Many components of equal strength can hide each other there, all of them
     counting as noise; then again from the widest gap of the spectrum.
     """
-    below = _settle(matrix, alpha, profiled)
+    limit = min(matrix.n_channels, matrix.freedom) // 2 if at_most is None else at_most
+    below = _settle(matrix, alpha, profiled, limit=limit)
     if below.settled:
         return below
     values = matrix.eigen(matrix.total_scale, 0).values
     half = len(values) // 2
     gap = int(np.argmax(values[:half] / np.maximum(values[1 : half + 1], np.finfo(float).tiny))) + 1
-    above = _settle(matrix, alpha, profiled, start=gap)
+    above = _settle(matrix, alpha, profiled, limit=limit, start=gap) if gap <= limit else below
     return above if above.settled else below
 
 
-def _settle(matrix: Matrix, alpha: float, profiled: Profiled, start: int = 0) -> Fit:
+def _settle(matrix: Matrix, alpha: float, profiled: Profiled, *, limit: int, start: int = 0) -> Fit:
     """Re-estimate rank and noise from each other until they agree; if they never do, return where they began.
 
     Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out.
@@ -207,7 +209,7 @@ def _settle(matrix: Matrix, alpha: float, profiled: Profiled, start: int = 0) ->
     first = fit = _fit_beside(matrix, scale, seen, alpha, profiled)
     for _ in range(MAX_PASSES):
         seen = fit.rank if fit.rank not in tried else max(tried) + 1
-        if fit.settled or seen > min(matrix.n_channels, matrix.freedom) // 2:
+        if fit.settled or seen > limit:
             break
         tried.add(seen)
         scale = matrix.noise_scale(scale, seen)
