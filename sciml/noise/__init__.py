@@ -1,5 +1,15 @@
 """The noise floor of a recording: what pure noise of this size and color would look like, and what rises above it."""
 
 from sciml.noise._floor import MODELS, Model, NoiseFloor, noise_floor
+from sciml.noise.spectral import SharedBand, SharedMode, SpectralNoiseFloor, spectral_noise_floor
 
-__all__ = ["MODELS", "Model", "NoiseFloor", "noise_floor"]
+__all__ = [
+    "MODELS",
+    "Model",
+    "NoiseFloor",
+    "SharedBand",
+    "SharedMode",
+    "SpectralNoiseFloor",
+    "noise_floor",
+    "spectral_noise_floor",
+]

@@ -5,6 +5,6 @@ gamma = n_features / n_samples may be any positive number. A matrix seen by its 
 beta = short side / long side, in (0, 1].
 """
 
-from sciml.rmt import edges, laws, rank, shrink, sigma
+from sciml.rmt import coherence, edges, laws, rank, shrink, sigma
 
-__all__ = ["edges", "laws", "rank", "shrink", "sigma"]
+__all__ = ["coherence", "edges", "laws", "rank", "shrink", "sigma"]
