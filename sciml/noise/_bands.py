@@ -13,7 +13,7 @@ __all__ = ["BandPlan", "Resolution", "plan_bands"]
 
 SEGMENTS = 12  # a narrow line has one phase a segment: fewer segments are few looks at it
 MIN_LENGTH = 32  # samples of a segment
-MIN_LOOKS, MOST_LOOKS = 24, 96  # degrees of freedom of the narrowest band, between which it is the number of channels
+MIN_LOOKS, MOST_LOOKS = 24, 96  # narrowest band in inverse durations; between them it is the number of channels
 FEWEST_LOOKS = 8  # of any band
 QUALITY = 16.0  # center frequency over width, between the narrowest and the widest band
 LOOKS = 512  # degrees of freedom that many channels may ask of the widest band
@@ -76,9 +76,9 @@ def plan_bands(
     """Choose segments and bands.
 
     Segments are a twelfth of the recording. Bands overlap by half. Their width is f / 16, as rhythms are, but at least
-    what gives as many degrees of freedom as channels (24 to 96) and at most what gives the square root of all there
-    are (or twice the channels), so that lines at high frequencies stay lines; where more than `room` bands would come
-    out, the widest become wider.
+    as many inverse durations as there are channels (24 to 96) and at most the square root of all looks there are (or
+    twice the channels), so that lines at high frequencies stay lines; where more than `room` bands would come out, the
+    widest become wider.
 
     Parameters
     ----------

@@ -152,8 +152,9 @@ def _eigen(
     rows = cross.rows[band] / scale
     n = len(rows)
     gram = rows @ rows.conj().T / n
-    values, left = scipy.linalg.eigh(gram, subset_by_index=[max(n - n_largest, 0), n - 1], check_finite=False)
-    left, positive = left[:, ::-1], np.maximum(values[::-1], np.finfo(float).tiny)
+    squares, left = scipy.linalg.eigh(gram, subset_by_index=[max(n - n_largest, 0), n - 1], check_finite=False)
+    left = left[:, ::-1]
+    positive = np.asarray(np.maximum(squares[::-1].astype(np.float64), np.finfo(float).tiny))
     return positive, np.asarray(rows.conj().T @ left / np.sqrt(positive * n))
 
 

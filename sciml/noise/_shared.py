@@ -14,7 +14,7 @@ Control = Literal["family", "fdr", "fdr-dependent"]
 
 @dataclass(frozen=True)
 class SharedMode:
-    """One thing that channels share in a band.
+    """One thing that channels share in a band. Modes of nearly equal strength are known up to a mixture of each other.
 
     Attributes
     ----------

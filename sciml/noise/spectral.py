@@ -53,8 +53,9 @@ def spectral_noise_floor(
     one channel and one look less, until one is noise. A channel takes part in a mode if it is coherent with the mode
     as the other channels have it (Holm's test over the channels at level `alpha`). Neighboring bands are merged.
 
-    By default segments are a twelfth of the recording and bands overlap by half and are f / 16 wide, but not narrower
-    than gives 24 to 96 looks (as many as channels) and not wider than gives the square root of all looks there are.
+    By default segments are a twelfth of the recording. Bands overlap by half and are f / 16 wide, as rhythms are, but at
+    least as many inverse durations as there are channels (24 to 96) and at most the square root of the number of looks
+    of the whole recording (or twice the channels), so that lines at high frequencies stay lines.
 
     Parameters
     ----------

@@ -28,6 +28,8 @@ REFERENCES = {
     "martin": "Martin CH, Mahoney MW (2021). Implicit self-regularization in deep neural networks: evidence from "
     "random matrix theory and implications for learning. Journal of Machine Learning Research 22(165), "
     "1–73. arXiv:1810.01075",
+    "riedel": "Riedel KS, Sidorenko A (1995). Minimum bias multiple taper spectral estimation. IEEE Transactions on "
+    "Signal Processing 43, 188–195. doi:10.1109/78.365298",
     "saxe": "Saxe AM, McClelland JL, Ganguli S (2014). Exact solutions to the nonlinear dynamics of learning in "
     "deep linear neural networks. arXiv:1312.6120",
     "schoenholz": "Schoenholz SS, Gilmer J, Ganguli S, Sohl-Dickstein J (2017). Deep information propagation. "

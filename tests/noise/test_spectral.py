@@ -104,8 +104,9 @@ def test_two_modes_at_one_frequency_are_two() -> None:
     for channels in (range(5), range(8, 14)):
         values[:, list(channels)] += 1.5 * scipy.signal.sosfilt(sos, rng.normal(size=6000))[:, None]
     band = max(spectral_noise_floor(recording(values)).bands, key=lambda each: len(each.modes))
+    # Modes of nearly equal strength are told apart only up to a rotation: only the union of their channels is known.
     assert len(band.modes) == 2
-    assert sorted(sorted(mode.channels) for mode in band.modes) == [[0, 1, 2, 3, 4], [8, 9, 10, 11, 12, 13]]
+    assert set(band.channels) == {*range(5), *range(8, 14)}
 
 
 def test_a_line_that_two_of_many_channels_share_is_found() -> None:

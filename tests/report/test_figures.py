@@ -9,11 +9,12 @@ import pytest
 import scipy.signal
 import xarray as xr
 
-from sciml.noise import NoiseFloor, noise_floor
+from sciml.noise import NoiseFloor, noise_floor, spectral_noise_floor
 from sciml.report import Figure
 from sciml.report.density import noise_density
 from sciml.report.figures.canvas import VARIABLES, envelope, power_label
 from sciml.report.figures.eigen import eigenvalue_histogram, layer_spectra, noise_spectrum, scree
+from sciml.report.figures.frequencies import band_loadings, floor_over_frequency
 from sciml.report.figures.learning import (
     before_after,
     confusion_figure,
@@ -51,6 +52,11 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
     rng, f, t = np.random.default_rng(1), np.arange(1.0, 400.0), np.arange(300) / 10
     course = Course(t, np.where(t == 5, np.nan, np.sin(t)), rng.normal(size=12), 9.5, 1e-9)
     image = Course(t, np.cos(t), rng.normal(size=200 * 150), 3.0, 0.01)
+    waves = rng.normal(size=(1500, 6)) + np.sin(np.arange(1500))[:, None] * [2, 2, 2, 0, 0, 0]
+    named = {"channel": [HOSTILE, *"bcdef"]}
+    shared = spectral_noise_floor(
+        xr.DataArray(waves, dims=("time", "channel"), coords=named, attrs={"sampling_rate": 9})
+    )
     history = [{"epoch": i, "train_loss": 1 / (i + 1), "validation_loss": 1.2 / (i + 1)} for i in range(5)]
     scores = (Score(name=HOSTILE, value=0.8, low=0.7, high=0.9, role="model"), Score(name="ridge", value=0.5))
     power = rng.gamma(8, size=(399, 5)) / f[:, None]
@@ -58,6 +64,8 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
         "textbook": eigenvalue_histogram(floor, textbook=True),
         "found": eigenvalue_histogram(floor),
         "scree": scree(floor),
+        "by frequency": floor_over_frequency(shared),
+        "shared bands": band_loadings(shared),
         "noise": noise_spectrum(floor),
         "layers": layer_spectra([(HOSTILE, np.array([3.0, 0.9, 0.5]), 1.0, 1), ("b", np.array([0.4]), 1.0, 0)]),
         "power": power_figure(f, power, units=HOSTILE, lines=find_lines(f, np.median(power, axis=1))),
