@@ -9,7 +9,7 @@ from sciml_cli.output import emit, note, plain
 
 __all__ = ["denoise"]
 
-MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored"])
+MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "counts"])
 
 
 @click.command("denoise", cls=Command)

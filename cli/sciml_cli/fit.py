@@ -139,6 +139,6 @@ def _show_result(out: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
     click.echo(score_table(metrics))
     floor = metrics["noise_floor"]
     if floor is not None:
-        time = number(floor["correlation_time"], "s") if floor["model"] == "colored" else ""
+        time = number(floor["correlation_time"], "s") if "colored" in floor["model"] else ""
         click.echo(f"\nnoise floor: {floor['rank']} components ({floor['model']}{', ' + time if time else ''})")
     click.echo(f"report: {out / 'report.html'}")

@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import click
 
-__all__ = ["emit", "note", "number", "plain", "size", "table"]
+__all__ = ["emit", "note", "number", "plain", "progress_bar", "size", "table"]
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 4
@@ -19,6 +21,20 @@ def emit(name: str, document: Mapping[str, Any]) -> None:
     rest = {key: value for key, value in document.items() if key != "schema"}
     body = {"schema": f"sciml.{name}/{SCHEMA_VERSION}", **rest}
     click.echo(json.dumps(plain(body), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextmanager
+def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback (done, in all) that draws a bar on stderr where that is a terminal; None elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def plain(value: Any) -> Any:

@@ -16,12 +16,13 @@ from sciml_cli.frame import (
     quiet_option,
     signal_option,
 )
-from sciml_cli.output import emit, note, number, table
+from sciml_cli.output import emit, note, number, progress_bar, table
 
 __all__ = ["noise", "report", "spectrum", "weights"]
 
 ALPHA = click.FloatRange(0, 1, min_open=True, max_open=True)
-MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored"])
+MOST_NAMES = 12  # of channels in one row of a table
+MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "counts"])
 
 spectrum = LazyGroup(
     "spectrum",
@@ -90,13 +91,32 @@ def _refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
 @signal_option
 @click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test.")
+@click.option("--by-frequency", is_flag=True, help="Test each frequency: which oscillations do channels share?")
+@click.option("--band", nargs=2, type=float, metavar="LOW HIGH", help="With --by-frequency: frequencies in Hz.")
+@click.option("--bandwidth", type=float, metavar="HZ", help="With --by-frequency: width of the bands.")
 @json_option
-def noise(file: Path, signal: str | None, model: str, alpha: float, as_json: bool) -> None:
+def noise(
+    file: Path,
+    signal: str | None,
+    model: str,
+    alpha: float,
+    by_frequency: bool,
+    band: tuple[float, float] | None,
+    bandwidth: float | None,
+    as_json: bool,
+) -> None:
     """Estimate the noise of a recording and find the components that rise above it."""
+    if by_frequency:
+        _noise_by_frequency(file, signal, alpha, band, bandwidth, as_json)
+        return
+    if band is not None or bandwidth is not None:
+        raise click.UsageError("--band and --bandwidth need --by-frequency")
     from sciml.io import open_recording
     from sciml.noise import noise_floor
 
-    floor = noise_floor(open_recording(file, signal), model, alpha)  # type: ignore[arg-type]
+    recording = open_recording(file, signal)
+    with progress_bar("reading") as progress:
+        floor = noise_floor(recording, model, alpha, progress=progress)  # type: ignore[arg-type]
     for warning in floor.warnings:
         note(f"warning: {warning}")
     if as_json:
@@ -104,17 +124,95 @@ def noise(file: Path, signal: str | None, model: str, alpha: float, as_json: boo
         return
     click.echo(f"{floor.summary()}\n")
     click.echo(table(("quantity", "value"), _noise_rows(floor)))
+    columns = (
+        "component",
+        "eigenvalue",
+        "p-value",
+        "strength [noise sd]",
+        "95 % interval",
+        "map",
+        "course",
+        "channels",
+    )
     shown = range(min(len(floor.eigenvalues), floor.rank + 3))
-    rows = [
-        (
-            k + 1,
-            number(float(floor.eigenvalues[k])),
-            number(float(floor.p_values[k])),
-            "signal" if k < floor.rank else "",
+    click.echo("\n" + table(columns, [_component_row(floor, k) for k in shown]))
+    if floor.rank:
+        click.echo(
+            "\nstrength: before the noise added to it; map, course: squared cosine with the true pattern over channels "
+            "and in time"
         )
-        for k in shown
-    ]
-    click.echo("\n" + table(("component", "eigenvalue", "p-value", "above the floor"), rows))
+
+
+def _component_row(floor: Any, k: int) -> tuple[object, ...]:
+    row = (k + 1, number(float(floor.eigenvalues[k])), number(float(floor.p_values[k])))
+    if k >= floor.rank:
+        return (*row, "noise", "", "", "", "")
+    low, high = floor.strength_intervals[k]
+    strongest = abs(floor.components[:, k]).argsort()[::-1][:3]
+    return (
+        *row,
+        number(float(floor.strengths[k])),
+        f"{number(float(low))} to {number(float(high))}",
+        f"{floor.overlaps_channel[k]:.2f}",
+        f"{floor.overlaps_time[k]:.2f}",
+        ", ".join(floor.channel_names[i] for i in strongest),
+    )
+
+
+def _noise_by_frequency(
+    file: Path,
+    signal: str | None,
+    alpha: float,
+    band: tuple[float, float] | None,
+    bandwidth: float | None,
+    as_json: bool,
+) -> None:
+    from sciml.io import open_recording
+    from sciml.noise import spectral_noise_floor
+
+    recording = open_recording(file, signal)
+    floor = spectral_noise_floor(recording, frequencies=band, bandwidth=bandwidth, alpha=alpha)
+    for warning in floor.warnings:
+        note(f"warning: {warning}")
+    if as_json:
+        emit("noise-by-frequency", floor.to_dict())
+        return
+    click.echo(floor.summary().splitlines()[0])
+    if floor.bands:
+        columns = (
+            "peak [Hz]",
+            "from [Hz]",
+            "to [Hz]",
+            "mode",
+            "p-value",
+            "strength",
+            "channels",
+            "which, strongest first",
+        )
+        rows = [_mode_row(floor, shared, k) for shared in floor.bands for k in range(len(shared.modes))]
+        click.echo("\n" + table(columns, rows))
+        note("strength: power of the mode over the noise of one channel in the band, summed over channels")
+        note("a line is marked =: narrower than its band")
+    note(
+        f"{floor.n_segments} segments of {number(floor.segment, 's')}; bands {number(float(floor.bandwidth.min()))} to "
+        f"{number(float(floor.bandwidth.max()), 'Hz')} wide"
+    )
+
+
+def _mode_row(floor: Any, shared: Any, k: int) -> tuple[object, ...]:
+    mode = shared.modes[k]
+    named = ", ".join(floor.names[i] for i in mode.channels[:MOST_NAMES])
+    more = ", ..." if len(mode.channels) > MOST_NAMES else ""
+    first = (number(shared.frequency) + ("=" if shared.narrow else ""), number(shared.low), number(shared.high))
+    p_value = "<1e-12" if mode.p_value < 1e-12 else f"{mode.p_value:.2g}"
+    return (
+        *(first if k == 0 else ("", "", "")),
+        k + 1,
+        p_value,
+        number(mode.strength),
+        len(mode.channels),
+        named + more,
+    )
 
 
 def _noise_rows(floor: Any) -> list[tuple[str, str]]:
@@ -122,11 +220,14 @@ def _noise_rows(floor: Any) -> list[tuple[str, str]]:
         ("model", f"{floor.model} ({floor.reason})"),
         ("sigma", f"{number(floor.sigma, floor.units)} (standard error {number(floor.sigma_se)})"),
         ("edge", f"{number(floor.edge)} at level {floor.alpha:g}"),
+        ("detection limit", f"{number(floor.detection_limit)} noise standard deviations"),
         ("rank", str(floor.rank)),
         ("correlation time", number(floor.correlation_time, "s")),
         ("textbook rank", f"{floor.textbook_rank} (Marchenko-Pastur edge {number(floor.textbook_edge)})"),
         ("samples", f"{floor.n_samples} ({number(floor.n_effective)} independent)"),
-        ("channels", str(floor.n_features)),
+        ("channels", f"{floor.n_features} ({floor.n_used} used)"),
+        ("bulk", f"{number(floor.bulk_distance)} from the law of this noise (Kolmogorov-Smirnov)"),
+        ("spacings", f"mean ratio {number(floor.spacing_ratio)} (noise: {'0.60' if floor.complex_data else '0.53'})"),
     ]
 
 

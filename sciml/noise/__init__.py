@@ -2,5 +2,15 @@
 
 from sciml.noise._floor import noise_floor
 from sciml.noise._result import MODELS, Model, NoiseFloor
+from sciml.noise.spectral import SharedBand, SharedMode, SpectralNoiseFloor, spectral_noise_floor
 
-__all__ = ["MODELS", "Model", "NoiseFloor", "noise_floor"]
+__all__ = [
+    "MODELS",
+    "Model",
+    "NoiseFloor",
+    "SharedBand",
+    "SharedMode",
+    "SpectralNoiseFloor",
+    "noise_floor",
+    "spectral_noise_floor",
+]

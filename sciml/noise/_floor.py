@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
+from sciml.noise._gather import channel_names
 from sciml.noise._matrix import Matrix
 from sciml.noise._models import Choice, Fit, choose
 from sciml.noise._result import MODELS, Model, NoiseFloor
@@ -169,6 +170,7 @@ def _result(
         dead_channels=tuple(sorted((*observed.constant, *observed.missing))),
         duplicate_channels=observed.duplicates,
         n_null=matrix.null.shape[1],
+        channel_names=channel_names(recording),
         warnings=tuple(_warnings(choice)),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
     )

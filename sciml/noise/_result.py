@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.spacing import r_ratio
 
 __all__ = ["MODELS", "Model", "NoiseFloor"]
 
@@ -75,6 +76,7 @@ class NoiseFloor:
     dead_channels: tuple[int, ...] = ()
     duplicate_channels: tuple[tuple[int, int], ...] = ()
     n_null: int = 0
+    channel_names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
 
@@ -101,6 +103,17 @@ class NoiseFloor:
         expected = self.bulk_cdf(noise)
         steps = np.arange(len(noise) + 1) / len(noise)
         return float(max(np.abs(expected - steps[1:]).max(), np.abs(expected - steps[:-1]).max()))
+
+    @cached_property
+    def spacing_ratio(self) -> float | None:
+        """Mean ratio of neighboring spacings in the middle half of the noise eigenvalues; None for fewer than 16.
+
+        Eigenvalues of noise repel each other: .5307 real, .5996 complex; independent levels have .3863
+        (`sciml.rmt.spacing.r_ratio`).
+        """
+        n = len(self.eigenvalues) - self.rank
+        middle = np.unique(self.eigenvalues[self.rank + n // 4 : self.rank + n - n // 4])
+        return r_ratio(middle).mean if len(middle) >= 8 else None
 
     def to_dataset(self) -> xr.Dataset:
         """Return all numbers as a Dataset with dims `component`, `outlier`, `channel` and `frequency`.
@@ -136,9 +149,9 @@ class NoiseFloor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scalars, eigenvalues and p-values as plain Python values, for JSON."""
-        skipped = {"components", "channel_mean", "channel_scale", "frequency", "psd", "profile"}
+        skipped = {"channel_names", "components", "channel_mean", "channel_scale", "frequency", "psd", "profile"}
         plain = {name: value for name, value in asdict(self).items() if name not in skipped}
-        plain["bulk_distance"] = self.bulk_distance
+        plain |= {"bulk_distance": self.bulk_distance, "spacing_ratio": self.spacing_ratio}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}
 
     def summary(self) -> str:

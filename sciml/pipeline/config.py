@@ -64,7 +64,7 @@ class Noise(_Section):
     A classifier does by default. A forecast does not: noise that is correlated in time can be foretold like signal.
     """
 
-    model: Literal["auto", "white", "heteroscedastic", "colored"] = "auto"
+    model: Literal["auto", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "counts"] = "auto"
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     denoise: bool | None = Field(default=None, description="default: true to classify, false to forecast")
 

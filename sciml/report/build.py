@@ -11,6 +11,7 @@ from sciml.noise import NoiseFloor, noise_floor
 from sciml.recording import check, feature_dims, n_features
 from sciml.report.document import Report
 from sciml.report.floors import floor_facts, floor_findings, floor_numbers, floor_section
+from sciml.report.frequencies import frequency_evidence
 from sciml.report.journey import fit_methods, fit_sections, run_facts, run_findings, run_numbers, split_section
 from sciml.report.methods import cite, floor_methods, versions
 from sciml.report.parts import Finding, Section
@@ -115,19 +116,23 @@ def _recording_report(
     check(recording, minimum=8)
     quality, spectrum = quality_section(recording), spectrum_evidence(recording)
     floor, why_not = (floor, "") if floor is not None else _try_floor(recording, model, alpha)
+    shared = frequency_evidence(recording, alpha=alpha)
     sections = [quality.section, spectrum.section]
     if floor is None:
-        findings = (*spectrum.findings, Finding(why_not, "note"), *quality.findings)
+        findings = (*spectrum.findings, Finding(why_not, "note"), *shared.findings, *quality.findings)
         sections.append(Section("Noise floor", text=why_not))
         text, cites = "", list[str]()
     else:
-        findings = (*floor_findings(floor), *spectrum.findings, *quality.findings)
+        findings = (*floor_findings(floor), *shared.findings, *spectrum.findings, *quality.findings)
         sections += [floor_section(floor), components_section(recording, floor)]
         text, cites = floor_methods(floor)
+    if n_features(recording) > 1:
+        sections.append(shared.section)
     numbers = {
         "recording": quality.numbers,
         "spectrum": spectrum.numbers,
         "noise_floor": None if floor is None else floor_numbers(floor),
+        "by_frequency": shared.numbers,
     }
     return Report(
         title=title or str(recording.attrs.get("source") or recording_name(recording)),
@@ -139,8 +144,8 @@ def _recording_report(
         numbers=numbers,
         config={"model": model, "alpha": alpha, **(config or {})},
         provenance={"data": _origin(recording), "versions": versions()},
-        methods=" ".join(part for part in (spectrum.methods, text) if part),
-        references=cite([*spectrum.cites, *cites]),
+        methods=" ".join(part for part in (spectrum.methods, text, shared.methods) if part),
+        references=cite([*spectrum.cites, *cites, *shared.cites]),
     )
 
 

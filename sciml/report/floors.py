@@ -45,7 +45,7 @@ def _reason(floor: NoiseFloor) -> str:
     """Say why the textbook counts differently."""
     if floor.textbook_rank < floor.rank:
         return "it takes what the components add to the variance for noise"
-    if floor.model == "colored" and floor.n_samples / floor.n_effective > MEMORY:
+    if "colored" in floor.model and floor.n_samples / floor.n_effective > MEMORY:
         return f"neighboring samples correlate {_memory(floor)}"
     return "its edge makes no allowance for chance fluctuation"
 
@@ -122,7 +122,13 @@ def _choice(floor: NoiseFloor) -> str:
 
 
 def _why(floor: NoiseFloor) -> str:
-    if floor.model != "colored":
+    if floor.model == "counts":
+        return (
+            "Counts vary by as much as their mean, so each was compared with the product of its channel's rate and its "
+            "sample's exposure and divided by its own standard deviation; what is left follows the Marchenko–Pastur "
+            "law. The textbook view takes the raw counts and finds that product itself."
+        )
+    if "colored" not in floor.model:
         return (
             "Noise without correlation in time follows the Marchenko–Pastur law, and its largest eigenvalue fluctuates "
             "around the law's edge by the Tracy–Widom law; the edge in the right-hand figure includes that margin."
@@ -147,6 +153,9 @@ def _side_by_side(floor: NoiseFloor) -> Table:
         ("correlation time [s]", 0.0, floor.correlation_time),
         ("allows for the edge's fluctuation", False, True),
         ("level", None, floor.alpha),
+        ("weakest component that can stand out [noise sd]", None, floor.detection_limit),
+        ("distance of the bulk from the law (Kolmogorov-Smirnov)", None, floor.bulk_distance),
+        ("neighboring eigenvalues repel (mean ratio of spacings)", None, floor.spacing_ratio),
         (f"noise rms [{unit}]", None, floor.sigma),
         (f"standard error of the noise rms [{unit}]", None, floor.sigma_se),
     )

@@ -10,6 +10,8 @@ from sciml.report.wording import count, quantity
 __all__ = ["REFERENCES", "cite", "floor_methods", "initial_methods", "versions"]
 
 REFERENCES = {
+    "alt": "Alt J, Erdős L, Krüger T (2017). Local law for random Gram matrices. Electronic Journal of Probability 22, "
+    "25. doi:10.1214/17-EJP42",
     "combrisson": "Combrisson E, Jerbi K (2015). Exceeding chance level by chance: the caveat of theoretical chance "
     "levels in brain signal classification and statistical assessment of decoding accuracy. Journal of "
     "Neuroscience Methods 250, 126–136. doi:10.1016/j.jneumeth.2015.01.010",
@@ -21,6 +23,8 @@ REFERENCES = {
     " on ImageNet classification. arXiv:1502.01852",
     "johnstone": "Johnstone IM (2001). On the distribution of the largest eigenvalue in principal components analysis."
     " Annals of Statistics 29, 295–327. doi:10.1214/aos/1009210544",
+    "landa": "Landa B, Zhang TTCK, Kluger Y (2022). Biwhitening reveals the rank of a count matrix. SIAM Journal on "
+    "Mathematics of Data Science 4, 1420–1446. doi:10.1137/21M1456807",
     "lecun": "LeCun Y, Bottou L, Orr GB, Müller KR (1998). Efficient BackProp. In: Neural Networks: Tricks of the "
     "Trade, 9–50. doi:10.1007/3-540-49430-8_2",
     "marchenko": "Marchenko VA, Pastur LA (1967). Distribution of eigenvalues for some sets of random matrices. "
@@ -28,6 +32,8 @@ REFERENCES = {
     "martin": "Martin CH, Mahoney MW (2021). Implicit self-regularization in deep neural networks: evidence from "
     "random matrix theory and implications for learning. Journal of Machine Learning Research 22(165), "
     "1–73. arXiv:1810.01075",
+    "riedel": "Riedel KS, Sidorenko A (1995). Minimum bias multiple taper spectral estimation. IEEE Transactions on "
+    "Signal Processing 43, 188–195. doi:10.1109/78.365298",
     "saxe": "Saxe AM, McClelland JL, Ganguli S (2014). Exact solutions to the nonlinear dynamics of learning in "
     "deep linear neural networks. arXiv:1312.6120",
     "schoenholz": "Schoenholz SS, Gilmer J, Ganguli S, Sohl-Dickstein J (2017). Deep information propagation. "
@@ -41,6 +47,8 @@ REFERENCES = {
 
 _INITIALIZATIONS = {
     "he": ("with variance 2/fan-in (He et al. 2015)", "he"),
+    "landa": "Landa B, Zhang TTCK, Kluger Y (2022). Biwhitening reveals the rank of a count matrix. SIAM Journal on "
+    "Mathematics of Data Science 4, 1420–1446. doi:10.1137/21M1456807",
     "lecun": ("with variance 1/fan-in (LeCun et al. 1998)", "lecun"),
     "orthogonal": ("with random orthogonal matrices (Saxe et al. 2014)", "saxe"),
     "taki": ("with variances balanced over the depth of the residual branches (Taki 2017)", "taki"),
@@ -84,7 +92,23 @@ def floor_methods(floor: NoiseFloor) -> tuple[str, list[str]]:
         + "; an eigenvalue of the sample covariance counted as signal where it exceeded what the largest eigenvalue of "
         f"pure noise exceeds with probability {floor.alpha:g}. "
     )
-    if floor.model == "colored":
+    if floor.model == "counts":
+        text += (
+            "Values were taken as Poisson counts around the product of a rate per channel and an exposure per sample, "
+            "and residuals scaled to unit variance in every channel and sample (Landa et al. 2022); their largest "
+            "eigenvalue follows a Tracy–Widom law (Tracy and Widom 1996) with the centering and scaling of "
+            "Johnstone (2001), and among sparse counts has to exceed that of simulated ones too. "
+        )
+        keys = ["landa", "johnstone", "tracy"]
+    elif floor.model == "heteroscedastic+colored":
+        text += (
+            "Noise was taken as independent between channels, each with a power spectrum of its own, estimated from "
+            "what remains of the recording after the found components, rank and spectra being re-estimated until they "
+            "agreed; its largest eigenvalue then follows a Tracy–Widom law (Tracy and Widom 1996) at the edge of a "
+            "Gram matrix with a variance profile (Alt et al. 2017). "
+        )
+        keys = ["alt", "tracy"]
+    elif floor.model == "colored":
         text += (
             "Noise was taken as independent between channels with a common power spectrum in time, estimated from "
             "what remains of the recording after the found components, rank and spectrum being re-estimated until they "

@@ -8,9 +8,10 @@ beta = short side / long side, in (0, 1]. Only `scaling` and `surrogates`, which
 from importlib import import_module
 from types import ModuleType
 
-from sciml.rmt import edges, free, laws, population, profile, rank, scaling, shrink, sigma, spacing
+from sciml.rmt import coherence, edges, free, laws, population, profile, rank, scaling, shrink, sigma, spacing
 
 __all__ = [
+    "coherence",
     "covariance",
     "edges",
     "free",

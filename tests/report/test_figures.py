@@ -9,11 +9,11 @@ import pytest
 import scipy.signal
 import xarray as xr
 
-from sciml.noise import NoiseFloor, noise_floor
+from sciml.noise import NoiseFloor, noise_floor, spectral_noise_floor
 from sciml.report import Figure
-from sciml.report.density import noise_density
 from sciml.report.figures.canvas import VARIABLES, envelope, power_label
 from sciml.report.figures.eigen import eigenvalue_histogram, layer_spectra, noise_spectrum, scree
+from sciml.report.figures.frequencies import band_loadings, floor_over_frequency
 from sciml.report.figures.learning import (
     before_after,
     confusion_figure,
@@ -51,6 +51,11 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
     rng, f, t = np.random.default_rng(1), np.arange(1.0, 400.0), np.arange(300) / 10
     course = Course(t, np.where(t == 5, np.nan, np.sin(t)), rng.normal(size=12), 9.5, 1e-9)
     image = Course(t, np.cos(t), rng.normal(size=200 * 150), 3.0, 0.01)
+    waves = rng.normal(size=(1500, 6)) + np.sin(np.arange(1500))[:, None] * [2, 2, 2, 0, 0, 0]
+    named = {"channel": [HOSTILE, *"bcdef"]}
+    shared = spectral_noise_floor(
+        xr.DataArray(waves, dims=("time", "channel"), coords=named, attrs={"sampling_rate": 9})
+    )
     history = [{"epoch": i, "train_loss": 1 / (i + 1), "validation_loss": 1.2 / (i + 1)} for i in range(5)]
     scores = (Score(name=HOSTILE, value=0.8, low=0.7, high=0.9, role="model"), Score(name="ridge", value=0.5))
     power = rng.gamma(8, size=(399, 5)) / f[:, None]
@@ -58,6 +63,8 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
         "textbook": eigenvalue_histogram(floor, textbook=True),
         "found": eigenvalue_histogram(floor),
         "scree": scree(floor),
+        "by frequency": floor_over_frequency(shared),
+        "shared bands": band_loadings(shared),
         "noise": noise_spectrum(floor),
         "layers": layer_spectra([(HOSTILE, np.array([3.0, 0.9, 0.5]), 1.0, 1), ("b", np.array([0.4]), 1.0, 0)]),
         "power": power_figure(f, power, units=HOSTILE, lines=find_lines(f, np.median(power, axis=1))),
@@ -153,27 +160,6 @@ def test_expected_counts_add_up_to_the_channels(floor: NoiseFloor) -> None:
     x, per_bin = data["law_x"], data["law_expected_per_bin"]
     bins = np.log(data["bins"][1] / data["bins"][0])
     assert np.trapezoid(per_bin, np.log(x)) / bins == pytest.approx(floor.n_features, rel=0.02)
-
-
-@pytest.mark.parametrize("gamma", [0.05, 0.5, 1.0, 3.0])
-def test_density_of_white_noise_is_marchenko_pastur(gamma: float) -> None:
-    low, high = (1 - np.sqrt(gamma)) ** 2, (1 + np.sqrt(gamma)) ** 2
-    x = np.linspace(low, high, 60)[6:-6]
-    exact = np.sqrt((high - x) * (x - low)) / (2 * np.pi * gamma * x)
-    # The imaginary part of a thousandth of x smooths the law: within 3 % well inside the edges.
-    np.testing.assert_allclose(noise_density(x, np.full(7, 4.2), gamma), exact, rtol=0.03)
-
-
-def test_density_of_colored_noise_matches_simulated_eigenvalues() -> None:
-    rng, n, t, phi = np.random.default_rng(5), 200, 1000, 0.8
-    noise = scipy.signal.lfilter([1], [1, -phi], rng.normal(size=(t + 200, n)), axis=0)[200:] * np.sqrt(1 - phi**2)
-    values = np.linalg.eigvalsh(noise.T @ noise / t)
-    spectrum = (1 - phi**2) / np.abs(1 - phi * np.exp(2j * np.pi * np.fft.fftfreq(4096))) ** 2
-    x = np.geomspace(1e-3, 12, 800)
-    law = np.concatenate([[0], np.cumsum(np.diff(x) * noise_density(x, spectrum, n / t)[1:])])
-    # Linear statistics of eigenvalues fluctuate by O(1/n): the distribution function agrees within a few of 1/200.
-    for q in (0.1, 0.3, 0.5, 0.7, 0.9):
-        assert np.interp(np.quantile(values, q), x, law) == pytest.approx(q, abs=0.025)
 
 
 def test_envelope_keeps_every_extreme() -> None:

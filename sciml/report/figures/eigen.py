@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sciml.noise import NoiseFloor
-from sciml.report.density import noise_density
 from sciml.report.figures.canvas import (
     ACCENT,
     GRID,
@@ -27,6 +26,7 @@ from sciml.report.figures.canvas import (
 )
 from sciml.report.parts import Figure, Table
 from sciml.report.wording import clean, count, p_value, per_root_hertz, quantity
+from sciml.rmt.laws import MarchenkoPastur
 
 __all__ = ["Layer", "eigenvalue_histogram", "layer_spectra", "noise_spectrum", "scree"]
 
@@ -109,11 +109,14 @@ def _bars(ax: Axes, values: NDArray[np.float64], bins: NDArray[np.float64], edge
 def _expected(
     floor: NoiseFloor, bins: NDArray[np.float64], *, textbook: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how many of the eigenvalues the law puts into a bin around x."""
+    """Return how many of the eigenvalues (other than zero) the law puts into a bin around x."""
     x = np.geomspace(bins[0], bins[-1], 260)
-    white = textbook or floor.model != "colored"
-    density = noise_density(x, np.ones(1) if white else floor.psd, floor.gamma)
-    return x, len(floor.live) * density * x * np.log(bins[1] / bins[0])
+    half = np.sqrt(bins[1] / bins[0])
+    if textbook:
+        law = MarchenkoPastur(floor.gamma)
+        share = (law.cdf(x * half) - law.cdf(x / half)) / (1 - law.atom)
+        return x, len(floor.textbook_eigenvalues) * share
+    return x, (len(floor.eigenvalues) - floor.rank) * (floor.bulk_cdf(x * half) - floor.bulk_cdf(x / half))
 
 
 def _edge_line(ax: Axes, edge: float, top: float) -> None:
@@ -167,10 +170,7 @@ def scree(floor: NoiseFloor) -> Figure:
     ax.set_xlabel("component, strongest first")
     ax.set_ylabel("eigenvalue [noise variances]")
     ax.legend(loc="best")
-    rows = [
-        (i + 1, float(floor.eigenvalues[i]), float(floor.p_values[i]), "signal" if i < floor.rank else "noise")
-        for i in range(min(n, floor.rank + 5))
-    ]
+    rows = [_component_row(floor, i) for i in range(min(n, floor.rank + 5))]
     return finish(
         figure,
         title="Eigenvalues in order, with p-values",
@@ -180,11 +180,30 @@ def scree(floor: NoiseFloor) -> Figure:
             f"(level {floor.alpha:g}); the largest of the rest has "
             f"{p_value(float(floor.p_values[floor.rank])) if floor.rank < len(floor.p_values) else 'no p-value'}."
         ),
-        table=Table(
-            "Strongest components", ("component", "eigenvalue [noise variances]", "p", "taken as"), tuple(rows)
-        ),
+        table=Table("Strongest components", COMPONENT_COLUMNS, tuple(rows)),
         data={"component": order, "eigenvalue": values, "p_value": floor.p_values[:n], "edge": floor.edge},
     )
+
+
+COMPONENT_COLUMNS = (
+    "component",
+    "eigenvalue [noise variances]",
+    "p",
+    "taken as",
+    "strength before the noise [noise sd]",
+    "95 % from",
+    "to",
+    "overlap with the true map over channels (squared cosine)",
+    "with the true course in time",
+)
+
+
+def _component_row(floor: NoiseFloor, i: int) -> tuple[object, ...]:
+    row = (i + 1, float(floor.eigenvalues[i]), float(floor.p_values[i]))
+    if i >= floor.rank:
+        return (*row, "noise", None, None, None, None, None)
+    strengths = (float(floor.strengths[i]), *map(float, floor.strength_intervals[i]))
+    return (*row, "signal", *strengths, float(floor.overlaps_channel[i]), float(floor.overlaps_time[i]))
 
 
 def _index_ticks(n: int) -> tuple[list[float], list[str]]:
