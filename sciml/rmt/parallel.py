@@ -61,6 +61,8 @@ def parallel_analysis(
     test = surrogate_test(X, kind=kind, rng=rng, n_draws=n_draws, alpha=alpha, max_rank=max_rank)
     rule, assumes, warnings = NULLS[kind]
     resolution = f"p-values from {n_draws} draws, none below {test.resolution:.2g}"
+    if test.rank == len(test.p_values):
+        warnings = (*warnings, f"the search ended at its bound of {test.rank}, all found")
     return RankEstimate(
         rule=rule,
         rank=test.rank,
@@ -168,6 +170,7 @@ def _deterministic(method: Deterministic, rank: int, threshold: float, p_values:
         p_values=p_values,
         assumes=(UNCORRELATED, CONSTANT),
         warnings=warnings[method],
+        detects=method != "ddpa+",
     )
 
 

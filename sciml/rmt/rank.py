@@ -36,7 +36,8 @@ class RankEstimate:
 
     `threshold` is in the units of the eigenvalues: what the next component would have to exceed. `p_values` belong to
     the eigenvalues in descending order and never fall; None for a rule without. `assumes` are sentences, each of which
-    must be true of the noise.
+    must be true of the noise. `detects` is False for a rule that keeps what improves a reconstruction: it leaves out
+    components that are there but too weak for that.
     """
 
     rule: str
@@ -46,6 +47,7 @@ class RankEstimate:
     sigma: float | None = None
     assumes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    detects: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,7 +337,8 @@ def consensus(estimates: Iterable[RankEstimate]) -> Consensus:
 
     A rule that is wrong about the noise finds too many or too few components, however many such rules there are: so
     they are not counted. The rules that assume least decide, and of those the lower median: noise of a kind that was
-    not expected adds components rather than hiding them.
+    not expected adds components rather than hiding them. Rules that do not mean to detect (`RankEstimate.detects`)
+    decide only among themselves.
 
     Raises
     ------
@@ -355,8 +358,9 @@ def consensus(estimates: Iterable[RankEstimate]) -> Consensus:
     given = list(estimates)
     if not given:
         raise ConfigError("expected at least one rank estimate, got none")
-    fewest = min(len(one.assumes) for one in given)
-    least = [one for one in given if len(one.assumes) == fewest]
+    able = [one for one in given if one.detects] or given
+    fewest = min(len(one.assumes) for one in able)
+    least = [one for one in able if len(one.assumes) == fewest]
     rank = sorted(one.rank for one in least)[(len(least) - 1) // 2]
     agree = [one for one in given if one.rank == rank]
     common = set.intersection(*(set(one.assumes) for one in agree))

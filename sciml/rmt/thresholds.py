@@ -59,6 +59,7 @@ def gavish_donoho(
         sigma=float(np.sqrt(variance)),
         assumes=(EQUAL, UNCORRELATED, *((FEW,) if sigma is None else ())),
         warnings=("it leaves out components too weak to improve a reconstruction",),
+        detects=False,
     )
 
 
@@ -175,6 +176,7 @@ def screenot(
         threshold=threshold * unit,
         assumes=(f"there are no more than {k} components",),
         warnings=("it leaves out components too weak to improve a reconstruction",),
+        detects=False,
     )
 
 

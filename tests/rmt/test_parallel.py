@@ -118,6 +118,15 @@ def test_rules_on_noise_correlated_in_time_disagree_for_the_reason_that_is_given
     assert "permutation destroys correlation in time" in permutation
 
 
+def test_a_search_that_ends_at_its_bound_says_so():
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(60, 10)) + 9 * rng.normal(size=(60, 3)) @ rng.normal(size=(3, 10))
+    assert (
+        "the search ended at its bound of 2, all found"
+        in parallel_analysis(X, rng=rng, n_draws=19, max_rank=2).warnings
+    )
+
+
 def test_methods_and_levels_that_do_not_exist_are_refused():
     X = np.random.default_rng(6).normal(size=(20, 10))
     with pytest.raises(ConfigError, match="a method of dpa"):

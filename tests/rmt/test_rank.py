@@ -138,7 +138,7 @@ def test_kritchman_nadler_and_bema_have_the_size_that_is_stated(complex_data):
         values = eigenvalues(planted(p, n, [], np.random.default_rng(seed), complex_data))
         found["kn"] += kritchman_nadler(values, p, n, alpha=0.05, complex_data=complex_data).rank > 0
         found["bema"] += bema(values, p, n, alpha=0.05, complex_data=complex_data).rank > 0
-    # Three binomial errors. Kritchman and Nadler leave the value in question out of its yardstick: 13 % measured, and the
+    # Three binomial errors. Kritchman and Nadler leave the value in question out of its yardstick: 13 % measured, the
     # white test's reason to be. BEMA's level, from the middle of the spectrum, has an error of its own: 8 %.
     assert found["kn"] / n_draws < 0.13 + 3 * 0.034
     assert found["bema"] / n_draws < 0.08 + 3 * 0.027
@@ -227,6 +227,9 @@ def test_consensus_prefers_the_rule_that_assumes_less_and_says_why():
     assert len(found.disagree) == 7
     assert "white finds 9: it assumes that noise is white, and that channels are equal" in found.reasons
     assert "flip finds 7: it assumes that noise is white; breaks time" in found.reasons
+    keeps = RankEstimate(rule="keeps", rank=1, threshold=1.0, detects=False)
+    assert consensus([white, keeps]).rank == 9
+    assert consensus([keeps]).rank == 1
     assert consensus([white]).rank == 9
     assert consensus([white]).reasons == ()
     with pytest.raises(ConfigError, match="at least one"):
