@@ -54,8 +54,8 @@ def spectral_noise_floor(
     as the other channels have it (Holm's test over the channels at level `alpha`). Neighboring bands are merged.
 
     By default segments are a twelfth of the recording. Bands overlap by half and are f / 16 wide, as rhythms are, but
-    at least as many inverse durations as there are channels (24 to 96) and at most the square root of the number of looks
-    of the whole recording (or twice the channels), so that lines at high frequencies stay lines.
+    at least as many inverse durations as there are channels (24 to 96) and at most the square root of the number of
+    looks of the whole recording (or twice the channels), so that lines at high frequencies stay lines.
 
     Parameters
     ----------

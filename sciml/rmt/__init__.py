@@ -2,13 +2,29 @@
 
 Conventions: X has `n_samples` rows and `n_features` columns, eigenvalues are those of X^H X / n_samples,
 gamma = n_features / n_samples may be any positive number. A matrix seen by its singular values has
-beta = short side / long side, in (0, 1]. Only `scaling` and `surrogates`, which change the data, take matrices.
+beta = short side / long side, in (0, 1]. Only `scaling`, `surrogates` and `parallel`
+take matrices: they look at the data themselves.
 """
 
 from importlib import import_module
 from types import ModuleType
 
-from sciml.rmt import coherence, edges, free, laws, population, profile, rank, scaling, shrink, sigma, spacing
+from sciml.rmt import (
+    coherence,
+    edges,
+    free,
+    laws,
+    parallel,
+    population,
+    profile,
+    rank,
+    scaling,
+    shrink,
+    sigma,
+    spacing,
+    surrogates,
+    thresholds,
+)
 
 __all__ = [
     "coherence",
@@ -16,6 +32,7 @@ __all__ = [
     "edges",
     "free",
     "laws",
+    "parallel",
     "population",
     "profile",
     "rank",
@@ -23,6 +40,8 @@ __all__ = [
     "shrink",
     "sigma",
     "spacing",
+    "surrogates",
+    "thresholds",
 ]
 
 

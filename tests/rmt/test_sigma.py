@@ -4,10 +4,11 @@ import h5py
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import scipy.signal
 from hypothesis import given, settings
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt.sigma import median_edge_refit
+from sciml.rmt.sigma import from_differences, from_high_band, from_noise, known, median_edge_refit, residual_variance
 
 quick = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -49,7 +50,8 @@ def test_sigma_is_the_reference_at_every_rank_and_orientation(n_samples, n_featu
     assert all(one.converged for one in found)
     # Four standard errors of the mean, and one of the reference's own 200 runs.
     assert abs(sigmas.mean() - sigma) < 5 * sigmas.std() / np.sqrt(n_runs)
-    assert np.mean([one.rank == rank for one in found]) > (0.9 if rank else 0.5)
+    # One noise matrix in six has a value above the plain edge.
+    assert np.mean([one.rank == rank for one in found]) > (0.75 if rank else 0.5)
 
 
 @pytest.mark.parametrize("complex_data", [False, True])
@@ -176,3 +178,111 @@ def test_rounding_below_zero_is_taken_as_zero():
 def test_max_rank_must_leave_noise(max_rank):
     with pytest.raises(ConfigError, match="max_rank from 0 to 2"):
         median_edge_refit([1.0, 1.0, 1.0], 3, 10, max_rank=max_rank)
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "rank", "low", "high"),
+    # Strengths in units of the detection limit; a third of the short side at exactly twice the limit is the worst case.
+    [
+        (60, 125, 20, 2.0, 2.0),
+        (60, 125, 20, 2.0, 4.0),
+        (125, 125, 41, 2.0, 4.0),
+        (125, 125, 20, 2.0, 2.0),
+        (125, 200, 41, 2.0, 3.0),
+        (30, 400, 10, 2.0, 2.0),
+        (64, 1000, 21, 2.0, 2.0),
+    ],
+)
+def test_sigma_is_within_one_percent_for_ranks_up_to_a_third_and_strengths_from_twice_the_limit(
+    short, long, rank, low, high
+):
+    rng = np.random.default_rng(short + long)
+    strength = np.linspace(low, high, rank) * (short / long) ** 0.25 * np.sqrt(long)
+    sigmas = []
+    for _ in range(20):
+        U, V = (np.linalg.qr(rng.normal(size=(side, rank)))[0] for side in (short, long))
+        sigmas.append(estimate((U * strength) @ V.T + rng.normal(size=(short, long))).sigma)
+    # One percent, and three standard errors of the mean of 20 runs.
+    assert abs(np.mean(sigmas) - 1) < 0.01 + 3 * np.std(sigmas) / np.sqrt(20)
+    assert np.std(sigmas) < 0.02
+
+
+def test_residual_variance_is_exact_on_the_limit_law():
+    # One spike x: the eigenvalue is (x² + 1)(x² + beta) / x², the rest keeps the total of the noise, beta + x² less.
+    beta, long = 0.5, 10_000
+    short = round(beta * long)
+    x2 = 1.3
+    top = (x2 + 1) * (x2 + beta) / x2
+    rest = short - (top - x2)
+    scatter = np.r_[top, np.full(short - 1, rest / (short - 1))]
+    assert residual_variance(scatter, long, 1) == pytest.approx(1.0, abs=2 / long**1.5)
+    assert residual_variance(scatter * 1e-42, long, 1) == pytest.approx(1e-42, rel=2e-6)
+
+
+def ar1_frames(rng, n, p, phi, complex_data=False):
+    noise = rng.normal(size=(n + 100, p))
+    if complex_data:
+        noise = (noise + 1j * rng.normal(size=(n + 100, p))) / np.sqrt(2)
+    return scipy.signal.lfilter([np.sqrt(1 - phi**2)], [1, -phi], noise, axis=0)[100:]
+
+
+@pytest.mark.parametrize("complex_data", [False, True])
+@pytest.mark.parametrize(
+    ("method", "phi"), [(from_noise, 0.0), (from_noise, 0.8), (from_high_band, 0.0), (from_differences, 0.0)]
+)
+def test_standard_errors_of_the_other_levels_are_their_scatter(method, phi, complex_data):
+    rng = np.random.default_rng(7)
+    found = [method(3.0 * ar1_frames(rng, 600, 4, phi, complex_data)) for _ in range(200)]
+    sigmas = np.array([one.sigma for one in found])
+    scatter = sigmas.std()
+    # The scatter of 200 runs is known to 5 %; the formulas hold to first order in it.
+    assert np.mean([one.standard_error for one in found]) == pytest.approx(scatter, rel=0.2)
+    assert abs(sigmas.mean() - 3.0) < 4 * scatter / np.sqrt(200) + 0.01
+
+
+@pytest.mark.parametrize("method", [from_noise, from_high_band, from_differences])
+def test_the_other_levels_scale_ignore_offsets_and_order_of_features_and_refuse_nan(method):
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(300, 6)) * np.linspace(1, 2, 6)
+    one = method(X)
+    for scale in (1e-21, 1e21):
+        assert method(X * scale).sigma == pytest.approx(one.sigma * scale, rel=1e-9)
+        assert method(X * scale).standard_error == pytest.approx(one.standard_error * scale, rel=1e-9)
+    assert method(X + 100.0).sigma == pytest.approx(one.sigma, rel=1e-9)
+    assert method(X[:, ::-1]).sigma == pytest.approx(one.sigma, rel=1e-12)
+    assert method(X.astype(np.float32)).sigma == pytest.approx(one.sigma, rel=1e-6)
+    X[3, 3] = np.nan
+    with pytest.raises(DataError, match="finite"):
+        method(X)
+
+
+@pytest.mark.parametrize("method", [from_high_band, from_differences])
+def test_slow_signals_are_not_noise(method):
+    rng = np.random.default_rng(9)
+    slow = 30 * np.sin(2 * np.pi * np.arange(2000)[:, None] / 400 + np.arange(5))
+    found = method(slow + rng.normal(size=(2000, 5)))
+    # Differences keep (2 pi 30 / 400)² / 4 of the sine: 5 % of the variance, 2.7 % of sigma.
+    assert found.sigma == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_line_in_the_high_band_counts_for_little():
+    rng = np.random.default_rng(10)
+    X = rng.normal(size=(4000, 4)) + 5 * np.sin(2 * np.pi * 0.31 * np.arange(4000))[:, None]
+    assert from_high_band(X).sigma == pytest.approx(1.0, abs=0.25)
+    assert from_differences(X).sigma > 2.5
+
+
+def test_known_levels_are_taken_as_they_are():
+    assert (known(2.0).sigma, known(2.0).standard_error) == (2.0, 0.0)
+    with pytest.raises(ConfigError, match="sigma"):
+        known(-1.0)
+    with pytest.raises(ConfigError, match="standard error"):
+        known(1.0, standard_error=np.nan)
+    with pytest.raises(ConfigError, match="lower end of the band"):
+        from_high_band(np.zeros((100, 2)), low=0.6)
+    with pytest.raises(DataError, match="all constant"):
+        from_noise(np.ones((10, 3)))
+    assert from_high_band(np.ones((100, 2))).sigma == 0.0
+    assert from_differences(np.ones((100, 2))).sigma == 0.0
+    with pytest.raises(DataError, match="at least 16 samples"):
+        from_high_band(np.zeros((8, 2)))
