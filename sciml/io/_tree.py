@@ -15,6 +15,7 @@ from sciml.errors import DataError
 from sciml.io._access import Box, Files, filters, follow, holes, obstacle
 from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard
+from sciml.io._heaps import stated_items
 from sciml.io._lazy import Source
 from sciml.io._text import decode, decode_array, text
 
@@ -186,7 +187,21 @@ class Node:
                 f"{self._tree.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
             )
         with guard(self.path):
+            self._check_text(math.inf if key is not None else self._tree.limits.table_bytes)
             return decode_array(self._handle[() if key is None else key])
+
+    def _check_text(self, most: float) -> None:
+        """Raise if texts of any length say that they have more bytes than the file, or than `most`."""
+        if self.dtype is None or h5py.check_string_dtype(self.dtype) is None or self.dtype.kind != "O":
+            return
+        n_bytes = stated_items(self._handle)
+        whole = Path(self._handle.file.filename).stat().st_size
+        if n_bytes is not None and n_bytes > min(whole, most):
+            raise DataError(
+                f"{self.path}: its texts say that they have {n_bytes} bytes; expected at most {whole}, the size of the "
+                f"file, and the {self._tree.limits.table_bytes} of limits.table_bytes; if neither is too small, the "
+                "file is damaged: copy it again"
+            )
 
     def scalar(self, default: Any = None) -> Any:
         """Return the one value of a scalar dataset (or its first), `default` if it cannot be read."""

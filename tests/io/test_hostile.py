@@ -15,7 +15,6 @@ import pytest
 from sciml.errors import DataError
 from sciml.io import Limits, describe, list_signals, open_recording, read_events
 
-
 WHOLE = int(os.environ.get("SCIML_TEST_SEEDS", "0")) >= 300  # else the part of the suite that is quick
 ATTRIBUTES = 10**6 if WHOLE else 10**5
 
@@ -402,3 +401,26 @@ def test_an_unknown_filter_is_named_with_what_to_install(tmp_path: Path) -> None
         h5py.h5d.create(file.id, b"x", kind, space, plist).write(space, space, np.arange(5.0))
     with pytest.raises(DataError, match=r"filter 32020 \(VBZ\), which is not installed; install ont-vbz-hdf-plugin"):
         open_recording(tmp_path / "a.h5").load()
+
+
+@pytest.mark.parametrize("userblock", [0, 512])
+def test_a_text_that_says_it_has_four_gigabytes_is_refused_before_hdf5_allocates_them(
+    tmp_path: Path, userblock: int
+) -> None:
+    path = tmp_path / "a.nwb"
+    with h5py.File(path, "w", userblock_size=userblock) as file:
+        file.attrs.update(neurodata_type="NWBFile", nwb_version="2.7.0")
+        trials = file.create_group("intervals/trials")
+        trials.attrs["colnames"] = ["start_time", "who"]
+        trials["start_time"] = [0.0, 1.0]
+        trials["who"] = ["Ada", "Bob"]
+        place = trials["who"].id.get_offset()
+    assert read_events(path, "trials")["who"].values.tolist() == ["Ada", "Bob"]
+    whole = path.read_bytes()
+    assert whole[place : place + 4] == b"\x03\0\0\0"
+    path.write_bytes(whole[:place] + b"\xff\xff\xff\xff" + whole[place + 4 :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    events = read_events(path, "trials")
+    assert "who" not in events
+    assert "say that they have 4294967298 bytes" in str(events.attrs["omitted"])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KiB
