@@ -352,7 +352,7 @@ def _reason(contents: Contents, tree: Tree) -> str | None:
     """Return why there are no signals, and what can be opened all the same."""
     if contents.signals:
         return None
-    reason = contents.reason or "the file holds no signals"
+    reason = (contents.reason or "the file holds no signals").rstrip(". ")
     arrays = sorted((node for node in tree.datasets() if node.is_numeric), key=lambda node: -node.n_bytes)
     if not arrays or max(arrays[0].shape or (0,)) < 2:
         return reason
