@@ -182,6 +182,6 @@ def test_all_real_files_are_shown_in_depth_without_a_traceback(sciml, data_dir: 
     document = json.loads(done.out)
     assert len(document["files"]) == len(files)
     assert all(file["tree"] for file in document["files"])
-    for file in document["files"]:
+    for file in document["files"][::3]:
         for signal in file["signals"][:1]:
             assert signal["path"] in sciml("info", file["path"], "--signal", signal["path"]).out
