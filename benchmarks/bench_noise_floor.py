@@ -1,9 +1,14 @@
-"""False alarms on pure noise, and cost, of `sciml.noise.noise_floor` beside peers on the same draws."""
+"""Size, power, strengths and sigma of `sciml.noise.noise_floor` beside peers on the same draws.
 
-import time
-from collections.abc import Callable
+Run with `--draws N` for another number of draws a cell than the full 200.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+import scipy.fft
 import scipy.signal
 import xarray as xr
 from _report import machine, record, table
@@ -12,83 +17,274 @@ from threadpoolctl import threadpool_limits
 
 from sciml.noise import noise_floor
 from sciml.rmt import shrink
+from sciml.rmt.profile import VarianceProfile
 
-DRAWS = 100
-SHAPES = [(64, 5000), (16, 2000), (128, 1000)]
-PHIS = [0.0, 0.5, 0.9, 0.97]
+Draw = Callable[[np.random.Generator, int, int], np.ndarray]
 
-
-def ar1(rng: np.random.Generator, phi: float, n_channels: int, n_samples: int) -> np.ndarray:
-    innovations = rng.normal(size=(n_samples + 500, n_channels))
-    return np.asarray(scipy.signal.lfilter([1.0], [1.0, -phi], innovations, axis=0))[500:]
+SHAPES = [(64, 5000), (16, 2000), (128, 1000), (300, 200)]
+PERMUTATIONS = 19
+TIMES_LIMIT = (1.1, 1.3, 1.5, 2.0)
 
 
-def gavish_donoho_rank(values: np.ndarray) -> int:
-    """Median-based hard threshold, the peer most used: it assumes white noise."""
+def white(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+    return rng.normal(size=(t, n))
+
+
+def white_complex(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+    return (rng.normal(size=(t, n)) + 1j * rng.normal(size=(t, n))) / np.sqrt(2)
+
+
+def unequal(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+    """Channel variances spread over a range of 100."""
+    return rng.normal(size=(t, n)) * 10 ** rng.uniform(0, 1, n)
+
+
+def ar1(phi: float) -> Draw:
+    def draw(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+        return autoregressive(rng, np.full(n, phi), t)
+
+    return draw
+
+
+def each_its_own(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+    return autoregressive(rng, rng.uniform(0, 0.95, n), t)
+
+
+def autoregressive(rng: np.random.Generator, phi: np.ndarray, t: int) -> np.ndarray:
+    innovations = rng.normal(size=(t + 1000, len(phi))) * np.sqrt(1 - phi**2)
+    columns = [scipy.signal.lfilter([1.0], [1.0, -p], innovations[:, i])[1000:] for i, p in enumerate(phi)]
+    return np.stack(columns, axis=1)
+
+
+def pink(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+    """Power 1/f down to a quarter of the recording's lowest frequency."""
+    frequency = np.fft.rfftfreq(4 * t)
+    frequency[0] = frequency[1]
+    half = rng.normal(size=(len(frequency), n)) + 1j * rng.normal(size=(len(frequency), n))
+    values = scipy.fft.irfft(half / np.sqrt(frequency)[:, None], 4 * t, axis=0)[:t]
+    return np.asarray(values / values.std())
+
+
+def counts(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+    """Poisson counts of mean 3 with gamma gains of channels and samples."""
+    return rng.poisson(3 * rng.gamma(2, 0.5, size=(t, 1)) * rng.gamma(2, 0.5, size=n)).astype(float)
+
+
+NOISES: dict[str, Draw] = {
+    "white": white,
+    "white, complex": white_complex,
+    "variances over 100": unequal,
+    "AR(1) .5": ar1(0.5),
+    "AR(1) .9": ar1(0.9),
+    "AR(1) .97": ar1(0.97),
+    "pink": pink,
+    "AR(1), each its own": each_its_own,
+    "counts": counts,
+}
+
+
+def recording(values: np.ndarray) -> xr.DataArray:
+    return xr.DataArray(values, dims=("time", "channel"))
+
+
+def gavish_donoho(values: np.ndarray) -> bool:
     s = np.linalg.svd(values - values.mean(axis=0), compute_uv=False)
-    beta = min(values.shape) / max(values.shape)
-    return int((s > shrink.hard_threshold_unknown_sigma(beta) * np.median(s)).sum())
+    return bool(s[0] > shrink.hard_threshold_unknown_sigma(min(values.shape) / max(values.shape)) * np.median(s))
 
 
-def false_alarms(phi: float, n_channels: int, n_samples: int) -> list[float]:
-    counts = np.zeros(4)
-    for seed in range(DRAWS):
-        values = ar1(np.random.default_rng(seed), phi, n_channels, n_samples)
-        floor = noise_floor(xr.DataArray(values, dims=("time", "channel")))
-        counts += [
-            floor.rank > 0,
-            floor.textbook_rank > 0,
-            gavish_donoho_rank(values) > 0,
-            PCA("mle").fit(values).n_components_ > 1,
-        ]
-    return [100 * count / DRAWS for count in counts]
+def pca_mle(values: np.ndarray) -> bool | None:
+    if np.iscomplexobj(values) or values.shape[0] <= values.shape[1]:
+        return None
+    return bool(PCA("mle", svd_solver="full").fit(values).n_components_ > 1)
 
 
-def calibration() -> None:
+def top(values: np.ndarray) -> float:
+    z = (values - values.mean(axis=0)) / values.std(axis=0)
+    small = z.conj().T @ z if z.shape[0] >= z.shape[1] else z @ z.conj().T
+    return float(scipy.linalg.eigvalsh(small, subset_by_index=[len(small) - 1] * 2)[0])
+
+
+def permutation(values: np.ndarray, rng: np.random.Generator) -> bool:
+    """Parallel analysis: the largest of 19 recordings with each channel's samples permuted, level 5 %."""
+    kept = values[:, values.std(axis=0) > 0]
+    return top(kept) > max(top(rng.permuted(kept, axis=0)) for _ in range(PERMUTATIONS))
+
+
+def size_cell(job: tuple[str, int, int, int]) -> list[list[bool | None]]:
+    name, n, t, draws = job
+    found: list[list[bool | None]] = []
+    with threadpool_limits(1):
+        for seed in range(draws):
+            values = NOISES[name](np.random.default_rng([seed, n]), n, t)
+            peers = seed < 50  # parallel analysis takes 20 decompositions; a quarter of the draws shows its size
+            found.append(
+                [
+                    noise_floor(recording(values)).rank > 0,
+                    gavish_donoho(values) if peers else None,
+                    pca_mle(values) if peers else None,
+                    permutation(values, np.random.default_rng(seed)) if peers else None,
+                ]
+            )
+    return found
+
+
+def percent(flags: list[bool | None]) -> str:
+    known = [flag for flag in flags if flag is not None]
+    return f"{100 * np.mean(known):.1f} %" if known else "no answer"
+
+
+def sizes(draws: int) -> None:
+    jobs = [(name, n, t, draws) for n, t in SHAPES for name in NOISES]
+    with ProcessPoolExecutor(2) as pool:
+        cells = list(pool.map(size_cell, jobs))
     rows = [
-        [f"{shape[0]} x {shape[1]}", phi, *(f"{rate:.0f} %" for rate in false_alarms(phi, *shape))]
-        for shape in SHAPES
-        for phi in PHIS
+        [f"{n} x {t}", name, *(percent(list(column)) for column in zip(*cell, strict=True))]
+        for (name, n, t, _), cell in zip(jobs, cells, strict=True)
     ]
-    columns = ["N x T", "AR(1) phi", "sciml auto", "textbook MP edge", "Gavish-Donoho median", 'PCA("mle") > 1']
-    error = 100 * np.sqrt(0.05 * 0.95 / DRAWS)
+    columns = ["N x T", "noise", "sciml auto", "Gavish-Donoho", 'PCA("mle") > 1', "parallel analysis"]
+    error = 100 * np.sqrt(0.05 * 0.95 / draws)
     record(
         "Noise floor: pure noise called signal",
-        f"{DRAWS} recordings a row, nominal level 5 % (Monte-Carlo standard error {error:.1f} %).\n\n"
+        f"{draws} recordings a cell for sciml (Monte-Carlo standard error {error:.1f} % at the nominal 5 %), the first "
+        f"50 of them for the peers (3.1 %); parallel analysis by {PERMUTATIONS} permutations.\n\n"
         f"{table(columns, rows)}\n\n{machine('numpy', 'scipy', 'scikit-learn')}",
     )
 
 
-def seconds(call: Callable[[], object], repeats: int = 3) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+def detection_limit(name: str, n: int, t: int) -> float:
+    """Return the singular value over sqrt(t) at which a component separates from this noise, its true spectra known."""
+    rng = np.random.default_rng(0)
+    frequency = np.arange(1, t) / (2 * t)
+
+    def spectrum(phi: np.ndarray) -> np.ndarray:
+        return (1 - phi**2) / np.abs(1 - phi * np.exp(-2j * np.pi * frequency[:, None])) ** 2
+
+    if name.startswith("AR(1)"):
+        phi = rng.uniform(0, 0.95, n) if "own" in name else np.array([float(name.split()[1])])
+        power = spectrum(phi)
+    elif name == "pink":
+        power = 1 / frequency[:, None]
+        power = power / power.mean()
+    else:
+        power = np.ones((1, 1))
+    profile = VarianceProfile(
+        power,
+        row_counts=np.full(len(power), (t - 1) / len(power)),
+        column_counts=np.full(power.shape[1], n / power.shape[1]),
+    )
+    return float(np.sqrt(profile.detection_limit))
 
 
-def cost_row(n_channels: int, n_samples: int) -> list[str]:
-    values = ar1(np.random.default_rng(0), 0.9, n_channels, n_samples)
-    recording = xr.DataArray(values, dims=("time", "channel"))
-    times = [
-        seconds(lambda: noise_floor(recording, model="white")),
-        seconds(lambda: noise_floor(recording, model="colored")),
-        seconds(lambda: values.T @ values),
-        seconds(lambda: PCA(svd_solver="covariance_eigh").fit(values)),
-        seconds(lambda: np.linalg.svd(values - values.mean(axis=0), full_matrices=False), repeats=1),
+def planted(name: str, n: int, t: int, strengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return noise with components of white courses, and their strengths in data units.
+
+    `strengths` are singular values over sqrt(t) in noise standard deviations.
+    """
+    rng = np.random.default_rng([seed, n, len(strengths)])
+    noise = NOISES[name](np.random.default_rng([0, n]) if "own" in name else rng, n, t)
+    if "own" in name:  # the same channels in each draw, new noise
+        phi = np.random.default_rng(0).uniform(0, 0.95, n)
+        noise = autoregressive(rng, phi, t)
+    complex_data = np.iscomplexobj(noise)
+
+    def basis(side: int) -> np.ndarray:
+        values = rng.normal(size=(side, len(strengths) + 1))
+        if complex_data:
+            values = values + 1j * rng.normal(size=values.shape)
+        values[:, 0] = 1  # courses without a mean: the mean is taken out
+        return np.linalg.qr(values)[0][:, 1:]
+
+    courses, maps = basis(t) * np.sqrt(t), basis(n)
+    level = noise.std(axis=0) if name == "variances over 100" else noise.std()
+    if name == "counts":
+        return planted_counts(rng, n, t, (courses * strengths) @ maps.T), strengths
+    maps = maps.conj() * np.reshape(level, (-1, 1))
+    return noise + (courses * strengths) @ maps.T, strengths * np.linalg.norm(maps, axis=0)
+
+
+def planted_counts(rng: np.random.Generator, n: int, t: int, signal: np.ndarray) -> np.ndarray:
+    mean = 3 * rng.gamma(2, 0.5, size=(t, 1)) * rng.gamma(2, 0.5, size=n)
+    return rng.poisson(np.maximum(mean + signal * np.sqrt(mean), 0)).astype(float)
+
+
+def power_cell(job: tuple[str, int, int, int, float, int]) -> tuple[float, float, float, float]:
+    """Return the share of components found, the median rank, the share of intervals that hold, and their number."""
+    name, n, t, k, times, draws = job
+    limit = detection_limit(name, n, t)
+    strengths = times * limit * np.linspace(1.0, 1.0 + 0.15 * (k - 1), k)[::-1]
+    ranks, held, tried = [], 0, 0
+    with threadpool_limits(1):
+        for seed in range(draws):
+            values, truth = planted(name, n, t, strengths, seed)
+            floor = noise_floor(recording(values))
+            ranks.append(floor.rank)
+            for i in range(min(floor.rank, k)):
+                low, high = floor.strength_intervals[i]
+                held += low <= truth[i] <= high
+                tried += 1
+    found = float(np.mean(np.minimum(ranks, k))) / k
+    return found, float(np.median(ranks)), held / max(tried, 1), tried
+
+
+def power(draws: int) -> None:
+    shapes = [(64, 5000), (128, 1000), (300, 200)]
+    jobs = [
+        (name, n, t, k, times, draws) for name in NOISES for n, t in shapes for k in (1, 5) for times in TIMES_LIMIT
     ]
-    return [f"{n_channels} x {n_samples}", *(f"{each:.2f}" for each in times)]
+    with ProcessPoolExecutor(2) as pool:
+        cells = dict(zip(jobs, pool.map(power_cell, jobs), strict=True))
+    rows = []
+    for name in NOISES:
+        for n, t in shapes:
+            for k in (1, 5):
+                line = [cells[name, n, t, k, times, draws] for times in TIMES_LIMIT]
+                rows.append(
+                    [name, f"{n} x {t}", k, *(f"{100 * each[0]:.0f} %" for each in line), f"{line[-1][1]:.0f}",
+                     "" if name == "counts" else f"{100 * line[-1][2]:.0f} %"]
+                )  # fmt: skip
+    columns = ["noise", "N x T", "planted", *(f"found at {x} x limit" for x in TIMES_LIMIT), "median rank at 2 x",
+               "95 % intervals that hold, 2 x"]  # fmt: skip
+    record(
+        "Noise floor: components found",
+        f"{draws} recordings a cell. Components of white courses and random maps; the weakest at the stated multiple "
+        "of the detection limit of the true noise (`VarianceProfile.detection_limit`), each other one 15 % stronger than "
+        f"the next.\n\n{table(columns, rows)}\n\n{machine('numpy', 'scipy')}",
+    )
 
 
-def cost() -> None:
-    columns = ["N x T", "white, s", "colored, s", "X^T X alone, s", "PCA covariance_eigh, s", "numpy svd, s"]
-    rows = [cost_row(64, 100_000), cost_row(384, 100_000)]
-    note = "Median of three runs, data in memory as float64."
-    record("Noise floor: cost", f"{note}\n\n{table(columns, rows)}\n\n{machine('numpy', 'scikit-learn')}")
+def sigma_rows(draws: int) -> Iterator[list[object]]:
+    for n, t in ((64, 5000), (128, 1000), (200, 300)):
+        for share in (0.0, 0.1, 1 / 3):
+            k = int(share * min(n, t))
+            strengths = 2.2 * (n / t) ** 0.25 * np.linspace(1, 3, k)[::-1]
+            found = []
+            for seed in range(draws):
+                values = planted("white", n, t, strengths, seed)[0] if k else white(np.random.default_rng(seed), n, t)
+                found.append(noise_floor(recording(3.0 * values), "white").sigma / 3.0)
+            yield [f"{n} x {t}", k, f"{np.mean(found):.4f}", f"{np.std(found):.4f}"]
+
+
+def sigmas(draws: int) -> None:
+    with threadpool_limits(1):
+        rows = list(sigma_rows(draws))
+    columns = ["N x T", "planted", "sigma found / true, mean", "standard deviation of a draw"]
+    record(
+        "Noise floor: sigma",
+        f"{draws} draws a row, components 2.2 to 6.6 times the detection limit, model white.\n\n"
+        f"{table(columns, rows)}\n\n{machine('numpy', 'scipy')}",
+    )
 
 
 if __name__ == "__main__":
-    with threadpool_limits(1):  # matrices this small are slower on several threads
-        calibration()
-    cost()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--only", choices=["sizes", "power", "sigmas"], action="append")
+    arguments = parser.parse_args()
+    parts = {
+        "sizes": sizes,
+        "power": lambda draws: power(max(draws // 5, 4)),
+        "sigmas": lambda draws: sigmas(draws // 5),
+    }
+    for name, part in parts.items():
+        if not arguments.only or name in arguments.only:
+            part(arguments.draws)

@@ -128,7 +128,7 @@ def noise(
         "component",
         "eigenvalue",
         "p-value",
-        "strength [noise sd]",
+        f"strength [{floor.units}]" if floor.units else "strength",
         "95 % interval",
         "map",
         "course",
@@ -138,7 +138,7 @@ def noise(
     click.echo("\n" + table(columns, [_component_row(floor, k) for k in shown]))
     if floor.rank:
         click.echo(
-            "\nstrength: before the noise added to it; map, course: squared cosine with the true pattern over channels "
+            "\nstrength: standard deviation before the noise added to it, all channels together; map, course: squared cosine with the true pattern over channels "
             "and in time"
         )
 
@@ -220,7 +220,7 @@ def _noise_rows(floor: Any) -> list[tuple[str, str]]:
         ("model", f"{floor.model} ({floor.reason})"),
         ("sigma", f"{number(floor.sigma, floor.units)} (standard error {number(floor.sigma_se)})"),
         ("edge", f"{number(floor.edge)} at level {floor.alpha:g}"),
-        ("detection limit", f"{number(floor.detection_limit)} noise standard deviations"),
+        ("detection limit", number(floor.detection_limit, floor.units)),
         ("rank", str(floor.rank)),
         ("correlation time", number(floor.correlation_time, "s")),
         ("textbook rank", f"{floor.textbook_rank} (Marchenko-Pastur edge {number(floor.textbook_edge)})"),

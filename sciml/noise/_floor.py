@@ -23,6 +23,7 @@ __all__ = ["noise_floor"]
 Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+N_BINS = 1024  # of the power spectrum that is kept
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
 
@@ -127,12 +128,13 @@ def _result(
     frequency, psd = _density(fit, matrix, sigma, rate)
     components, mean, scale = _maps(recording, choice, channel_noise, progress)
     spikes = _spikes(matrix, fit)
-    half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * spikes.standard_error
     over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
     if not matrix.tall:
         over_channels, over_time = over_time, over_channels
+    unit = _unit(fit.directions[:, : fit.rank], channel_noise, over_channels) / np.sqrt(matrix.freedom)
+    half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * spikes.standard_error
+    low, high = np.maximum(spikes.strength - half, 0) * unit, (spikes.strength + half) * unit
     parameters = 2 * matrix.n_channels * observed.n_samples / tau * (2 if matrix.is_complex else 1)
-    unit = np.sqrt(matrix.freedom)
     return NoiseFloor(
         model=choice.model,
         requested=requested,
@@ -142,11 +144,11 @@ def _result(
         sigma_se=sigma / float(np.sqrt(parameters)),
         rank=fit.rank,
         edge=float(fit.law.threshold(alpha)),
-        detection_limit=float(np.sqrt(fit.profile.detection_limit)),
+        detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
         eigenvalues=fit.eigenvalues,
         p_values=fit.p_values,
-        strengths=spikes.strength / unit,
-        strength_intervals=np.stack([np.maximum(spikes.strength - half, 0), spikes.strength + half], axis=1) / unit,
+        strengths=spikes.strength * unit,
+        strength_intervals=np.stack([low, high], axis=1),
         overlaps_channel=over_channels,
         overlaps_time=over_time,
         components=components,
@@ -191,6 +193,17 @@ def _spikes(matrix: Matrix, fit: Fit) -> shrink.OptShrink:
     return shrink.optshrink(singular, min(fit.rank, n_values - 1), sides, complex_data=matrix.is_complex)
 
 
+def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> Array:
+    """Return what one noise standard deviation of each component is in the units of the data: the norm of D u.
+
+    The direction found holds a share `overlap` of u, and the rest of it is spread over all channels alike.
+    """
+    found = (np.abs(directions) ** 2).T @ channel_noise**2
+    even = float(np.mean(channel_noise**2))
+    true = np.divide(found - (1 - overlap) * even, overlap, out=found.copy(), where=overlap > 0)
+    return np.asarray(np.sqrt(np.maximum(true, 0.1 * found)))
+
+
 def _channel_noise(choice: Choice) -> Array:
     """Return the noise standard deviation of each live channel, at the samples that are present, in data units."""
     if choice.counts is not None:
@@ -218,13 +231,14 @@ def _maps(
 
 
 def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> tuple[Array, Array]:
-    """Return frequencies and the one-sided density of the noise, averaged over channels, one value a bin."""
-    starts, frequency = fit.spectra.starts, matrix.frequencies * (rate or 1.0)
-    centers = np.add.reduceat(frequency, starts) / np.diff(starts, append=len(frequency))
+    """Return the one-sided density of the noise, averaged over channels, in at most `N_BINS` bins of frequency."""
+    order = np.argsort(matrix.frequencies, kind="stable")
+    frequency = matrix.frequencies[order] * (rate or 1.0)
     sided = 1.0 if matrix.is_complex else 2.0
-    pooled = fit.spectra.pooled_bins * sigma**2 * sided / (rate or 1.0)
-    order = np.argsort(centers, kind="stable")
-    return centers[order], pooled[order]
+    density = fit.spectra.pooled[order] * sigma**2 * sided / (rate or 1.0)
+    starts = np.arange(0, len(frequency), -(-len(frequency) // N_BINS))
+    widths = np.diff(starts, append=len(frequency))
+    return np.add.reduceat(frequency, starts) / widths, np.add.reduceat(density, starts) / widths
 
 
 def _warnings(choice: Choice) -> list[str]:

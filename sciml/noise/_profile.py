@@ -21,14 +21,15 @@ MAX_GROUPS = 512  # of channels; beyond, those of similar spectrum share one
 class NoiseSpectra:
     """Power of the noise in bins of frequency: `power` (bin, channel), in units of each channel's noise variance.
 
-    `sizes` counts the dimensions of time in each bin, `starts` says at which frequency it begins, `left` how much of
-    each channel is noise (beside components that were taken out). `degrees` are those of freedom of one dimension.
+    `sizes` counts the dimensions of time in each bin, `left` how much of each channel is noise (beside components that
+    were taken out), `pooled` is the average over channels at each single frequency. `degrees` are those of freedom of
+    one dimension.
     """
 
     power: Array
     sizes: NDArray[np.int64]
-    starts: NDArray[np.int64]
     left: Array
+    pooled: Array
     degrees: int
     coarse: Array
     coarse_sizes: NDArray[np.int64]
@@ -105,7 +106,7 @@ def noise_spectra(
     starts = _split(pooled, _pooled_variance(power, left) * 2 / (degrees * multiplicity))
     binned, sizes = _averaged(power, multiplicity, starts)
     coarse, coarse_sizes = _averaged(power, multiplicity, _bands(len(power)))
-    return NoiseSpectra(binned, sizes, starts, left, degrees, coarse, coarse_sizes)
+    return NoiseSpectra(binned, sizes, left, pooled, degrees, coarse, coarse_sizes)
 
 
 def _averaged(

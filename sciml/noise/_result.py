@@ -34,8 +34,10 @@ class NoiseFloor:
     away and each count divided by its standard deviation). Of each component k above the floor:
 
     - `p_values[k]`: probability that noise alone reaches its eigenvalue;
-    - `strengths[k]`, `strength_intervals[k]`: its standard deviation before the noise added to it, in noise standard
-      deviations of a channel, all channels together, with its 95 % interval (`sciml.rmt.shrink.optshrink`);
+    - `strengths[k]`, `strength_intervals[k]`: its standard deviation before the noise added to it, all channels
+      together (the root of its summed variances), in the units of the data, with its 95 % interval
+      (`sciml.rmt.shrink.optshrink`); `detection_limit` is the weakest that can stand out, of a component spread evenly
+      over the channels;
     - `overlaps_channel[k]`, `overlaps_time[k]`: squared cosine between its map over the channels, its course in time,
       and those of the signal: how far to trust its shape.
     """

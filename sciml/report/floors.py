@@ -153,7 +153,7 @@ def _side_by_side(floor: NoiseFloor) -> Table:
         ("correlation time [s]", 0.0, floor.correlation_time),
         ("allows for the edge's fluctuation", False, True),
         ("level", None, floor.alpha),
-        ("weakest component that can stand out [noise sd]", None, floor.detection_limit),
+        (f"weakest component that can stand out [{unit}]", None, floor.detection_limit),
         ("distance of the bulk from the law (Kolmogorov-Smirnov)", None, floor.bulk_distance),
         ("neighboring eigenvalues repel (mean ratio of spacings)", None, floor.spacing_ratio),
         (f"noise rms [{unit}]", None, floor.sigma),

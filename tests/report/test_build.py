@@ -69,7 +69,13 @@ def test_the_planted_rank_is_in_the_first_sentence(made: Report) -> None:
 def test_page_of_a_recording_shows_both_floors_and_says_why(made: Report) -> None:
     page = made.to_html()
     assert len(page.encode()) < MEGABYTE
-    assert titles(made) == ["The recording", "Power spectrum", "Noise floor", "Components"]
+    assert titles(made) == [
+        "The recording",
+        "Power spectrum",
+        "Noise floor",
+        "Components",
+        "The frequency-resolved floor",
+    ]
     assert "law of white noise (textbook)" in figure_titles(made)
     assert "law of colored noise" in figure_titles(made)
     assert "Why the two edges differ" in made.sections[2].text

@@ -190,7 +190,7 @@ COMPONENT_COLUMNS = (
     "eigenvalue [noise variances]",
     "p",
     "taken as",
-    "strength before the noise [noise sd]",
+    "strength before the noise, in units of the data",
     "95 % from",
     "to",
     "overlap with the true map over channels (squared cosine)",
