@@ -137,7 +137,7 @@ def test_the_default_plot_of_a_spectrometer_keeps_its_bin_edges(data_dir: Path) 
 def test_cansas_uncertainties_are_a_coordinate(data_dir: Path) -> None:
     recording = open_recording(data_dir / "nexus_isis_33837_canSAS2D.h5")
     with h5py.File(data_dir / "nexus_isis_33837_canSAS2D.h5") as file:
-        np.testing.assert_array_equal(recording["errors"].values, file["sasentry01/sasdata/Idev"][()])
+        np.testing.assert_array_equal(recording["uncertainty"].values, file["sasentry01/sasdata/Idev"][()])
         np.testing.assert_array_equal(recording["Qy"].values, file["sasentry01/sasdata/Qy"][()])
 
 
