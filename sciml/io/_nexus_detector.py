@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.io._axes import columns, is_real
+from sciml.io._axes import columns, is_real, outer
 from sciml.io._clock import EAGER
 from sciml.io._lazy import Array, Stored, lazy
 from sciml.io._model import Coords
@@ -179,10 +179,7 @@ class _Invalid(Array):
         found = np.zeros(values.shape, dtype=bool) if low is None else values < low
         if high is not None:
             found |= values > high
-        frame = self.pixels
-        for axis, item in reversed(list(enumerate(key[-2:]))):
-            frame = frame[(slice(None),) * axis + (item,)]
-        return np.asarray(found | frame)
+        return np.asarray(found | outer(self.pixels, key[-2:]))
 
 
 def with_detector(inner: Any, detector: Node | None, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
