@@ -17,6 +17,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.io._clock import EAGER, Rate, Stamps, Ticks, time_axis
 from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy
 from sciml.io._model import Coords, Signal, SignalInfo
+from sciml.io._text import unit_symbol
 from sciml.recording import TIME
 
 __all__ = ["Chunks", "build", "chunked", "info", "stacked"]
@@ -215,8 +216,11 @@ def _attrs(
     attrs: dict[str, Any] = {"units": signal.unit}
     if signal.raw_unit != signal.unit:
         attrs["units_raw"] = signal.raw_unit
+    if symbol := unit_symbol(signal.unit):
+        attrs["units_symbol"] = symbol
     if raw and not signal.scale.identity:
         attrs["units"] = ""
+        attrs.pop("units_symbol", None)
         notes.append(f"values as stored; physical = {signal.scale.formula}")
     if ticks is not None:
         notes.extend(ticks.notes)
