@@ -103,11 +103,11 @@ class Encoded(Array):
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         chosen = np.arange(self.shape[1])[key[1]]
+        if not np.size(chosen):
+            samples = np.broadcast_to(np.int32(0), self.shape[:1])[key[0]]  # takes no memory
+            return np.zeros((*samples.shape, 0), self.dtype)
         columns: list[NDArray[Any]] = [self._waveform(int(event))[key[0]] for event in np.atleast_1d(chosen)]
-        if not np.ndim(chosen):
-            return columns[0]
-        empty = np.zeros((*np.zeros(self.shape[0])[key[0]].shape, 0), self.dtype)
-        return np.stack(columns, axis=-1) if columns else empty
+        return np.stack(columns, axis=-1) if np.ndim(chosen) else columns[0]
 
     def _waveform(self, event: int) -> NDArray[np.int32]:
         start, stop = int(self.ends[event - 1]) if event else 0, int(self.ends[event])

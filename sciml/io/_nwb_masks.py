@@ -22,6 +22,7 @@ from sciml.io._tree import Node, Tree
 __all__ = ["footprints"]
 
 FIELDS = {"pixel_mask": ("y", "x"), "voxel_mask": ("y", "x", "z")}
+MOST = 2**27  # pixels of a frame that no movie confirms
 ORDER = "writers of NWB disagree whether images are stored (y, x) or (x, y); taken as (y, x)"
 
 
@@ -79,6 +80,8 @@ def _extent(table: Node, node: Node, axes: tuple[str, ...], tree: Tree) -> tuple
     ]
     sizes = [shape[1:] for shape in movies if len(shape) == len(axes) + 1]
     fitting = [size for size in sizes if all(one >= other for one, other in zip(size, least, strict=True))]
+    if not fitting and math.prod(least) > MOST:
+        raise DataError(f"{node.path}: expected pixels of a frame, got places up to {least}")
     return fitting[0] if fitting else least
 
 
@@ -101,11 +104,11 @@ class _Footprints(Array):
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         chosen = np.arange(self.shape[0])[key[0]]
         check_budget(self.rows.source.label, len(np.atleast_1d(chosen)) * self._bytes, self.rows.source.limits)
+        if not np.size(chosen):
+            frame = outer(np.broadcast_to(np.float32(0), self.shape[1:]), key[1:])  # takes no memory
+            return np.zeros((0, *frame.shape), self.dtype)
         frames = [outer(self._frame(int(roi)), key[1:]) for roi in np.atleast_1d(chosen)]
-        if not np.ndim(chosen):
-            return frames[0]
-        empty = np.zeros((0, *outer(self._frame(-1), key[1:]).shape), self.dtype)
-        return np.stack(frames) if frames else empty
+        return np.stack(frames) if np.ndim(chosen) else frames[0]
 
     @property
     def _bytes(self) -> int:
@@ -113,8 +116,7 @@ class _Footprints(Array):
 
     def _frame(self, roi: int) -> NDArray[np.float32]:
         frame = np.zeros(self.shape[1:], self.dtype)
-        if roi >= 0:
-            start, stop = int(self.ends[roi - 1]) if roi else 0, int(self.ends[roi])
-            pixels = self.rows._read((slice(start, stop),))
-            frame[tuple(pixels[axis].astype(np.int64) for axis in self.axes)] = pixels["weight"]
+        start, stop = int(self.ends[roi - 1]) if roi else 0, int(self.ends[roi])
+        pixels = self.rows._read((slice(start, stop),))
+        frame[tuple(pixels[axis].astype(np.int64) for axis in self.axes)] = pixels["weight"]
         return frame

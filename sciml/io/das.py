@@ -1,8 +1,8 @@
 """Strain and temperature along an optical fiber: PRODML, Silixa, OptoDAS, Febus, Terra15, DASDAE and other files.
 
 All are presented as (time, channel) with the distance along the fiber in meters. PRODML 2.0 and Silixa were tried on
-real files, DASDAE on a file that dascore 0.1.24 wrote; PRODML 2.1, OptoDAS, Febus, Terra15, AP Sensing, Neubrex and the
-standard of the Geothermal Data Repository (GDR) are written to what is known of the formats.
+real files, DASDAE on a file that dascore 0.1.24 wrote; PRODML 2.1, OptoDAS, Febus, Terra15, AP Sensing, Neubrex, ODH4,
+HDAS, AI4EPS and the standard of the Geothermal Data Repository (GDR) are written to what is known of them.
 
 References
 ----------

@@ -8,7 +8,9 @@ References
 Macleod et al. 2021, SoftwareX 13:100657, https://doi.org/10.1016/j.softx.2021.100657 (GWpy).
 """
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from math import floor, isfinite
 
 from sciml.io._axes import grid
@@ -24,6 +26,8 @@ __all__ = ["Gwpy"]
 # Start and spacing of the first axis in the spellings of the writers, and the unit if none is stated.
 STEPS = (("x0", "dx", "s"), ("start_time", "delta_t", "s"), ("epoch", "delta_t", "s"), ("f0", "delta_f", "Hz"))
 
+PEEKED = 8  # datasets that are looked at to recognize the format
+
 
 class Gwpy:
     """The reader of series of GWpy and PyCBC."""
@@ -32,7 +36,7 @@ class Gwpy:
 
     def sniff(self, tree: Tree) -> int:
         """Look for datasets that state a spacing, and what they are or where they begin."""
-        return 85 if _series(tree) else 0
+        return 85 if any(map(_step, islice(_candidates(tree), PEEKED))) else 0
 
     def scan(self, tree: Tree) -> Contents:
         """Return every series of the file."""
@@ -40,8 +44,12 @@ class Gwpy:
         return Contents(format="GWpy series", signals=signals)
 
 
+def _candidates(tree: Tree) -> Iterator[Node]:
+    return (node for node in tree if node.is_numeric and len(node.shape or ()) <= 2)
+
+
 def _series(tree: Tree) -> list[Node]:
-    return [node for node in tree.datasets() if node.is_numeric and len(node.shape or ()) <= 2 and _step(node)]
+    return [node for node in _candidates(tree) if _step(node)]
 
 
 def _step(node: Node) -> tuple[float, float, str] | None:

@@ -35,6 +35,7 @@ PLOTTED = ("NXdata", "NXdetector", "NXmonitor")
 FALLBACK = ("data", "counts", "I", "value")  # what the values are called where nothing is marked as the signal
 NOTHING = "no NXdata, NXdetector or NXmonitor of the file holds an array of numbers that can be read"
 TIMES = {"time", "times", "timestamp", "timestamps"}
+UNCERTAIN = ("uncertainties", "uncertainty", "resolutions")  # attributes that name the deviations of an array
 PART = re.compile(r"data_\d+")  # the files of DECTRIS that a master file links to, in the order of the frames
 
 
@@ -124,7 +125,7 @@ def _unmarked(group: Node) -> list[str]:
     named = [name for name in FALLBACK if (node := group.dataset(name)) is not None and node.is_numeric][:1]
     if named or group.text("NX_class") != "NXdata" or _parts(group):
         return named
-    arrays = {name: node for name, node in group.children.items() if _is_free(group, name, node)}
+    arrays = _free(group)
     most = max((len(node.shape or ()) for node in arrays.values()), default=0)
     return [name for name, node in arrays.items() if len(node.shape or ()) == most]
 
@@ -139,31 +140,28 @@ def _parts(group: Node) -> list[str]:
 
 def _alike(group: Node, signals: list[Node]) -> list[Node]:
     """Return arrays beside the signal that have its shape and are neither axes nor uncertainties."""
-    if not signals or PART.fullmatch(signals[0].name):
+    if not signals or PART.fullmatch(signals[0].name) or group.text("canSAS_class") or _names(group, "I_axes"):
         return []
-    free = (node for name, node in group.children.items() if _is_free(group, name, node))
-    return [node for node in free if node.shape == signals[0].shape and node not in signals]
+    return [node for node in _free(group).values() if node.shape == signals[0].shape and node not in signals]
 
 
-def _is_free(group: Node, name: str, node: Node) -> bool:
-    """Whether a dataset is an array of numbers that serves no other as axis, uncertainty or mask."""
-    if not node.is_numeric or max(node.shape or (0,)) < 2 or node.attr("axis") is not None:
-        return False
+def _free(group: Node) -> dict[str, Node]:
+    """Return the arrays of numbers of a group that serve no other as axis, uncertainty or mask."""
     others = [one for one in group.children.values() if one.is_dataset]
-    serving = {
-        text
-        for one in others
-        for key in ("axes", "uncertainties", "uncertainty", "resolutions")
-        for text in _names(one, key)
+    serving = {"errors", "mask", "Mask"}
+    serving |= {text for one in others for key in ("axes", *UNCERTAIN) for text in _names(one, key)}
+    for key in group.attribute_names():
+        serving |= {key.removesuffix("_indices")} if key.endswith("_indices") else set()
+        serving |= set() if key.startswith(("signal", "auxiliary")) else set(_names(group, key))
+    return {
+        name: node
+        for name, node in group.children.items()
+        if node.is_numeric
+        and max(node.shape or (0,)) > 1
+        and node.attr("axis") is None
+        and name not in serving
+        and not name.endswith("_errors")
     }
-    serving |= {
-        text
-        for key in group.attribute_names()
-        if not key.startswith(("signal", "auxiliary"))
-        for text in _names(group, key)
-    }
-    indexed = f"{name}_indices" in group.attribute_names()
-    return not (name in serving or indexed or name.endswith("_errors") or name in ("errors", "mask", "Mask"))
 
 
 def _names(node: Node, attribute: str) -> list[str]:
@@ -328,7 +326,7 @@ def _uncertainty(group: Node, data: Node, dims: tuple[str, ...], notes: list[str
 
 
 def _stated_uncertainties(node: Node) -> list[str]:
-    return [name for key in ("uncertainties", "uncertainty", "resolutions") for name in _names(node, key)]
+    return [name for key in UNCERTAIN for name in _names(node, key)]
 
 
 def _companion(

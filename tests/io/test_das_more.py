@@ -77,3 +77,35 @@ def test_neubrex_and_gdr_have_clock_distance_and_unit(tmp_path: Path) -> None:
         assert recording.attrs["sampling_rate"] == pytest.approx(rate)
         assert recording["distance"].values.tolist() == distance
         assert recording.attrs["units"] == unit
+
+
+def test_odh4_ai4eps_hdas_and_t1_are_told_apart(tmp_path: Path) -> None:
+    values = np.arange(8.0).reshape(4, 2)
+    with h5py.File(tmp_path / "odh4.h5", "w") as file:
+        file["raw_data"] = values.T
+        file.attrs.update({"sampling rate Hz": 100.0, "channel spacing m": 2.0, "channel_start": 5, "channel_end": 7})
+        file.attrs.update(
+            {"raw_data_units": "phase shift in radians", "starttime": "2022-01-01T00:00:00", "GL m": 10.0}
+        )
+    with h5py.File(tmp_path / "ai4eps.h5", "w") as file:
+        file["data"] = values.T
+        file["data"].attrs.update(
+            begin_time="2022-01-01T00:00:00", dt_s=0.01, dx_m=4.0, unit="microstrain/s", event_id="e"
+        )
+    header = np.zeros(200)
+    header[[0, 1, 6, 11, 15, 98, 100]] = [200, 3.0, 1000.0, 30.0, 5.0, 2.0, EPOCH]
+    with h5py.File(tmp_path / "hdas.h5", "w") as file:
+        file["File_Header"], file["HDAS_DATA"] = header, values
+    with h5py.File(tmp_path / "t1.h5", "w") as file:
+        file["Data/Temperature"], file["Data/Distance"] = values, [0.0, 0.5]
+        file["Data/Time"], file["Data/DistanceSignal"] = EPOCH + np.arange(4)[:, None] * 10.0, [0.0, 0.5]
+    expected = {"odh4": (100.0, [10.0, 12.0]), "ai4eps": (100.0, [0.0, 4.0]), "hdas": (100.0, [30.0, 33.0])}
+    expected["t1"] = (0.1, [0.0, 0.5])
+    for name, (rate, distance) in expected.items():
+        recording = open_recording(tmp_path / f"{name}.h5")
+        assert describe(tmp_path / f"{name}.h5").format.startswith("DAS")
+        np.testing.assert_array_equal(recording.values, values)
+        assert recording.attrs["sampling_rate"] == pytest.approx(rate)
+        assert recording["distance"].values.tolist() == distance
+    assert open_recording(tmp_path / "odh4.h5").attrs["units"] == "radian"
+    assert open_recording(tmp_path / "t1.h5").attrs["units"] == "degC"
