@@ -114,7 +114,7 @@ def _next(found: Any, families: dict[str, list[Any]]) -> list[str]:
     }
     for name in sorted(timed, key=lambda name: -sum(each.n_bytes for each in timed[name])):
         if len(timed[name]) == 1 or _stacks(found.path, name):
-            choice = [] if len(found.signals) == 1 else ["--signal", name]
+            choice = [] if timed[name][0].path == found.default else ["--signal", name]
             return [
                 "",
                 "Next: " + shlex.join(["sciml", "spectrum", "report", found.path, *choice, "-o", "report.html"]),

@@ -35,6 +35,7 @@ PLOTTED = ("NXdata", "NXdetector", "NXmonitor")
 FALLBACK = ("data", "counts", "I", "value")  # what the values are called where nothing is marked as the signal
 NOTHING = "no NXdata, NXdetector or NXmonitor of the file holds an array of numbers that can be read"
 TIMES = {"time", "times", "timestamp", "timestamps"}
+AXIS = re.compile(r"axis\d+")  # what Mantid calls its axes
 UNCERTAIN = ("uncertainties", "uncertainty", "resolutions")  # attributes that name the deviations of an array
 PART = re.compile(r"data_\d+")  # the files of DECTRIS that a master file links to, in the order of the frames
 
@@ -160,6 +161,7 @@ def _free(group: Node) -> dict[str, Node]:
         and max(node.shape or (0,)) > 1
         and node.attr("axis") is None
         and name not in serving
+        and not AXIS.fullmatch(name)
         and not name.endswith("_errors")
     }
 

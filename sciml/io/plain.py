@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sciml.errors import DataError
-from sciml.io import _fields
+from sciml.io import _fields, _tie_points
 from sciml.io._axes import is_real
 from sciml.io._clock import Clock, Rate, Stamps
 from sciml.io._lazy import Scale
@@ -34,6 +34,8 @@ AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
 # Attributes that scale values: of the CF conventions, and of HDF-EOS 5.
 FACTORS, OFFSETS = ("scale_factor", "ScaleFactor"), ("add_offset", "Offset")
 MISSING = ("_FillValue", "missing_value", "MissingValue")
+LABELS = re.compile("channel|electrode|label|names|chan")  # what texts beside the data are called that name channels
+WIDE = 16  # an array with a rate that is so many times wider than high holds one channel a row
 UNITS = ("units", "unit", "Units")
 
 
@@ -119,7 +121,7 @@ def declare(node: Node, tree: Tree) -> Signal:
     others = {0: "channel"} if along == 1 and len(node.shape or ()) == 2 and not names else {}
     dims = _dims(node, names if along == 0 else {along: TIME, **others, **names})
     if along not in names:
-        which = "the first axis is" if along == 0 else f"axis {along}, as long as its clock, is"
+        which = "the first axis is" if along == 0 else f"axis {along}, by its length, is"
         notes.append(f"the file does not name the axes; {which} taken as time{'' if clock else ', without a clock'}")
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
     raw_unit = _first_text(node, UNITS)
@@ -133,10 +135,26 @@ def declare(node: Node, tree: Tree) -> Signal:
         clock=clock if dims[along] == TIME else None,
         scale=_scale(node),
         order=order if along else None,
-        coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}),
+        coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}, node, dims, _parent(node, tree)),
         attrs=_since(clock),
         notes=tuple(notes),
     )
+
+
+def _labels(data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
+    """Return the names of the channels, where one text for each lies beside the data."""
+    if "channel" not in dims or parent.is_dataset:
+        return {}
+    size = (data.shape or ())[dims.index("channel")]
+    for name, node in parent.children.items():
+        if LABELS.search(_plain_name(name)) and node.shape == (size,) and node.dtype is not None:
+            if node.dtype.kind not in "SO" or h5py.check_ref_dtype(node.dtype):
+                continue
+            try:
+                return {"channel": xr.Variable("channel", node.read().astype(str))}
+            except DataError as error:
+                notes.append(str(error))
+    return {}
 
 
 def _first_text(node: Node, names: tuple[str, ...]) -> str:
@@ -160,7 +178,8 @@ def _clocked_axis(node: Node, tree: Tree) -> int:
         size = (child.shape or (0,))[0]
         if child is not node and size not in shape[:1] and shape.count(size) == 1 and _is_stamps_of(child, node, size):
             return shape.index(size)
-    return 0
+    wide = len(shape) == 2 and shape[1] >= WIDE * shape[0]
+    return int(wide and _stated_rate(node, tree) is not None)
 
 
 def _scale(node: Node) -> Scale:
@@ -196,8 +215,11 @@ def _clock(node: Node, tree: Tree, scales: dict[int, Node], along: int) -> tuple
     size = (node.shape or (0,))[along]
     children = _parent(node, tree).children.values()
     beside = [child for child in children if child is not node and _is_stamps_of(child, node, size)]
-    candidates = [scale for axis, scale in scales.items() if axis == along and _is_time(scale)] + beside
+    own = [scale for axis, scale in scales.items() if axis == along]
+    candidates = [scale for scale in own if _is_time(scale)] + beside
     notes: list[str] = []
+    if own and (tied := _tie_points.regular(own[0].name, size, _parent(node, tree).children)) is not None:
+        return tied, ["time counts from the first sample"]
     for stamps in candidates:
         if stamps.shape != (size,):
             continue
@@ -213,7 +235,14 @@ def _clock(node: Node, tree: Tree, scales: dict[int, Node], along: int) -> tuple
     return (None if rate is None else Rate(rate)), notes
 
 
+def _is_unwritten(scale: Node) -> bool:
+    """Whether a dimension scale is one of netCDF that marks a dim without values, which it says in its name."""
+    return "netCDF dimension" in scale.text("NAME")
+
+
 def _is_time(scale: Node) -> bool:
+    if _is_unwritten(scale):
+        return False
     return _plain_name(scale.name) in STAMPS or seconds_per(scale.text("units")) is not None
 
 
@@ -260,16 +289,15 @@ def _parent(node: Node, tree: Tree) -> Node:
     return tree.get(node.path.rpartition("/")[0]) or tree.root
 
 
-def _coords(scales: dict[str, Node], notes: list[str]) -> Coords:
-    coords: Coords = {}
+def _coords(scales: dict[str, Node], data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
+    coords = _labels(data, dims, parent, notes)
     for dim, scale in scales.items():
-        # netCDF marks dims without values by a scale that says so in its name.
-        if (
-            dim == TIME
-            or not scale.is_numeric
-            or len(scale.shape or ()) != 1
-            or "netCDF dimension" in scale.text("NAME")
-        ):
+        tied = (
+            _tie_points.interpolated(scale.name, data.shape[dims.index(dim)], parent.children) if data.shape else None
+        )
+        if tied is not None and dim != TIME:
+            coords[dim] = xr.Variable(dim, tied)
+        if dim == TIME or not scale.is_numeric or len(scale.shape or ()) != 1 or _is_unwritten(scale):
             continue
         unit = clean_unit(scale.text("units"))
         try:

@@ -110,3 +110,28 @@ def test_sparse_matrices_are_named_and_not_taken_for_signals(tmp_path: Path) -> 
     found = describe(tmp_path / "a.h5ad")
     assert not found.signals
     assert any("X is a sparse matrix of shape (2, 2)" in text for text in found.findings)
+
+
+def test_tie_points_of_cf_make_clock_and_distance(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        data = file.create_dataset("velocity", data=np.zeros((21, 5), np.float32))
+        for axis, (name, size) in enumerate((("time", 21), ("distance", 5))):
+            scale = file.create_dataset(name, data=np.zeros(size))
+            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable. {size}")
+            data.dims[axis].attach_scale(scale)
+        file["time_indices"], file["time_values"] = [0, 10, 20], [5, 100005, 200005]
+        file["time_values"].attrs["units"] = "microseconds since 2020-01-01"
+        file["distance_indices"], file["distance_values"] = [0, 4], [10.0, 18.0]
+    recording = open_recording(tmp_path / "a.nc", "velocity")
+    assert recording.attrs["sampling_rate"] == pytest.approx(100.0)
+    assert recording["distance"].values.tolist() == [10.0, 12.0, 14.0, 16.0, 18.0]
+
+
+def test_a_wide_array_with_a_rate_has_one_channel_a_row_and_their_names(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["recording/signals"], file["recording/sampling_rate"] = np.arange(200.0).reshape(2, 100), 500.0
+        file["recording/channel_names"] = ["Fz", "Cz"]
+    recording = open_recording(tmp_path / "a.h5", "signals")
+    assert recording.sizes == {"time": 100, "channel": 2}
+    assert recording["channel"].values.tolist() == ["Fz", "Cz"]
+    assert recording[:, 1].values[0] == 100.0
