@@ -128,21 +128,46 @@ def _masks(detector: Node, frame: tuple[int, ...]) -> list[Node]:
 def _mask(detector: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
     """Return `mask`: pixels that the masks exclude, and values that the detector says are none."""
     shape = data.shape or ()
-    bits = np.zeros(shape[-2:], dtype=np.uint32)
-    masks = _masks(detector, shape[-2:]) if bits.size <= EAGER * 16 else []
-    for node in masks:
+    masks = []
+    for node in _masks(detector, shape[-2:]):
         if trouble := node.obstacle():
             notes.append(f"{node.path}: {trouble}; it masks nothing")
         else:
-            bits |= node.read().astype(np.uint32)
-    excluded = bits & EXCLUDING != 0
-    reasons = [reason for bit, reason in enumerate(BITS) if (bits >> np.uint32(bit) & np.uint32(1)).any()]
+            masks.append(Stored(node.source()))
+    pixels = _Excluded(masks, shape[-2:])
+    reasons = pixels.reasons()
     low, high = _range(detector, data)
     if low is None and high is None:
-        return {"mask": xr.Variable(dims[-2:], excluded, {"flags": reasons})} if masks else {}
+        lazily = xr.Variable(dims[-2:], lazy(pixels), {"flags": reasons})
+        return {"mask": lazily if lazily.size > EAGER else lazily.load()} if masks else {}
     reasons += ["no count" if low is not None and high is None else "outside the range of the detector"]
-    values = _Invalid(Stored(data.source()), excluded, low, high)
-    return {"mask": xr.Variable(dims, lazy(values), {"flags": reasons})}
+    return {"mask": xr.Variable(dims, lazy(_Invalid(Stored(data.source()), pixels, low, high)), {"flags": reasons})}
+
+
+class _Excluded(Array):
+    """Whether one of several pixel masks excludes a pixel."""
+
+    def __init__(self, masks: list[Stored], shape: tuple[int, ...]) -> None:
+        self.masks = masks
+        self.shape = shape
+        self.dtype = np.dtype(bool)
+
+    def bits(self, key: tuple[Any, ...]) -> NDArray[np.uint32]:
+        none = np.broadcast_to(np.uint32(0), self.shape)  # takes no memory
+        found = np.array(outer(none, key))
+        for mask in self.masks:
+            found |= mask._read(key).astype(np.uint32)
+        return found
+
+    def reasons(self) -> list[str]:
+        """Return the reasons that occur; of large masks, which are not read yet, all there may be."""
+        if int(np.prod(self.shape)) > EAGER:
+            return list(BITS) if self.masks else []
+        bits = self.bits((slice(None), slice(None)))
+        return [reason for bit, reason in enumerate(BITS) if (bits >> np.uint32(bit) & np.uint32(1)).any()]
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        return np.asarray(self.bits(key) & EXCLUDING != 0)
 
 
 def _range(detector: Node, data: Node) -> tuple[float | None, float | None]:
@@ -166,7 +191,7 @@ def _words(detector: Node) -> str:
 class _Invalid(Array):
     """Whether a value is none: its pixel is excluded, or it is outside of the range of the detector."""
 
-    def __init__(self, values: Stored, pixels: NDArray[np.bool_], low: float | None, high: float | None) -> None:
+    def __init__(self, values: Stored, pixels: _Excluded, low: float | None, high: float | None) -> None:
         self.values = values
         self.pixels = pixels
         self.limits = (low, high)
@@ -179,7 +204,7 @@ class _Invalid(Array):
         found = np.zeros(values.shape, dtype=bool) if low is None else values < low
         if high is not None:
             found |= values > high
-        return np.asarray(found | outer(self.pixels, key[-2:]))
+        return np.asarray(found | self.pixels._read(key[-2:]))
 
 
 def with_detector(inner: Any, detector: Node | None, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:

@@ -179,7 +179,9 @@ def _marked(group: Node) -> list[str]:
 def _signal(group: Node, data: Node, tree: Tree) -> Signal:
     shape = data.shape or ()
     axes = _axes(group, data)
-    dims = _dims(axes, len(shape), data)
+    # What has a value for each value of the signal, as the Q of canSAS, is a coordinate and names no single dim.
+    fields = {name for name in axes if (node := group.dataset(name)) is not None and node.shape == shape and shape[1:]}
+    dims = _dims(tuple("" if name in fields else name for name in axes), len(shape), data)
     clock = _clock(group, axes, dims, shape)
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(len(dims)) if axis != along))

@@ -192,6 +192,7 @@ def test_two_dimensional_cansas_has_q_uncertainty_and_mask(tmp_path: Path) -> No
         quantity(data, "Q", image * 0.1, units="1/angstrom", resolutions="Qdev")
         data["Idev"], data["Qdev"], data["Mask"] = np.sqrt(image), image * 0.01, image > 9
     recording = open_recording(tmp_path / "a.h5")
+    assert (recording.dims, recording["Q"].dims) == (("y", "x"), ("y", "x"))
     np.testing.assert_array_equal(recording["Q"].values, image * 0.1)
     np.testing.assert_array_equal(recording["uncertainty"].values, np.sqrt(image))
     np.testing.assert_array_equal(recording["Q_uncertainty"].values, image * 0.01)
