@@ -5,7 +5,11 @@ The functions here read that contract; they know no file format and no method.
 - dims: `time` and any of `channel`, `roi`, `unit`, `y`, `x`, `trial`, `frequency`, ...
 - `time` coordinate in seconds; `attrs["sampling_rate"]` in Hz where the clock is regular
 - `attrs["units"]`: the unit of the values, as the file states it
-- coordinate `mask` (optional, bool, along any of the dims): True marks samples to leave out
+- `attrs["units_symbol"]` (optional): its symbol, where the file spells it out ("volts": "V")
+- coordinate `mask` (optional, bool, along any of the dims): True marks samples to leave out; `attrs["flags"]` of it
+  names the reasons
+- coordinate `uncertainty` (optional, along the same dims): the standard deviation of each value, in its unit
+- bins: coordinates `<dim>_left` and `<dim>_right` hold the edges, `<dim>` the centers
 """
 
 from collections.abc import Iterator

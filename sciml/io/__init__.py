@@ -1,4 +1,8 @@
-"""Recordings in and out of HDF5: open lazily in physical values with clock and tables, and save without loss."""
+"""Recordings in and out of HDF5: open lazily in physical values with clock and tables, and save without loss.
+
+Which formats are read, and which of them were tried on files of laboratories, is in `docs/formats.md`; how another is
+added, in `CONTRIBUTING.md`.
+"""
 
 from sciml.io._checks import check
 from sciml.io._detail import SignalDetail, examine

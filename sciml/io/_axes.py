@@ -3,16 +3,18 @@
 import re
 from collections.abc import Mapping, Sequence
 from math import isfinite, prod
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.io._model import Coords
 from sciml.io._text import clean_unit
 from sciml.io._tree import Node
 
-__all__ = ["bare", "columns", "coord_name", "grid", "image_dims", "is_real", "numbers", "unique"]
+__all__ = ["bare", "columns", "coord_name", "grid", "image_dims", "is_real", "numbers", "outer", "unique"]
 
 RESERVED = {"mask", "quality"}  # coordinates that mean something to every analysis
 
@@ -94,6 +96,21 @@ def columns(
             own = label if n_values == 1 else f"{label}_{number}"
             coords[own] = xr.Variable(dim, part, {"units": unit} if unit else {})
     return coords
+
+
+def outer(array: NDArray[Any], key: Sequence[Any]) -> NDArray[Any]:
+    """Return what a key of integers, slices and vectors selects, each along its own axis.
+
+    NumPy moves axes where an integer and a vector stand on either side of a slice; one axis at a time it does not.
+
+    Examples
+    --------
+    >>> outer(np.zeros((2, 3, 4)), (0, slice(None), np.array([1, 3]))).shape
+    (3, 2)
+    """
+    for axis in reversed(range(len(key))):
+        array = array[(slice(None),) * axis + (key[axis],)]
+    return array
 
 
 def is_real(node: Node) -> bool:

@@ -17,6 +17,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.io._clock import EAGER, Rate, Stamps, Ticks, time_axis
 from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy, physical
 from sciml.io._model import Coords, Signal, SignalInfo
+from sciml.io._text import unit_symbol
 from sciml.recording import TIME
 
 __all__ = ["Chunks", "build", "chunked", "info", "stacked"]
@@ -109,13 +110,17 @@ def stacked(
                     f"and {getattr(other, what)!r} of {other.path}; choose a narrower pattern"
                 )
     parts = [_values(signal, raw, dtype) for signal in signals]
-    ticks = _common_ticks(signals, pattern)
+    starts = _starts(signals)
+    ticks = _common_ticks(signals, pattern) if starts is None else time_axis(Rate(starts[0]), first.shape[0])
     dim = first.stack if first.stack not in first.dims else "series"
     dims = (first.dims[0], dim, *first.dims[1:])
     notes = [note for signal in signals for note in signal.notes]
     notes.insert(0, f"{len(signals)} signals of equal clocks stacked along {dim}")
     names = _short_names([signal.path for signal in signals])
     coords: Coords = {dim: xr.Variable(dim, np.array(names, dtype=str))}
+    if starts is not None:
+        notes.insert(1, "time counts from the start of each trial; start_time is when that was")
+        coords["start_time"] = xr.Variable(dim, np.array(starts[1]), {"units": "s"})
     common = {key: one for key, one in first.attrs.items() if all(other.attrs.get(key) == one for other in signals)}
     attrs = _attrs(replace(first, attrs=common), pattern, path, reader, raw, ticks, notes)
     values = Stacked([part for part in parts if isinstance(part, Stored)])
@@ -147,6 +152,15 @@ def _ticks(signal: Signal) -> Ticks | None:
     if trouble := signal.clock.problem(signal.shape[0]):
         raise DataError(f"{signal.path}: {trouble}; open its values alone with the path {signal.data.path}")
     return time_axis(signal.clock, signal.shape[0])
+
+
+def _starts(signals: Sequence[Signal]) -> tuple[float, list[float]] | None:
+    """Return the rate of trials that follow each other, and when each started; None for all other signals."""
+    clocks = [signal.clock for signal in signals if isinstance(signal.clock, Rate) and signal.stack == "trial"]
+    rates, starts = {clock.rate for clock in clocks}, [clock.start for clock in clocks]
+    if len(clocks) < len(signals) or len(rates) != 1 or len(set(starts)) == 1 or not min(rates) > 0:
+        return None
+    return clocks[0].rate, starts
 
 
 def _common_ticks(signals: Sequence[Signal], pattern: str) -> Ticks | None:
@@ -213,8 +227,11 @@ def _attrs(
     attrs: dict[str, Any] = {"units": signal.unit}
     if signal.raw_unit != signal.unit:
         attrs["units_raw"] = signal.raw_unit
+    if symbol := unit_symbol(signal.unit):
+        attrs["units_symbol"] = symbol
     if raw and not signal.scale.identity:
         attrs["units"] = ""
+        attrs.pop("units_symbol", None)
         notes.append(f"values as stored; physical = {signal.scale.formula}")
     if ticks is not None:
         notes.extend(ticks.notes)

@@ -52,7 +52,9 @@ class Stated:
         signal = self._scaled(signal if self.dims is None else self._turned(signal, self.dims))
         if self.units is not None:
             signal = replace(signal, unit=self.units, raw_unit=self.units)
-        if self.rate is not None:
+        if self.rate is not None and signal.rebin is not None and self.rate > 0:
+            signal = signal.rebin(self.rate)
+        elif self.rate is not None:
             if signal.dims[:1] != (TIME,):
                 raise ConfigError(f"rate={self.rate}: expected dims that name an axis 'time', got {signal.dims}")
             start = signal.clock.start if isinstance(signal.clock, Rate) else 0.0

@@ -127,6 +127,8 @@ class Signal:
         How many values make a row, where a table is stored row after row along one axis; 0 for all others.
     saved
         Name and dtype of a recording that sciml wrote and that comes back as it was; None for all others.
+    rebin
+        Returns the same signal at another rate, where its values are counts in bins; None for all others.
     values, sizes
         What makes the values where they are more than `data` scaled (complex pairs, histograms of events), and their
         shape where it is not that of `data`.
@@ -150,6 +152,7 @@ class Signal:
     saved: tuple[str | None, str] | None = None
     values: Callable[[], Array] | None = None
     sizes: tuple[int, ...] | None = None
+    rebin: Callable[[float], "Signal"] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -51,8 +51,8 @@ def open_recording(
 ) -> xr.DataArray:
     r"""Open a signal of an HDF5 file as a recording, without reading its values.
 
-    The format is recognized from the content (NWB 2, GWOSC, NeXus, recordings saved by sciml, any other HDF5). Values
-    are read when asked for, and then are physical:
+    The format is recognized from the content (NWB 2, NeXus, GWOSC and many more, recordings saved by sciml, any other
+    HDF5; `docs/formats.md` lists them). Values are read when asked for, and then are physical:
 
     .. math:: x = \mathrm{stored} \cdot \mathrm{conversion} \cdot \mathrm{channel\_conversion} + \mathrm{offset}
 
@@ -90,7 +90,8 @@ def open_recording(
     -------
     recording
         Dims `time` and the features; coordinate `time` in seconds where the file has a clock; tables of electrodes
-        or ROIs along their dim; `mask` (True = leave out) and `quality` where the format has them. attrs: `units`,
+        or ROIs along their dim; `mask` (True = leave out), `uncertainty` (standard deviations), `quality` and the edges
+        of bins (`<dim>_left`, `<dim>_right`) where the format has them. attrs: `units`,
         `sampling_rate` in Hz if the clock is regular, `source`, `signal`, `reader`, `history` (one line a step, with
         notes on whatever was odd), and `sha256` of the file: of the whole up to 8 MiB, beyond that of its size in
         decimal digits, first MiB and last MiB (`sha256_of` says which).
@@ -399,11 +400,11 @@ def _only(contents: Contents, tree: Tree) -> Signal:
 def _exact(contents: Contents, tree: Tree, name: str) -> Signal | None:
     """Return the signal at a path, whichever of its paths that is; else the array there as a plain signal."""
     node = tree.get(name) if name else None
-    for signal in contents.signals:
-        if name in (signal.path, signal.data.path) or (
-            node is not None and node in (signal.data, tree.get(signal.path))
-        ):
-            return signal
+    named = [signal for signal in contents.signals if name == signal.path or (node and tree.get(signal.path) is node)]
+    # Several signals may be made of one dataset, as the columns of a table are: it stands for none of them.
+    held = [signal for signal in contents.signals if name == signal.data.path or (node and signal.data is node)]
+    if named or len(held) == 1:
+        return (named or held)[0]
     if node is not None:
         if not node.is_dataset and (inside := [s.path for s in contents.signals if s.path.startswith(node.path + "/")]):
             raise DataError(f"{tree.files.main}: {name} is a group; name one of its signals: {_some(inside)}")

@@ -11,7 +11,22 @@ from sciml.errors import DataError
 from sciml.io._findings import Finding
 from sciml.io._tree import Node, Tree
 
-__all__ = ["column", "column_names", "is_table", "overruns", "ragged_rows", "row_count", "rows_along", "to_events"]
+__all__ = [
+    "column",
+    "column_names",
+    "is_table",
+    "is_timed",
+    "overruns",
+    "ragged_rows",
+    "row_count",
+    "rows_along",
+    "table_along",
+    "to_events",
+]
+
+# Columns that are signals of their own: footprints of ROIs, shapes of spikes.
+SIGNALS = {"image_mask", "pixel_mask", "voxel_mask", "waveform_mean", "waveform_sd", "waveforms", "spike_times"}
+WIDE = 16  # values a row that still become coordinates of their own
 
 
 def is_table(node: Node) -> bool:
@@ -130,11 +145,24 @@ def rows_along(region: Node, dim: str, size: int, tree: Tree, notes: list[str]) 
     return _coordinates(table, rows, dim, tree, notes)
 
 
+def table_along(table: Node, dim: str, size: int, tree: Tree, notes: list[str]) -> dict[str, xr.Variable]:
+    """Return the columns of a table of `size` rows as coordinates along a dim."""
+    return _coordinates(table, np.arange(size), dim, tree, notes) if row_count(table) == size else {}
+
+
+def _is_wide(table: Node, name: str) -> bool:
+    """Whether a column is rather an array of its own than a property of the rows."""
+    node = table.dataset(name)
+    return name in SIGNALS or (node is not None and int(np.prod((node.shape or ())[1:])) > WIDE)
+
+
 def _coordinates(
     table: Node, rows: NDArray[np.int64], dim: str, tree: Tree, notes: list[str]
 ) -> dict[str, xr.Variable]:
     coords: dict[str, xr.Variable] = {}
     for name in ("id", *column_names(table)):
+        if _is_wide(table, name):
+            continue
         try:
             cells = column(table, name, tree)
         except DataError as error:
@@ -159,24 +187,38 @@ def _flat(cells: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.asarray(cells.reshape(len(cells), -1).T)
 
 
+def is_timed(table: Node) -> bool:
+    """Whether a table has the time of each row: intervals as start_time, events (NWB 2.11) as timestamp."""
+    return table.dataset("start_time") is not None or table.dataset("timestamp") is not None
+
+
 def to_events(table: Node, tree: Tree) -> xr.Dataset:
     """Return a table of intervals as a dataset along `event`: start_time, stop_time, and every column that fits."""
     columns: dict[str, xr.Variable] = {}
     omitted: list[str] = []
     rows = row_count(table)
-    for name in dict.fromkeys(("start_time", "stop_time", *column_names(table))):
+    first = "start_time" if table.dataset("start_time") is not None else "timestamp"
+    for name in dict.fromkeys((first, "stop_time", *column_names(table))):
         try:
             cells = column(table, name, tree)
             if len(cells) != rows:
                 raise DataError(f"{table.path}/{name}: has {len(cells)} of {rows} rows")
         except DataError as error:
-            if name == "start_time":
+            if name == first:
                 raise
             omitted.append(str(error))
             continue
         dims = ("event", *(f"{name}_{axis}" for axis in range(1, cells.ndim)))
-        columns[name] = xr.Variable(dims, cells, {"units": "s"} if name in ("start_time", "stop_time") else {})
-    if "stop_time" not in columns:
-        columns["stop_time"] = columns["start_time"].copy()
+        columns[name] = xr.Variable(dims, cells, {"units": "s"} if name in (first, "stop_time", "duration") else {})
+    columns |= _bounds(columns, first)
     attributes = {"table": table.path, "description": table.text("description"), "omitted": omitted}
     return xr.Dataset(columns, attrs={key: value for key, value in attributes.items() if value})
+
+
+def _bounds(columns: dict[str, xr.Variable], first: str) -> dict[str, xr.Variable]:
+    """Return start and stop where a table states time stamps, with or without durations."""
+    start = columns[first]
+    duration = columns.get("duration") if first == "timestamp" else None
+    length = np.nan_to_num(duration.values) if duration is not None and duration.dtype.kind in "iuf" else 0.0
+    stop = columns.get("stop_time", xr.Variable("event", start.values + length, {"units": "s"}))
+    return {"start_time": start.copy(), "stop_time": stop}

@@ -5,7 +5,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-__all__ = ["clean_unit", "decode", "decode_array", "seconds_per", "text"]
+__all__ = ["clean_unit", "decode", "decode_array", "seconds_per", "text", "unit_symbol"]
 
 BLANK_UNITS = frozenset({"", "none", "no unit", "nounit", "n.a.", "n/a", "na", "unknown", "-", "null"})
 
@@ -20,6 +20,36 @@ UNIT_SPELLINGS = {
     "arb. unit": "arbitrary",
     "arbitrary units": "arbitrary",
 }
+
+# Words and the symbols of the same units, as physicists write them.
+NAMES = {
+    "V": ("volt", "volts"),
+    "mV": ("millivolt", "millivolts"),
+    "uV": ("microvolt", "microvolts", "\u00b5v"),
+    "A": ("ampere", "amperes", "amp", "amps"),
+    "nA": ("nanoampere", "nanoamperes"),
+    "pA": ("picoampere", "picoamperes"),
+    "s": ("sec", "second", "seconds"),
+    "ms": ("millisecond", "milliseconds"),
+    "us": ("microsecond", "microseconds", "\u00b5s"),
+    "ns": ("nanosecond", "nanoseconds"),
+    "Hz": ("hertz",),
+    "m": ("meter", "meters", "metre", "metres"),
+    "mm": ("millimeter", "millimeters", "millimetre"),
+    "um": ("micrometer", "micrometers", "micrometre", "\u00b5m"),
+    "nm": ("nanometer", "nanometers", "nanometre"),
+    "angstrom": ("angstroms", "\u00e5"),
+    "1/angstrom": ("1/a", "1/angstroms", "angstrom^-1", "a^-1", "1/\u00e5"),
+    "deg": ("degree", "degrees"),
+    "rad": ("radian", "radians"),
+    "count": ("counts",),
+    "eV": ("electronvolt", "electronvolts"),
+    "K": ("kelvin", "kelvins"),
+    "degC": ("celsius", "degree_celsius", "\u00b0c"),
+    "C": ("coulomb", "coulombs"),
+    "pC": ("picocoulomb", "picocoulombs"),
+}
+SYMBOLS = {word: symbol for symbol, words in NAMES.items() for word in words}
 
 SECONDS = {
     1.0: ("s", "sec", "secs", "second", "seconds"),
@@ -100,6 +130,17 @@ def clean_unit(raw: str) -> str:
     if unit.lower() in BLANK_UNITS:
         return ""
     return UNIT_SPELLINGS.get(unit.lower(), unit)
+
+
+def unit_symbol(unit: str) -> str | None:
+    """Return the symbol of a unit that is written as a word, or in an odd way; None if it is a symbol, or unknown.
+
+    Examples
+    --------
+    >>> unit_symbol("volts"), unit_symbol("micrometer"), unit_symbol("1/A"), unit_symbol("mV"), unit_symbol("lumens")
+    ('V', 'um', '1/angstrom', None, None)
+    """
+    return SYMBOLS.get(unit.strip().lower())
 
 
 def seconds_per(unit: str) -> float | None:

@@ -1,8 +1,8 @@
-"""Strain and temperature along an optical fiber: PRODML, Silixa iDAS, OptoDAS, Terra15, AP Sensing and DASDAE files.
+"""Strain and temperature along an optical fiber: PRODML, Silixa, OptoDAS, Febus, Terra15, DASDAE and other files.
 
 All are presented as (time, channel) with the distance along the fiber in meters. PRODML 2.0 and Silixa were tried on
-real files, DASDAE on a file that dascore 0.1.24 wrote; PRODML 2.1, OptoDAS, Terra15 and AP Sensing are written to what
-is known of the formats.
+real files, DASDAE on a file that dascore 0.1.24 wrote; PRODML 2.1, OptoDAS, Febus, Terra15, AP Sensing, Neubrex, ODH4,
+HDAS, AI4EPS and the standard of the Geothermal Data Repository (GDR) are written to what is known of them.
 
 References
 ----------
@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from sciml.errors import DataError
-from sciml.io import _dasdae, _prodml
+from sciml.io import _dasdae, _febus, _fiber_more, _prodml
 from sciml.io._clock import Clock, Rate
 from sciml.io._fiber import fiber, parent_of, ramp, spaced, stamps, value, word
 from sciml.io._lazy import Scale
@@ -202,4 +202,6 @@ DIALECTS: dict[str, tuple[Callable[[Tree], list[Node]], Callable[[Node, Tree], S
     "Terra15": (_terra15_arrays, _terra15),
     "AP Sensing": (_ap_sensing_arrays, _ap_sensing),
     "DASDAE": (_dasdae.arrays, _dasdae.declare),
+    "Febus A1": (_febus.arrays, _febus.declare),
+    **_fiber_more.DIALECTS,
 }

@@ -2,7 +2,8 @@
 
 Written to the LEGEND data format specification (https://legend-exp.github.io/legend-data-format-specs) and tried on
 real files: `table{a,b}`, `array<1>{real}`, `array_of_equalsized_arrays<1,1>{real}`, ragged `array<1>{array<1>{real}}`
-as `flattened_data` and `cumulative_length`, waveforms as a table of `values`, `t0` and `dt`.
+as `flattened_data` and `cumulative_length`, waveforms as a table of `values`, `t0` and `dt`. Waveforms that are encoded
+were not tried on real files.
 """
 
 import re
@@ -14,6 +15,8 @@ import xarray as xr
 
 from sciml.errors import DataError
 from sciml.io._clock import EAGER, PEEK, Rate
+from sciml.io._lazy import Stored
+from sciml.io._lh5_codecs import CODECS, Encoded
 from sciml.io._model import Contents, Coords, Signal, Table
 from sciml.io._text import clean_unit, seconds_per
 from sciml.io._tree import Node, Tree
@@ -71,7 +74,7 @@ def _signals(node: Node, tree: Tree, findings: list[str]) -> list[Signal]:
     if _is_waveform(node):
         return _waveforms(node, parent, findings)
     if _is_ragged(node):
-        return _ragged(node, findings)
+        return [] if "encoded" in parent.text("datatype") else _ragged(node, findings)
     if not node.is_numeric or not node.text("datatype").startswith("array") or _is_ragged(parent):
         return []
     return [] if _is_waveform(parent) else [_column(node, parent)]
@@ -92,9 +95,7 @@ def _waveforms(group: Node, parent: Node, findings: list[str]) -> list[Signal]:
     """Return the waveforms of a table, one an event, on their common clock if they have one."""
     values = group.children["values"]
     if not values.is_dataset:
-        codec = values.text("codec") or values.text("datatype")
-        findings.append(f"{group.path}: its waveforms are stored as {codec}, which sciml does not decode")
-        return []
+        return _encoded(group, values, parent, findings)
     if not values.is_numeric or len(values.shape or ()) != 2:
         findings.append(f"{values.path}: expected waveforms (event, sample), got {values.dtype} of {values.shape}")
         return []
@@ -114,6 +115,55 @@ def _waveforms(group: Node, parent: Node, findings: list[str]) -> list[Signal]:
             notes=tuple(notes),
         )
     ]
+
+
+def _encoded(group: Node, values: Node, parent: Node, findings: list[str]) -> list[Signal]:
+    """Return waveforms that are stored as rows of bytes, if their code is one that the specification publishes."""
+    inside = values.child("encoded_data")
+    parts = [inside.dataset(name) if inside is not None else None for name in ("flattened_data", "cumulative_length")]
+    rows, ends = parts
+    codec = values.text("codec") or (inside.text("codec") if inside is not None else "")
+    size = _common_size(values.dataset("decoded_size"))
+    if codec not in CODECS or rows is None or ends is None or not _is_row(ends, "iu") or size is None:
+        findings.append(
+            f"{group.path}: its waveforms are stored as {codec or values.text('datatype')}, which sciml does not "
+            "decode; decode them with lh5 (`pip install legend-pydataobj`) and write them as arrays"
+        )
+        return []
+    raw_unit = values.text("units")
+    clock, notes = _clock(group)
+    shift = int(values.number("codec_shift") or (inside.number("codec_shift") if inside is not None else 0.0) or 0.0)
+    n_events = (ends.shape or (0,))[0]
+    return [
+        Signal(
+            path=group.path,
+            data=rows,
+            dims=(TIME if clock else "sample", "event"),
+            kind="waveform",
+            unit=clean_unit(raw_unit),
+            raw_unit=raw_unit,
+            clock=clock,
+            coords=partial(_of_waveforms, group, parent, n_events),
+            notes=(*notes, f"decoded from {codec}"),
+            values=partial(_decoded, rows, ends, size, codec, shift),
+            sizes=(size, n_events),
+        )
+    ]
+
+
+def _common_size(node: Node | None) -> int | None:
+    """Return the number of samples of all waveforms, None if they differ."""
+    if node is None or node.dtype is None or node.dtype.kind not in "iu":
+        return None
+    sizes = np.unique(node.read())
+    return int(sizes[0]) if len(sizes) == 1 else None
+
+
+def _decoded(rows: Node, ends: Node, size: int, codec: str, shift: int) -> Encoded:
+    last = ends.read().astype(np.int64)
+    if (np.diff(last, prepend=0) < 1).any() or last[-1] != (rows.shape or (0,))[0]:
+        raise DataError(f"{ends.path}: expected row ends that rise to {(rows.shape or (0,))[0]}, got {last[-1]}")
+    return Encoded(Stored(rows.source()), last, size, codec, shift)
 
 
 def _is_row(node: Node, kinds: str = "iuf") -> bool:

@@ -1,4 +1,7 @@
-"""NeXus: the default plot of a file and every other NXdata, NXdetector and NXmonitor, modern and legacy.
+"""NeXus: the default plot of a file, every other NXdata, NXdetector and NXmonitor, modern and legacy, and logs.
+
+Tried on real files of IPNS, SNS, ISIS, APS, DLS, SOLEIL and DECTRIS; the dialects of ILL, PSI and ESRF to their
+description.
 
 References
 ----------
@@ -11,11 +14,17 @@ from functools import partial
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io import _nexus_logs, plain
+from sciml.io._axes import coord_name
 from sciml.io._clock import EAGER, Clock, Stamps
-from sciml.io._lazy import Scale, Stored, lazy
+from sciml.io._lazy import Mapped, Scale, Stored, lazy
 from sciml.io._model import Contents, Coords, Signal
+from sciml.io._nexus_detector import detector_of, facts, with_detector
+from sciml.io._nexus_geometry import placement
+from sciml.io._nexus_parts import end_to_end
 from sciml.io._text import clean_unit, seconds_per
 from sciml.io._tree import Node, Tree
 from sciml.recording import TIME
@@ -26,6 +35,9 @@ PLOTTED = ("NXdata", "NXdetector", "NXmonitor")
 FALLBACK = ("data", "counts", "I", "value")  # what the values are called where nothing is marked as the signal
 NOTHING = "no NXdata, NXdetector or NXmonitor of the file holds an array of numbers that can be read"
 TIMES = {"time", "times", "timestamp", "timestamps"}
+AXIS = re.compile(r"axis\d+")  # what Mantid calls its axes
+UNCERTAIN = ("uncertainties", "uncertainty", "resolutions")  # attributes that name the deviations of an array
+PART = re.compile(r"data_\d+")  # the files of DECTRIS that a master file links to, in the order of the frames
 
 
 class Nexus:
@@ -34,20 +46,27 @@ class Nexus:
     name = "nexus"
 
     def sniff(self, tree: Tree) -> int:
-        """Look for an entry at the root."""
-        entries = [child for child in tree.root.children.values() if child.text("NX_class") in ("NXentry", "NXroot")]
-        return 80 if entries else 0
+        """Look for an entry at the root, else for any NeXus class there."""
+        classes = [node.text("NX_class") for node in (tree.root, *tree.root.children.values())]
+        if {"NXentry", "NXroot"} & set(classes):
+            return 80
+        return 60 if any(name.startswith("NX") for name in classes) else 0
 
     def scan(self, tree: Tree) -> Contents:
-        """Return the plots, detectors and monitors, and which is the default plot."""
+        """Return the plots, detectors, monitors and logs, and which is the default plot."""
         signals: dict[str, Signal] = {}
         findings: list[str] = []
         for group in tree:
             if group.text("NX_class") not in PLOTTED:
                 continue
             for data in _plotted(group, findings):
-                signals.setdefault(data.path, _signal(group, data))
+                signals.setdefault(data.path, _signal(group, data, tree))
+        for declared in (*_nexus_logs.measured(tree), *_nexus_logs.logs(tree, findings)):
+            signals.setdefault(declared.path, declared)
         default = _default(tree)
+        if not signals and not findings:
+            signals = {one.path: one for one in plain.Plain().scan(tree).signals}
+            findings += ["nothing in the file is marked as a plot; all its arrays are listed"] if signals else []
         return Contents(
             format=f"NeXus {_stated(tree.root.text('NeXus_version'))}".strip(),
             signals=tuple(signals.values()),
@@ -82,11 +101,15 @@ def _first(node: Node) -> Node | None:
 
 
 def _plotted(group: Node, findings: list[str]) -> list[Node]:
-    """Return the signal of a group and its auxiliary signals: named by the group, or marked on the datasets."""
+    """Return the signal of a group, its auxiliary signals, and other arrays of the shape of the signal.
+
+    Signals are named by the group, or marked on the datasets; where nothing is, by custom.
+    """
     names = [*group.texts("signal"), *group.texts("auxiliary_signals")]
     names += [] if group.texts("signal") else _marked(group)
-    if not names:
-        names = [name for name in FALLBACK if (node := group.dataset(name)) is not None and node.is_numeric][:1]
+    names = names or _unmarked(group)
+    if _parts(group) and (not names or PART.fullmatch(names[0])):
+        names = _parts(group)[:1]
     found = []
     for name in names:
         node = group.dataset(name)
@@ -95,7 +118,56 @@ def _plotted(group: Node, findings: list[str]) -> list[Node]:
         elif group.text("NX_class") == "NXdata":
             why = group.broken.get(name) or "is no array of numbers"
             findings.append(f"{group.path}: its signal {name} {why}")
-    return found
+    return found + (_alike(group, found) if group.text("NX_class") == "NXdata" else [])
+
+
+def _unmarked(group: Node) -> list[str]:
+    """Return what is most likely the signal where nothing is marked: by name, else the arrays of most axes."""
+    named = [name for name in FALLBACK if (node := group.dataset(name)) is not None and node.is_numeric][:1]
+    if named or group.text("NX_class") != "NXdata" or _parts(group):
+        return named
+    arrays = _free(group)
+    most = max((len(node.shape or ()) for node in arrays.values()), default=0)
+    return [name for name, node in arrays.items() if len(node.shape or ()) == most]
+
+
+def _parts(group: Node) -> list[str]:
+    """Return the names data_000001, ... in order: those that are there first, then the links that lead nowhere."""
+    if group.dataset("data") is not None:
+        return []
+    there = sorted(name for name, node in group.children.items() if PART.fullmatch(name) and node.is_numeric)
+    return there + sorted(name for name in group.broken if PART.fullmatch(name))
+
+
+def _alike(group: Node, signals: list[Node]) -> list[Node]:
+    """Return arrays beside the signal that have its shape and are neither axes nor uncertainties."""
+    if not signals or PART.fullmatch(signals[0].name) or group.text("canSAS_class") or _names(group, "I_axes"):
+        return []
+    return [node for node in _free(group).values() if node.shape == signals[0].shape and node not in signals]
+
+
+def _free(group: Node) -> dict[str, Node]:
+    """Return the arrays of numbers of a group that serve no other as axis, uncertainty or mask."""
+    others = [one for one in group.children.values() if one.is_dataset]
+    serving = {"errors", "mask", "Mask"}
+    serving |= {text for one in others for key in ("axes", *UNCERTAIN) for text in _names(one, key)}
+    for key in group.attribute_names():
+        serving |= {key.removesuffix("_indices")} if key.endswith("_indices") else set()
+        serving |= set() if key.startswith(("signal", "auxiliary")) else set(_names(group, key))
+    return {
+        name: node
+        for name, node in group.children.items()
+        if node.is_numeric
+        and max(node.shape or (0,)) > 1
+        and node.attr("axis") is None
+        and name not in serving
+        and not AXIS.fullmatch(name)
+        and not name.endswith("_errors")
+    }
+
+
+def _names(node: Node, attribute: str) -> list[str]:
+    return [name for text in node.texts(attribute) for name in _split(text)]
 
 
 def _marked(group: Node) -> list[str]:
@@ -104,15 +176,20 @@ def _marked(group: Node) -> list[str]:
     return sorted((name for name, mark in marks.items() if mark), key=lambda name: marks[name] or 0.0)
 
 
-def _signal(group: Node, data: Node) -> Signal:
+def _signal(group: Node, data: Node, tree: Tree) -> Signal:
     shape = data.shape or ()
     axes = _axes(group, data)
-    dims = _dims(axes, len(shape), data)
+    # What has a value for each value of the signal, as the Q of canSAS, is a coordinate and names no single dim.
+    fields = {name for name in axes if (node := group.dataset(name)) is not None and node.shape == shape and shape[1:]}
+    dims = _dims(tuple("" if name in fields else name for name in axes), len(shape), data)
     clock = _clock(group, axes, dims, shape)
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
     raw_unit = data.text("units")
-    return Signal(
+    detector = detector_of(data, tree)
+    notes: list[str] = []
+    attrs = facts(detector) | placement(detector, tree, notes)
+    signal = Signal(
         path=data.path,
         data=data,
         dims=tuple(dims[axis] for axis in order),
@@ -122,9 +199,12 @@ def _signal(group: Node, data: Node) -> Signal:
         clock=clock,
         scale=Scale(),
         order=order if along else None,
-        coords=partial(_coords, group, data, axes, dims),
-        attrs={"long_name": data.text("long_name")} if data.text("long_name") else {},
+        coords=partial(with_detector, partial(_coords, group, data, axes, dims), detector, data, dims),
+        attrs=attrs | ({"long_name": data.text("long_name")} if data.text("long_name") else {}),
+        notes=tuple(notes),
     )
+    parts = _parts(group) if PART.fullmatch(data.name) else []
+    return end_to_end(signal, group, parts, tree) if len(parts) > 1 else signal
 
 
 def _axes(group: Node, data: Node) -> tuple[str, ...]:
@@ -180,6 +260,8 @@ def _coords(group: Node, data: Node, axes: tuple[str, ...], dims: tuple[str, ...
         if node is not None and node.is_numeric and node.shape == data.shape:
             coords[name] = _variable(node, dims, {"units": clean_unit(node.text("units"))})
     for name in dict.fromkeys((*axes, *_indexed(group))):
+        if name.lower() == "mask":
+            continue
         node = group.dataset(name)
         if name in (data.name, "") or node is None or not node.is_numeric:
             continue
@@ -187,7 +269,7 @@ def _coords(group: Node, data: Node, axes: tuple[str, ...], dims: tuple[str, ...
             coords |= _axis(group, node, name, axes, dims, data)
         except DataError as error:
             notes.append(str(error))
-    return coords | _errors(group, data, dims, notes)
+    return coords | _uncertainty(group, data, dims, notes) | _masked(group, data, dims)
 
 
 def _indexed(group: Node) -> list[str]:
@@ -207,8 +289,11 @@ def _axis(group: Node, node: Node, name: str, axes: tuple[str, ...], dims: tuple
     attributes = {"units": clean_unit(node.text("units"))} if clean_unit(node.text("units")) else {}
     # xarray keeps the name of a dim for its one-dimensional axis.
     label = name if own == (name,) or name not in dims else f"{name}_values"
+    label = coord_name(label, ())
     if node.shape == sizes:
-        return {label: _variable(node, own, attributes)}
+        names = [f"{name}_errors", *_stated_uncertainties(node)]
+        beside = _companion(group, node, names, own, f"{label}_uncertainty", [])
+        return {label: _variable(node, own, attributes), **beside}
     if len(sizes) == 1 and node.shape == (sizes[0] + 1,):
         edges = node.read()
         centers = 0.5 * (edges[1:] + edges[:-1])
@@ -222,7 +307,7 @@ def _axis(group: Node, node: Node, name: str, axes: tuple[str, ...], dims: tuple
 
 def _positions(group: Node, name: str, axes: tuple[str, ...]) -> tuple[int, ...]:
     stated = np.ravel(np.asarray(group.attr(f"{name}_indices", ())))
-    digits = [str(item) for item in stated]
+    digits = [part for item in stated for part in _split(str(item))]
     if digits and all(item.isdigit() for item in digits):
         return tuple(int(item) for item in digits)
     return (axes.index(name),) if name in axes else ()
@@ -237,18 +322,43 @@ def _variable(node: Node, dims: tuple[str, ...], attributes: dict[str, str]) -> 
     return xr.Variable(dims, lazy(Stored(node.source())), attributes)
 
 
-def _errors(group: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
-    """Return the standard deviations of the values as a coordinate `errors`."""
-    named = [f"{data.name}_errors", *data.texts("uncertainties"), *data.texts("uncertainty")]
+def _uncertainty(group: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
+    """Return the standard deviations of the values as a coordinate `uncertainty`."""
+    named = [f"{data.name}_errors", *_stated_uncertainties(data)]
     named += [*group.texts(f"{data.name}_uncertainties"), *group.texts(f"{data.name}_uncertainty"), "errors"]
-    for name in named:
-        node = group.dataset(name)
-        if node is not None and node.is_numeric and node.shape == data.shape and node is not data:
+    return _companion(group, data, named, dims, "uncertainty", notes)
+
+
+def _stated_uncertainties(node: Node) -> list[str]:
+    return [name for key in UNCERTAIN for name in _names(node, key)]
+
+
+def _companion(
+    group: Node, node: Node, names: list[str], dims: tuple[str, ...], label: str, notes: list[str]
+) -> Coords:
+    """Return the first of the named arrays that has the shape of another as its companion."""
+    for name in names:
+        found = group.dataset(name)
+        if found is not None and found.is_numeric and found.shape == node.shape and found is not node:
             try:
-                return {"errors": _variable(node, dims, {"units": clean_unit(data.text("units"))})}
+                return {label: _variable(found, dims, {"units": clean_unit(node.text("units"))})}
             except DataError as error:
                 notes.append(str(error))
     return {}
+
+
+def _masked(group: Node, data: Node, dims: tuple[str, ...]) -> Coords:
+    """Return the mask of canSAS: not 0 where a value is to be left out."""
+    for name in (*group.texts("mask"), "mask", "Mask"):
+        node = group.dataset(name)
+        if node is not None and node.shape == data.shape and node.is_numeric and not node.obstacle():
+            stored = Mapped(Stored(node.source()), _nonzero, bool)
+            return {"mask": xr.Variable(dims, lazy(stored), {"flags": [f"masked ({node.name})"]})}
+    return {}
+
+
+def _nonzero(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    return np.asarray(values != 0)
 
 
 def _about(tree: Tree) -> dict[str, str]:

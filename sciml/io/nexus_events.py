@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io._axes import outer
 from sciml.io._clock import EAGER
 from sciml.io._lazy import Array, Computed, Stored, lazy
 from sciml.io._model import Contents, Coords, Signal
@@ -282,12 +283,7 @@ class _Counts(Array):
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         if self._image is None:
             self._image = self._count()
-        # One axis at a time: NumPy moves axes where an integer and a vector stand on either side of a slice.
-        image = self._image
-        for axis in reversed(range(len(key))):
-            item = key[axis]
-            image = image[(slice(None),) * axis + (item,)]
-        return image
+        return outer(self._image, key)
 
     def _count(self) -> NDArray[np.int64]:
         stored = self.pixels._read((slice(None),) * len(self.shape))

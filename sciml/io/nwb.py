@@ -15,11 +15,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io import _tables
+from sciml.io import _nwb_sweeps, _nwb_units, _tables
 from sciml.io._clock import EAGER, Clock, Rate, Stamps, time_axis
 from sciml.io._findings import Finding
 from sciml.io._lazy import Computed, Scale, lazy
 from sciml.io._model import Contents, Coords, Signal, Table
+from sciml.io._nwb_masks import footprints
 from sciml.io._text import clean_unit
 from sciml.io._tree import Node, Tree
 from sciml.recording import TIME
@@ -51,6 +52,7 @@ STACKS = {
 REGIONS = {"electrodes": "channel", "rois": "roi", "source_channels": "channel"}
 UNITS = {"ElectricalSeries": "volts", "SpikeEventSeries": "volts", "CurrentClampSeries": "volts"}
 INVALID = "intervals/invalid_times"
+IMAGES = ("GrayscaleImage", "RGBImage", "RGBAImage", "Image")
 
 
 class Nwb:
@@ -69,14 +71,16 @@ class Nwb:
         if tree.root.attr("nwb_version") is None and (stated := tree.root.dataset("nwb_version")) is not None:
             return _version_1(str(stated.scalar("1")))
         findings: list[str] = []
-        signals = []
+        signals: list[Signal] = []
+        sweeps = _nwb_sweeps.sweeps(tree, findings)
         for node in tree:
-            if not _is_series(node):
+            if node.path.startswith("specifications") or _is_annotation(node):
                 continue
             try:
-                signals.append(_series(node, tree))
+                signals += _signals(node, tree, findings)
             except DataError as error:
                 findings.append(str(error))
+        signals = [replace(one, attrs={**one.attrs, **sweeps.get(one.path, {})}) for one in signals]
         return Contents(
             format=f"NWB {tree.root.text('nwb_version', '2')}",
             signals=tuple(signals),
@@ -86,8 +90,28 @@ class Nwb:
                 *(found for node in tree if _tables.is_table(node) for found in _tables.overruns(node)),
             ),
             attrs=_session(tree),
-            reason=None if signals else _reason(tree),
+            default=_default(signals),
+            reason=None if signals else _reason(),
         )
+
+
+def _signals(node: Node, tree: Tree, findings: list[str]) -> list[Signal]:
+    """Return what of a node is a signal: a series, the footprints of ROIs, the spikes of units, a single image."""
+    if _is_series(node):
+        return [_series(node, tree)]
+    if _tables.is_table(node):
+        return [*footprints(node, tree, findings), *_nwb_units.signals(node, tree, findings)]
+    if node.is_numeric and node.text("neurodata_type") in IMAGES and len(node.shape or ()) in (2, 3):
+        dims = ("y", "x", "channel")[: len(node.shape or ())]
+        return [Signal(path=node.path, data=node, dims=dims, kind=node.text("neurodata_type"))]
+    return []
+
+
+def _default(signals: list[Signal]) -> str | None:
+    """Return the only series; without any, the spikes of the sorted units in bins."""
+    clocked = [signal for signal in signals if signal.clock is not None]
+    series = [signal for signal in clocked if signal.kind != "spike counts"] or clocked
+    return series[0].path if len(series) == 1 else None
 
 
 def _version_1(version: str) -> Contents:
@@ -98,11 +122,8 @@ def _version_1(version: str) -> Contents:
     return Contents(format=f"NWB {version.removeprefix('NWB-')}", reason=reason)
 
 
-def _reason(tree: Tree) -> str:
-    trains = (
-        " It holds spike trains of sorted units (table units/spike_times)." if tree.get("units/spike_times") else ""
-    )
-    return "the file holds no time series: no group with data and either starting_time or timestamps." + trains
+def _reason() -> str:
+    return "the file holds no time series: no group with data and either starting_time or timestamps."
 
 
 def _session(tree: Tree) -> dict[str, str]:
@@ -124,6 +145,16 @@ def _session(tree: Tree) -> dict[str, str]:
     if devices is not None and devices.children:
         found["instrument"] = ", ".join(devices.children)
     return found
+
+
+def _is_annotation(node: Node) -> bool:
+    """Whether a group is a series of words, or of moments alone: a table of events, not a signal."""
+    if node.is_dataset or node.dataset("timestamps") is None or _tables.is_table(node):
+        return False
+    data = node.dataset("data")
+    words = data is not None and data.dtype is not None and data.dtype.kind in "SO" and len(data.shape or ()) == 1
+    moments = data is None and node.text("neurodata_type").endswith("Events")
+    return words or moments
 
 
 def _is_series(node: Node) -> bool:
@@ -151,7 +182,7 @@ def _series(group: Node, tree: Tree) -> Signal:
         raw_unit=raw_unit,
         clock=_clock(group),
         scale=_scale(group, data),
-        attrs=_remarks(group),
+        attrs=_remarks(group) | _nwb_sweeps.settings(group),
         notes=_notes(group, data, kind, raw_unit),
         stack=STACKS.get(kind, "channel"),
         problem=_uneven_gains(group, data),
@@ -247,6 +278,7 @@ def _coords(group: Node, signal: Signal, tree: Tree, notes: list[str]) -> Coords
         if region is not None and dim in signal.dims:
             size = signal.shape[signal.dims.index(dim)]
             coords |= _tables.rows_along(region, dim, size, tree, notes)
+    coords |= _axis_names(group, signal, tree, notes)
     control = group.dataset("control")
     if control is not None and control.is_numeric and control.shape == signal.shape[:1]:
         described = group.dataset("control_description")
@@ -255,6 +287,22 @@ def _coords(group: Node, signal: Signal, tree: Tree, notes: list[str]) -> Coords
     invalid = tree.get(INVALID)
     if invalid is not None and signal.clock is not None:
         coords |= _invalid_times(invalid, signal, tree, notes)
+    return coords
+
+
+def _axis_names(group: Node, signal: Signal, tree: Tree, notes: list[str]) -> Coords:
+    """Return what the columns are: the bands of a decomposition, named features, the axes of a position."""
+    sizes = dict(zip(signal.dims, signal.shape, strict=True))
+    bands = group.child("bands")
+    if bands is not None and "band" in sizes:
+        return _tables.table_along(bands, "band", sizes["band"], tree, notes)
+    coords: Coords = {}
+    for name, label in (("features", "channel"), ("feature_units", "feature_units")):
+        node = group.dataset(name)
+        if node is not None and node.shape == (sizes.get("channel"),) and not node.obstacle():
+            coords[label] = xr.Variable("channel", node.read())
+    if signal.kind == "SpatialSeries" and sizes.get("channel") in (2, 3):
+        coords["channel"] = xr.Variable("channel", np.array(list("xyz"[: sizes["channel"]])))
     return coords
 
 
@@ -292,36 +340,24 @@ def _invalid_times(table: Node, signal: Signal, tree: Tree, notes: list[str]) ->
 def _tables_of(tree: Tree) -> list[Table]:
     tables = []
     for node in tree:
-        if not _tables.is_table(node) or node.path.startswith("specifications"):
+        if node.path.startswith("specifications"):
             continue
-        timed = node.dataset("start_time") is not None
-        events = partial(_tables.to_events, node, tree) if timed else None
+        if _is_annotation(node):
+            rows = (node.children["timestamps"].shape or (0,))[0]
+            tables.append(Table(node.path, rows, ("start_time", "stop_time", "label"), partial(_annotations, node)))
+        if not _tables.is_table(node):
+            continue
+        events = partial(_tables.to_events, node, tree) if _tables.is_timed(node) else None
         tables.append(Table(node.path, _tables.row_count(node), _tables.column_names(node), events))
-        tables.extend(_spike_trains(node, tree))
+        tables.extend(_nwb_units.trains(node, tree))
     return tables
 
 
-def _spike_trains(units: Node, tree: Tree) -> list[Table]:
-    """Return the spikes of a table of units as a table of events, if it has any."""
-    times, index = units.dataset("spike_times"), units.dataset("spike_times_index")
-    if times is None or index is None or not times.is_numeric or len(times.shape or ()) != 1:
-        return []
-    events = partial(_spikes, units, times, index, tree)
-    return [Table(times.path, (times.shape or (0,))[0], ("start_time", "stop_time", "unit"), events)]
-
-
-def _spikes(units: Node, times: Node, index: Node, tree: Tree) -> xr.Dataset:
-    """Return the spikes of all units in the order of time, one an event, with the id of the unit of each."""
-    stored = times.read()
-    counts = [part.stop - part.start for part in _tables.ragged_rows(index, len(stored))]
-    ids = _tables.column(units, "id", tree) if units.dataset("id") is not None else np.arange(len(counts))
-    if len(ids) != len(counts):
-        raise DataError(f"{index.path}: expected {len(ids)} rows, one a unit, got {len(counts)}")
-    spikes = np.asarray(stored[: sum(counts)], dtype=np.float64)
-    order = np.argsort(spikes, kind="stable")
-    columns = {
-        "start_time": xr.Variable("event", spikes[order], {"units": "s"}),
-        "stop_time": xr.Variable("event", spikes[order], {"units": "s"}),
-        "unit": xr.Variable("event", np.repeat(ids, counts)[order]),
-    }
-    return xr.Dataset(columns, attrs={"table": times.path})
+def _annotations(node: Node) -> xr.Dataset:
+    """Return words, or moments alone, as events without duration."""
+    times = np.asarray(node.children["timestamps"].read(), dtype=np.float64)
+    found = {name: xr.Variable("event", times, {"units": "s"}) for name in ("start_time", "stop_time")}
+    data = node.dataset("data")
+    if data is not None:
+        found["label"] = xr.Variable("event", data.read().astype(str))
+    return xr.Dataset(found, attrs={"table": node.path})

@@ -4,9 +4,12 @@ import re
 from functools import partial
 
 import h5py
+import numpy as np
 import xarray as xr
 
 from sciml.errors import DataError
+from sciml.io import _fields, _tie_points
+from sciml.io._axes import is_real
 from sciml.io._clock import Clock, Rate, Stamps
 from sciml.io._lazy import Scale
 from sciml.io._model import Contents, Coords, Signal
@@ -26,7 +29,14 @@ RATES = {
     "outputdatarate",
 }
 STAMPS = {"time", "times", "timestamp", "timestamps", "t"}
+INTERVALS = {"dt", "deltat", "samplinginterval", "sampleinterval", "samplingperiod", "timestep"}
 AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
+# Attributes that scale values: of the CF conventions, and of HDF-EOS 5.
+FACTORS, OFFSETS = ("scale_factor", "ScaleFactor"), ("add_offset", "Offset")
+MISSING = ("_FillValue", "missing_value", "MissingValue")
+LABELS = re.compile("channel|electrode|label|names|chan")  # what texts beside the data are called that name channels
+WIDE = 16  # an array with a rate that is so many times wider than high holds one channel a row
+UNITS = ("units", "unit", "Units")
 
 
 class Plain:
@@ -40,8 +50,32 @@ class Plain:
 
     def scan(self, tree: Tree) -> Contents:
         """Return every array of numbers."""
-        signals = tuple(declare(node, tree) for node in tree.datasets() if _is_signal(node, tree))
-        return Contents(format="HDF5", signals=signals, reason=None if signals else _reason(tree))
+        sparse = [node for node in tree if _is_sparse(node)]
+        parts = {child for node in sparse for child in node.children.values()}
+        arrays = [node for node in tree.datasets() if node not in parts and _is_signal(node, tree)]
+        records = [node for node in tree.datasets() if _fields.is_table(node)]
+        signals = (*(declare(node, tree) for node in arrays), *(s for node in records for s in _fields.columns(node)))
+        return Contents(
+            format="HDF5",
+            signals=signals,
+            tables=tuple(_fields.table(node) for node in records),
+            findings=tuple(map(_sparse, sparse)),
+            reason=None if signals else _reason(tree),
+        )
+
+
+def _is_sparse(node: Node) -> bool:
+    """Whether a group is a matrix that is stored by its nonzero values, as AnnData and 10x Genomics write them."""
+    return {"data", "indices", "indptr"} <= set(node.children)
+
+
+def _sparse(node: Node) -> str:
+    shape = node.dataset("shape")
+    stated = shape.read() if shape is not None and shape.is_numeric else np.ravel(np.asarray(node.attr("shape", ())))
+    return (
+        f"{node.path} is a sparse matrix of shape {tuple(stated.tolist())}, which is no recording; its values are in "
+        f"{node.path}/data, their places in indices and indptr"
+    )
 
 
 def _reason(tree: Tree) -> str:
@@ -81,14 +115,16 @@ def unsuitable(node: Node) -> str | None:
 def declare(node: Node, tree: Tree) -> Signal:
     """Return a dataset of numbers as a signal: time first, by its dimension scales or by the custom of most files."""
     names, scales = _named_axes(node)
-    along = next((axis for axis, name in names.items() if name == TIME), 0)
+    along = next((axis for axis, name in names.items() if name == TIME), _clocked_axis(node, tree) if not names else 0)
     clock, notes = _clock(node, tree, scales, along)
-    dims = _dims(node, names)
-    if 0 not in names:
-        guess = "the first axis is taken as time" if clock else "the first axis is taken as time, without a clock"
-        notes.append(f"the file does not name the axes; {guess}")
+    # Of two axes, the one that is not time is that of the channels.
+    others = {0: "channel"} if along == 1 and len(node.shape or ()) == 2 and not names else {}
+    dims = _dims(node, names if along == 0 else {along: TIME, **others, **names})
+    if along not in names:
+        which = "the first axis is" if along == 0 else f"axis {along}, by its length, is"
+        notes.append(f"the file does not name the axes; {which} taken as time{'' if clock else ', without a clock'}")
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
-    raw_unit = node.text("units") or node.text("unit")
+    raw_unit = _first_text(node, UNITS)
     return Signal(
         path=node.path,
         data=node,
@@ -99,15 +135,60 @@ def declare(node: Node, tree: Tree) -> Signal:
         clock=clock if dims[along] == TIME else None,
         scale=_scale(node),
         order=order if along else None,
-        coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}),
+        coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}, node, dims, _parent(node, tree)),
+        attrs=_since(clock),
         notes=tuple(notes),
     )
 
 
+def _labels(data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
+    """Return the names of the channels, where one text for each lies beside the data."""
+    if "channel" not in dims or parent.is_dataset:
+        return {}
+    size = (data.shape or ())[dims.index("channel")]
+    for name, node in parent.children.items():
+        if LABELS.search(_plain_name(name)) and node.shape == (size,) and node.dtype is not None:
+            if node.dtype.kind not in "SO" or h5py.check_ref_dtype(node.dtype):
+                continue
+            try:
+                return {"channel": xr.Variable("channel", node.read().astype(str))}
+            except DataError as error:
+                notes.append(str(error))
+    return {}
+
+
+def _first_text(node: Node, names: tuple[str, ...]) -> str:
+    return next((text for name in names if (text := node.text(name))), "")
+
+
+def _first_number(node: Node, names: tuple[str, ...], default: float | None = None) -> float | None:
+    return next((value for name in names if (value := node.number(name)) is not None), default)
+
+
+def _since(clock: Clock | None) -> dict[str, str]:
+    """Return since when a clock of the CF conventions counts ("days since 2000-01-01")."""
+    since = clock.node.text("units").partition(" since ")[2] if isinstance(clock, Stamps) else ""
+    return {"time_since": since} if since else {}
+
+
+def _clocked_axis(node: Node, tree: Tree) -> int:
+    """Return the axis that alone is as long as the time stamps beside it, where the first is not."""
+    shape = node.shape or ()
+    for child in _parent(node, tree).children.values():
+        size = (child.shape or (0,))[0]
+        if child is not node and size not in shape[:1] and shape.count(size) == 1 and _is_stamps_of(child, node, size):
+            return shape.index(size)
+    wide = len(shape) == 2 and shape[1] >= WIDE * shape[0]
+    return int(wide and _stated_rate(node, tree) is not None)
+
+
 def _scale(node: Node) -> Scale:
-    """Return the scaling of the CF conventions: stored * scale_factor + add_offset, _FillValue as NaN."""
-    factor, offset = node.number("scale_factor", 1.0), node.number("add_offset", 0.0)
-    missing = node.number("_FillValue", node.number("missing_value"))
+    """Return the scaling of the CF conventions: stored * scale_factor + add_offset, _FillValue as NaN.
+
+    HDF-EOS 5 spells them ScaleFactor, Offset and MissingValue.
+    """
+    factor, offset = _first_number(node, FACTORS, 1.0), _first_number(node, OFFSETS, 0.0)
+    missing = _first_number(node, MISSING)
     return Scale(1.0 if factor is None else factor, offset or 0.0, missing=missing)
 
 
@@ -134,8 +215,11 @@ def _clock(node: Node, tree: Tree, scales: dict[int, Node], along: int) -> tuple
     size = (node.shape or (0,))[along]
     children = _parent(node, tree).children.values()
     beside = [child for child in children if child is not node and _is_stamps_of(child, node, size)]
-    candidates = [scale for axis, scale in scales.items() if axis == along and _is_time(scale)] + beside
+    own = [scale for axis, scale in scales.items() if axis == along]
+    candidates = [scale for scale in own if _is_time(scale)] + beside
     notes: list[str] = []
+    if own and (tied := _tie_points.regular(own[0].name, size, _parent(node, tree).children)) is not None:
+        return tied, ["time counts from the first sample"]
     for stamps in candidates:
         if stamps.shape != (size,):
             continue
@@ -151,7 +235,14 @@ def _clock(node: Node, tree: Tree, scales: dict[int, Node], along: int) -> tuple
     return (None if rate is None else Rate(rate)), notes
 
 
+def _is_unwritten(scale: Node) -> bool:
+    """Whether a dimension scale is one of netCDF that marks a dim without values, which it says in its name."""
+    return "netCDF dimension" in scale.text("NAME")
+
+
 def _is_time(scale: Node) -> bool:
+    if _is_unwritten(scale):
+        return False
     return _plain_name(scale.name) in STAMPS or seconds_per(scale.text("units")) is not None
 
 
@@ -171,6 +262,21 @@ def _stated_rate(node: Node, tree: Tree) -> float | None:
         for name in holder.attribute_names():
             if _plain_name(name) in RATES and (rate := holder.number(name)) is not None:
                 return rate
+    return _stated_beside(parent)
+
+
+def _stated_beside(parent: Node) -> float | None:
+    """Return the rate, or one over the interval in a unit of time, that a single number beside the data states."""
+    for name, node in parent.children.items():
+        if not is_real(node) or set(node.shape or ()) - {1}:
+            continue
+        value = node.scalar()
+        if not isinstance(value, (int, float)) or not value > 0:
+            continue
+        if _plain_name(name) in RATES:
+            return float(value)
+        if _plain_name(name) in INTERVALS and (seconds := seconds_per(node.text("units") or node.text("unit", "s"))):
+            return 1 / (value * seconds)
     return None
 
 
@@ -183,20 +289,21 @@ def _parent(node: Node, tree: Tree) -> Node:
     return tree.get(node.path.rpartition("/")[0]) or tree.root
 
 
-def _coords(scales: dict[str, Node], notes: list[str]) -> Coords:
-    coords: Coords = {}
+def _coords(scales: dict[str, Node], data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
+    coords = _labels(data, dims, parent, notes)
     for dim, scale in scales.items():
-        # netCDF marks dims without values by a scale that says so in its name.
-        if (
-            dim == TIME
-            or not scale.is_numeric
-            or len(scale.shape or ()) != 1
-            or "netCDF dimension" in scale.text("NAME")
-        ):
+        tied = (
+            _tie_points.interpolated(scale.name, data.shape[dims.index(dim)], parent.children) if data.shape else None
+        )
+        if tied is not None and dim != TIME:
+            coords[dim] = xr.Variable(dim, tied)
+        if dim == TIME or not scale.is_numeric or len(scale.shape or ()) != 1 or _is_unwritten(scale):
             continue
         unit = clean_unit(scale.text("units"))
         try:
-            coords[dim] = xr.Variable(dim, scale.read(), {"units": unit} if unit else {})
+            values, own = scale.read(), _scale(scale)
+            values = values if own.identity or values.dtype.kind not in "iuf" else own.apply(values, (slice(None),))
+            coords[dim] = xr.Variable(dim, values, {"units": unit} if unit else {})
         except DataError as error:
             notes.append(str(error))
     return coords

@@ -1,7 +1,8 @@
 """Electron micrographs as Velox of Thermo Fisher Scientific (FEI) writes them: EMD with the metadata as JSON.
 
 Each image lies under Data/Image/<id> as (y, x, frame), beside bytes that hold a JSON document for each frame. Tried on
-real files of a camera and of four scanning detectors; spectra are read to the specification.
+real files of a camera and of four scanning detectors; spectra and spectrum images (streams of counts) are read to the
+specification.
 
 References
 ----------
@@ -25,10 +26,12 @@ from sciml.io._lazy import Stored, lazy
 from sciml.io._model import Contents, Coords, Signal
 from sciml.io._text import text
 from sciml.io._tree import Node, Tree
+from sciml.io._velox_stream import SpectrumImage
 
 __all__ = ["Velox"]
 
 METADATA_BYTES = 2**20
+STREAM = "SpectrumStream"
 MOST = 1000  # images and spectra that are listed
 # The dims as presented, and which stored axis each is.
 LAYOUTS = {
@@ -50,8 +53,8 @@ class Velox:
     name = "velox"
 
     def sniff(self, tree: Tree) -> int:
-        """Look for arrays with their metadata under Data/Image or Data/Spectrum."""
-        return 90 if any(_groups(tree, kind) for kind in LAYOUTS) else 0
+        """Look for arrays with their metadata under Data/Image, Data/Spectrum or Data/SpectrumStream."""
+        return 90 if any(_groups(tree, kind) for kind in (*LAYOUTS, STREAM)) else 0
 
     def scan(self, tree: Tree) -> Contents:
         """Return the images and spectra; the JSON of the first frame of each is read, since it holds the units."""
@@ -61,8 +64,7 @@ class Velox:
             findings.append(f"the file holds {len(groups)} images and spectra; only the first {MOST} are listed")
         found = [(kind, group, _metadata(group, findings)) for kind, group in groups[:MOST]]
         signals = [signal for kind, group, stated in found if (signal := _signal(kind, group, stated, findings))]
-        if tree.get("Data/SpectrumStream") is not None:
-            findings.append("Data/SpectrumStream holds single X-ray counts in the order of the scan, which is no array")
+        signals += [one for group in _groups(tree, STREAM)[:MOST] if (one := _spectrum_image(group, findings))]
         return Contents(
             format="EMD (Velox)",
             signals=tuple(signals),
@@ -70,6 +72,53 @@ class Velox:
             attrs=_about(found[0][2]) if found else {},
             reason=None if signals else "no image or spectrum of the file is an array of numbers",
         )
+
+
+def _spectrum_image(group: Node, findings: list[str]) -> Signal | None:
+    """Return the counts of a stream by pixel and energy."""
+    data, settings = group.children["Data"], _stated(group.dataset("AcquisitionSettings"))
+    channels = settings.number("bincount")
+    height, width = (settings.number(f"RasterScanDefinition/{name}") for name in ("Height", "Width"))
+    sizes = tuple(int(size) if size and 0 < size < 2**31 else 0 for size in (height, width, channels))
+    if not all(sizes) or not data.is_numeric or data.dtype is None or data.dtype.kind != "u":
+        findings.append(
+            f"{group.path} holds single X-ray counts in the order of the scan; its AcquisitionSettings state no raster "
+            "and bincount, so that it cannot be opened as an image"
+        )
+        return None
+    stated = _metadata(group, findings)
+    return Signal(
+        path=data.path,
+        data=data,
+        dims=("y", "x", "energy"),
+        kind=f"spectrum image {stated.text('BinaryResult/Detector')}".strip(),
+        unit="counts",
+        raw_unit="counts",
+        coords=partial(_of_spectra, sizes, stated),
+        attrs=_remarks(stated) | _about(stated),
+        values=partial(_counted, data, sizes),
+        sizes=sizes,
+        notes=("the frames of the scan are added up",),
+    )
+
+
+def _counted(data: Node, sizes: tuple[int, ...]) -> SpectrumImage:
+    if trouble := data.obstacle():
+        raise DataError(f"{data.path}: {trouble}")
+    height, width, channels = sizes
+    return SpectrumImage(Stored(data.source()), (height, width, channels))
+
+
+def _of_spectra(sizes: tuple[int, ...], stated: "_Stated", notes: list[str]) -> Coords:
+    return _pixels(sizes[:2], stated, notes) | _energies(sizes[2], stated)
+
+
+def _stated(node: Node | None) -> "_Stated":
+    """Return the JSON of a dataset of texts, of the first if there are several."""
+    try:
+        return _Stated(json.loads(str(node.scalar("{}")))) if node is not None else _Stated({})
+    except (ValueError, RecursionError):
+        return _Stated({})
 
 
 @dataclass(frozen=True)
@@ -137,10 +186,16 @@ def _signal(kind: str, group: Node, stated: _Stated, findings: list[str]) -> Sig
 
 def _coords(kind: str, data: Node, stated: _Stated, notes: list[str]) -> Coords:
     shape = data.shape or ()
-    if kind == "Spectrum":
-        detector = f"Detectors/Detector-{stated.text('BinaryResult/DetectorIndex')}"
-        step, start = stated.number(f"{detector}/Dispersion"), stated.number(f"{detector}/OffsetEnergy")
-        return grid("energy", shape[0], step=step, start=start, unit="eV")
+    return _energies(shape[0], stated) if kind == "Spectrum" else _pixels(shape[:2], stated, notes)
+
+
+def _energies(size: int, stated: _Stated) -> Coords:
+    detector = f"Detectors/Detector-{stated.text('BinaryResult/DetectorIndex')}"
+    step, start = stated.number(f"{detector}/Dispersion"), stated.number(f"{detector}/OffsetEnergy")
+    return grid("energy", size, step=step, start=start, unit="eV")
+
+
+def _pixels(shape: tuple[int, ...], stated: _Stated, notes: list[str]) -> Coords:
     result = "BinaryResult"
     coords: Coords = {}
     for dim, size, extent in (("y", shape[0], "height"), ("x", shape[1], "width")):

@@ -88,7 +88,7 @@ def test_text_emptiness_and_scalars_are_named_and_the_signals_listed(tmp_path: P
         null=h5py.Empty("f8"),
         records=np.zeros(3, dtype=[("a", "i4"), ("b", "f8")]),
     )
-    assert [found.path for found in list_signals(path)] == ["good"]
+    assert [found.path for found in list_signals(path)] == ["good", "records/a", "records/b"]
     for name, said in (
         ("names", "holds text, not numbers; choose one of good"),
         ("nothing", r"is empty: its shape is \(0, 3\)"),

@@ -58,7 +58,7 @@ def test_modern_axes_indices_edges_and_errors(tmp_path: Path) -> None:
     assert recording["tof"].values.tolist() == [0.5, 1.5, 2.5, 3.5]
     assert recording["tof_right"].values.tolist() == [1.0, 2.0, 3.0, 4.0]
     np.testing.assert_array_equal(recording["position"].values, IMAGE * 0.5)
-    np.testing.assert_array_equal(recording["errors"].values, np.sqrt(IMAGE))
+    np.testing.assert_array_equal(recording["uncertainty"].values, np.sqrt(IMAGE))
 
 
 @pytest.mark.parametrize("axes", ["angle:tof", "[angle,tof]", None])

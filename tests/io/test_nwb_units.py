@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sciml.errors import DataError
-from sciml.io import describe, read_events
+from sciml.io import describe, open_recording, read_events
 
 
 def units(path: Path, **columns: Any) -> Path:
@@ -30,7 +30,8 @@ def test_real_spike_trains_are_events_with_the_id_of_their_unit(data_dir: Path) 
     assert (np.diff(events["start_time"].values) >= 0).all()
     for number, stored in zip(ids, np.split(times, ends[:-1].astype(int)), strict=True):
         np.testing.assert_array_equal(events["start_time"].values[events["unit"].values == number], np.sort(stored))
-    assert "units/spike_times" in (describe(path).reason or "")
+    binned = open_recording(path)
+    assert (describe(path).default, int(binned.sum())) == ("units/binned", len(times))
 
 
 def test_ends_of_small_unsigned_type_and_silent_units_are_read_right(tmp_path: Path) -> None:

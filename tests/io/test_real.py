@@ -137,7 +137,7 @@ def test_the_default_plot_of_a_spectrometer_keeps_its_bin_edges(data_dir: Path) 
 def test_cansas_uncertainties_are_a_coordinate(data_dir: Path) -> None:
     recording = open_recording(data_dir / "nexus_isis_33837_canSAS2D.h5")
     with h5py.File(data_dir / "nexus_isis_33837_canSAS2D.h5") as file:
-        np.testing.assert_array_equal(recording["errors"].values, file["sasentry01/sasdata/Idev"][()])
+        np.testing.assert_array_equal(recording["uncertainty"].values, file["sasentry01/sasdata/Idev"][()])
         np.testing.assert_array_equal(recording["Qy"].values, file["sasentry01/sasdata/Qy"][()])
 
 
@@ -147,10 +147,9 @@ def test_epochs_are_read_with_their_tags(data_dir: Path) -> None:
     assert events["stop_time"].dims == ("event",)
 
 
-def test_spike_trains_without_signals_say_so(data_dir: Path) -> None:
+def test_spike_trains_without_series_are_trains_and_counts(data_dir: Path) -> None:
     found = describe(data_dir / "nwb_units_A8604.nwb")
-    assert not found.signals
-    assert "spike trains" in (found.reason or "")
+    assert [signal.path for signal in found.signals] == ["units/spike_times", "units/binned"]
     assert ("units", 3) in [(table.name, table.rows) for table in found.tables]
     with pytest.raises(DataError, match="intervals/epochs"):
         read_events(data_dir / "nwb_units_A8604.nwb", "trials")

@@ -121,3 +121,22 @@ def test_images_of_another_shape_or_type_are_a_finding(tmp_path: Path, data: Any
     found = describe(velox(tmp_path / "a.emd", data))
     assert "it is not listed" in found.findings[0]
     assert found.reason is not None
+
+
+def test_streams_of_counts_are_spectrum_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    expected = rng.poisson(0.4, (2, 3, 4, 8))  # frame, y, x, channel
+    stream = []
+    for pixel in expected.reshape(-1, 8):
+        stream += [*np.repeat(np.arange(8), pixel).tolist(), 65535]
+    with h5py.File(tmp_path / "a.emd", "w") as file:
+        group = file.create_group("Data/SpectrumStream/f0")
+        group["Data"] = np.array(stream, np.uint16)[:, None]
+        group["Metadata"] = np.frombuffer(b"{}" + bytes(30), np.uint8)[:, None]
+        group["AcquisitionSettings"] = [b'{"bincount": "8", "RasterScanDefinition": {"Width": "4", "Height": "3"}}']
+    recording = open_recording(tmp_path / "a.emd")
+    total = expected.sum(axis=0)
+    assert recording.dims == ("y", "x", "energy")
+    np.testing.assert_array_equal(recording.values, total)
+    np.testing.assert_array_equal(recording.isel(y=1, energy=[6, 2]).values, total[1][:, [6, 2]])
+    np.testing.assert_array_equal(recording.isel(x=slice(None, None, -1), y=slice(0, 2)).values, total[:2, ::-1])
