@@ -2,10 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import h5py
 
@@ -68,15 +67,26 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-@contextmanager
-def guard(context: str) -> Iterator[None]:
-    """Turn every failure of h5py inside the block into a `DataError` that begins with `context`."""
-    try:
-        yield
-    except ScimlError:
-        raise
-    except FAILURES as error:
-        raise DataError(f"{context}: {explain(error)}") from error
+class Guard:
+    """A block in which every failure of h5py becomes a `DataError` that begins with `context`."""
+
+    __slots__ = ("context",)
+
+    def __init__(self, context: str) -> None:
+        self.context = context
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Literal[False]:
+        if isinstance(error, FAILURES) and not isinstance(error, ScimlError):
+            raise DataError(f"{self.context}: {explain(error)}") from error
+        return False
+
+
+def guard(context: str) -> Guard:
+    """Turn every failure of h5py inside a `with` block into a `DataError` that begins with `context`."""
+    return Guard(context)  # a class, not a generator: it is entered for every attribute of every object
 
 
 def explain(error: BaseException) -> str:

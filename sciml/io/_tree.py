@@ -52,8 +52,8 @@ class Node:
         self._obstacle: Finding | None = None
         if self.is_dataset:
             with guard(path):
-                self.shape = handle.shape
-                self.dtype = handle.dtype
+                self.shape = handle.id.shape
+                self.dtype = handle.id.dtype
 
     def __repr__(self) -> str:
         return f"Node({self.path!r}, shape={self.shape})"
@@ -212,7 +212,8 @@ class Tree:
         self._links: list[tuple[Node, h5py.Group, bytes]] = []
         self._full = False
         with guard(str(files.main)):
-            self.root = self._add(handle["/"], "", 0)
+            root = handle["/"]
+            self.root = self._add(root, "", 0, _address(root.id))
             # Links come last, so that the path of an object is the one under which it is stored. A link may lead
             # into another file, which may hold further links.
             while self._links:
@@ -250,14 +251,14 @@ class Tree:
         except DataError:
             return None
 
-    def _add(self, handle: Any, path: str, depth: int) -> Node:
+    def _add(self, handle: Any, path: str, depth: int, address: Address) -> Node:
         node = Node(handle, path, self)
-        self._nodes[_address(handle.id)] = node
+        self._nodes[address] = node
         if isinstance(handle, h5py.Group):
-            self._list(node, handle, depth)
+            self._list(node, handle, depth, address[0])
         return node
 
-    def _list(self, node: Node, group: h5py.Group, depth: int) -> None:
+    def _list(self, node: Node, group: h5py.Group, depth: int, file_number: int) -> None:
         if depth >= self.limits.depth:
             self.findings.append(f"{node.path} is {depth} groups deep; what is below it is not listed")
             return
@@ -267,7 +268,7 @@ class Tree:
                 return
             try:
                 with guard(f"{node.path}/{text(name)}".lstrip("/")):
-                    self._enter(node, group, name, depth)
+                    self._enter(node, group, name, depth, file_number)
             except DataError as error:
                 node.broken[text(name)] = str(error)
                 self.findings.append(str(error))
@@ -277,29 +278,33 @@ class Tree:
             self.findings.append(f"more than {self.limits.objects} objects; the rest is not listed")
         self._full = True
 
-    def _enter(self, node: Node, group: h5py.Group, name: bytes, depth: int) -> None:
+    def _enter(self, node: Node, group: h5py.Group, name: bytes, depth: int, file_number: int) -> None:
         label = text(name)
-        if group.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+        link = group.id.links.get_info(name)
+        if link.type != h5py.h5l.TYPE_HARD:
             self._links.append((node, group, name))
             return
-        identifier = h5py.h5o.open(group.id, name)
         path = f"{node.path}/{label}".lstrip("/")
-        if (known := self._nodes.get(_address(identifier))) is not None:
+        address = (file_number, link.u)  # a hard link holds the address of its object: no need to open it to know it
+        if (known := self._nodes.get(address)) is not None:
             node.children[label] = known
             known.aliases.append(path)
-        elif isinstance(identifier, h5py.h5g.GroupID):
-            node.children[label] = self._add(h5py.Group(identifier), path, depth + 1)
+            return
+        identifier = h5py.h5o.open(group.id, name)
+        if isinstance(identifier, h5py.h5g.GroupID):
+            node.children[label] = self._add(h5py.Group(identifier), path, depth + 1, address)
         elif isinstance(identifier, h5py.h5d.DatasetID):
-            node.children[label] = self._add(h5py.Dataset(identifier), path, depth + 1)
+            node.children[label] = self._add(h5py.Dataset(identifier), path, depth + 1, address)
 
     def _resolve(self, node: Node, group: h5py.Group, link: bytes) -> None:
         name, exact = text(link), link.decode("utf-8", "surrogateescape")
         path = f"{node.path}/{name}".lstrip("/")
         try:
             target = follow(group, exact, self.files)
-            known = self._nodes.get(_address(target.id))
+            address = _address(target.id)
+            known = self._nodes.get(address)
             if known is None:
-                known = self._add(target, path, path.count("/"))
+                known = self._add(target, path, path.count("/"), address)
             else:
                 known.aliases.append(path)
             node.children[name] = known
