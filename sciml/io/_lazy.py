@@ -21,6 +21,7 @@ from xarray.core import indexing
 from sciml.errors import ConfigError, DataError
 from sciml.io._access import Box, Files, holes, obstacle
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
+from sciml.io._inflate import read_parallel
 
 __all__ = [
     "Array",
@@ -151,7 +152,11 @@ class Source:
         if self.flat is not None:
             return self._read_rows(dataset, key[0], key[1])
         self.check_budget(_length(key, self.shape) * self.dtype.itemsize)
-        return np.asarray(dataset[key])
+        try:
+            values = read_parallel(dataset, key)
+        except DataError as error:
+            raise DataError(f"{self.label}: {error}") from error
+        return np.asarray(dataset[key]) if values is None else values
 
     def _read_rows(self, dataset: h5py.Dataset, rows: Any, columns: Any) -> NDArray[Any]:
         """Return rows of values that lie row after row along one axis."""
