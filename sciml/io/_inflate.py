@@ -71,7 +71,7 @@ def _as_slice(item: Any) -> slice:
 def _is_large(dataset: h5py.Dataset, ranges: list[range]) -> bool:
     """Whether the chunks touched exceed the cache of HDF5, which is faster for what it holds."""
     rows = [_span(each, size) * size for each, size in zip(ranges, dataset.chunks, strict=True)]
-    return math.prod(rows) * dataset.dtype.itemsize > int(dataset.id.get_access_plist().get_chunk_cache()[1])
+    return bool(math.prod(rows) * dataset.dtype.itemsize > dataset.id.get_access_plist().get_chunk_cache()[1])
 
 
 def _span(asked: range, size: int) -> int:

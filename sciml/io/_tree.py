@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -52,6 +51,8 @@ class Node:
         self._obstacle: Finding | None = None
         if self.is_dataset:
             with guard(path):
+                if tree.growing:
+                    handle.id.refresh()  # this process may have read it before, when it was shorter
                 self.shape = handle.id.shape
                 self.dtype = handle.id.dtype
 
@@ -191,10 +192,18 @@ class Node:
         """Return where the values are stored, for an array that is read later."""
         if self.shape is None or self.dtype is None:
             raise DataError(f"{self.path}: expected a dataset with values")
-        file = Path(self._handle.file.filename).resolve()
+        handle = self._handle.file
+        file = self._tree.files.place(handle)
         stat = file.stat()
         return Source(
-            str(file), self._handle.name, self.shape, self.dtype, stat.st_size, stat.st_mtime_ns, self._tree.limits
+            str(file),
+            self._handle.name,
+            self.shape,
+            self.dtype,
+            stat.st_size,
+            stat.st_mtime_ns,
+            self._tree.limits,
+            growing=bool(handle.swmr_mode),
         )
 
 
@@ -211,6 +220,7 @@ class Tree:
         self._nodes: dict[Address, Node] = {}
         self._links: list[tuple[Node, h5py.Group, bytes]] = []
         self._full = False
+        self.growing = bool(handle.swmr_mode)
         with guard(str(files.main)):
             root = handle["/"]
             self.root = self._add(root, "", 0, _address(root.id))
@@ -337,6 +347,6 @@ def _number(value: Any, default: float | None = None) -> float | None:
 @contextmanager
 def open_tree(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Iterator[Tree]:
     """Open a file and list what is in it; the nodes can be read until the block ends."""
-    where = checked_path(Path(path))
+    where = checked_path(path)
     with Files(where) as files:
         yield Tree(files.open(where), files, limits)

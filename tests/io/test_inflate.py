@@ -23,9 +23,7 @@ def _always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("dtype", ["<i2", ">i2", "<f8", ">f4", "u1", "<u8"])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_values_equal_those_of_hdf5_whatever_the_type_and_the_window(
-    tmp_path: Path, dtype: str, shuffle: bool
-) -> None:
+def test_values_equal_those_of_hdf5_whatever_the_type_and_the_window(tmp_path: Path, dtype: str, shuffle: bool) -> None:
     keys: list[Any] = [np.s_[:, :], np.s_[90:777, 1:6], np.s_[999, :], np.s_[:, 3], np.s_[-1, 2:], np.s_[5:5, :]]
     with h5py.File(tmp_path / "a.h5", "w") as file:
         options: Any = {"chunks": (64, 3), "compression": "gzip", "shuffle": shuffle}
@@ -51,7 +49,12 @@ def test_chunks_that_were_never_written_hold_the_fill_value_and_stored_ones_may_
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"compression": "lzf"}, {"compression": "gzip", "fletcher32": True}, {"compression": "gzip", "scaleoffset": 0}],
+    [
+        {},
+        {"compression": "lzf"},
+        {"compression": "gzip", "fletcher32": True},
+        {"compression": "gzip", "scaleoffset": 0},
+    ],
     ids=["none", "lzf", "checksum", "scaleoffset"],
 )
 def test_other_filters_are_left_to_hdf5(tmp_path: Path, options: dict[str, Any]) -> None:
