@@ -22,6 +22,7 @@ from sciml.errors import DataError
 __all__ = ["read_parallel"]
 
 DEFLATE, SHUFFLE = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE
+MIN_BYTES = 2**23
 MIN_CHUNKS = 8  # below, starting threads costs more than they save
 MAX_WORKERS = 8
 Chunk = tuple[int, ...]  # where it begins, along each axis
@@ -69,9 +70,10 @@ def _as_slice(item: Any) -> slice:
 
 
 def _is_large(dataset: h5py.Dataset, ranges: list[range]) -> bool:
-    """Whether the chunks touched exceed the cache of HDF5, which is faster for what it holds."""
-    rows = [_span(each, size) * size for each, size in zip(ranges, dataset.chunks, strict=True)]
-    return bool(math.prod(rows) * dataset.dtype.itemsize > dataset.id.get_access_plist().get_chunk_cache()[1])
+    """Whether a read is long, and uses most of the chunks that it touches: then a cache has nothing to give."""
+    spans = (_span(each, size) * size for each, size in zip(ranges, dataset.chunks, strict=True))
+    touched = math.prod(spans) * dataset.dtype.itemsize
+    return bool(MIN_BYTES < touched < 2 * math.prod(map(len, ranges)) * dataset.dtype.itemsize)
 
 
 def _span(asked: range, size: int) -> int:

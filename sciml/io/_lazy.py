@@ -40,7 +40,8 @@ __all__ = [
     "lazy",
 ]
 
-CHUNK_CACHE = 2**23  # what HDF5 gives a dataset unasked; enough for one row of chunks in most files
+SMALL_ROWS = 2**22  # two rows of chunks up to this size leave room in the 8 MiB that HDF5 gives a dataset unasked
+MIN_CHUNK_CACHE = 2**26  # where they do not: so that windows here and there find chunks again, too
 MAX_CHUNK_CACHE = 2**28
 RUN_GAP = 32  # rows that are cheaper to read and drop than to seek over
 
@@ -84,13 +85,14 @@ def _open_dataset(file: h5py.File, source: "Source") -> h5py.Dataset:
             trouble = obstacle(found, files, source.limits)
             if trouble and (source.holes is None or source.holes != holes(found, files)):
                 raise DataError(f"{source.label}: {trouble}")
-        if not found.chunks or (cache := _row_of_chunks(found)) <= CHUNK_CACHE:
+        if not found.chunks or (cache := 2 * _row_of_chunks(found)) <= SMALL_ROWS:
             return found
-        # One row of chunks must fit, or a walk along the first axis decompresses every chunk anew for each window.
+        # The rows of chunks that a window straddles must fit, or a walk along the first axis decompresses every chunk
+        # anew for each window.
         # HDF5 takes the cache of whoever opened the dataset first and still holds it: let go before opening anew.
         del found
         access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-        access.set_chunk_cache(12_421, min(cache, MAX_CHUNK_CACHE), 0.75)
+        access.set_chunk_cache(12_421, min(max(cache, MIN_CHUNK_CACHE), MAX_CHUNK_CACHE), 0.75)
         return h5py.Dataset(h5py.h5d.open(file.id, source.path.encode("utf-8", "surrogateescape"), access))
 
 

@@ -311,7 +311,7 @@ def _chunks(variable: xr.Variable, along: str | None) -> tuple[int, ...] | None:
 
 def _rows(variable: xr.Variable) -> int:
     """Return how many rows are held in memory at a time."""
-    return max(1, BLOCK_BYTES // max(1, math.prod(variable.shape[1:]) * variable.dtype.itemsize))
+    return max(1, BLOCK_BYTES // max(1, math.prod(variable.shape[1:]) * int(variable.dtype.itemsize)))
 
 
 def _edges(variable: xr.Variable) -> Iterator[int]:
