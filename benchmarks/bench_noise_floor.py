@@ -247,8 +247,8 @@ def power(draws: int) -> None:
     record(
         "Noise floor: components found",
         f"{draws} recordings a cell. Components of white courses and random maps; the weakest at the stated multiple "
-        "of the detection limit of the true noise (`VarianceProfile.detection_limit`), each other one 15 % stronger than "
-        f"the next.\n\n{table(columns, rows)}\n\n{machine('numpy', 'scipy')}",
+        "of the detection limit of the true noise (`VarianceProfile.detection_limit`), each other one 15 % stronger "
+        f"than the next.\n\n{table(columns, rows)}\n\n{machine('numpy', 'scipy')}",
     )
 
 

@@ -3,14 +3,16 @@
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sciml.errors import StorageError
 
-__all__ = ["check_target", "replacing", "write_bytes"]
+__all__ = ["check_target", "replacing", "replacing_folder", "write_bytes"]
 
+FOLDERS = (".zarr",)  # names of results that are folders
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -28,7 +30,7 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     'result.nc'
     """
     target = Path(path).expanduser()
-    if target.is_dir():
+    if target.is_dir() and target.suffix not in FOLDERS:
         raise StorageError(f"{target}: expected the name of a file, got a folder; add a name")
     if not target.parent.is_dir():
         raise StorageError(f"{target}: the folder {target.parent} does not exist; create it first")
@@ -77,6 +79,51 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
         raise _failure(target, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Give the name of a new folder beside `path`, which it takes the place of at the end.
+
+    A folder cannot be exchanged in one step: the old one is moved aside before the new one takes its name, and is
+    deleted after; a kill between the two leaves both whole, the old one as `.NAME.HEX.old`. An error inside leaves
+    the old folder, and nothing else.
+
+    Raises
+    ------
+    StorageError
+        As `check_target`, or the folder could not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing_folder(Path(folder) / "a.zarr") as part:
+    ...         part.mkdir()
+    ...     [entry.name for entry in Path(folder).iterdir()]
+    ['a.zarr']
+    """
+    target = check_target(path, overwrite=overwrite)
+    part, old = (target.with_name(f".{target.name}.{secrets.token_hex(4)}.{end}") for end in ("part", "old"))
+    try:
+        yield part
+        for entry in part.rglob("*"):
+            _sync(entry)
+        check_target(target, overwrite=overwrite)
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+        _sync(target.parent)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise _failure(target, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.exists():
+            old.rename(target)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = False) -> Path:

@@ -17,6 +17,7 @@ from sciml.errors import DataError
 from sciml.io._findings import Finding, code_of
 from sciml.io._guard import Limits, checked_path, guard, open_file
 from sciml.io._heaps import endless_heap
+from sciml.io._remote import Place, Remote
 from sciml.io._text import text
 
 __all__ = ["Box", "Files", "filters", "follow", "holes", "obstacle"]
@@ -48,10 +49,10 @@ REMEDIES = {32020: "install ont-vbz-hdf-plugin and set HDF5_PLUGIN_PATH"}
 class Files:
     """The files that one opened file leads to; only those in its folder or below it are opened."""
 
-    def __init__(self, main: Path) -> None:
+    def __init__(self, main: Place) -> None:
         self.main = main
         self._stack = ExitStack()
-        self._open: dict[Path, h5py.File] = {}
+        self._open: dict[Place, h5py.File] = {}
 
     def __enter__(self) -> "Files":
         return self
@@ -62,6 +63,9 @@ class Files:
     @cached_property
     def root(self) -> Path:
         """The folder that links may not leave."""
+        if isinstance(self.main, Remote):
+            refused = "points at another file, which sciml refuses for files that lie elsewhere; download both"
+            raise DataError(Finding(refused, code="external_link_refused"))
         return self.main.resolve().parent
 
     def locate(self, name: str, *, beside: Path) -> Path:
@@ -69,12 +73,13 @@ class Files:
 
         An absolute name that does not exist is looked for by its last part, as HDF5 does.
         """
+        root = self.root
         given = Path(name)
         candidates = [given, beside / given.name] if given.is_absolute() else [beside / given]
         for candidate in candidates:
             resolved = candidate.resolve()
             if resolved.exists():
-                if not resolved.is_relative_to(self.root):
+                if not resolved.is_relative_to(root):
                     refused = (
                         f"points at {name}, outside the folder of the file; "
                         "copy that file into the folder, where links may lead"
@@ -84,11 +89,16 @@ class Files:
         absent = f"points at the file {name}, which is not there; copy it into the folder {beside}"
         raise DataError(Finding(absent, code="dangling_link"))
 
-    def open(self, path: Path) -> h5py.File:
+    def place(self, handle: h5py.File) -> Place:
+        """Return where an open file lies."""
+        return self.main if isinstance(self.main, Remote) else Path(handle.filename).resolve()
+
+    def open(self, path: Place) -> h5py.File:
         """Open a file once; it closes with this collection."""
         if path not in self._open:
             file = self._stack.enter_context(open_file(checked_path(path)))
-            if (place := endless_heap(path)) is not None:
+            # A remote file is looked at block by block, as it comes.
+            if not isinstance(path, Remote) and (place := endless_heap(path)) is not None:
                 raise DataError(
                     f"{path}: the heap of text at byte {place} is damaged in a way that HDF5 would read forever; "
                     "compare the checksum of the file with the original or copy it again"
@@ -122,7 +132,7 @@ def _step(
     group: h5py.Group, part: str, path: str, files: Files, hops: int
 ) -> tuple[h5py.Group | h5py.Dataset | h5py.Datatype, int]:
     if not group.id.links.exists(part.encode("utf-8", "surrogateescape")):
-        absent = f"points at {path}, which is not in the file {Path(group.file.filename).name}"
+        absent = f"points at {path}, which is not in the file {Path(str(group.file.filename)).name}"
         raise DataError(Finding(absent, code="dangling_link"))
     link = group.get(part, getlink=True)
     if isinstance(link, h5py.HardLink):
@@ -132,9 +142,13 @@ def _step(
     if isinstance(link, h5py.SoftLink):
         return follow(group, text(link.path), files, hops=hops - 1), hops - 1
     if isinstance(link, h5py.ExternalLink):
-        target = files.locate(text(link.filename), beside=Path(group.file.filename).resolve().parent)
+        target = files.locate(text(link.filename), beside=_beside(group))
         return follow(files.open(target)["/"], "/" + text(link.path), files, hops=hops - 1), hops - 1
     raise DataError(f"points at {path} through a link of a kind that sciml does not follow")
+
+
+def _beside(handle: h5py.Group | h5py.Dataset) -> Path:
+    return Path(str(handle.file.filename)).resolve().parent
 
 
 def obstacle(dataset: h5py.Dataset, files: Files, limits: Limits, *, hops: int = 4) -> Finding | None:
@@ -157,7 +171,7 @@ def holes(dataset: h5py.Dataset, files: Files) -> tuple[Box, ...] | None:
 
     HDF5 fills such places; any other obstacle may not be read around.
     """
-    beside = Path(dataset.file.filename).resolve().parent
+    beside = _beside(dataset)
     found = []
     try:
         with guard(f"{dataset.name}"):
@@ -229,7 +243,7 @@ def _unread(dataset: h5py.Dataset, limits: Limits) -> Finding | None:
 def _missing_source(dataset: h5py.Dataset, files: Files, limits: Limits, hops: int) -> Finding | None:
     if hops <= 0:
         return Finding("it is a virtual dataset of virtual datasets without end", code="missing_source")
-    beside = Path(dataset.file.filename).resolve().parent
+    beside = _beside(dataset)
     for file_name, dataset_name in sorted(
         {(source.file_name, source.dset_name) for source in dataset.virtual_sources()}
     ):

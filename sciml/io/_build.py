@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,10 +16,11 @@ from sciml.errors import ConfigError, DataError
 from sciml.io._clock import EAGER, Rate, Stamps, Ticks, time_axis
 from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy, physical
 from sciml.io._model import Coords, Signal, SignalInfo
+from sciml.io._remote import Place, Remote
 from sciml.io._text import unit_symbol
 from sciml.recording import TIME
 
-__all__ = ["Chunks", "build", "chunked", "info", "stacked"]
+__all__ = ["Chunks", "build", "chunked", "chunks_in_file", "info", "stacked"]
 
 Chunks = int | Mapping[str, int] | Literal["auto"]
 
@@ -60,7 +60,7 @@ def _item_bytes(signal: Signal, stored: np.dtype[Any]) -> int:
 
 
 def build(
-    signal: Signal, *, path: Path, reader: str, raw: bool, dtype: DTypeLike | None, masked: bool = False
+    signal: Signal, *, path: Place, reader: str, raw: bool, dtype: DTypeLike | None, masked: bool = False
 ) -> xr.DataArray:
     """Return the recording of one signal, its values still in the file; `masked`: missing ones are NaN and masked."""
     values: Array = _values(signal, raw, dtype)
@@ -90,7 +90,7 @@ def _around(values: Stored, signal: Signal) -> tuple[Holed, xr.Variable]:
 
 
 def stacked(
-    signals: Sequence[Signal], pattern: str, *, path: Path, reader: str, raw: bool, dtype: DTypeLike | None
+    signals: Sequence[Signal], pattern: str, *, path: Place, reader: str, raw: bool, dtype: DTypeLike | None
 ) -> xr.DataArray:
     """Return several signals of one clock side by side along a new dim, the second.
 
@@ -222,7 +222,7 @@ def _restored(signal: Signal, values: Array) -> xr.DataArray:
 
 
 def _attrs(
-    signal: Signal, label: str, path: Path, reader: str, raw: bool, ticks: Ticks | None, notes: list[str]
+    signal: Signal, label: str, path: Place, reader: str, raw: bool, ticks: Ticks | None, notes: list[str]
 ) -> dict[str, Any]:
     attrs: dict[str, Any] = {"units": signal.unit}
     if signal.raw_unit != signal.unit:
@@ -243,10 +243,13 @@ def _attrs(
     return attrs
 
 
-def _hash(path: Path) -> dict[str, str]:
+def _hash(path: Place) -> dict[str, str]:
     """Return the SHA-256 of a file: of the whole up to 8 MiB, beyond that of its size, first and last MiB."""
     size = path.stat().st_size
     with path.open("rb") as stream:
+        if isinstance(path, Remote):
+            digest = hashlib.sha256(str(size).encode() + stream.read(ENDS))
+            return {"sha256": digest.hexdigest(), "sha256_of": "size in decimal digits, first MiB"}
         if size <= WHOLE_HASH:
             return {"sha256": hashlib.sha256(stream.read()).hexdigest(), "sha256_of": "whole file"}
         digest = hashlib.sha256(str(size).encode())
@@ -256,16 +259,20 @@ def _hash(path: Path) -> dict[str, str]:
     return {"sha256": digest.hexdigest(), "sha256_of": "size in decimal digits, first MiB, last MiB"}
 
 
-def chunked(recording: xr.DataArray, signal: Signal, chunks: Chunks) -> xr.DataArray:
-    """Return the recording as dask arrays whose chunks are whole multiples of the chunks in the file.
-
-    "auto" makes blocks of about 64 MiB along the first dim.
-    """
+def chunks_in_file(signal: Signal) -> dict[str, int]:
+    """Return the chunk size of each dim of a signal in the file, nothing if its values lie in one piece."""
     stored = signal.data.chunks or ()
     if stored and signal.fold:
         stored = (max(1, math.prod(stored) // signal.fold), signal.fold)
     order = signal.order or range(len(stored))
-    in_file = dict(zip(signal.dims, (stored[axis] for axis in order), strict=False)) if stored else {}
+    return dict(zip(signal.dims, (stored[axis] for axis in order), strict=False)) if stored else {}
+
+
+def chunked(recording: xr.DataArray, in_file: Mapping[str, int], chunks: Chunks) -> xr.DataArray:
+    """Return the recording as dask arrays whose chunks are whole multiples of the chunks in the file.
+
+    "auto" makes blocks of about 64 MiB along the first dim.
+    """
     sizes = {str(dim): size for dim, size in recording.sizes.items()}
     first = str(recording.dims[0])
     if isinstance(chunks, Mapping):

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._model import Signal
 from sciml.io._open import select
 from sciml.io._registry import choose
+from sciml.io._remote import Place
 from sciml.io._sample import Sample, sampled
 from sciml.io._tree import open_tree
 from sciml.recording import GAP, TIME
@@ -102,7 +102,7 @@ def _why(signal: Signal, error: DataError) -> str:
     return code_of(error, code_of(signal.data.obstacle(), "unreadable"))
 
 
-def _look(signal: Signal, path: Path) -> tuple[list[Finding], int]:
+def _look(signal: Signal, path: Place) -> tuple[list[Finding], int]:
     """Return what is said of one signal, and how many bytes were read for it."""
     recording = build(replace(signal, coords=None, clock=None), path=path, reader="", raw=True, dtype=None)
     if not recording.ndim or not recording.size:

@@ -1,20 +1,23 @@
 """Opening HDF5 files that may be missing, damaged, locked or hostile, with errors a person can act on."""
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from typing import Literal
 
 import h5py
 
 from sciml.errors import DataError, ScimlError
+from sciml.io._remote import Place, Remote, is_remote
 
 __all__ = ["DEFAULT_LIMITS", "Limits", "checked_path", "guard", "open_file"]
 
 # What h5py raises on files that are damaged or made to harm (measured over corrupted copies of real files).
 FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, NotImplementedError)
 
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 TRUNCATED = re.compile(r"truncated file: eof = (\d+), sblock->base_addr = (\d+), stored_eof = (\d+)")
 
 # How files begin that are often handed over in place of HDF5: (offset, bytes, what it is).
@@ -67,13 +70,8 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def guard(context: str) -> "_Guard":
-    """Turn every failure of h5py inside the block into a `DataError` that begins with `context`."""
-    return _Guard(context)
-
-
-class _Guard:
-    """A context manager of its own, not one made from a generator: it is entered for every object of a file."""
+class Guard:
+    """A block in which every failure of h5py becomes a `DataError` that begins with `context`."""
 
     __slots__ = ("context",)
 
@@ -83,9 +81,15 @@ class _Guard:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Literal[False]:
         if isinstance(error, FAILURES) and not isinstance(error, ScimlError):
             raise DataError(f"{self.context}: {explain(error)}") from error
+        return False
+
+
+def guard(context: str) -> Guard:
+    """Turn every failure of h5py inside a `with` block into a `DataError` that begins with `context`."""
+    return Guard(context)  # a class, not a generator: it is entered for every attribute of every object
 
 
 def explain(error: BaseException) -> str:
@@ -100,7 +104,10 @@ def explain(error: BaseException) -> str:
             f"({100 * there / (base + expected):.1f} %); copy it again from its source"
         )
     if "lock" in message and "unable" in message.lower():
-        return "another program has the file open for writing; wait until it closes the file, or read a copy"
+        return (
+            "another program has the file open for writing; wait until it closes the file, or read a copy; if none has "
+            "(some network disks know no locks), set HDF5_USE_FILE_LOCKING=FALSE"
+        )
     if "consistency flags" in message or "already open for" in message:
         return (
             "the program that wrote the file did not close it; if no program writes it now, "
@@ -114,8 +121,10 @@ def explain(error: BaseException) -> str:
     )
 
 
-def checked_path(path: str | Path) -> Path:
-    """Return the path of an existing file, else say what is there instead."""
+def checked_path(path: str | os.PathLike[str] | Remote) -> Place:
+    """Return the place of an existing file, else say what is there instead."""
+    if isinstance(path, Remote) or is_remote(path):
+        return path if isinstance(path, Remote) else Remote(str(path))
     path = Path(path).expanduser()
     try:
         if path.is_file():
@@ -133,25 +142,43 @@ def checked_path(path: str | Path) -> Path:
     raise DataError(f"{path}: no such file; {hint}")
 
 
-def open_file(path: Path) -> h5py.File:
+def open_file(path: Place) -> h5py.File:
     """Open an existing file for reading, or raise `DataError` that says why it cannot be read as HDF5."""
     try:
         with path.open("rb") as stream:
             head = stream.read(512)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}; check its permissions") from error
     if not head:
         raise DataError(f"{path}: expected HDF5, got an empty file (0 bytes); copy it again from its source")
-    if not h5py.is_hdf5(path):
-        raise DataError(f"{path}: not HDF5: {_looks_like(head)}")
     with guard(str(path)):
-        try:
-            return h5py.File(path, "r")
-        except OSError as error:
-            if "lock" not in str(error):
-                raise
-            # Read-only and network mounts often know no locks; there "best-effort" reads without one.
-            return h5py.File(path, "r", locking="best-effort")
+        if isinstance(path, Remote):
+            if not head.startswith(SIGNATURE):
+                raise DataError(f"{path}: not HDF5: {_looks_like(head)}")
+            return h5py.File(path.open("rb"), "r")
+        if not h5py.is_hdf5(path):
+            raise DataError(f"{path}: not HDF5: {_looks_like(head)}")
+        return _opened(path)
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if "already open for" in str(error):
+            return _followed(path, error)
+        if "lock" not in str(error):
+            raise
+        # Read-only and network mounts often know no locks; there "best-effort" reads without one.
+        return h5py.File(path, "r", locking="best-effort")
+
+
+def _followed(path: Path, error: OSError) -> h5py.File:
+    """Open a file that is being written; only a program that writes in SWMR mode lets readers follow."""
+    try:
+        return h5py.File(path, "r", libver="latest", swmr=True)
+    except OSError:
+        raise error from None
 
 
 def _looks_like(head: bytes) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-__all__ = ["endless_heap", "stated_items"]
+__all__ = ["SIGNATURE", "endless_heap", "is_endless", "stated_items"]
 
 SIGNATURE = b"GCOL\x01\0\0\0"
 HEADER = struct.Struct("<Q")  # after the signature: size of the heap, header included
@@ -32,7 +32,7 @@ def endless_heap(path: Path) -> int | None:
         for number, start in enumerate(_heaps(data)):
             if number >= MOST:
                 return None
-            if _is_endless(data, start):
+            if is_endless(data, start):
                 return start
     return None
 
@@ -60,7 +60,8 @@ def _heaps(data: mmap.mmap) -> Iterator[int]:
             start = data.find(SIGNATURE, start + 1, end)
 
 
-def _is_endless(data: mmap.mmap, start: int) -> bool:
+def is_endless(data: mmap.mmap | bytes, start: int) -> bool:
+    """Whether HDF5 would read the heap that begins at `start` forever."""
     place = start + len(SIGNATURE) + HEADER.size
     if place > len(data):
         return False

@@ -1,4 +1,4 @@
-"""Recordings of several files, one after the other along time, with the gaps between them; values stay in the files."""
+"""Recordings of several files end to end, unread: along time, with the gaps between them, or along trials."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ __all__ = ["Part", "join"]
 
 SAME_CLOCK = 1.0  # s: clocks whose difference is that of the stated starts, to a second, count from one origin
 SAME_RATE = 1e-9
+ALONG = (TIME, "trial", "event", "frame")  # first dims along which files follow each other
 TELLING = ("mask", "quality")  # coordinates that no recording may lose on the way
 
 
@@ -35,18 +36,18 @@ class Part:
 
 
 def join(parts: Sequence[Part], limits: Limits) -> xr.DataArray:
-    """Return recordings end to end along time, sorted by their first sample.
+    """Return recordings end to end: along time sorted by their first sample, along trials, events, frames as given.
 
     Raises
     ------
     DataError
         They differ in what must be equal, or overlap in time; the message names what and where.
     """
-    _check(parts)
+    dim = _check(parts)
     recordings = [part.recording for part in parts]
-    notes = [f"{len(parts)} files joined along time"]
+    notes = [f"{len(parts)} files joined along {dim}"]
     ticks = None
-    if TIME in recordings[0].coords:
+    if dim == TIME and TIME in recordings[0].coords:
         shifts = _shifts(parts)
         if any(shifts):
             notes.append("each clock was shifted by the start that its file states")
@@ -61,19 +62,23 @@ def join(parts: Sequence[Part], limits: Limits) -> xr.DataArray:
     return made if ticks is None else made.assign_coords(ticks.coordinates)
 
 
-def _check(parts: Sequence[Part]) -> None:
-    """Raise for what must be the same in all files and is not."""
+def _check(parts: Sequence[Part]) -> str:
+    """Return the dim to join along; raise for what must be the same in all files and is not."""
+    first = parts[0]
+    dim = str(first.recording.dims[0]) if first.recording.dims else ""
+    if dim not in ALONG:
+        raise DataError(
+            f"{first.name}: expected one of {', '.join(ALONG)} as the first dim to join files, "
+            f"got {first.recording.dims}"
+        )
     facts: dict[str, Callable[[xr.DataArray], Any]] = {
         "dims": lambda one: tuple(map(str, one.dims)),
-        "sizes": lambda one: {str(dim): size for dim, size in one.sizes.items() if dim != TIME},
+        "sizes": lambda one: {str(name): size for name, size in one.sizes.items() if name != dim},
         "units": lambda one: one.attrs.get("units", ""),
         "a clock": lambda one: TIME in one.coords,
         "a regular clock": lambda one: "sampling_rate" in one.attrs,
         "masks": lambda one: sorted(set(TELLING) & set(map(str, one.coords))),
     }
-    first = parts[0]
-    if first.recording.dims[:1] != (TIME,):
-        raise DataError(f"{first.name}: expected time as the first dim to join files, got {first.recording.dims}")
     for other in parts[1:]:
         for what, fact in facts.items():
             if (expected := fact(first.recording)) != (got := fact(other.recording)):
@@ -82,25 +87,26 @@ def _check(parts: Sequence[Part]) -> None:
         if not np.isclose(rates[0], rates[1], rtol=SAME_RATE, atol=0):
             raise DataError(_differs("sampling_rate", first, rates[0], other, rates[1]))
         for name in (*map(str, first.recording.dims[1:]), *TELLING):
-            if not _agree(name, first.recording, other.recording):
+            if not _agree(name, first.recording, other.recording, dim):
                 raise DataError(_differs(name, first, "its own values", other, "different ones"))
+    return dim
 
 
 def _differs(what: str, first: Part, expected: Any, other: Part, got: Any) -> str:
     return (
-        f"expected files of equal {what} to join them along time, got {expected} in {first.name} and {got} in "
+        f"expected files of equal {what} to join them, got {expected} in {first.name} and {got} in "
         f"{other.name}; open them one by one, or name a signal that they share"
     )
 
 
-def _agree(name: str, one: xr.DataArray, other: xr.DataArray) -> bool:
-    """Whether a coordinate is absent from both, or runs along time with one meaning, or has equal values."""
+def _agree(name: str, one: xr.DataArray, other: xr.DataArray, dim: str) -> bool:
+    """Whether a coordinate is absent from both, or runs along `dim` with one meaning, or has equal values."""
     if name not in one.coords and name not in other.coords:
         return True
     if name not in one.coords or name not in other.coords:
         return False
     first, second = one.coords[name].variable, other.coords[name].variable
-    if TIME in first.dims and first.dims == second.dims:
+    if dim in first.dims and first.dims == second.dims:
         return bool(first.attrs == second.attrs)
     return bool(first.equals(second))
 
@@ -154,26 +160,28 @@ def _ticks(recordings: Sequence[xr.DataArray], shifts: Sequence[float], limits: 
 
 
 def _coords(recordings: Sequence[xr.DataArray], notes: list[str], limits: Limits) -> dict[str, xr.Variable]:
-    """Return the coordinates that all share, and those along time end to end; note the others."""
+    """Return the coordinates that all share, and those along the first dim end to end; note the others."""
     first = recordings[0]
+    dim = str(first.dims[0])
     coords: dict[str, xr.Variable] = {}
     for label, coord in first.coords.items():
         name = str(label)
-        if name == TIME:
+        if name == TIME == dim:
             continue
-        if not all(_agree(name, first, other) for other in recordings[1:]):
+        if not all(_agree(name, first, other, dim) for other in recordings[1:]):
             notes.append(f"the coordinate {name} differs from file to file and is left out")
-        elif coord.dims[:1] == (TIME,):
-            coords[name] = _end_to_end([one.coords[name].variable for one in recordings], limits)
+        elif coord.dims[:1] == (dim,):
+            joint = _end_to_end([one.coords[name].variable for one in recordings], limits)
+            coords[name] = joint.load() if name == dim else joint  # an index needs its values
         else:
             coords[name] = coord.variable
     return coords
 
 
 def _end_to_end(variables: Sequence[xr.Variable], limits: Limits) -> xr.Variable:
-    """Return variables one after the other along time: dask arrays as such, all others unread."""
+    """Return variables one after the other along their first dim: dask arrays as such, all others unread."""
     if any(variable.chunks for variable in variables):
-        return xr.concat([xr.DataArray(variable) for variable in variables], TIME).variable
+        return xr.concat([xr.DataArray(variable) for variable in variables], variables[0].dims[0]).variable
     first = variables[0]
     return xr.Variable(first.dims, lazy(Joined(variables, limits)), first.attrs)
 

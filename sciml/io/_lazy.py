@@ -21,6 +21,8 @@ from xarray.core import indexing
 from sciml.errors import ConfigError, DataError
 from sciml.io._access import Box, Files, holes, obstacle
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
+from sciml.io._inflate import read_parallel
+from sciml.io._remote import is_remote
 
 __all__ = [
     "Array",
@@ -39,7 +41,8 @@ __all__ = [
     "physical",
 ]
 
-CHUNK_CACHE = 2**23  # what HDF5 gives a dataset unasked; enough for one row of chunks in most files
+SMALL_ROWS = 2**22  # two rows of chunks up to this size leave room in the 8 MiB that HDF5 gives a dataset unasked
+MIN_CHUNK_CACHE = 2**26  # where they do not: so that windows here and there find chunks again, too
 MAX_CHUNK_CACHE = 2**28
 RUN_GAP = 32  # rows that are cheaper to read and drop than to seek over
 
@@ -50,7 +53,7 @@ class _OpenFile:
     def __init__(self, source: "Source") -> None:
         source.check_unchanged()
         self.process = os.getpid()
-        self._file = open_file(Path(source.file))
+        self._file = open_file(checked_path(source.file))
         self._datasets: dict[tuple[str, tuple[Box, ...] | None], h5py.Dataset] = {}
         self._lock = threading.Lock()
 
@@ -77,19 +80,20 @@ def _open_file(source: "Source") -> _OpenFile:
 def _open_dataset(file: h5py.File, source: "Source") -> h5py.Dataset:
     with guard(source.label):
         found = file[source.path]
-        if not isinstance(found, h5py.Dataset) or found.shape != (source.flat or source.shape):
+        if not isinstance(found, h5py.Dataset) or not source.fits(found):
             raise DataError(f"{source.label}: the file changed since it was opened; open it again")
-        with Files(Path(source.file)) as files:
+        with Files(checked_path(source.file)) as files:
             trouble = obstacle(found, files, source.limits)
             if trouble and (source.holes is None or source.holes != holes(found, files)):
                 raise DataError(f"{source.label}: {trouble}")
-        if not found.chunks or (cache := _row_of_chunks(found)) <= CHUNK_CACHE:
+        if not found.chunks or (cache := 2 * _row_of_chunks(found)) <= SMALL_ROWS:
             return found
-        # One row of chunks must fit, or a walk along the first axis decompresses every chunk anew for each window.
+        # The rows of chunks that a window straddles must fit, or a walk along the first axis decompresses every chunk
+        # anew for each window.
         # HDF5 takes the cache of whoever opened the dataset first and still holds it: let go before opening anew.
         del found
         access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-        access.set_chunk_cache(12_421, min(cache, MAX_CHUNK_CACHE), 0.75)
+        access.set_chunk_cache(12_421, min(max(cache, MIN_CHUNK_CACHE), MAX_CHUNK_CACHE), 0.75)
         return h5py.Dataset(h5py.h5d.open(file.id, source.path.encode("utf-8", "surrogateescape"), access))
 
 
@@ -112,10 +116,11 @@ class Source:
     limits: Limits = field(default=DEFAULT_LIMITS, repr=False)
     flat: tuple[int, ...] | None = None
     holes: tuple[Box, ...] | None = None  # where values are known to be missing, and may be
+    growing: bool = False  # a program was writing it, in SWMR mode
 
     @property
     def label(self) -> str:
-        return f"{Path(self.file).name}: {self.path}"
+        return f"{self.file.rpartition('/')[2] if is_remote(self.file) else Path(self.file).name}: {self.path}"
 
     def folded(self, columns: int) -> "Source":
         """Return the same values, stored one row of `columns` after the other along one axis, as a table."""
@@ -124,8 +129,18 @@ class Source:
     def check_unchanged(self) -> None:
         """Raise if the file is gone or is no longer the one that was opened."""
         stat = checked_path(self.file).stat()
-        if (stat.st_size, stat.st_mtime_ns) != (self.size, self.mtime_ns):
+        if not self.growing and (stat.st_size, stat.st_mtime_ns) != (self.size, self.mtime_ns):
             raise DataError(f"{self.label}: the file changed since it was opened; open it again")
+
+    def fits(self, dataset: h5py.Dataset) -> bool:
+        """Whether the dataset is still the one that was opened; one that is being written may have grown."""
+        expected = self.flat or self.shape
+        if not self.growing:
+            return bool(dataset.shape == expected)
+        dataset.id.refresh()
+        return len(dataset.shape) == len(expected) and all(
+            now >= then for now, then in zip(dataset.shape, expected, strict=True)
+        )
 
     def read(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> NDArray[Any]:
         """Return `dataset[key]`, where key holds integers, slices and at most one increasing vector."""
@@ -151,8 +166,17 @@ class Source:
     def _read(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> NDArray[Any]:
         if self.flat is not None:
             return self._read_rows(dataset, key[0], key[1])
-        self.check_budget(_length(key, self.shape) * self.dtype.itemsize)
-        return np.asarray(dataset[key])
+        self.check_budget(length(key, self.shape) * self.dtype.itemsize)
+        if self.growing:  # the dataset may be longer than the recording by now
+            ends = [
+                item.indices(n) if isinstance(item, slice) else item for item, n in zip(key, self.shape, strict=True)
+            ]
+            return np.asarray(dataset[tuple(slice(*each) if isinstance(each, tuple) else each for each in ends)])
+        try:
+            values = read_parallel(dataset, key)
+        except DataError as error:
+            raise DataError(f"{self.label}: {error}") from error
+        return np.asarray(dataset[key]) if values is None else values
 
     def _read_rows(self, dataset: h5py.Dataset, rows: Any, columns: Any) -> NDArray[Any]:
         """Return rows of values that lie row after row along one axis."""
@@ -178,7 +202,7 @@ def check_budget(label: str, n_bytes: int, limits: Limits) -> None:
         )
 
 
-def _length(key: tuple[Any, ...], shape: tuple[int, ...]) -> int:
+def length(key: tuple[Any, ...], shape: tuple[int, ...]) -> int:
     sizes = []
     for item, size in zip(key, shape, strict=True):
         if isinstance(item, slice):
@@ -309,6 +333,8 @@ class Stored(_Lazy):
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         stored_key = tuple(key[self.order.index(axis)] for axis in range(len(key)))
         values = self.source.read(self._dataset(), stored_key)
+        if self.source.growing:
+            self._file = None  # what HDF5 remembers of a file that grows goes stale: each read opens it anew
         if self.scale is not None:
             values = self.scale.apply(values, stored_key)
         kept = [axis for axis in self.order if not _is_integer(stored_key[axis])]
@@ -336,7 +362,7 @@ class Stacked(_Lazy):
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         rest = (key[0], *key[2:])
         chosen = np.arange(len(self.parts))[key[1]]
-        self.parts[0].source.check_budget(_length(key, self.shape) * self.dtype.itemsize)
+        self.parts[0].source.check_budget(length(key, self.shape) * self.dtype.itemsize)
         if np.ndim(chosen) == 0:
             return self.parts[int(chosen)]._read(rest).astype(self.dtype, copy=False)
         axis = 0 if _is_integer(key[0]) else 1
@@ -357,7 +383,7 @@ class Joined(_Lazy):
         self.dtype = np.result_type(*(part.dtype for part in parts))
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        check_budget("the joined files", _length(key, self.shape) * self.dtype.itemsize, self.limits)
+        check_budget("the joined files", length(key, self.shape) * self.dtype.itemsize, self.limits)
         if _is_integer(key[0]):
             number = bisect_right(self.edges, key[0]) - 1
             return self._rows(number, key[0] - self.edges[number], key)
@@ -412,7 +438,7 @@ class Holed(_Lazy):
         self.boxes = tuple(boxes)
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        self.source.check_budget(_length(key, self.shape) * self.dtype.itemsize)
+        self.source.check_budget(length(key, self.shape) * self.dtype.itemsize)
         rows = [
             np.arange(*item.indices(size)) if isinstance(item, slice) else np.asarray(item)
             for item, size in zip(key, self.shape, strict=True)

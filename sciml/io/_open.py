@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from sciml.errors import ConfigError, DataError
 from sciml.io import plain
-from sciml.io._build import Chunks, build, chunked, info, stacked
+from sciml.io._build import Chunks, build, chunked, chunks_in_file, info, stacked
 from sciml.io._clock import Runs, Stamps
 from sciml.io._findings import Finding, code_of, counted, together
 from sciml.io._guard import DEFAULT_LIMITS, Limits
@@ -22,6 +22,7 @@ from sciml.io._mapping import Stated, mapped
 from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
 from sciml.io._registry import choose
 from sciml.io._tree import Tree, open_tree
+from sciml.io._zarr import is_zarr, open_saved
 
 __all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings", "select"]
 
@@ -59,9 +60,13 @@ def open_recording(
     Parameters
     ----------
     path
-        The file; or several, which are joined along time in the order of their clocks, gaps kept. Their dims,
+        The file; a Zarr folder that `save_recording` wrote; a file elsewhere (`https://`, `s3://`, whatever fsspec
+        opens; needs `pip install sciml[remote]`), of which only what is read is fetched. A file that a program is
+        writing in SWMR mode opens as it is at that moment: open it anew to see the samples written since.
+        Or several files, which are joined along time in the order of their clocks, gaps kept. Their dims,
         channels, units and rates must agree. Clocks that count from the start of each file are shifted by the starts
-        that the files state; files without a clock follow each other as given.
+        that the files state; files without a clock follow each other as given, also along `trial`, `event` or `frame`
+        where that is their first dim.
     signal
         A path in the file, a unique end of one, or a pattern with `*`: the signals it matches are stacked along a new
         second dim (`roi`, `channel`) if their clocks agree. None takes the file's only or default signal. Any array
@@ -148,6 +153,12 @@ def _open_one(
     opened: Callable[..., xr.DataArray],
     limits: Limits,
 ) -> Part:
+    if is_zarr(path):
+        saved = open_saved(path, dtype, limits)
+        if stated != Stated() and stated != Stated(signal=str(saved.name)):
+            raise ConfigError(f"{path}: a Zarr folder states its one signal itself; expected no mapping, got {stated}")
+        saved = saved if chunks is None else chunked(saved, saved.encoding["preferred_chunks"], chunks)
+        return Part(saved, str(saved.attrs.get("start", "")))
     with open_tree(path, limits) as tree:
         reader = choose(tree)
         contents = reader.scan(tree)
@@ -158,7 +169,7 @@ def _open_one(
             recording = opened(chosen[0], path=where, reader=name)
         else:
             recording = stacked(chosen, str(stated.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
-        recording = recording if chunks is None else chunked(recording, chosen[0], chunks)
+        recording = recording if chunks is None else chunked(recording, chunks_in_file(chosen[0]), chunks)
         return Part(recording, contents.attrs.get("start", ""))
 
 

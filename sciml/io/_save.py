@@ -1,8 +1,10 @@
-"""Writing recordings: netCDF-4 (HDF5), block by block, beside the target and renamed when it is whole."""
+"""Writing recordings: netCDF-4 (HDF5) or Zarr, block by block, beside the target and renamed when it is whole."""
 
 import io
+import math
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,32 +14,50 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml import files
-from sciml.errors import DataError
-from sciml.io import _header
+from sciml.errors import ConfigError, DataError
+from sciml.io import _header, _zarr
 
 __all__ = ["save_recording"]
 
 BLOCK_BYTES = 2**26  # held in memory at a time
 CHUNK_BYTES = 2**20
+MOST_CHUNK_BYTES = 2**22  # of what lies across the axis that is read along
 PAIR = "real_imaginary"
 SMALL = 2**16  # bytes below which chunks and compression do not pay
 
 
-def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Save a recording to netCDF-4 (HDF5), so that `open_recording` gives back the same one.
+Progress = Callable[[int, int], None]
+
+
+def save_recording(
+    recording: xr.DataArray,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    along: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Save a recording to netCDF-4 (HDF5), or to Zarr, so that `open_recording` gives back the same one.
 
     Values, name, coordinates (masks included) and attributes come back as they were; lists in attributes as lists,
     tuples as lists. Other netCDF readers open the file too; there booleans are int8, complex numbers pairs along a
-    last dim, and dates int64. Lazy recordings are written block by block. A failure leaves the old file or none.
+    last dim, and dates int64. Lazy recordings are written block by block. A failure, or a kill, leaves the old file
+    or none.
 
     Parameters
     ----------
     recording
         Numbers of any dtype but extended precision; coordinates of numbers, text or dates.
     path
-        The file to write; its folder must exist.
+        The file to write; its folder must exist. A name that ends in `.zarr` becomes a Zarr folder (format 3), which
+        needs `pip install sciml[zarr]`; `xr.open_zarr` opens it too.
     overwrite
         Replace a file that is there.
+    along
+        The dim along which it will be read, window by window: chunks are short along it and whole across it. By
+        default the first, `time`; "channel" makes the traces of single channels quick to read.
+    progress
+        Called as `progress(done, total)`, in bytes of the values, after each block that was written.
 
     Returns
     -------
@@ -50,6 +70,10 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, ove
         The file exists, the disk is full, or the folder cannot be written to.
     DataError
         The recording holds what netCDF cannot hold; the message names it.
+    ConfigError
+        `along` is no dim of the recording.
+    MissingDependencyError
+        Zarr is not installed.
 
     Examples
     --------
@@ -61,6 +85,8 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, ove
     True
     """
     target = files.check_target(path, overwrite=overwrite)
+    if along is not None and along not in recording.dims:
+        raise ConfigError(f"along={along!r}: expected one of the dims {', '.join(map(str, recording.dims))}")
     name, variables = _variables(recording)
     header = {
         "version": _header.VERSION,
@@ -72,9 +98,28 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, ove
         },
     }
     text = _header.encode(header)
+    told = _Told(progress, recording.nbytes)
+    if target.suffix in files.FOLDERS:
+        with files.replacing_folder(target, overwrite=overwrite) as part:
+            _zarr.write(part, text, variables, partial(_chunks, along=along), partial(_blocks, told=told, counted=name))
+        return target
     with files.replacing(target, overwrite=overwrite) as part:
-        _write(part, text, name, variables, recording)
+        _write(part, text, name, variables, recording, along, told)
     return target
+
+
+class _Told:
+    """How far the writing of the values is."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress = progress
+        self.total = total
+        self.done = 0
+
+    def add(self, n_bytes: int) -> None:
+        self.done += n_bytes
+        if self.progress is not None:
+            self.progress(self.done, self.total)
 
 
 def _variables(recording: xr.DataArray) -> tuple[str, dict[str, xr.Variable]]:
@@ -113,7 +158,15 @@ def _kind(label: str, variable: xr.Variable) -> str:
     )
 
 
-def _write(part: Path, text: str, name: str, variables: dict[str, xr.Variable], recording: xr.DataArray) -> None:
+def _write(
+    part: Path,
+    text: str,
+    name: str,
+    variables: dict[str, xr.Variable],
+    recording: xr.DataArray,
+    along: str | None,
+    told: _Told,
+) -> None:
     import h5netcdf  # type: ignore[import-untyped]
     import h5py
 
@@ -124,7 +177,10 @@ def _write(part: Path, text: str, name: str, variables: dict[str, xr.Variable], 
             file.dimensions[PAIR] = 2
         file.create_variable(_header.HEADER, (), dtype=h5py.string_dtype())[...] = text
         for label, variable in variables.items():
-            _write_variable(file, label, variable, sink)
+            target = _create_variable(file, label, variable, along)
+            for rows, values in _blocks(label, variable, told=told, counted=name):
+                target[rows] = values
+                sink.check()
             for key, value in variable.attrs.items():
                 _write_attribute(file.variables[label], str(key), value)
         beside = [label for label in variables if label != name and label not in recording.dims and " " not in label]
@@ -187,24 +243,36 @@ def _write_attribute(target: Any, key: str, value: Any) -> None:
         target.attrs[key] = value
 
 
-def _write_variable(file: Any, label: str, variable: xr.Variable, sink: _Sink) -> None:
+def _create_variable(file: Any, label: str, variable: xr.Variable, along: str | None) -> Any:
     import h5py
 
     if variable.dtype.kind in "UO":
-        target = file.create_variable(label, variable.dims, dtype=h5py.string_dtype())
-        target[...] = np.asarray(variable.values, dtype=object)
-        return
+        return file.create_variable(label, variable.dims, dtype=h5py.string_dtype())
     probe = _stored(np.empty(0, variable.dtype))
     dims, sizes = tuple(map(str, variable.dims)), variable.shape
+    chunks = _chunks(variable, along)
     if variable.dtype.kind == "c":
-        dims, sizes = (*dims, PAIR), (*sizes, 2)
-    target = file.create_variable(label, dims, dtype=probe.dtype, **_layout(probe.dtype, sizes))
-    if not variable.dims:
-        target[...] = _stored(np.asarray(variable.values))
+        dims, sizes, chunks = (*dims, PAIR), (*sizes, 2), chunks and (*chunks, 2)
+    layout: dict[str, Any] = {} if chunks is None else {"chunks": chunks}
+    # Whole numbers and axes are compressed, noise is not.
+    if chunks and (probe.dtype.kind in "iu" or len(sizes) == 1):
+        layout |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    return file.create_variable(label, dims, dtype=probe.dtype, **layout)
+
+
+def _blocks(
+    label: str, variable: xr.Variable, *, told: _Told, counted: str, native: bool = False
+) -> Iterator[tuple[Any, NDArray[Any]]]:
+    """Yield where each block goes, and its values in a dtype that can be stored (`native`: numbers stay theirs)."""
+    if variable.dtype.kind in "UO":
+        yield ..., np.asarray(variable.values, dtype=object)
         return
-    for start, stop in pairwise(_edges(variable)):
-        target[start:stop] = _stored(np.asarray(variable[start:stop].values))
-        sink.check()
+    cuts = [slice(*pair) for pair in pairwise(_edges(variable))] if variable.dims else [...]
+    for rows in cuts:
+        values = np.asarray(variable[rows].values)
+        yield rows, values if native and values.dtype.kind not in "mM" else _stored(values)
+        if label == counted:
+            told.add(values.nbytes)
 
 
 def _stored(values: NDArray[Any]) -> NDArray[Any]:
@@ -222,20 +290,33 @@ def _stored(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def _layout(dtype: np.dtype[Any], sizes: tuple[int, ...]) -> dict[str, Any]:
-    """Return chunks of about 1 MiB along the first axis; whole numbers and axes are compressed, noise is not."""
-    if not sizes or np.prod(sizes) * dtype.itemsize < SMALL:
-        return {}
-    rows = CHUNK_BYTES // max(1, int(np.prod(sizes[1:])) * dtype.itemsize)
-    layout: dict[str, Any] = {"chunks": (min(sizes[0], max(1, rows)), *sizes[1:])}
-    if dtype.kind in "iu" or len(sizes) == 1:
-        layout |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    return layout
+def _chunks(variable: xr.Variable, along: str | None) -> tuple[int, ...] | None:
+    """Return the shape of chunks of about 1 MiB: short along one axis, whole across it; None where they do not pay.
+
+    What lies across is halved, its longest axis first, until it fits into 4 MiB.
+    """
+    width, sizes = variable.dtype.itemsize, variable.shape
+    if not sizes or variable.dtype.kind in "UO" or math.prod(sizes) * width < SMALL:
+        return None
+    axis = variable.dims.index(along) if along in variable.dims else 0
+    # A block that is written holds whole chunks: each is compressed once.
+    chunks = [min(sizes[0], _rows(variable)), *sizes[1:]]
+    chunks[axis] = 1
+    while math.prod(chunks) * width > MOST_CHUNK_BYTES:
+        longest = chunks.index(max(chunks))
+        chunks[longest] = -(-chunks[longest] // 2)
+    chunks[axis] = min(sizes[axis], max(1, CHUNK_BYTES // (math.prod(chunks) * width)))
+    return tuple(chunks)
+
+
+def _rows(variable: xr.Variable) -> int:
+    """Return how many rows are held in memory at a time."""
+    return max(1, BLOCK_BYTES // max(1, math.prod(variable.shape[1:]) * int(variable.dtype.itemsize)))
 
 
 def _edges(variable: xr.Variable) -> Iterator[int]:
     """Yield where to cut the first axis: at dask's chunks where there are any, else so that a block fits in memory."""
-    rows = max(1, BLOCK_BYTES // max(1, int(np.prod(variable.shape[1:])) * variable.dtype.itemsize))
+    rows = _rows(variable)
     sizes = variable.chunks[0] if variable.chunks else ()
     yield 0
     start = stop = 0

@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -54,8 +53,10 @@ class Node:
         self._obstacle: Finding | None = None
         if self.is_dataset:
             with guard(path):
-                self.shape = handle.shape
-                self.dtype = handle.dtype
+                if tree.growing:
+                    handle.id.refresh()  # this process may have read it before, when it was shorter
+                self.shape = handle.id.shape
+                self.dtype = handle.id.dtype
 
     def __repr__(self) -> str:
         return f"Node({self.path!r}, shape={self.shape})"
@@ -195,7 +196,7 @@ class Node:
         if self.dtype is None or h5py.check_string_dtype(self.dtype) is None or self.dtype.kind != "O":
             return
         n_bytes = stated_items(self._handle)
-        whole = Path(self._handle.file.filename).stat().st_size
+        whole = self._handle.file.id.get_filesize()
         if n_bytes is not None and n_bytes > min(whole, most):
             raise DataError(
                 f"{self.path}: its texts say that they have {n_bytes} bytes; expected at most {whole}, the size of the "
@@ -229,10 +230,18 @@ class Node:
         """Return where the values are stored, for an array that is read later."""
         if self.shape is None or self.dtype is None:
             raise DataError(f"{self.path}: expected a dataset with values")
-        file = Path(self._handle.file.filename).resolve()
+        handle = self._handle.file
+        file = self._tree.files.place(handle)
         stat = file.stat()
         return Source(
-            str(file), self._handle.name, self.shape, self.dtype, stat.st_size, stat.st_mtime_ns, self._tree.limits
+            str(file),
+            self._handle.name,
+            self.shape,
+            self.dtype,
+            stat.st_size,
+            stat.st_mtime_ns,
+            self._tree.limits,
+            growing=bool(handle.swmr_mode),
         )
 
 
@@ -249,8 +258,10 @@ class Tree:
         self._nodes: dict[Address, Node] = {}
         self._links: list[tuple[Node, h5py.Group, bytes]] = []
         self._full = False
+        self.growing = bool(handle.swmr_mode)
         with guard(str(files.main)):
-            self.root = self._add(handle["/"], "", 0)
+            root = handle["/"]
+            self.root = self._add(root, "", 0, _address(root.id))
             # Links come last, so that the path of an object is the one under which it is stored. A link may lead
             # into another file, which may hold further links.
             while self._links:
@@ -288,14 +299,14 @@ class Tree:
         except DataError:
             return None
 
-    def _add(self, handle: Any, path: str, depth: int) -> Node:
+    def _add(self, handle: Any, path: str, depth: int, address: Address) -> Node:
         node = Node(handle, path, self)
-        self._nodes[_address(handle.id)] = node
+        self._nodes[address] = node
         if isinstance(handle, h5py.Group):
-            self._list(node, handle, depth)
+            self._list(node, handle, depth, address[0])
         return node
 
-    def _list(self, node: Node, group: h5py.Group, depth: int) -> None:
+    def _list(self, node: Node, group: h5py.Group, depth: int, file_number: int) -> None:
         if depth >= self.limits.depth:
             self.findings.append(f"{node.path} is {depth} groups deep; what is below it is not listed")
             return
@@ -305,7 +316,7 @@ class Tree:
                 return
             try:
                 with guard(f"{node.path}/{text(name)}".lstrip("/")):
-                    self._enter(node, group, name, depth)
+                    self._enter(node, group, name, depth, file_number)
             except DataError as error:
                 node.broken[text(name)] = str(error)
                 self.findings.append(str(error))
@@ -315,29 +326,33 @@ class Tree:
             self.findings.append(f"more than {self.limits.objects} objects; the rest is not listed")
         self._full = True
 
-    def _enter(self, node: Node, group: h5py.Group, name: bytes, depth: int) -> None:
+    def _enter(self, node: Node, group: h5py.Group, name: bytes, depth: int, file_number: int) -> None:
         label = text(name)
-        if group.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+        link = group.id.links.get_info(name)
+        if link.type != h5py.h5l.TYPE_HARD:
             self._links.append((node, group, name))
             return
-        identifier = h5py.h5o.open(group.id, name)
         path = f"{node.path}/{label}".lstrip("/")
-        if (known := self._nodes.get(_address(identifier))) is not None:
+        address = (file_number, link.u)  # a hard link holds the address of its object: no need to open it to know it
+        if (known := self._nodes.get(address)) is not None:
             node.children[label] = known
             known.aliases.append(path)
-        elif isinstance(identifier, h5py.h5g.GroupID):
-            node.children[label] = self._add(h5py.Group(identifier), path, depth + 1)
+            return
+        identifier = h5py.h5o.open(group.id, name)
+        if isinstance(identifier, h5py.h5g.GroupID):
+            node.children[label] = self._add(h5py.Group(identifier), path, depth + 1, address)
         elif isinstance(identifier, h5py.h5d.DatasetID):
-            node.children[label] = self._add(h5py.Dataset(identifier), path, depth + 1)
+            node.children[label] = self._add(h5py.Dataset(identifier), path, depth + 1, address)
 
     def _resolve(self, node: Node, group: h5py.Group, link: bytes) -> None:
         name, exact = text(link), link.decode("utf-8", "surrogateescape")
         path = f"{node.path}/{name}".lstrip("/")
         try:
             target = follow(group, exact, self.files)
-            known = self._nodes.get(_address(target.id))
+            address = _address(target.id)
+            known = self._nodes.get(address)
             if known is None:
-                known = self._add(target, path, path.count("/"))
+                known = self._add(target, path, path.count("/"), address)
             else:
                 known.aliases.append(path)
             node.children[name] = known
@@ -370,6 +385,6 @@ def _number(value: Any, default: float | None = None) -> float | None:
 @contextmanager
 def open_tree(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Iterator[Tree]:
     """Open a file and list what is in it; the nodes can be read until the block ends."""
-    where = checked_path(Path(path))
+    where = checked_path(path)
     with Files(where) as files:
         yield Tree(files.open(where), files, limits)

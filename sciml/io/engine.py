@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
-from sciml.errors import DataError
+from sciml.errors import ScimlError
 from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._open import open_recording, recordings
 from sciml.io._registry import choose
@@ -46,7 +46,7 @@ class ScimlBackend(BackendEntrypoint):
         try:
             with open_tree(filename_or_obj) as tree:
                 return choose(tree).name != "plain"
-        except DataError:
+        except ScimlError:
             return False
 
     def open_dataset(  # type: ignore[override]

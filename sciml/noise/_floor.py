@@ -131,9 +131,10 @@ def _result(
     over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
     if not matrix.tall:
         over_channels, over_time = over_time, over_channels
-    unit = _unit(fit.directions[:, : fit.rank], channel_noise, over_channels) / np.sqrt(matrix.freedom)
-    half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * spikes.standard_error
-    low, high = np.maximum(spikes.strength - half, 0) * unit, (spikes.strength + half) * unit
+    unit, unsure = _unit(fit.directions[:, : fit.rank], channel_noise, over_channels)
+    strength = spikes.strength * unit / np.sqrt(matrix.freedom)
+    relative = np.hypot(spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny), unsure)
+    half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strength
     parameters = 2 * matrix.n_channels * observed.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
         model=choice.model,
@@ -147,8 +148,8 @@ def _result(
         detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
         eigenvalues=fit.eigenvalues,
         p_values=fit.p_values,
-        strengths=spikes.strength * unit,
-        strength_intervals=np.stack([low, high], axis=1),
+        strengths=strength,
+        strength_intervals=np.stack([np.maximum(strength - half, 0), strength + half], axis=1),
         overlaps_channel=over_channels,
         overlaps_time=over_time,
         components=components,
@@ -193,15 +194,18 @@ def _spikes(matrix: Matrix, fit: Fit) -> shrink.OptShrink:
     return shrink.optshrink(singular, min(fit.rank, n_values - 1), sides, complex_data=matrix.is_complex)
 
 
-def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> Array:
-    """Return what one noise standard deviation of each component is in the units of the data: the norm of D u.
+def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tuple[Array, Array]:
+    """Return what one noise standard deviation of each component is in the units of the data, and its relative error.
 
-    The direction found holds a share `overlap` of u, and the rest of it is spread over all channels alike.
+    That is the norm of D u. The direction found is c u + s e, with c² = `overlap` and e spread over all channels alike;
+    so the norm of D times it has an excess s² <D²> and, where channels differ, varies by 2 c s u^H D² e.
     """
-    found = (np.abs(directions) ** 2).T @ channel_noise**2
-    even = float(np.mean(channel_noise**2))
-    true = np.divide(found - (1 - overlap) * even, overlap, out=found.copy(), where=overlap > 0)
-    return np.asarray(np.sqrt(np.maximum(true, 0.1 * found)))
+    weight = (np.abs(directions) ** 2).T
+    found, fourth = weight @ channel_noise**2, weight @ channel_noise**4
+    safe = np.where(overlap > 0, overlap, 1.0)
+    true = np.maximum((found - (1 - safe) * float(np.mean(channel_noise**2))) / safe, 0.1 * found)
+    scatter = np.sqrt(safe * (1 - safe) * np.maximum(fourth - found**2, 0) / len(channel_noise))
+    return np.sqrt(true), scatter / (safe * true)
 
 
 def _channel_noise(choice: Choice) -> Array:

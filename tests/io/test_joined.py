@@ -7,6 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 
 from sciml.errors import DataError
 from sciml.io import Limits, open_recording, save_recording
@@ -126,3 +127,21 @@ def test_clocks_from_the_start_of_each_file_are_shifted_by_the_starts(tmp_path: 
     assert recording.values.tolist() == [1.0] * 20 + [0.0] * 20
     np.testing.assert_allclose(recording.time.values[[0, 19, 20]], [0.0, 1.9, 10.0])
     assert "shifted by the start" in recording.attrs["history"]
+
+
+def test_files_of_trials_are_joined_along_them(tmp_path: Path) -> None:
+    paths = []
+    for number in range(2):
+        values = np.full((3, 4), float(number))
+        coords = {"time": np.arange(4) / 10, "trial": 3 * number + np.arange(3), "kind": ("trial", ["a", "b", "a"])}
+        part = xr.DataArray(values, dims=("trial", "time"), coords=coords, attrs={"units": "mV"})
+        paths.append(save_recording(part, tmp_path / f"{number}.nc"))
+    joined = open_recording(paths)
+    assert joined.dims == ("trial", "time")
+    assert joined[:, 0].values.tolist() == [0.0] * 3 + [1.0] * 3
+    assert joined["trial"].values.tolist() == list(range(6))
+    assert joined["kind"].values.tolist() == ["a", "b", "a"] * 2
+    np.testing.assert_array_equal(joined["time"].values, np.arange(4) / 10)
+    other = save_recording(part.assign_coords(time=np.arange(4) / 5), tmp_path / "other.nc")
+    with pytest.raises(DataError, match="equal time to join them"):
+        open_recording([paths[0], other])

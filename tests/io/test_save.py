@@ -1,6 +1,7 @@
 """What is saved comes back as it was; what cannot be saved leaves nothing behind."""
 
 import errno
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sciml.errors import DataError, StorageError
+from sciml.errors import ConfigError, DataError, StorageError
 from sciml.io import _save, open_recording, save_recording
 
 DRAW = np.random.default_rng(0)
@@ -199,3 +200,47 @@ def test_a_damaged_header_is_our_error(tmp_path: Path) -> None:
         file["sciml_header"][()] = '{"values": "gone"}'
     with pytest.raises(DataError, match="header"):
         open_recording(path)
+
+
+LAYOUTS = {None: (131_072 // 8, 8), "time": (131_072 // 8, 8), "channel": (40_000, 3)}
+
+
+@pytest.mark.parametrize("along", LAYOUTS)
+def test_chunks_are_short_along_the_axis_that_is_read(tmp_path: Path, along: str | None) -> None:
+    values = xr.DataArray(np.zeros((40_000, 8)), dims=("time", "channel"))
+    path = save_recording(values, tmp_path / "a.nc", along=along)
+    with h5py.File(path) as file:
+        assert file["recording"].chunks == LAYOUTS[along]
+    with pytest.raises(ConfigError, match="along='y': expected one of the dims time, channel"):
+        save_recording(values, tmp_path / "b.nc", along="y")
+
+
+def test_progress_ends_at_the_size_of_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_save, "BLOCK_BYTES", 200)
+    saved = recording()
+    told: list[tuple[int, int]] = []
+    save_recording(saved, tmp_path / "a.nc", progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (saved.nbytes, saved.nbytes)
+    assert len(told) > 2
+    assert told == sorted(told)
+
+
+KILLED = """
+import os, signal, sys, numpy as np, xarray as xr
+from sciml.io import _save, save_recording
+_save.BLOCK_BYTES = 2**16
+values = xr.DataArray(np.random.default_rng(0).standard_normal((2**16, 4)), dims=("time", "channel"))
+kill = lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if 2 * done > total else None
+save_recording(values, sys.argv[1], overwrite=True, progress=kill)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.nc", "a.zarr"])
+def test_a_kill_in_the_middle_leaves_the_old_one(tmp_path: Path, name: str) -> None:
+    if name.endswith(".zarr"):
+        pytest.importorskip("zarr")
+    saved = recording()
+    path = save_recording(saved, tmp_path / name)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    xr.testing.assert_identical(open_recording(path).load(), saved)
