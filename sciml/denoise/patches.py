@@ -111,6 +111,34 @@ def denoise_patches(
     >>> bool(((result.denoised - wave) ** 2).mean() < 0.1), round(float(result["sigma"].mean()), 1)
     (True, 1.0)
     """
+    plan, chosen = prepare(
+        recording, patch, stride, sigma, mask,
+        shrinkage=shrinkage, weights=weights, rank=rank, alpha=alpha, device=device, dtype=dtype,
+    )  # fmt: skip
+    if recording.chunks is not None:
+        from sciml.denoise._lazy import lazy_results
+
+        found = lazy_results(recording, plan, chosen, memory)
+    else:
+        found = _in_memory(recording, plan, chosen, memory)
+    return dataset(recording, plan, found)
+
+
+def prepare(
+    recording: xr.DataArray,
+    patch: Mapping[str, int],
+    stride: Mapping[str, int] | int | None,
+    sigma: float | xr.DataArray | None,
+    mask: xr.DataArray | None,
+    *,
+    shrinkage: str,
+    weights: str,
+    rank: int | None,
+    alpha: float,
+    device: str | None,
+    dtype: DTypeLike | None,
+) -> tuple[Plan, Masks]:
+    """Return what the arguments ask for, checked: the plan, and mask and noise map in its order."""
     scalar = None if sigma is None or isinstance(sigma, xr.DataArray) else float(sigma)
     rules = Rules(
         shrinkage=shrinkage,
@@ -120,14 +148,7 @@ def denoise_patches(
         complex_data=recording.dtype.kind == "c",
     )
     plan = make_plan(recording, patch, stride, rules, weights, device, dtype)
-    chosen = masks(plan, mask, sigma)
-    if recording.chunks is not None:
-        from sciml.denoise._lazy import lazy_results
-
-        found = lazy_results(recording, plan, chosen, memory)
-    else:
-        found = _in_memory(recording, plan, chosen, memory)
-    return dataset(recording, plan, found)
+    return plan, masks(plan, mask, sigma)
 
 
 def _in_memory(

@@ -62,6 +62,14 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, ove
     """
     target = files.check_target(path, overwrite=overwrite)
     name, variables = _variables(recording)
+    text = _header_text(recording, name, variables)
+    with files.replacing(target, overwrite=overwrite) as part:
+        _write(part, text, name, variables, recording)
+    return target
+
+
+def _header_text(recording: xr.DataArray, name: str, variables: dict[str, xr.Variable]) -> str:
+    """Return all that netCDF cannot hold, and all that a reader here needs, as text."""
     header = {
         "version": _header.VERSION,
         "name": recording.name,
@@ -71,10 +79,7 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str], *, ove
             for label, one in variables.items()
         },
     }
-    text = _header.encode(header)
-    with files.replacing(target, overwrite=overwrite) as part:
-        _write(part, text, name, variables, recording)
-    return target
+    return _header.encode(header)
 
 
 def _variables(recording: xr.DataArray) -> tuple[str, dict[str, xr.Variable]]:
