@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.denoise._grid import Box, Grid
+from sciml.denoise._smooth import directions, shrink_means, shrink_vectors
 from sciml.denoise._spectrum import Decision, Rules, decide
 from sciml.linalg import batched
 
@@ -29,7 +30,7 @@ TINY = 1e-30
 SLAB = 2**20  # values that are handled in double precision at a time
 MIN_BOXES = 8  # so that all cores have work
 SINGLE = 8  # bytes of the largest single-precision number, the complex one
-COLUMNS = ("present", "used", "weight", "error", "energy", "sigma2", "rank")
+COLUMNS = ("present", "used", "weight", "error", "energy", "hidden", "sigma2", "rank")
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,10 @@ def denoise_array(
     X = batched.to_tensor(centered.reshape(-1, n_samples), settings.device)
     total = X.new_zeros((*space, n_samples))
     sums = X.new_zeros((*space, len(COLUMNS)), dtype=X.real.dtype)
+    near = (mean - mean.mean()).ravel() / scale  # only differences between neighbors matter
+    means = batched.to_tensor(near, settings.device).to(X.dtype)
     present = batched.to_tensor(valid.ravel(), settings.device).to(X.real.dtype)
-    one = partial(_one_box, X=X, present=present, space=space, settings=settings.in_units_of(scale))
+    one = partial(_one_box, X=X, means=means, present=present, space=space, settings=settings.in_units_of(scale))
     per_box = settings.n_bytes // (math.prod(grid.patch) * n_samples * values.dtype.itemsize)
     boxes = grid.boxes(min(per_box, math.ceil(grid.n_patches / MIN_BOXES)))
     for box, (part, columns) in batched.ordered_map(one, boxes, device=settings.device, workers=settings.workers):
@@ -123,7 +126,7 @@ def _restored(
 
 
 def _one_box(
-    box: Box, *, X: "Tensor", present: "Tensor", space: tuple[int, ...], settings: Settings
+    box: Box, *, X: "Tensor", means: "Tensor", present: "Tensor", space: tuple[int, ...], settings: Settings
 ) -> tuple[Box, tuple["Tensor", "Tensor"]]:
     """Return the weighted sums, over the patches of a box, of denoised values and of the columns of the maps."""
     index = batched.to_tensor(box.voxels(space), settings.device)
@@ -131,17 +134,22 @@ def _one_box(
     there = batched.take_rows(present, index)
     decision, vectors, by_voxel = _decompose(patches, there, settings)
     put = partial(_put, like=there)
-    gain = put(decision.gain)[:, None, :]
-    if by_voxel:
-        squares = _square(vectors)
-        denoised = (vectors * gain) @ (vectors.mH @ patches)
-    else:
-        shares = patches @ vectors
-        squares = _square(shares)
-        squares /= squares.sum(1, keepdim=True).clamp(min=TINY)
-        denoised = (shares * gain) @ vectors.mH
+    U, right = _both_sides(patches, vectors, by_voxel=by_voxel)
+    squares, change = _square(U), there.new_ones(decision.gain.shape)
+    shrunk = U
+    if settings.rules.shrinkage == "frobenius":
+        full = (there.sum(1, keepdim=True) == there.shape[1]).to(there.dtype)
+        offset, cos_u, cos_v = (put(each) for each in (decision.offset, decision.cos_u, decision.cos_v))
+        shrunk, change = shrink_vectors(U, put(directions(box.patch)), offset, cos_u, cos_v, full)
+    denoised = (shrunk * put(decision.gain)[:, None, :]) @ right
+    noise = put(decision.sigma**2 / X.shape[-1])[:, None]
+    added, mean_error = shrink_means(batched.take_rows(means, index), there, noise)
+    denoised += added[..., None]
     weight = there * _patch_weight(decision, settings, there)
-    columns = _columns(decision, squares, there, weight, put)
+    error = (squares - put(decision.offset)[:, None]).clamp(min=0) @ (change * put(decision.slope))[..., None]
+    error = error[..., 0] + (change * put(decision.constant)).sum(-1)[:, None] + X.shape[-1] * mean_error
+    energy = (_square(shrunk) @ put(decision.power)[..., None])[..., 0] + X.shape[-1] * _square(added)
+    columns = _columns(decision, error, energy, there, weight, put)
     source, first = (batched.to_tensor(each, settings.device) for each in box.gathering())
     return box, (
         batched.sum_rows(
@@ -149,6 +157,15 @@ def _one_box(
         ),
         batched.sum_rows(columns.reshape(-1, len(COLUMNS)), source, first),
     )
+
+
+def _both_sides(patches: "Tensor", vectors: "Tensor", *, by_voxel: bool) -> tuple["Tensor", "Tensor"]:
+    """Return left singular vectors (patch, voxel, k), and right ones times their singular values (patch, k, sample)."""
+    if by_voxel:
+        return vectors, vectors.mH @ patches
+    left = patches @ vectors
+    size = _square(left).sum(1, keepdim=True).sqrt()
+    return left / size.clamp(min=TINY), vectors.mH * size.mT
 
 
 def _put(values: NDArray[Any], *, like: "Tensor") -> "Tensor":
@@ -213,13 +230,15 @@ def _patch_weight(decision: Decision, settings: Settings, like: "Tensor") -> "Te
 
 
 def _columns(
-    decision: Decision, squares: "Tensor", there: "Tensor", weight: "Tensor", put: Callable[[NDArray[Any]], "Tensor"]
+    decision: Decision,
+    error: "Tensor",
+    energy: "Tensor",
+    there: "Tensor",
+    weight: "Tensor",
+    put: Callable[[NDArray[Any]], "Tensor"],
 ) -> "Tensor":
     """Return what each voxel of each patch adds to the maps: (patch, voxel, column)."""
     usable = put(decision.usable.astype(np.float64))[:, None]
-    error = (squares - put(decision.offset)[:, None]).clamp(min=0) @ put(decision.slope)[..., None]
-    error = error[..., 0] + put(decision.constant.sum(-1))[:, None]
-    energy = (squares @ put(decision.power)[..., None])[..., 0]
     each = there.new_ones(there.shape)
     columns = {
         "present": usable * each,
@@ -227,6 +246,7 @@ def _columns(
         "weight": weight,
         "error": weight * error,
         "energy": weight * energy,
+        "hidden": weight * put(decision.hidden)[:, None],
         "sigma2": put(decision.sigma**2)[:, None] * each,
         "rank": put(decision.rank.astype(np.float64))[:, None] * each,
     }
@@ -243,7 +263,7 @@ def _assemble(
     .. math:: (\bar x - x)^2 = \overline{(\hat x_p - x)^2} - \overline{(\hat x_p - \bar x)^2}
 
     exactly (Krogh and Vedelsby 1995), and the spread is seen: so overlap needs no model of how the patches' errors
-    correlate. To it comes the error sigma²/n of the mean over the n samples, which every patch shares.
+    correlate.
     """
     n_samples = centered.shape[-1]
     covered = valid & (table["used"] > 0)
@@ -259,10 +279,10 @@ def _assemble(
     present = np.where(located, table["present"], 1.0)
     # A voxel that no usable patch reaches speaks for itself; one outside the mask does not speak.
     sigma2 = np.where(located, table["sigma2"] / present, np.where(valid, own, np.nan))
-    error, energy = (table[name] * per_weight / n_samples for name in ("error", "energy"))
+    error, energy, hidden = (table[name] * per_weight / n_samples for name in ("error", "energy", "hidden"))
     spread = np.clip(energy * (1 - CERTAIN) - power, 0.0, None)
     least = error / np.maximum(table["used"], 1.0)  # of as many independent estimates
-    variance = np.where(covered, np.maximum(error - spread, least) + sigma2 / n_samples, sigma2)
+    variance = np.where(covered, np.maximum(error - spread, least) + hidden, sigma2)
     return {
         "sigma": np.sqrt(sigma2) * scale,
         "rank": np.where(located, table["rank"] / present, 0.0),

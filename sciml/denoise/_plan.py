@@ -135,9 +135,9 @@ def _patch_size(recording: xr.DataArray, dim: str, size: int) -> int:
 
 def _strides(dims: tuple[str, ...], shape: tuple[int, ...], stride: Mapping[str, int] | int | None) -> tuple[int, ...]:
     if stride is None:
-        return tuple(max(1, size // 2) for size in shape)
+        return tuple((size + 1) // 2 for size in shape)
     given = dict(stride) if isinstance(stride, Mapping) else dict.fromkeys(dims, stride)
-    steps = tuple(given.get(dim, max(1, size // 2)) for dim, size in zip(dims, shape, strict=True))
+    steps = tuple(given.get(dim, (size + 1) // 2) for dim, size in zip(dims, shape, strict=True))
     if set(given) - set(dims) or any(int(step) != step or step < 1 for step in steps):
         raise ConfigError(f"expected strides of one or more along {dims}, got {stride!r}")
     if any(step > size for step, size in zip(steps, shape, strict=True)):

