@@ -1,8 +1,8 @@
 """`sciml.denoise.denoise_patches` beside MRtrix dwidenoise and DIPY mppca: error, noise level, honesty, time.
 
 Peers are looked for outside this environment: dwidenoise on PATH or at SCIML_DWIDENOISE, DIPY in the Python that
-SCIML_DIPY_PYTHON names. `python bench_patches.py scale` runs the 12 GB movie alone (`scale 3000 256`: a smaller one), `phantom` the
-phantoms alone. SCIML_SCRATCH is a folder with 25 GB of room.
+SCIML_DIPY_PYTHON names. `python bench_patches.py scale` runs the 12 GB movie alone (`scale 3000 256`: a smaller
+one), `phantom` the phantoms alone. SCIML_SCRATCH is a folder with 25 GB of room.
 """
 
 import os
