@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
@@ -137,10 +136,11 @@ def denoise_patches_to_file(
 
 
 def _template(recording: xr.DataArray, plan: Plan) -> xr.Dataset:
-    """Return the result without its values."""
+    """Return the result without its values: one zero, seen everywhere."""
     others = tuple(size for dim, size in recording.sizes.items() if dim not in plan.dims)
-    empty: dict[str, Any] = {name: da.zeros(plan.space) for name in MAPS}
-    return dataset(recording, plan, {"denoised": da.zeros((*plan.space, *others), dtype=plan.dtype), **empty})
+    shapes = {"denoised": (*plan.space, *others), **dict.fromkeys(MAPS, plan.space)}
+    zeros = {name: np.zeros((), plan.dtype if name == "denoised" else np.float64) for name in shapes}
+    return dataset(recording, plan, {name: np.broadcast_to(zeros[name], shape) for name, shape in shapes.items()})
 
 
 def _fingerprint(recording: xr.DataArray, plan: Plan, chosen: Masks, regions: list[Region], *, maps: bool) -> str:
