@@ -6,6 +6,7 @@ import click
 
 from sciml_cli.frame import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
 from sciml_cli.output import emit, note, plain
+from sciml_cli.patches import PatchOptions, by_patches, patch_options
 
 __all__ = ["denoise"]
 
@@ -17,9 +18,10 @@ MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored", "heterosce
 @click.option("-o", "--out", required=True, type=FILE, help="netCDF file to write.")
 @signal_option
 @click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
-@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
-              help="Level of the noise floor.")  # fmt: skip
+@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              help="Level of the noise floor.  [default: 0.05; with --patch 0.01]")  # fmt: skip
 @click.option("--rank", type=click.IntRange(0), help="Components to keep; default those above the floor.")
+@patch_options
 @overwrite_option
 @json_option
 @quiet_option
@@ -28,13 +30,18 @@ def denoise(
     out: Path,
     signal: str | None,
     model: str,
-    alpha: float,
+    alpha: float | None,
     rank: int | None,
+    patches: PatchOptions,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Keep the components above the noise floor, optimally shrunk, and write the recording to OUT."""
+    """Keep the components above the noise floor, optimally shrunk, and write the recording to OUT.
+
+    With --patch, small pieces of a movie, volume series or scan are denoised each by its own noise floor, tile by tile
+    within --memory; a run that was interrupted goes on when the same command is given again.
+    """
     from sciml.denoise import denoise as remove_noise
     from sciml.files import check_target
     from sciml.io import open_recording, save_recording
@@ -42,7 +49,12 @@ def denoise(
 
     check_target(out, overwrite=overwrite)  # before the work, not after it
     recording = open_recording(file, signal)
-    floor = noise_floor(recording, model, alpha)  # type: ignore[arg-type]
+    if patches.patch is not None:
+        options = {"rank": rank, **({} if alpha is None else {"alpha": alpha})}
+        by_patches(recording, out, patches, options, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        return
+    patches.refuse()
+    floor = noise_floor(recording, model, 0.05 if alpha is None else alpha)  # type: ignore[arg-type]
     for warning in floor.warnings:
         note(f"warning: {warning}")
     note(floor.summary(), quiet=quiet)

@@ -88,6 +88,19 @@ def save_recording(
     if along is not None and along not in recording.dims:
         raise ConfigError(f"along={along!r}: expected one of the dims {', '.join(map(str, recording.dims))}")
     name, variables = _variables(recording)
+    text = _header_text(recording, name, variables)
+    told = _Told(progress, recording.nbytes)
+    if target.suffix in files.FOLDERS:
+        with files.replacing_folder(target, overwrite=overwrite) as part:
+            _zarr.write(part, text, variables, partial(_chunks, along=along), partial(_blocks, told=told, counted=name))
+        return target
+    with files.replacing(target, overwrite=overwrite) as part:
+        _write(part, text, name, variables, recording, along, told)
+    return target
+
+
+def _header_text(recording: xr.DataArray, name: str, variables: dict[str, xr.Variable]) -> str:
+    """Return all that netCDF cannot hold, and all that a reader here needs, as text."""
     header = {
         "version": _header.VERSION,
         "name": recording.name,
@@ -97,15 +110,7 @@ def save_recording(
             for label, one in variables.items()
         },
     }
-    text = _header.encode(header)
-    told = _Told(progress, recording.nbytes)
-    if target.suffix in files.FOLDERS:
-        with files.replacing_folder(target, overwrite=overwrite) as part:
-            _zarr.write(part, text, variables, partial(_chunks, along=along), partial(_blocks, told=told, counted=name))
-        return target
-    with files.replacing(target, overwrite=overwrite) as part:
-        _write(part, text, name, variables, recording, along, told)
-    return target
+    return _header.encode(header)
 
 
 class _Told:
@@ -177,10 +182,7 @@ def _write(
             file.dimensions[PAIR] = 2
         file.create_variable(_header.HEADER, (), dtype=h5py.string_dtype())[...] = text
         for label, variable in variables.items():
-            target = _create_variable(file, label, variable, along)
-            for rows, values in _blocks(label, variable, told=told, counted=name):
-                target[rows] = values
-                sink.check()
+            _write_variable(file, label, variable, sink, along=along, blocks=partial(_blocks, told=told, counted=name))
             for key, value in variable.attrs.items():
                 _write_attribute(file.variables[label], str(key), value)
         beside = [label for label in variables if label != name and label not in recording.dims and " " not in label]
@@ -241,6 +243,21 @@ def _write_attribute(target: Any, key: str, value: Any) -> None:
     simple = isinstance(value, (str, int, float, np.number)) and not isinstance(value, bool)
     if simple and not reserved and "\0" not in f"{key}{value}" and len(f"{value}") < SMALL // 4:
         target.attrs[key] = value
+
+
+def _write_variable(
+    file: Any,
+    label: str,
+    variable: xr.Variable,
+    sink: _Sink,
+    *,
+    along: str | None = None,
+    blocks: Callable[[str, xr.Variable], Iterator[tuple[Any, NDArray[Any]]]] | None = None,
+) -> None:
+    target = _create_variable(file, label, variable, along)
+    for rows, values in (blocks or partial(_blocks, told=_Told(None, 0), counted=""))(label, variable):
+        target[rows] = values
+        sink.check()
 
 
 def _create_variable(file: Any, label: str, variable: xr.Variable, along: str | None) -> Any:

@@ -1,0 +1,235 @@
+"""`sciml.denoise.denoise_patches` beside MRtrix dwidenoise and DIPY mppca: error, noise level, honesty, time.
+
+Peers are looked for outside this environment: dwidenoise on PATH or at SCIML_DWIDENOISE, DIPY in the Python that
+SCIML_DIPY_PYTHON names. `python bench_patches.py scale` runs the 12 GB movie alone (`scale 3000 256`: a smaller
+one), `phantom` the phantoms alone. SCIML_SCRATCH is a folder with 25 GB of room.
+"""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray as xr
+from _report import machine, record, table
+from numpy.typing import NDArray
+
+from sciml.denoise import denoise_patches
+from sciml.simulate import Phantom, smooth_phantom
+
+THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+PATCH = {"z": 5, "y": 5, "x": 5}
+CASES = [
+    {},
+    {"seed": 1, "amplitude": 25.0},
+    {"seed": 2, "sigma": 4.0, "rank": 8},
+    {"seed": 3, "shape": (12, 40, 40), "n_samples": 90, "rank": 2},
+    {"seed": 4, "n_samples": 30, "sigma": 1.0, "rank": 3},
+]
+DIPY = """
+import sys, time, numpy as np
+from dipy.denoise.localpca import mppca
+values = np.load(sys.argv[1])
+wall, cpu = time.perf_counter(), time.process_time()
+denoised, sigma = mppca(values, patch_radius=2, return_sigma=True)
+print(time.perf_counter() - wall, time.process_time() - cpu)
+np.savez(sys.argv[2], denoised=denoised, sigma=sigma)
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    wall: float
+    cpu: float
+    denoised: NDArray[np.floating]
+    sigma: float
+
+    def error(self, truth: NDArray[np.floating]) -> float:
+        finite = np.isfinite(self.denoised)
+        return float(np.sqrt(np.mean((self.denoised - truth)[finite] ** 2)))
+
+
+def volumes(data: xr.DataArray) -> NDArray[np.floating]:
+    return np.ascontiguousarray(data.transpose("x", "y", "z", "time").values)
+
+
+def ours(phantom: Phantom) -> tuple[Run, xr.Dataset]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = denoise_patches(phantom.recording, PATCH)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Run(wall, cpu, volumes(result["denoised"]), float(result["sigma"].mean())), result
+
+
+def dwidenoise(phantom: Phantom) -> Run | None:
+    program = os.environ.get("SCIML_DWIDENOISE") or shutil.which("dwidenoise")
+    if program is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        given, out, noise = (Path(folder) / name for name in ("in.mif", "out.mif", "noise.mif"))
+        write_mif(given, volumes(phantom.recording))
+        options = ["-extent", "5,5,5", "-noise", noise, "-nthreads", str(THREADS), "-quiet"]
+        wall, cpu = time.perf_counter(), children_cpu()
+        subprocess.run([program, given, out, *options], check=True)
+        wall, cpu = time.perf_counter() - wall, children_cpu() - cpu
+        return Run(wall, cpu, read_mif(out), float(np.nanmean(read_mif(noise))))
+
+
+def dipy(phantom: Phantom) -> Run | None:
+    python = os.environ.get("SCIML_DIPY_PYTHON")
+    if python is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder) / "in.npy", Path(folder) / "out.npz"
+        np.save(given, volumes(phantom.recording))
+        done = subprocess.run([python, "-c", DIPY, given, out], check=True, capture_output=True, text=True)
+        wall, cpu = map(float, done.stdout.split()[-2:])
+        with np.load(out) as found:
+            return Run(wall, cpu, found["denoised"], float(np.nanmean(found["sigma"])))
+
+
+def children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def write_mif(path: Path, values: NDArray[np.floating]) -> None:
+    """MRtrix's own format: a text header, then the values, last axis fastest."""
+    dims = ",".join(map(str, values.shape))
+    layout = ",".join(f"+{values.ndim - 1 - axis}" for axis in range(values.ndim))
+    head = f"mrtrix image\ndim: {dims}\nvox: 2,2,2,1\nlayout: {layout}\ndatatype: Float32LE\nfile: . 256\nEND\n"
+    path.write_bytes(head.encode().ljust(256, b"\0") + values.astype("<f4").tobytes())
+
+
+def read_mif(path: Path) -> NDArray[np.floating]:
+    content = path.read_bytes()
+    lines = content[: content.index(b"\nEND")].decode().splitlines()
+    head = dict(line.split(": ", 1) for line in lines if ": " in line)
+    shape = [int(size) for size in head["dim"].split(",")]
+    order = np.argsort([-int(step.strip("+-")) for step in head["layout"].split(",")])  # slowest axis first
+    dtype = {"Float32LE": "<f4", "Float64LE": "<f8"}[head["datatype"]]
+    offset = int(head["file"].split()[1])
+    values = np.frombuffer(content, dtype, count=int(np.prod(shape)), offset=offset)
+    return values.reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
+
+
+def fastest(call: Callable[[], Run | None], repeats: int) -> Run | None:
+    runs = [call() for _ in range(repeats)]
+    return min((run for run in runs if run is not None), key=lambda run: run.wall, default=None)
+
+
+def row(options: dict[str, object], *, with_dipy: bool) -> list[str]:
+    phantom = smooth_phantom(**options)  # type: ignore[arg-type]
+    truth = volumes(phantom.signal)
+    result = ours(phantom)[1]
+    mine = fastest(lambda: ours(phantom)[0], 5)
+    peers = [fastest(lambda: dwidenoise(phantom), 2), dipy(phantom) if with_dipy else None]
+    inside = np.abs(result["denoised"] - phantom.signal) < 1.96 * np.sqrt(result["variance"])
+    assert mine is not None
+    cells = [", ".join(f"{k} {v}" for k, v in options.items()) or "default"]
+    cells += [f"{mine.wall:.2f} ({mine.cpu:.2f})", f"{mine.error(truth):.4f}", f"{mine.sigma / phantom.sigma:.4f}"]
+    cells.append(f"{100 * float(inside.mean()):.1f} %")
+    for peer, name in zip(peers, ("dwidenoise", "DIPY"), strict=True):
+        cells.append("absent" if peer is None and (with_dipy or name == "dwidenoise") else against(mine, peer, truth))
+    return cells
+
+
+def against(mine: Run, peer: Run | None, truth: NDArray[np.floating]) -> str:
+    if peer is None:
+        return "-"
+    return (
+        f"{peer.wall:.1f} ({peer.cpu:.1f}) s, **x{peer.wall / mine.wall:.1f}** (x{peer.cpu / mine.cpu:.1f}); RMSE "
+        f"{peer.error(truth):.4f}, **{mine.error(truth) / peer.error(truth):.3f}**; sigma {peer.sigma:.3f}"
+    )
+
+
+def phantoms() -> None:
+    columns = ["phantom", "sciml: s", "RMSE", "sigma / true", "95 % intervals hold", "dwidenoise", "DIPY mppca"]
+    rows = [row(case, with_dipy=number == 0) for number, case in enumerate(CASES)]
+    noise = smooth_phantom((16, 24, 24), rank=0, amplitude=0.0)
+    quiet = ours(noise)[1]
+    kept = float(quiet["denoised"].var("time").mean()) / noise.sigma**2
+    text = (
+        "48 x 48 x 16 voxels x 64 samples, sigma 2, patches of 5 x 5 x 5, unless the row says otherwise. Times are "
+        f"wall clock, CPU seconds in brackets, on {THREADS} threads; ratios in bold are theirs over ours (time) "
+        f"and ours over theirs (RMSE).\n\n{table(columns, rows)}\n\nPure noise: {100 * kept:.2f} % of the variance "
+        f"kept, mean rank {float(quiet['rank'].mean()):.3f}.\n\n{machine('numpy', 'torch')}"
+    )
+    record("Patches: phantoms beside peers", text)
+
+
+SCALE = """
+import resource, sys, time
+from sciml.denoise import denoise_patches_to_file
+from sciml.io import open_recording
+from sciml.linalg import batched
+
+spent = [0.0]
+def timed(function):
+    def call(*args):
+        start = time.thread_time()
+        try:
+            return function(*args)
+        finally:
+            spent[0] += time.thread_time() - start
+    return call
+batched.eigh, batched.eigvalsh = timed(batched.eigh), timed(batched.eigvalsh)
+movie = open_recording(sys.argv[1], "movie", dims=("time", "y", "x"), rate=30.0)
+wall, cpu = time.perf_counter(), time.process_time()
+found = denoise_patches_to_file(movie, sys.argv[2], {"y": 7, "x": 7}, memory="2GB")
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+print(wall, cpu, spent[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, found.n_tiles, found.sigma)
+"""
+
+
+def write_movie(path: Path, shape: tuple[int, int, int]) -> None:
+    """Smooth sources of known courses in noise of sigma 2, in chunks as cameras' converters write them."""
+    rng = np.random.default_rng(0)
+    time_, rows, columns = (np.arange(size) for size in shape)
+    courses = np.sin(np.multiply.outer(time_, np.arange(1, 6)) / 40).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        movie = file.create_dataset("movie", shape, "f4", chunks=(100, 128, 128))
+        for row in range(0, shape[1], 128):
+            blobs = np.exp(-(np.subtract.outer(rows[row : row + 128] % 64, np.arange(10, 60, 10)) ** 2) / 200.0)
+            across = np.exp(-(np.subtract.outer(columns % 64, np.arange(60, 10, -10)) ** 2) / 200.0)
+            for start in range(0, shape[0], 100):
+                noise = rng.standard_normal((min(100, shape[0] - start), len(blobs), shape[2]), np.float32)
+                signal = np.einsum("tk,yk,xk->tyx", courses[start : start + 100], blobs, across, optimize=True)
+                movie[start : start + 100, row : row + 128] = 100 + 8 * signal + 2 * noise
+
+
+def scale(n_samples: int = 3000, side: int = 1024) -> None:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SCIML_SCRATCH")) as folder:
+        source, out = Path(folder) / "movie.h5", Path(folder) / "clean.nc"
+        write_movie(source, (n_samples, side, side))
+        done = subprocess.run([sys.executable, "-c", SCALE, source, out], check=True, capture_output=True, text=True)
+    wall, cpu, eigen, peak, tiles, sigma = map(float, done.stdout.split())
+    rows = [
+        [
+            f"{n_samples} x {side} x {side} ({n_samples * side**2 * 4 / 1e9:.1f} GB)",
+            f"{wall:.0f}",
+            f"{n_samples * side**2 / wall / 1e6:.1f}",
+            f"{100 * eigen / cpu:.0f} %",
+            f"{peak:.0f}",
+            f"{tiles:.0f}",
+            f"{sigma:.3f}",
+        ]
+    ]
+    columns = ["movie", "s", "million voxels/s", "eigen-solver, of CPU time", "peak MiB", "tiles", "sigma (true 2)"]
+    text = f"Patches of 7 x 7, float32, from HDF5 to netCDF-4 within 2 GB.\n\n{table(columns, rows)}"
+    record("Patches: a movie beyond memory", f"{text}\n\n{THREADS} threads; {machine('numpy', 'torch', 'h5py')}")
+
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or ["phantom", "scale"]
+    if "phantom" in chosen:
+        phantoms()
+    if "scale" in chosen:
+        scale(*map(int, chosen[1:]))

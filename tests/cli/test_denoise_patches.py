@@ -1,0 +1,64 @@
+"""`sciml denoise --patch`: the library's result in a file, options that are checked, runs that go on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sciml.denoise import denoise_patches
+from sciml.io import open_recording, save_recording
+from sciml.simulate import smooth_phantom
+
+
+@pytest.fixture
+def movie(tmp_path: Path) -> Path:
+    found = smooth_phantom((20, 18), n_samples=30).recording.assign_attrs(units="mV", sampling_rate=10.0)
+    return save_recording(found, tmp_path / "movie.nc")
+
+
+def test_it_writes_what_the_library_gives(sciml: Callable, movie: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clean.nc"
+    done = sciml("denoise", movie, "-o", out, "--patch", "5,5", "--stride", "3", "--maps", "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    whole = denoise_patches(open_recording(movie), {"y": 5, "x": 5}, 3)
+    np.testing.assert_allclose(open_recording(out), whole["denoised"], rtol=1e-6)
+    assert document["patch"] == {"y": 5, "x": 5}
+    assert document["sigma"] == pytest.approx(float(whole["sigma"].mean()), rel=1e-5)
+    with xr.open_dataset(out) as found:
+        assert {"sigma", "rank", "variance", "removed", "coverage"} <= set(found)
+
+
+def test_masks_and_noise_maps_come_from_files(sciml: Callable, movie: Path, tmp_path: Path) -> None:
+    mask = xr.DataArray(np.ones((20, 18)), dims=("y", "x"), name="mask")
+    mask[:5] = 0
+    save_recording(mask, tmp_path / "mask.nc")
+    save_recording(xr.full_like(mask, 2.0).rename("sigma"), tmp_path / "sigma.nc")
+    options = ["--mask", tmp_path / "mask.nc", "--sigma", tmp_path / "sigma.nc", "--weights", "uniform"]
+    done = sciml("denoise", movie, "-o", tmp_path / "a.nc", "--patch", "y=6,x=5", *options)
+    assert done.code == 0, done.err
+    assert "patches of 6 x 5" in done.out
+    assert "mean noise 2 mV" in done.out
+    np.testing.assert_array_equal(open_recording(tmp_path / "a.nc")[:, :5], open_recording(movie)[:, :5])
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--patch", "7"], 2, "expected 2 sizes along y, x"),
+        (["--patch", "7,seven"], 2, "expected 2 sizes along y, x"),
+        (["--maps"], 2, "--maps needs --patch"),
+        (["--device", "cpu"], 2, "--device needs --patch"),
+        (["--patch", "5,5", "--memory", "lots"], 4, "expected an amount of memory"),
+        (["--patch", "5,5", "--device", "abacus"], 4, "expected a device as"),
+        (["--patch", "5,5", "--stride", "9"], 4, "expected strides of at most the patch"),
+    ],
+)
+def test_wrong_options_are_refused(
+    sciml: Callable, movie: Path, tmp_path: Path, options: list[str], code: int, message: str
+) -> None:
+    done = sciml("denoise", movie, "-o", tmp_path / "a.nc", *options)
+    assert (done.code, message in done.err) == (code, True), done.err

@@ -1,0 +1,54 @@
+"""The batched noise estimate is the scalar one, spectrum by spectrum."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sciml.errors import ConfigError, DataError
+from sciml.rmt import batch, edges, sigma
+
+
+def spectra(shape: tuple[int, int], seed: int = 0) -> NDArray[np.float64]:
+    """Noise, noise with signals weak and strong, and a matrix that is nothing but signal."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, *shape))
+    for i in range(1, 40):
+        k = i % 6
+        X[i] += (rng.normal(size=(shape[0], k)) * rng.uniform(0, 0.8, k)) @ rng.normal(size=(k, shape[1]))
+    X[-1] = np.geomspace(1, 1e6, shape[0])[:, None] * X[-1]
+    return np.asarray(np.linalg.svd(X, compute_uv=False) ** 2)
+
+
+@pytest.mark.parametrize("shape", [(20, 50), (50, 20), (30, 30), (7, 400)])
+def test_every_spectrum_gets_the_answer_of_the_scalar_function(shape: tuple[int, int]) -> None:
+    scatter = spectra(shape)
+    found = batch.median_edge_refit(scatter, shape)
+    for i, s in enumerate(scatter):
+        alone = sigma.median_edge_refit(s / shape[1], shape[0], shape[1])
+        np.testing.assert_allclose(found.sigma[i], alone.sigma, rtol=1e-12)
+        assert (found.rank[i], found.converged[i]) == (alone.rank, alone.converged)
+    assert not found.converged[-1]
+    assert found.rank.max() >= 3
+
+
+def test_counts_above_the_edge_are_those_of_the_edge_law() -> None:
+    scatter = spectra((20, 50))
+    level = np.linspace(0.8, 1.2, len(scatter))
+    for complex_data in (False, True):
+        threshold = 50 * edges.white(20, 50, complex_data=complex_data).threshold(0.01)
+        expected = [(s > threshold * g**2).sum() for s, g in zip(scatter, level, strict=True)]
+        found = batch.count_above(scatter, (50, 20), level, alpha=0.01, complex_data=complex_data)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_refit_divides_by_the_freedom_that_is_left() -> None:
+    scatter = spectra((20, 50))[:1]
+    expected = np.sqrt(scatter[0, 3:].sum() / (17 * 47))
+    np.testing.assert_allclose(batch.refit(scatter, (20, 50), 3), expected)
+    with pytest.raises(ConfigError, match="expected a rank from 0 to 19"):
+        batch.refit(scatter, (20, 50), 20)
+
+
+def test_a_partial_spectrum_is_refused() -> None:
+    with pytest.raises(DataError, match="expected 20 eigenvalues"):
+        batch.median_edge_refit(spectra((20, 50))[:, :19], (20, 50))
