@@ -1,5 +1,6 @@
 """What a denoiser keeps: components in units of the noise, from a noise floor, a known sigma, or a given rank."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from sciml.errors import ConfigError, DataError
+from sciml.errors import ConfigError, DataError, ScimlWarning
 from sciml.noise import NoiseFloor, leading_components
 from sciml.recording import n_features
 from sciml.rmt import edges
@@ -101,12 +102,22 @@ def with_rank(basis: Basis, recording: xr.DataArray, rank: int) -> Basis:
         A rank that leaves no noise.
     DataError
         The basis is of another recording, other channels of which carry noise.
+
+    Warns
+    -----
+    ScimlWarning
+        The rank takes in components within the noise.
     """
     most = len(basis.singular_values) - 1
     if not 0 <= rank <= most:
         raise ConfigError(f"expected a rank from 0 to {most}, so that noise is left, got {rank}")
-    if rank <= basis.components.shape[1]:
+    if rank <= basis.rank:
         return basis
+    warnings.warn(
+        f"{rank} components were asked for, and {basis.rank} rise above the noise: the others may be noise",
+        ScimlWarning,
+        stacklevel=3,
+    )
     found = leading_components(recording, basis.scale, rank, counts=basis.profile is not None)
     if not np.array_equal(np.flatnonzero(basis.scale), found.live):
         raise DataError(

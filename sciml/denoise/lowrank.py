@@ -1,6 +1,5 @@
 """Denoise whole recordings: keep the components above the noise floor, each shrunk by how far it can be trusted."""
 
-import warnings
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from sciml.denoise._basis import Basis, from_floor, from_sigma, with_rank
 from sciml.denoise._weights import Shrinkage, weights
 from sciml.denoise._whiten import whitening
 from sciml.denoise.projection import Projector
-from sciml.errors import ConfigError, DataError, ScimlWarning
+from sciml.errors import ConfigError, DataError
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.recording import TIME, check, feature_dims, n_features
 
@@ -153,12 +152,6 @@ def denoise(
         )
     kept = basis.rank if rank is None else rank
     basis = with_rank(basis, recording, kept)
-    if kept > basis.rank:
-        warnings.warn(
-            f"{kept} components were asked for, and {basis.rank} rise above the noise: the others may be noise",
-            ScimlWarning,
-            stacklevel=2,
-        )
     cleaned = apply(recording, project(basis, kept, shrinkage), fill=fill)
     return _relabeled(cleaned, recording, basis, kept, shrinkage)
 
