@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from sciml_cli.frame import FILE, Command, json_option, overwrite_option, signal_option
-from sciml_cli.output import emit
+from sciml_cli.output import emit, size
 
 __all__ = ["convert"]
 
@@ -31,16 +31,25 @@ def convert(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Write a signal to OUT in physical values with its clock, coordinates and masks; several FILEs join along time."""
+    """Write a signal to OUT in physical values with its clock, coordinates and masks.
+
+    Several FILEs join along time; a pattern as --signal stacks the signals of one clock that it matches.
+    """
     from sciml.files import check_target
     from sciml.io import open_recording, save_recording
 
     check_target(out, overwrite=overwrite)  # before the work, not after it
+    if out.exists() and any(file.exists() and file.samefile(out) for file in files):
+        raise click.UsageError(
+            f"expected a new file, got -o {out}, which is read from; its other signals would be lost"
+        )
     axes = None if dims is None else [name.strip() for name in dims.split(",")]
     recording = open_recording(list(files), signal, dims=axes, units=units, rate=rate, mapping=mapping)
     save_recording(recording, out, overwrite=overwrite)
-    shape = {str(dim): size for dim, size in recording.sizes.items()}
+    shape = {str(dim): length for dim, length in recording.sizes.items()}
+    name, unit = recording.attrs.get("signal"), recording.attrs.get("units", "")
     if as_json:
-        emit("convert", {"out": out, "signal": recording.attrs.get("signal"), "shape": shape})
+        emit("convert", {"out": out, "signal": name, "shape": shape, "units": unit, "n_bytes": out.stat().st_size})
     else:
-        click.echo(f"{out}: {' x '.join(f'{size} {dim}' for dim, size in shape.items())}")
+        lengths = " x ".join(f"{length} {dim}" for dim, length in shape.items())
+        click.echo(f"{out}: {name}, {lengths}{f' in {unit}' if unit else ''}, {size(out.stat().st_size)}")

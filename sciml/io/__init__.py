@@ -1,20 +1,28 @@
 """Recordings in and out of HDF5: open lazily in physical values with clock and tables, and save without loss."""
 
+from sciml.io._checks import check
+from sciml.io._detail import SignalDetail, examine
 from sciml.io._findings import Finding
 from sciml.io._guard import Limits
 from sciml.io._model import FileInfo, SignalInfo, TableInfo
 from sciml.io._open import describe, list_signals, open_recording, read_events
+from sciml.io._outline import Entry, outline
 from sciml.io._save import save_recording
 
 __all__ = [
+    "Entry",
     "FileInfo",
     "Finding",
     "Limits",
+    "SignalDetail",
     "SignalInfo",
     "TableInfo",
+    "check",
     "describe",
+    "examine",
     "list_signals",
     "open_recording",
+    "outline",
     "read_events",
     "save_recording",
 ]

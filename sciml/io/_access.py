@@ -19,11 +19,12 @@ from sciml.io._guard import Limits, checked_path, guard, open_file
 from sciml.io._heaps import endless_heap
 from sciml.io._text import text
 
-__all__ = ["Box", "Files", "follow", "holes", "obstacle"]
+__all__ = ["Box", "Files", "filters", "follow", "holes", "obstacle"]
 
 Box = tuple[tuple[int, int], ...]  # start and stop along each axis
 
 MAX_HOPS = 32
+BUILT_IN = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
 FILTERS = {
     307: "bzip2",
     32000: "LZF",
@@ -173,6 +174,19 @@ def holes(dataset: h5py.Dataset, files: Files) -> tuple[Box, ...] | None:
     except DataError:
         return None
     return tuple(found) or None
+
+
+def filters(dataset: h5py.Dataset) -> tuple[str, ...]:
+    """Return the filters of a dataset in the order in which they were applied, for example ("shuffle", "deflate 4")."""
+    with guard(f"{dataset.name}"):
+        plist = dataset.id.get_create_plist()
+        found = [plist.get_filter(number) for number in range(plist.get_nfilters())]
+        return tuple(
+            f"deflate {options[0]}"
+            if code == h5py.h5z.FILTER_DEFLATE and options
+            else BUILT_IN.get(code) or FILTERS.get(code) or text(name) or f"filter {code}"
+            for code, _, options, name in found
+        )
 
 
 def _missing_filter(plist: h5py.h5p.PropDCID) -> Finding | None:

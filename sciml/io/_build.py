@@ -15,7 +15,7 @@ from xarray.core import indexing
 
 from sciml.errors import ConfigError, DataError
 from sciml.io._clock import EAGER, Rate, Stamps, Ticks, time_axis
-from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy
+from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy, physical
 from sciml.io._model import Coords, Signal, SignalInfo
 from sciml.recording import TIME
 
@@ -44,7 +44,18 @@ def info(signal: Signal, reader: str) -> SignalInfo:
         n_bytes=signal.data.n_bytes,
         kind=signal.kind,
         reader=reader,
+        stored_bytes=signal.data.stored_bytes,
+        memory_bytes=math.prod(shape) * _item_bytes(signal, dtype),
     )
+
+
+def _item_bytes(signal: Signal, stored: np.dtype[Any]) -> int:
+    """Return the size of one physical value; for those that are computed, that of a float64 or what is stored."""
+    if signal.saved is not None or stored.kind not in "iufcb":
+        return max(stored.itemsize, 1)
+    if signal.values is not None:
+        return max(stored.itemsize, 8)
+    return physical(stored, scaled=not signal.scale.identity).itemsize
 
 
 def build(

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io._findings import counted
 from sciml.io._lazy import Computed, RegularTimes, Scale, Stored, lazy
 from sciml.io._tree import Node
 from sciml.recording import TIME
@@ -113,6 +114,15 @@ class Stamps:
         step = float(np.median(np.diff(first)))
         return (1 / step if step > 0 else None), last - float(first[0]) + max(step, 0.0)
 
+    def final_rate(self, n_samples: int) -> float | None:
+        """Return the rate in Hz of the last stamps, None if they cannot be had or do not rise."""
+        try:
+            last = self.scale.apply(self.node.read(slice(max(n_samples - PEEK, 0), n_samples)), ())
+        except DataError:
+            return None
+        step = float(np.median(np.diff(last)))
+        return 1 / step if step > 0 else None
+
     def read(self) -> NDArray[np.float64]:
         return np.asarray(self.scale.apply(self.node.read(), ()), dtype=np.float64)
 
@@ -151,7 +161,7 @@ def time_axis(clock: Clock, n_samples: int) -> Ticks:
             return Ticks(xr.Variable(TIME, times(np.arange(n_samples)), attributes), clock.rate)
         return Ticks(xr.Variable(TIME, lazy(Computed(times, n_samples, np.float64)), attributes), clock.rate)
     if isinstance(clock, Runs):
-        note = f"the clock has {len(clock.firsts) - 1} gaps" if len(clock.firsts) > 1 else None
+        note = f"the clock has {counted(len(clock.firsts) - 1, 'gap')}" if len(clock.firsts) > 1 else None
         notes = () if note is None else (note,)
         if n_samples <= EAGER:
             stamped = clock(np.arange(n_samples))
@@ -180,4 +190,4 @@ def _oddities(stamps: NDArray[np.float64]) -> tuple[str, ...]:
     if not np.isfinite(stamps).all():
         return (f"{int((~np.isfinite(stamps)).sum())} time stamps are not finite",)
     backward = int((np.diff(stamps) <= 0).sum())
-    return (f"the clock stands still or runs backward {backward} times",) if backward else ()
+    return (f"the clock stands still or runs backward {counted(backward, 'time')}",) if backward else ()

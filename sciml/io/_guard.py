@@ -2,10 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 import h5py
 
@@ -68,15 +67,25 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-@contextmanager
-def guard(context: str) -> Iterator[None]:
+def guard(context: str) -> "_Guard":
     """Turn every failure of h5py inside the block into a `DataError` that begins with `context`."""
-    try:
-        yield
-    except ScimlError:
-        raise
-    except FAILURES as error:
-        raise DataError(f"{context}: {explain(error)}") from error
+    return _Guard(context)
+
+
+class _Guard:
+    """A context manager of its own, not one made from a generator: it is entered for every object of a file."""
+
+    __slots__ = ("context",)
+
+    def __init__(self, context: str) -> None:
+        self.context = context
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, FAILURES) and not isinstance(error, ScimlError):
+            raise DataError(f"{self.context}: {explain(error)}") from error
 
 
 def explain(error: BaseException) -> str:

@@ -13,13 +13,17 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["endless_heap"]
+import h5py
+import numpy as np
+
+__all__ = ["endless_heap", "stated_items"]
 
 SIGNATURE = b"GCOL\x01\0\0\0"
 HEADER = struct.Struct("<Q")  # after the signature: size of the heap, header included
 OBJECT = struct.Struct("<HHIQ")  # index, references, reserved, size of what follows
 SEARCHED = 2**26  # bytes at each end of the file
 MOST = 1000  # heaps looked at
+ELEMENT = np.dtype([("items", "<u4"), ("heap", "<u8"), ("object", "<u4")])  # of text and of rows of any length
 
 
 def endless_heap(path: Path) -> int | None:
@@ -31,6 +35,21 @@ def endless_heap(path: Path) -> int | None:
             if _is_endless(data, start):
                 return start
     return None
+
+
+def stated_items(dataset: h5py.Dataset) -> int | None:
+    """Return how many bytes (or items) the texts or rows of a dataset say that they have, None if it cannot be told.
+
+    HDF5 allocates what a text says before it looks into the heap: 4 GB for a damaged one of three letters. Elements
+    that lie in one piece can be seen in the file; those in chunks or in the header of the object cannot.
+    """
+    offset, n_bytes = dataset.id.get_offset(), int(dataset.size) * ELEMENT.itemsize
+    if offset is None or dataset.id.get_storage_size() != n_bytes:
+        return None
+    with Path(dataset.file.filename).open("rb") as stream:
+        stream.seek(offset)
+        raw = stream.read(n_bytes)
+    return int(np.frombuffer(raw[: len(raw) // ELEMENT.itemsize * ELEMENT.itemsize], ELEMENT)["items"].sum())
 
 
 def _heaps(data: mmap.mmap) -> Iterator[int]:

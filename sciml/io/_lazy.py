@@ -36,6 +36,7 @@ __all__ = [
     "Stored",
     "Within",
     "lazy",
+    "physical",
 ]
 
 CHUNK_CACHE = 2**23  # what HDF5 gives a dataset unasked; enough for one row of chunks in most files
@@ -289,7 +290,7 @@ class Stored(_Lazy):
         self.order = tuple(range(len(source.shape)) if order is None else order)
         self.scale = None if scale is None or (scale.identity and source.dtype.kind in "fcb") else scale
         self.shape = tuple(source.shape[axis] for axis in self.order)
-        natural = source.dtype if scale is None else _physical(source.dtype, scaled=self.scale is not None)
+        natural = source.dtype if scale is None else physical(source.dtype, scaled=self.scale is not None)
         self.dtype = np.dtype(natural if dtype is None else dtype)
         if scale is not None and self.dtype.kind not in "fcb":
             raise ConfigError(
@@ -314,7 +315,8 @@ class Stored(_Lazy):
         return values.transpose(_ranks(kept)).astype(self.dtype, copy=False)
 
 
-def _physical(stored: np.dtype[Any], *, scaled: bool) -> np.dtype[Any]:
+def physical(stored: np.dtype[Any], *, scaled: bool) -> np.dtype[Any]:
+    """Return the dtype in which physical values of a stored dtype are handed out."""
     if stored.kind in "iuf" and stored.itemsize <= 2:
         return np.dtype(np.float32)
     if not scaled:

@@ -38,6 +38,10 @@ class SignalInfo:
         In seconds, gaps included; None if there is no clock.
     n_bytes
         Size of the stored values before compression.
+    stored_bytes
+        What they take in the file, after compression; 0 if they are elsewhere or nowhere.
+    memory_bytes
+        What the physical values take in memory when all are read.
     kind
         What the format calls it, for example "ElectricalSeries".
     reader
@@ -54,6 +58,8 @@ class SignalInfo:
     n_bytes: int
     kind: str
     reader: str
+    stored_bytes: int = 0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,13 +82,15 @@ class FileInfo:
     signals, tables
         What can be opened with `open_recording` and, if it has start times, with `read_events`.
     findings
-        What is odd about the file, in words; each has a `code` and a `path` for programs.
+        What is odd about the file, in words; each has a `code`, a `path` and a `severity` for programs.
     reason
         Why there are no signals; None if there are some.
     attrs
         Instrument, start, description, ... as far as the file states them.
     default
         The signal that `open_recording` takes if none is named; None if one must be named.
+    n_bytes
+        Size of the file.
     """
 
     path: str
@@ -93,6 +101,7 @@ class FileInfo:
     reason: str | None = None
     attrs: Mapping[str, str] = field(default_factory=dict)
     default: str | None = None
+    n_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.io import plain
 from sciml.io._build import Chunks, build, chunked, info, stacked
 from sciml.io._clock import Runs, Stamps
-from sciml.io._findings import Finding, code_of
+from sciml.io._findings import Finding, code_of, counted, together
 from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._joined import Part, join
 from sciml.io._mapping import Stated, mapped
@@ -23,7 +23,7 @@ from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
 from sciml.io._registry import choose
 from sciml.io._tree import Tree, open_tree
 
-__all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings"]
+__all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings", "select"]
 
 SHOWN = 12  # names in an error message
 MAX_RATIO = 1000  # values of a recording have noise and do not compress that far
@@ -150,7 +150,7 @@ def _open_one(
     with open_tree(path, limits) as tree:
         reader = choose(tree)
         contents = reader.scan(tree)
-        chosen = [stated.apply(signal) for signal in _select(contents, tree, stated.signal)]
+        chosen = [stated.apply(signal) for signal in select(contents, tree, stated.signal)]
         where = tree.files.main
         if len(chosen) == 1:
             name = "plain" if chosen[0].kind == "dataset" else reader.name
@@ -230,6 +230,7 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
         findings = (text if isinstance(text, Finding) else Finding(text) for text in said)
         return FileInfo(
             path=str(path),
+            n_bytes=tree.files.main.stat().st_size,
             format=contents.format,
             signals=signals,
             tables=tuple(TableInfo(table.name, table.rows, table.columns) for table in contents.tables),
@@ -298,14 +299,7 @@ def _findings(signals: Sequence[Signal]) -> list[Finding]:
     for signal in signals:
         for text in (*signal.notes, *_troubles(signal)):
             affected.setdefault(text, []).append(signal.path)
-    return [
-        Finding(
-            f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {text}",
-            code=code_of(text),
-            path=paths[0],
-        )
-        for text, paths in affected.items()
-    ]
+    return list(together(affected))
 
 
 def _troubles(signal: Signal) -> list[str]:
@@ -316,7 +310,7 @@ def _troubles(signal: Signal) -> list[str]:
     if trouble:
         found.append(Finding(f"cannot be read: {trouble}", code=code_of(trouble, "unreadable")))
     elif gaps := _gaps(signal):
-        found.append(Finding(gaps, code="gaps"))
+        found.append(gaps)
     if signal.raw_unit and not signal.unit:
         found.append(Finding(f"the unit {signal.raw_unit!r} says nothing; taken as none", code="blank_unit"))
     if trouble is None and signal.data.n_bytes > MAX_RATIO * signal.data.stored_bytes > 0:
@@ -325,15 +319,21 @@ def _troubles(signal: Signal) -> list[str]:
     return found
 
 
-def _gaps(signal: Signal) -> str | None:
-    """Return what the clock says of gaps, without reading all of it."""
+def _gaps(signal: Signal) -> Finding | None:
+    """Return what the clock says of gaps and of drift, without reading all of it."""
     clock, size = signal.clock, signal.shape[0] if signal.shape else 0
     if isinstance(clock, Runs) and len(clock.firsts) > 1:
-        return f"the clock has {len(clock.firsts) - 1} gaps"
-    rate, duration = clock.summary(size) if isinstance(clock, Stamps) else (None, None)
-    if rate is None or duration is None or duration * rate <= size * (1 + DRIFT) + 1:
+        return Finding(f"the clock has {counted(len(clock.firsts) - 1, 'gap')}", code="gaps")
+    if not isinstance(clock, Stamps):
         return None
-    return f"its {size} samples span {duration:.6g} s, not {size / rate:.6g} s: the clock has gaps, or its rate changes"
+    rate, duration = clock.summary(size)
+    if rate is None or duration is None or abs(duration * rate - size) <= size * DRIFT + 1:
+        return None
+    span = f"its {size} samples span {duration:.6g} s, not {size / rate:.6g} s"
+    last = clock.final_rate(size)
+    if last is not None and abs(last - rate) > DRIFT * rate:
+        return Finding(f"{span}: the rate changes from {rate:.6g} to {last:.6g} Hz", code="clock_drift")
+    return Finding(f"{span}: the clock has gaps, or its rate changes", code="gaps") if duration * rate > size else None
 
 
 def _aliases(tree: Tree) -> list[Finding]:
@@ -341,18 +341,18 @@ def _aliases(tree: Tree) -> list[Finding]:
     if not aliased:
         return []
     example = aliased[0]
-    counted = (
-        f"{len(aliased)} objects have several paths and are counted once, for example "
+    said = (
+        f"{counted(len(aliased), 'object')} under several paths, counted once, for example "
         f"{example.path or '/'} = {example.aliases[0]}"
     )
-    return [Finding(counted, code="alias", path=example.path)]
+    return [Finding(said, code="alias", path=example.path)]
 
 
 def _reason(contents: Contents, tree: Tree) -> str | None:
     """Return why there are no signals, and what can be opened all the same."""
     if contents.signals:
         return None
-    reason = contents.reason or "the file holds no signals"
+    reason = (contents.reason or "the file holds no signals").rstrip(". ")
     arrays = sorted((node for node in tree.datasets() if node.is_numeric), key=lambda node: -node.n_bytes)
     if not arrays or max(arrays[0].shape or (0,)) < 2:
         return reason
@@ -365,7 +365,8 @@ def _default(contents: Contents) -> str | None:
     return contents.signals[0].path if len(contents.signals) == 1 else None
 
 
-def _select(contents: Contents, tree: Tree, wanted: str | None) -> list[Signal]:
+def select(contents: Contents, tree: Tree, wanted: str | None) -> list[Signal]:
+    """Return the signals that a path, an end of one or a pattern means; None means the only or default one."""
     if wanted is None:
         return [_only(contents, tree)]
     name = wanted.strip("/")

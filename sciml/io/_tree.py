@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io._access import Box, Files, follow, holes, obstacle
+from sciml.io._access import Box, Files, filters, follow, holes, obstacle
 from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard
+from sciml.io._heaps import stated_items
 from sciml.io._lazy import Source
 from sciml.io._text import decode, decode_array, text
 
@@ -48,6 +49,7 @@ class Node:
         self._handle = handle
         self._tree = tree
         self._attributes: dict[str, Any] = {}
+        self._stored_bytes: int | None = None
         self._examined = False
         self._obstacle: Finding | None = None
         if self.is_dataset:
@@ -74,13 +76,35 @@ class Node:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the array in the file, after compression; 0 if they are elsewhere or nowhere."""
-        return int(self._handle.id.get_storage_size()) if self.is_dataset else 0
+        """Bytes of the array in the file, after compression; 0 if they are elsewhere, nowhere or cannot be counted."""
+        if self._stored_bytes is None:
+            self._stored_bytes = self._count_bytes() if self.is_dataset else 0
+        return self._stored_bytes
+
+    def _count_bytes(self) -> int:
+        try:
+            with guard(self.path):
+                return int(self._handle.id.get_storage_size())
+        except DataError as error:  # the index of the chunks is damaged
+            self._tree.findings.append(Finding(str(error), code="unreadable", path=self.path))
+            return 0
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
         """The shape of the HDF5 chunks, None if the values lie in one piece."""
         return self._handle.chunks if self.is_dataset else None
+
+    def filters(self) -> tuple[str, ...]:
+        """Return the filters of the values in the order in which they were applied."""
+        return filters(self._handle) if self.is_dataset else ()
+
+    def link(self, name: str) -> str:
+        """Return where the link of a child points, "" if the child is stored under that name."""
+        with guard(f"{self.path}/{name}"):
+            found = self._handle.get(name, getlink=True)
+        if isinstance(found, h5py.ExternalLink):
+            return f"{text(found.filename)}:{text(found.path)}"
+        return text(found.path) if isinstance(found, h5py.SoftLink) else ""
 
     def attr(self, name: str, default: Any = None) -> Any:
         """Return an attribute as plain Python, `default` if it is absent, empty, too large or unreadable."""
@@ -163,7 +187,21 @@ class Node:
                 f"{self._tree.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
             )
         with guard(self.path):
+            self._check_text(math.inf if key is not None else self._tree.limits.table_bytes)
             return decode_array(self._handle[() if key is None else key])
+
+    def _check_text(self, most: float) -> None:
+        """Raise if texts of any length say that they have more bytes than the file, or than `most`."""
+        if self.dtype is None or h5py.check_string_dtype(self.dtype) is None or self.dtype.kind != "O":
+            return
+        n_bytes = stated_items(self._handle)
+        whole = Path(self._handle.file.filename).stat().st_size
+        if n_bytes is not None and n_bytes > min(whole, most):
+            raise DataError(
+                f"{self.path}: its texts say that they have {n_bytes} bytes; expected at most {whole}, the size of the "
+                f"file, and the {self._tree.limits.table_bytes} of limits.table_bytes; if neither is too small, the "
+                "file is damaged: copy it again"
+            )
 
     def scalar(self, default: Any = None) -> Any:
         """Return the one value of a scalar dataset (or its first), `default` if it cannot be read."""

@@ -41,7 +41,8 @@ class SavedRecording:
 
 def _signal(header: dict[str, Any], tree: Tree) -> Signal:
     name = header["values"]
-    variable = header["variables"][name]
+    variables = {label: _complete(stored) for label, stored in header["variables"].items()}
+    header, variable = {**header, "variables": variables}, variables[name]
     node = _node(tree, name)
     time = tree.root.dataset(TIME) if TIME in header["variables"] else None
     rate = variable["attrs"].get("sampling_rate")
@@ -56,6 +57,11 @@ def _signal(header: dict[str, Any], tree: Tree) -> Signal:
         attrs=variable["attrs"],
         saved=(header["name"], variable["dtype"]),
     )
+
+
+def _complete(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return what a header says of a variable; damaged ones are noticed here, before a coordinate is made."""
+    return {"dims": tuple(stored["dims"]), "dtype": str(stored["dtype"]), "attrs": dict(stored["attrs"])}
 
 
 def _node(tree: Tree, name: str) -> Node:

@@ -1,3 +1,5 @@
-"""Linear algebra that recordings and networks share."""
+"""Linear algebra on data that arrives in blocks."""
 
-__all__: list[str] = []
+from sciml.linalg.stream import Moments, moments
+
+__all__ = ["Moments", "moments"]

@@ -27,7 +27,7 @@ def test_runs_of_samples_become_one_clock_with_gaps() -> None:
     times = time_axis(clock, 7)
     np.testing.assert_allclose(times.variable.values, [1.0, 1.1, 1.2, 1.3, 1.4, 9.0, 9.1])
     assert times.rate is None
-    assert times.notes == ("the clock has 1 gaps",)
+    assert times.notes == ("the clock has 1 gap",)
     assert clock.summary(7) == (10.0, pytest.approx(8.2))
 
 

@@ -1,6 +1,7 @@
 """Files that are missing, damaged or made to harm end in our own error, quickly."""
 
-import random
+import os
+import pickle
 import resource
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import Limits, describe, list_signals, open_recording, read_events
+
+WHOLE = int(os.environ.get("SCIML_TEST_SEEDS", "0")) >= 300  # else the part of the suite that is quick
+ATTRIBUTES = 10**6 if WHOLE else 10**5
 
 
 def write(path: Path, **arrays: object) -> Path:
@@ -51,10 +55,13 @@ def test_what_is_not_hdf5_is_said_to_be_what_it_looks_like(tmp_path: Path, conte
         describe(tmp_path / "file.h5")
 
 
-def test_a_truncated_file_is_told_by_bytes_and_percent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_told_by_bytes_and_percent(tmp_path: Path, share: float) -> None:
     whole = write(tmp_path / "whole.h5", x=np.arange(1000.0)).read_bytes()
-    (tmp_path / "part.h5").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=rf"truncated: {len(whole) // 2} of {len(whole)} bytes are there \(50\.0 %\)"):
+    kept = int(share * len(whole))
+    (tmp_path / "part.h5").write_bytes(whole[:kept])
+    percent = rf"\({100 * kept / len(whole):.1f} %\)"
+    with pytest.raises(DataError, match=rf"truncated: {kept} of {len(whole)} bytes are there {percent}"):
         open_recording(tmp_path / "part.h5")
 
 
@@ -255,10 +262,10 @@ def test_a_heap_that_hdf5_would_read_forever_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_attributes_cost_no_time_and_no_memory(tmp_path: Path) -> None:
+def test_a_hundred_thousand_attributes_cost_no_time_and_no_memory(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
         x, space = file.create_dataset("x", data=np.zeros(5)), h5py.h5s.create(h5py.h5s.SCALAR)
-        for number in range(10**6):
+        for number in range(ATTRIBUTES):
             h5py.h5a.create(x.id, b"a%d" % number, h5py.h5t.NATIVE_INT8, space)
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     found = describe(tmp_path / "a.h5")
@@ -313,31 +320,107 @@ def test_nul_in_what_is_asked_for_is_an_unknown_name(tmp_path: Path) -> None:
     assert open_recording(path).attrs["units"] == "mV"
 
 
-def corrupted(whole: bytes, seed: int) -> bytes:
-    """Twenty bytes changed, half of the time in the head, where HDF5 keeps its structure; or the end cut off."""
-    draw = random.Random(seed)  # noqa: S311 - no secret
-    damaged = bytearray(whole)
-    reach = len(whole) if seed % 2 else min(len(whole), 40_000)
-    for _ in range(20):
-        damaged[draw.randrange(reach)] = draw.randrange(256)
-    return bytes(damaged[: draw.randrange(len(whole))] if seed % 5 == 4 else damaged)
+def test_a_path_of_two_thousand_steps_round_a_cycle_ends(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a/x"] = np.arange(6.0)
+        file["a/b"] = file["a"]
+    assert open_recording(tmp_path / "a.h5", f"a/{'b/' * 2000}x").shape == (6,)
 
 
-@pytest.mark.parametrize(
-    "name", ["nwb_suite2p_pixelmask.nwb", "nexus_ipns_chopper.nxs", "gwosc_H1_GW150914_4k_32s.hdf5"]
-)
-def test_corrupted_copies_raise_only_our_error(data_dir: Path, tmp_path: Path, name: str) -> None:
-    whole = (data_dir / name).read_bytes()
-    began, outcomes = time.perf_counter(), set()
-    for seed in range(20):
-        path = tmp_path / f"{seed}.h5"
-        path.write_bytes(corrupted(whole, seed))
-        try:
-            for signal in describe(path).signals:
-                open_recording(path, signal.path, limits=Limits(read_bytes=2**26))[:50].load()
-            outcomes.add("read")
-        except DataError:
-            outcomes.add("refused")
-        path.unlink()
-    assert outcomes == {"read", "refused"}  # neither are all copies unharmed, nor is every one given up
-    assert time.perf_counter() - began < 60
+def test_files_that_link_to_each_other_end(tmp_path: Path) -> None:
+    for one, other in ("ab", "ba"):
+        with h5py.File(tmp_path / f"{one}.h5", "w") as file:
+            file["x"] = np.arange(6.0)
+            file["other"] = h5py.ExternalLink(f"{other}.h5", "/")
+            file["round"] = h5py.ExternalLink(f"{other}.h5", "/round")
+    found = describe(tmp_path / "a.h5")
+    assert [finding.code for finding in found.findings if finding.path == "round"] == ["link_cycle"]
+    assert open_recording(tmp_path / "a.h5", "other/other/other/x").shape == (6,)
+
+
+def test_a_virtual_dataset_may_not_leave_through_a_link_in_its_own_file(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "secret.h5", x=np.arange(4.0))
+    layout = h5py.VirtualLayout(shape=(4,), dtype="f8")
+    layout[:] = h5py.VirtualSource(".", "door", shape=(4,))
+    with h5py.File(tmp_path / "in" / "a.h5", "w") as file:
+        file["door"] = h5py.ExternalLink("../secret.h5", "/x")
+        file.create_virtual_dataset("v", layout)
+    with pytest.raises(DataError, match="outside"):
+        open_recording(tmp_path / "in" / "a.h5", "v").load()
+    masked = open_recording(tmp_path / "in" / "a.h5", "v", allow_missing="mask")
+    assert np.isnan(masked.values).all()
+    assert masked["mask"].values.all()
+
+
+def test_a_virtual_dataset_of_itself_ends(tmp_path: Path) -> None:
+    layout = h5py.VirtualLayout(shape=(4,), dtype="f8")
+    layout[:] = h5py.VirtualSource(".", "v", shape=(4,))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_virtual_dataset("v", layout)
+    with pytest.raises(DataError, match="without end"):
+        open_recording(tmp_path / "a.h5").load()
+
+
+def test_a_deflate_bomb_is_refused_whole_and_read_in_pieces(tmp_path: Path) -> None:
+    """A hundred rows of one chunk each; the file of a few kB declares 3.2 GB."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (400, 2**20), dtype="f8", chunks=(1, 2**20), compression="gzip", compression_opts=9)
+        file["x"][7] = 0.0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    recording = open_recording(tmp_path / "a.h5")
+    with pytest.raises(DataError, match=r"one read of 3\.12 GiB exceeds the limit"):
+        recording.load()
+    assert not recording[7, :100].values.any()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KiB
+
+
+class Trap:
+    """What a pickle in a file would run."""
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return exec, ("raise SystemExit('the pickle was loaded')",)
+
+
+def test_pickles_in_attributes_are_never_loaded(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.arange(5.0)
+        for name in ("units", "long_name", "FIELD_0_FILL"):
+            file["x"].attrs[name] = np.void(pickle.dumps(Trap()))
+        file.attrs["TITLE"] = pickle.dumps(Trap(), protocol=0)
+    assert open_recording(tmp_path / "a.h5").values.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert describe(tmp_path / "a.h5").signals[0].path == "x"
+
+
+def test_an_unknown_filter_is_named_with_what_to_install(tmp_path: Path) -> None:
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((5,))
+    plist.set_filter(32020, h5py.h5z.FLAG_OPTIONAL, ())
+    space, kind = h5py.h5s.create_simple((5,)), h5py.h5t.NATIVE_DOUBLE
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        h5py.h5d.create(file.id, b"x", kind, space, plist).write(space, space, np.arange(5.0))
+    with pytest.raises(DataError, match=r"filter 32020 \(VBZ\), which is not installed; install ont-vbz-hdf-plugin"):
+        open_recording(tmp_path / "a.h5").load()
+
+
+@pytest.mark.parametrize("userblock", [0, 512])
+def test_a_text_that_says_it_has_four_gigabytes_is_refused_before_hdf5_allocates_them(
+    tmp_path: Path, userblock: int
+) -> None:
+    path = tmp_path / "a.nwb"
+    with h5py.File(path, "w", userblock_size=userblock) as file:
+        file.attrs.update(neurodata_type="NWBFile", nwb_version="2.7.0")
+        trials = file.create_group("intervals/trials")
+        trials.attrs["colnames"] = ["start_time", "who"]
+        trials["start_time"] = [0.0, 1.0]
+        trials["who"] = ["Ada", "Bob"]
+        place = trials["who"].id.get_offset()
+    assert read_events(path, "trials")["who"].values.tolist() == ["Ada", "Bob"]
+    whole = path.read_bytes()
+    assert whole[place : place + 4] == b"\x03\0\0\0"
+    path.write_bytes(whole[:place] + b"\xff\xff\xff\xff" + whole[place + 4 :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    events = read_events(path, "trials")
+    assert "who" not in events
+    assert "say that they have 4294967298 bytes" in str(events.attrs["omitted"])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KiB

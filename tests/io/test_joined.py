@@ -43,7 +43,7 @@ def test_files_follow_each_other_in_time_whatever_their_order(paths: list[Path])
     np.testing.assert_allclose(recording.time.values, expected, rtol=0, atol=1e-12)
     assert segments(recording) == [slice(0, 70), slice(70, 90)]
     assert recording.attrs["source"].split("\n") == ["part0.h5", "part1.h5", "part2.h5"]
-    assert "the clock has 1 gaps" in recording.attrs["history"]
+    assert "the clock has 1 gap" in recording.attrs["history"]
 
 
 def test_files_without_a_gap_keep_their_rate(paths: list[Path]) -> None:

@@ -104,7 +104,7 @@ def test_a_pause_of_the_recording_is_a_gap(tmp_path: Path) -> None:
     np.testing.assert_allclose(recording.time, times, atol=1e-12)
     assert "sampling_rate" not in recording.attrs
     assert segments(recording) == [slice(0, 10), slice(10, 30)]
-    assert "1 gaps" in recording.attrs["history"]
+    assert "1 gap" in recording.attrs["history"]
 
 
 def test_runs_without_a_pause_are_one_regular_clock(tmp_path: Path) -> None:
