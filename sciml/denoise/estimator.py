@@ -15,10 +15,50 @@ from sciml.errors import DataError
 from sciml.noise import Model, noise_floor
 from sciml.recording import TIME, n_features
 
-__all__ = ["Denoiser"]
+__all__ = ["Denoiser", "ProjectingTransformer"]
 
 
-class Denoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # no types
+class ProjectingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # no types
+    """What all denoisers share that learn `projector_`, `rank_` and `sigma_`: arrays or recordings in and out."""
+
+    def transform(self, X: Any) -> Any:
+        """Return X without what is noise: an array for an array, a recording for a recording."""
+        check_is_fitted(self)
+        recording = self._recording(X, reset=False)
+        cleaned = apply(recording, self.projector_)
+        if not isinstance(X, xr.DataArray):
+            return cleaned.values
+        return cleaned.assign_attrs({**recording.attrs, "noise_sigma": self.sigma_, "noise_rank": self.rank_})
+
+    def _recording(self, X: Any, *, reset: bool) -> xr.DataArray:
+        if isinstance(X, xr.DataArray):
+            n = n_features(X)
+            if reset:
+                self.n_features_in_ = n
+            elif n != self.n_features_in_:
+                raise DataError(f"expected a recording of {self.n_features_in_} channels, as in fit, got {n}")
+            return X
+        kinds = [np.float64, np.float32]
+        least = 2 if reset else 1  # a noise floor compares channels over samples
+        values = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=kinds,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=least,
+            ensure_min_features=least,
+        )
+        return xr.DataArray(values, dims=(TIME, "channel"))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class Denoiser(ProjectingTransformer):
     """Learn the noise floor of one recording and remove noise from others of the same channels.
 
     The map looks at one sample at a time, so it may be learned on the train part and used anywhere.
@@ -83,39 +123,3 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: 
             return from_sigma(recording, self.sigma, alpha=self.alpha)
         self.floor_ = noise_floor(recording, self.model, self.alpha)
         return from_floor(self.floor_)
-
-    def transform(self, X: Any) -> Any:
-        """Return X without what is noise: an array for an array, a recording for a recording."""
-        check_is_fitted(self)
-        recording = self._recording(X, reset=False)
-        cleaned = apply(recording, self.projector_)
-        if not isinstance(X, xr.DataArray):
-            return cleaned.values
-        return cleaned.assign_attrs({**recording.attrs, "noise_sigma": self.sigma_, "noise_rank": self.rank_})
-
-    def _recording(self, X: Any, *, reset: bool) -> xr.DataArray:
-        if isinstance(X, xr.DataArray):
-            n = n_features(X)
-            if reset:
-                self.n_features_in_ = n
-            elif n != self.n_features_in_:
-                raise DataError(f"expected a recording of {self.n_features_in_} channels, as in fit, got {n}")
-            return X
-        kinds = [np.float64, np.float32]
-        least = 2 if reset else 1  # a noise floor compares channels over samples
-        values = validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=kinds,
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=least,
-            ensure_min_features=least,
-        )
-        return xr.DataArray(values, dims=(TIME, "channel"))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -3,6 +3,7 @@
 from sciml.noise._floor import noise_floor
 from sciml.noise._leading import Leading, leading_components
 from sciml.noise._result import MODELS, Model, NoiseFloor
+from sciml.noise.running import RunningFloor
 from sciml.noise.spectral import SharedBand, SharedMode, SpectralNoiseFloor, spectral_noise_floor
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Leading",
     "Model",
     "NoiseFloor",
+    "RunningFloor",
     "SharedBand",
     "SharedMode",
     "SpectralNoiseFloor",
