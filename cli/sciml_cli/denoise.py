@@ -6,6 +6,7 @@ import click
 
 from sciml_cli.frame import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
 from sciml_cli.output import emit, note, plain
+from sciml_cli.whole import check_output, print_comparison, save, whole_options
 
 __all__ = ["denoise"]
 
@@ -14,42 +15,66 @@ MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored", "heterosce
 
 @click.command("denoise", cls=Command)
 @click.argument("file", type=FILE)
-@click.option("-o", "--out", required=True, type=FILE, help="netCDF file to write.")
+@click.option("-o", "--out", type=FILE, help="netCDF file to write, or a copy of an NWB file with the result in it.")
 @signal_option
 @click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Level of the noise floor.")  # fmt: skip
 @click.option("--rank", type=click.IntRange(0), help="Components to keep; default those above the floor.")
+@whole_options
 @overwrite_option
 @json_option
 @quiet_option
 def denoise(
     file: Path,
-    out: Path,
+    out: Path | None,
     signal: str | None,
     model: str,
     alpha: float,
     rank: int | None,
+    shrinkage: str,
+    known_sigma: float | None,
+    whiten: bool,
+    fill: bool,
+    comparing: bool,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Keep the components above the noise floor, optimally shrunk, and write the recording to OUT."""
+    """Keep the components above the noise floor, optimally shrunk, and write the recording to OUT.
+
+    An OUT that ends in .nwb is a copy of the NWB file FILE with the result in a processing module beside the original
+    series; any other is netCDF. With --compare, methods are compared by values hidden from them.
+    """
     from sciml.denoise import denoise as remove_noise
-    from sciml.files import check_target
-    from sciml.io import open_recording, save_recording
+    from sciml.io import open_recording
     from sciml.noise import noise_floor
 
-    check_target(out, overwrite=overwrite)  # before the work, not after it
+    check_output(file, out, comparing=comparing, overwrite=overwrite)  # before the work, not after it
     recording = open_recording(file, signal)
-    floor = noise_floor(recording, model, alpha)  # type: ignore[arg-type]
-    for warning in floor.warnings:
-        note(f"warning: {warning}")
-    note(floor.summary(), quiet=quiet)
-    cleaned = remove_noise(recording, floor, rank=rank)
-    save_recording(cleaned, out, overwrite=overwrite)
-    kept = floor.rank if rank is None else rank
+    if comparing:
+        print_comparison(recording, as_json=as_json, quiet=quiet)
+    if out is None or comparing:
+        return
+    floor = None
+    if known_sigma is None:
+        floor = noise_floor(recording, model, alpha)  # type: ignore[arg-type]
+        for warning in floor.warnings:
+            note(f"warning: {warning}")
+        note(floor.summary(), quiet=quiet)
+    cleaned = remove_noise(
+        recording,
+        floor,
+        rank=rank,
+        sigma=known_sigma,
+        shrinkage=shrinkage,  # type: ignore[arg-type]
+        whiten="time" if whiten else None,
+        fill=fill,
+    )
+    save(cleaned, file, out, overwrite=overwrite)
+    kept, n_features = cleaned.attrs["noise_rank"], recording.size // recording.sizes["time"]
     if as_json:
-        emit("denoise", {"out": out, "rank": kept, "noise_floor": plain(floor.to_dict())})
+        described = None if floor is None else plain(floor.to_dict())
+        emit("denoise", {"out": out, "rank": kept, "noise_floor": described})
     else:
-        click.echo(f"{out}: {kept} of {floor.n_features} components kept")
+        click.echo(f"{out}: {kept} of {n_features} components kept")

@@ -34,6 +34,7 @@ class Observed:
     `mean` (of the samples present) and `share` (how many are) have one entry a live channel, `every_mean` one for each
     channel that was read.
     Standardized values are demeaned, divided by `total_scale`, and zero where a sample is missing: noise stays noise.
+    `row_weights`, mean one, say what equal shares of the samples weigh where they weigh unequally.
     `standardized` holds them all, or is None and `gram`, their X^H X / freedom, and `stretches` stand for them.
     """
 
@@ -53,6 +54,7 @@ class Observed:
     missing: tuple[int, ...]
     duplicates: tuple[tuple[int, int], ...]
     resolution: float
+    row_weights: Array | None = None
 
     @property
     def freedom(self) -> int:

@@ -18,6 +18,8 @@ __all__ = ["RunningFloor"]
 STRETCH = 4096  # samples of a stretch that is kept for the spectra of the noise
 STRETCH_BYTES = 2**25
 N_STRETCHES = 8
+LONGEST = 7.0  # memories after which a sample weighs less than .001
+N_WEIGHTS = 32
 
 
 class RunningFloor:
@@ -30,8 +32,8 @@ class RunningFloor:
     Parameters
     ----------
     memory
-        Number of samples after which a sample weighs 1/e; None forgets nothing. The floor is then that of as many
-        samples as have the same effect, n_eff (about twice the memory).
+        Number of samples after which a sample weighs 1/e; None forgets nothing. The law of the noise knows that
+        samples weigh unequally; samples that weigh less than .001 are not counted.
 
     Examples
     --------
@@ -111,13 +113,15 @@ class RunningFloor:
         """
         if model == "counts":
             raise ConfigError("expected a model other than counts, which need all samples at once; use noise_floor")
-        return floor_of(self._observed(), self._template, model, alpha)
+        # Samples of unequal weight are a matrix of unequal variances, whatever the channels are.
+        fitted: Model | Literal["auto"] = "heteroscedastic" if model == "white" and self.memory is not None else model
+        return floor_of(self._observed(), self._template, fitted, alpha)
 
     def _observed(self) -> Observed:
         sums = self._sums
         if sums is None or self.n_samples < MIN_SAMPLES:
             raise DataError(f"expected at least {MIN_SAMPLES} samples, got {self.n_samples}; add more")
-        n_samples = round(sums.n_effective)
+        n_samples, weights = self._weights()
         share = self._count / self.n_samples
         scatter = np.diagonal(sums.scatter).real
         missing = share < 0.5
@@ -149,7 +153,16 @@ class RunningFloor:
             missing=tuple(np.flatnonzero(missing).tolist()),
             duplicates=pairs,
             resolution=float(np.finfo(np.float64).eps),
+            row_weights=weights,
         )
+
+    def _weights(self) -> tuple[int, NDArray[np.float64] | None]:
+        """Return how many samples count, and the mean weight of equal shares of them, youngest first."""
+        if self.memory is None:
+            return self.n_samples, None
+        n = min(self.n_samples, int(np.ceil(LONGEST * self.memory)))
+        weights = np.exp(-(np.arange(N_WEIGHTS) + 0.5) / N_WEIGHTS * n / self.memory)
+        return n, weights / weights.mean()
 
 
 class _Stretches:

@@ -85,16 +85,15 @@ def test_forgetting_follows_a_signal_that_moves() -> None:
             lasting.partial_fit(block)
     assert lasting.rank_ == 4
     assert forgetful.rank_ == 2  # what came 3000 samples ago weighs exp(-6)
-    assert forgetful.floor_.n_samples == pytest.approx(1000, rel=0.01)
+    assert forgetful.floor_.n_samples == 7 * 500
 
 
 def test_pure_noise_gets_no_component_while_samples_fade() -> None:
     found = []
     for seed in range(20):
-        rng = np.random.default_rng(seed)
-        denoiser = StreamingDenoiser(memory=200, model="white").fit(rng.normal(size=(1500, N)))
-        found.append(denoiser.rank_ > 0)
-    assert np.mean(found) <= 0.25  # level .05, 20 draws: more than five by chance in 3 of 10 000
+        noise = np.random.default_rng(seed).normal(size=(1500, 60))
+        found.append(StreamingDenoiser(memory=200, model="white").fit(noise).rank_ > 0)
+    assert np.mean(found) <= 0.2  # level .05: more than four of twenty by chance in 3 of 1000
 
 
 def test_what_cannot_be_streamed_is_refused() -> None:
