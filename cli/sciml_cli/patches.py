@@ -35,19 +35,28 @@ class PatchOptions:
 
     def refuse(self) -> None:
         """Complain of options that mean nothing without `--patch`."""
-        given = [name for name in ("stride", "sigma", "mask", "device", "scheduler") if getattr(self, name) is not None]
+        given = [name for name in ("stride", "mask", "device", "scheduler") if getattr(self, name) is not None]
         given += ["maps"] if self.maps else []
         if given:
             raise click.UsageError(f"--{given[0]} needs --patch; give the size of a patch, as --patch 7,7")
+
+    def one_sigma(self) -> float | None:
+        """Return sigma for a whole recording: one number, or None to estimate it."""
+        if self.sigma is None:
+            return None
+        try:
+            return float(self.sigma)
+        except ValueError:
+            raise click.UsageError(f"--sigma {self.sigma}: a map needs --patch; give one number") from None
 
 
 OPTIONS = (
     click.option("--patch", help="Size of patches, as 7,7 along the dims other than time, or as y=7,x=7."),
     click.option("--stride", help="Steps between patches, written as --patch or one number; default half a patch."),
-    click.option("--sigma", help=f"Noise standard deviation: {FILE_OF}; default estimated in each patch."),
+    click.option("--sigma", help=f"Noise standard deviation: {FILE_OF}; default estimated."),
     click.option("--mask", type=click.Path(path_type=Path), help="netCDF file that is not zero at voxels to denoise."),
     click.option("--shrinkage", type=click.Choice(["frobenius", "operator", "nuclear", "hard"]), default="frobenius",
-                 show_default=True, help="Norm in which patches are best."),
+                 show_default=True, help="Norm of the error that components are shrunk for; hard keeps them."),
     click.option("--weights", type=click.Choice(["gaussian", "uniform", "rank"]), default="gaussian",
                  show_default=True, help="How patches that overlap are averaged."),
     click.option("--maps", is_flag=True, help="Write maps of sigma, rank, variance, removed and coverage too."),

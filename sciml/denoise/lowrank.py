@@ -1,55 +1,23 @@
 """Denoise whole recordings: keep the components above the noise floor, each shrunk by how far it can be trusted."""
 
-from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from sciml.denoise._basis import Basis, from_floor, from_sigma, with_rank
+from sciml.denoise._weights import Shrinkage, weights
+from sciml.denoise._whiten import whitening
+from sciml.denoise.projection import Projector
 from sciml.errors import ConfigError, DataError
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.recording import TIME, check, feature_dims, n_features
-from sciml.rmt import shrink
 
 __all__ = ["Projector", "Shrinkage", "denoise", "projector"]
 
-Shrinkage = Literal["optimal", "none"]
 BLOCK_BYTES = 2**27
-
-
-@dataclass(frozen=True)
-class Projector:
-    r"""A linear map over channels that keeps signal and removes noise, sample by sample.
-
-    .. math:: \hat x = m + D\, U \,\mathrm{diag}(w)\, U^H D^{-1} (x - m)
-
-    with m the channel means, D the noise standard deviations, U the components above the floor and w their
-    shrinkage. It looks at one instant only, so it cannot carry the future into the past.
-    """
-
-    mean: NDArray[Any]
-    encode: NDArray[Any]
-    decode: NDArray[Any]
-    weights: NDArray[np.float64]
-
-    @property
-    def rank(self) -> int:
-        """Number of components kept."""
-        return len(self.weights)
-
-    @property
-    def matrix(self) -> NDArray[Any]:
-        """The map as one matrix M of shape (channel, channel): value -> mean + M (value - mean)."""
-        return np.asarray((self.decode * self.weights) @ self.encode)
-
-    def __call__(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Denoise samples of shape (n, channel). A missing value counts as its channel's mean, and stays missing."""
-        centered = values - self.mean
-        missing = np.isnan(centered)
-        filled = np.where(missing, 0, centered)
-        kept = (filled @ self.encode.T * self.weights) @ self.decode.T + self.mean
-        return np.asarray(np.where(missing, np.nan, kept))
 
 
 def projector(floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkage = "optimal") -> Projector:
@@ -62,8 +30,9 @@ def projector(floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkag
     rank
         Number of components to keep; default the floor's.
     shrinkage
-        "optimal" weighs each component for the least squared error given the recording's own noise spectrum
-        (OptShrink); "none" keeps components as they are (truncation).
+        "optimal" (or "frobenius") weighs each component for the least squared error given the recording's own noise
+        spectrum (OptShrink); "operator" and "nuclear" for the least error in these norms; "none" keeps components as
+        they are (truncation).
 
     Raises
     ------
@@ -72,7 +41,8 @@ def projector(floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkag
 
     References
     ----------
-    Nadakuditi (2014), doi:10.1109/TIT.2014.2311661, algorithm 1.
+    Nadakuditi (2014), doi:10.1109/TIT.2014.2311661, algorithm 1; Gavish and Donoho (2017),
+    doi:10.1109/TIT.2017.2653801; counts: Landa, Zhang and Kluger (2022), doi:10.1137/21M1456807.
 
     Examples
     --------
@@ -86,30 +56,24 @@ def projector(floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkag
     if not 0 <= kept <= floor.rank:
         raise ConfigError(
             f"expected a rank between 0 and the {floor.rank} components above the floor, got {rank}; "
-            "raise alpha in noise_floor to let weaker components through"
+            "denoise(recording, rank=...) takes weaker ones from the recording"
         )
-    components = floor.components[:, :kept]
-    scale = floor.channel_scale
+    return project(from_floor(floor), kept, shrinkage)
+
+
+def project(basis: Basis, rank: int, shrinkage: Shrinkage) -> Projector:
+    """Return the map that keeps the first `rank` components of a basis, and what is expected of independent counts."""
+    components, scale = basis.components[:, :rank], basis.scale
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-    return Projector(
-        mean=floor.channel_mean,
-        encode=components.conj().T * inverse,
-        decode=components * scale[:, None],
-        weights=_weights(floor, kept, shrinkage),
-    )
-
-
-def _weights(floor: NoiseFloor, rank: int, shrinkage: Shrinkage) -> NDArray[np.float64]:
-    """Return the factor between 0 and 1 of each kept component."""
-    if shrinkage == "none":
-        return np.ones(rank)
-    if shrinkage != "optimal":
-        raise ConfigError(f"expected a shrinkage of 'optimal' or 'none', got {shrinkage!r}")
-    if rank == 0:
-        return np.ones(0)
-    singular_values = np.sqrt(floor.eigenvalues * (floor.n_samples - 1))
-    shrunk = shrink.optshrink(singular_values, floor.rank, (len(floor.live), floor.n_samples - 1)).shrunk
-    return np.asarray(np.clip(shrunk[:rank] / singular_values[:rank], 0.0, 1.0))
+    encode, decode = components.conj().T * inverse, components * scale[:, None]
+    kept = weights(basis, rank, shrinkage)
+    if basis.profile is not None:
+        # The counts of a sample, shared out by profile, are kept whole; components see what is left.
+        total = np.where(basis.profile > 0, 1.0, 0.0)
+        encode = np.concatenate([total[None], encode - np.outer(encode @ basis.profile, total)])
+        decode = np.concatenate([basis.profile[:, None], decode], axis=1)
+        kept = np.concatenate([[1.0], kept])
+    return Projector(mean=basis.mean, encode=encode, decode=decode, weights=kept)
 
 
 def denoise(
@@ -117,7 +81,10 @@ def denoise(
     floor: NoiseFloor | None = None,
     *,
     rank: int | None = None,
+    sigma: ArrayLike | None = None,
     shrinkage: Shrinkage = "optimal",
+    whiten: Literal["time"] | None = None,
+    fill: bool = False,
 ) -> xr.DataArray:
     """Return the recording with the noise removed: its components above the noise floor, optimally shrunk.
 
@@ -126,19 +93,40 @@ def denoise(
     recording
         Dims `time` and any others. Chunked (dask) recordings stay lazy; others are computed block by block.
     floor
-        Noise floor, from this recording or another one of the same channels; default `noise_floor(recording)`.
-    rank, shrinkage
+        Noise floor, from this recording or another one of the same channels; default `noise_floor(recording)`. For
+        counts, what is expected of independent channels is kept beside the components.
+    rank
+        Number of components to keep; default those above the floor. More than those are taken from the recording, with
+        a warning.
+    sigma
+        Standard deviation of white noise, where it is known, in units of the data: one number or one a channel. In
+        place of a floor; components are those above the Tracy-Widom edge at level .05.
+    shrinkage
         As for `projector`.
+    whiten
+        "time" divides by the spectrum of the noise in time, denoises with a floor of its own, and multiplies with it
+        again. Weak components beside colored noise come out better (a quarter less error in 100 channels and 200
+        samples with AR(1) noise of .7), clear ones alike; the map looks along time, and the recording is held.
+    fill
+        Give the estimate where a sample is missing, too; default it stays missing.
 
     Returns
     -------
     DataArray of the same dims, coordinates and units, values float (never clipped). `attrs["history"]` says what
-    was removed. Missing values stay missing.
+    was removed. A missing sample is no reason to lose the others: components are fitted to the channels present.
 
     Raises
     ------
     DataError
-        The floor belongs to another number of channels, or the recording has no noise floor (see `noise_floor`).
+        The floor belongs to another number of channels, or the recording has no noise floor (see `noise_floor`), or
+        values are missing that are to be whitened.
+    ConfigError
+        Both a floor and sigma, or sigma and whitening, or a sigma, whitening, rank or shrinkage that cannot be.
+
+    Warns
+    -----
+    ScimlWarning
+        `rank` takes in components that cannot be told from noise.
 
     Examples
     --------
@@ -149,42 +137,74 @@ def denoise(
     True
     """
     check(recording)
-    floor = noise_floor(recording) if floor is None else floor
-    if floor.n_features != n_features(recording):
+    _one_noise(floor, sigma, whiten)
+    if whiten is not None:
+        floor = noise_floor(recording) if floor is None else floor
+        filters = whitening(recording, floor)
+        flat = denoise(filters.whiten(recording), rank=rank, shrinkage=shrinkage)
+        cleaned = filters.unwhiten(flat).astype(np.result_type(recording.dtype, np.float32))
+        return _relabeled(cleaned, recording, from_floor(floor), flat.attrs["noise_rank"], f"{shrinkage}, whitened")
+    basis = _basis(recording, floor, sigma)
+    if len(basis.mean) != n_features(recording):
         raise DataError(
-            f"expected a recording of {floor.n_features} channels, as the noise floor has, got "
+            f"expected a recording of {len(basis.mean)} channels, as the noise floor has, got "
             f"{n_features(recording)}; compute the floor of this recording"
         )
-    project = projector(floor, rank=rank, shrinkage=shrinkage)
+    kept = basis.rank if rank is None else rank
+    basis = with_rank(basis, recording, kept)
+    cleaned = apply(recording, project(basis, kept, shrinkage), fill=fill)
+    return _relabeled(cleaned, recording, basis, kept, shrinkage)
+
+
+def _one_noise(floor: NoiseFloor | None, sigma: ArrayLike | None, whiten: str | None) -> None:
+    if floor is not None and sigma is not None:
+        raise ConfigError("expected a noise floor or sigma, got both; leave one out")
+    if whiten not in (None, "time"):
+        raise ConfigError(f'expected whiten as "time" or None, got {whiten!r}')
+    if whiten and sigma is not None:
+        raise ConfigError("expected the spectrum of the noise to whiten with, got sigma, which is of white noise")
+
+
+def _basis(recording: xr.DataArray, floor: NoiseFloor | None, sigma: ArrayLike | None) -> Basis:
+    if sigma is not None:
+        return from_sigma(recording, sigma)
+    return from_floor(noise_floor(recording) if floor is None else floor)
+
+
+def apply(recording: xr.DataArray, projector: Projector, *, fill: bool = False) -> xr.DataArray:
+    """Return the recording as the projector gives it back: lazy if chunked, else block by block."""
     dtype = np.result_type(recording.dtype, np.float32)
     ordered = recording.transpose(TIME, ...)
     if ordered.chunks is None:
-        data: Any = _by_blocks(ordered, project, dtype)
+        data: Any = _by_blocks(ordered, projector, dtype, fill=fill)
     else:
         whole = ordered.chunk(dict.fromkeys(feature_dims(ordered), -1)).data
-        data = whole.map_blocks(_project, project, dtype, dtype=dtype)
-    return ordered.copy(data=data).transpose(*recording.dims).assign_attrs(_provenance(recording, floor, project))
+        data = whole.map_blocks(_project, projector, dtype, fill, dtype=dtype)
+    return ordered.copy(data=data).transpose(*recording.dims)
 
 
-def _by_blocks(recording: xr.DataArray, project: Projector, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _by_blocks(recording: xr.DataArray, projector: Projector, dtype: np.dtype[Any], *, fill: bool) -> NDArray[Any]:
     """Denoise a recording that is read block by block; the result is held in memory."""
     out = np.empty(recording.shape, dtype)
     rows = max(1, BLOCK_BYTES // (8 * n_features(recording)))
     for start in range(0, len(out), rows):
         part = slice(start, start + rows)
-        out[part] = _project(recording.isel({TIME: part}).values, project, dtype)
+        out[part] = _project(recording.isel({TIME: part}).values, projector, dtype, fill)
     return out
 
 
-def _project(values: NDArray[Any], project: Projector, dtype: np.dtype[Any]) -> NDArray[Any]:
-    return project(values.reshape(len(values), -1)).astype(dtype).reshape(values.shape)
+def _project(values: NDArray[Any], projector: Projector, dtype: np.dtype[Any], fill: bool) -> NDArray[Any]:
+    return projector(values.reshape(len(values), -1), fill=fill).astype(dtype).reshape(values.shape)
 
 
-def _provenance(recording: xr.DataArray, floor: NoiseFloor, project: Projector) -> dict[str, Any]:
+def _relabeled(cleaned: xr.DataArray, recording: xr.DataArray, basis: Basis, rank: int, shrinkage: str) -> xr.DataArray:
+    """Return the denoised recording with the attributes of the noisy one and a line of history."""
+    expected = " beside the expectation of independent counts" if basis.profile is not None else ""
     step = (
-        f"sciml.denoise: kept {project.rank} components of {floor.n_features} channels above the {floor.model} noise "
-        f"floor (sigma {floor.sigma:.6g} {floor.units}, level {floor.alpha:g})"
+        f"sciml.denoise: kept {rank} components of {len(basis.mean)} channels above {basis.noise}{expected}; "
+        f"shrinkage {shrinkage}, sciml {version('sciml')}"
     )
     history = recording.attrs.get("history", "")
     before = history if isinstance(history, str) else "\n".join(history)
-    return {"history": f"{before}\n{step}".strip(), "noise_sigma": floor.sigma, "noise_rank": project.rank}
+    added = {"history": f"{before}\n{step}".strip(), "noise_sigma": basis.sigma, "noise_rank": rank}
+    return cleaned.assign_attrs({**recording.attrs, **added})

@@ -9,6 +9,7 @@ from sciml.io._detail import SignalDetail, examine
 from sciml.io._findings import Finding
 from sciml.io._guard import Limits
 from sciml.io._model import FileInfo, SignalInfo, TableInfo
+from sciml.io._nwb_copy import save_into_nwb_copy
 from sciml.io._open import describe, list_signals, open_recording, read_events
 from sciml.io._outline import Entry, outline
 from sciml.io._save import save_recording
@@ -28,5 +29,6 @@ __all__ = [
     "open_recording",
     "outline",
     "read_events",
+    "save_into_nwb_copy",
     "save_recording",
 ]

@@ -18,7 +18,7 @@ from sciml.rmt import shrink
 from sciml.rmt.laws import MarchenkoPastur
 from sciml.signal.correlation import correlation_samples
 
-__all__ = ["noise_floor"]
+__all__ = ["floor_of", "noise_floor"]
 
 Array = NDArray[np.float64]
 
@@ -93,13 +93,24 @@ def noise_floor(
     >>> floor.rank
     1
     """
+    _checked(model, alpha)
+    observed = observe(check(recording), progress)
+    choice = choose(Matrix(observed), model, alpha, recording=recording)
+    return _result(recording, observed, choice, requested=model, alpha=alpha, progress=progress)
+
+
+def floor_of(observed: Observed, template: xr.DataArray, model: Model | Literal["auto"], alpha: float) -> NoiseFloor:
+    """Return the noise floor that follows from sums over a recording; clock, units and names are the template's."""
+    _checked(model, alpha)
+    choice = choose(Matrix(observed), model, alpha, recording=template)
+    return _result(template, observed, choice, requested=model, alpha=alpha, progress=None)
+
+
+def _checked(model: str, alpha: float) -> None:
     if model not in ("auto", *get_args(Model)):
         raise ConfigError(f"expected a noise model of auto, {', '.join(MODELS)}; got {model!r}")
     if not 0 < alpha < 1:
         raise ConfigError(f"expected alpha between 0 and 1, got {alpha}")
-    observed = observe(check(recording), progress)
-    choice = choose(Matrix(observed), model, alpha, recording=recording)
-    return _result(recording, observed, choice, requested=model, alpha=alpha, progress=progress)
 
 
 def _result(

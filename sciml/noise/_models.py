@@ -71,6 +71,8 @@ def choose(matrix: Matrix, requested: str, alpha: float, *, recording: Any) -> C
     if p_white < TEST_LEVEL:
         return _choose_color(matrix, alpha, p_white)
     p_equal = _equal_variance_p_value(plain.scale, matrix.freedom)
+    if matrix.observed.row_weights is not None:
+        return Choice("heteroscedastic", "white in time; old samples weigh less", matrix, plain)
     if p_equal < TEST_LEVEL:
         reason = f"white in time, but variances differ between channels (Bartlett's test, p {_below(p_equal)})"
         return Choice("heteroscedastic", reason, matrix, plain)
@@ -221,7 +223,7 @@ def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled:
     """Test the spectrum against the noise beside `seen` components; settled if as many are found and the bulk fits."""
     found = matrix.eigen(scale)
     spectra = _spectra(matrix, scale, found.directions[:, :seen])
-    profile = profiled(spectra, matrix.freedom)
+    profile = _weighted(profiled(spectra, matrix.freedom), matrix.observed.row_weights)
     law = profile.edge_law(complex_data=matrix.is_complex)
     rank = int(np.count_nonzero(found.values > law.threshold(alpha)))
     ratio = _bulk_ratio(matrix, found.values, seen, profile)
@@ -230,6 +232,15 @@ def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled:
         found.values, law.p_value(found.values), found.directions, scale, law, profile, rank, spectra, ratio,
         settled=rank == seen and fits,
     )  # fmt: skip
+
+
+def _weighted(profile: VarianceProfile, weights: Array | None) -> VarianceProfile:
+    """Return the profile of samples that weigh unequally: each part of time has all weights in it."""
+    if weights is None:
+        return profile
+    values = (weights[:, None, None] * profile.values).reshape(-1, profile.values.shape[1])
+    rows = np.tile(profile.row_counts / len(weights), len(weights))
+    return VarianceProfile(values, row_counts=rows, column_counts=profile.column_counts)
 
 
 def _spectra(matrix: Matrix, scale: Array, directions: NDArray[Any]) -> NoiseSpectra:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sciml.errors import DataError
 from sciml.recording import TIME, blocks, check, n_features
 
-__all__ = ["Observed", "Progress", "component_maps", "observe"]
+__all__ = ["Observed", "Progress", "component_maps", "duplicates", "observe"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]  # samples read, samples in all
@@ -34,6 +34,7 @@ class Observed:
     `mean` (of the samples present) and `share` (how many are) have one entry a live channel, `every_mean` one for each
     channel that was read.
     Standardized values are demeaned, divided by `total_scale`, and zero where a sample is missing: noise stays noise.
+    `row_weights`, mean one, say what equal shares of the samples weigh where they weigh unequally.
     `standardized` holds them all, or is None and `gram`, their X^H X / freedom, and `stretches` stand for them.
     """
 
@@ -53,6 +54,7 @@ class Observed:
     missing: tuple[int, ...]
     duplicates: tuple[tuple[int, int], ...]
     resolution: float
+    row_weights: Array | None = None
 
     @property
     def freedom(self) -> int:
@@ -193,7 +195,7 @@ class _Sums:
         if values is None:
             root = np.sqrt(scatter[live])
             gram = self.gram[np.ix_(live, live)] / np.outer(root, root)
-        twins = _duplicates(gram) if gram is not None else _duplicates_of(values[:, live], scatter[live])  # type: ignore[index]
+        twins = duplicates(gram) if gram is not None else _duplicates_of(values[:, live], scatter[live])  # type: ignore[index]
         single = np.setdiff1d(np.arange(len(live)), [late for _, late in twins])
         pairs = tuple((int(self.chosen[live[a]]), int(self.chosen[live[b]])) for a, b in twins)
         live = live[single]
@@ -265,7 +267,7 @@ def _equal(stretches: list[NDArray[Any]]) -> list[NDArray[Any]]:
     return [each[:shortest] for each in kept]
 
 
-def _duplicates(correlation: NDArray[Any]) -> list[tuple[int, int]]:
+def duplicates(correlation: NDArray[Any]) -> list[tuple[int, int]]:
     """Return (first, later) pairs of channels that agree up to scale and sign."""
     first, later = np.nonzero(np.triu(np.abs(correlation) > 1 - DUPLICATE, 1))
     seen: dict[int, int] = {}

@@ -6,8 +6,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.denoise import denoise, projector
-from sciml.errors import ConfigError, DataError
+from sciml.errors import ConfigError, DataError, ScimlWarning
 from sciml.noise import noise_floor
+from sciml.rmt import shrink
 
 N, T = 40, 1200
 
@@ -152,6 +153,124 @@ def test_a_floor_of_another_recording_or_rank_is_refused() -> None:
     with pytest.raises(DataError, match="expected a recording of 40 channels"):
         denoise(noisy.isel(channel=slice(10)), floor)
     with pytest.raises(ConfigError, match="expected a rank between 0 and the 3 components"):
-        denoise(noisy, floor, rank=9)
-    with pytest.raises(ConfigError, match="expected a shrinkage of 'optimal' or 'none'"):
+        projector(floor, rank=9)
+    with pytest.raises(ConfigError, match="expected a rank from 0 to 39"):
+        denoise(noisy, floor, rank=40)
+    with pytest.raises(ConfigError, match="expected a shrinkage of optimal"):
         projector(floor, shrinkage="hard")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="floor or sigma, got both"):
+        denoise(noisy, floor, sigma=1.0)
+    with pytest.raises(ConfigError, match="expected sigma as one positive number or 40"):
+        denoise(noisy, sigma=-1.0)
+
+
+@pytest.mark.parametrize("norm", ["frobenius", "operator", "nuclear"])
+def test_shrinkage_for_each_norm_is_that_of_gavish_and_donoho_where_noise_is_white(norm: str) -> None:
+    rng = np.random.default_rng(13)
+    noisy = clean(rng, (1.0, 0.5)) + rng.normal(size=(T, N))
+    values = np.linalg.svd(noisy - noisy.mean(axis=0), compute_uv=False)[:2]
+    expected = getattr(shrink, norm)(values / np.sqrt(T - 1), N / (T - 1)) * np.sqrt(T - 1)
+    for settings, tolerance in (({"sigma": 1.0}, 1e-9), ({}, 0.02)):  # the floor estimates sigma to 1/sqrt(2NT) = .003
+        result = denoise(recording(noisy), shrinkage=norm, **settings).values  # type: ignore[arg-type]
+        found = np.linalg.svd(result - result.mean(axis=0), compute_uv=False)[:3]
+        np.testing.assert_allclose(found[:2], expected, rtol=tolerance)
+        assert found[2] < 1e-9 * found[0]
+
+
+def test_a_known_sigma_a_channel_stands_in_for_the_floor() -> None:
+    rng = np.random.default_rng(14)
+    sigma = np.geomspace(0.5, 2, N)
+    truth = clean(rng)
+    noisy = recording(truth + sigma * rng.normal(size=(T, N)))
+    known, estimated = denoise(noisy, sigma=sigma), denoise(noisy)
+    assert known.attrs["noise_rank"] == 3
+    assert error(known, truth) < 1.05 * error(estimated, truth)
+    assert denoise(noisy - truth, sigma=sigma).attrs["noise_rank"] == 0
+
+
+def test_a_rank_above_the_floor_is_kept_with_a_warning() -> None:
+    rng = np.random.default_rng(15)
+    noisy = recording(clean(rng) + rng.normal(size=(T, N)))
+    with pytest.warns(ScimlWarning, match="5 components were asked for, and 3 rise above the noise"):
+        result = denoise(noisy, rank=5, shrinkage="none")
+    U, s, Vt = np.linalg.svd(noisy.values - noisy.values.mean(axis=0), full_matrices=False)
+    # Channels are scaled by their noise before they are decomposed: equal here but for its estimate.
+    np.testing.assert_allclose(result.values - noisy.values.mean(axis=0), (U[:, :5] * s[:5]) @ Vt[:5], atol=0.3)
+    assert np.linalg.matrix_rank(result.values - result.values.mean(axis=0), tol=1e-6) == 5
+
+
+def test_a_planted_complex_component_comes_back_with_its_phases() -> None:
+    rng = np.random.default_rng(16)
+    course, channels = rng.normal(size=(2, T, 1)), rng.normal(size=(2, 1, N))
+    truth = (course[0] + 1j * course[1]) * (channels[0] + 1j * channels[1]) / 2
+    noisy = truth + (rng.normal(size=(T, N)) + 1j * rng.normal(size=(T, N))) / np.sqrt(2)
+    result = denoise(recording(noisy))
+    assert result.attrs["noise_rank"] == 1
+    # One component of N + T unknowns among N T values of noise: error 1/N + 1/T and a quarter for the mean.
+    assert (np.abs(result.values - truth) ** 2).mean() < 1.25 * (1 / N + 2 / T)
+
+
+def test_missing_samples_are_filled_from_the_channels_that_are_there() -> None:
+    rng = np.random.default_rng(17)
+    truth = clean(rng)
+    noisy = truth + rng.normal(size=(T, N))
+    lost = rng.random((T, N)) < 0.1
+    lost[7] = True
+    holes = recording(np.where(lost, np.nan, noisy))
+    kept, filled = denoise(holes), denoise(holes, fill=True)
+    np.testing.assert_array_equal(np.isnan(kept.values), lost)
+    np.testing.assert_array_equal(kept.values[~lost], filled.values[~lost])
+    np.testing.assert_allclose(filled.values[7], np.nanmean(holes.values, axis=0), rtol=0.05, atol=0.05)
+    lost[7] = False
+    whole = error(denoise(recording(noisy)), truth)
+    assert ((filled.values - truth)[lost] ** 2).mean() < 2 * whole
+
+
+def test_filling_is_the_ridge_regression_on_the_channels_present() -> None:
+    rng = np.random.default_rng(18)
+    floor = noise_floor(recording(clean(rng) + rng.normal(size=(T, N))))
+    project = projector(floor)
+    sample = floor.channel_mean + rng.normal(size=N)
+    sample[5:20] = np.nan
+    filled = project(sample[None], fill=True)
+    np.testing.assert_allclose(project(np.where(np.isnan(sample), filled[0], sample)[None]), filled, rtol=1e-6)
+
+
+def counts(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    rate = rng.gamma(1.0, size=(200, 5)) @ rng.gamma(1.0, size=(5, 400))
+    rate *= np.exp(0.5 * rng.normal(size=(200, 1))) * np.exp(0.5 * rng.normal(size=400))
+    rate *= 3 / rate.mean()
+    return rate, rng.poisson(rate).astype(np.float64)
+
+
+def test_counts_are_denoised_better_than_their_square_roots() -> None:
+    rate, noisy = counts(0)
+    result = denoise(recording(noisy))
+    assert result.attrs["noise_rank"] == 4  # beside the expectation of independent counts: rank five
+    root = 2 * np.sqrt(noisy + 3 / 8)
+    U, s, Vt = np.linalg.svd(root - root.mean(axis=0), full_matrices=False)
+    kept = shrink.frobenius(s / 20, 0.5) * 20
+    peer = np.maximum((((U * kept) @ Vt + root.mean(axis=0)) / 2) ** 2 - 1 / 8, 0)
+    assert error(result, rate) < 0.9 * ((peer - rate) ** 2).mean()  # ratio .83 in ten draws
+
+
+def test_independent_counts_are_left_with_their_expectation() -> None:
+    rng = np.random.default_rng(19)
+    noisy = rng.poisson(np.outer(rng.gamma(3.0, size=300), rng.gamma(2.0, size=40))).astype(np.float64)
+    noisy[:, 7] = 0
+    expected = np.outer(noisy.sum(axis=1), noisy.sum(axis=0)) / noisy.sum()
+    np.testing.assert_allclose(denoise(recording(noisy)).values, expected, rtol=1e-9)
+
+
+def test_whitening_along_time_lowers_the_error_beside_colored_noise() -> None:
+    rng = np.random.default_rng(20)
+    left, right = (np.linalg.qr(rng.normal(size=(size, 3)))[0] for size in (200, N))
+    truth = np.sqrt(200) * (left * [5.0, 3.0, 2.0]) @ right.T
+    noisy = recording(truth + ar1(rng, 0.7)[-200:])
+    plain, whitened = denoise(noisy), denoise(noisy, whiten="time")
+    assert error(whitened, truth) < 0.9 * error(plain, truth)
+    assert whitened.attrs["units"] == "V"
+    assert "optimal, whitened" in whitened.attrs["history"]
+    with pytest.raises(DataError, match="without missing values"):
+        denoise(noisy.where(noisy < noisy.max()), whiten="time")

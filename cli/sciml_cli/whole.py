@@ -1,0 +1,77 @@
+"""Options of `sciml denoise` for whole recordings, the comparison of methods, and where the result goes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sciml_cli.output import emit, note, number, plain, table
+
+__all__ = ["check_output", "print_comparison", "save", "whole_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def whole_options(function: F) -> F:
+    """Add the options that only concern whole recordings."""
+    for option in reversed(
+        (
+            click.option("--whiten", is_flag=True,
+                         help="Divide by the noise's spectrum in time before, multiply after."),
+            click.option("--fill", is_flag=True, help="Write the estimate where samples are missing."),
+            click.option("--compare", "comparing", is_flag=True,
+                         help="Compare methods by hidden values and print a table; nothing is written."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def check_output(file: Path, out: Path | None, *, comparing: bool, overwrite: bool) -> None:
+    """Refuse, before the work, an output that cannot be written."""
+    from sciml.errors import ConfigError
+    from sciml.files import check_target
+
+    if out is None:
+        if not comparing:
+            raise click.UsageError("expected -o OUT, the file to write; --compare alone needs none")
+        return
+    if out.suffix == ".nwb" and file.suffix != ".nwb":
+        raise ConfigError(f"{out}: expected an NWB file to copy for an .nwb output, got {file.name}; write to .nc")
+    check_target(out, overwrite=overwrite)
+
+
+def save(recording: Any, file: Path, out: Path, *, overwrite: bool) -> None:
+    """Write to netCDF, or into a copy of the NWB file that the recording came from."""
+    from sciml.io import save_into_nwb_copy, save_recording
+
+    if out.suffix == ".nwb":
+        save_into_nwb_copy(recording, file, out, overwrite=overwrite)
+    else:
+        save_recording(recording, out, overwrite=overwrite)
+
+
+def print_comparison(recording: Any, *, as_json: bool, quiet: bool) -> None:
+    """Print the table of `sciml.denoise.compare`, the best method first."""
+    from sciml.denoise import compare
+
+    found = compare(recording)
+    names = [str(name) for name in found["denoiser"].values]
+    columns = ("error", "error_se", "excess", "removed", "residual_rank", "residual_p_value", "residual_flatness")
+    if as_json:
+        rows = [
+            {"method": name, **{key: plain(found[key].values[k]) for key in (*columns, "seconds")}}
+            for k, name in enumerate(names)
+        ]
+        emit("denoise-compare", {**{key: plain(value) for key, value in found.attrs.items()}, "methods": rows})
+        return
+    attrs = found.attrs
+    note(
+        f"{attrs['model']} noise, sigma {number(attrs['sigma'], attrs['units'])}; excess: squared error of hidden "
+        "values less sigma², over sigma²",
+        quiet=quiet,
+    )
+    shown = ("excess", "removed", "residual_rank", "residual_p_value", "seconds")
+    rows = [[name, *(number(float(found[key].values[k])) for key in shown)] for k, name in enumerate(names)]
+    click.echo(table(["method", "excess", "removed", "rank left", "p left", "seconds"], rows))

@@ -1,0 +1,127 @@
+"""What a denoiser keeps: components in units of the noise, from a noise floor, a known sigma, or a given rank."""
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from sciml.errors import ConfigError, DataError, ScimlWarning
+from sciml.noise import NoiseFloor, leading_components
+from sciml.recording import n_features
+from sciml.rmt import edges
+
+__all__ = ["Basis", "from_floor", "from_sigma", "with_rank"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Components of N channels in units of their noise, and all singular values that they were found among.
+
+    `components` (N, k) are columns of unit norm, strongest first, `rank` of which rise above the noise; `sides` is the
+    shape that `singular_values` belong to. `profile` (N,) is set for counts: the share of each channel in the counts of
+    a sample, which is expected of independent channels.
+    """
+
+    mean: NDArray[Any]
+    scale: Array
+    components: NDArray[Any]
+    singular_values: Array
+    sides: tuple[int, int]
+    rank: int
+    noise: str
+    sigma: float
+    units: str = ""
+    profile: Array | None = None
+    white: bool = False
+
+
+def from_floor(floor: NoiseFloor) -> Basis:
+    """Return the components above a noise floor."""
+    freedom = floor.n_samples - 1
+    return Basis(
+        mean=floor.channel_mean,
+        scale=floor.channel_scale,
+        components=floor.components,
+        singular_values=np.sqrt(floor.eigenvalues * freedom),
+        # Fewer values than both sides allow: a reference was subtracted, or counts gave up their expectation.
+        sides=(len(floor.eigenvalues), max(floor.n_used - floor.n_null, freedom)),
+        rank=floor.rank,
+        noise=f"the {floor.model} noise floor (sigma {floor.sigma:.6g} {floor.units}, level {floor.alpha:g})",
+        sigma=floor.sigma,
+        units=floor.units,
+        profile=_profile(floor) if floor.model == "counts" else None,
+    )
+
+
+def _profile(floor: NoiseFloor) -> Array:
+    """Return the share of each channel in the counts of all live ones; zero for those that are not live."""
+    share = np.zeros(floor.n_features)
+    share[floor.live] = floor.channel_mean[floor.live]
+    return np.asarray(share / share.sum())
+
+
+def from_sigma(recording: xr.DataArray, sigma: ArrayLike, *, alpha: float = 0.05) -> Basis:
+    """Return the components above white noise of known standard deviation, one number or one a channel."""
+    given = np.asarray(sigma, dtype=np.float64)
+    n = n_features(recording)
+    if given.size not in (1, n) or not (np.isfinite(given) & (given > 0)).all():
+        raise ConfigError(f"expected sigma as one positive number or {n} of them, in units of the data, got {sigma!r}")
+    scale = np.broadcast_to(given.ravel(), n)
+    found = leading_components(recording, scale)
+    freedom, live = found.n_samples - 1, len(found.live)
+    values = found.eigenvalues
+    threshold = edges.white(live, freedom, complex_data=found.complex_data).threshold(alpha)
+    rank = int(np.count_nonzero(values > threshold))
+    units = str(recording.attrs.get("units", ""))
+    level = float(np.sqrt(np.mean(given**2)))
+    return Basis(
+        mean=found.mean,
+        scale=np.where(np.isin(np.arange(n), found.live), scale, 0.0),
+        components=found.components[:, : min(rank, len(values) - 1)],
+        singular_values=np.sqrt(values * freedom),
+        sides=(len(values), max(live, freedom)),
+        rank=min(rank, len(values) - 1),
+        noise=f"white noise of the given sigma {level:.6g} {units}".strip(),
+        sigma=level,
+        units=units,
+        white=True,
+    )
+
+
+def with_rank(basis: Basis, recording: xr.DataArray, rank: int) -> Basis:
+    """Return the basis with the first `rank` components of the recording, those within the noise too.
+
+    Raises
+    ------
+    ConfigError
+        A rank that leaves no noise.
+    DataError
+        The basis is of another recording, other channels of which carry noise.
+
+    Warns
+    -----
+    ScimlWarning
+        The rank takes in components within the noise.
+    """
+    most = len(basis.singular_values) - 1
+    if not 0 <= rank <= most:
+        raise ConfigError(f"expected a rank from 0 to {most}, so that noise is left, got {rank}")
+    if rank <= basis.rank:
+        return basis
+    warnings.warn(
+        f"{rank} components were asked for, and {basis.rank} rise above the noise: the others may be noise",
+        ScimlWarning,
+        stacklevel=3,
+    )
+    found = leading_components(recording, basis.scale, rank, counts=basis.profile is not None)
+    if not np.array_equal(np.flatnonzero(basis.scale), found.live):
+        raise DataError(
+            f"expected a rank of at most the {basis.rank} components above the noise floor, which is that of another "
+            f"recording; got {rank}: compute the floor of this one"
+        )
+    return replace(basis, components=found.components)

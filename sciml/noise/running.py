@@ -1,0 +1,199 @@
+"""The noise floor of a recording that is still growing."""
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import ConfigError, DataError
+from sciml.linalg import RunningCovariance
+from sciml.noise._floor import floor_of
+from sciml.noise._result import Model, NoiseFloor
+from sciml.noise._source import MIN_SAMPLES, Observed, duplicates
+from sciml.recording import TIME, blocks, check, n_features
+
+__all__ = ["RunningFloor"]
+
+STRETCH = 4096  # samples of a stretch that is kept for the spectra of the noise
+STRETCH_BYTES = 2**25
+N_STRETCHES = 8
+LONGEST = 7.0  # memories after which a sample weighs less than .001
+N_WEIGHTS = 32
+
+
+class RunningFloor:
+    """The sums from which a noise floor follows at any moment; memory does not depend on the recording's length.
+
+    Kept are mean and scatter of the N channels (`sciml.linalg.RunningCovariance`) and a few stretches of samples for
+    the spectra of the noise: spread over all that came or, where old samples are forgotten, the last ones. Samples at
+    which most channels are missing are left out; other missing values count as the channel's mean so far.
+
+    Parameters
+    ----------
+    memory
+        Number of samples after which a sample weighs 1/e; None forgets nothing. The law of the noise knows that
+        samples weigh unequally; samples that weigh less than .001 are not counted.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> running = RunningFloor()
+    >>> for _ in range(4):
+    ...     shared = rng.normal(size=(500, 1)) @ np.ones((1, 20))
+    ...     running.add(xr.DataArray(shared + rng.normal(size=(500, 20)), dims=("time", "channel")))
+    >>> running.floor("white").rank, running.n_samples
+    (1, 2000)
+    """
+
+    def __init__(self, *, memory: float | None = None) -> None:
+        self.memory = memory
+        self.n_samples = self.n_read = 0
+        self._sums: RunningCovariance | None = None
+        self._stretches = _Stretches(spread=memory is None)
+
+    def add(self, recording: xr.DataArray) -> None:
+        """Add the next samples: dims `time` and the same others every time.
+
+        Raises
+        ------
+        DataError
+            Another number of channels than before.
+        """
+        check(recording, minimum=1)
+        n = n_features(recording)
+        if self._sums is None:
+            self._begin(n)
+        elif n != len(self._sums.mean):
+            raise DataError(f"expected {len(self._sums.mean)} channels, as in the samples before, got {n}")
+        self._template = recording.isel({TIME: slice(0, 2)})
+        for _, values in blocks(recording, STRETCH, across_gaps=True):
+            self._add(values)
+
+    def _begin(self, n: int) -> None:
+        self._sums = RunningCovariance(n, memory=self.memory)
+        self._count = np.zeros(n, np.int64)
+        self._constant = np.ones(n, np.bool_)
+        self._first: NDArray[Any] = np.full(n, np.nan)
+
+    def _add(self, values: NDArray[Any]) -> None:
+        assert self._sums is not None  # noqa: S101 - add has begun it
+        finite = np.isfinite(values)
+        present = finite.sum(axis=1)
+        keep = present > 0.5 * np.median(present[present > 0]) if present.any() else np.zeros(len(values), np.bool_)
+        self.n_read += len(values)
+        values, finite = values[keep], finite[keep]
+        if not len(values):
+            return
+        seen = np.where(finite.any(axis=0), values[finite.argmax(axis=0), np.arange(values.shape[1])], np.nan)
+        self._first = np.where(np.isnan(self._first), seen, self._first)
+        self._constant &= ((values == self._first) | ~finite).all(axis=0)
+        self._count += finite.sum(axis=0)
+        filled = values if finite.all() else np.where(finite, values, self._known(values, finite))
+        self._sums.add(filled)
+        self._stretches.add(filled)
+        self.n_samples += len(filled)
+
+    def _known(self, values: NDArray[Any], finite: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the mean of each channel so far, this block's at the first."""
+        assert self._sums is not None  # noqa: S101
+        if self.n_samples:
+            return self._sums.mean
+        return np.asarray(np.where(finite, values, 0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1))
+
+    def floor(self, model: Model | Literal["auto"] = "auto", alpha: float = 0.05) -> NoiseFloor:
+        """Return the noise floor of the samples so far, as `noise_floor` does.
+
+        Raises
+        ------
+        DataError
+            Fewer than eight samples, or fewer than two channels that vary.
+        ConfigError
+            As `noise_floor`, and for counts, which need all samples at once.
+        """
+        if model == "counts":
+            raise ConfigError("expected a model other than counts, which need all samples at once; use noise_floor")
+        # Samples of unequal weight are a matrix of unequal variances, whatever the channels are.
+        fitted: Model | Literal["auto"] = "heteroscedastic" if model == "white" and self.memory is not None else model
+        return floor_of(self._observed(), self._template, fitted, alpha)
+
+    def _observed(self) -> Observed:
+        sums = self._sums
+        if sums is None or self.n_samples < MIN_SAMPLES:
+            raise DataError(f"expected at least {MIN_SAMPLES} samples, got {self.n_samples}; add more")
+        n_samples, weights = self._weights()
+        share = self._count / self.n_samples
+        scatter = np.diagonal(sums.scatter).real
+        missing = share < 0.5
+        constant = (self._constant | (scatter <= 0)) & ~missing
+        live = np.flatnonzero(~missing & ~constant)
+        root = np.sqrt(scatter)
+        gram = sums.scatter[np.ix_(live, live)] / np.outer(root[live], root[live])
+        twins = duplicates(gram)
+        single = np.setdiff1d(np.arange(len(live)), [late for _, late in twins])
+        pairs = tuple((int(live[a]), int(live[b])) for a, b in twins)
+        live = live[single]
+        if len(live) < 2:
+            raise DataError(f"expected at least two channels that vary, got {len(live)} of {len(scatter)}")
+        scale = root[live] / np.sqrt(sums.weight * (1 - 1 / sums.n_effective))
+        return Observed(
+            n_features=len(scatter),
+            live=live,
+            mean=sums.mean[live],
+            every_mean=sums.mean,
+            share=share[live],
+            total_scale=scale,
+            n_samples=n_samples,
+            n_dropped=self.n_read - self.n_samples,
+            n_unread=0,
+            standardized=None,
+            gram=gram[np.ix_(single, single)],
+            stretches=tuple((each[:, live] - sums.mean[live]) / scale for each in self._stretches.equal()),
+            constant=tuple(np.flatnonzero(constant).tolist()),
+            missing=tuple(np.flatnonzero(missing).tolist()),
+            duplicates=pairs,
+            resolution=float(np.finfo(np.float64).eps),
+            row_weights=weights,
+        )
+
+    def _weights(self) -> tuple[int, NDArray[np.float64] | None]:
+        """Return how many samples count, and the mean weight of equal shares of them, youngest first."""
+        if self.memory is None:
+            return self.n_samples, None
+        n = min(self.n_samples, int(np.ceil(LONGEST * self.memory)))
+        weights = np.exp(-(np.arange(N_WEIGHTS) + 0.5) / N_WEIGHTS * n / self.memory)
+        return n, weights / weights.mean()
+
+
+class _Stretches:
+    """A few runs of consecutive samples: the last ones, or ones spread evenly over all that came."""
+
+    def __init__(self, *, spread: bool) -> None:
+        self.spread = spread
+        self.every = 1  # of the runs that come, one in this many is kept
+        self.n_runs = 0
+        self.kept: list[NDArray[Any]] = []
+        self.open: list[NDArray[Any]] = []
+        self.n_open = 0
+
+    def add(self, values: NDArray[Any]) -> None:
+        length = max(MIN_SAMPLES, min(STRETCH, STRETCH_BYTES // (values.itemsize * values.shape[1] * N_STRETCHES)))
+        while len(values):
+            part, values = values[: length - self.n_open], values[length - self.n_open :]
+            self.open.append(part.copy())
+            self.n_open += len(part)
+            if self.n_open == length:
+                self._close()
+
+    def _close(self) -> None:
+        if self.n_runs % self.every == 0:
+            self.kept.append(np.concatenate(self.open))
+        self.n_runs += 1
+        self.open, self.n_open = [], 0
+        if len(self.kept) > N_STRETCHES:
+            self.kept = self.kept[::2] if self.spread else self.kept[1:]
+            self.every = 2 * self.every if self.spread else 1
+
+    def equal(self) -> list[NDArray[Any]]:
+        """Return runs of one length: the full ones, or the only one as far as it has come."""
+        return self.kept or [np.concatenate(self.open)]
