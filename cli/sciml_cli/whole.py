@@ -60,11 +60,11 @@ def print_comparison(recording: Any, *, as_json: bool, quiet: bool) -> None:
     names = [str(name) for name in found["denoiser"].values]
     columns = ("error", "error_se", "excess", "removed", "residual_rank", "residual_p_value", "residual_flatness")
     if as_json:
-        rows = [
+        methods = [
             {"method": name, **{key: plain(found[key].values[k]) for key in (*columns, "seconds")}}
             for k, name in enumerate(names)
         ]
-        emit("denoise-compare", {**{key: plain(value) for key, value in found.attrs.items()}, "methods": rows})
+        emit("denoise-compare", {**{key: plain(value) for key, value in found.attrs.items()}, "methods": methods})
         return
     attrs = found.attrs
     note(
