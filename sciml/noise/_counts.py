@@ -76,7 +76,9 @@ def count_residuals(recording: xr.DataArray, *, strict: bool = True) -> CountRes
             raise DataError(f"expected counts: {problem}; choose another noise model")
         return None
     counts = np.asarray(values, dtype=np.float64)
-    rows, columns = (_well_filled(counts.sum(axis=axis)) for axis in (1, 0))
+    varying = counts.max(axis=0) > counts.min(axis=0)
+    columns = _well_filled(counts.sum(axis=0)) & varying
+    rows = _well_filled(counts[:, columns].sum(axis=1))
     used = counts[np.ix_(rows, columns)]
     if min(used.shape) < 8:
         return None
@@ -96,8 +98,8 @@ def count_residuals(recording: xr.DataArray, *, strict: bool = True) -> CountRes
         n_dropped=len(counts) - plain.n_samples,
         mean=counts[:, live[plain.live]].mean(axis=0),
         every_mean=counts.mean(axis=0),
-        constant=tuple(np.flatnonzero(counts.max(axis=0) == counts.min(axis=0)).tolist()),
-        missing=tuple(np.flatnonzero(~columns & (counts.max(axis=0) > counts.min(axis=0))).tolist()),
+        constant=tuple(np.flatnonzero(~varying).tolist()),
+        missing=tuple(np.flatnonzero(~columns & varying).tolist()),
         duplicates=tuple((int(live[a]), int(live[b])) for a, b in plain.duplicates),
     )
     exposure = np.zeros(len(counts))

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
 
-__all__ = ["aspect_ratio", "positive", "shape", "spectrum"]
+__all__ = ["aspect_ratio", "numbers", "points", "positive", "probabilities", "shape", "spectrum"]
 
 
 def positive(name: str, value: float) -> float:
@@ -64,6 +64,16 @@ def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     if np.isnan(result).any():
         raise DataError(
             f"expected numbers for {name}, got NaN at {np.count_nonzero(np.isnan(result))} places; leave them out"
+        )
+    return result
+
+
+def points(name: str, values: ArrayLike) -> NDArray[np.complex128]:
+    """Return points of the complex plane without NaN as complex128."""
+    result = np.asarray(values, dtype=np.complex128)
+    if np.isnan(result).any():
+        raise DataError(
+            f"expected points {name}, got NaN at {np.count_nonzero(np.isnan(result))} places; leave them out"
         )
     return result
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import DataError
-from sciml.rmt._check import positive
+from sciml.rmt._check import points, positive
 from sciml.rmt._discrete import MANY, Array, Complex, DiscreteLaw, atoms, grouped
 from sciml.rmt._subordination import Subordination
 
@@ -130,7 +130,7 @@ class GeneralizedMarchenkoPastur(DiscreteLaw):
 
     def stieltjes(self, z: ArrayLike) -> NDArray[np.complex128]:
         r"""Stieltjes transform m(z) = ∫ dF(x) / (x - z); on the support, the limit from the upper half plane."""
-        given = np.asarray(z, dtype=np.complex128)
+        given = points("z", z)
         point = given.ravel() / self._unit
         upper = point.real + 1j * np.abs(point.imag)
         u = self._solve(upper)

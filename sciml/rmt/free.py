@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
-from sciml.rmt._check import positive
+from sciml.rmt._check import points, positive
 from sciml.rmt._discrete import MANY, Array, Complex, DiscreteLaw, atoms, grouped
 from sciml.rmt._generalized import GeneralizedMarchenkoPastur
 from sciml.rmt._subordination import Subordination
@@ -103,7 +103,7 @@ class SemicircleSum(DiscreteLaw):
 
     def stieltjes(self, z: ArrayLike) -> NDArray[np.complex128]:
         r"""Stieltjes transform m(z) = ∫ dF(x) / (x - z); on the support, the limit from the upper half plane."""
-        given = np.asarray(z, dtype=np.complex128)
+        given = points("z", z)
         point = (given.ravel() - self._center) / self._unit
         m = -self._sum(self._solve(point.real + 1j * np.abs(point.imag))) / (self.sigma / self._unit) ** 2
         result: Complex = np.asarray(np.where(point.imag < 0, m.conj(), m) / self._unit, dtype=np.complex128)
@@ -172,6 +172,8 @@ def add(
 
     Raises
     ------
+    DataError
+        NaN.
     ConfigError
         Im z not positive, or so small that 20000 steps do not reach the tolerance.
 
@@ -186,7 +188,7 @@ def add(
     >>> bool(np.isclose(m, Semicircle(5.0).stieltjes(0.5 + 0.1j)))
     True
     """
-    point = np.asarray(z, dtype=np.complex128)
+    point = points("z", z)
     if not (point.imag > 0).all():
         raise ConfigError("expected points z with a positive imaginary part; add a small one, as x + 1e-2j")
     flat = point.ravel()

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
 from sciml.rmt import _airy
-from sciml.rmt._check import numbers, positive, probabilities
+from sciml.rmt._check import numbers, points, positive, probabilities
 from sciml.rmt._generalized import GeneralizedMarchenkoPastur
 
 __all__ = ["GeneralizedMarchenkoPastur", "MarchenkoPastur", "Semicircle", "TracyWidom"]
@@ -142,7 +142,7 @@ class MarchenkoPastur:
 
         On the support, the limit from the upper half plane.
         """
-        point = np.asarray(z, dtype=np.complex128)
+        point = points("z", z)
         g, root = self._ratio, np.sqrt(self._ratio)
         y = point / self._scale
         # Multiplied out with its conjugate, the formula neither cancels for large |z| nor divides by g.
@@ -261,7 +261,7 @@ class Semicircle:
 
         On the support, the limit from the upper half plane.
         """
-        y = np.asarray(z, dtype=np.complex128) / self.sigma
+        y = points("z", z) / self.sigma
         return np.asarray(-2 / (y + np.sqrt(y - 2) * np.sqrt(y + 2)) / self.sigma)[()]
 
 

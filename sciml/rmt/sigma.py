@@ -216,12 +216,25 @@ def residual_variance(scatter: NDArray[np.float64], long: int, rank: int) -> flo
     scatter
         Eigenvalues of X^H X / long, all of the short side, in descending order.
 
+    Raises
+    ------
+    DataError
+        Values that are negative or not finite.
+    ConfigError
+        A rank that leaves no noise.
+
     Examples
     --------
     >>> round(residual_variance(np.array([100.0, 1.2, 1.0, 0.8]), 1000, 1), 3)
     1.001
     """
     m = scatter.size
+    if not (np.isfinite(scatter).all() and scatter.min() >= 0):
+        raise DataError(
+            "expected finite eigenvalues of zero or more; leave out missing samples before the decomposition"
+        )
+    if not 0 <= rank < m:
+        raise ConfigError(f"expected a rank from 0 to {m - 1}, so that noise is left, got {rank}")
     plain = float(scatter[rank:].sum()) * long / ((m - rank) * (long - rank))
     if rank == 0 or plain == 0:
         return plain

@@ -352,9 +352,9 @@ def test_beta_must_be_one_two_or_four():
 
 def test_import_computes_nothing_and_leaves_global_state_alone():
     code = """
-import json, warnings, numpy as np, scipy.optimize, scipy.special
+import json, warnings, numpy as np, scipy.linalg, scipy.optimize, scipy.special, scipy.stats, xarray
 state, filters = np.random.get_state()[1].tolist(), list(warnings.filters)
-import sciml.rmt
+import sciml.rmt, sciml.noise
 from sciml.rmt import _airy
 same = np.random.get_state()[1].tolist() == state and list(warnings.filters) == filters
 print(json.dumps([_airy.table.cache_info().currsize, same]))

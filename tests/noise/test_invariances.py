@@ -1,0 +1,165 @@
+"""The noise floor against what its answer must not depend on: one grid of noise models by changes of the data."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import get_args
+
+import numpy as np
+import pytest
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import DataError
+from sciml.noise import Model, NoiseFloor, noise_floor, spectral_noise_floor
+
+N, T = 24, 600
+Values = NDArray[np.generic]
+
+
+def recording(values: Values) -> xr.DataArray:
+    return xr.DataArray(values, dims=("time", "channel"), attrs={"sampling_rate": 10.0, "units": "V"})
+
+
+def planted(shape: tuple[int, int] = (T, N), *, complex_data: bool = False, strength: float = 1.0) -> Values:
+    """Two components, clear of the noise: unequal channels, correlated in time."""
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=shape) + (1j * rng.normal(size=shape) if complex_data else 0)
+    noise[1:] += 0.5 * noise[:-1]
+    waves = np.stack([np.sin(np.arange(shape[0]) * 2 * np.pi * k / shape[0] + k) for k in (3, 5)], axis=1)
+    maps = rng.normal(size=(2, shape[1]))
+    return np.asarray((strength * waves * [4, 2] @ maps + noise) * np.linspace(0.5, 2, shape[1]))
+
+
+def counts(strength: float = 1.0) -> Values:
+    """Poisson counts, a component of which half of the channels follow."""
+    rng = np.random.default_rng(4)
+    share = np.sin(np.arange(T) / 20)[:, None] * np.repeat([0.8, 0.0], N // 2)
+    return rng.poisson(np.linspace(4, 12, N) * (1 + strength * share))
+
+
+def data_of(model: str) -> Values:
+    return counts() if model == "counts" else planted()
+
+
+@cache
+def plain(model: str) -> NoiseFloor:
+    return noise_floor(recording(data_of(model)), model=model)
+
+
+MODELS = get_args(Model)
+CONTINUOUS = [model for model in MODELS if model != "counts"]  # counts have no unit, sign, offset, or phase
+Change = Callable[[Values], Values]
+
+EVERY: dict[str, tuple[Change, list[str]]] = {
+    "strain": (lambda x: x * 1e-21, CONTINUOUS),
+    "huge": (lambda x: x * 1e21, CONTINUOUS),
+    "offset": (lambda x: x + 1e4, CONTINUOUS),
+    "sign": (lambda x: -x, CONTINUOUS),
+    "integers": (lambda x: np.round(x * 1000).astype(np.int16), CONTINUOUS),
+    "channels permuted": (lambda x: np.random.default_rng(0).permutation(x, axis=1), [*MODELS]),
+    "time reversed": (lambda x: x[::-1], [*MODELS]),
+    "float32": (lambda x: x.astype(np.float32), [*MODELS]),
+    # Products of numbers in single precision with their mean left in are wrong by 10 % at 500 standard deviations.
+    "float32, mean 500": (lambda x: (x + 500 * x.std()).astype(np.float32), CONTINUOUS),
+}
+
+
+def assert_same(unchanged: NoiseFloor, changed: NoiseFloor, *, factor: float = 1.0) -> None:
+    assert changed.rank == unchanged.rank > 0
+    np.testing.assert_allclose(changed.eigenvalues, unchanged.eigenvalues, rtol=2e-3, atol=1e-6)
+    assert changed.edge == pytest.approx(unchanged.edge, rel=2e-3)
+    assert changed.sigma == pytest.approx(unchanged.sigma * factor, rel=2e-3)
+
+
+FACTORS = {"strain": 1e-21, "huge": 1e21, "integers": 1e3}
+
+
+@pytest.mark.parametrize(("change", "model"), [(name, model) for name, row in EVERY.items() for model in row[1]])
+def test_the_floor_does_not_depend_on(change: str, model: Model) -> None:
+    changed = noise_floor(recording(EVERY[change][0](data_of(model))), model=model)
+    assert_same(plain(model), changed, factor=FACTORS.get(change, 1.0))
+
+
+@pytest.mark.parametrize("change", EVERY)
+def test_the_choice_of_the_model_does_not_depend_on(change: str) -> None:
+    changed = noise_floor(recording(EVERY[change][0](planted())))
+    assert changed.model == plain("auto").model
+    assert_same(plain("auto"), changed, factor=FACTORS.get(change, 1.0))
+
+
+@pytest.mark.parametrize("model", CONTINUOUS)
+def test_a_phase_of_complex_data_does_not_matter(model: Model) -> None:
+    values = planted((150, 12), complex_data=True)
+    turn = np.exp(1j * np.linspace(0, 6, 12))  # of each channel its own
+    assert_same(noise_floor(recording(values), model=model), noise_floor(recording(values * turn), model=model))
+
+
+def test_white_noise_model_is_invariant_under_rotation_of_the_channels() -> None:
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(N, N)))[0]
+    assert_same(plain("white"), noise_floor(recording(planted() @ rotation), model="white"))
+
+
+@pytest.mark.parametrize("model", CONTINUOUS)
+def test_pure_noise_has_rank_zero_and_empty_maps(model: Model) -> None:
+    noise = np.random.default_rng(5).normal(size=(T, N))
+    floor = noise_floor(recording(noise), model=model)
+    assert floor.rank == 0
+    assert floor.components.shape == (N, 0)
+    assert floor.strengths.size == 0
+    np.testing.assert_allclose(floor.channel_scale, 1.0, rtol=0.2)  # noise maps are maps of the noise
+    assert floor.sigma == pytest.approx(1.0, rel=0.05)
+
+
+def test_pure_counts_have_rank_zero() -> None:
+    assert noise_floor(recording(counts(strength=0.0)), model="counts").rank == 0
+
+
+@pytest.mark.parametrize("shape", [(40, 90), (50, 50), (T, N)])
+@pytest.mark.parametrize("model", CONTINUOUS)
+def test_components_are_orthonormal_for_any_shape(model: Model, shape: tuple[int, int]) -> None:
+    floor = noise_floor(recording(planted(shape, strength=2.0)), model=model)
+    assert floor.rank > 0
+    np.testing.assert_allclose(floor.components.T @ floor.components, np.eye(floor.rank), atol=1e-9)
+    assert np.isfinite(floor.p_values).all()
+    assert floor.sigma > 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_constant_channel_is_named_and_changes_nothing(model: Model) -> None:
+    floor = noise_floor(recording(np.insert(data_of(model), 5, 7, axis=1)), model=model)
+    assert floor.dead_channels == (5,)
+    assert not floor.components[5].any()
+    assert_same(plain(model), floor)
+
+
+@pytest.mark.parametrize("model", CONTINUOUS)
+def test_missing_values_are_left_out(model: Model) -> None:
+    values = planted()
+    values[40:60, 9] = np.nan
+    floor = noise_floor(recording(values), model=model)
+    assert floor.rank == plain(model).rank
+    assert floor.sigma == pytest.approx(plain(model).sigma, rel=0.03)
+    assert "% of the values are missing" in " ".join(floor.warnings)
+
+
+def test_missing_counts_are_refused() -> None:
+    values = counts().astype(float)
+    values[3, 4] = np.nan
+    with pytest.raises(DataError, match="missing"):
+        noise_floor(recording(values), model="counts")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda x: -x, id="sign"),
+        pytest.param(lambda x: x[::-1], id="time reversed"),
+    ],
+)
+def test_the_spectral_floor_does_not_depend_on(change: Change) -> None:
+    values = np.random.default_rng(0).normal(size=(2000, 8))
+    values[:, :3] += 0.5 * np.sin(2 * np.pi * 2.0 * np.arange(2000) / 10)[:, None]
+    for x in (values, change(values)):  # segments start at the first sample: reversed, their borders lie elsewhere
+        (band,) = spectral_noise_floor(recording(x)).bands
+        assert sorted(band.channels) == [0, 1, 2]
+        assert band.frequency == pytest.approx(2.0, abs=0.1)
