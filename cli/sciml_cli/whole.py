@@ -23,7 +23,7 @@ def whole_options(function: F) -> F:
                          help="Norm of the error that components are weighed for; none keeps them as they are."),
             click.option("--known-sigma", type=click.FloatRange(0, min_open=True),
                          help="Standard deviation of white noise, in units of the data; default estimated."),
-            click.option("--whiten", is_flag=True, help="Divide by the noise's spectrum in time before, multiply after."),
+            click.option("--whiten", is_flag=True, help="Divide by the noise's spectrum in time first; undo it after."),
             click.option("--fill", is_flag=True, help="Write the estimate where samples are missing."),
             click.option("--compare", "comparing", is_flag=True,
                          help="Compare methods by hidden values and print a table; nothing is written."),
@@ -65,16 +65,16 @@ def print_comparison(recording: Any, *, as_json: bool, quiet: bool) -> None:
     names = [str(name) for name in found["denoiser"].values]
     columns = ("error", "error_se", "excess", "removed", "residual_rank", "residual_p_value", "residual_flatness")
     if as_json:
-        rows = [
+        methods = [
             {"method": name, **{key: plain(found[key].values[k]) for key in (*columns, "seconds")}}
             for k, name in enumerate(names)
         ]
-        emit("denoise-compare", {**{key: plain(value) for key, value in found.attrs.items()}, "methods": rows})
+        emit("denoise-compare", {**{key: plain(value) for key, value in found.attrs.items()}, "methods": methods})
         return
     attrs = found.attrs
     note(
-        f"{attrs['model']} noise, sigma {number(attrs['sigma'], attrs['units'])}; excess: squared error of hidden values "
-        "less sigma², over sigma²",
+        f"{attrs['model']} noise, sigma {number(attrs['sigma'], attrs['units'])}; excess: squared error of hidden "
+        "values less sigma², over sigma²",
         quiet=quiet,
     )
     shown = ("excess", "removed", "residual_rank", "residual_p_value", "seconds")

@@ -12,7 +12,7 @@ from sciml.denoise._basis import Basis, from_floor, from_sigma, with_rank
 from sciml.denoise._weights import Shrinkage
 from sciml.denoise.lowrank import apply, project
 from sciml.errors import DataError
-from sciml.noise import Model, noise_floor
+from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.recording import TIME, n_features
 
 __all__ = ["Denoiser", "ProjectingTransformer"]
@@ -110,7 +110,7 @@ class Denoiser(ProjectingTransformer):
     def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002
         """Learn from samples X of shape (n_samples, n_features), or from a recording; missing values may be NaN."""
         recording = self._recording(X, reset=True)
-        self.floor_ = None
+        self.floor_: NoiseFloor | None = None
         basis = self._learned(recording)
         self.rank_ = basis.rank if self.rank is None else self.rank
         basis = with_rank(basis, recording, self.rank_)
@@ -121,5 +121,6 @@ class Denoiser(ProjectingTransformer):
     def _learned(self, recording: xr.DataArray) -> Basis:
         if self.sigma is not None:
             return from_sigma(recording, self.sigma, alpha=self.alpha)
-        self.floor_ = noise_floor(recording, self.model, self.alpha)
-        return from_floor(self.floor_)
+        floor = noise_floor(recording, self.model, self.alpha)
+        self.floor_ = floor
+        return from_floor(floor)

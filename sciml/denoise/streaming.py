@@ -58,7 +58,8 @@ class StreamingDenoiser(ProjectingTransformer):
 
     def fit(self, X: Any, y: object = None) -> Self:
         """Forget everything and learn from X, an array (n_samples, n_features) or a recording."""
-        vars(self).pop("running_", None)
+        if hasattr(self, "running_"):
+            del self.running_
         return self.partial_fit(X, y)
 
     def partial_fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002

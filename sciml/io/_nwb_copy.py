@@ -108,8 +108,8 @@ def _series(file: h5py.File, recording: xr.DataArray) -> h5py.Group:
     series = file.get(path) if path else None
     if not isinstance(series, h5py.Group) or "data" not in series:
         raise DataError(
-            f"expected attrs['signal'] to name a series of the source, got {path!r}; open the recording from the source, "
-            "or save to netCDF (.nc)"
+            f"expected attrs['signal'] to name a series of the source, got {path!r}; open the recording from the "
+            "source, or save to netCDF (.nc)"
         )
     shape = recording.transpose(TIME, ...).shape
     if series["data"].shape not in (shape, shape[::-1]):
