@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/sciml demo --out $(OUT) --overwrite
 
 test: setup
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .

@@ -41,6 +41,22 @@ def ours(noisy: np.ndarray, _: np.ndarray) -> np.ndarray:
     return denoise(xr.DataArray(noisy, dims=("time", "channel"))).values
 
 
+def whitened(noisy: np.ndarray, _: np.ndarray) -> np.ndarray:
+    return denoise(xr.DataArray(noisy, dims=("time", "channel")), whiten="time").values
+
+
+class OfCounts:
+    """`ours`, which remembers in how many draws the floor took counts for counts and found four beyond independence."""
+
+    found = 0
+
+    def __call__(self, noisy: np.ndarray, _: np.ndarray) -> np.ndarray:
+        recording = xr.DataArray(noisy, dims=("time", "channel"))
+        floor = noise_floor(recording)
+        self.found += floor.model == "counts" and floor.rank == 4
+        return denoise(recording, floor).values
+
+
 def oracle(noisy: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The best that any weights of the data's own components can do: it knows rank and truth."""
     mean = noisy.mean(axis=0)
@@ -84,22 +100,19 @@ def rows_of(errors: dict[str, np.ndarray], reference: str) -> list[list[str]]:
     ]
 
 
-def rank_found(draws: int = DRAWS) -> int:
-    """Count the draws in which the components beyond what independent counts would show are four: rank five in all."""
-    found = (noise_floor(xr.DataArray(counts(seed)[1], dims=("time", "channel"))) for seed in range(draws))
-    return sum(floor.model == "counts" and floor.rank == 4 for floor in found)
-
-
 def main() -> None:
-    of_color = relative_errors(colored, {"sciml": ours, "oracle": oracle, "Gavish-Donoho": gavish_donoho})
-    of_counts = relative_errors(counts, {"sciml": ours, "square root + white shrinkage": square_root})
+    of_color = relative_errors(
+        colored, {"sciml": ours, "sciml, whiten": whitened, "oracle": oracle, "Gavish-Donoho": gavish_donoho}
+    )
+    counted = OfCounts()
+    of_counts = relative_errors(counts, {"sciml": counted, "square root + white shrinkage": square_root})
     columns = ["method", "squared error / signal", "ratio"]
     record(
         "Denoising: whole recordings",
         f"{DRAWS} draws, nothing but the data given to any method but the oracle.\n\n"
         "100 channels, 200 samples, AR(1) noise of phi .7 in time, three components of sqrt(n) (6, 4, 2.5):\n\n"
         f"{table(columns, rows_of(of_color, 'oracle'))}\n\n"
-        f"Counts of rank 5, 200 x 400, row and column gains, mean 3; rank found in {rank_found()} of {DRAWS}:\n\n"
+        f"Counts of rank 5, 200 x 400, row and column gains, mean 3; rank found in {counted.found} of {DRAWS}:\n\n"
         f"{table(columns, rows_of(of_counts, 'square root + white shrinkage'))}\n\n{machine('numpy', 'scipy')}",
     )
 

@@ -152,7 +152,8 @@ def _slow_cosines_then_fourier(parts: NDArray[Any], first: int) -> _Coefficients
     """
     n = parts.shape[1]
     slow = min(N_SLOW, (n - 1) // 2)
-    cosines = scipy.fft.dct(parts, axis=1, norm="ortho")[:, first : 2 * slow + 1]
+    waves = scipy.fft.idct(np.eye(2 * slow + 1, n, dtype=parts.dtype), axis=1, norm="ortho")
+    cosines = waves[first:] @ parts
     fast = scipy.fft.rfft(parts, axis=1, norm="ortho")[:, slow + 1 :]
     alone = 1 - n % 2  # for even n the last frequency has no sine
     paired = fast.shape[1] - alone

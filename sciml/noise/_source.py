@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]  # samples read, samples in all
 MEMORY = 2**29  # recordings up to this size (as float64) are held; of larger ones only sums are
 BLOCK_BYTES = 2**26
 GEMM_ROWS = 8192  # products in single precision are summed in double at least this often
-STRETCH_BYTES = 2**27  # of a recording that is not held, this much is kept for its spectra
+STRETCH_BYTES = 2**26  # of a recording that is not held, this much is kept for its spectra
 N_STRETCHES = 4
 MAX_CHANNELS = 8192  # the scatter matrix of more does not fit; a random choice of channels stands for all
 MIN_SAMPLES = 8
@@ -214,7 +214,9 @@ class _Sums:
             n_unread=self.n_features - len(self.chosen),
             standardized=None if values is None else values[:, live] / scale,
             gram=None if gram is None else gram[np.ix_(single, single)],
-            stretches=tuple((each[:, live] - mean[live]) / scale for each in _equal(self.stretches)),
+            stretches=tuple(
+                ((each[:, live] - mean[live]) / scale).astype(self.precision) for each in _equal(self.stretches)
+            ),
             constant=tuple(self.chosen[constant].tolist()),
             missing=tuple(self.chosen[missing].tolist()),
             duplicates=pairs,

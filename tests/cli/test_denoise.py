@@ -1,0 +1,51 @@
+"""`sciml denoise` on whole recordings: options, a table of methods, and results inside a copy of an NWB file."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from sciml.io import open_recording, save_recording
+from sciml.simulate import population_recording, write_nwb
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(400, 1)) @ rng.normal(size=(1, 12)) + rng.normal(size=(400, 12))
+    values[3, 4] = np.nan
+    recording = xr.DataArray(values, dims=("time", "channel"), attrs={"sampling_rate": 10.0, "units": "V"})
+    return save_recording(recording, tmp_path / "a.nc")
+
+
+def test_options_of_whole_recordings_reach_the_library(sciml, file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "b.nc"
+    words = ["--known-sigma", "1", "--shrinkage", "operator", "--fill", "-q"]
+    assert sciml("denoise", file, "-o", out, *words).out.endswith("1 of 12 components kept\n")
+    cleaned = open_recording(out)
+    assert np.isfinite(cleaned.values).all()
+    assert "white noise of the given sigma 1 V; shrinkage operator, sciml" in cleaned.attrs["history"]
+    assert cleaned.attrs["noise_sigma"] == 1
+    assert cleaned.attrs["noise_rank"] == 1
+
+
+def test_methods_are_compared_in_a_table(sciml, file: Path) -> None:
+    lines = sciml("denoise", file, "--compare", "-q").out.splitlines()
+    assert lines[0].split() == ["method", "excess", "removed", "rank", "left", "p", "left", "seconds"]
+    document = json.loads(sciml("denoise", file, "--compare", "--json", "-q").out)
+    assert document["schema"] == "sciml.denoise-compare/1"
+    assert {each["method"] for each in document["methods"]} == {line.split()[0] for line in lines[2:]}
+
+
+def test_an_nwb_output_is_a_copy_with_the_result_in_it(sciml, file: Path, tmp_path: Path) -> None:
+    source = write_nwb(population_recording(n_neurons=12, duration=30.0), tmp_path / "s.nwb")
+    assert sciml("denoise", source, "-o", tmp_path / "t.nwb", "-q").code == 0
+    with h5py.File(tmp_path / "t.nwb") as copy:
+        assert "sciml.denoise: kept" in copy["processing/sciml/RoiResponseSeries_denoised"].attrs["comments"]
+    refused = sciml("denoise", file, "-o", tmp_path / "u.nwb")
+    assert refused.code == 4
+    assert "expected an NWB file to copy" in refused.err
+    assert sciml("denoise", file).code == 2
