@@ -179,7 +179,6 @@ def _next(found: Any, families: Mapping[str, Sequence[Any]]) -> list[str]:
     """Return commands that work on this file: one a signal to look at it, and a report of one that runs in time."""
     if not families:
         return ["", "Next:", f"  {shlex.join(['sciml', 'info', found.path, '--tree'])}"]
-    several = len(found.signals) > 1
     lines = [
         shlex.join(["sciml", "info", found.path, "--signal", group[0].path])
         for _, group in _ranked(found, families)[:COMMANDS]
@@ -187,7 +186,7 @@ def _next(found: Any, families: Mapping[str, Sequence[Any]]) -> list[str]:
     if len(families) > COMMANDS:
         lines[-1] += f"  # and so on, {len(families)} in all"
     lines.append(shlex.join(["sciml", "info", found.path, "--findings"]) + "  # looks at the values too")
-    return ["", "Next:", *(f"  {line}" for line in [*lines, *_best(found, families, several)])]
+    return ["", "Next:", *(f"  {line}" for line in [*lines, *_best(found, families)])]
 
 
 def _ranked(found: Any, families: Mapping[str, Sequence[Any]]) -> list[tuple[str, Sequence[Any]]]:
@@ -201,14 +200,15 @@ def _ranked(found: Any, families: Mapping[str, Sequence[Any]]) -> list[tuple[str
     return sorted(families.items(), key=rank)
 
 
-def _best(found: Any, families: Mapping[str, Sequence[Any]], several: bool) -> list[str]:
+def _best(found: Any, families: Mapping[str, Sequence[Any]]) -> list[str]:
     """Return the command for a report of a signal in time that can be read, if there is one."""
     unreadable = {one.path for one in found.findings if one.severity == "error"}
     for name, group in _ranked(found, families):
         if group[0].dims[:1] != ("time",) or unreadable & {each.path for each in group}:
             continue
         if len(group) == 1 or _stacks(found.path, name):
-            return _report(found, name if several else None, group[0].dims)[:1]
+            choice = None if len(group) == 1 and group[0].path == found.default else name
+            return _report(found, choice, group[0].dims)[:1]
     return []
 
 

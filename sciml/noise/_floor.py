@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
+from sciml.linalg import few_threads
 from sciml.noise._gather import channel_names
 from sciml.noise._matrix import Matrix
 from sciml.noise._models import Choice, Fit, choose
@@ -94,16 +95,22 @@ def noise_floor(
     1
     """
     _checked(model, alpha)
-    observed = observe(check(recording), progress)
-    choice = choose(Matrix(observed), model, alpha, recording=recording)
-    return _result(recording, observed, choice, requested=model, alpha=alpha, progress=progress)
+    return floor_of(observe(check(recording), progress), recording, model, alpha, progress=progress)
 
 
-def floor_of(observed: Observed, template: xr.DataArray, model: Model | Literal["auto"], alpha: float) -> NoiseFloor:
+def floor_of(
+    observed: Observed,
+    template: xr.DataArray,
+    model: Model | Literal["auto"],
+    alpha: float,
+    *,
+    progress: Progress | None = None,
+) -> NoiseFloor:
     """Return the noise floor that follows from sums over a recording; clock, units and names are the template's."""
     _checked(model, alpha)
-    choice = choose(Matrix(observed), model, alpha, recording=template)
-    return _result(template, observed, choice, requested=model, alpha=alpha, progress=None)
+    with few_threads(min(len(observed.live), observed.n_samples)):
+        choice = choose(Matrix(observed), model, alpha, recording=template)
+        return _result(template, observed, choice, requested=model, alpha=alpha, progress=progress)
 
 
 def _checked(model: str, alpha: float) -> None:
@@ -267,7 +274,7 @@ def _warnings(choice: Choice) -> list[str]:
         pairs = ", ".join(f"{later} of {first}" for first, later in observed.duplicates[:5])
         more = "" if len(observed.duplicates) <= 5 else f" and {len(observed.duplicates) - 5} more"
         found.append(f"channels that are copies of another were left out: {pairs}{more}")
-    if matrix.null.shape[1]:
+    if matrix.null.shape[1] and choice.counts is None:
         found.append(_null_words(matrix))
     if observed.n_dropped:
         found.append(f"{observed.n_dropped} samples at which most channels are missing or masked were left out")

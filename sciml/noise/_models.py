@@ -25,6 +25,7 @@ MAX_PASSES = 12  # how often rank and noise are re-estimated from each other bef
 BULK_TOLERANCE = 1.05  # measured on noise of the right model: 0.98 to 1.01; on a model that is wrong: above 1.1
 TEST_LEVEL = 1e-3  # of the tests that choose the model: a wrong "colored" costs a little power, no false alarms
 COUNT_DRAWS = 60
+COUNT_LEVEL = 1e-6  # residuals of sparse counts are heavy-tailed, and then the test of whiteness is only rough
 COUNT_DISPERSION = (0.8, 1.25)  # variance over mean of what counts as counts
 
 
@@ -114,7 +115,7 @@ def _try_counts(matrix: Matrix, alpha: float, recording: Any) -> Choice | None:
     fit = _fit_counts(scaled, residuals, alpha)
     dispersion = float(np.mean(fit.scale**2))
     low, high = COUNT_DISPERSION
-    if not low < dispersion < high or fit.spectra.p_white() < TEST_LEVEL:
+    if not low < dispersion < high or fit.spectra.p_white() < COUNT_LEVEL:
         return None
     reason = f"whole numbers whose variance is {dispersion:.2f} of their mean beside the components found"
     return Choice("counts", reason, scaled, fit, residuals)

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sciml import linalg
 from sciml.errors import ConfigError, DataError
 from sciml.noise._bands import FEWEST_LOOKS, MIN_LENGTH, Resolution, plan_bands
 from sciml.noise._cross import cross_spectra
@@ -104,8 +105,9 @@ def spectral_noise_floor(
     wanted = _checked(Resolution(n_tapers, bandwidth, segment, frequencies), alpha, control)
     measured = _measure(check(recording, minimum=8), wanted, memory, progress)
     cross, n_null = measured.cross, measured.whitener.n_null
-    tests = [screen(cross, band, n_null=n_null, n_kept=N_KEPT) for band in range(len(cross.looks))]
-    return gather(measured, tests, alpha=alpha, control=control)
+    with linalg.few_threads(n_features(recording)):
+        tests = [screen(cross, band, n_null=n_null, n_kept=N_KEPT) for band in range(len(cross.looks))]
+        return gather(measured, tests, alpha=alpha, control=control)
 
 
 def _checked(wanted: Resolution, alpha: float, control: str) -> Resolution:

@@ -1,4 +1,4 @@
-"""The noise of many spectra of one shape at once: `sigma.median_edge_refit` and the edge test, batched."""
+"""The noise of many spectra of one shape at once: median, edge and refit, and the edge test, batched."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +27,14 @@ class BatchSigma:
 
 
 def median_edge_refit(scatter: NDArray[np.floating], shape_: tuple[int, int]) -> BatchSigma:
-    """Return sigma and rank of each spectrum by median, edge and refit; formulas as in the scalar function.
+    r"""Return sigma and rank of each spectrum by median, edge and refit, in the plain form for many small matrices.
+
+    .. math:: \sigma_0^2 = \frac{\mathrm{median}(s)}{n \mu_\beta}, \qquad
+              k = \#\{s_i > \sigma^2 n (1 + \sqrt\beta)^2\}, \qquad
+              \sigma^2 = \frac{\sum_{i > k} s_i}{(m - k)(n - k)}
+
+    until k repeats. `sciml.rmt.sigma.median_edge_refit` corrects the divisor for weak components on top of this, by up
+    to a percent of sigma. Where k passes half of the short side, sigma² is the mean of all and `converged` is False.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_options_of_whole_recordings_reach_the_library(sciml, file: Path, tmp_path: Path) -> None:
     out = tmp_path / "b.nc"
-    words = ["--known-sigma", "1", "--shrinkage", "operator", "--fill", "-q"]
+    words = ["--sigma", "1", "--shrinkage", "operator", "--fill", "-q"]
     assert sciml("denoise", file, "-o", out, *words).out.endswith("1 of 12 components kept\n")
     cleaned = open_recording(out)
     assert np.isfinite(cleaned.values).all()

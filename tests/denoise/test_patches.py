@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sciml.denoise import denoise_patches
 from sciml.denoise._grid import Grid
 from sciml.errors import ConfigError, DataError
-from sciml.rmt import sigma as rmt_sigma
+from sciml.rmt import batch
 from sciml.simulate import Phantom, smooth_phantom
 
 PATCH = {"z": 4, "y": 4, "x": 4}
@@ -66,12 +66,12 @@ def test_pure_noise_gives_almost_nothing_and_rank_zero(complex_data: bool) -> No
     assert mean_square(error) < 0.05 * level**2  # 1/60 for the mean
 
 
-def test_patch_noise_is_that_of_the_scalar_estimate() -> None:
+def test_patch_noise_is_that_of_its_spectrum() -> None:
     found = phantom((5, 5, 5)).recording.transpose("z", "y", "x", "time").astype(np.float64)
     result = denoise_patches(found, {"z": 5, "y": 5, "x": 5}, dtype="float64")
     X = found.values.reshape(125, -1)
     s = np.linalg.svd(X - X.mean(axis=1, keepdims=True), compute_uv=False)[:39] ** 2
-    expected = rmt_sigma.median_edge_refit(s / 39, 125, 39).sigma
+    expected = float(batch.median_edge_refit(s[None], (125, 39)).sigma[0])
     np.testing.assert_allclose(result["sigma"], expected, rtol=1e-10)
 
 

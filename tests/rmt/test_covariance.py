@@ -176,7 +176,7 @@ def test_spiked_covariance_finds_level_and_rank():
     rng = np.random.default_rng(1)
     for n, p in ((600, 120), (120, 600)):
         signal = rng.normal(size=(n, 2)) * [12.0, 8.0] @ np.linalg.qr(rng.normal(size=(p, 2)))[0].T
-        found = cov.SpikedCovariance(loss="operator").fit(2.0 * (rng.normal(size=(n, p)) + signal))
+        found = cov.SpikedCovariance(loss="operator", alpha=1e-3).fit(2.0 * (rng.normal(size=(n, p)) + signal))
         rest = found.shrunk_eigenvalues_[2:]
         # The standard error of sigma² is sqrt(2 / (n p)) = .5 % of it.
         np.testing.assert_allclose(rest, 4.0, rtol=0.02)
