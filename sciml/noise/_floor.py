@@ -130,29 +130,11 @@ def _result(
     progress: Progress | None,
 ) -> NoiseFloor:
     fit, matrix = choice.fit, choice.matrix
-    observed = matrix.observed
-    tau = (
-        correlation_samples(np.repeat(fit.spectra.pooled_bins, fit.spectra.sizes)) if "colored" in choice.model else 1.0
-    )
-    rate = _rate(recording)
+    observed, rate, tau = matrix.observed, _rate(recording), _correlation_samples(choice)
     channel_noise = _channel_noise(choice)
     sigma = float(np.sqrt(np.mean(channel_noise**2)))
-    textbook = (
-        Matrix(first).eigen(first.total_scale, 0).values
-        if choice.counts
-        else matrix.eigen(matrix.total_scale, 0).values
-    )
-    textbook_edge = MarchenkoPastur(len(first.live) / first.freedom).support[-1][1]
     frequency, psd = _density(fit, matrix, sigma, rate)
     components, mean, scale = _maps(recording, choice, channel_noise, progress)
-    spikes = _spikes(matrix, fit)
-    over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
-    if not matrix.tall:
-        over_channels, over_time = over_time, over_channels
-    unit, unsure = _unit(fit.directions[:, : fit.rank], channel_noise, over_channels)
-    strength = spikes.strength * unit / np.sqrt(matrix.freedom)
-    relative = np.hypot(spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny), unsure)
-    half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strength
     parameters = 2 * matrix.n_channels * observed.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
         model=choice.model,
@@ -166,10 +148,7 @@ def _result(
         detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
         eigenvalues=fit.eigenvalues,
         p_values=fit.p_values,
-        strengths=strength,
-        strength_intervals=np.stack([np.maximum(strength - half, 0), strength + half], axis=1),
-        overlaps_channel=over_channels,
-        overlaps_time=over_time,
+        **_outliers(fit, matrix, channel_noise),
         components=components,
         channel_mean=mean,
         channel_scale=scale,
@@ -178,9 +157,7 @@ def _result(
         n_used=matrix.n_channels,
         n_effective=observed.n_samples / tau,
         correlation_time=tau / rate if rate else None,
-        textbook_rank=int(np.count_nonzero(textbook > textbook_edge)),
-        textbook_edge=textbook_edge,
-        textbook_eigenvalues=textbook,
+        **_textbook(first, choice),
         frequency=frequency,
         psd=psd,
         units=str(recording.attrs.get("units", "")),
@@ -195,6 +172,42 @@ def _result(
         warnings=tuple(_warnings(choice)),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
     )
+
+
+def _correlation_samples(choice: Choice) -> float:
+    """Return how many samples of the noise are worth one; those of counts and of white noise stand for themselves."""
+    spectra = choice.fit.spectra
+    return correlation_samples(np.repeat(spectra.pooled_bins, spectra.sizes)) if "colored" in choice.model else 1.0
+
+
+def _textbook(first: Observed, choice: Choice) -> dict[str, Any]:
+    """Return what the Marchenko-Pastur edge says of the channels divided by their standard deviations."""
+    matrix = Matrix(first) if choice.counts else choice.matrix
+    values = matrix.eigen(matrix.total_scale, 0).values
+    edge = MarchenkoPastur(matrix.n_channels / matrix.freedom).support[-1][1]
+    return {
+        "textbook_rank": int(np.count_nonzero(values > edge)),
+        "textbook_edge": edge,
+        "textbook_eigenvalues": values,
+    }
+
+
+def _outliers(fit: Fit, matrix: Matrix, channel_noise: Array) -> dict[str, Any]:
+    """Return strengths, their intervals, and overlaps of the components found, in the units of the data."""
+    spikes = _spikes(matrix, fit)
+    over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
+    if not matrix.tall:
+        over_channels, over_time = over_time, over_channels
+    unit, unsure = _unit(fit.directions[:, : fit.rank], channel_noise, over_channels)
+    strength = spikes.strength * unit / np.sqrt(matrix.freedom)
+    relative = np.hypot(spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny), unsure)
+    half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strength
+    return {
+        "strengths": strength,
+        "strength_intervals": np.stack([np.maximum(strength - half, 0), strength + half], axis=1),
+        "overlaps_channel": over_channels,
+        "overlaps_time": over_time,
+    }
 
 
 def _rate(recording: xr.DataArray) -> float | None:
