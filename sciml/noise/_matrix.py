@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 
 SMALLEST_NOISE = 1e-4  # share of a channel's variance
 N_SLOW = 7  # periods in a recording up to which waves count as slow
+COSTLY = 2**21  # values; beyond, one axis step a pass has to do
 N_AXIS_STEPS = 4  # after three the channels' scales move by less than 1e-3 (measured)
 
 
@@ -71,7 +72,9 @@ class Matrix:
 
     def noise_scale(self, scale: Array, rank: int) -> Array:
         """Return each channel's noise standard deviation beside `rank` components, by principal-axis steps."""
-        for _ in range(N_AXIS_STEPS if rank else 0):
+        costly = not self.tall and self.n_channels * self.freedom > COSTLY  # each step is a product of all values
+        steps = 1 if costly else N_AXIS_STEPS
+        for _ in range(steps if rank else 0):
             scale = self._residual_scale(scale, rank)
         return scale
 

@@ -195,12 +195,19 @@ def _fit_unequal(matrix: Matrix, alpha: float, profiled: Profiled, *, at_most: i
     limit = min(matrix.n_channels, matrix.freedom) // 2 if at_most is None else at_most
     below = _settle(matrix, alpha, profiled, limit=limit)
     if below.settled:
-        return below
+        return _with_directions(matrix, below)
     values = matrix.eigen(matrix.total_scale, 0).values
     half = len(values) // 2
     gap = int(np.argmax(values[:half] / np.maximum(values[1 : half + 1], np.finfo(float).tiny))) + 1
     above = _settle(matrix, alpha, profiled, limit=limit, start=gap) if gap <= limit else below
-    return above if above.settled else below
+    return _with_directions(matrix, above if above.settled else below)
+
+
+def _with_directions(matrix: Matrix, fit: Fit) -> Fit:
+    """Return the fit with a direction for each component that it found."""
+    if fit.directions.shape[1] >= fit.rank:
+        return fit
+    return replace(fit, directions=matrix.eigen(fit.scale, fit.rank).directions)
 
 
 def _settle(matrix: Matrix, alpha: float, profiled: Profiled, *, limit: int, start: int = 0) -> Fit:
@@ -222,8 +229,8 @@ def _settle(matrix: Matrix, alpha: float, profiled: Profiled, *, limit: int, sta
 
 def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled: Profiled) -> Fit:
     """Test the spectrum against the noise beside `seen` components; settled if as many are found and the bulk fits."""
-    found = matrix.eigen(scale)
-    spectra = _spectra(matrix, scale, found.directions[:, :seen])
+    found = matrix.eigen(scale, seen)
+    spectra = _spectra(matrix, scale, found.directions)
     profile = _weighted(profiled(spectra, matrix.freedom), matrix.observed.row_weights)
     law = profile.edge_law(complex_data=matrix.is_complex)
     rank = int(np.count_nonzero(found.values > law.threshold(alpha)))

@@ -14,7 +14,7 @@ __all__ = ["NoiseSpectra", "noise_spectra"]
 Array = NDArray[np.float64]
 
 WIDEST_BIN = 64
-MAX_GROUPS = 512  # of channels; beyond, those of similar spectrum share one
+MAX_GROUPS = 320  # of channels; beyond, those of similar spectrum share one
 
 
 @dataclass(frozen=True)
