@@ -116,7 +116,7 @@ def size_cell(job: tuple[str, int, int, int]) -> list[list[bool | None]]:
     with threadpool_limits(1):
         for seed in range(draws):
             values = NOISES[name](np.random.default_rng([seed, n]), n, t)
-            peers = seed < 50  # parallel analysis takes 20 decompositions; a quarter of the draws shows its size
+            peers = seed < draws // 4  # parallel analysis takes 20 decompositions
             found.append(
                 [
                     noise_floor(recording(values)).rank > 0,
@@ -135,18 +135,17 @@ def percent(flags: list[bool | None]) -> str:
 
 def sizes(draws: int) -> None:
     jobs = [(name, n, t, draws) for n, t in SHAPES for name in NOISES]
+    rows = []
     with ProcessPoolExecutor(2) as pool:
-        cells = list(pool.map(size_cell, jobs))
-    rows = [
-        [f"{n} x {t}", name, *(percent(list(column)) for column in zip(*cell, strict=True))]
-        for (name, n, t, _), cell in zip(jobs, cells, strict=True)
-    ]
+        for (name, n, t, _), cell in zip(jobs, pool.map(size_cell, jobs), strict=True):
+            rows.append([f"{n} x {t}", name, *(percent(list(column)) for column in zip(*cell, strict=True))])
+            print(rows[-1], flush=True)
     columns = ["N x T", "noise", "sciml auto", "Gavish-Donoho", 'PCA("mle") > 1', "parallel analysis"]
     error = 100 * np.sqrt(0.05 * 0.95 / draws)
     record(
         "Noise floor: pure noise called signal",
         f"{draws} recordings a cell for sciml (Monte-Carlo standard error {error:.1f} % at the nominal 5 %), the first "
-        f"50 of them for the peers (3.1 %); parallel analysis by {PERMUTATIONS} permutations.\n\n"
+        f"{draws // 4} of them for the peers ({2 * error:.1f} %); parallel analysis by {PERMUTATIONS} permutations.\n\n"
         f"{table(columns, rows)}\n\n{machine('numpy', 'scipy', 'scikit-learn')}",
     )
 
