@@ -68,12 +68,12 @@ floor = sciml.noise.noise_floor(recording, "white")
 }
 
 FRAME = """
-import resource, sys, time
+import re, sys, time
 import h5py, numpy as np
 path = sys.argv[1]
 began = time.perf_counter()
 {body}
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 print(time.perf_counter() - began, peak / 1024)
 """
 
