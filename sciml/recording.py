@@ -13,6 +13,7 @@ The functions here read that contract; they know no file format and no method.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -124,18 +125,33 @@ def segments(recording: xr.DataArray) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def blocks(recording: xr.DataArray, rows: int, *, across_gaps: bool = False) -> Iterator[tuple[slice, NDArray[Any]]]:
+def blocks(
+    recording: xr.DataArray, rows: int, *, across_gaps: bool = False, ahead: bool = False
+) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield `(slice, array)` along time: arrays of shape (n, n_features) of at most `rows` samples, read one by one.
 
     Blocks end at gaps of the clock, so that no block straddles one, unless `across_gaps`. Masked samples come as NaN.
+    With `ahead` the next block is read, and unpacked, while the caller works on this one: one block more in memory.
     """
     ordered = recording.transpose(TIME, ...)
     runs = [slice(0, recording.sizes[TIME])] if across_gaps else segments(recording)
-    for run in runs:
-        for start in range(run.start, run.stop, rows):
-            part = slice(start, min(start + rows, run.stop))
-            values = ordered.isel({TIME: part})
-            if "mask" in values.coords:
-                values = values.where(~values["mask"])
-                values = values.transpose(TIME, ...)
-            yield part, np.asarray(values.values).reshape(part.stop - part.start, -1)
+    parts = [slice(start, min(start + rows, run.stop)) for run in runs for start in range(run.start, run.stop, rows)]
+    if not ahead or len(parts) < 2:
+        yield from ((part, _block(ordered, part)) for part in parts)
+        return
+    with ThreadPoolExecutor(1, "read-ahead") as reader:
+        coming = reader.submit(_block, ordered, parts[0])
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
+            values = coming.result()
+            if following is not None:
+                coming = reader.submit(_block, ordered, following)
+            yield part, values
+
+
+def _block(ordered: xr.DataArray, part: slice) -> NDArray[Any]:
+    """Read a stretch of a recording whose first dim is time as (n, n_features), NaN where it is masked."""
+    values = ordered.isel({TIME: part})
+    if "mask" in values.coords:
+        values = values.where(~values["mask"])
+        values = values.transpose(TIME, ...)
+    return np.asarray(values.values).reshape(part.stop - part.start, -1)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ Array = NDArray[np.float64]
 SMALLEST_NOISE = 1e-4  # share of a channel's variance
 N_SLOW = 7  # periods in a recording up to which waves count as slow
 COSTLY = 2**21  # values; beyond, one axis step a pass has to do
+ROWS_AT_ONCE = 1024  # whose coefficients stay in a processor's cache
 N_AXIS_STEPS = 4  # after three the channels' scales move by less than 1e-3 (measured)
 
 
@@ -92,10 +94,28 @@ class Matrix:
     @cached_property
     def _coefficients(self) -> "_Coefficients":
         held = self.observed.standardized
-        parts = self.observed.stretches if held is None else (held,)
+        parts = np.stack(self.observed.stretches) if held is None else held[None]
         # Demeaning as a whole leaves nothing at frequency zero; stretches of a longer recording keep their own.
         first = 0 if held is None else 1
-        return (_fourier if self.is_complex else _slow_cosines_then_fourier)(np.stack(parts), first)
+        if self.is_complex:
+            return _fourier(parts.astype(np.complex64, copy=False), first)
+        return _slow_cosines_then_fourier(parts.astype(np.float32, copy=False), first)
+
+    @cached_property
+    def _total_power(self) -> Array:
+        return self._power_beside(np.zeros((self.n_channels, 0)), np.zeros((0, self.n_channels)))
+
+    def _power_beside(self, down: NDArray[Any], back: NDArray[Any]) -> Array:
+        """Return the mean over stretches of |C - C `down` `back`|² for coefficients C (row, channel)."""
+        values = self._coefficients.values
+        down, back = down.astype(values.dtype), back.astype(values.dtype)
+        power = np.zeros(values.shape[1:])
+        for start in range(0, values.shape[1], ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            for stretch in values[:, rows]:
+                left = stretch - (stretch @ down) @ back if down.shape[1] else stretch
+                power[rows] += left.real**2 + left.imag**2 if self.is_complex else left**2
+        return power / len(values)
 
     def periodogram(self, scale: Array, basis: NDArray[Any]) -> tuple[Array, Array]:
         """Return the power (frequency, channel) of what `basis` leaves, and the share 1 - h_i that it leaves of each.
@@ -103,15 +123,12 @@ class Matrix:
         Power is in units of each channel's noise: its mean over `multiplicity` is one.
         """
         c = self._coefficients
-        z = c.values * (self.total_scale / scale).astype(c.values.real.dtype)
-        if basis.shape[1]:
-            z = z - (z @ basis.astype(np.result_type(z, basis))) @ basis.conj().T
+        factor = (self.total_scale / scale)[:, None]
+        power = self._power_beside(factor * basis, (basis / factor).conj().T) if basis.shape[1] else self._total_power
         left = np.clip(1 - (np.abs(basis) ** 2).sum(axis=1), 0.02, 1.0)
-        power = (np.abs(z) ** 2).mean(axis=0).astype(np.float64)
-        paired = c.n_paired
-        if paired:
-            both = (power[-2 * paired : -paired] + power[-paired:]) / 2
-            power = np.concatenate([power[: -2 * paired], both])
+        if c.n_paired:
+            both = (power[-2 * c.n_paired : -c.n_paired] + power[-c.n_paired :]) / 2
+            power = np.concatenate([power[: -2 * c.n_paired], both])
         level = np.average(power, axis=0, weights=c.multiplicity)
         return power / np.where(level > 0, level, 1.0), left
 
@@ -153,17 +170,21 @@ def _slow_cosines_then_fourier(parts: NDArray[Any], first: int) -> _Coefficients
     far slow noise spreads its eigenvalues. Cosines alone are blind to phase, which tells a faster wave that all
     channels share from one that each has for itself.
     """
-    n = parts.shape[1]
+    n_stretches, n, n_channels = parts.shape
     slow = min(N_SLOW, (n - 1) // 2)
-    waves = scipy.fft.idct(np.eye(2 * slow + 1, n, dtype=parts.dtype), axis=1, norm="ortho")
-    cosines = waves[first:] @ parts
-    fast = scipy.fft.rfft(parts, axis=1, norm="ortho")[:, slow + 1 :]
+    waves = scipy.fft.idct(np.eye(2 * slow + 1, n, dtype=parts.dtype), axis=1, norm="ortho")[first:]
+    paired = (n - 1) // 2 - slow
     alone = 1 - n % 2  # for even n the last frequency has no sine
-    paired = fast.shape[1] - alone
-    nyquist = fast.real[:, paired:]
-    pairs = fast[:, :paired] * np.sqrt(2)
-    values = np.concatenate([cosines, nyquist, pairs.real, pairs.imag], axis=1)
+    bounds = np.cumsum([0, len(waves), alone, paired, paired])
+    cosines, nyquist, even, odd = (slice(*each) for each in pairwise(bounds))
+    values = np.empty((n_stretches, bounds[-1], n_channels), parts.dtype)
+    for into, part in zip(values, parts, strict=True):
+        fast = scipy.fft.rfft(part, axis=0, norm="ortho")[slow + 1 :]
+        into[cosines] = waves @ part
+        into[nyquist] = fast[paired:].real
+        np.multiply(fast[:paired].real, np.sqrt(2), out=into[even], casting="same_kind")
+        np.multiply(fast[:paired].imag, np.sqrt(2), out=into[odd], casting="same_kind")
     frequency = np.concatenate(
         [np.arange(first, 2 * slow + 1) / (2 * n), np.full(alone, 0.5), (slow + 1 + np.arange(paired)) / n]
     )
-    return _Coefficients(values, paired, frequency, np.repeat([1, 2], [cosines.shape[1] + alone, paired]))
+    return _Coefficients(values, paired, frequency, np.repeat([1, 2], [len(waves) + alone, paired]))

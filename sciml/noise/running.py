@@ -10,7 +10,8 @@ from sciml.errors import ConfigError, DataError
 from sciml.linalg import RunningCovariance
 from sciml.noise._floor import floor_of
 from sciml.noise._result import Model, NoiseFloor
-from sciml.noise._source import MIN_SAMPLES, Observed, duplicates
+from sciml.noise._source import MIN_SAMPLES, Observed
+from sciml.noise._sums import duplicates
 from sciml.recording import TIME, blocks, check, n_features
 
 __all__ = ["RunningFloor"]
