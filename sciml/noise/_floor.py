@@ -177,7 +177,7 @@ def _result(
 def _correlation_samples(choice: Choice) -> float:
     """Return how many samples of the noise are worth one; those of counts and of white noise stand for themselves."""
     spectra = choice.fit.spectra
-    return correlation_samples(np.repeat(spectra.pooled_bins, spectra.sizes)) if "colored" in choice.model else 1.0
+    return correlation_samples(spectra.pooled_bins, spectra.sizes) if "colored" in choice.model else 1.0
 
 
 def _textbook(first: Observed, choice: Choice) -> dict[str, Any]:
@@ -267,8 +267,8 @@ def _maps(
 
 def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> tuple[Array, Array]:
     """Return the one-sided density of the noise, averaged over channels, in at most `N_BINS` bins of frequency."""
-    order = np.argsort(matrix.frequencies, kind="stable")
-    frequency = matrix.frequencies[order] * (rate or 1.0)
+    order = np.argsort(matrix.waves.frequencies, kind="stable")
+    frequency = matrix.waves.frequencies[order] * (rate or 1.0)
     sided = 1.0 if matrix.is_complex else 2.0
     density = fit.spectra.pooled[order] * sigma**2 * sided / (rate or 1.0)
     starts = np.arange(0, len(frequency), -(-len(frequency) // N_BINS))

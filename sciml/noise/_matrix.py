@@ -2,24 +2,21 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import scipy.fft
 import scipy.linalg
 from numpy.typing import NDArray
 
 from sciml.noise._source import Observed
+from sciml.noise._waves import Waves, waves_of, waves_of_excerpt
 
 __all__ = ["Eigen", "Matrix"]
 
 Array = NDArray[np.float64]
 
 SMALLEST_NOISE = 1e-4  # share of a channel's variance
-N_SLOW = 7  # periods in a recording up to which waves count as slow
 COSTLY = 2**21  # values; beyond, one axis step a pass has to do
-ROWS_AT_ONCE = 1024  # whose coefficients stay in a processor's cache
 N_AXIS_STEPS = 4  # after three the channels' scales move by less than 1e-3 (measured)
 
 
@@ -92,99 +89,25 @@ class Matrix:
         return np.asarray(np.sqrt(variance))
 
     @cached_property
-    def _coefficients(self) -> "_Coefficients":
-        held = self.observed.standardized
-        parts = np.stack(self.observed.stretches) if held is None else held[None]
-        # Demeaning as a whole leaves nothing at frequency zero; stretches of a longer recording keep their own.
-        first = 0 if held is None else 1
-        if self.is_complex:
-            return _fourier(parts.astype(np.complex64, copy=False), first)
-        return _slow_cosines_then_fourier(parts.astype(np.float32, copy=False), first)
+    def waves(self) -> Waves:
+        """The live channels, standardized, in waves over time."""
+        held, excerpt = self.observed.standardized, self.observed.excerpt
+        if held is None:
+            assert excerpt is not None  # noqa: S101
+            return waves_of_excerpt(excerpt)
+        return waves_of(held) if excerpt is None else waves_of_excerpt(excerpt)
 
     @cached_property
     def _total_power(self) -> Array:
-        return self._power_beside(np.zeros((self.n_channels, 0)), np.zeros((0, self.n_channels)))
-
-    def _power_beside(self, down: NDArray[Any], back: NDArray[Any]) -> Array:
-        """Return the mean over stretches of |C - C `down` `back`|² for coefficients C (row, channel)."""
-        values = self._coefficients.values
-        down, back = down.astype(values.dtype), back.astype(values.dtype)
-        power = np.zeros(values.shape[1:])
-        for start in range(0, values.shape[1], ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
-            for stretch in values[:, rows]:
-                left = stretch - (stretch @ down) @ back if down.shape[1] else stretch
-                power[rows] += left.real**2 + left.imag**2 if self.is_complex else left**2
-        return power / len(values)
+        return self.waves.power(np.zeros((self.n_channels, 0)), np.zeros((0, self.n_channels)))
 
     def periodogram(self, scale: Array, basis: NDArray[Any]) -> tuple[Array, Array]:
         """Return the power (frequency, channel) of what `basis` leaves, and the share 1 - h_i that it leaves of each.
 
-        Power is in units of each channel's noise: its mean over `multiplicity` is one.
+        Power is in units of each channel's noise: its mean over all dimensions of time is one.
         """
-        c = self._coefficients
         factor = (self.total_scale / scale)[:, None]
-        power = self._power_beside(factor * basis, (basis / factor).conj().T) if basis.shape[1] else self._total_power
+        power = self.waves.power(factor * basis, (basis / factor).conj().T) if basis.shape[1] else self._total_power
         left = np.clip(1 - (np.abs(basis) ** 2).sum(axis=1), 0.02, 1.0)
-        if c.n_paired:
-            both = (power[-2 * c.n_paired : -c.n_paired] + power[-c.n_paired :]) / 2
-            power = np.concatenate([power[: -2 * c.n_paired], both])
-        level = np.average(power, axis=0, weights=c.multiplicity)
+        level = np.average(power, axis=0, weights=self.waves.dimensions)
         return power / np.where(level > 0, level, 1.0), left
-
-    @property
-    def multiplicity(self) -> NDArray[np.int64]:
-        """How many dimensions of time each row of `periodogram` stands for."""
-        return self._coefficients.multiplicity
-
-    @property
-    def frequencies(self) -> Array:
-        """Frequencies of `periodogram`, in cycles a sample."""
-        return self._coefficients.frequencies
-
-
-@dataclass(frozen=True)
-class _Coefficients:
-    """Channels in an orthonormal basis over time: values (stretch, row, channel).
-
-    The last 2 `n_paired` rows are the cosines and then the sines of the same frequencies.
-    """
-
-    values: NDArray[Any]
-    n_paired: int
-    frequencies: Array
-    multiplicity: NDArray[np.int64]
-
-
-def _fourier(parts: NDArray[Any], first: int) -> _Coefficients:
-    n = parts.shape[1]
-    values = scipy.fft.fft(parts, axis=1, norm="ortho")[:, first:]
-    frequency = np.fft.fftfreq(n)[first:].astype(np.float64)
-    return _Coefficients(values, 0, frequency, np.ones(n - first, np.int64))
-
-
-def _slow_cosines_then_fourier(parts: NDArray[Any], first: int) -> _Coefficients:
-    """Take the slowest waves by cosines of half periods (DCT-II), the others by Fourier's pairs.
-
-    Fourier's waves take the two ends of a recording for neighbors, which blunts the slowest ones, and those decide how
-    far slow noise spreads its eigenvalues. Cosines alone are blind to phase, which tells a faster wave that all
-    channels share from one that each has for itself.
-    """
-    n_stretches, n, n_channels = parts.shape
-    slow = min(N_SLOW, (n - 1) // 2)
-    waves = scipy.fft.idct(np.eye(2 * slow + 1, n, dtype=parts.dtype), axis=1, norm="ortho")[first:]
-    paired = (n - 1) // 2 - slow
-    alone = 1 - n % 2  # for even n the last frequency has no sine
-    bounds = np.cumsum([0, len(waves), alone, paired, paired])
-    cosines, nyquist, even, odd = (slice(*each) for each in pairwise(bounds))
-    values = np.empty((n_stretches, bounds[-1], n_channels), parts.dtype)
-    for into, part in zip(values, parts, strict=True):
-        fast = scipy.fft.rfft(part, axis=0, norm="ortho")[slow + 1 :]
-        into[cosines] = waves @ part
-        into[nyquist] = fast[paired:].real
-        np.multiply(fast[:paired].real, np.sqrt(2), out=into[even], casting="same_kind")
-        np.multiply(fast[:paired].imag, np.sqrt(2), out=into[odd], casting="same_kind")
-    frequency = np.concatenate(
-        [np.arange(first, 2 * slow + 1) / (2 * n), np.full(alone, 0.5), (slow + 1 + np.arange(paired)) / n]
-    )
-    return _Coefficients(values, paired, frequency, np.repeat([1, 2], [len(waves) + alone, paired]))

@@ -22,6 +22,7 @@ __all__ = ["Choice", "Fit", "choose"]
 Array = NDArray[np.float64]
 
 MAX_PASSES = 12  # how often rank and noise are re-estimated from each other before the floor counts as unsettled
+MAX_REFUSALS = 2
 BULK_TOLERANCE = 1.05  # measured on noise of the right model: 0.98 to 1.01; on a model that is wrong: above 1.1
 TEST_LEVEL = 1e-3  # of the tests that choose the model: a wrong "colored" costs a little power, no false alarms
 COUNT_DRAWS = 60
@@ -66,8 +67,9 @@ def choose(matrix: Matrix, requested: str, alpha: float, *, recording: Any) -> C
     counted = _try_counts(matrix, alpha, recording)
     if counted is not None:
         return counted
-    # Color makes ever more components stand out from white noise: no need to follow them far.
-    plain = _fit_unequal(matrix, alpha, _heteroscedastic, at_most=max(2, min(matrix.n_channels, matrix.freedom) // 6))
+    # Color makes ever more components stand out from white noise: no need to follow them.
+    few = max(2, min(matrix.n_channels, matrix.freedom) // 6)
+    plain = _fit_unequal(matrix, alpha, _heteroscedastic, at_most=few, refuted=_is_colored)
     p_white = plain.spectra.p_white()
     if p_white < TEST_LEVEL:
         return _choose_color(matrix, alpha, p_white)
@@ -186,15 +188,26 @@ def _fit_counts(matrix: Matrix, residuals: CountResiduals, alpha: float) -> Fit:
     return replace(fit, p_values=p_values, rank=rank)
 
 
-def _fit_unequal(matrix: Matrix, alpha: float, profiled: Profiled, *, at_most: int | None = None) -> Fit:
+def _is_colored(fit: Fit) -> bool:
+    return fit.spectra.p_white() < TEST_LEVEL
+
+
+def _fit_unequal(
+    matrix: Matrix,
+    alpha: float,
+    profiled: Profiled,
+    *,
+    at_most: int | None = None,
+    refuted: Callable[[Fit], bool] = lambda _: False,
+) -> Fit:
     """Fit a variance per channel and the spectra that `profiled` takes from the residual.
 
     Rank and noise are settled from below. Many components of equal strength can hide each other there, all of them
-    counting as noise; then again from the widest gap of the spectrum.
+    counting as noise; then again from the widest gap of the spectrum. Noise of which that is `refuted` is not followed.
     """
     limit = min(matrix.n_channels, matrix.freedom) // 2 if at_most is None else at_most
-    below = _settle(matrix, alpha, profiled, limit=limit)
-    if below.settled:
+    below = _settle(matrix, alpha, profiled, limit=limit, refuted=refuted)
+    if below.settled or refuted(below):
         return _with_directions(matrix, below)
     values = matrix.eigen(matrix.total_scale, 0).values
     half = len(values) // 2
@@ -210,11 +223,21 @@ def _with_directions(matrix: Matrix, fit: Fit) -> Fit:
     return replace(fit, directions=matrix.eigen(fit.scale, fit.rank).directions)
 
 
-def _settle(matrix: Matrix, alpha: float, profiled: Profiled, *, limit: int, start: int = 0) -> Fit:
+def _settle(
+    matrix: Matrix,
+    alpha: float,
+    profiled: Profiled,
+    *,
+    limit: int,
+    start: int = 0,
+    refuted: Callable[[Fit], bool] = lambda _: False,
+) -> Fit:
     """Re-estimate rank and noise from each other until they agree; if they never do, return where they began.
 
-    Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out.
+    Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out. Components
+    can refute the noise too: it is given up when it is refuted twice beside all that were found.
     """
+    refusals = 0
     scale, seen, tried = matrix.noise_scale(matrix.total_scale, start), start, {start}
     first = fit = _fit_beside(matrix, scale, seen, alpha, profiled)
     for _ in range(MAX_PASSES):
@@ -224,6 +247,9 @@ def _settle(matrix: Matrix, alpha: float, profiled: Profiled, *, limit: int, sta
         tried.add(seen)
         scale = matrix.noise_scale(scale, seen)
         fit = _fit_beside(matrix, scale, seen, alpha, profiled)
+        refusals = refusals + 1 if refuted(fit) else 0
+        if refusals == MAX_REFUSALS:
+            return fit
     return fit if fit.settled else first
 
 
@@ -258,9 +284,7 @@ def _spectra(matrix: Matrix, scale: Array, directions: NDArray[Any]) -> NoiseSpe
         null = matrix.null * (scale / matrix.total_scale)[:, None]
         basis = np.linalg.qr(np.concatenate([directions, null], axis=1))[0]
     power, left = matrix.periodogram(scale, basis)
-    n_averaged = max(1, len(matrix.observed.stretches))
-    degrees = 2 if matrix.is_complex else 1
-    return noise_spectra(power, left, matrix.multiplicity, degrees=degrees, n_averaged=n_averaged)
+    return noise_spectra(power, left, matrix.waves.dimensions, matrix.waves.squares)
 
 
 def _bulk_ratio(matrix: Matrix, values: Array, rank: int, profile: VarianceProfile) -> float:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import scipy.special
 from numpy.typing import NDArray
 
@@ -21,18 +22,18 @@ MAX_GROUPS = 320  # of channels; beyond, those of similar spectrum share one
 class NoiseSpectra:
     """Power of the noise in bins of frequency: `power` (bin, channel), in units of each channel's noise variance.
 
-    `sizes` counts the dimensions of time in each bin, `left` how much of each channel is noise (beside components that
-    were taken out), `pooled` is the average over channels at each single frequency. `degrees` are those of freedom of
-    one dimension.
+    `sizes` says how many dimensions of time each bin stands for, `left` how much of each channel is noise (beside
+    components that were taken out), `pooled` is the average over channels at each single frequency. `coarse` is the
+    power in a few fixed bands, each value a mean of `coarse_degrees` squared normal values.
     """
 
     power: Array
-    sizes: NDArray[np.int64]
+    sizes: Array
     left: Array
     pooled: Array
-    degrees: int
     coarse: Array
-    coarse_sizes: NDArray[np.int64]
+    coarse_sizes: Array
+    coarse_degrees: Array
 
     @property
     def pooled_bins(self) -> Array:
@@ -56,11 +57,11 @@ class NoiseSpectra:
         pooled = self.coarse @ self.left / self.left.sum()
         relative = self.coarse / np.maximum(pooled[:, None], np.finfo(float).tiny)
         relative = relative / np.average(relative, axis=0, weights=self.coarse_sizes)
-        return _deviance_p_value(relative, self.coarse_sizes * self.degrees)
+        return _deviance_p_value(relative, self.coarse_degrees)
 
     def p_white(self) -> float:
         """Return the p-value of the hypothesis that no channel, and not their average, is colored."""
-        sizes = self.coarse_sizes * self.degrees
+        sizes = self.coarse_degrees
         each = self.coarse / np.average(self.coarse, axis=0, weights=self.coarse_sizes)
         pooled = each @ self.left / self.left.sum()
         together = _deviance_p_value(pooled[:, None], sizes * self.left.sum())
@@ -79,9 +80,7 @@ def _deviance_p_value(relative: Array, degrees: NDArray[Any]) -> float:
     return float(scipy.special.ndtr(-z))
 
 
-def noise_spectra(
-    power: Array, left: Array, multiplicity: NDArray[np.int64], *, degrees: int, n_averaged: int = 1
-) -> NoiseSpectra:
+def noise_spectra(power: Array, left: Array, dimensions: Array, squares: NDArray[np.int64]) -> NoiseSpectra:
     r"""Merge neighboring frequencies that the data cannot tell apart.
 
     A bin of M values is kept whole where their spread about their mean, relative to that of chi-square noise, is
@@ -94,27 +93,27 @@ def noise_spectra(
         Periodograms (frequency, channel).
     left
         Weight of each channel in the pooled spectrum.
-    multiplicity
+    dimensions
         Dimensions of time that each frequency stands for.
-    degrees
-        Degrees of freedom of one dimension: 1 real, 2 complex.
-    n_averaged
-        Number of periodograms that were averaged.
+    squares
+        Squared normal values that the power at each frequency averages.
     """
-    degrees = degrees * n_averaged
     pooled = power @ left / left.sum()
-    starts = _split(pooled, _pooled_variance(power, left) * 2 / (degrees * multiplicity))
-    binned, sizes = _averaged(power, multiplicity, starts)
-    coarse, coarse_sizes = _averaged(power, multiplicity, _bands(len(power)))
-    return NoiseSpectra(binned, sizes, left, pooled, degrees, coarse, coarse_sizes)
+    starts = _split(pooled, _pooled_variance(power, left) * 2 / squares)
+    binned, sizes = _averaged(power, dimensions, starts)
+    bands = _bands(len(power))
+    coarse, coarse_sizes = _averaged(power, dimensions, bands)
+    degrees = coarse_sizes**2 / np.add.reduceat(dimensions**2 / squares, bands)
+    return NoiseSpectra(binned, sizes, left, pooled, coarse, coarse_sizes, degrees)
 
 
-def _averaged(
-    power: Array, multiplicity: NDArray[np.int64], starts: NDArray[np.int64]
-) -> tuple[Array, NDArray[np.int64]]:
+def _averaged(power: Array, dimensions: Array, starts: NDArray[np.int64]) -> tuple[Array, Array]:
     """Return the mean power in each bin and the dimensions it stands for."""
-    sizes = np.add.reduceat(multiplicity, starts)
-    return np.add.reduceat(power * multiplicity[:, None], starts, axis=0) / sizes[:, None], sizes
+    sizes = np.add.reduceat(dimensions, starts)
+    sums = scipy.sparse.csr_array(
+        (dimensions, np.arange(len(power)), np.append(starts, len(power))), (len(starts), len(power))
+    )
+    return (sums @ power) / sizes[:, None], sizes
 
 
 def _bands(n: int) -> NDArray[np.int64]:

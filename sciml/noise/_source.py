@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.linalg import few_threads
+from sciml.noise._excerpt import Excerpt, Excerpts, enough
 from sciml.noise._sums import Sums, duplicates, duplicates_of
 from sciml.recording import TIME, blocks, check, n_features
 
@@ -20,8 +21,6 @@ Progress = Callable[[int, int], None]  # samples read, samples in all
 
 MEMORY = 2**29  # recordings up to this size (as float64) are held; of larger ones only sums are
 BLOCK_BYTES = 2**26
-STRETCH_BYTES = 2**26  # of a recording that is not held, this much is kept for its spectra
-N_STRETCHES = 4
 MAX_CHANNELS = 8192  # the scatter matrix of more does not fit; a random choice of channels stands for all
 MIN_SAMPLES = 8
 
@@ -34,7 +33,7 @@ class Observed:
     channel that was read.
     Standardized values are demeaned, divided by `total_scale`, and zero where a sample is missing: noise stays noise.
     `row_weights`, mean one, say what equal shares of the samples weigh where they weigh unequally.
-    `standardized` holds them all, or is None and `gram`, their X^H X / freedom, and `stretches` stand for them.
+    `standardized` holds them all, or is None and `gram`, their X^H X / freedom, and an `excerpt` stand for them.
     """
 
     n_features: int
@@ -48,7 +47,7 @@ class Observed:
     n_unread: int
     standardized: NDArray[Any] | None
     gram: NDArray[Any] | None
-    stretches: tuple[NDArray[Any], ...]
+    excerpt: Excerpt | None
     constant: tuple[int, ...]
     missing: tuple[int, ...]
     duplicates: tuple[tuple[int, int], ...]
@@ -63,7 +62,7 @@ class Observed:
     @property
     def is_complex(self) -> bool:
         """Whether values are complex."""
-        return bool(np.iscomplexobj(self.stretches[0] if self.standardized is None else self.standardized))
+        return bool(np.iscomplexobj(self.mean))
 
 
 def observe(recording: xr.DataArray, progress: Progress | None = None) -> Observed:
@@ -76,15 +75,12 @@ def observe(recording: xr.DataArray, progress: Progress | None = None) -> Observ
     """
     chosen = _chosen_channels(recording)
     fits = recording.sizes[TIME] * len(chosen) * _itemsize(recording) <= MEMORY
-    stretch_rows = max(MIN_SAMPLES, STRETCH_BYTES // (N_STRETCHES * _itemsize(recording) // 2 * len(chosen)))
-    sums = Sums(len(chosen), hold=fits, stretch_rows=stretch_rows)
+    sums = Sums(len(chosen), hold=fits)
     every = len(chosen) == n_features(recording)
     rows = recording.sizes[TIME] if fits and every else _block_rows(recording)
-    n_blocks = -(-recording.sizes[TIME] // rows)
-    stretched = set(np.linspace(0, max(n_blocks - 2, 0), min(N_STRETCHES, n_blocks)).astype(int).tolist())
     with few_threads(len(chosen)):  # the next block is read meanwhile, and that takes a processor too
-        for k, (part, values) in enumerate(blocks(recording, rows, across_gaps=True, ahead=True)):
-            sums.add(values if every else values[:, chosen], keep_stretch=k in stretched)
+        for part, values in blocks(recording, rows, across_gaps=True, ahead=True):
+            sums.add(values if every else values[:, chosen])
             if progress is not None:
                 progress(part.stop, recording.sizes[TIME])
         return _observed(sums, chosen, n_features(recording))
@@ -144,9 +140,7 @@ def _observed(sums: Sums, chosen: NDArray[np.int64], n_features: int) -> Observe
         n_unread=n_features - len(chosen),
         standardized=values,
         gram=None if gram is None else gram[np.ix_(single, single)],
-        stretches=tuple(
-            ((each[:, live] - mean[live]) / scale).astype(sums.precision) for each in _equal(sums.stretches)
-        ),
+        excerpt=_excerpt(sums, values, live, mean, scale),
         constant=tuple(chosen[constant].tolist()),
         missing=tuple(chosen[missing].tolist()),
         duplicates=pairs,
@@ -170,12 +164,17 @@ def _demand(
         )
 
 
-def _equal(stretches: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Cut stretches to one length; much shorter ones are left out."""
-    longest = max((len(each) for each in stretches), default=0)
-    kept = [each for each in stretches if len(each) > longest // 2]
-    shortest = min((len(each) for each in kept), default=0)
-    return [each[:shortest] for each in kept]
+def _excerpt(
+    sums: Sums, standardized: NDArray[Any] | None, live: NDArray[np.int64], mean: NDArray[Any], scale: Array
+) -> Excerpt | None:
+    """Return what stands for the recording where its spectra are concerned; None if it can stand for itself."""
+    if standardized is None:
+        return sums.excerpts.excerpt().standardized(live, mean, scale)
+    if not enough(*standardized.shape):
+        return None
+    excerpts = Excerpts(standardized.shape[1], standardized.dtype)
+    excerpts.add(standardized)
+    return excerpts.excerpt()
 
 
 def component_maps(

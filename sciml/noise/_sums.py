@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciml.noise._excerpt import Excerpts
+
 __all__ = ["Sums", "duplicates", "duplicates_of"]
 
 Array = NDArray[np.float64]
@@ -19,21 +21,20 @@ class Sums:
     """Sums over blocks, in units of a pilot offset and standard deviation from the first block.
 
     With `hold` the blocks themselves are kept, in double precision; else their Gram matrix, in single precision where
-    the data have no more digits, and the first `stretch_rows` samples of the blocks that are told to keep them.
+    the data have no more digits, and an excerpt.
     After the first block all work is done in place, and no value is looked at more often than it must.
     """
 
-    def __init__(self, n_channels: int, *, hold: bool, stretch_rows: int) -> None:
-        self.hold, self.stretch_rows = hold, stretch_rows
+    def __init__(self, n_channels: int, *, hold: bool) -> None:
+        self.hold = hold
         self.n_read = self.n_kept = 0
         self.count = np.zeros(n_channels, np.int64)
         self.constant = np.ones(n_channels, np.bool_)
         self.known: NDArray[Any] = np.zeros(n_channels)
         self.held: list[NDArray[Any]] = []
         self.holes: list[tuple[int, Mask]] = []  # the first row of a held block, and where it has no value
-        self.stretches: list[NDArray[Any]] = []
 
-    def add(self, values: NDArray[Any], *, keep_stretch: bool) -> None:
+    def add(self, values: NDArray[Any]) -> None:
         """Add one block (n, N); a sample at which most channels are missing is left out, other holes count as mean."""
         self.n_read += len(values)
         present = _present(values)
@@ -50,15 +51,11 @@ class Sums:
         if self.hold:
             self._hold(values, present)
             return
-        kept: list[NDArray[Any]] = []
         for start in range(0, len(values), ROWS_AT_ONCE):  # small enough to stay in a processor's cache
             part = slice(start, start + ROWS_AT_ONCE)
             y, total = self._filled(values[part], None if present is None else present[part])
-            if keep_stretch and start < self.stretch_rows:
-                kept.append(y[: self.stretch_rows - start].copy())
+            self.excerpts.add(y)
             self._accumulate(y, total)
-        if kept:
-            self.stretches.append(np.concatenate(kept))
 
     def _hold(self, values: NDArray[Any], present: Mask | None) -> None:
         self.held.append(self._filled(values, present)[0])
@@ -80,6 +77,7 @@ class Sums:
         self.first = np.full(values.shape[1], np.nan, few.dtype)
         self.total = np.zeros(values.shape[1], np.result_type(self.precision, np.float64))
         self.known = self.total.copy()
+        self.excerpts = Excerpts(values.shape[1], self.precision)
         self.gram: NDArray[Any] = np.zeros((0, 0) if self.hold else (values.shape[1],) * 2, self.total.dtype)
 
     def _compare(self, values: NDArray[Any], present: Mask | None) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.linalg import RunningCovariance
+from sciml.noise._excerpt import Excerpts
 from sciml.noise._floor import floor_of
 from sciml.noise._result import Model, NoiseFloor
 from sciml.noise._source import MIN_SAMPLES, Observed
@@ -16,9 +17,7 @@ from sciml.recording import TIME, blocks, check, n_features
 
 __all__ = ["RunningFloor"]
 
-STRETCH = 4096  # samples of a stretch that is kept for the spectra of the noise
-STRETCH_BYTES = 2**25
-N_STRETCHES = 8
+ROWS_AT_ONCE = 4096
 LONGEST = 7.0  # memories after which a sample weighs less than .001
 N_WEIGHTS = 32
 
@@ -51,7 +50,6 @@ class RunningFloor:
         self.memory = memory
         self.n_samples = self.n_read = 0
         self._sums: RunningCovariance | None = None
-        self._stretches = _Stretches(spread=memory is None)
 
     def add(self, recording: xr.DataArray) -> None:
         """Add the next samples: dims `time` and the same others every time.
@@ -68,7 +66,7 @@ class RunningFloor:
         elif n != len(self._sums.mean):
             raise DataError(f"expected {len(self._sums.mean)} channels, as in the samples before, got {n}")
         self._template = recording.isel({TIME: slice(0, 2)})
-        for _, values in blocks(recording, STRETCH, across_gaps=True):
+        for _, values in blocks(recording, ROWS_AT_ONCE, across_gaps=True):
             self._add(values)
 
     def _begin(self, n: int) -> None:
@@ -92,7 +90,10 @@ class RunningFloor:
         self._count += finite.sum(axis=0)
         filled = values if finite.all() else np.where(finite, values, self._known(values, finite))
         self._sums.add(filled)
-        self._stretches.add(filled)
+        if self.n_samples == 0:
+            self._offset = filled.mean(axis=0)
+            self._excerpts = Excerpts(len(self._offset), self._offset.dtype, span=self._span)
+        self._excerpts.add(filled - self._offset)
         self.n_samples += len(filled)
 
     def _known(self, values: NDArray[Any], finite: NDArray[np.bool_]) -> NDArray[Any]:
@@ -149,7 +150,7 @@ class RunningFloor:
             n_unread=0,
             standardized=None,
             gram=gram[np.ix_(single, single)],
-            stretches=tuple((each[:, live] - sums.mean[live]) / scale for each in self._stretches.equal()),
+            excerpt=self._excerpts.excerpt().standardized(live, sums.mean[live] - self._offset[live], scale),
             constant=tuple(np.flatnonzero(constant).tolist()),
             missing=tuple(np.flatnonzero(missing).tolist()),
             duplicates=pairs,
@@ -157,44 +158,15 @@ class RunningFloor:
             row_weights=weights,
         )
 
+    @property
+    def _span(self) -> int | None:
+        """How many of the last samples count; None if all do."""
+        return None if self.memory is None else int(np.ceil(LONGEST * self.memory))
+
     def _weights(self) -> tuple[int, NDArray[np.float64] | None]:
         """Return how many samples count, and the mean weight of equal shares of them, youngest first."""
         if self.memory is None:
             return self.n_samples, None
-        n = min(self.n_samples, int(np.ceil(LONGEST * self.memory)))
+        n = min(self.n_samples, self._span or self.n_samples)
         weights = np.exp(-(np.arange(N_WEIGHTS) + 0.5) / N_WEIGHTS * n / self.memory)
         return n, weights / weights.mean()
-
-
-class _Stretches:
-    """A few runs of consecutive samples: the last ones, or ones spread evenly over all that came."""
-
-    def __init__(self, *, spread: bool) -> None:
-        self.spread = spread
-        self.every = 1  # of the runs that come, one in this many is kept
-        self.n_runs = 0
-        self.kept: list[NDArray[Any]] = []
-        self.open: list[NDArray[Any]] = []
-        self.n_open = 0
-
-    def add(self, values: NDArray[Any]) -> None:
-        length = max(MIN_SAMPLES, min(STRETCH, STRETCH_BYTES // (values.itemsize * values.shape[1] * N_STRETCHES)))
-        while len(values):
-            part, values = values[: length - self.n_open], values[length - self.n_open :]
-            self.open.append(part.copy())
-            self.n_open += len(part)
-            if self.n_open == length:
-                self._close()
-
-    def _close(self) -> None:
-        if self.n_runs % self.every == 0:
-            self.kept.append(np.concatenate(self.open))
-        self.n_runs += 1
-        self.open, self.n_open = [], 0
-        if len(self.kept) > N_STRETCHES:
-            self.kept = self.kept[::2] if self.spread else self.kept[1:]
-            self.every = 2 * self.every if self.spread else 1
-
-    def equal(self) -> list[NDArray[Any]]:
-        """Return runs of one length: the full ones, or the only one as far as it has come."""
-        return self.kept or [np.concatenate(self.open)]

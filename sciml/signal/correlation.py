@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 __all__ = ["correlation_samples"]
 
 
-def correlation_samples(psd: NDArray[np.float64]) -> float:
+def correlation_samples(psd: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> float:
     r"""Return the correlation length of noise in samples, from the values of its power spectrum.
 
     .. math:: \tau = \sum_{k=-\infty}^{\infty} \rho_k^2 = \frac{\langle S^2 \rangle}{\langle S \rangle^2}
@@ -18,6 +18,8 @@ def correlation_samples(psd: NDArray[np.float64]) -> float:
     ----------
     psd
         Values of the spectrum on a two-sided regular grid of frequencies, any unit.
+    weights
+        How many frequencies of such a grid each value stands for; by default all stand for alike.
 
     References
     ----------
@@ -28,4 +30,4 @@ def correlation_samples(psd: NDArray[np.float64]) -> float:
     >>> correlation_samples(np.ones(64))
     1.0
     """
-    return float(np.mean(psd**2) / np.mean(psd) ** 2)
+    return float(np.average(psd**2, weights=weights) / np.average(psd, weights=weights) ** 2)

@@ -64,14 +64,15 @@ def test_missing_values_and_dead_channels_are_as_in_the_whole() -> None:
 
 
 def test_memory_does_not_depend_on_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sciml.noise.running.STRETCH", 100)
+    monkeypatch.setattr("sciml.noise._excerpt.EXCERPT_BYTES", 200 * N * 4)
+    monkeypatch.setattr("sciml.noise._excerpt.SHORTEST", 50)
     denoiser = StreamingDenoiser()
     whole, sizes = recording(0), []
     for start in range(0, T, 75):
         denoiser.partial_fit(whole.isel(time=slice(start, start + 75)))
         sizes.append(len(pickle.dumps(denoiser.running_)))
-    # Eight stretches, one that is open, one matrix, and the words around them.
-    assert max(sizes) < (9 * 100 + N) * N * 8 + 2e4 < whole.nbytes / 2
+    # Five stretches and one that is open, as many means, one matrix, and the words around them.
+    assert max(sizes) < (2 * 300 * 4 + N * 8) * N + 2e4 < whole.nbytes / 2
     assert denoiser.running_.n_samples == T
 
 

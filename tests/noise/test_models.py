@@ -127,6 +127,20 @@ def test_a_recording_read_in_blocks_gives_the_same_floor(dtype: type, monkeypatc
     assert len(seen) == 6
 
 
+def test_slow_noise_of_a_long_recording_is_no_component(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Most of the power of 1/f noise is in waves longer than the stretches that are kept; 12 draws at level .05 give
+    # more than two alarms with probability .02.
+    monkeypatch.setattr("sciml.noise._source.MEMORY", 1)
+    monkeypatch.setattr("sciml.noise._excerpt.EXCERPT_BYTES", 2**17)
+    alarms = 0
+    for seed in range(12):
+        frequency = np.fft.rfftfreq(120_000)
+        waves = np.random.default_rng(seed).normal(size=(2, len(frequency), 16)) / np.sqrt(frequency + 1e-6)[:, None]
+        values = scipy.fft.irfft(waves[0] + 1j * waves[1], axis=0)[:30_000].astype(np.float32)
+        alarms += noise_floor(recording(values)).rank > 0
+    assert alarms <= 2
+
+
 def test_more_channels_than_fit_are_sampled_and_components_reach_all(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     pattern = rng.normal(size=900)

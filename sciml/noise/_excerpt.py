@@ -1,0 +1,161 @@
+"""What is kept of a long recording for the spectra of its noise: a few stretches, and all of it at a lower rate."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Excerpt", "Excerpts", "enough"]
+
+EXCERPT_BYTES = 2**26  # of stretches, and as much of the slow series
+N_STRETCHES = 4
+LONGEST_STRETCH = 2**16  # finer lines than this many samples resolve are left to the slow series
+LONG_STRETCH = 4096  # resolves what lines laboratories have
+SHORTEST = 512
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Stretches (n, length, N) of consecutive samples, and a series `slow` (rows, N) of means over `every` samples.
+
+    `starts` are the samples at which the stretches begin, counted from where the slow series begins.
+    The stretches know the fast waves of a recording, the slow series those that are longer than a stretch: they hold
+    most of the power of 1/f noise, and decide how far its eigenvalues spread.
+    """
+
+    stretches: NDArray[Any]
+    starts: NDArray[np.int64]
+    slow: NDArray[Any]
+    every: int
+
+    def standardized(self, channels: NDArray[np.int64], mean: NDArray[Any], scale: NDArray[Any]) -> "Excerpt":
+        """Return some channels less their mean, divided by their scale."""
+        return replace(
+            self,
+            stretches=_standardized(self.stretches, channels, mean, scale),
+            slow=_standardized(self.slow, channels, mean, scale),
+        )
+
+
+def _standardized(
+    values: NDArray[Any], channels: NDArray[np.int64], mean: NDArray[Any], scale: NDArray[Any]
+) -> NDArray[Any]:
+    chosen = values[..., channels]
+    chosen -= mean.astype(chosen.dtype)
+    chosen /= scale.astype(chosen.real.dtype)
+    return chosen
+
+
+def enough(n_samples: int, n_channels: int) -> bool:
+    """Tell whether an excerpt says of the spectra what so many samples do, for less work."""
+    rows = EXCERPT_BYTES // (4 * n_channels)
+    return n_samples > rows and rows // (N_STRETCHES + 1) >= LONG_STRETCH
+
+
+class Excerpts:
+    """Collects an `Excerpt` from samples as they come, in single precision; memory does not depend on their number.
+
+    Parameters
+    ----------
+    n_channels, dtype
+        Of the samples to come.
+    span
+        Only the last so many samples matter; None lets all matter alike.
+    """
+
+    def __init__(self, n_channels: int, dtype: np.dtype[Any], *, span: int | None = None) -> None:
+        self.dtype = np.dtype(np.complex64 if dtype.kind == "c" else np.float32)
+        rows = max(SHORTEST, EXCERPT_BYTES // (self.dtype.itemsize * n_channels))
+        self.span, self.length = span, min(LONGEST_STRETCH, max(SHORTEST, rows // (N_STRETCHES + 1)))
+        self.stretches = _Stretches(self.length, spread=span is None)
+        self.most_rows = 2 * (rows // 2)
+        self.rows = np.empty((0, n_channels), self.dtype)
+        self.n_rows, self.every, self.origin = 0, 1, 0
+        self.open, self.n_open = np.zeros(n_channels, self.dtype), 0
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Add the next samples (n, N)."""
+        self.stretches.add(values, self.dtype)
+        while len(values):
+            most = (self.most_rows - self.n_rows) * self.every - self.n_open
+            self._average(values[:most])
+            values = values[most:]
+            if self.n_rows == self.most_rows:
+                self._make_room()
+
+    def _average(self, values: NDArray[Any]) -> None:
+        """Append the means of `every` samples; what is left over stays open."""
+        if self.n_open:
+            first, values = values[: self.every - self.n_open], values[self.every - self.n_open :]
+            self.open, self.n_open = self.open + first.sum(axis=0, dtype=self.dtype), self.n_open + len(first)
+            if self.n_open < self.every:
+                return
+            self._append(self.open[None] / self.every)
+        whole = len(values) // self.every
+        used = values[: whole * self.every]
+        grouped = used.reshape(whole, self.every, used.shape[1])
+        self._append(used if self.every == 1 else grouped.mean(axis=1, dtype=self.dtype))
+        rest = values[whole * self.every :]
+        self.open, self.n_open = rest.sum(axis=0, dtype=self.dtype), len(rest)
+
+    def _append(self, rows: NDArray[Any]) -> None:
+        total = self.n_rows + len(rows)
+        if total > len(self.rows):
+            grown = np.empty((min(max(total, 2 * self.n_rows), self.most_rows), rows.shape[1]), self.dtype)
+            grown[: self.n_rows] = self.rows[: self.n_rows]
+            self.rows = grown
+        self.rows[self.n_rows : total] = rows
+        self.n_rows = total
+
+    def _make_room(self) -> None:
+        half = len(self.rows) // 2
+        if self.span is not None and half * self.every >= self.span:
+            self.rows[:half] = self.rows[half:]
+            self.origin += half * self.every
+        else:
+            self.rows[:half] = (self.rows[::2] + self.rows[1::2]) / 2
+            self.every *= 2
+        self.n_rows = half
+
+    def excerpt(self) -> Excerpt:
+        """Return what is kept by now."""
+        first = 0 if self.span is None else max(0, self.n_rows - -(-self.span // self.every))
+        stretches, starts = self.stretches.equal()
+        starts = starts - (self.origin + first * self.every)
+        known = starts >= 0 if self.every > 1 else np.ones(len(starts), np.bool_)
+        return Excerpt(stretches[known], starts[known], self.rows[first : self.n_rows], self.every)
+
+
+class _Stretches:
+    """A few runs of consecutive samples: the last ones, or ones spread evenly over all that came."""
+
+    def __init__(self, length: int, *, spread: bool) -> None:
+        self.length, self.spread = length, spread
+        self.every = 1  # of the runs that come, one in this many is kept
+        self.n_runs = self.n_open = 0
+        self.kept: list[tuple[int, NDArray[Any]]] = []
+        self.open: list[NDArray[Any]] = []
+
+    def add(self, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
+        while len(values):
+            part, values = values[: self.length - self.n_open], values[self.length - self.n_open :]
+            if self.n_runs % self.every == 0:
+                self.open.append(part.astype(dtype))
+            self.n_open += len(part)
+            if self.n_open == self.length:
+                self._close()
+
+    def _close(self) -> None:
+        if self.open:
+            self.kept.append((self.n_runs * self.length, np.concatenate(self.open)))
+        self.n_runs += 1
+        self.open, self.n_open = [], 0
+        if len(self.kept) > N_STRETCHES:
+            self.kept = self.kept[::2] if self.spread else self.kept[1:]
+            self.every = 2 * self.every if self.spread else 1
+
+    def equal(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the full runs, or the only one as far as it has come, and where they begin."""
+        kept = self.kept or [(0, np.concatenate(self.open))]
+        return np.stack([values for _, values in kept]), np.array([start for start, _ in kept])
