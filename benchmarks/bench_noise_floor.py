@@ -6,6 +6,7 @@ Run with `--draws N` for another number of draws a cell than the full 200.
 import argparse
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -150,6 +151,7 @@ def sizes(draws: int) -> None:
     )
 
 
+@lru_cache
 def detection_limit(name: str, n: int, t: int) -> float:
     """Return the singular value over sqrt(t) at which a component separates from this noise, its true spectra known."""
     rng = np.random.default_rng(0)
