@@ -22,7 +22,7 @@ __all__ = ["Choice", "Fit", "choose"]
 Array = NDArray[np.float64]
 
 MAX_PASSES = 12  # how often rank and noise are re-estimated from each other before the floor counts as unsettled
-MAX_REFUSALS = 2
+MAX_REFUSALS = 4  # components that are still hidden look like color too
 BULK_TOLERANCE = 1.05  # measured on noise of the right model: 0.98 to 1.01; on a model that is wrong: above 1.1
 TEST_LEVEL = 1e-3  # of the tests that choose the model: a wrong "colored" costs a little power, no false alarms
 COUNT_DRAWS = 60
@@ -89,7 +89,8 @@ def _as_requested(matrix: Matrix, requested: str, alpha: float, recording: Any) 
         residuals = count_residuals(recording)
         assert residuals is not None  # noqa: S101 - strict: it would have raised
         scaled = Matrix(residuals.observed)
-        return Choice("counts", "as requested", scaled, _fit_counts(scaled, residuals, alpha), residuals)
+        fit = _against_counts(_fit_white(scaled, alpha, lost=1), residuals, alpha)
+        return Choice("counts", "as requested", scaled, fit, residuals)
     model: Model = requested  # type: ignore[assignment]
     return Choice(model, "as requested", matrix, _fit_unequal(matrix, alpha, PROFILES[model]))
 
@@ -97,7 +98,7 @@ def _as_requested(matrix: Matrix, requested: str, alpha: float, recording: Any) 
 def _choose_color(matrix: Matrix, alpha: float, p_white: float) -> Choice:
     """Take one spectrum for all channels where it fits, else one for each."""
     why = f"the residual is correlated in time (deviance of its spectra from flat, p {_below(p_white)})"
-    common = _fit_unequal(matrix, alpha, _colored)
+    common = _fit_unequal(matrix, alpha, _colored, refuted=_is_unequal)
     p_equal = common.spectra.p_equal()
     if p_equal >= TEST_LEVEL and common.settled:
         return Choice("colored", f"{why}, alike in all channels (p {_below(p_equal)})", matrix, common)
@@ -114,13 +115,13 @@ def _try_counts(matrix: Matrix, alpha: float, recording: Any) -> Choice | None:
     if residuals is None:
         return None
     scaled = Matrix(residuals.observed)
-    fit = _fit_counts(scaled, residuals, alpha)
+    fit = _fit_white(scaled, alpha, lost=1)
     dispersion = float(np.mean(fit.scale**2))
     low, high = COUNT_DISPERSION
     if not low < dispersion < high or fit.spectra.p_white() < COUNT_LEVEL:
         return None
     reason = f"whole numbers whose variance is {dispersion:.2f} of their mean beside the components found"
-    return Choice("counts", reason, scaled, fit, residuals)
+    return Choice("counts", reason, scaled, _against_counts(fit, residuals, alpha), residuals)
 
 
 def _below(p_value: float) -> str:
@@ -174,9 +175,8 @@ def _fit_white(matrix: Matrix, alpha: float, *, lost: int = 0) -> Fit:
     return replace(fit, bulk_ratio=_bulk_ratio(matrix, fit.eigenvalues, fit.rank, profile))
 
 
-def _fit_counts(matrix: Matrix, residuals: CountResiduals, alpha: float) -> Fit:
-    """Fit white noise to the scaled residuals; what stands out must do so among simulated counts too."""
-    fit = _fit_white(matrix, alpha, lost=1)
+def _against_counts(fit: Fit, residuals: CountResiduals, alpha: float) -> Fit:
+    """Demand of what stands out from white noise in the scaled residuals that it does so among simulated counts too."""
     if fit.rank == 0:
         return fit
     largest = residuals.largest_of_noise(COUNT_DRAWS) * float(np.mean(fit.eigenvalues[fit.rank :]))
@@ -190,6 +190,10 @@ def _fit_counts(matrix: Matrix, residuals: CountResiduals, alpha: float) -> Fit:
 
 def _is_colored(fit: Fit) -> bool:
     return fit.spectra.p_white() < TEST_LEVEL
+
+
+def _is_unequal(fit: Fit) -> bool:
+    return fit.spectra.p_equal() < TEST_LEVEL
 
 
 def _fit_unequal(
@@ -206,13 +210,16 @@ def _fit_unequal(
     counting as noise; then again from the widest gap of the spectrum. Noise of which that is `refuted` is not followed.
     """
     limit = min(matrix.n_channels, matrix.freedom) // 2 if at_most is None else at_most
-    below = _settle(matrix, alpha, profiled, limit=limit, refuted=refuted)
+    tried = {0}
+    below = _settle(matrix, alpha, profiled, tried, limit=limit, refuted=refuted)
     if below.settled or refuted(below):
         return _with_directions(matrix, below)
     values = matrix.eigen(matrix.total_scale, 0).values
     half = len(values) // 2
     gap = int(np.argmax(values[:half] / np.maximum(values[1 : half + 1], np.finfo(float).tiny))) + 1
-    above = _settle(matrix, alpha, profiled, limit=limit, start=gap) if gap <= limit else below
+    if gap > limit or gap in tried:
+        return _with_directions(matrix, below)
+    above = _settle(matrix, alpha, profiled, {gap}, limit=limit, start=gap)
     return _with_directions(matrix, above if above.settled else below)
 
 
@@ -227,6 +234,7 @@ def _settle(
     matrix: Matrix,
     alpha: float,
     profiled: Profiled,
+    tried: set[int],
     *,
     limit: int,
     start: int = 0,
@@ -235,10 +243,11 @@ def _settle(
     """Re-estimate rank and noise from each other until they agree; if they never do, return where they began.
 
     Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out. Components
-    can refute the noise too: it is given up when it is refuted twice beside all that were found.
+    can refute the noise too: it is given up when that lasts. Numbers of components
+    that were tried are added to `tried`.
     """
     refusals = 0
-    scale, seen, tried = matrix.noise_scale(matrix.total_scale, start), start, {start}
+    scale, seen = matrix.noise_scale(matrix.total_scale, start), start
     first = fit = _fit_beside(matrix, scale, seen, alpha, profiled)
     for _ in range(MAX_PASSES):
         seen = fit.rank if fit.rank not in tried else max(tried) + 1

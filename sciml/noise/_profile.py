@@ -15,7 +15,7 @@ __all__ = ["NoiseSpectra", "noise_spectra"]
 Array = NDArray[np.float64]
 
 WIDEST_BIN = 64
-MAX_GROUPS = 320  # of channels; beyond, those of similar spectrum share one
+MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum share one
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,17 @@ def _split(pooled: Array, variance: Array) -> NDArray[np.int64]:
 
 
 def _grouped(power: Array, left: Array) -> tuple[Array, Array]:
-    """Average channels of similar spectrum where there are more than `MAX_GROUPS` of them."""
-    if power.shape[1] <= MAX_GROUPS:
+    """Average channels of similar spectrum where there are more than `MAX_GROUPS` of them.
+
+    The most uneven spectra decide the edge: half of the groups are single channels.
+    """
+    n = power.shape[1]
+    if n <= MAX_GROUPS:
         return power, left
     order = np.argsort((power**2).sum(axis=0), kind="stable")
-    starts = np.linspace(0, len(order), MAX_GROUPS, endpoint=False).astype(int)
+    single = MAX_GROUPS // 2
+    starts = np.append(
+        np.linspace(0, n - single, MAX_GROUPS - single, endpoint=False).astype(int), np.arange(n - single, n)
+    )
     counts = np.add.reduceat(left[order], starts)
     return np.add.reduceat((power * left)[:, order], starts, axis=1) / counts, counts
