@@ -242,9 +242,8 @@ def _settle(
 ) -> Fit:
     """Re-estimate rank and noise from each other until they agree; if they never do, return where they began.
 
-    Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out. Components
-    can refute the noise too: it is given up when that lasts. Numbers of components
-    that were tried are added to `tried`.
+    Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out. What a
+    component leaves can refute the noise: it is given up when that lasts. `tried` gathers the numbers of components.
     """
     refusals = 0
     scale, seen = matrix.noise_scale(matrix.total_scale, start), start

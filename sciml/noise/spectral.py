@@ -21,7 +21,7 @@ __all__ = ["Control", "SharedBand", "SharedMode", "SpectralNoiseFloor", "spectra
 
 Progress = Callable[[int, int], None]
 
-MEMORY = 2**30
+MEMORY = 2**28
 N_KEPT = 16  # eigenvalues of each band that are kept
 MANY_BANDS = 128  # that double precision must have room for
 
