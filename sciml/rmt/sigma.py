@@ -26,7 +26,7 @@ __all__ = [
 
 MAX_ITERATIONS = 100  # the count rarely moves more than ten times; a long spectrum of ever new outliers may creep
 MAX_CORRECTION = 0.5  # share of the noise that found components may be said to have taken beyond their own dimensions
-LAW_DISTANCE = 0.1  # Kolmogorov-Smirnov; 40 eigenvalues of noise beside 20 components are within 0.09 (measured)
+LAW_DISTANCE = 0.05  # Kolmogorov-Smirnov; 40 eigenvalues of noise beside 20 components are within 0.09 (measured)
 
 SLACK = 0.05  # share of many equal components, which repel each other, that may lie below the edge
 
@@ -169,7 +169,8 @@ def _settle(scatter: NDArray[np.float64], long: int, limit: int) -> tuple[int, i
 def _hidden(scatter: NDArray[np.float64], long: int, rank: int, limit: int) -> int:
     """Return a count of more outliers after which the rest follows the law of noise, if after `rank` it does not."""
     distance = _law_distance(scatter, long, rank)
-    if distance < LAW_DISTANCE:
+    limit_of_noise = max(LAW_DISTANCE, 0.63 / np.sqrt(scatter.size))
+    if distance < limit_of_noise:
         return rank
     counts = [
         k
@@ -178,7 +179,7 @@ def _hidden(scatter: NDArray[np.float64], long: int, rank: int, limit: int) -> i
     ]
     distances = [_law_distance(scatter, long, k) for k in counts]
     best = int(np.argmin(distances)) if counts else 0
-    return counts[best] if counts and distances[best] < min(2 * LAW_DISTANCE, distance / 2) else rank
+    return counts[best] if counts and distances[best] < min(2 * limit_of_noise, distance / 1.5) else rank
 
 
 def _count(scatter: NDArray[np.float64], long: int, variance: float, rank: int) -> int:
