@@ -1,4 +1,4 @@
-"""A recording read once: which channels carry noise, their moments and scatter, and stretches for spectra."""
+"""A recording read once: which channels carry noise, their moments and scatter, and an excerpt for spectra."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -25,9 +25,10 @@ N_WEIGHTS = 32
 class RunningFloor:
     """The sums from which a noise floor follows at any moment; memory does not depend on the recording's length.
 
-    Kept are mean and scatter of the N channels (`sciml.linalg.RunningCovariance`) and a few stretches of samples for
-    the spectra of the noise: spread over all that came or, where old samples are forgotten, the last ones. Samples at
-    which most channels are missing are left out; other missing values count as the channel's mean so far.
+    Kept are mean and scatter of the N channels (`sciml.linalg.RunningCovariance`) and, for the spectra of the noise,
+    a few stretches of samples and means over ever longer ones: of all that came or, where old samples are forgotten,
+    of the last ones. Samples at which most channels are missing are left out; other missing values count as the
+    channel's mean so far.
 
     Parameters
     ----------
