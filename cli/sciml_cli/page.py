@@ -4,6 +4,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sciml_cli.output import number, size, table
@@ -206,7 +207,7 @@ def _best(found: Any, families: Mapping[str, Sequence[Any]]) -> list[str]:
     for name, group in _ranked(found, families):
         if group[0].dims[:1] != ("time",) or unreadable & {each.path for each in group}:
             continue
-        if len(group) == 1 or _stacks(found.path, name):
+        if len(group) == 1 or _stacks(found.signals, name, group):
             choice = None if len(group) == 1 and group[0].path == found.default else name
             return _report(found, choice, group[0].dims)[:1]
     return []
@@ -218,16 +219,11 @@ def _report(found: Any, name: str | None, dims: Sequence[str]) -> list[str]:
     return [*timed[: dims[:1] == ("time",)], shlex.join(["sciml", "convert", found.path, *choice, "-o", "out.nc"])]
 
 
-def _stacks(path: str, pattern: str) -> bool:
-    """Whether the signals of a pattern share a clock, so that they open as one recording."""
-    from sciml.errors import DataError
-    from sciml.io import open_recording
-
-    try:
-        open_recording(path, pattern)
-    except DataError:
-        return False
-    return True
+def _stacks(signals: Sequence[Any], pattern: str, group: Sequence[Any]) -> bool:
+    """Whether a pattern means these signals alone, and they share a clock, so that they open as one recording."""
+    meant = sum(fnmatchcase(each.path, pattern) for each in signals)
+    clocks = {(each.shape, each.rate, each.duration, None if each.stack == "trial" else each.start) for each in group}
+    return bool(group[0].stack) and meant == len(group) and len(clocks) == 1
 
 
 def _entry(entry: Any) -> str:

@@ -1,5 +1,7 @@
 """From the declaration of a signal to a recording: lazy values, coordinates, clock, provenance."""
 
+from __future__ import annotations
+
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -8,12 +10,11 @@ from importlib import metadata
 from typing import Any, Literal
 
 import numpy as np
-import xarray as xr
 from numpy.typing import DTypeLike
-from xarray.core import indexing
 
+from sciml._later import xr
 from sciml.errors import ConfigError, DataError
-from sciml.io._clock import EAGER, Rate, Stamps, Ticks, time_axis
+from sciml.io._clock import EAGER, Rate, Span, Stamps, Ticks, time_axis
 from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy, physical
 from sciml.io._model import Coords, Signal, SignalInfo
 from sciml.io._remote import Place, Remote
@@ -32,7 +33,7 @@ DASK_BYTES = 2**26
 def info(signal: Signal, reader: str) -> SignalInfo:
     """Return what the user is told of a signal."""
     shape = signal.shape
-    rate, duration = signal.clock.summary(shape[0]) if signal.clock and shape else (None, None)
+    span = signal.clock.span(shape[0]) if signal.clock and shape else Span()
     dtype = np.dtype(signal.saved[1]) if signal.saved else signal.data.dtype or np.dtype(np.void)
     return SignalInfo(
         path=signal.path,
@@ -40,13 +41,15 @@ def info(signal: Signal, reader: str) -> SignalInfo:
         shape=shape[: len(signal.dims)],
         dtype=dtype,
         unit=signal.unit,
-        rate=rate,
-        duration=duration,
+        rate=span.rate,
+        duration=span.duration,
+        start=span.start,
         n_bytes=signal.data.n_bytes,
         kind=signal.kind,
         reader=reader,
         stored_bytes=signal.data.stored_bytes,
         memory_bytes=math.prod(shape) * _item_bytes(signal, dtype),
+        stack=signal.stack if signal.values is None and signal.saved is None else "",
     )
 
 
@@ -204,15 +207,13 @@ def _assemble(
     coords = {label: variable for label, variable in coords.items() if set(variable.dims) <= set(dims)}
     if ticks is not None:
         coords[TIME] = ticks.variable
+    from sciml.io._indexed import is_lazy
+
     # An index would read what is lazy: long clocks come without one.
-    indexed = {label: variable for label, variable in coords.items() if not _is_lazy(variable)}
+    indexed = {label: variable for label, variable in coords.items() if not is_lazy(variable)}
     unread = xr.Coordinates({k: v for k, v in coords.items() if k not in indexed}, indexes={})
     recording = xr.DataArray(lazy(values), dims=tuple(dims), coords=indexed, attrs=dict(attrs), name=name)
     return recording.assign_coords(unread) if unread else recording
-
-
-def _is_lazy(variable: xr.Variable) -> bool:
-    return isinstance(variable._data, indexing.LazilyIndexedArray)
 
 
 def _restored(signal: Signal, values: Array) -> xr.DataArray:

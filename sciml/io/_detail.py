@@ -1,5 +1,7 @@
 """One signal in depth: its axes, clock, scale, masks and storage, and a bounded sample of its values in numbers."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -7,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._build import build, info, stacked
 from sciml.io._clock import EAGER, Rate

@@ -1,5 +1,7 @@
 """Recordings of several files end to end, unread: along time, with the gaps between them, or along trials."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import EAGER, Ticks, joined, time_axis
 from sciml.io._guard import Limits

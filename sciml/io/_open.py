@@ -1,5 +1,7 @@
 """What the user calls: list, describe and open what is in a file."""
 
+from __future__ import annotations
+
 import difflib
 import os
 import re
@@ -8,9 +10,9 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Literal
 
-import xarray as xr
 from numpy.typing import DTypeLike
 
+from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io import plain
 from sciml.io._build import Chunks, build, chunked, chunks_in_file, info, stacked
@@ -238,7 +240,7 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
         reader = choose(tree)
         contents = reader.scan(tree)
         signals = tuple(info(signal, reader.name) for signal in contents.signals)
-        said = (*contents.findings, *_findings(contents.signals), *tree.findings, *_aliases(tree))
+        said = (*contents.findings, *_findings(contents.signals, signals), *tree.findings, *_aliases(tree))
         findings = (text if isinstance(text, Finding) else Finding(text) for text in said)
         return FileInfo(
             path=str(path),
@@ -305,23 +307,23 @@ def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DE
         return events
 
 
-def _findings(signals: Sequence[Signal]) -> list[Finding]:
+def _findings(signals: Sequence[Signal], infos: Sequence[SignalInfo]) -> list[Finding]:
     """Return what is odd about signals, each thing once, with those that it is true of."""
     affected: dict[str, list[str]] = {}
-    for signal in signals:
-        for text in (*signal.notes, *_troubles(signal)):
+    for signal, stated in zip(signals, infos, strict=True):
+        for text in (*signal.notes, *_troubles(signal, stated)):
             affected.setdefault(text, []).append(signal.path)
     return list(together(affected))
 
 
-def _troubles(signal: Signal) -> list[str]:
+def _troubles(signal: Signal, stated: SignalInfo) -> list[str]:
     found: list[str] = []
     trouble: str | None = signal.problem or signal.data.obstacle()
     if trouble is None and signal.clock is not None and signal.shape:
         trouble = signal.clock.problem(signal.shape[0])
     if trouble:
         found.append(Finding(f"cannot be read: {trouble}", code=code_of(trouble, "unreadable")))
-    elif gaps := _gaps(signal):
+    elif gaps := _gaps(signal, stated):
         found.append(gaps)
     if signal.raw_unit and not signal.unit:
         found.append(Finding(f"the unit {signal.raw_unit!r} says nothing; taken as none", code="blank_unit"))
@@ -331,14 +333,14 @@ def _troubles(signal: Signal) -> list[str]:
     return found
 
 
-def _gaps(signal: Signal) -> Finding | None:
+def _gaps(signal: Signal, stated: SignalInfo) -> Finding | None:
     """Return what the clock says of gaps and of drift, without reading all of it."""
     clock, size = signal.clock, signal.shape[0] if signal.shape else 0
     if isinstance(clock, Runs) and len(clock.firsts) > 1:
         return Finding(f"the clock has {counted(len(clock.firsts) - 1, 'gap')}", code="gaps")
     if not isinstance(clock, Stamps):
         return None
-    rate, duration = clock.summary(size)
+    rate, duration = stated.rate, stated.duration
     if rate is None or duration is None or abs(duration * rate - size) <= size * DRIFT + 1:
         return None
     span = f"its {size} samples span {duration:.6g} s, not {size / rate:.6g} s"

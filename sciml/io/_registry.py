@@ -41,6 +41,7 @@ from sciml.io._tree import Tree
 __all__ = ["choose", "readers"]
 
 GROUP = "sciml.readers"
+SURE = 100  # the file says so itself: the others need not look
 BUILT_IN: tuple[Reader, ...] = (
     sciml_netcdf.SavedRecording(),
     nwb.Nwb(),
@@ -84,4 +85,10 @@ def readers() -> tuple[Reader, ...]:
 
 def choose(tree: Tree) -> Reader:
     """Return the reader that recognizes the content of a file most surely; the plain one takes any HDF5."""
-    return max(readers(), key=lambda reader: reader.sniff(tree))
+    best, most = BUILT_IN[-1], 0
+    for reader in readers():
+        if (sure := reader.sniff(tree)) > most:
+            best, most = reader, sure
+        if most >= SURE:
+            break
+    return best

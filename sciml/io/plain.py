@@ -1,12 +1,14 @@
 """Any other HDF5 file: every array of numbers by its path, with a clock where the file gives one."""
 
+from __future__ import annotations
+
 import re
 from functools import partial
 
 import h5py
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io import _fields, _tie_points
 from sciml.io._axes import is_real

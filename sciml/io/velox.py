@@ -9,6 +9,8 @@ References
 The layout is described at https://hyperspy.org/rosettasciio (Electron Microscopy Dataset, Velox).
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +20,8 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import grid
 from sciml.io._lazy import Stored, lazy
@@ -109,11 +111,11 @@ def _counted(data: Node, sizes: tuple[int, ...]) -> SpectrumImage:
     return SpectrumImage(Stored(data.source()), (height, width, channels))
 
 
-def _of_spectra(sizes: tuple[int, ...], stated: "_Stated", notes: list[str]) -> Coords:
+def _of_spectra(sizes: tuple[int, ...], stated: _Stated, notes: list[str]) -> Coords:
     return _pixels(sizes[:2], stated, notes) | _energies(sizes[2], stated)
 
 
-def _stated(node: Node | None) -> "_Stated":
+def _stated(node: Node | None) -> _Stated:
     """Return the JSON of a dataset of texts, of the first if there are several."""
     try:
         return _Stated(json.loads(str(node.scalar("{}")))) if node is not None else _Stated({})
