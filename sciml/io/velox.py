@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import grid
-from sciml.io._lazy import Stored, lazy
+from sciml.io._lazy import Stored
 from sciml.io._model import Contents, Coords, Signal
 from sciml.io._text import text
 from sciml.io._tree import Node, Tree
@@ -158,9 +157,8 @@ def _metadata(group: Node, findings: list[str]) -> _Stated:
     try:
         if trouble := node.obstacle():
             raise DataError(f"{node.path}: {trouble}")
-        names = [f"axis_{axis}" for axis in range(len(node.shape or ()))]
-        stored = xr.Variable(names, lazy(Stored(node.source())))
-        column = stored[(slice(0, METADATA_BYTES), *[0] * (stored.ndim - 1))].values
+        first = [0] * (len(node.shape or ()) - 1)
+        column = Stored(node.source())._read((slice(0, METADATA_BYTES), *first))
         return _Stated(json.loads(text(column.tobytes().split(b"\0")[0])))
     except (DataError, ValueError, RecursionError) as error:
         findings.append(f"{group.path}/Metadata cannot be read as JSON ({error}); the images come without units")
