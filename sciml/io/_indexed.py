@@ -48,9 +48,20 @@ class Transposed(Array):
 class Indexed(indexing.LazilyIndexedArray):
     """xarray's lazy indexing, lazy in transposing too (xarray's own way fails on two integers, and costs memory)."""
 
+    def get_duck_array(self) -> Any:
+        """Return the values; windows, which are most of what is asked for, without taking the key apart."""
+        inner, key = self.array, self.key.tuple
+        if isinstance(inner, _Backend) and isinstance(self.key, indexing.BasicIndexer) and _forward(key):
+            return np.asarray(inner.array._read(key))
+        return super().get_duck_array()
+
     def transpose(self, order: Sequence[int]) -> Indexed:
         """Return the array with its axes in another order, unread."""
         return Indexed(_Backend(Transposed(self, order)))
+
+
+def _forward(key: tuple[Any, ...]) -> bool:
+    return all(not isinstance(item, slice) or item.step is None or item.step > 0 for item in key)
 
 
 def indexed(array: Array) -> Indexed:

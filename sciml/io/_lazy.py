@@ -8,6 +8,7 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ class Source:
     holes: tuple[Box, ...] | None = None  # where values are known to be missing, and may be
     growing: bool = False  # a program was writing it, in SWMR mode
 
-    @property
+    @cached_property
     def label(self) -> str:
         return f"{self.file.rpartition('/')[2] if is_remote(self.file) else Path(self.file).name}: {self.path}"
 
@@ -334,8 +335,9 @@ class Stored(_Lazy):
             self._file = None  # what HDF5 remembers of a file that grows goes stale: each read opens it anew
         if self.scale is not None:
             values = self.scale.apply(values, stored_key)
-        kept = [axis for axis in self.order if not _is_integer(stored_key[axis])]
-        return values.transpose(_ranks(kept)).astype(self.dtype, copy=False)
+        if self.order != tuple(sorted(self.order)):
+            values = values.transpose(_ranks([axis for axis in self.order if not _is_integer(stored_key[axis])]))
+        return values.astype(self.dtype, copy=False)
 
 
 def physical(stored: np.dtype[Any], *, scaled: bool) -> np.dtype[Any]:
