@@ -53,7 +53,7 @@ class Indexed(indexing.LazilyIndexedArray):
         inner, key = self.array, self.key.tuple
         if isinstance(inner, _Backend) and isinstance(self.key, indexing.BasicIndexer) and _forward(key):
             return np.asarray(inner.array._read(key))
-        return super().get_duck_array()
+        return super().get_duck_array()  # type: ignore[no-untyped-call]
 
     def transpose(self, order: Sequence[int]) -> Indexed:
         """Return the array with its axes in another order, unread."""

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io import plain
+from sciml.io._abreast import side_by_side
 from sciml.io._build import Chunks, build, chunked, chunks_in_file, info, stacked
 from sciml.io._clock import Runs, Stamps
 from sciml.io._findings import Finding, code_of, counted, together
@@ -49,6 +50,7 @@ def open_recording(
     scale: float | None = None,
     offset: float | None = None,
     mapping: Paths | None = None,
+    along: str | None = None,
     allow_missing: Literal["mask"] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> xr.DataArray:
@@ -86,6 +88,10 @@ def open_recording(
         recording), unit, samples per second, and physical value = stored * scale + offset.
     mapping
         A TOML file that states the same, and `signal`; keywords win over it.
+    along
+        How several files go together. None: end to end along their first dim, as above. The name of a new dim, such
+        as "trial": side by side, a file each; time is shared or counts from the start of each file, and the
+        coordinate `start_time` says when that was.
     allow_missing
         None: what is missing raises when it is read. "mask": values of one signal that cannot be had (absent files
         of a virtual dataset, a filter that is not installed) are NaN, and rows that hold such are True in `mask`;
@@ -142,7 +148,12 @@ def open_recording(
     parts = [one(each) for each in path]
     if not parts:
         raise DataError("expected at least one file to open, got an empty list; check the pattern of their names")
-    return parts[0].recording if len(parts) == 1 else join(parts, limits)
+    first = parts[0].recording
+    if along is not None and along not in first.dims:
+        return side_by_side(parts, along, limits)
+    if along is not None and along != first.dims[0]:
+        raise ConfigError(f"along={along!r}: expected {first.dims[0]!r} or a new dim, got one of {first.dims}")
+    return first if len(parts) == 1 else join(parts, limits)
 
 
 def _open_one(
