@@ -23,7 +23,7 @@ from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._joined import Part, join
 from sciml.io._mapping import Stated, mapped
 from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
-from sciml.io._registry import choose
+from sciml.io._registry import named, scan, survey
 from sciml.io._tree import Tree, open_tree
 from sciml.io._zarr import is_zarr, open_saved
 
@@ -173,15 +173,15 @@ def _open_one(
         saved = saved if chunks is None else chunked(saved, saved.encoding["preferred_chunks"], chunks)
         return Part(saved, str(saved.attrs.get("start", "")))
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        contents = reader.scan(tree)
+        reader, contents = scan(tree)
         chosen = [stated.apply(signal) for signal in select(contents, tree, stated.signal)]
         where = tree.files.main
-        if len(chosen) == 1:
-            name = "plain" if chosen[0].kind == "dataset" else reader.name
-            recording = opened(chosen[0], path=where, reader=name)
-        else:
-            recording = stacked(chosen, str(stated.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
+        with named(tree, reader):
+            if len(chosen) == 1:
+                name = "plain" if chosen[0].kind == "dataset" else reader.name
+                recording = opened(chosen[0], path=where, reader=name)
+            else:
+                recording = stacked(chosen, str(stated.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
         recording = recording if chunks is None else chunked(recording, chunks_in_file(chosen[0]), chunks)
         return Part(recording, contents.attrs.get("start", ""))
 
@@ -194,13 +194,13 @@ def recordings(
     omitted = []
     inside = below.strip("/")
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        contents = reader.scan(tree)
+        reader, contents = scan(tree)
         for signal in contents.signals:
             if inside and not f"{signal.path}/".startswith(f"{inside}/"):
                 continue
             try:
-                opened[signal.path] = build(signal, path=tree.files.main, reader=reader.name, raw=False, dtype=None)
+                with named(tree, reader):
+                    opened[signal.path] = build(signal, path=tree.files.main, reader=reader.name, raw=False, dtype=None)
             except DataError as error:
                 omitted.append(str(error))
     if inside and not opened:
@@ -226,8 +226,8 @@ def list_signals(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMIT
     [('trace', (3,))]
     """
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        return [info(signal, reader.name) for signal in reader.scan(tree).signals]
+        reader, contents = scan(tree)
+        return [info(signal, reader.name) for signal in contents.signals]
 
 
 def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> FileInfo:
@@ -248,8 +248,7 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
     'none of the 1 datasets of the file is an array of numbers'
     """
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        contents = reader.scan(tree)
+        reader, contents = survey(tree)
         signals = tuple(info(signal, reader.name) for signal in contents.signals)
         said = (*contents.findings, *_findings(contents.signals, signals), *tree.findings, *_aliases(tree))
         findings = (text if isinstance(text, Finding) else Finding(text) for text in said)
@@ -301,7 +300,7 @@ def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DE
     ['a', 'b']
     """
     with open_tree(path, limits) as tree:
-        tables = choose(tree).scan(tree).tables
+        tables = scan(tree)[1].tables
         timed = [found.name for found in tables if found.events is not None]
         names = _ending(table.strip("/"), [found.name for found in tables])
         if len(names) != 1:
