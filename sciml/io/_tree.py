@@ -17,6 +17,7 @@ from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard
 from sciml.io._heaps import stated_items
 from sciml.io._lazy import Source
+from sciml.io._messages import stated_texts
 from sciml.io._text import decode, decode_array, text
 
 __all__ = ["Node", "Tree", "open_tree"]
@@ -149,6 +150,11 @@ class Node:
                 h5py.h5a.iterate(self._handle.id, names.append)
         return names if self._n_attributes <= FEW else None
 
+    @cached_property
+    def _texts(self) -> dict[bytes, int]:
+        """How many bytes the texts of attributes say that they have."""
+        return stated_texts(self._handle.id)
+
     def _read_attribute(self, name: str) -> Any:
         try:
             key = name.encode()
@@ -163,6 +169,8 @@ class Node:
                 if kind.get_class() == h5py.h5t.VLEN:
                     raise DataError(f"attribute {name} of {self.path or '/'} holds rows of any length and was not read")
                 size = kind.get_size() * max(attribute.get_space().get_simple_extent_npoints(), 1)
+                if kind.get_class() == h5py.h5t.STRING and kind.is_variable_str():
+                    size = max(size, self._texts.get(key, 0))
                 if size > self._tree.limits.attribute_bytes:
                     raise DataError(f"attribute {name} of {self.path or '/'} is of {size} bytes and was not read")
                 return decode(self._handle.attrs[name])
