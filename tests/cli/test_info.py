@@ -217,3 +217,25 @@ def test_a_pattern_is_proposed_only_for_signals_of_one_clock(sciml, tmp_path: Pa
     assert f"sciml spectrum report {path} --signal 'acquisition/same_*' -o report.html" in said
     assert sciml("convert", path, "--signal", "acquisition/same_*", "-o", tmp_path / "out.nc").code == 0
     assert sciml("convert", path, "--signal", "acquisition/apart_*", "-o", tmp_path / "out2.nc").code == 3
+
+
+def test_names_cannot_move_the_cursor_or_start_a_line(sciml, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("a\nNext: rm -rf b", "red \x1b[31m", "it's \U0001f4c8"):
+            file[name] = np.arange(5.0)
+            file[name].attrs["units"] = "m\x07V"
+        file["text\x1b[2J"] = "none"
+    done = sciml("info", path)
+    assert "\x1b" not in done.out + done.err
+    assert "\x07" not in done.out
+    assert not any(line.startswith("Next: rm") for line in done.out.splitlines())
+    (proposed,) = [line for line in done.out.splitlines() if "31m" in line and "--signal" in line]
+    words = subprocess.run(["bash", "-c", f"printf '%s\\0' {proposed}"], capture_output=True, check=True).stdout.split(
+        b"\0"
+    )
+    assert words[:4] == [b"sciml", b"info", str(path).encode(), b"--signal"]
+    assert words[4] == b"red \x1b[31m"
+    for option in ("--tree", "--findings"):
+        assert "\x1b" not in sciml("info", path, option).out
+    assert "\x1b" not in sciml("info", path, "--signal", "red \x1b[31m").out
