@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from sciml import __version__
 from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io._clock import EAGER, Rate, Span, Stamps, Ticks, time_axis
 from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy, physical
 from sciml.io._model import Coords, Signal, SignalInfo
-from sciml.io._remote import Place, Remote
+from sciml.io._remote import Place
 from sciml.io._text import unit_symbol
 from sciml.recording import TIME
 
@@ -25,8 +24,6 @@ __all__ = ["Chunks", "build", "chunked", "chunks_in_file", "info", "stacked"]
 
 Chunks = int | Mapping[str, int] | Literal["auto"]
 
-WHOLE_HASH = 2**23  # files up to this size are hashed whole, larger ones at both ends
-ENDS = 2**20
 DASK_BYTES = 2**26
 
 
@@ -238,26 +235,10 @@ def _attrs(
         notes.extend(ticks.notes)
         if ticks.rate is not None:
             attrs["sampling_rate"] = ticks.rate
-    attrs |= {"source": path.name, "signal": label, "reader": reader, **_hash(path), **signal.attrs}
-    read = f"read {label} of {path.name} with sciml {metadata.version('sciml')} (reader {reader})"
+    attrs |= {"source": path.name, "signal": label, "reader": reader, **signal.data.digest, **signal.attrs}
+    read = f"read {label} of {path.name} with sciml {__version__} (reader {reader})"
     attrs["history"] = "\n".join([read, *(f"note: {note}" for note in notes)])
     return attrs
-
-
-def _hash(path: Place) -> dict[str, str]:
-    """Return the SHA-256 of a file: of the whole up to 8 MiB, beyond that of its size, first and last MiB."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        if isinstance(path, Remote):
-            digest = hashlib.sha256(str(size).encode() + stream.read(ENDS))
-            return {"sha256": digest.hexdigest(), "sha256_of": "size in decimal digits, first MiB"}
-        if size <= WHOLE_HASH:
-            return {"sha256": hashlib.sha256(stream.read()).hexdigest(), "sha256_of": "whole file"}
-        digest = hashlib.sha256(str(size).encode())
-        digest.update(stream.read(ENDS))
-        stream.seek(-ENDS, 2)
-        digest.update(stream.read(ENDS))
-    return {"sha256": digest.hexdigest(), "sha256_of": "size in decimal digits, first MiB, last MiB"}
 
 
 def chunks_in_file(signal: Signal) -> dict[str, int]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.io._access import Box, Files, filters, follow, holes, obstacle
+from sciml.io._digest import digest
 from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard
 from sciml.io._heaps import stated_items
@@ -24,6 +25,7 @@ __all__ = ["Node", "Tree", "open_tree"]
 
 MAX_ATTRIBUTE_NAMES = 1000
 FEW = 64  # attributes whose names are held
+HELD = 2**26  # bytes of clocks and tables
 KINDS = (h5py.h5o.TYPE_GROUP, h5py.h5o.TYPE_DATASET)
 Address = tuple[int, int]
 Place = tuple[Any, bytes]  # an open HDF5 object, and the name of a link in it: "." is the object itself
@@ -52,6 +54,7 @@ class Node:
         self._tree = tree
         self._n_attributes = n_attributes
         self._attributes: dict[str, Any] = {}
+        self._held: NDArray[Any] | None = None
 
     @cached_property
     def _handle(self) -> Any:
@@ -209,6 +212,11 @@ class Node:
         found = self.children.get(name)
         return found if found is not None and found.is_dataset else None
 
+    @property
+    def digest(self) -> dict[str, str]:
+        """The checksum of the file that was opened, as attributes of a recording."""
+        return self._tree.digest
+
     def obstacle(self) -> Finding | None:
         """Return why the values cannot be read, None if they can."""
         return self._obstacle
@@ -236,9 +244,15 @@ class Node:
                 f"{self.path}: a column or axis of {n_bytes / 2**20:.0f} MiB exceeds the limit of "
                 f"{self._tree.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
             )
+        if self._held is not None and key is None:
+            return self._held.copy()
         with guard(self.path):
             self._check_text(math.inf if key is not None else self._tree.limits.table_bytes)
-            return decode_array(self._handle[() if key is None else key])
+            values = decode_array(self._handle[() if key is None else key])
+        if key is None and self._tree.room >= values.nbytes:  # the signals of a file share clocks and tables
+            self._tree.room -= values.nbytes
+            self._held = values.copy()
+        return values
 
     def _check_text(self, most: float) -> None:
         """Raise if texts of any length say that they have more bytes than the file, or than `most`."""
@@ -307,6 +321,7 @@ class Tree:
         self._nodes: dict[Address, Node] = {}
         self._links: list[tuple[Node, bytes]] = []
         self._full = False
+        self.room = HELD
         self.growing = bool(handle.swmr_mode)
         with guard(str(files.main)):
             root = handle["/"].id
@@ -315,6 +330,11 @@ class Tree:
             # into another file, which may hold further links.
             while self._links:
                 self._resolve(*self._links.pop(0))
+
+    @cached_property
+    def digest(self) -> dict[str, str]:
+        """The checksum of the file, as attributes of a recording."""
+        return digest(self.files.main)
 
     def __iter__(self) -> Iterator[Node]:
         """Iterate over all nodes in the order of the file."""
