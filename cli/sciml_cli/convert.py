@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from sciml_cli.frame import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.frame import FILE, SOURCE, Command, json_option, overwrite_option, signal_option
 from sciml_cli.output import emit, size
 
 __all__ = ["convert"]
 
 
 @click.command("convert", cls=Command)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=SOURCE)
 @click.option("-o", "--out", required=True, type=FILE, help="netCDF file to write.")
 @signal_option
 @click.option("--dims", help="Names of the stored axes, for example channel,time.")
@@ -22,7 +22,7 @@ __all__ = ["convert"]
 @overwrite_option
 @json_option
 def convert(
-    files: tuple[Path, ...],
+    files: tuple[Path | str, ...],
     out: Path,
     signal: str | None,
     dims: str | None,
@@ -42,7 +42,7 @@ def convert(
     from sciml.io import open_recording, save_recording
 
     check_target(out, overwrite=overwrite)  # before the work, not after it
-    if out.exists() and any(file.exists() and file.samefile(out) for file in files):
+    if out.exists() and any(isinstance(file, Path) and file.exists() and file.samefile(out) for file in files):
         raise click.UsageError(
             f"expected a new file, got -o {out}, which is read from; its other signals would be lost"
         )

@@ -239,3 +239,16 @@ def test_names_cannot_move_the_cursor_or_start_a_line(sciml, tmp_path: Path) -> 
     for option in ("--tree", "--findings"):
         assert "\x1b" not in sciml("info", path, option).out
     assert "\x1b" not in sciml("info", path, "--signal", "red \x1b[31m").out
+
+
+def test_a_file_elsewhere_is_described_and_converted(sciml, tmp_path: Path, recording: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    fsspec.filesystem("memory").pipe("/there.nwb", recording.read_bytes())
+    done = sciml("info", "memory://there.nwb", "--json")
+    document = json.loads(done.out)["files"][0]
+    assert document["path"] == "memory://there.nwb"
+    assert [each["path"] for each in document["signals"]] == [
+        each["path"] for each in json.loads(sciml("info", recording, "--json").out)["files"][0]["signals"]
+    ]
+    assert sciml("convert", "memory://there.nwb", "-o", tmp_path / "here.nc").code == 0
+    assert "there.nwb" in sciml("info", tmp_path / "here.nc").out
