@@ -12,15 +12,17 @@ The functions here read that contract; they know no file format and no method.
 - bins: coordinates `<dim>_left` and `<dim>_right` hold the edges, `<dim>` the centers
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 
 __all__ = ["TIME", "blocks", "check", "feature_dims", "feature_shape", "n_features", "sampling_rate", "segments"]

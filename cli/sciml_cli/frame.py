@@ -11,6 +11,7 @@ import click
 
 __all__ = [
     "FILE",
+    "SOURCE",
     "Command",
     "Entry",
     "LazyGroup",
@@ -24,6 +25,14 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)  # existence is the library's to check: its message says more
+
+
+class _Source(click.Path):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
+SOURCE = _Source(path_type=Path)  # a recording: a file, or the address of one elsewhere (https://, s3://)
 
 
 @dataclass

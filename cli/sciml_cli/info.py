@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sciml_cli.frame import FILE, Command, json_option, quiet_option
+from sciml_cli.frame import SOURCE, Command, json_option, quiet_option
 from sciml_cli.output import emit, note
 
 __all__ = ["info"]
@@ -14,13 +14,15 @@ DATA = 3  # exit code where a file could not be described
 
 
 @click.command("info", cls=Command)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=SOURCE)
 @click.option("--signal", help="Show one signal in depth: a path, a unique end of it, or a pattern with *.")
 @click.option("--tree", is_flag=True, help="Show the HDF5 structure, with links and aliases.")
 @click.option("--findings", is_flag=True, help="Show all findings, also those that take reading samples of the values.")
 @json_option
 @quiet_option
-def info(files: tuple[Path, ...], signal: str | None, tree: bool, findings: bool, as_json: bool, quiet: bool) -> int:
+def info(
+    files: tuple[Path | str, ...], signal: str | None, tree: bool, findings: bool, as_json: bool, quiet: bool
+) -> int:
     """Say what files are and what is in them, or why nothing is: signals with shape, unit and rate, tables, findings.
 
     Reads structure and attributes only; --signal and --findings read samples of values too. Exits with 3 if a file is
@@ -46,7 +48,9 @@ def info(files: tuple[Path, ...], signal: str | None, tree: bool, findings: bool
     return code
 
 
-def _look(file: Path, *, signal: str | None, tree: bool, findings: bool, quiet: bool) -> tuple[dict[str, Any], str]:
+def _look(
+    file: Path | str, *, signal: str | None, tree: bool, findings: bool, quiet: bool
+) -> tuple[dict[str, Any], str]:
     """Return what is asked of one file, as a document and as a page."""
     from sciml.io import check, describe, examine, outline
     from sciml_cli import page
@@ -77,7 +81,7 @@ def _finding(found: Any) -> dict[str, str]:
 class _Progress:
     """Lines on stderr about signals whose values are being sampled, one a second at most."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | str) -> None:
         from time import monotonic
 
         self._file = file

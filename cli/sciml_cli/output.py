@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-__all__ = ["emit", "note", "number", "plain", "progress_bar", "size", "table"]
+__all__ = ["emit", "note", "number", "plain", "printable", "progress_bar", "shell", "size", "table"]
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 4
@@ -63,7 +64,35 @@ def plain(value: Any) -> Any:
 def note(message: str, *, quiet: bool = False) -> None:
     """Print a line about the work on stderr."""
     if not quiet:
-        click.echo(message, err=True)
+        click.echo("\n".join(map(printable, message.split("\n"))), err=True)
+
+
+def printable(text: str) -> str:
+    r"""Return text with what would move the cursor or color the terminal spelled out: names in files are untrusted.
+
+    Examples
+    --------
+    >>> printable("a\nb \x1b[31m")
+    'a\\nb \\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def shell(*words: str) -> str:
+    r"""Return words as a line that a shell takes apart again.
+
+    Examples
+    --------
+    >>> shell("ls", "my file", "a\nb")
+    "ls 'my file' $'a\\nb'"
+    """
+    quoted = (word.replace("\\", "\\\\").replace("'", "\\'") for word in words)
+    return " ".join(
+        shlex.quote(word) if word.isprintable() else f"$'{printable(safe)}'"
+        for word, safe in zip(words, quoted, strict=True)
+    )
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -105,7 +134,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     net.0     3
     net.3    12
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
     right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(columns))]
 

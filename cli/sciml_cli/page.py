@@ -2,11 +2,11 @@
 
 import math
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
-from sciml_cli.output import number, size, table
+from sciml_cli.output import number, printable, shell, size, table
 
 __all__ = ["findings", "overview", "signal", "tree"]
 
@@ -66,7 +66,11 @@ def signal(found: Any, detail: Any) -> str:
         "values": _statistics(detail),
         "course": _spark(detail.trace),
     }
-    lines = [*_head(found), f"  {info.path}", *(f"    {key:<10}{value}" for key, value in rows.items() if value)]
+    lines = [
+        *_head(found),
+        f"  {printable(info.path)}",
+        *(f"    {key:<10}{printable(str(value))}" for key, value in rows.items() if value),
+    ]
     lines += _block("coordinates", (_axis(axis) for axis in detail.coords))
     lines += _block("masked", (f"{why}: {count}" for why, count in _counts(detail.masks)))
     lines += _block("findings", (_line(one, 2 * WIDE) for one in detail.findings))
@@ -78,7 +82,7 @@ def signal(found: Any, detail: Any) -> str:
 
 
 def _head(found: Any) -> list[str]:
-    return [f"{found.path}: {found.format}, {size(found.n_bytes)}"]
+    return [printable(f"{found.path}: {found.format}, {size(found.n_bytes)}")]
 
 
 def _about(found: Any) -> list[str]:
@@ -96,7 +100,7 @@ def _about(found: Any) -> list[str]:
 
 
 def _line(value: object, width: int = WIDE) -> str:
-    text = " ".join(str(value).split())
+    text = printable(" ".join(str(value).split()))
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
@@ -178,14 +182,14 @@ def _table_row(each: Any) -> tuple[object, ...]:
 def _next(found: Any, families: Mapping[str, Sequence[Any]]) -> list[str]:
     """Return commands that work on this file: one a signal to look at it, and a report of one that runs in time."""
     if not families:
-        return ["", "Next:", f"  {shlex.join(['sciml', 'info', found.path, '--tree'])}"]
+        return ["", "Next:", f"  {shell('sciml', 'info', found.path, '--tree')}"]
     lines = [
-        shlex.join(["sciml", "info", found.path, "--signal", group[0].path])
+        shell("sciml", "info", found.path, "--signal", group[0].path)
         for _, group in _ranked(found, families)[:COMMANDS]
     ]
     if len(families) > COMMANDS:
         lines[-1] += f"  # and so on, {len(families)} in all"
-    lines.append(shlex.join(["sciml", "info", found.path, "--findings"]) + "  # looks at the values too")
+    lines.append(shell("sciml", "info", found.path, "--findings") + "  # looks at the values too")
     return ["", "Next:", *(f"  {line}" for line in [*lines, *_best(found, families)])]
 
 
@@ -206,7 +210,7 @@ def _best(found: Any, families: Mapping[str, Sequence[Any]]) -> list[str]:
     for name, group in _ranked(found, families):
         if group[0].dims[:1] != ("time",) or unreadable & {each.path for each in group}:
             continue
-        if len(group) == 1 or _stacks(found.path, name):
+        if len(group) == 1 or _stacks(found.signals, name, group):
             choice = None if len(group) == 1 and group[0].path == found.default else name
             return _report(found, choice, group[0].dims)[:1]
     return []
@@ -214,20 +218,15 @@ def _best(found: Any, families: Mapping[str, Sequence[Any]]) -> list[str]:
 
 def _report(found: Any, name: str | None, dims: Sequence[str]) -> list[str]:
     choice = [] if name is None else ["--signal", name]
-    timed = [shlex.join(["sciml", "spectrum", "report", found.path, *choice, "-o", "report.html"])]
-    return [*timed[: dims[:1] == ("time",)], shlex.join(["sciml", "convert", found.path, *choice, "-o", "out.nc"])]
+    timed = [shell("sciml", "spectrum", "report", found.path, *choice, "-o", "report.html")]
+    return [*timed[: dims[:1] == ("time",)], shell("sciml", "convert", found.path, *choice, "-o", "out.nc")]
 
 
-def _stacks(path: str, pattern: str) -> bool:
-    """Whether the signals of a pattern share a clock, so that they open as one recording."""
-    from sciml.errors import DataError
-    from sciml.io import open_recording
-
-    try:
-        open_recording(path, pattern)
-    except DataError:
-        return False
-    return True
+def _stacks(signals: Sequence[Any], pattern: str, group: Sequence[Any]) -> bool:
+    """Whether a pattern means these signals alone, and they share a clock, so that they open as one recording."""
+    meant = sum(fnmatchcase(each.path, pattern) for each in signals)
+    clocks = {(each.shape, each.rate, each.duration, None if each.stack == "trial" else each.start) for each in group}
+    return bool(group[0].stack) and meant == len(group) and len(clocks) == 1
 
 
 def _entry(entry: Any) -> str:

@@ -1,14 +1,16 @@
 """Names and coordinates of the axes of images, scans and tables, as several formats declare them."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from math import isfinite, prod
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._model import Coords
 from sciml.io._text import clean_unit

@@ -1,22 +1,22 @@
 """From the declaration of a signal to a recording: lazy values, coordinates, clock, provenance."""
 
-import hashlib
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
 from typing import Any, Literal
 
 import numpy as np
-import xarray as xr
 from numpy.typing import DTypeLike
-from xarray.core import indexing
 
+from sciml import __version__
+from sciml._later import xr
 from sciml.errors import ConfigError, DataError
-from sciml.io._clock import EAGER, Rate, Stamps, Ticks, time_axis
+from sciml.io._clock import EAGER, Rate, Span, Stamps, Ticks, time_axis
 from sciml.io._lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy, physical
 from sciml.io._model import Coords, Signal, SignalInfo
-from sciml.io._remote import Place, Remote
+from sciml.io._remote import Place
 from sciml.io._text import unit_symbol
 from sciml.recording import TIME
 
@@ -24,15 +24,13 @@ __all__ = ["Chunks", "build", "chunked", "chunks_in_file", "info", "stacked"]
 
 Chunks = int | Mapping[str, int] | Literal["auto"]
 
-WHOLE_HASH = 2**23  # files up to this size are hashed whole, larger ones at both ends
-ENDS = 2**20
 DASK_BYTES = 2**26
 
 
 def info(signal: Signal, reader: str) -> SignalInfo:
     """Return what the user is told of a signal."""
     shape = signal.shape
-    rate, duration = signal.clock.summary(shape[0]) if signal.clock and shape else (None, None)
+    span = signal.clock.span(shape[0]) if signal.clock and shape else Span()
     dtype = np.dtype(signal.saved[1]) if signal.saved else signal.data.dtype or np.dtype(np.void)
     return SignalInfo(
         path=signal.path,
@@ -40,13 +38,15 @@ def info(signal: Signal, reader: str) -> SignalInfo:
         shape=shape[: len(signal.dims)],
         dtype=dtype,
         unit=signal.unit,
-        rate=rate,
-        duration=duration,
+        rate=span.rate,
+        duration=span.duration,
+        start=span.start,
         n_bytes=signal.data.n_bytes,
         kind=signal.kind,
         reader=reader,
         stored_bytes=signal.data.stored_bytes,
         memory_bytes=math.prod(shape) * _item_bytes(signal, dtype),
+        stack=signal.stack if signal.values is None and signal.saved is None else "",
     )
 
 
@@ -204,15 +204,13 @@ def _assemble(
     coords = {label: variable for label, variable in coords.items() if set(variable.dims) <= set(dims)}
     if ticks is not None:
         coords[TIME] = ticks.variable
+    from sciml.io._indexed import is_lazy
+
     # An index would read what is lazy: long clocks come without one.
-    indexed = {label: variable for label, variable in coords.items() if not _is_lazy(variable)}
+    indexed = {label: variable for label, variable in coords.items() if not is_lazy(variable)}
     unread = xr.Coordinates({k: v for k, v in coords.items() if k not in indexed}, indexes={})
     recording = xr.DataArray(lazy(values), dims=tuple(dims), coords=indexed, attrs=dict(attrs), name=name)
     return recording.assign_coords(unread) if unread else recording
-
-
-def _is_lazy(variable: xr.Variable) -> bool:
-    return isinstance(variable._data, indexing.LazilyIndexedArray)
 
 
 def _restored(signal: Signal, values: Array) -> xr.DataArray:
@@ -237,26 +235,10 @@ def _attrs(
         notes.extend(ticks.notes)
         if ticks.rate is not None:
             attrs["sampling_rate"] = ticks.rate
-    attrs |= {"source": path.name, "signal": label, "reader": reader, **_hash(path), **signal.attrs}
-    read = f"read {label} of {path.name} with sciml {metadata.version('sciml')} (reader {reader})"
+    attrs |= {"source": path.name, "signal": label, "reader": reader, **signal.data.digest, **signal.attrs}
+    read = f"read {label} of {path.name} with sciml {__version__} (reader {reader})"
     attrs["history"] = "\n".join([read, *(f"note: {note}" for note in notes)])
     return attrs
-
-
-def _hash(path: Place) -> dict[str, str]:
-    """Return the SHA-256 of a file: of the whole up to 8 MiB, beyond that of its size, first and last MiB."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        if isinstance(path, Remote):
-            digest = hashlib.sha256(str(size).encode() + stream.read(ENDS))
-            return {"sha256": digest.hexdigest(), "sha256_of": "size in decimal digits, first MiB"}
-        if size <= WHOLE_HASH:
-            return {"sha256": hashlib.sha256(stream.read()).hexdigest(), "sha256_of": "whole file"}
-        digest = hashlib.sha256(str(size).encode())
-        digest.update(stream.read(ENDS))
-        stream.seek(-ENDS, 2)
-        digest.update(stream.read(ENDS))
-    return {"sha256": digest.hexdigest(), "sha256_of": "size in decimal digits, first MiB, last MiB"}
 
 
 def chunks_in_file(signal: Signal) -> dict[str, int]:

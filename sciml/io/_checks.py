@@ -15,7 +15,7 @@ from sciml.io._findings import Finding, code_of, counted, together
 from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._model import Signal
 from sciml.io._open import select
-from sciml.io._registry import choose
+from sciml.io._registry import survey
 from sciml.io._remote import Place
 from sciml.io._sample import Sample, sampled
 from sciml.io._tree import open_tree
@@ -77,7 +77,7 @@ def check(
     said: dict[str, list[str]] = {}
     spent = 0
     with open_tree(path, limits) as tree:
-        contents = choose(tree).scan(tree)
+        _, contents = survey(tree)
         signals = list(contents.signals) if signal is None else select(contents, tree, signal)
         for number, each in enumerate(signals):
             if progress is not None:

@@ -1,25 +1,36 @@
 """The clock of a signal: a start and a rate, or one time stamp per sample."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, nan
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._findings import counted
 from sciml.io._lazy import Computed, RegularTimes, Scale, Stored, lazy
 from sciml.io._tree import Node
 from sciml.recording import TIME
 
-__all__ = ["EAGER", "Clock", "Rate", "Runs", "Stamps", "Ticks", "joined", "time_axis"]
+__all__ = ["EAGER", "Clock", "Rate", "Runs", "Span", "Stamps", "Ticks", "joined", "time_axis"]
 
 EAGER = 2**22  # samples up to which the time coordinate is held in memory and indexed
 PEEK = 1000  # stamps that are read to tell the rate when signals are only listed
 JITTER = 1e-3  # of a step: stamps that stray less than this are a regular clock
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is told of a clock before it is read: rate in Hz, duration and start in seconds; None if not known."""
+
+    rate: float | None = None
+    duration: float | None = None
+    start: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,9 +45,9 @@ class Rate:
             return f"its sampling rate is {self.rate} Hz; expected a number above 0"
         return None if isfinite(self.start) else f"its clock starts at {self.start} s; expected a finite number"
 
-    def summary(self, n_samples: int) -> tuple[float | None, float | None]:
-        """Return the rate in Hz and the duration in seconds."""
-        return (None, None) if self.problem(n_samples) else (self.rate, n_samples / self.rate)
+    def span(self, n_samples: int) -> Span:
+        """Return rate, duration and start."""
+        return Span() if self.problem(n_samples) else Span(self.rate, n_samples / self.rate, self.start)
 
 
 @dataclass(frozen=True)
@@ -55,11 +66,12 @@ class Runs:
             return f"its clock has runs from {self.firsts}; expected them to rise from 0 to below {n_samples} samples"
         return None if np.isfinite(self.starts).all() else f"its clock has runs that start at {self.starts} s"
 
-    def summary(self, n_samples: int) -> tuple[float | None, float | None]:
-        """Return the rate in Hz and the duration in seconds, gaps included."""
+    def span(self, n_samples: int) -> Span:
+        """Return rate, duration (gaps included) and start."""
         if self.problem(n_samples):
-            return None, None
-        return self.rate, float(self(np.array([n_samples - 1]))[0]) - self.starts[0] + 1 / self.rate
+            return Span()
+        last = float(self(np.array([n_samples - 1]))[0])
+        return Span(self.rate, last - self.starts[0] + 1 / self.rate, self.starts[0])
 
     def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         firsts = np.asarray(self.firsts)
@@ -67,7 +79,7 @@ class Runs:
         return np.asarray(np.asarray(self.starts)[run] + (positions - firsts[run]) / self.rate)
 
 
-def joined(rate: float, firsts: Sequence[int], starts: Sequence[float]) -> "Rate | Runs":
+def joined(rate: float, firsts: Sequence[int], starts: Sequence[float]) -> Rate | Runs:
     """Return the clock of runs of samples; runs that follow each other within half a sample are one.
 
     Examples
@@ -102,17 +114,17 @@ class Stamps:
             return f"its clock {self.node.path} holds complex numbers; expected times"
         return self.node.obstacle()
 
-    def summary(self, n_samples: int) -> tuple[float | None, float | None]:
-        """Return the rate in Hz (of the first stamps) and the duration in seconds."""
+    def span(self, n_samples: int) -> Span:
+        """Return rate (of the first stamps), duration and start."""
         if n_samples < 2 or self.problem(n_samples):
-            return None, None
+            return Span()
         try:
             first = self.scale.apply(self.node.read(slice(0, PEEK)), ())
             last = float(self.scale.apply(self.node.read(slice(n_samples - 1, n_samples)), ())[0])
         except DataError:
-            return None, None
+            return Span()
         step = float(np.median(np.diff(first)))
-        return (1 / step if step > 0 else None), last - float(first[0]) + max(step, 0.0)
+        return Span(1 / step if step > 0 else None, last - float(first[0]) + max(step, 0.0), float(first[0]))
 
     def final_rate(self, n_samples: int) -> float | None:
         """Return the rate in Hz of the last stamps, None if they cannot be had or do not rise."""

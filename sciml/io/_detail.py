@@ -1,5 +1,7 @@
 """One signal in depth: its axes, clock, scale, masks and storage, and a bounded sample of its values in numbers."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -7,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._build import build, info, stacked
 from sciml.io._clock import EAGER, Rate
@@ -18,7 +20,7 @@ from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._lazy import Scale
 from sciml.io._model import Signal, SignalInfo
 from sciml.io._open import describe, select
-from sciml.io._registry import choose
+from sciml.io._registry import survey
 from sciml.io._sample import Sample, sampled
 from sciml.io._tree import open_tree
 from sciml.recording import TIME, segments
@@ -121,8 +123,8 @@ def examine(
     (('deflate 4',), (3,), 2.5)
     """
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        chosen = select(reader.scan(tree), tree, signal)
+        reader, contents = survey(tree)
+        chosen = select(contents, tree, signal)
         first = chosen[0]
         made: dict[str, Any] = {"path": tree.files.main, "reader": reader.name, "raw": False, "dtype": None}
         recording = build(first, **made) if len(chosen) == 1 else stacked(chosen, str(signal), **made)

@@ -5,14 +5,16 @@ ms), BlockRate in mHz and BlockOverlap in percent; `time` beside it holds the ti
 what is known of the format; not tried on real files.
 """
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import outer
 from sciml.io._clock import Rate

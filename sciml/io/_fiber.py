@@ -1,14 +1,16 @@
 """Arrays along an optical fiber: what the dialects of distributed sensing have in common."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import unique
 from sciml.io._clock import Clock, Stamps

@@ -1,12 +1,14 @@
 """Tables of records (HDF5 compound types, as PyTables writes them): each column of numbers is a signal."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import bare, coord_name, outer
 from sciml.io._clock import EAGER

@@ -8,7 +8,7 @@ __all__ = ["Finding", "code_of", "counted", "together"]
 ERRORS = frozenset(
     {
         "missing_source", "dangling_link", "link_cycle", "external_link_refused", "external_storage_refused",
-        "unknown_filter", "never_written", "large_chunk", "unreadable", "ragged_overrun",
+        "unknown_filter", "never_written", "large_chunk", "unreadable", "ragged_overrun", "reader_failed",
     }
 )  # fmt: skip
 WARNINGS = frozenset(
@@ -27,8 +27,8 @@ class Finding(str):
     code
         One of "uncalibrated_integers", "gaps", "ragged_overrun", "missing_source", "dangling_link", "link_cycle",
         "external_link_refused", "external_storage_refused", "unknown_filter", "never_written", "large_chunk",
-        "compression_ratio", "unreadable", "alias", "blank_unit", "clock_drift"; when values were sampled also
-        "not_finite", "constant", "dead", "clipped"; "note" for all else.
+        "compression_ratio", "unreadable", "reader_failed", "alias", "blank_unit", "clock_drift"; when values were
+        sampled also "not_finite", "constant", "dead", "clipped"; "note" for all else.
     path
         The object in the file (the first, if several are alike); "" for the file as a whole.
     severity

@@ -21,7 +21,7 @@ __all__ = ["SIGNATURE", "endless_heap", "is_endless", "stated_items"]
 SIGNATURE = b"GCOL\x01\0\0\0"
 HEADER = struct.Struct("<Q")  # after the signature: size of the heap, header included
 OBJECT = struct.Struct("<HHIQ")  # index, references, reserved, size of what follows
-SEARCHED = 2**26  # bytes at each end of the file
+SEARCHED = 2**22  # bytes at each end of the file: reading more would take longer than opening
 MOST = 1000  # heaps looked at
 ELEMENT = np.dtype([("items", "<u4"), ("heap", "<u8"), ("object", "<u4")])  # of text and of rows of any length
 

@@ -43,8 +43,7 @@ def read_parallel(dataset: h5py.Dataset, key: tuple[Any, ...]) -> NDArray[Any] |
     DataError
         A chunk does not decompress to its size.
     """
-    workers = min(MAX_WORKERS, _cores())
-    if workers < 2 or not dataset.chunks or not _plain(key):
+    if not dataset.chunks or not _plain(key) or (workers := min(MAX_WORKERS, _cores())) < 2:
         return None
     ranges = [range(*_as_slice(item).indices(size)) for item, size in zip(key, dataset.shape, strict=True)]
     chunks = list(_touched(ranges, dataset.chunks)) if _is_large(dataset, ranges) else []

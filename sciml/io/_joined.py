@@ -1,5 +1,7 @@
 """Recordings of several files end to end, unread: along time, with the gaps between them, or along trials."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,15 +9,15 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import EAGER, Ticks, joined, time_axis
 from sciml.io._guard import Limits
 from sciml.io._lazy import Joined, lazy
 from sciml.recording import TIME
 
-__all__ = ["Part", "join"]
+__all__ = ["ALONG", "Part", "check_equal", "common_attrs", "edges", "join", "shifts_of"]
 
 SAME_CLOCK = 1.0  # s: clocks whose difference is that of the stated starts, to a second, count from one origin
 SAME_RATE = 1e-9
@@ -43,34 +45,40 @@ def join(parts: Sequence[Part], limits: Limits) -> xr.DataArray:
     DataError
         They differ in what must be equal, or overlap in time; the message names what and where.
     """
-    dim = _check(parts)
+    dim = _first_dim(parts[0])
+    check_equal(parts, dim)
     recordings = [part.recording for part in parts]
     notes = [f"{len(parts)} files joined along {dim}"]
     ticks = None
     if dim == TIME and TIME in recordings[0].coords:
-        shifts = _shifts(parts)
+        shifts = shifts_of(parts)
         if any(shifts):
             notes.append("each clock was shifted by the start that its file states")
-        order = sorted(range(len(parts)), key=lambda k: _edges(recordings[k])[0] + shifts[k])
+        order = sorted(range(len(parts)), key=lambda k: edges(recordings[k])[0] + shifts[k])
         recordings, shifts = [recordings[k] for k in order], [shifts[k] for k in order]
         ticks = _ticks(recordings, shifts, limits)
         notes.extend(ticks.notes)
     coords = _coords(recordings, notes, limits)
-    attrs = _attrs(recordings, ticks, notes)
+    attrs = common_attrs(recordings, ticks, notes)
     values = _end_to_end([recording.variable for recording in recordings], limits)
     made = xr.DataArray(values, coords=coords, attrs=attrs, name=recordings[0].name)
     return made if ticks is None else made.assign_coords(ticks.coordinates)
 
 
-def _check(parts: Sequence[Part]) -> str:
-    """Return the dim to join along; raise for what must be the same in all files and is not."""
-    first = parts[0]
+def _first_dim(first: Part) -> str:
+    """Return the dim to join along."""
     dim = str(first.recording.dims[0]) if first.recording.dims else ""
     if dim not in ALONG:
         raise DataError(
             f"{first.name}: expected one of {', '.join(ALONG)} as the first dim to join files, "
-            f"got {first.recording.dims}"
+            f"got {first.recording.dims}; name a new dim to put them side by side, along='trial'"
         )
+    return dim
+
+
+def check_equal(parts: Sequence[Part], dim: str) -> None:
+    """Raise for what must be the same in all files but along `dim` and is not."""
+    first = parts[0]
     facts: dict[str, Callable[[xr.DataArray], Any]] = {
         "dims": lambda one: tuple(map(str, one.dims)),
         "sizes": lambda one: {str(name): size for name, size in one.sizes.items() if name != dim},
@@ -89,7 +97,6 @@ def _check(parts: Sequence[Part]) -> str:
         for name in (*map(str, first.recording.dims[1:]), *TELLING):
             if not _agree(name, first.recording, other.recording, dim):
                 raise DataError(_differs(name, first, "its own values", other, "different ones"))
-    return dim
 
 
 def _differs(what: str, first: Part, expected: Any, other: Part, got: Any) -> str:
@@ -111,18 +118,18 @@ def _agree(name: str, one: xr.DataArray, other: xr.DataArray, dim: str) -> bool:
     return bool(first.equals(second))
 
 
-def _edges(recording: xr.DataArray) -> tuple[float, float]:
+def edges(recording: xr.DataArray) -> tuple[float, float]:
     """Return the time of the first and of the last sample."""
     times = recording.coords[TIME].variable
     return float(times[0].values), float(times[-1].values)
 
 
-def _shifts(parts: Sequence[Part]) -> list[float]:
+def shifts_of(parts: Sequence[Part]) -> list[float]:
     """Return what to add to each clock in seconds, so that all count from one origin.
 
     Clocks that count from the start of their file are told from absolute ones by the starts that the files state.
     """
-    firsts = np.array([_edges(part.recording)[0] for part in parts])
+    firsts = np.array([edges(part.recording)[0] for part in parts])
     try:
         moments = [datetime.fromisoformat(part.start) for part in parts]
     except ValueError:
@@ -135,10 +142,8 @@ def _shifts(parts: Sequence[Part]) -> list[float]:
 
 
 def _ticks(recordings: Sequence[xr.DataArray], shifts: Sequence[float], limits: Limits) -> Ticks:
-    edges = [
-        (first + shift, last + shift) for (first, last), shift in zip(map(_edges, recordings), shifts, strict=True)
-    ]
-    for (one, (_, end)), (other, (start, _)) in pairwise(zip(recordings, edges, strict=True)):
+    spans = [(first + shift, last + shift) for (first, last), shift in zip(map(edges, recordings), shifts, strict=True)]
+    for (one, (_, end)), (other, (start, _)) in pairwise(zip(recordings, spans, strict=True)):
         if not start > end:
             raise DataError(
                 f"expected files that follow each other in time, but {other.attrs.get('source')} begins at {start} s "
@@ -149,7 +154,7 @@ def _ticks(recordings: Sequence[xr.DataArray], shifts: Sequence[float], limits: 
     rate = recordings[0].attrs.get("sampling_rate")
     if rate is not None:
         firsts = np.cumsum([0, *sizes[:-1]]).tolist()
-        return time_axis(joined(float(rate), firsts, [start for start, _ in edges]), sum(sizes))
+        return time_axis(joined(float(rate), firsts, [start for start, _ in spans]), sum(sizes))
     clocks = [
         one.coords[TIME].variable + shift if shift else one.coords[TIME].variable
         for one, shift in zip(recordings, shifts, strict=True)
@@ -186,7 +191,7 @@ def _end_to_end(variables: Sequence[xr.Variable], limits: Limits) -> xr.Variable
     return xr.Variable(first.dims, lazy(Joined(variables, limits)), first.attrs)
 
 
-def _attrs(recordings: Sequence[xr.DataArray], ticks: Ticks | None, notes: Sequence[str]) -> dict[str, Any]:
+def common_attrs(recordings: Sequence[xr.DataArray], ticks: Ticks | None, notes: Sequence[str]) -> dict[str, Any]:
     """Return the attributes that all share; sources and checksums one a line, histories in full."""
     attrs = {
         key: value

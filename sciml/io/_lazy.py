@@ -1,11 +1,14 @@
 """Arrays that stay in their file: read on indexing, in physical values, picklable, one file handle per process."""
 
+from __future__ import annotations
+
 import math
 import os
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,9 @@ from weakref import WeakValueDictionary
 
 import h5py
 import numpy as np
-import xarray as xr
 from numpy.typing import DTypeLike, NDArray
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
+from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io._access import Box, Files, holes, obstacle
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
@@ -50,14 +51,14 @@ RUN_GAP = 32  # rows that are cheaper to read and drop than to seek over
 class _OpenFile:
     """A file open in this process. It closes when the last array that reads from it is gone."""
 
-    def __init__(self, source: "Source") -> None:
+    def __init__(self, source: Source) -> None:
         source.check_unchanged()
         self.process = os.getpid()
         self._file = open_file(checked_path(source.file))
         self._datasets: dict[tuple[str, tuple[Box, ...] | None], h5py.Dataset] = {}
         self._lock = threading.Lock()
 
-    def dataset(self, source: "Source") -> h5py.Dataset:
+    def dataset(self, source: Source) -> h5py.Dataset:
         with self._lock:
             key = (source.path, source.holes)  # a request that allows holes does not answer one that does not
             if key not in self._datasets:
@@ -65,10 +66,10 @@ class _OpenFile:
             return self._datasets[key]
 
 
-_FILES: "WeakValueDictionary[tuple[int, str, int, int], _OpenFile]" = WeakValueDictionary()
+_FILES: WeakValueDictionary[tuple[int, str, int, int], _OpenFile] = WeakValueDictionary()
 
 
-def _open_file(source: "Source") -> _OpenFile:
+def _open_file(source: Source) -> _OpenFile:
     """Return the file of this process, shared by all its arrays; a forked or spawned worker opens its own."""
     key = (os.getpid(), source.file, source.size, source.mtime_ns)
     found = _FILES.get(key)
@@ -77,7 +78,7 @@ def _open_file(source: "Source") -> _OpenFile:
     return found
 
 
-def _open_dataset(file: h5py.File, source: "Source") -> h5py.Dataset:
+def _open_dataset(file: h5py.File, source: Source) -> h5py.Dataset:
     with guard(source.label):
         found = file[source.path]
         if not isinstance(found, h5py.Dataset) or not source.fits(found):
@@ -118,11 +119,11 @@ class Source:
     holes: tuple[Box, ...] | None = None  # where values are known to be missing, and may be
     growing: bool = False  # a program was writing it, in SWMR mode
 
-    @property
+    @cached_property
     def label(self) -> str:
         return f"{self.file.rpartition('/')[2] if is_remote(self.file) else Path(self.file).name}: {self.path}"
 
-    def folded(self, columns: int) -> "Source":
+    def folded(self, columns: int) -> Source:
         """Return the same values, stored one row of `columns` after the other along one axis, as a table."""
         return replace(self, shape=(math.prod(self.shape) // columns, columns), flat=self.shape)
 
@@ -269,14 +270,11 @@ class Scale:
         return chosen.reshape(chosen.shape + (1,) * behind) if chosen.ndim else chosen
 
 
-class _Lazy(BackendArray):
+class _Lazy:
     """An array that xarray indexes lazily: `shape`, `dtype`, and `_read` of a key of at most one vector."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         raise NotImplementedError
@@ -337,8 +335,9 @@ class Stored(_Lazy):
             self._file = None  # what HDF5 remembers of a file that grows goes stale: each read opens it anew
         if self.scale is not None:
             values = self.scale.apply(values, stored_key)
-        kept = [axis for axis in self.order if not _is_integer(stored_key[axis])]
-        return values.transpose(_ranks(kept)).astype(self.dtype, copy=False)
+        if self.order != tuple(sorted(self.order)):
+            values = values.transpose(_ranks([axis for axis in self.order if not _is_integer(stored_key[axis])]))
+        return values.astype(self.dtype, copy=False)
 
 
 def physical(stored: np.dtype[Any], *, scaled: bool) -> np.dtype[Any]:
@@ -491,29 +490,6 @@ class RegularTimes:
         return self.start + positions / self.rate
 
 
-class Transposed(_Lazy):
-    """An array that was indexed and then transposed."""
-
-    def __init__(self, array: "Indexed", order: Sequence[int]) -> None:
-        self.array = array
-        self.order = tuple(order)
-        self.shape = tuple(array.shape[axis] for axis in self.order)
-        self.dtype = array.dtype
-
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        plain_key = tuple(key[self.order.index(axis)] for axis in range(len(key)))
-        values = np.asarray(self.array.oindex[indexing.OuterIndexer(plain_key)].get_duck_array())
-        return values.transpose(_ranks([axis for axis in self.order if not _is_integer(plain_key[axis])]))
-
-
-class Indexed(indexing.LazilyIndexedArray):
-    """xarray's lazy indexing, lazy in transposing too (xarray's own way fails on two integers, and costs memory)."""
-
-    def transpose(self, order: Sequence[int]) -> "Indexed":
-        """Return the array with its axes in another order, unread."""
-        return Indexed(Transposed(self, order))
-
-
 def _is_integer(item: Any) -> bool:
     return isinstance(item, (int, np.integer))
 
@@ -523,6 +499,8 @@ def _ranks(axes: Sequence[int]) -> NDArray[np.intp]:
     return np.argsort(np.argsort(axes))
 
 
-def lazy(array: _Lazy) -> Indexed:
+def lazy(array: _Lazy) -> Any:
     """Wrap an array so that xarray's own indexing stays lazy."""
-    return Indexed(array)
+    from sciml.io._indexed import indexed  # it derives from classes of xarray, and so loads it
+
+    return indexed(array)

@@ -1,13 +1,15 @@
 """What a reader says about a file: signals, tables and findings, as declarations; and what the user is told of them."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.io._clock import Clock
 from sciml.io._findings import Finding
 from sciml.io._lazy import Array, Scale
@@ -15,7 +17,7 @@ from sciml.io._tree import Node, Tree
 
 __all__ = ["Contents", "FileInfo", "Reader", "Signal", "SignalInfo", "Table", "TableInfo"]
 
-Coords = dict[str, xr.Variable]
+Coords: TypeAlias = "dict[str, xr.Variable]"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class SignalInfo:
         Samples per second in Hz; for time stamps that of the first ones; None if there is no clock.
     duration
         In seconds, gaps included; None if there is no clock.
+    start
+        Time of the first sample in seconds on the clock of the file; None if there is no clock.
+    stack
+        The dim along which such signals stack, "" if they do not: trials of one rate stack though they start at
+        different times, all others if they share their clock.
     n_bytes
         Size of the stored values before compression.
     stored_bytes
@@ -60,6 +67,8 @@ class SignalInfo:
     reader: str
     stored_bytes: int = 0
     memory_bytes: int = 0
+    start: float | None = None
+    stack: str = "channel"
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,7 @@ class Signal:
     saved: tuple[str | None, str] | None = None
     values: Callable[[], Array] | None = None
     sizes: tuple[int, ...] | None = None
-    rebin: Callable[[float], "Signal"] | None = None
+    rebin: Callable[[float], Signal] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,13 +1,15 @@
 """What a NeXus detector says of its pixels and frames: which to leave out, where they are, how they were counted."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.io._axes import columns, is_real, outer
 from sciml.io._clock import EAGER
 from sciml.io._lazy import Array, Stored, lazy

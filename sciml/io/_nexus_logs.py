@@ -1,9 +1,10 @@
 """What NeXus keeps beside the plots: logs of the sample and the instrument, and the columns that a scan measured."""
 
+from __future__ import annotations
+
 from functools import partial
 
-import xarray as xr
-
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import columns
 from sciml.io._clock import Clock, Stamps

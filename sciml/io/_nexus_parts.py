@@ -1,11 +1,13 @@
 """Frames that DECTRIS keeps in several files, which a master file links to: one stack, in the order of the names."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._guard import Limits
 from sciml.io._lazy import Array, Joined, Scale, Stored, lazy

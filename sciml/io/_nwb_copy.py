@@ -1,5 +1,7 @@
 """Results written back: a copy of an NWB file with one more series, in a processing module of its own."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import uuid
@@ -8,9 +10,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import xarray as xr
 
 from sciml import files
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.recording import TIME
 

@@ -1,13 +1,15 @@
 """The sorted units of NWB: their spikes as trains and in bins, and the shapes of the spikes."""
 
+from __future__ import annotations
+
 from functools import partial
 from math import floor
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io import _tables
 from sciml.io._axes import grid

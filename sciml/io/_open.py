@@ -1,5 +1,7 @@
 """What the user calls: list, describe and open what is in a file."""
 
+from __future__ import annotations
+
 import difflib
 import os
 import re
@@ -8,11 +10,12 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Literal
 
-import xarray as xr
 from numpy.typing import DTypeLike
 
+from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io import plain
+from sciml.io._abreast import side_by_side
 from sciml.io._build import Chunks, build, chunked, chunks_in_file, info, stacked
 from sciml.io._clock import Runs, Stamps
 from sciml.io._findings import Finding, code_of, counted, together
@@ -20,7 +23,7 @@ from sciml.io._guard import DEFAULT_LIMITS, Limits
 from sciml.io._joined import Part, join
 from sciml.io._mapping import Stated, mapped
 from sciml.io._model import Contents, FileInfo, Signal, SignalInfo, TableInfo
-from sciml.io._registry import choose
+from sciml.io._registry import named, scan, survey
 from sciml.io._tree import Tree, open_tree
 from sciml.io._zarr import is_zarr, open_saved
 
@@ -47,6 +50,7 @@ def open_recording(
     scale: float | None = None,
     offset: float | None = None,
     mapping: Paths | None = None,
+    along: str | None = None,
     allow_missing: Literal["mask"] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> xr.DataArray:
@@ -84,6 +88,10 @@ def open_recording(
         recording), unit, samples per second, and physical value = stored * scale + offset.
     mapping
         A TOML file that states the same, and `signal`; keywords win over it.
+    along
+        How several files go together. None: end to end along their first dim, as above. The name of a new dim, such
+        as "trial": side by side, a file each; time is shared or counts from the start of each file, and the
+        coordinate `start_time` says when that was.
     allow_missing
         None: what is missing raises when it is read. "mask": values of one signal that cannot be had (absent files
         of a virtual dataset, a filter that is not installed) are NaN, and rows that hold such are True in `mask`;
@@ -140,7 +148,12 @@ def open_recording(
     parts = [one(each) for each in path]
     if not parts:
         raise DataError("expected at least one file to open, got an empty list; check the pattern of their names")
-    return parts[0].recording if len(parts) == 1 else join(parts, limits)
+    first = parts[0].recording
+    if along is not None and along not in first.dims:
+        return side_by_side(parts, along, limits)
+    if along is not None and along != first.dims[0]:
+        raise ConfigError(f"along={along!r}: expected {first.dims[0]!r} or a new dim, got one of {first.dims}")
+    return first if len(parts) == 1 else join(parts, limits)
 
 
 def _open_one(
@@ -160,15 +173,15 @@ def _open_one(
         saved = saved if chunks is None else chunked(saved, saved.encoding["preferred_chunks"], chunks)
         return Part(saved, str(saved.attrs.get("start", "")))
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        contents = reader.scan(tree)
+        reader, contents = scan(tree)
         chosen = [stated.apply(signal) for signal in select(contents, tree, stated.signal)]
         where = tree.files.main
-        if len(chosen) == 1:
-            name = "plain" if chosen[0].kind == "dataset" else reader.name
-            recording = opened(chosen[0], path=where, reader=name)
-        else:
-            recording = stacked(chosen, str(stated.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
+        with named(tree, reader):
+            if len(chosen) == 1:
+                name = "plain" if chosen[0].kind == "dataset" else reader.name
+                recording = opened(chosen[0], path=where, reader=name)
+            else:
+                recording = stacked(chosen, str(stated.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
         recording = recording if chunks is None else chunked(recording, chunks_in_file(chosen[0]), chunks)
         return Part(recording, contents.attrs.get("start", ""))
 
@@ -181,13 +194,13 @@ def recordings(
     omitted = []
     inside = below.strip("/")
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        contents = reader.scan(tree)
+        reader, contents = scan(tree)
         for signal in contents.signals:
             if inside and not f"{signal.path}/".startswith(f"{inside}/"):
                 continue
             try:
-                opened[signal.path] = build(signal, path=tree.files.main, reader=reader.name, raw=False, dtype=None)
+                with named(tree, reader):
+                    opened[signal.path] = build(signal, path=tree.files.main, reader=reader.name, raw=False, dtype=None)
             except DataError as error:
                 omitted.append(str(error))
     if inside and not opened:
@@ -213,8 +226,8 @@ def list_signals(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMIT
     [('trace', (3,))]
     """
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        return [info(signal, reader.name) for signal in reader.scan(tree).signals]
+        reader, contents = scan(tree)
+        return [info(signal, reader.name) for signal in contents.signals]
 
 
 def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> FileInfo:
@@ -235,10 +248,9 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
     'none of the 1 datasets of the file is an array of numbers'
     """
     with open_tree(path, limits) as tree:
-        reader = choose(tree)
-        contents = reader.scan(tree)
+        reader, contents = survey(tree)
         signals = tuple(info(signal, reader.name) for signal in contents.signals)
-        said = (*contents.findings, *_findings(contents.signals), *tree.findings, *_aliases(tree))
+        said = (*contents.findings, *_findings(contents.signals, signals), *tree.findings, *_aliases(tree))
         findings = (text if isinstance(text, Finding) else Finding(text) for text in said)
         return FileInfo(
             path=str(path),
@@ -288,7 +300,7 @@ def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DE
     ['a', 'b']
     """
     with open_tree(path, limits) as tree:
-        tables = choose(tree).scan(tree).tables
+        tables = scan(tree)[1].tables
         timed = [found.name for found in tables if found.events is not None]
         names = _ending(table.strip("/"), [found.name for found in tables])
         if len(names) != 1:
@@ -305,23 +317,23 @@ def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DE
         return events
 
 
-def _findings(signals: Sequence[Signal]) -> list[Finding]:
+def _findings(signals: Sequence[Signal], infos: Sequence[SignalInfo]) -> list[Finding]:
     """Return what is odd about signals, each thing once, with those that it is true of."""
     affected: dict[str, list[str]] = {}
-    for signal in signals:
-        for text in (*signal.notes, *_troubles(signal)):
+    for signal, stated in zip(signals, infos, strict=True):
+        for text in (*signal.notes, *_troubles(signal, stated)):
             affected.setdefault(text, []).append(signal.path)
     return list(together(affected))
 
 
-def _troubles(signal: Signal) -> list[str]:
+def _troubles(signal: Signal, stated: SignalInfo) -> list[str]:
     found: list[str] = []
     trouble: str | None = signal.problem or signal.data.obstacle()
     if trouble is None and signal.clock is not None and signal.shape:
         trouble = signal.clock.problem(signal.shape[0])
     if trouble:
         found.append(Finding(f"cannot be read: {trouble}", code=code_of(trouble, "unreadable")))
-    elif gaps := _gaps(signal):
+    elif gaps := _gaps(signal, stated):
         found.append(gaps)
     if signal.raw_unit and not signal.unit:
         found.append(Finding(f"the unit {signal.raw_unit!r} says nothing; taken as none", code="blank_unit"))
@@ -331,14 +343,14 @@ def _troubles(signal: Signal) -> list[str]:
     return found
 
 
-def _gaps(signal: Signal) -> Finding | None:
+def _gaps(signal: Signal, stated: SignalInfo) -> Finding | None:
     """Return what the clock says of gaps and of drift, without reading all of it."""
     clock, size = signal.clock, signal.shape[0] if signal.shape else 0
     if isinstance(clock, Runs) and len(clock.firsts) > 1:
         return Finding(f"the clock has {counted(len(clock.firsts) - 1, 'gap')}", code="gaps")
     if not isinstance(clock, Stamps):
         return None
-    rate, duration = clock.summary(size)
+    rate, duration = stated.rate, stated.duration
     if rate is None or duration is None or abs(duration * rate - size) <= size * DRIFT + 1:
         return None
     span = f"its {size} samples span {duration:.6g} s, not {size / rate:.6g} s"

@@ -1,12 +1,14 @@
 """Tables stored as records (HDF5 compound types): one field a column."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._text import decode_array
 from sciml.io._tree import Node

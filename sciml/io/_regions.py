@@ -1,5 +1,7 @@
 """A netCDF file that is filled region by region, and goes on where it stopped if the program is killed."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Mapping
@@ -9,9 +11,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import xarray as xr
 
 from sciml import files
+from sciml._later import xr
 from sciml.errors import StorageError
 from sciml.io import _header, _save
 

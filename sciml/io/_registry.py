@@ -1,8 +1,14 @@
 """Which readers there are, and which of them knows a file."""
 
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
+from sciml.errors import DataError, ScimlError
 from sciml.io import (
     brw,
     calibrated,
@@ -29,18 +35,21 @@ from sciml.io import (
     pandas,
     plain,
     sciml_netcdf,
+    sleap,
     snirf,
     traces,
     trains,
     uvh5,
     velox,
 )
-from sciml.io._model import Reader
+from sciml.io._findings import Finding
+from sciml.io._model import Contents, Reader
 from sciml.io._tree import Tree
 
-__all__ = ["choose", "readers"]
+__all__ = ["choose", "named", "readers", "scan", "survey"]
 
 GROUP = "sciml.readers"
+SURE = 100  # the file says so itself: the others need not look
 BUILT_IN: tuple[Reader, ...] = (
     sciml_netcdf.SavedRecording(),
     nwb.Nwb(),
@@ -70,6 +79,7 @@ BUILT_IN: tuple[Reader, ...] = (
     ebsd.Ebsd(),
     matlab.Matlab(),
     pandas.Pandas(),
+    sleap.Sleap(),
     traces.Traces(),
     images.Images(),
     plain.Plain(),
@@ -84,4 +94,55 @@ def readers() -> tuple[Reader, ...]:
 
 def choose(tree: Tree) -> Reader:
     """Return the reader that recognizes the content of a file most surely; the plain one takes any HDF5."""
-    return max(readers(), key=lambda reader: reader.sniff(tree))
+    best, most = BUILT_IN[-1], 0
+    for reader in readers():
+        try:
+            with named(tree, reader):
+                sure = reader.sniff(tree)
+        except DataError as error:
+            tree.findings.append(Finding(str(error), code="reader_failed"))
+            continue
+        if sure > most:
+            best, most = reader, sure
+        if most >= SURE:
+            break
+    return best
+
+
+def scan(tree: Tree) -> tuple[Reader, Contents]:
+    """Return the reader of a file and what it finds.
+
+    Raises
+    ------
+    DataError
+        The reader fails, in a way it foresaw or not.
+    """
+    reader = choose(tree)
+    with named(tree, reader):
+        return reader, reader.scan(tree)
+
+
+def survey(tree: Tree) -> tuple[Reader, Contents]:
+    """Return the reader of a file and what it finds; where it fails, what the plain one finds, and why."""
+    try:
+        return scan(tree)
+    except DataError as error:
+        plain_one = BUILT_IN[-1]
+        contents = plain_one.scan(tree)
+        failed = Finding(f"{error}; the arrays are listed as they are stored", code="reader_failed")
+        return plain_one, replace(contents, findings=(failed, *contents.findings))
+
+
+@contextmanager
+def named(tree: Tree, reader: Reader) -> Iterator[None]:
+    """Turn what a reader did not foresee into an error that names the file, the reader and the place."""
+    try:
+        yield
+    except ScimlError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise DataError(
+            f"{tree.files.main}: the reader {reader.name!r} did not expect this file ({type(error).__name__}: {error}; "
+            f"{Path(last.filename).name}, line {last.lineno}); send its author the output of `sciml info FILE --tree`"
+        ) from error

@@ -1,13 +1,15 @@
 """A bounded look at a signal: blocks of rows, evenly spread, that read only so many bytes whatever the chunks are."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.io._model import Signal
 
 __all__ = ["Sample", "sampled"]

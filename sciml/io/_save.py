@@ -1,5 +1,7 @@
 """Writing recordings: netCDF-4 (HDF5) or Zarr, block by block, beside the target and renamed when it is whole."""
 
+from __future__ import annotations
+
 import io
 import math
 import os
@@ -10,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from sciml import files
+from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io import _header, _zarr
 

@@ -1,12 +1,14 @@
 """Tables stored column by column (the DynamicTable of NWB): flat and ragged columns, references, regions."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import h5py
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._findings import Finding
 from sciml.io._tree import Node, Tree

@@ -2,8 +2,9 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import h5py
@@ -12,16 +13,22 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.io._access import Box, Files, filters, follow, holes, obstacle
+from sciml.io._digest import digest
 from sciml.io._findings import Finding, code_of
 from sciml.io._guard import DEFAULT_LIMITS, Limits, checked_path, guard
 from sciml.io._heaps import stated_items
 from sciml.io._lazy import Source
+from sciml.io._messages import stated_texts
 from sciml.io._text import decode, decode_array, text
 
 __all__ = ["Node", "Tree", "open_tree"]
 
 MAX_ATTRIBUTE_NAMES = 1000
+FEW = 64  # attributes whose names are held
+HELD = 2**26  # bytes of clocks and tables
+KINDS = (h5py.h5o.TYPE_GROUP, h5py.h5o.TYPE_DATASET)
 Address = tuple[int, int]
+Place = tuple[Any, bytes]  # an open HDF5 object, and the name of a link in it: "." is the object itself
 
 
 class Node:
@@ -37,26 +44,50 @@ class Node:
         The links in a group that lead nowhere, or where they may not: name and reason.
     """
 
-    def __init__(self, handle: h5py.Group | h5py.Dataset, path: str, tree: "Tree") -> None:
+    def __init__(self, place: Place, path: str, tree: "Tree", *, is_dataset: bool, n_attributes: int) -> None:
         self.path = path
         self.children: dict[str, Node] = {}
         self.broken: dict[str, str] = {}
         self.aliases: list[str] = []
-        self.shape: tuple[int, ...] | None = None
-        self.dtype: np.dtype[Any] | None = None
-        self.is_dataset = isinstance(handle, h5py.Dataset)
-        self._handle = handle
+        self.is_dataset = is_dataset
+        self._place = place
         self._tree = tree
+        self._n_attributes = n_attributes
         self._attributes: dict[str, Any] = {}
-        self._stored_bytes: int | None = None
-        self._examined = False
-        self._obstacle: Finding | None = None
-        if self.is_dataset:
-            with guard(path):
-                if tree.growing:
-                    handle.id.refresh()  # this process may have read it before, when it was shorter
-                self.shape = handle.id.shape
-                self.dtype = handle.id.dtype
+        self._held: NDArray[Any] | None = None
+
+    @cached_property
+    def _handle(self) -> Any:
+        """The open object. A dataset is opened when it is first asked about: opening takes longer than listing."""
+        with guard(self.path):
+            identifier = h5py.h5o.open(*self._place)
+            if not self.is_dataset:
+                return h5py.Group(identifier)
+            if self._tree.growing:
+                identifier.refresh()  # this process may have read it before, when it was shorter
+            return h5py.Dataset(identifier)
+
+    @cached_property
+    def _layout(self) -> tuple[tuple[int, ...] | None, np.dtype[Any] | None]:
+        """Shape and dtype of a dataset, None and None of one that is damaged."""
+        if not self.is_dataset:
+            return None, None
+        try:
+            with guard(self.path):
+                return self._handle.id.shape, self._handle.id.dtype
+        except DataError as error:
+            self._tree.findings.append(Finding(str(error), code="unreadable", path=self.path))
+            return None, None
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of a dataset; None of a group and of a dataset without values."""
+        return self._layout[0]
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """The dtype of a dataset as stored; None of a group."""
+        return self._layout[1]
 
     def __repr__(self) -> str:
         return f"Node({self.path!r}, shape={self.shape})"
@@ -75,14 +106,11 @@ class Node:
         """Bytes of the whole array as stored, before compression."""
         return math.prod(self.shape) * self.dtype.itemsize if self.shape is not None and self.dtype is not None else 0
 
-    @property
+    @cached_property
     def stored_bytes(self) -> int:
         """Bytes of the array in the file, after compression; 0 if they are elsewhere, nowhere or cannot be counted."""
-        if self._stored_bytes is None:
-            self._stored_bytes = self._count_bytes() if self.is_dataset else 0
-        return self._stored_bytes
-
-    def _count_bytes(self) -> int:
+        if not self.is_dataset:
+            return 0
         try:
             with guard(self.path):
                 return int(self._handle.id.get_storage_size())
@@ -109,16 +137,34 @@ class Node:
 
     def attr(self, name: str, default: Any = None) -> Any:
         """Return an attribute as plain Python, `default` if it is absent, empty, too large or unreadable."""
+        if not self._n_attributes:
+            return default
         if name not in self._attributes:
             self._attributes[name] = self._read_attribute(name)
         value = self._attributes[name]
         return default if value is None else value
 
+    @cached_property
+    def _few(self) -> Collection[bytes] | None:
+        """The names of the attributes if they are few: most that readers ask for are not there."""
+        names: list[bytes] = []
+        if self._n_attributes <= FEW:
+            with guard(f"attributes of {self.path or '/'}"):
+                h5py.h5a.iterate(self._handle.id, names.append)
+        return names if self._n_attributes <= FEW else None
+
+    @cached_property
+    def _texts(self) -> dict[bytes, int]:
+        """How many bytes the texts of attributes say that they have."""
+        return stated_texts(self._handle.id)
+
     def _read_attribute(self, name: str) -> Any:
         try:
+            key = name.encode()
+            if self._few is not None and key not in self._few:
+                return None
             with guard(f"attribute {name} of {self.path or '/'}"):
-                key = name.encode()
-                if not h5py.h5a.exists(self._handle.id, key):
+                if self._few is None and not h5py.h5a.exists(self._handle.id, key):
                     return None
                 attribute = h5py.h5a.open(self._handle.id, key)
                 kind = attribute.get_type()
@@ -126,6 +172,8 @@ class Node:
                 if kind.get_class() == h5py.h5t.VLEN:
                     raise DataError(f"attribute {name} of {self.path or '/'} holds rows of any length and was not read")
                 size = kind.get_size() * max(attribute.get_space().get_simple_extent_npoints(), 1)
+                if kind.get_class() == h5py.h5t.STRING and kind.is_variable_str():
+                    size = max(size, self._texts.get(key, 0))
                 if size > self._tree.limits.attribute_bytes:
                     raise DataError(f"attribute {name} of {self.path or '/'} is of {size} bytes and was not read")
                 return decode(self._handle.attrs[name])
@@ -136,7 +184,7 @@ class Node:
     def attribute_names(self) -> tuple[str, ...]:
         """Return the names of the attributes; none if there are more than anyone writes by hand."""
         with guard(f"attributes of {self.path or '/'}"):
-            if h5py.h5a.get_num_attrs(self._handle.id) > MAX_ATTRIBUTE_NAMES:
+            if self._n_attributes > MAX_ATTRIBUTE_NAMES:
                 self._tree.findings.append(f"{self.path or '/'} has more than {MAX_ATTRIBUTE_NAMES} attributes")
                 return ()
             return tuple(text(name) for name in self._handle.attrs)
@@ -164,12 +212,21 @@ class Node:
         found = self.children.get(name)
         return found if found is not None and found.is_dataset else None
 
+    @property
+    def digest(self) -> dict[str, str]:
+        """The checksum of the file that was opened, as attributes of a recording."""
+        return self._tree.digest
+
     def obstacle(self) -> Finding | None:
         """Return why the values cannot be read, None if they can."""
-        if not self._examined:
-            self._obstacle = obstacle(self._handle, self._tree.files, self._tree.limits)
-            self._examined = True
         return self._obstacle
+
+    @cached_property
+    def _obstacle(self) -> Finding | None:
+        try:
+            return obstacle(self._handle, self._tree.files, self._tree.limits)
+        except DataError as error:
+            return Finding(str(error), code="unreadable")
 
     def holes(self) -> tuple[Box, ...] | None:
         """Return where a virtual dataset has no source; None if nothing of the dataset can be read."""
@@ -187,9 +244,15 @@ class Node:
                 f"{self.path}: a column or axis of {n_bytes / 2**20:.0f} MiB exceeds the limit of "
                 f"{self._tree.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
             )
+        if self._held is not None and key is None:
+            return self._held.copy()
         with guard(self.path):
             self._check_text(math.inf if key is not None else self._tree.limits.table_bytes)
-            return decode_array(self._handle[() if key is None else key])
+            values = decode_array(self._handle[() if key is None else key])
+        if key is None and self._tree.room >= values.nbytes:  # the signals of a file share clocks and tables
+            self._tree.room -= values.nbytes
+            self._held = values.copy()
+        return values
 
     def _check_text(self, most: float) -> None:
         """Raise if texts of any length say that they have more bytes than the file, or than `most`."""
@@ -256,16 +319,22 @@ class Tree:
         self.limits = limits
         self.findings: list[str] = []
         self._nodes: dict[Address, Node] = {}
-        self._links: list[tuple[Node, h5py.Group, bytes]] = []
+        self._links: list[tuple[Node, bytes]] = []
         self._full = False
+        self.room = HELD
         self.growing = bool(handle.swmr_mode)
         with guard(str(files.main)):
-            root = handle["/"]
-            self.root = self._add(root, "", 0, _address(root.id))
+            root = handle["/"].id
+            self.root = self._add((root, b"."), h5py.h5o.get_info(root), "", 0)
             # Links come last, so that the path of an object is the one under which it is stored. A link may lead
             # into another file, which may hold further links.
             while self._links:
                 self._resolve(*self._links.pop(0))
+
+    @cached_property
+    def digest(self) -> dict[str, str]:
+        """The checksum of the file, as attributes of a recording."""
+        return digest(self.files.main)
 
     def __iter__(self) -> Iterator[Node]:
         """Iterate over all nodes in the order of the file."""
@@ -299,24 +368,34 @@ class Tree:
         except DataError:
             return None
 
-    def _add(self, handle: Any, path: str, depth: int, address: Address) -> Node:
-        node = Node(handle, path, self)
-        self._nodes[address] = node
-        if isinstance(handle, h5py.Group):
-            self._list(node, handle, depth, address[0])
+    def _add(self, place: Place, info: Any, path: str, depth: int) -> Node:
+        is_dataset = info.type == h5py.h5o.TYPE_DATASET
+        node = Node(place, path, self, is_dataset=is_dataset, n_attributes=info.num_attrs)
+        self._nodes[info.fileno, info.addr] = node
+        if not is_dataset:
+            self._list(node, node._handle.id, depth, info.fileno)
         return node
 
-    def _list(self, node: Node, group: h5py.Group, depth: int, file_number: int) -> None:
+    def _list(self, node: Node, group: h5py.h5g.GroupID, depth: int, file_number: int) -> None:
         if depth >= self.limits.depth:
             self.findings.append(f"{node.path} is {depth} groups deep; what is below it is not listed")
             return
-        for name in group.id:
+        # A link holds the address of its object: no need to open it to know it. None: it is a link to a path.
+        found: list[tuple[bytes, int | None]] = []
+        room = self.limits.objects - len(self._nodes) - len(self._links)
+
+        def note(name: bytes, link: Any) -> bool | None:
+            found.append((name, link.u if link.type == h5py.h5l.TYPE_HARD else None))
+            return True if len(found) > room else None  # True ends it
+
+        group.links.iterate(note, info=True)
+        for name, address in found:
             if len(self._nodes) + len(self._links) >= self.limits.objects:
                 self._fill_up()
                 return
             try:
                 with guard(f"{node.path}/{text(name)}".lstrip("/")):
-                    self._enter(node, group, name, depth, file_number)
+                    self._enter(node, (group, name), address, depth, file_number)
             except DataError as error:
                 node.broken[text(name)] = str(error)
                 self.findings.append(str(error))
@@ -326,35 +405,32 @@ class Tree:
             self.findings.append(f"more than {self.limits.objects} objects; the rest is not listed")
         self._full = True
 
-    def _enter(self, node: Node, group: h5py.Group, name: bytes, depth: int, file_number: int) -> None:
-        label = text(name)
-        link = group.id.links.get_info(name)
-        if link.type != h5py.h5l.TYPE_HARD:
-            self._links.append((node, group, name))
+    def _enter(self, node: Node, place: Place, address: int | None, depth: int, file_number: int) -> None:
+        if address is None:
+            self._links.append((node, place[1]))
             return
+        label = text(place[1])
         path = f"{node.path}/{label}".lstrip("/")
-        address = (file_number, link.u)  # a hard link holds the address of its object: no need to open it to know it
-        if (known := self._nodes.get(address)) is not None:
+        if (known := self._nodes.get((file_number, address))) is not None:
             node.children[label] = known
             known.aliases.append(path)
             return
-        identifier = h5py.h5o.open(group.id, name)
-        if isinstance(identifier, h5py.h5g.GroupID):
-            node.children[label] = self._add(h5py.Group(identifier), path, depth + 1, address)
-        elif isinstance(identifier, h5py.h5d.DatasetID):
-            node.children[label] = self._add(h5py.Dataset(identifier), path, depth + 1, address)
+        info = h5py.h5o.get_info(*place)
+        if info.type in KINDS:
+            node.children[label] = self._add(place, info, path, depth + 1)
 
-    def _resolve(self, node: Node, group: h5py.Group, link: bytes) -> None:
+    def _resolve(self, node: Node, link: bytes) -> None:
         name, exact = text(link), link.decode("utf-8", "surrogateescape")
         path = f"{node.path}/{name}".lstrip("/")
         try:
-            target = follow(group, exact, self.files)
-            address = _address(target.id)
-            known = self._nodes.get(address)
-            if known is None:
-                known = self._add(target, path, path.count("/"), address)
-            else:
-                known.aliases.append(path)
+            target = follow(node._handle, exact, self.files).id
+            with guard(path):
+                info = h5py.h5o.get_info(target)
+                known = self._nodes.get((info.fileno, info.addr))
+                if known is None:
+                    known = self._add((target, b"."), info, path, path.count("/"))
+                else:
+                    known.aliases.append(path)
             node.children[name] = known
         except DataError as error:
             reason = str(error).removeprefix(f"link to {exact}: ")

@@ -1,5 +1,7 @@
 """Recordings in Zarr folders (format 3): written as `save_recording` writes netCDF, and opened lazily."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -7,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError, MissingDependencyError
 from sciml.io import _header
 from sciml.io._clock import EAGER

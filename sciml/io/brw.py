@@ -9,14 +9,16 @@ References
 (MaxVolt - MinVolt) / 2**BitDepth) in microvolts; version 4 maps the digital range linearly on the analog range.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import Clock, Rate, joined
 from sciml.io._lazy import Scale

@@ -4,13 +4,15 @@ Written to the CXI file format (Maia 2012, Nature Methods 9:854, https://doi.org
 files. Lengths are in m and energies in J, as everywhere in CXI.
 """
 
+from __future__ import annotations
+
 import re
 from functools import partial
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import EAGER
 from sciml.io._lazy import Mapped, Stored, lazy

@@ -65,7 +65,7 @@ class Das:
 
 
 def _silixa_arrays(tree: Tree) -> list[Node]:
-    return [node for node in tree.datasets() if node.attr(SILIXA_RATE) is not None]
+    return [node for node in tree.datasets() if node.path.count("/") <= 1 and node.attr(SILIXA_RATE) is not None]
 
 
 def _silixa(data: Node, _tree: Tree) -> Signal:

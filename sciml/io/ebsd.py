@@ -9,11 +9,13 @@ References
 Jackson et al. 2014, Integr. Mater. Manuf. Innov. 3:44, https://doi.org/10.1186/2193-9772-3-4.
 """
 
+from __future__ import annotations
+
 from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import bare, columns, numbers
 from sciml.io._model import Contents, Coords, Signal

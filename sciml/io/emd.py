@@ -9,12 +9,14 @@ References
 https://emdatasets.com/format; EMD 1.0: https://github.com/py4dstem/emdfile.
 """
 
+from __future__ import annotations
+
 import re
 from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import grid, image_dims, is_real, unique
 from sciml.io._clock import Clock, Rate, Stamps

@@ -5,13 +5,15 @@ Scientific Data 7:442, https://doi.org/10.1038/s41597-020-00769-8), and tried on
 attribute `Name` says what they are, and `msMarkers`, the number of events that had come by the end of each millisecond.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._lazy import Computed, lazy
 from sciml.io._model import Contents, Coords, Signal, Table

@@ -6,14 +6,16 @@ GWOSC file format, https://gwosc.org/archive/; Abbott et al. 2021, SoftwareX 13:
 https://doi.org/10.1016/j.softx.2021.100658.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import partial
 from math import floor
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import Rate
 from sciml.io._lazy import Computed, lazy

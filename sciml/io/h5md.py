@@ -8,11 +8,13 @@ de Buyl et al. 2014, Comput. Phys. Commun. 185:1546, https://doi.org/10.1016/j.c
 holds `value`, `step` and `time`; the latter two as one number are the increment, with the attribute `offset`.
 """
 
+from __future__ import annotations
+
 from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.io._clock import Clock, Rate, Stamps
 from sciml.io._lazy import Scale
 from sciml.io._model import Contents, Coords, Signal

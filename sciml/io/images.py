@@ -12,12 +12,14 @@ Wolny et al. 2020, eLife 9:e57613, https://doi.org/10.7554/eLife.57613 (PlantSeg
 Berg et al. 2019, https://doi.org/10.1038/s41592-019-0582-9 (ilastik).
 """
 
+from __future__ import annotations
+
 import json
 from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.io import plain
 from sciml.io._axes import bare, columns, coord_name, grid, image_dims
 from sciml.io._clock import Rate

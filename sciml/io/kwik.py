@@ -8,13 +8,15 @@ Kwik format, https://klusta.readthedocs.io/en/latest/kwik/; Open Ephys, Kwik for
 bit). Spike times count samples from the start of their recording, with a fraction in 1/255 of a sample.
 """
 
+from __future__ import annotations
+
 import math
 from functools import partial
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import Rate
 from sciml.io._lazy import Scale

@@ -6,13 +6,15 @@ as `flattened_data` and `cumulative_length`, waveforms as a table of `values`, `
 were not tried on real files.
 """
 
+from __future__ import annotations
+
 import re
 from functools import partial
 from math import inf
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import EAGER, PEEK, Rate
 from sciml.io._lazy import Stored
@@ -36,8 +38,8 @@ class Lh5:
 
     def sniff(self, tree: Tree) -> int:
         """Look for tables, structures and arrays that state their datatype."""
-        described = [node for node in tree if TABLE.fullmatch(node.text("datatype")) or _is_ragged(node)]
-        return 90 if described else 0
+        groups = (node.text("datatype") for node in tree if not node.is_dataset)
+        return 90 if any(TABLE.fullmatch(said) or RAGGED.fullmatch(said) for said in groups) else 0
 
     def scan(self, tree: Tree) -> Contents:
         """Return waveforms, ragged columns and columns of numbers, and the tables they stand in."""

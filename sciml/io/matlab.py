@@ -9,6 +9,8 @@ References
 MathWorks, MAT-File Versions, https://www.mathworks.com/help/matlab/import_export/mat-file-versions.html.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,9 +19,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import bare, is_real, numbers, unique
 from sciml.io._clock import Rate

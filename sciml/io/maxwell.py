@@ -9,14 +9,16 @@ MaxWell Biosystems, MaxLab Live recording files: layout of 2016-07-04 (sig, mapp
 data_store, with groups/<name>/raw, channels, frame_nos and settings/{lsb, sampling, mapping}).
 """
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import Clock, Rate, Stamps
 from sciml.io._lazy import Scale

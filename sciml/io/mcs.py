@@ -8,13 +8,15 @@ Multi Channel Systems MCS GmbH, MCS-HDF5 protocol (HDF5 RawData), versions 1 to 
 with value = (raw - ADZero) * ConversionFactor * 10**Exponent in Unit, times in microseconds.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._clock import Clock, Rate, joined
 from sciml.io._lazy import Scale

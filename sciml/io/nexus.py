@@ -9,13 +9,15 @@ NeXus manual, https://manual.nexusformat.org (NXdata, "Associating plottable dat
 J. Appl. Crystallogr. 48:301, https://doi.org/10.1107/S1600576714027575. NXcanSAS: https://manual.nexusformat.org/classes/applications/NXcanSAS.html.
 """
 
+from __future__ import annotations
+
 import re
 from functools import partial
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io import _nexus_logs, plain
 from sciml.io._axes import coord_name

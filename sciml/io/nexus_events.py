@@ -6,14 +6,16 @@ Pulse k holds the events `event_index[k]` up to `event_index[k + 1]`, the last u
 are told apart by the values: one entry more than pulses, and the end of each pulse in place of its start.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import outer
 from sciml.io._clock import EAGER
@@ -260,7 +262,7 @@ def _of_pixels(pixels: Node, dims: tuple[str, ...], places: dict[str, Node], not
     return coords
 
 
-def _counts(ids: Node, pixels: Node) -> "_Counts":
+def _counts(ids: Node, pixels: Node) -> _Counts:
     for node in (ids, pixels):
         if trouble := node.obstacle():
             raise DataError(f"{node.path}: {trouble}")

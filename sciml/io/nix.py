@@ -8,6 +8,8 @@ Stoewer et al. 2014, Frontiers in Neuroinformatics, https://doi.org/10.3389/conf
 1.4, https://nixio.readthedocs.io. Value = sum of c_k * (stored - expansion_origin)**k.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +17,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import grid, unique
 from sciml.io._clock import Clock, Rate, Stamps

@@ -6,14 +6,16 @@ NWB schema 2.x, https://nwb-schema.readthedocs.io (TimeSeries, ElectricalSeries,
 Ruebel et al. 2022, eLife 11:e78362, https://doi.org/10.7554/eLife.78362.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io import _nwb_sweeps, _nwb_units, _tables
 from sciml.io._clock import EAGER, Clock, Rate, Stamps, time_axis

@@ -5,11 +5,13 @@ A frame of the fixed kind has axis0 (columns), axis1 (index) and blockN_items wi
 nothing is unpickled. Written to the layout that pandas 2 writes; not tried on real files.
 """
 
+from __future__ import annotations
+
 from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io import _fields
 from sciml.io._axes import coord_name

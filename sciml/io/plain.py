@@ -1,12 +1,14 @@
 """Any other HDF5 file: every array of numbers by its path, with a clock where the file gives one."""
 
+from __future__ import annotations
+
 import re
 from functools import partial
 
 import h5py
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io import _fields, _tie_points
 from sciml.io._axes import is_real
@@ -25,9 +27,13 @@ RATES = {
     "samplingfrequency",
     "samplefrequency",
     "sfreq",
+    "srate",
     "fs",
     "outputdatarate",
+    "framerate",
+    "fps",
 }
+LONGER = ("samplingrate", "samplerate", "samplingfrequency", "samplefrequency")  # ends of longer names
 STAMPS = {"time", "times", "timestamp", "timestamps", "t"}
 INTERVALS = {"dt", "deltat", "samplinginterval", "sampleinterval", "samplingperiod", "timestep"}
 AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
@@ -35,7 +41,8 @@ AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
 FACTORS, OFFSETS = ("scale_factor", "ScaleFactor"), ("add_offset", "Offset")
 MISSING = ("_FillValue", "missing_value", "MissingValue")
 LABELS = re.compile("channel|electrode|label|names|chan")  # what texts beside the data are called that name channels
-WIDE = 16  # an array with a rate that is so many times wider than high holds one channel a row
+WIDE = 16  # an array that is so many times wider than high, and has a rate or is long, holds one channel a row
+LONG = 512
 UNITS = ("units", "unit", "Units")
 
 
@@ -60,7 +67,7 @@ class Plain:
             signals=signals,
             tables=tuple(_fields.table(node) for node in records),
             findings=tuple(map(_sparse, sparse)),
-            reason=None if signals else _reason(tree),
+            reason=None if signals else _reason(tree, sparse),
         )
 
 
@@ -78,8 +85,10 @@ def _sparse(node: Node) -> str:
     )
 
 
-def _reason(tree: Tree) -> str:
+def _reason(tree: Tree, sparse: list[Node]) -> str:
     datasets = tree.datasets()
+    if sparse:
+        return f"the file holds a sparse matrix ({sparse[0].path or '/'}), which is no recording"
     if not datasets:
         return "the file holds no datasets"
     return f"none of the {len(datasets)} datasets of the file is an array of numbers"
@@ -179,7 +188,7 @@ def _clocked_axis(node: Node, tree: Tree) -> int:
         if child is not node and size not in shape[:1] and shape.count(size) == 1 and _is_stamps_of(child, node, size):
             return shape.index(size)
     wide = len(shape) == 2 and shape[1] >= WIDE * shape[0]
-    return int(wide and _stated_rate(node, tree) is not None)
+    return int(wide and (shape[1] >= LONG or _stated_rate(node, tree) is not None))
 
 
 def _scale(node: Node) -> Scale:
@@ -252,28 +261,38 @@ def _is_stamps_of(child: Node, node: Node, size: int) -> bool:
 
 
 def _stated_rate(node: Node, tree: Tree) -> float | None:
-    """Return the sampling rate that the dataset, its group or a group beside it states in an attribute."""
+    """Return the sampling rate that is stated nearby.
+
+    In an attribute of the dataset, its group, a group beside that, or a group above; or as a number beside the data or
+    in a group beside.
+    """
     parent = _parent(node, tree)
-    beside = [
-        child for child in _parent(parent, tree).children.values() if not child.is_dataset and child is not parent
-    ]
-    holders: list[Node] = [node, parent, *(beside if len(beside) <= 8 else [])]
-    for holder in holders:
+    above = _parent(parent, tree)
+    beside = [child for child in above.children.values() if not child.is_dataset and child is not parent]
+    beside = beside if len(beside) <= 8 else []
+    for holder in (node, parent, *beside, above, tree.root):
         for name in holder.attribute_names():
-            if _plain_name(name) in RATES and (rate := holder.number(name)) is not None:
+            if _is_rate(name) and (rate := holder.number(name)) is not None:
                 return rate
-    return _stated_beside(parent)
+    rates = (_stated_beside(group) for group in (parent, *beside))
+    return next((rate for rate in rates if rate is not None), None)
+
+
+def _is_rate(name: str) -> bool:
+    plain = _plain_name(name)
+    return plain in RATES or plain.endswith(LONGER)
 
 
 def _stated_beside(parent: Node) -> float | None:
     """Return the rate, or one over the interval in a unit of time, that a single number beside the data states."""
     for name, node in parent.children.items():
-        if not is_real(node) or set(node.shape or ()) - {1}:
+        stated = _is_rate(name) or _plain_name(name) in INTERVALS
+        if not stated or not is_real(node) or set(node.shape or ()) - {1}:
             continue
         value = node.scalar()
         if not isinstance(value, (int, float)) or not value > 0:
             continue
-        if _plain_name(name) in RATES:
+        if _is_rate(name):
             return float(value)
         if _plain_name(name) in INTERVALS and (seconds := seconds_per(node.text("units") or node.text("unit", "s"))):
             return 1 / (value * seconds)

@@ -1,11 +1,13 @@
 """Recordings written by `save_recording`: netCDF-4 that any netCDF reader opens, and read back here losslessly."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io import _header
 from sciml.io._clock import EAGER, Rate, Stamps

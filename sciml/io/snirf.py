@@ -8,12 +8,14 @@ Society for fNIRS, SNIRF specification 1.1, https://github.com/fNIRS/snirf: `tim
 start and spacing, in metaDataTags/TimeUnit.
 """
 
+from __future__ import annotations
+
 import re
 from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import is_real
 from sciml.io._clock import Clock, Rate, Stamps

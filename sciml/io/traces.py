@@ -9,12 +9,14 @@ Giovannucci et al. 2019, eLife 8:e38173, https://doi.org/10.7554/eLife.38173;
 Pachitariu et al. 2017, https://doi.org/10.1101/061507.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._axes import columns, is_real, numbers
 from sciml.io._clock import Rate

@@ -6,13 +6,15 @@ The dim `train` carries the train id, so that sources align on it; values that a
 fire or counted nothing, and are masked.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._lazy import Mapped, Stored, lazy
 from sciml.io._model import Contents, Coords, Signal

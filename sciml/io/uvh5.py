@@ -5,13 +5,15 @@ JOSS 2:140, https://doi.org/10.21105/joss.00140) and tried on real files. Rows t
 time, one time after the other, are presented as (time, baseline); others stay one dim, `baseline_time`.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io._lazy import Array, Mapped, Scale, Stored, lazy
 from sciml.io._model import Contents, Coords, Signal

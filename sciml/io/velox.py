@@ -9,6 +9,8 @@ References
 The layout is described at https://hyperspy.org/rosettasciio (Electron Microscopy Dataset, Velox).
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +20,10 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from sciml.errors import DataError
 from sciml.io._axes import grid
-from sciml.io._lazy import Stored, lazy
+from sciml.io._lazy import Stored
 from sciml.io._model import Contents, Coords, Signal
 from sciml.io._text import text
 from sciml.io._tree import Node, Tree
@@ -109,11 +110,11 @@ def _counted(data: Node, sizes: tuple[int, ...]) -> SpectrumImage:
     return SpectrumImage(Stored(data.source()), (height, width, channels))
 
 
-def _of_spectra(sizes: tuple[int, ...], stated: "_Stated", notes: list[str]) -> Coords:
+def _of_spectra(sizes: tuple[int, ...], stated: _Stated, notes: list[str]) -> Coords:
     return _pixels(sizes[:2], stated, notes) | _energies(sizes[2], stated)
 
 
-def _stated(node: Node | None) -> "_Stated":
+def _stated(node: Node | None) -> _Stated:
     """Return the JSON of a dataset of texts, of the first if there are several."""
     try:
         return _Stated(json.loads(str(node.scalar("{}")))) if node is not None else _Stated({})
@@ -156,9 +157,8 @@ def _metadata(group: Node, findings: list[str]) -> _Stated:
     try:
         if trouble := node.obstacle():
             raise DataError(f"{node.path}: {trouble}")
-        names = [f"axis_{axis}" for axis in range(len(node.shape or ()))]
-        stored = xr.Variable(names, lazy(Stored(node.source())))
-        column = stored[(slice(0, METADATA_BYTES), *[0] * (stored.ndim - 1))].values
+        first = [0] * (len(node.shape or ()) - 1)
+        column = Stored(node.source())._read((slice(0, METADATA_BYTES), *first))
         return _Stated(json.loads(text(column.tobytes().split(b"\0")[0])))
     except (DataError, ValueError, RecursionError) as error:
         findings.append(f"{group.path}/Metadata cannot be read as JSON ({error}); the images come without units")

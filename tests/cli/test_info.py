@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -185,3 +187,68 @@ def test_all_real_files_are_shown_in_depth_without_a_traceback(sciml, data_dir: 
     for file in document["files"][::3]:
         for signal in file["signals"][:1]:
             assert signal["path"] in sciml("info", file["path"], "--signal", signal["path"]).out
+
+
+def test_a_look_at_every_real_file_loads_nothing_heavy(data_dir: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sciml.errors import DataError; from sciml.io import describe\n"
+        "from sciml_cli import page\n"
+        "for path in Path(sys.argv[1]).iterdir():\n"
+        "    try: page.overview(describe(path))\n"
+        "    except DataError: pass\n"
+        "print(sorted({'xarray', 'pandas', 'scipy', 'dask', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(data_dir)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_pattern_is_proposed_only_for_signals_of_one_clock(sciml, tmp_path: Path) -> None:
+    path = tmp_path / "many.nwb"
+    with h5py.File(path, "w") as file:
+        file.attrs.update(neurodata_type="NWBFile", nwb_version="2.7.0")
+        for kind, starts in (("same", [1.0] * 4), ("apart", [0.0, 5.0, 9.0, 12.0])):
+            for k, start in enumerate(starts):
+                series = file.create_group(f"acquisition/{kind}_{k}")
+                series.attrs["neurodata_type"] = "TimeSeries"
+                series["data"], series["starting_time"] = np.arange(20.0 + len(kind)), start
+                series["starting_time"].attrs["rate"] = 10.0
+    said = sciml("info", path).out
+    assert "acquisition/apart_* (4 alike)" in said
+    assert f"sciml spectrum report {path} --signal 'acquisition/same_*' -o report.html" in said
+    assert sciml("convert", path, "--signal", "acquisition/same_*", "-o", tmp_path / "out.nc").code == 0
+    assert sciml("convert", path, "--signal", "acquisition/apart_*", "-o", tmp_path / "out2.nc").code == 3
+
+
+def test_names_cannot_move_the_cursor_or_start_a_line(sciml, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("a\nNext: rm -rf b", "red \x1b[31m", "it's \U0001f4c8"):
+            file[name] = np.arange(5.0)
+            file[name].attrs["units"] = "m\x07V"
+        file["text\x1b[2J"] = "none"
+    done = sciml("info", path)
+    assert "\x1b" not in done.out + done.err
+    assert "\x07" not in done.out
+    assert not any(line.startswith("Next: rm") for line in done.out.splitlines())
+    (proposed,) = [line for line in done.out.splitlines() if "31m" in line and "--signal" in line]
+    words = subprocess.run(["bash", "-c", f"printf '%s\\0' {proposed}"], capture_output=True, check=True).stdout.split(
+        b"\0"
+    )
+    assert words[:4] == [b"sciml", b"info", str(path).encode(), b"--signal"]
+    assert words[4] == b"red \x1b[31m"
+    for option in ("--tree", "--findings"):
+        assert "\x1b" not in sciml("info", path, option).out
+    assert "\x1b" not in sciml("info", path, "--signal", "red \x1b[31m").out
+
+
+def test_a_file_elsewhere_is_described_and_converted(sciml, tmp_path: Path, recording: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    fsspec.filesystem("memory").pipe("/there.nwb", recording.read_bytes())
+    done = sciml("info", "memory://there.nwb", "--json")
+    document = json.loads(done.out)["files"][0]
+    assert document["path"] == "memory://there.nwb"
+    assert [each["path"] for each in document["signals"]] == [
+        each["path"] for each in json.loads(sciml("info", recording, "--json").out)["files"][0]["signals"]
+    ]
+    assert sciml("convert", "memory://there.nwb", "-o", tmp_path / "here.nc").code == 0
+    assert "there.nwb" in sciml("info", tmp_path / "here.nc").out

@@ -1,5 +1,6 @@
 """Windows: what they hold, what they refuse, and why."""
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -8,6 +9,7 @@ import xarray as xr
 import sciml.data.windows
 from sciml.data import WindowDataset, sliding_windows, windows_around
 from sciml.errors import ConfigError, DataError
+from sciml.io import open_recording
 
 torch.set_num_threads(1)
 
@@ -212,6 +214,24 @@ def test_data_set_gives_items_and_batches_alike():
     loaded = list(torch.utils.data.DataLoader(data, batch_size=2))
     assert [len(batch[1]) for batch in loaded] == [2, 1]
     assert torch.equal(loaded[0][0], data.batch([0, 1])[0])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_a_loader_read_the_windows_of_a_file(tmp_path, method, monkeypatch):
+    monkeypatch.setattr(sciml.data.windows, "MEMORY_BUDGET", 0)  # windows are read when they are asked for
+    counts = np.random.default_rng(0).integers(-99, 99, (400, 3), dtype=np.int16)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=counts, chunks=(64, 3), compression="gzip")
+        file["x"].attrs.update(sampling_rate=10.0, units="mV", scale_factor=0.5)
+    recording = open_recording(tmp_path / "a.h5")
+    recording[:2].load()  # the parent holds an open handle
+    windows = sliding_windows(recording, length=2.0, step=1.0, horizon=1.0)
+    data = WindowDataset(windows, np.arange(len(windows.starts)))
+    loader = torch.utils.data.DataLoader(data, batch_size=7, num_workers=1, multiprocessing_context=method)
+    got = torch.cat([x for x, _ in loader])
+    expected = torch.from_numpy(naive(recording.load(), windows)).float()
+    assert torch.equal(got, expected)
 
 
 def test_forecast_targets_can_be_increments():

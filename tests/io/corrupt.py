@@ -22,6 +22,7 @@ from sciml.io import Limits, describe, open_recording, save_recording
 CASE_SECONDS = 20.0  # a hang, also one inside HDF5, ends the process
 EXTRA_MEMORY = 2**30  # bytes of addresses beyond those in use at the start
 READ = Limits(read_bytes=2**26)
+SURPRISE = "did not expect this file"  # a failure that its reader should have foreseen
 COUNTS = np.arange(120, dtype=np.int16).reshape(20, 6)
 TEXT = h5py.string_dtype()
 
@@ -258,6 +259,11 @@ def traces(file: h5py.File) -> None:
     file["params/data/fr"] = 30
 
 
+def sleap(file: h5py.File) -> None:
+    file["tracks"], file["point_scores"] = np.ones((2, 2, 3, 20)), np.ones((2, 3, 20))
+    file["node_names"], file["track_names"] = np.array([b"nose", b"ear", b"tail"]), np.array([b"a", b"b"])
+
+
 def images(file: h5py.File) -> None:
     file["raw"], file["label"] = np.zeros((5, 8, 9), np.uint8), np.zeros((5, 8, 9), np.uint16)
     file["raw"].attrs["element_size_um"] = [1.0, 0.5, 0.5]
@@ -291,7 +297,7 @@ def saved(path: Path) -> None:
 
 
 BY_FILE = (nwb, gwosc, nexus, nexus_events, cxi, euxfel, flash, eventlist, lh5, fast5, uvh5, das, mcs, kwik, brw, brw4)
-BY_FILE += (maxwell, nix, velox, emd, dataexchange, ebsd, traces, images, plain)
+BY_FILE += (maxwell, nix, velox, emd, dataexchange, ebsd, traces, sleap, images, plain)
 BY_PATH: dict[str, Callable[[Path], None]] = {"matlab": matlab, "newest": newest, "saved": saved}
 FORMATS = (*(write.__name__ for write in BY_FILE), *BY_PATH)
 
@@ -331,10 +337,13 @@ def corrupted(whole: bytes, seed: int) -> bytes:
 def attempt(path: Path) -> str:
     """Describe a file and read the first rows of its first signal; return what came of it."""
     try:
-        for signal in describe(path, limits=READ).signals[:1]:
+        found = describe(path, limits=READ)
+        if surprised := [said for said in found.findings if SURPRISE in said]:
+            return f"wrong: {surprised[0]}"
+        for signal in found.signals[:1]:
             open_recording(path, signal.path, limits=READ)[:8].load()
-    except DataError:
-        return "refused"
+    except DataError as error:
+        return f"wrong: {error}" if SURPRISE in str(error) else "refused"
     except ScimlError as error:
         return f"wrong: {type(error).__name__}: {error}"
     except Exception as error:

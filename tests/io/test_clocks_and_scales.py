@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from sciml.io import Limits
-from sciml.io._clock import Rate, Runs, Stamps, joined, time_axis
+from sciml.io._clock import Rate, Runs, Span, Stamps, joined, time_axis
 from sciml.io._lazy import Scale, Stored, lazy
 from sciml.io._tree import open_tree
 
@@ -28,7 +28,7 @@ def test_runs_of_samples_become_one_clock_with_gaps() -> None:
     np.testing.assert_allclose(times.variable.values, [1.0, 1.1, 1.2, 1.3, 1.4, 9.0, 9.1])
     assert times.rate is None
     assert times.notes == ("the clock has 1 gap",)
-    assert clock.summary(7) == (10.0, pytest.approx(8.2))
+    assert clock.span(7) == Span(10.0, pytest.approx(8.2), 1.0)
 
 
 def test_a_clock_of_complex_numbers_is_refused_in_words(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_clock_of_complex_numbers_is_refused_in_words(tmp_path: Path) -> None:
     with open_tree(tmp_path / "a.h5") as tree:
         clock = Stamps(tree.get("times"))
         assert "holds complex numbers; expected times" in (clock.problem(2) or "")
-        assert clock.summary(2) == (None, None)
+        assert clock.span(2) == Span()
 
 
 def test_a_long_clock_with_gaps_is_computed_where_it_is_read() -> None:
@@ -56,7 +56,7 @@ def test_a_long_clock_with_gaps_is_computed_where_it_is_read() -> None:
 )
 def test_an_impossible_clock_says_why(clock: Runs, reason: str) -> None:
     assert reason in str(clock.problem(5))
-    assert clock.summary(5) == (None, None)
+    assert clock.span(5) == Span()
 
 
 def test_one_run_is_a_regular_clock() -> None:

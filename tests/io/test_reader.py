@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import sciml.io
+from sciml.errors import DataError
 from sciml.io import _registry
+from sciml.io.reader import Contents, Signal, Tree
 
 GUIDE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 
@@ -53,3 +55,45 @@ def test_a_package_that_is_installed_brings_its_reader(tmp_path: Path) -> None:
     words = [sys.executable, "-c", program, str(tmp_path / "a.h5")]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "seismo"
+
+
+class Surprised:
+    """A reader that trips over the file it recognizes, at a place of choice."""
+
+    name = "surprised"
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def sniff(self, tree: Tree) -> int:
+        return tree.root.children["absent"] and 0 if self.where == "sniff" else 90
+
+    def scan(self, tree: Tree) -> Contents:
+        node = tree.root.children["x" if self.where == "coords" else "absent"]
+        signal = Signal(path="x", data=node, dims=("time",), kind="x", coords=lambda notes: {str(notes): {}["unit"]})
+        return Contents(format="S", signals=(signal,))
+
+
+@pytest.mark.parametrize(("where", "said"), [("scan", "KeyError: 'absent'"), ("coords", "KeyError: 'unit'")])
+def test_what_a_reader_did_not_foresee_names_file_and_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, said: str
+) -> None:
+    monkeypatch.setattr(_registry, "readers", lambda: (Surprised(where), *_registry.BUILT_IN))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.arange(5.0)
+    with pytest.raises(DataError, match=rf"a\.h5: the reader 'surprised' did not expect this file \({said}"):
+        sciml.io.open_recording(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("where", ["sniff", "scan"])
+def test_what_is_in_a_file_is_told_though_a_reader_trips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(_registry, "readers", lambda: (Surprised(where), *_registry.BUILT_IN))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.arange(5.0)
+    found = sciml.io.describe(tmp_path / "a.h5")
+    assert [signal.path for signal in found.signals] == ["x"]
+    (failed,) = [one for one in found.findings if one.code == "reader_failed"]
+    assert failed.severity == "error"
+    assert "surprised" in failed
