@@ -6,7 +6,7 @@ import click
 
 from sciml_cli.frame import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
 from sciml_cli.output import emit, note, plain
-from sciml_cli.patches import PatchOptions, by_patches, patch_options
+from sciml_cli.patches import PatchOptions, by_patches, patch_options, sizes
 from sciml_cli.whole import check_output, print_comparison, save, whole_options
 
 __all__ = ["denoise"]
@@ -60,7 +60,8 @@ def denoise(
     check_output(file, out, comparing=comparing, overwrite=overwrite)  # before the work, not after it
     recording = open_recording(file, signal)
     if comparing:
-        print_comparison(recording, as_json=as_json, quiet=quiet)
+        patch = None if patches.patch is None else sizes("--patch", patches.patch, recording)
+        print_comparison(recording, model=model, patch=patch, as_json=as_json, quiet=quiet)
     if out is None or comparing:
         return
     if patches.patch is not None:

@@ -11,7 +11,7 @@ import click
 
 from sciml_cli.output import emit, note, number
 
-__all__ = ["PatchOptions", "by_patches", "patch_options"]
+__all__ = ["PatchOptions", "by_patches", "patch_options", "sizes"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE_OF = "a number, or a netCDF file that holds it voxel by voxel"

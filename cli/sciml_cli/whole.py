@@ -21,7 +21,8 @@ def whole_options(function: F) -> F:
                          help="Divide by the noise's spectrum in time before, multiply after."),
             click.option("--fill", is_flag=True, help="Write the estimate where samples are missing."),
             click.option("--compare", "comparing", is_flag=True,
-                         help="Compare methods by hidden values and print a table; nothing is written."),
+                         help="Compare methods, with --patch patches too, by hidden values and print a table; "
+                              "nothing is written."),
         )
     ):  # fmt: skip
         function = option(function)
@@ -52,11 +53,11 @@ def save(recording: Any, file: Path, out: Path, *, overwrite: bool) -> None:
         save_recording(recording, out, overwrite=overwrite)
 
 
-def print_comparison(recording: Any, *, as_json: bool, quiet: bool) -> None:
+def print_comparison(recording: Any, *, model: str, patch: dict[str, int] | None, as_json: bool, quiet: bool) -> None:
     """Print the table of `sciml.denoise.compare`, the best method first."""
     from sciml.denoise import compare
 
-    found = compare(recording)
+    found = compare(recording, patch=patch, model=model)  # type: ignore[arg-type]
     names = [str(name) for name in found["denoiser"].values]
     columns = ("error", "error_se", "excess", "removed", "residual_rank", "residual_p_value", "residual_flatness")
     if as_json:

@@ -38,6 +38,10 @@ def test_methods_are_compared_in_a_table(sciml, file: Path) -> None:
     document = json.loads(sciml("denoise", file, "--compare", "--json", "-q").out)
     assert document["schema"] == "sciml.denoise-compare/1"
     assert {each["method"] for each in document["methods"]} == {line.split()[0] for line in lines[2:]}
+    options = ("--compare", "--model", "white", "--patch", "channel=6", "--json", "-q")
+    document = json.loads(sciml("denoise", file, *options).out)
+    assert document["model"] == "white"
+    assert "patches" in {each["method"] for each in document["methods"]}
 
 
 def test_an_nwb_output_is_a_copy_with_the_result_in_it(sciml, file: Path, tmp_path: Path) -> None:
