@@ -7,7 +7,7 @@ import click
 from sciml_cli.frame import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
 from sciml_cli.output import emit, note, plain
 from sciml_cli.patches import PatchOptions, by_patches, patch_options, sizes
-from sciml_cli.whole import check_output, print_comparison, save, whole_options
+from sciml_cli.whole import check_output, print_comparison, save, whole_options, write_page
 
 __all__ = ["denoise"]
 
@@ -41,6 +41,7 @@ def denoise(
     whiten: bool,
     fill: bool,
     comparing: bool,
+    page: Path | None,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -57,7 +58,7 @@ def denoise(
     from sciml.io import open_recording
     from sciml.noise import noise_floor
 
-    check_output(file, out, comparing=comparing, overwrite=overwrite)  # before the work, not after it
+    check_output(file, out, page, comparing=comparing, overwrite=overwrite)  # before the work, not after it
     recording = open_recording(file, signal)
     if comparing:
         patch = None if patches.patch is None else sizes("--patch", patches.patch, recording)
@@ -67,6 +68,8 @@ def denoise(
     if patches.patch is not None:
         options = {"rank": rank, **({} if alpha is None else {"alpha": alpha})}
         by_patches(recording, out, patches, options, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        if page is not None:
+            write_page(recording, out, page, {"patch": patches.patch, **options}, overwrite=overwrite)
         return
     patches.refuse()
     sigma = patches.one_sigma()
@@ -86,6 +89,8 @@ def denoise(
         fill=fill,
     )
     save(cleaned, file, out, overwrite=overwrite)
+    if page is not None:
+        write_page(recording, out, page, {"model": model, "rank": rank}, overwrite=overwrite)
     kept, n_features = cleaned.attrs["noise_rank"], recording.size // recording.sizes["time"]
     if as_json:
         described = None if floor is None else plain(floor.to_dict())
