@@ -19,7 +19,12 @@ WHOLE = {"frobenius": "optimal", "operator": "operator", "nuclear": "nuclear", "
 
 @click.command("denoise", cls=Command)
 @click.argument("file", type=FILE)
-@click.option("-o", "--out", type=FILE, help="netCDF file to write, or a copy of an NWB file with the result in it.")
+@click.option(
+    "-o",
+    "--out",
+    type=FILE,
+    help="netCDF file or .zarr folder to write, or a copy of an NWB file with the result in it.",
+)
 @signal_option
 @click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -52,7 +57,7 @@ def denoise(
     within --memory; a run that was interrupted goes on when the same command is given again.
 
     An OUT that ends in .nwb is a copy of the NWB file FILE with the result in a processing module beside the original
-    series; any other is netCDF. With --compare, methods are compared by values hidden from them.
+    series; .zarr is a Zarr folder, any other netCDF. With --compare, methods are compared by values hidden from them.
     """
     from sciml.denoise import denoise as remove_noise
     from sciml.io import open_recording

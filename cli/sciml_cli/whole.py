@@ -70,7 +70,10 @@ def write_page(recording: Any, out: Path, page: Path, settings: dict[str, Any], 
     if out.suffix == ".nwb":
         found = denoising_report(recording, cleaned, settings=settings)
     else:
-        with xr.open_dataset(out, engine="h5netcdf") as file:
+        whole = (
+            xr.open_zarr(out, consolidated=False) if out.suffix == ".zarr" else xr.open_dataset(out, engine="h5netcdf")
+        )
+        with whole as file:
             maps = {name: file[name].load() for name in ("sigma", "rank", "variance", "removed") if name in file}
         found = denoising_report(recording, xr.Dataset({"denoised": cleaned.variable, **maps}), settings=settings)
     found.to_html(page, overwrite=overwrite)

@@ -11,7 +11,7 @@ from sciml.linalg import RunningCovariance
 from sciml.noise._floor import floor_of
 from sciml.noise._result import Model, NoiseFloor
 from sciml.noise._source import MIN_SAMPLES, Observed, duplicates
-from sciml.recording import TIME, blocks, check, n_features
+from sciml.recording import GAP, TIME, blocks, check, n_features, segments
 
 __all__ = ["RunningFloor"]
 
@@ -26,7 +26,8 @@ class RunningFloor:
     """The sums from which a noise floor follows at any moment; memory does not depend on the recording's length.
 
     Kept are mean and scatter of the N channels (`sciml.linalg.RunningCovariance`) and a few stretches of samples for
-    the spectra of the noise: spread over all that came or, where old samples are forgotten, the last ones. Samples at
+    the spectra of the noise, none across a gap of the clock: spread over all that came or, where old samples are
+    forgotten, the last ones. Samples at
     which most channels are missing are left out; other missing values count as the channel's mean so far.
 
     Parameters
@@ -51,6 +52,7 @@ class RunningFloor:
         self.n_samples = self.n_read = 0
         self._sums: RunningCovariance | None = None
         self._stretches = _Stretches(spread=memory is None)
+        self._last: float | None = None
 
     def add(self, recording: xr.DataArray) -> None:
         """Add the next samples: dims `time` and the same others every time.
@@ -67,8 +69,23 @@ class RunningFloor:
         elif n != len(self._sums.mean):
             raise DataError(f"expected {len(self._sums.mean)} channels, as in the samples before, got {n}")
         self._template = recording.isel({TIME: slice(0, 2)})
-        for _, values in blocks(recording, STRETCH, across_gaps=True):
-            self._add(values)
+        gap = self._follows_a_gap(recording)
+        for run in segments(recording):
+            if gap:
+                self._stretches.cut()
+            for _, values in blocks(recording.isel({TIME: run}), STRETCH, across_gaps=True):
+                self._add(values)
+            gap = True
+
+    def _follows_a_gap(self, recording: xr.DataArray) -> bool:
+        """Whether the clock has jumped since the samples before; one that begins anew with each block does not tell."""
+        if TIME not in recording.coords:
+            return False
+        clock = recording[TIME].values
+        before, self._last = self._last, float(clock[-1])
+        if before is None or len(clock) < 2:
+            return False
+        return bool(float(clock[0]) - before > GAP * float(np.median(np.diff(clock))))
 
     def _begin(self, n: int) -> None:
         self._sums = RunningCovariance(n, memory=self.memory)
@@ -175,6 +192,7 @@ class _Stretches:
         self.kept: list[NDArray[Any]] = []
         self.open: list[NDArray[Any]] = []
         self.n_open = 0
+        self.longest: list[NDArray[Any]] = []  # that a gap cut short
 
     def add(self, values: NDArray[Any]) -> None:
         length = max(MIN_SAMPLES, min(STRETCH, STRETCH_BYTES // (values.itemsize * values.shape[1] * N_STRETCHES)))
@@ -184,6 +202,12 @@ class _Stretches:
             self.n_open += len(part)
             if self.n_open == length:
                 self._close()
+
+    def cut(self) -> None:
+        """End the run that is open: what comes does not follow it."""
+        if not self.kept and self.n_open > sum(map(len, self.longest)):
+            self.longest = self.open
+        self.open, self.n_open = [], 0
 
     def _close(self) -> None:
         if self.n_runs % self.every == 0:
@@ -195,5 +219,5 @@ class _Stretches:
             self.every = 2 * self.every if self.spread else 1
 
     def equal(self) -> list[NDArray[Any]]:
-        """Return runs of one length: the full ones, or the only one as far as it has come."""
-        return self.kept or [np.concatenate(self.open)]
+        """Return runs of one length: the full ones, or the longest there is."""
+        return self.kept or [np.concatenate(max(self.open, self.longest, key=lambda run: sum(map(len, run))))]

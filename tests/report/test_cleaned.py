@@ -63,7 +63,7 @@ def test_volumes_and_complex_numbers_are_shown_by_a_middle_plane() -> None:
 
 def test_what_does_not_belong_together_is_refused() -> None:
     movie = xr.DataArray(np.zeros((8, 6, 6)), dims=("time", "y", "x"))
-    with pytest.raises(DataError, match="of sizes .'time': 4, 'y': 6, 'x': 6"):
+    with pytest.raises(DataError, match=r"of sizes .'time': 4, 'y': 6, 'x': 6"):
         denoising_report(movie, movie[:4])
     with pytest.raises(ConfigError, match="variable 'denoised', got sigma"):
         denoising_report(movie, xr.Dataset({"sigma": movie[0]}))
