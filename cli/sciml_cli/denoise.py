@@ -6,7 +6,7 @@ import click
 
 from sciml_cli.frame import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
 from sciml_cli.output import emit, note, plain
-from sciml_cli.patches import PatchOptions, by_patches, patch_options, sizes
+from sciml_cli.patches import PatchOptions, by_patches, patch_options, sizes, values_of
 from sciml_cli.whole import check_output, print_comparison, save, whole_options, write_page
 
 __all__ = ["denoise"]
@@ -73,8 +73,12 @@ def denoise(
     if patches.patch is not None:
         options = {"rank": rank, **({} if alpha is None else {"alpha": alpha})}
         by_patches(recording, out, patches, options, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        written = values_of(out)
         if page is not None:
-            write_page(recording, out, page, {"patch": patches.patch, **options}, overwrite=overwrite)
+            write_page(recording, written, page, {"patch": patches.patch, **options}, overwrite=overwrite)
+        if written != out:
+            save(open_recording(written), file, out, overwrite=overwrite)
+            written.unlink()
         return
     patches.refuse()
     sigma = patches.one_sigma()

@@ -65,8 +65,7 @@ def write_page(recording: Any, out: Path, page: Path, settings: dict[str, Any], 
     from sciml.io import open_recording
     from sciml.report import denoising_report
 
-    signal = None if out.suffix != ".nwb" else f"{recording.name}_denoised"
-    cleaned = open_recording(out, signal)
+    cleaned = open_recording(out, f"{recording.name}_denoised" if out.suffix == ".nwb" else None)
     if out.suffix == ".nwb":
         found = denoising_report(recording, cleaned, settings=settings)
     else:

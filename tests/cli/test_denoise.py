@@ -74,3 +74,13 @@ def test_an_nwb_copy_has_its_page(sciml, tmp_path: Path) -> None:
     done = sciml("denoise", source, "-o", tmp_path / "t.nwb", "--report", tmp_path / "t.html", "-q")
     assert done.code == 0
     assert "Before and after" in (tmp_path / "t.html").read_text()
+
+
+def test_patches_go_into_an_nwb_copy(sciml, tmp_path: Path) -> None:
+    source = write_nwb(population_recording(n_neurons=12, duration=30.0), tmp_path / "s.nwb")
+    words = ["--patch", "6", "--maps", "--report", tmp_path / "t.html", "-q"]
+    assert sciml("denoise", source, "-o", tmp_path / "t.nwb", *words).code == 0
+    with h5py.File(tmp_path / "t.nwb") as copy:
+        assert "sciml.denoise_patches" in copy["processing/sciml/RoiResponseSeries_denoised"].attrs["comments"]
+    assert "standard error" in (tmp_path / "t.html").read_text()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["s.nwb", "t.html", "t.nwb"]
