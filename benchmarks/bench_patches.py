@@ -190,8 +190,8 @@ def phantoms() -> None:
         "48 x 48 x 16 voxels x 64 samples, sigma 2, patches of 5 x 5 x 5, unless the row says otherwise. Times are "
         f"wall clock, CPU seconds in brackets, on {THREADS} threads; ratios in bold are theirs over ours (time) "
         f"and ours over theirs (RMSE).\n\n{table(columns, rows)}\n\nMaps white in space, 32 x 32 x 12 "
-        f"voxels x 64 samples, sigma 2, RMSE and ratio:\n\n{random_table}\n\nPure noise: {100 * kept:.2f} % of the variance "
-        f"kept, mean rank {float(quiet['rank'].mean()):.3f}.\n\n{machine('numpy', 'torch')}"
+        f"voxels x 64 samples, sigma 2, RMSE and ratio:\n\n{random_table}\n\nPure noise: {100 * kept:.2f} % "
+        f"of the variance kept, mean rank {float(quiet['rank'].mean()):.3f}.\n\n{machine('numpy', 'torch')}"
     )
     record("Patches: phantoms beside peers", text)
 

@@ -149,7 +149,7 @@ class _Pair:
         try:
             rate, clock = sampling_rate(self.before), "Hz"
         except (DataError, KeyError):
-            rate, clock = 1.0, f"cycles per {self.samples}"
+            rate, clock = 1.0, f"cycle per {self.samples}"
         power, frequency = {}, np.zeros(0)
         series_ = {"recorded": self.before.values, "denoised": self.after.values, "removed": self.removed}
         for name, values in series_.items():

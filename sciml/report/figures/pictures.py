@@ -107,15 +107,16 @@ def removed_spectrum_figure(frequency: Array, power: Mapping[str, Array], *, uni
     ax: Axes = panels[0, 0]
     for style, (name, density) in zip(STYLES, power.items(), strict=False):
         positive = np.where(density > 0, density, np.nan)
-        ax.plot(frequency[1:], positive[1:], color=LINES[name], linestyle=style, label=name)
+        # The one-sided density halves at the very end of the band, where there is no negative twin to add.
+        ax.plot(frequency[1:-1], positive[1:-1], color=LINES[name], linestyle=style, label=name)
     ax.set_yscale("log")
     log_ticks(ax.yaxis, *ax.get_ylim())
     ax.margins(x=0)
     light_grid(ax)
     ax.set_xlabel(f"frequency [{clock}]")
-    ax.set_ylabel(clean(f"power [({units})²/({clock})]" if units else f"power [1/({clock})]"))
+    ax.set_ylabel(clean(f"power [({units})² per {clock}]" if units else f"power per {clock}"))
     ax.legend(loc="upper right")
-    picks = np.unique(np.linspace(1, len(frequency) - 1, 9).astype(int))
+    picks = np.unique(np.linspace(1, len(frequency) - 2, 9).astype(int))
     rows = tuple((float(frequency[i]), *(float(power[name][i]) for name in power)) for i in picks)
     return finish(
         drawing,
