@@ -1,10 +1,11 @@
 """`sciml.denoise.denoise_patches` beside MRtrix dwidenoise and DIPY mppca: error, noise level, honesty, time.
 
 Peers are looked for outside this environment: dwidenoise on PATH or at SCIML_DWIDENOISE, DIPY in the Python that
-SCIML_DIPY_PYTHON names. `python bench_patches.py scale` runs the 12 GB movie alone (`scale 3000 256`: a smaller
-one), `phantom` the phantoms alone. SCIML_SCRATCH is a folder with 25 GB of room.
+SCIML_DIPY_PYTHON names. `python bench_patches.py scale` runs the 12 GB movie alone (`scale --gigabytes 1.5`: a
+shorter one), `phantom` the phantoms alone. SCIML_SCRATCH is a folder with 25 GB of room.
 """
 
+import argparse
 import os
 import resource
 import shutil
@@ -26,6 +27,7 @@ from sciml.denoise import denoise_patches
 from sciml.simulate import Phantom, smooth_phantom
 
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+FRAMES_PER_GB = 250  # of 1024 x 1024 pixels
 PATCH = {"z": 5, "y": 5, "x": 5}
 CASES = [
     {},
@@ -34,6 +36,7 @@ CASES = [
     {"seed": 3, "shape": (12, 40, 40), "n_samples": 90, "rank": 2},
     {"seed": 4, "n_samples": 30, "sigma": 1.0, "rank": 3},
 ]
+RANDOM = [{"rank": 2}, {"rank": 4}, {"rank": 8}, {"rank": 4, "strength": 1.5}]  # maps white in space
 DIPY = """
 import sys, time, numpy as np
 from dipy.denoise.localpca import mppca
@@ -150,42 +153,74 @@ def against(mine: Run, peer: Run | None, truth: NDArray[np.floating]) -> str:
     )
 
 
+def random_phantom(rank: int, *, strength: float = 3.0, sigma: float = 2.0) -> Phantom:
+    """Maps of independent normal numbers: low rank without any smoothness in space to make use of."""
+    rng = np.random.default_rng(rank)
+    courses = [np.sin(2 * np.pi * k * np.arange(64) / 64 + rng.uniform(0, 6.28)) for k in range(1, rank + 1)]
+    signal = 100 + strength * np.einsum("kt,kzyx->tzyx", courses, rng.normal(size=(rank, 12, 32, 32)))
+    noisy = (signal + sigma * rng.normal(size=signal.shape)).astype(np.float32)
+    dims = ("time", "z", "y", "x")
+    return Phantom(xr.DataArray(noisy, dims=dims), xr.DataArray(signal, dims=dims), sigma)
+
+
+def random_row(options: dict[str, float]) -> list[str]:
+    phantom = random_phantom(**options)  # type: ignore[arg-type]
+    truth, peer = volumes(phantom.signal), dwidenoise(phantom)
+    cells = [
+        ", ".join(f"{k} {v}" for k, v in options.items()),
+        "absent" if peer is None else f"{peer.error(truth):.4f}",
+    ]
+    for size, stride in ((5, None), (5, 2), (6, None), (7, None)):
+        patch = dict.fromkeys(PATCH, size)
+        denoised = volumes(denoise_patches(phantom.recording, patch, stride)["denoised"])
+        error = float(np.sqrt(np.mean((denoised - truth) ** 2)))
+        cells.append(f"{error:.4f}" + ("" if peer is None else f", **{error / peer.error(truth):.3f}**"))
+    return cells
+
+
 def phantoms() -> None:
     columns = ["phantom", "sciml: s", "RMSE", "sigma / true", "95 % intervals hold", "dwidenoise", "DIPY mppca"]
     rows = [row(case, with_dipy=number == 0) for number, case in enumerate(CASES)]
+    random_columns = ["phantom", "dwidenoise 5 x 5 x 5", "5 x 5 x 5", "the same, stride 2", "6 x 6 x 6", "7 x 7 x 7"]
+    random_table = table(random_columns, [random_row(options) for options in RANDOM])
     noise = smooth_phantom((16, 24, 24), rank=0, amplitude=0.0)
     quiet = ours(noise)[1]
     kept = float(quiet["denoised"].var("time").mean()) / noise.sigma**2
     text = (
         "48 x 48 x 16 voxels x 64 samples, sigma 2, patches of 5 x 5 x 5, unless the row says otherwise. Times are "
         f"wall clock, CPU seconds in brackets, on {THREADS} threads; ratios in bold are theirs over ours (time) "
-        f"and ours over theirs (RMSE).\n\n{table(columns, rows)}\n\nPure noise: {100 * kept:.2f} % of the variance "
-        f"kept, mean rank {float(quiet['rank'].mean()):.3f}.\n\n{machine('numpy', 'torch')}"
+        f"and ours over theirs (RMSE).\n\n{table(columns, rows)}\n\nMaps white in space, 32 x 32 x 12 "
+        f"voxels x 64 samples, sigma 2, RMSE and ratio:\n\n{random_table}\n\nPure noise: {100 * kept:.2f} % "
+        f"of the variance kept, mean rank {float(quiet['rank'].mean()):.3f}.\n\n{machine('numpy', 'torch')}"
     )
     record("Patches: phantoms beside peers", text)
 
 
 SCALE = """
 import resource, sys, time
-from sciml.denoise import denoise_patches_to_file
-from sciml.io import open_recording
+from sciml.denoise import _tile, denoise_patches_to_file
+from sciml.io import _regions, open_recording
 from sciml.linalg import batched
 
-spent = [0.0]
-def timed(function):
-    def call(*args):
-        start = time.thread_time()
+spent = {"read": 0.0, "write": 0.0, "eigen": 0.0}
+def timed(what, function, clock):
+    def call(*args, **options):
+        start = clock()
         try:
-            return function(*args)
+            return function(*args, **options)
         finally:
-            spent[0] += time.thread_time() - start
+            spent[what] += clock() - start
     return call
-batched.eigh, batched.eigvalsh = timed(batched.eigh), timed(batched.eigvalsh)
+batched.eigh = timed("eigen", batched.eigh, time.thread_time)
+batched.eigvalsh = timed("eigen", batched.eigvalsh, time.thread_time)
+_tile._read = timed("read", _tile._read, time.perf_counter)
+_regions.RegionFile.write = timed("write", _regions.RegionFile.write, time.perf_counter)
 movie = open_recording(sys.argv[1], "movie", dims=("time", "y", "x"), rate=30.0)
 wall, cpu = time.perf_counter(), time.process_time()
 found = denoise_patches_to_file(movie, sys.argv[2], {"y": 7, "x": 7}, memory="2GB")
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-print(wall, cpu, spent[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, found.n_tiles, found.sigma)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(wall, cpu, spent["eigen"], spent["read"], spent["write"], peak, found.n_tiles, found.sigma)
 """
 
 
@@ -205,31 +240,40 @@ def write_movie(path: Path, shape: tuple[int, int, int]) -> None:
                 movie[start : start + 100, row : row + 128] = 100 + 8 * signal + 2 * noise
 
 
-def scale(n_samples: int = 3000, side: int = 1024) -> None:
+def scale(gigabytes: float) -> None:
+    n_samples, side = max(30, round(gigabytes * FRAMES_PER_GB)), 1024
     with tempfile.TemporaryDirectory(dir=os.environ.get("SCIML_SCRATCH")) as folder:
         source, out = Path(folder) / "movie.h5", Path(folder) / "clean.nc"
         write_movie(source, (n_samples, side, side))
         done = subprocess.run([sys.executable, "-c", SCALE, source, out], check=True, capture_output=True, text=True)
-    wall, cpu, eigen, peak, tiles, sigma = map(float, done.stdout.split())
-    rows = [
-        [
-            f"{n_samples} x {side} x {side} ({n_samples * side**2 * 4 / 1e9:.1f} GB)",
-            f"{wall:.0f}",
-            f"{n_samples * side**2 / wall / 1e6:.1f}",
-            f"{100 * eigen / cpu:.0f} %",
-            f"{peak:.0f}",
-            f"{tiles:.0f}",
-            f"{sigma:.3f}",
-        ]
+    wall, cpu, eigen, read, write, peak, tiles, sigma = map(float, done.stdout.split())
+    row = [
+        f"{n_samples} x {side} x {side} ({n_samples * side**2 * 4 / 1e9:.1f} GB)",
+        f"{wall:.0f}",
+        f"{n_samples * side**2 / wall / 1e6:.1f}",
+        f"{100 * eigen / cpu:.0f} %",
+        f"{100 * read / wall:.0f} %",
+        f"{100 * write / wall:.0f} %",
+        f"{peak:.0f}",
+        f"{tiles:.0f}",
+        f"{sigma:.3f}",
     ]
-    columns = ["movie", "s", "million voxels/s", "eigen-solver, of CPU time", "peak MiB", "tiles", "sigma (true 2)"]
-    text = f"Patches of 7 x 7, float32, from HDF5 to netCDF-4 within 2 GB.\n\n{table(columns, rows)}"
+    columns = ["movie", "s", "million voxels/s", "eigen-solver, of CPU time", "reading, of the time"]
+    columns += ["writing, of the time", "peak MiB", "tiles", "sigma (true 2)"]
+    text = f"Patches of 7 x 7, float32, from HDF5 to netCDF-4 within 2 GB.\n\n{table(columns, [row])}"
     record("Patches: a movie beyond memory", f"{text}\n\n{THREADS} threads; {machine('numpy', 'torch', 'h5py')}")
 
 
-if __name__ == "__main__":
-    chosen = sys.argv[1:] or ["phantom", "scale"]
-    if "phantom" in chosen:
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Patches beside peers, and beyond memory.")
+    parser.add_argument("parts", nargs="*", default=["phantom", "scale"], help="phantom, scale; default both")
+    parser.add_argument("--gigabytes", type=float, default=12.0, help="size of the movie beyond memory")
+    chosen = parser.parse_args()
+    if "phantom" in chosen.parts:
         phantoms()
-    if "scale" in chosen:
-        scale(*map(int, chosen[1:]))
+    if "scale" in chosen.parts:
+        scale(chosen.gigabytes)
+
+
+if __name__ == "__main__":
+    main()

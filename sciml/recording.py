@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sciml._later import xr
 from sciml.errors import DataError
 
-__all__ = ["TIME", "blocks", "check", "feature_dims", "feature_shape", "n_features", "sampling_rate", "segments"]
+__all__ = ["GAP", "TIME", "blocks", "check", "feature_dims", "feature_shape", "n_features", "sampling_rate", "segments"]
 
 TIME = "time"
 GAP = 1.5  # a step longer than this many median steps is a gap in the clock

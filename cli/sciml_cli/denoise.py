@@ -6,8 +6,8 @@ import click
 
 from sciml_cli.frame import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
 from sciml_cli.output import emit, note, plain
-from sciml_cli.patches import PatchOptions, by_patches, patch_options
-from sciml_cli.whole import check_output, print_comparison, save, whole_options
+from sciml_cli.patches import PatchOptions, by_patches, patch_options, sizes, values_of
+from sciml_cli.whole import check_output, print_comparison, save, whole_options, write_page
 
 __all__ = ["denoise"]
 
@@ -19,7 +19,12 @@ WHOLE = {"frobenius": "optimal", "operator": "operator", "nuclear": "nuclear", "
 
 @click.command("denoise", cls=Command)
 @click.argument("file", type=FILE)
-@click.option("-o", "--out", type=FILE, help="netCDF file to write, or a copy of an NWB file with the result in it.")
+@click.option(
+    "-o",
+    "--out",
+    type=FILE,
+    help="netCDF file or .zarr folder to write, or a copy of an NWB file with the result in it.",
+)
 @signal_option
 @click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -41,6 +46,7 @@ def denoise(
     whiten: bool,
     fill: bool,
     comparing: bool,
+    page: Path | None,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -51,21 +57,28 @@ def denoise(
     within --memory; a run that was interrupted goes on when the same command is given again.
 
     An OUT that ends in .nwb is a copy of the NWB file FILE with the result in a processing module beside the original
-    series; any other is netCDF. With --compare, methods are compared by values hidden from them.
+    series; .zarr is a Zarr folder, any other netCDF. With --compare, methods are compared by values hidden from them.
     """
     from sciml.denoise import denoise as remove_noise
     from sciml.io import open_recording
     from sciml.noise import noise_floor
 
-    check_output(file, out, comparing=comparing, overwrite=overwrite)  # before the work, not after it
+    check_output(file, out, page, comparing=comparing, overwrite=overwrite)  # before the work, not after it
     recording = open_recording(file, signal)
     if comparing:
-        print_comparison(recording, as_json=as_json, quiet=quiet)
+        patch = None if patches.patch is None else sizes("--patch", patches.patch, recording)
+        print_comparison(recording, model=model, patch=patch, as_json=as_json, quiet=quiet)
     if out is None or comparing:
         return
     if patches.patch is not None:
         options = {"rank": rank, **({} if alpha is None else {"alpha": alpha})}
         by_patches(recording, out, patches, options, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        written = values_of(out)
+        if page is not None:
+            write_page(recording, written, page, {"patch": patches.patch, **options}, overwrite=overwrite)
+        if written != out:
+            save(open_recording(written), file, out, overwrite=overwrite)
+            written.unlink()
         return
     patches.refuse()
     sigma = patches.one_sigma()
@@ -85,6 +98,8 @@ def denoise(
         fill=fill,
     )
     save(cleaned, file, out, overwrite=overwrite)
+    if page is not None:
+        write_page(recording, out, page, {"model": model, "rank": rank}, overwrite=overwrite)
     kept, n_features = cleaned.attrs["noise_rank"], recording.size // recording.sizes["time"]
     if as_json:
         described = None if floor is None else plain(floor.to_dict())

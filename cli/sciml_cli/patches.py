@@ -11,7 +11,7 @@ import click
 
 from sciml_cli.output import emit, note, number
 
-__all__ = ["PatchOptions", "by_patches", "patch_options"]
+__all__ = ["PatchOptions", "by_patches", "patch_options", "sizes", "values_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE_OF = "a number, or a netCDF file that holds it voxel by voxel"
@@ -92,12 +92,13 @@ def by_patches(
     """Denoise a recording into a file and say what came of it."""
     from sciml.denoise import denoise_patches_to_file
 
+    written = values_of(out)
     patch = sizes("--patch", str(options.patch), recording)
     stride = options.stride
     start = time.monotonic()
     found = denoise_patches_to_file(
         recording,
-        out,
+        written,
         patch,
         None if stride is None else int(stride) if stride.isdigit() else sizes("--stride", stride, recording),
         _sigma(options.sigma),
@@ -108,7 +109,7 @@ def by_patches(
         memory=options.memory,
         scheduler=options.scheduler,
         maps=options.maps,
-        overwrite=overwrite,
+        overwrite=overwrite or written != out,
         progress=_progress(quiet=quiet),
         **others,
     )
@@ -123,6 +124,11 @@ def by_patches(
         click.echo(
             f"{out}: patches of {shape}, mean rank {number(found.rank)}, mean noise {number(found.sigma, units)}"
         )
+
+
+def values_of(out: Path) -> Path:
+    """Return the file that patches are written to: OUT, or one beside the NWB file that they are copied into later."""
+    return out.with_name(f".{out.name}.patches.nc") if out.suffix == ".nwb" else out
 
 
 def sizes(option: str, text: str, recording: Any) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Denoise an array in memory by its patches: gather, decompose, shrink, put back where they overlap."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ def denoise_array(
         The patches, by their first voxels.
     """
     space, n_samples = values.shape[:-1], values.shape[-1]
-    centered, mean, scale = _centered(values, valid)
+    centered, mean, scale = _centered(values, valid, settings.workers)
     X = batched.to_tensor(centered.reshape(-1, n_samples), settings.device)
     total = X.new_zeros((*space, n_samples))
     sums = X.new_zeros((*space, len(COLUMNS)), dtype=X.real.dtype)
@@ -86,42 +86,55 @@ def denoise_array(
         total[box.region] += part.reshape(*shape, -1)
         sums[box.region] += columns.reshape(*shape, -1)
     table = dict(zip(COLUMNS, np.moveaxis(batched.to_numpy(sums).astype(np.float64), -1, 0), strict=True))
-    maps = _assemble(centered, batched.to_numpy(total), scale, valid, table)
-    return _restored(values, centered, mean, scale, valid & (maps["coverage"] > 0)), maps
+    maps = _assemble(centered, batched.to_numpy(total), scale, valid, table, settings.workers)
+    return _restored(values, centered, mean, scale, valid & (maps["coverage"] > 0), settings.workers), maps
 
 
-def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Yield slices of the first axis, of few enough values that a copy of them in double is nothing."""
+def _by_slabs(function: Callable[[slice], float], shape: tuple[int, ...], workers: int | None) -> list[float]:
+    """Call a function with slices of the first axis, on all cores, each of few values: a copy in double is nothing."""
     rows = max(1, SLAB // max(1, math.prod(shape[1:])))
-    for start in range(0, shape[0], rows):
-        yield slice(start, start + rows)
+    slabs = (slice(start, start + rows) for start in range(0, shape[0], rows))
+    return list(batched.ordered_map(function, slabs, workers=workers))
 
 
-def _centered(values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any], float]:
+def _centered(
+    values: NDArray[Any], valid: NDArray[np.bool_], workers: int | None
+) -> tuple[NDArray[Any], NDArray[Any], float]:
     """Return voxels without their mean over the samples, in units of a power of two that brings them near 1."""
-    wide = np.complex128 if values.dtype.kind == "c" else np.float64
-    mean = np.zeros((*values.shape[:-1], 1), wide)
+    mean = np.zeros((*values.shape[:-1], 1), np.complex128 if values.dtype.kind == "c" else np.float64)
     centered = np.empty_like(values)
-    largest = 0.0
-    for part in _slabs(values.shape):
-        there = valid[part][..., None]
-        filled = np.where(there, values[part], 0).astype(wide)
+
+    def center(part: slice) -> float:
+        there = valid[part]
+        filled = values[part] if there.all() else np.where(there[..., None], values[part], 0)
+        mean[part] = filled.mean(axis=-1, keepdims=True, dtype=mean.dtype)
         # Subtracted in the wider type: an offset of many sigma must not cost the digits of the noise.
-        mean[part] = filled.mean(axis=-1, keepdims=True)
-        filled -= mean[part]
-        centered[part] = filled
-        largest = max(largest, float(np.abs(filled).max(initial=0.0)))
+        np.subtract(filled, mean[part], out=centered[part], casting="same_kind")
+        return float(np.abs(centered[part]).max(initial=0.0))
+
+    largest = max(_by_slabs(center, values.shape, workers), default=0.0)
     scale = 2.0 ** math.frexp(largest)[1] if largest > 0 else 1.0
     centered /= centered.dtype.type(scale)
     return centered, mean, scale
 
 
 def _restored(
-    values: NDArray[Any], kept: NDArray[Any], mean: NDArray[Any], scale: float, covered: NDArray[np.bool_]
+    values: NDArray[Any],
+    kept: NDArray[Any],
+    mean: NDArray[Any],
+    scale: float,
+    covered: NDArray[np.bool_],
+    workers: int | None,
 ) -> NDArray[Any]:
     """Return values in the units of the data, in the memory of `kept`; voxels that no patch used as they came."""
-    for part in _slabs(values.shape):
-        kept[part] = np.where(covered[part][..., None], kept[part] * np.float64(scale) + mean[part], values[part])
+
+    def restore(part: slice) -> float:
+        kept[part] = kept[part] * np.float64(scale) + mean[part]
+        if not covered[part].all():
+            kept[part] = np.where(covered[part][..., None], kept[part], values[part])
+        return 0.0
+
+    _by_slabs(restore, values.shape, workers)
     return kept
 
 
@@ -254,7 +267,12 @@ def _columns(
 
 
 def _assemble(
-    centered: NDArray[Any], total: NDArray[Any], scale: float, valid: NDArray[np.bool_], table: dict[str, Array]
+    centered: NDArray[Any],
+    total: NDArray[Any],
+    scale: float,
+    valid: NDArray[np.bool_],
+    table: dict[str, Array],
+    workers: int | None,
 ) -> dict[str, Array]:
     r"""Return the maps from the sums over all patches, and leave the denoised values in the place of `centered`.
 
@@ -269,12 +287,17 @@ def _assemble(
     covered = valid & (table["used"] > 0)
     per_weight = np.where(covered, 1 / np.where(covered, table["weight"], 1.0), 0.0)
     own, power, removed = np.zeros((3, *valid.shape))
-    for part in _slabs(centered.shape):
+
+    def average(part: slice) -> float:
         own[part] = _power(centered[part])
         kept = total[part] * per_weight[part][..., None].astype(total.real.dtype)
-        kept = np.where(covered[part][..., None], kept, centered[part])
+        if not covered[part].all():
+            kept = np.where(covered[part][..., None], kept, centered[part])
         power[part], removed[part] = _power(kept), _power(centered[part] - kept)
         centered[part] = kept
+        return 0.0
+
+    _by_slabs(average, centered.shape, workers)
     located = table["present"] > 0
     present = np.where(located, table["present"], 1.0)
     # A voxel that no usable patch reaches speaks for itself; one outside the mask does not speak.
@@ -293,5 +316,6 @@ def _assemble(
 
 
 def _power(values: NDArray[Any]) -> Array:
-    """Return the mean square over the samples."""
-    return np.asarray((values.real.astype(np.float64) ** 2 + values.imag.astype(np.float64) ** 2).mean(axis=-1))
+    """Return the mean square over the samples, summed in double precision."""
+    parts = values.view(values.real.dtype)
+    return np.asarray(np.einsum("...t,...t->...", parts, parts, dtype=np.float64) / values.shape[-1])

@@ -14,7 +14,9 @@ __all__ = ["SHRINKERS", "Decision", "Rules", "Weights", "decide"]
 Array = NDArray[np.float64]
 Weights = Literal["uniform", "rank", "gaussian"]
 PER_COMPONENT = ("gain", "power", "slope", "offset", "constant", "cos_u", "cos_v")
-HIDDEN = 0.5  # share of the power at the limit of detection, sqrt(beta) sigma² long side, that signal unseen may have
+# Signal of a power up to the limit of detection, sqrt(beta) sigma² times the long side, is not seen. Half of it is the
+# mean of all powers up to there, none being likelier than another; denoise_patches says how often intervals hold.
+HIDDEN = 0.5
 MIN_SIDE = 3  # with fewer values in a spectrum there is no telling signal from noise
 
 

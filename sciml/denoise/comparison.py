@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.linalg
@@ -13,9 +12,11 @@ import scipy.signal
 import xarray as xr
 from numpy.typing import NDArray
 
+from sciml.denoise._hidden import SHARE, Hidden, interpolated
 from sciml.denoise.lowrank import denoise
+from sciml.denoise.patches import denoise_patches
 from sciml.errors import ConfigError, DataError
-from sciml.noise import NoiseFloor, noise_floor
+from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.recording import TIME, check, sampling_rate
 from sciml.rmt import shrink
 
@@ -24,11 +25,11 @@ __all__ = ["METHODS", "Method", "compare"]
 Array = NDArray[np.float64]
 Method = Callable[[xr.DataArray], xr.DataArray]
 
-HIDDEN = 0.1  # share of the channels hidden at any time
-N_FILLS = 2  # a tenth of the channels is hidden: each filling leaves about a tenth of the error of the one before
-MARGIN = 3.0  # correlation times after which noise is forgotten: exp(-6) of AR(1) noise
+N_FILLS = 16  # at most; clear signal that is first interpolated badly takes a method that looks for it ten
+SETTLED = 0.1  # of what the method removes from the values it sees: a change that is none
 HELD = 2**18  # values compared; of larger recordings the middle
 MAX_CHANNELS = 512
+MAX_WHITE_CHANNELS = 4096  # whose floor takes one small decomposition
 WIDTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
@@ -36,14 +37,16 @@ def compare(
     recording: xr.DataArray,
     methods: Sequence[str] | Mapping[str, Method] | None = None,
     *,
+    patch: Mapping[str, int] | None = None,
+    model: Model | Literal["auto"] = "auto",
     n_draws: int = 2,
     rng: np.random.Generator | None = None,
 ) -> xr.Dataset:
     r"""Compare denoisers of a recording whose truth nobody knows.
 
     A tenth of the values is hidden, in blocks of one channel by enough samples that noise outside says nothing about
-    noise inside; the hidden values are first interpolated in time and then twice replaced by what the method
-    makes of them. What it says of them in the end does not depend on them, so that
+    noise inside; the hidden values are first interpolated in time and then replaced by what the method makes of them,
+    until that changes little. What it says of them in the end does not depend on them, so that
 
     .. math:: \langle (f(x)_J - x_J)^2 \rangle = \langle (f(x)_J - \text{truth}_J)^2 \rangle + \sigma^2
 
@@ -53,11 +56,17 @@ def compare(
     Parameters
     ----------
     recording
-        Dims `time` and any others. Of more than 512 channels the middle ones are used, and of more than 262 144
-        values the middle stretch.
+        Dims `time` and any others. Of more than 512 channels (4096 where `model` is "white" or "heteroscedastic") the
+        middle ones are used, and of more than 262 144 values the middle stretch.
     methods
         Names from `METHODS`, or callables by name, each from a recording to a denoised one; default all of
         `METHODS`. Rank and kind of noise of the named ones are those of the recording's noise floor.
+    patch
+        Size of patches, as for `denoise_patches`, which then takes part as "patches". A recording without `time` is
+        compared over the dim that `patch` leaves out.
+    model
+        Kind of noise, as for `noise_floor`. Where samples are in no order of time, as patterns of a scan, "white" or
+        "heteroscedastic" hides single samples.
     n_draws
         How often values are hidden.
     rng
@@ -80,9 +89,9 @@ def compare(
     Raises
     ------
     ConfigError
-        An unknown method.
+        An unknown method, or patches that do not fit.
     DataError
-        No noise floor (see `noise_floor`), or a recording shorter than three blocks.
+        No noise floor (see `noise_floor`), or a recording of fewer than three blocks of one correlation time.
 
     References
     ----------
@@ -96,10 +105,10 @@ def compare(
     >>> compare(noisy, ["optimal", "smoothing"]).denoiser.values.tolist()
     ['optimal', 'smoothing']
     """
-    part = _middle(check(recording))
-    floor = noise_floor(part)
-    chosen = _chosen(methods, floor)
-    hidden = _Hidden.draw(part, floor, n_draws, rng or np.random.default_rng(0))
+    part = _middle(check(_timed(recording, patch)), _most_channels(model))
+    floor = noise_floor(part, model)
+    chosen = _chosen(methods, floor, patch)
+    hidden = Hidden.draw(part, floor, n_draws, rng or np.random.default_rng(0))
     rows = [_assessed(name, variants, part, floor, hidden) for name, variants in chosen.items()]
     rows.sort(key=lambda row: float(row["error"]))
     table = xr.concat(rows, dim="denoiser", join="outer")
@@ -108,18 +117,32 @@ def compare(
     units = floor.units
     return table.assign_attrs(
         sigma=floor.sigma, units=units, model=floor.model, rank=floor.rank, block=hidden.length, margin=hidden.margin,
-        share=HIDDEN, n_draws=n_draws, n_samples=part.sizes[TIME],
+        share=SHARE, n_draws=n_draws, n_samples=part.sizes[TIME],
     )  # fmt: skip
 
 
-def _middle(recording: xr.DataArray) -> xr.DataArray:
+def _timed(recording: xr.DataArray, patch: Mapping[str, int] | None) -> xr.DataArray:
+    """Return the recording with the only dim that patches leave out as its time."""
+    left = [dim for dim in recording.dims if patch is not None and dim not in patch]
+    if TIME in recording.dims or len(left) != 1:
+        return recording
+    return recording.drop_vars([name for name, each in recording.coords.items() if left[0] in each.dims]).rename(
+        {left[0]: TIME}
+    )
+
+
+def _most_channels(model: str) -> int:
+    return MAX_WHITE_CHANNELS if model in ("white", "heteroscedastic") else MAX_CHANNELS
+
+
+def _middle(recording: xr.DataArray, most: int) -> xr.DataArray:
     """Return the recording in memory, as (time, ...); of a large one, the middle of every dim."""
     ordered = recording.transpose(TIME, ...)
     part, dims = ordered, [str(dim) for dim in ordered.dims if dim != TIME]
-    while part.size // part.sizes[TIME] > MAX_CHANNELS:
+    while part.size // part.sizes[TIME] > most:
         widest = max(dims, key=lambda dim: part.sizes[dim])
         others = part.size // part.sizes[TIME] // part.sizes[widest]
-        part = _cropped(part, widest, max(MAX_CHANNELS // others, part.sizes[widest] // 2))
+        part = _cropped(part, widest, max(most // others, part.sizes[widest] // 2))
     part = _cropped(part, TIME, HELD * part.sizes[TIME] // part.size)
     return part.copy(data=np.asarray(part.values, dtype=np.result_type(part.dtype, np.float32)))
 
@@ -130,14 +153,19 @@ def _cropped(part: xr.DataArray, dim: str, size: int) -> xr.DataArray:
     return part.isel({dim: slice(start, start + min(n, size))})
 
 
-def _chosen(methods: Sequence[str] | Mapping[str, Method] | None, floor: NoiseFloor) -> dict[str, tuple[Method, ...]]:
+def _chosen(
+    methods: Sequence[str] | Mapping[str, Method] | None, floor: NoiseFloor, patch: Mapping[str, int] | None
+) -> dict[str, tuple[Method, ...]]:
+    patched: dict[str, tuple[Method, ...]] = {}
+    if patch is not None:
+        patched["patches"] = (lambda part: denoise_patches(part, patch)["denoised"],)
     if isinstance(methods, Mapping):
-        return {name: (method,) for name, method in methods.items()}
+        return {name: (method,) for name, method in methods.items()} | patched
     names = list(METHODS) if methods is None else list(methods)
     unknown = [name for name in names if name not in METHODS]
     if unknown or not names:
         raise ConfigError(f"expected methods of {', '.join(METHODS)}, got {', '.join(unknown) or 'none'}")
-    return {name: METHODS[name](floor) for name in names}
+    return {name: METHODS[name](floor) for name in names} | patched
 
 
 def _optimal(floor: NoiseFloor) -> tuple[Method, ...]:
@@ -194,55 +222,8 @@ def _by_singular_values(part: xr.DataArray, *, keep: Callable[[Array, float], ND
     return part.copy(data=(kept + mean).reshape(part.shape))
 
 
-@dataclass(frozen=True, eq=False)
-class _Hidden:
-    """What is hidden in each draw, and what of it is scored: the inside of each block, (draw, time, channel)."""
-
-    hidden: tuple[NDArray[np.bool_], ...]
-    scored: tuple[NDArray[np.bool_], ...]
-    length: int
-    margin: int
-
-    @classmethod
-    def draw(cls, part: xr.DataArray, floor: NoiseFloor, n_draws: int, rng: np.random.Generator) -> "_Hidden":
-        n, margin = part.sizes[TIME], _margin(part, floor)
-        length = max(1, 3 * margin)
-        if n < 3 * length:
-            raise DataError(
-                f"expected at least {3 * length} samples, three blocks of the noise's correlation, got {n}; "
-                "give a longer recording"
-            )
-        shape = (n, part.size // n)
-        live = np.isin(np.arange(shape[1]), floor.live)
-        present = np.isfinite(part.values.reshape(shape))
-        hidden, scored = [], []
-        for _ in range(n_draws):
-            # Blocks begin at random, the same for all channels; the first and last samples stay, to interpolate from.
-            start = int(rng.integers(1, length + 1))
-            n_blocks = (n - 1 - start) // length
-            chosen = np.repeat(rng.random((n_blocks, shape[1])) < HIDDEN, length, axis=0)
-            inside = np.tile(_inside(length, margin), n_blocks)[:, None] & chosen
-            pad = ((start, n - start - n_blocks * length), (0, 0))
-            hidden.append(np.pad(chosen, pad) | ~present)
-            scored.append(np.pad(inside, pad) & present & live)
-        return cls(tuple(hidden), tuple(scored), length, margin)
-
-
-def _inside(length: int, margin: int) -> NDArray[np.bool_]:
-    position = np.arange(length)
-    return np.asarray((position >= margin) & (position < length - margin))
-
-
-def _margin(part: xr.DataArray, floor: NoiseFloor) -> int:
-    """Return after how many samples noise has forgotten itself: none for white noise."""
-    if "colored" not in floor.model:
-        return 0
-    tau = part.sizes[TIME] / floor.n_effective if floor.n_effective else 1.0
-    return int(np.ceil(MARGIN * tau))
-
-
 def _assessed(
-    name: str, variants: tuple[Method, ...], part: xr.DataArray, floor: NoiseFloor, hidden: _Hidden
+    name: str, variants: tuple[Method, ...], part: xr.DataArray, floor: NoiseFloor, hidden: Hidden
 ) -> xr.Dataset:
     """Return the row of a method: that of its variant of the least held-out error."""
     errors = [_held_out(method, part, hidden) for method in variants]
@@ -277,19 +258,30 @@ def _rate(part: xr.DataArray) -> float:
         return 1.0
 
 
-def _held_out(method: Method, part: xr.DataArray, hidden: _Hidden) -> Array:
+def _held_out(method: Method, part: xr.DataArray, hidden: Hidden) -> Array:
     """Return the squared error of hidden values in each channel of each draw, where any were scored."""
     flat = part.values.reshape(part.sizes[TIME], -1)
     errors = []
     for holes, scored in zip(hidden.hidden, hidden.scored, strict=True):
-        given = _interpolated(flat, holes)
-        for _ in range(N_FILLS):
-            said = _run(method, part.copy(data=given.reshape(part.shape))).transpose(*part.dims).values
-            given = np.where(holes, said.reshape(flat.shape), given)
-        squares = np.where(scored, np.abs(np.where(scored, given - flat, 0)) ** 2, 0).sum(axis=0)
+        said = _filled_in(method, part, interpolated(flat, holes), holes)
+        squares = np.where(scored, np.abs(np.where(scored, said - flat, 0)) ** 2, 0).sum(axis=0)
         count = scored.sum(axis=0)
         errors.append(squares[count > 0] / count[count > 0])
     return np.concatenate(errors)
+
+
+def _filled_in(method: Method, part: xr.DataArray, given: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the values with holes filled by what the method makes of them, over and over until that changes little.
+
+    What it takes to stop does not depend on the hidden values either.
+    """
+    for _ in range(N_FILLS):
+        said = _run(method, part.copy(data=given.reshape(part.shape))).transpose(*part.dims).values.reshape(given.shape)
+        change, removed = (np.mean(np.abs((said - given)[where]) ** 2) for where in (holes, ~holes))
+        given = np.where(holes, said, given)
+        if change <= SETTLED**2 * removed:
+            break
+    return given
 
 
 def _run(method: Method, part: xr.DataArray) -> xr.DataArray:
@@ -305,17 +297,7 @@ def _run(method: Method, part: xr.DataArray) -> xr.DataArray:
 def _filled(part: xr.DataArray) -> xr.DataArray:
     flat = part.values.reshape(part.sizes[TIME], -1)
     holes = ~np.isfinite(flat)
-    return part if not holes.any() else part.copy(data=_interpolated(flat, holes).reshape(part.shape))
-
-
-def _interpolated(flat: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the values with holes filled linearly along time; a channel of holes alone becomes zero."""
-    out, time_ = flat.copy(), np.arange(len(flat))
-    for channel in np.flatnonzero(holes.any(axis=0)):
-        lost = holes[:, channel]
-        known = out[~lost, channel]
-        out[lost, channel] = np.interp(time_[lost], time_[~lost], known) if known.size else 0.0
-    return out
+    return part if not holes.any() else part.copy(data=interpolated(flat, holes).reshape(part.shape))
 
 
 def _left_over(residual: xr.DataArray, floor: NoiseFloor) -> tuple[int, float]:

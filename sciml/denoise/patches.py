@@ -100,7 +100,8 @@ def denoise_patches(
     The variance takes, for each component, the asymptotic overlaps of its singular vectors with the true ones, spreads
     the error over the patch's voxels as they load on the component, and subtracts what averaging over patches gains,
     which is the spread seen between them. For signal too weak to be detected, half the power at the limit of detection
-    is added, sigma² sqrt(beta) n / 2 a patch: the 95 % intervals then held 92 to 98 % of voxels on smooth phantoms with
+    is added, sigma² sqrt(beta) n / 2 a patch, the mean of a power that may be anything up to that limit: the 95 %
+    intervals then held 92 to 98 % of voxels on smooth phantoms with
     a sharp region, over ranks 1 to 8, 30 to 200 samples and amplitudes of 1 to 12 sigma.
 
     References

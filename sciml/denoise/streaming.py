@@ -69,7 +69,8 @@ class StreamingDenoiser(ProjectingTransformer):
         if begin:
             self.running_ = RunningFloor(memory=self.memory)
         self.running_.add(recording)
-        self._settled: tuple[NoiseFloor, Projector] | None = None
+        # Filled in place: that transform settles the floor does not change what the estimator is.
+        self._settled: list[tuple[NoiseFloor, Projector]] = []
         return self
 
     @property
@@ -93,7 +94,7 @@ class StreamingDenoiser(ProjectingTransformer):
         return self.floor_.sigma
 
     def _settle(self) -> tuple[NoiseFloor, Projector]:
-        if self._settled is None:
+        if not self._settled:
             floor = self.running_.floor(self.model, self.alpha)
-            self._settled = floor, project(from_floor(floor), floor.rank, self.shrinkage)
-        return self._settled
+            self._settled.append((floor, project(from_floor(floor), floor.rank, self.shrinkage)))
+        return self._settled[0]

@@ -56,7 +56,7 @@ def denoise_patches_to_file(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PatchFile:
-    """Denoise patch by patch into a netCDF file, tile by tile: `denoise_patches` for recordings larger than memory.
+    """Denoise patch by patch, tile by tile, from file to file: `denoise_patches` for recordings larger than memory.
 
     Each tile is read with a halo of one patch, so that the result is that of `denoise_patches` to rounding. A run that
     was interrupted or killed goes on where it stopped when it is called again with the same arguments.
@@ -66,7 +66,8 @@ def denoise_patches_to_file(
     recording
         As for `denoise_patches`; one from `sciml.io.open_recording` is read from its file tile by tile.
     path
-        The file to write, for `sciml.io.open_recording`, or with its maps for `xarray.open_dataset`.
+        The file to write, for `sciml.io.open_recording`, or with its maps for `xarray.open_dataset`. A name that ends
+        in `.zarr` becomes a Zarr folder (`pip install sciml[zarr]`; with maps `xarray.open_zarr`).
     memory
         What the process (with a scheduler: each worker) may use in all, as "2GB".
     scheduler

@@ -1,21 +1,23 @@
-"""A netCDF file that is filled region by region, and goes on where it stopped if the program is killed."""
+"""A netCDF file or Zarr folder that is filled region by region, and goes on where it stopped if it is killed."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from sciml import files
 from sciml._later import xr
 from sciml.errors import StorageError
-from sciml.io import _header, _save
+from sciml.io import _header, _save, _zarr
 
 __all__ = ["RegionFile"]
 
@@ -33,7 +35,7 @@ class RegionFile:
     Parameters
     ----------
     path
-        The file to write.
+        The file to write; a name that ends in `.zarr` becomes a Zarr folder.
     template
         A recording of the right dims, dtype, coordinates and attributes; its values are not looked at.
     maps
@@ -66,12 +68,14 @@ class RegionFile:
         self.part = self.target.with_name(f".{self.target.name}.unfinished")
         self.journal = self.target.with_name(f".{self.target.name}.journal")
         self.name, self._variables = _save._variables(template)
+        self.is_folder = self.target.suffix in files.FOLDERS
         done = self._resume(fingerprint)
         if done is None:
-            self._create(template, maps, chunk_hint)
+            create = self._create_folder if self.is_folder else self._create
+            create(template, maps, chunk_hint)
             files.write_bytes(self.journal, json.dumps(fingerprint).encode() + b"\n", overwrite=True)
         self.done: dict[int, list[float]] = done or {}
-        self._file = h5py.File(self.part, "r+")
+        self._file = _zarr.opened(self.part) if self.is_folder else h5py.File(self.part, "r+")
 
     def _resume(self, fingerprint: str) -> dict[int, list[float]] | None:
         """Return the notes on the regions that are done, None if there is nothing to go on from."""
@@ -107,6 +111,21 @@ class RegionFile:
                 for key, value in attrs.items():
                     _save._write_attribute(file.variables[label], str(key), value)
 
+    def _create_folder(
+        self, template: xr.DataArray, maps: Mapping[str, xr.DataArray], chunk_hint: Mapping[str, int]
+    ) -> None:
+        filled = {self.name: template.variable, **{name: each.variable for name, each in maps.items()}}
+
+        def chunks(variable: xr.Variable) -> tuple[int, ...] | None:
+            return _chunks(variable, chunk_hint) if variable.ndim else None
+
+        def blocks(label: str, variable: xr.Variable, **options: Any) -> Iterator[tuple[Any, NDArray[Any]]]:
+            told = _save._Told(None, 0)
+            return iter(()) if label in filled else _save._blocks(label, variable, told=told, counted="", **options)
+
+        text = _save._header_text(template, self.name, self._variables)
+        _zarr.write(self.part, text, self._variables | filled, chunks, blocks)
+
     def write(
         self, number: int, region: Mapping[str, slice], values: Mapping[str, xr.DataArray], note: list[float]
     ) -> None:
@@ -114,20 +133,24 @@ class RegionFile:
         for name, array in values.items():
             target = self._file[name]
             key = tuple(region.get(str(dim), slice(None)) for dim in array.dims)
-            target[key] = _save._stored(np.asarray(array.values))
-        self._file.flush()
+            target[key] = np.asarray(array.values) if self.is_folder else _save._stored(np.asarray(array.values))
+        if not self.is_folder:
+            self._file.flush()
         with self.journal.open("a") as journal:
             journal.write(json.dumps([number, note]) + "\n")
         self.done[number] = note
 
     def close(self) -> None:
         """Let go of the file; what is done stays for the next time."""
-        self._file.close()
+        if not self.is_folder:
+            self._file.close()
 
     def finish(self) -> Path:
         """Put the file in its place."""
         self.close()
         files.check_target(self.target, overwrite=self.overwrite)
+        if self.is_folder and self.target.exists():
+            shutil.rmtree(self.target)
         descriptor = os.open(self.part, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -152,7 +175,7 @@ def _allot(file: Any, label: str, template: xr.DataArray, hint: Mapping[str, int
     file.create_variable(label, dims, dtype=dtype, chunks=chunks, dcpl=plist)
 
 
-def _chunks(template: xr.DataArray, hint: Mapping[str, int]) -> tuple[int, ...]:
+def _chunks(template: xr.DataArray | xr.Variable, hint: Mapping[str, int]) -> tuple[int, ...]:
     """Return chunks as wide as a region, up to a limit, and along the other dims as long as their bytes allow."""
     wide = {dim: min(hint[str(dim)], CHUNK_SIDE) for dim in template.dims if str(dim) in hint}
     left = max(1, CHUNK_BYTES // (int(np.prod([*wide.values()], dtype=np.int64)) * template.dtype.itemsize))

@@ -18,7 +18,7 @@ from sciml.io._clock import EAGER
 from sciml.io._guard import Limits
 from sciml.io._lazy import Array, check_budget, lazy, length
 
-__all__ = ["is_zarr", "open_saved", "write"]
+__all__ = ["is_zarr", "open_saved", "opened", "write"]
 
 NAME = "zarr.json"
 Blocks = Callable[..., Iterator[tuple[Any, NDArray[Any]]]]
@@ -35,6 +35,11 @@ def _package() -> Any:
     except ImportError as error:
         raise MissingDependencyError("Zarr folders need the package zarr; run `pip install sciml[zarr]`") from error
     return zarr
+
+
+def opened(folder: Path) -> Any:
+    """Return a folder that `write` made, to fill it further."""
+    return _package().open_group(str(folder), mode="r+")
 
 
 def write(

@@ -13,6 +13,7 @@ N_STRETCHES = 4
 LONGEST_STRETCH = 2**16  # finer lines than this many samples resolve are left to the slow series
 LONG_STRETCH = 4096  # resolves what lines laboratories have
 SHORTEST = 512
+Run = tuple[int, NDArray[Any]]  # the sample it begins with, and its values
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ class Excerpts:
             if self.n_rows == self.most_rows:
                 self._make_room()
 
+    def cut(self) -> None:
+        """Let no stretch go on: the next samples come after a gap."""
+        self.stretches.cut()
+
     def _average(self, values: NDArray[Any]) -> None:
         """Append the means of `every` samples; what is left over stays open."""
         if self.n_open:
@@ -133,29 +138,42 @@ class _Stretches:
     def __init__(self, length: int, *, spread: bool) -> None:
         self.length, self.spread = length, spread
         self.every = 1  # of the runs that come, one in this many is kept
-        self.n_runs = self.n_open = 0
-        self.kept: list[tuple[int, NDArray[Any]]] = []
+        self.n_runs = self.n_seen = 0
+        self.kept: list[Run] = []
         self.open: list[NDArray[Any]] = []
+        self.first = 0  # sample of the run that is open
+        self.longest: Run | None = None  # that a gap cut short
 
     def add(self, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
         while len(values):
-            part, values = values[: self.length - self.n_open], values[self.length - self.n_open :]
+            room = self.length - (self.n_seen - self.first)
+            part, values = values[:room], values[room:]
             if self.n_runs % self.every == 0:
                 self.open.append(part.astype(dtype))
-            self.n_open += len(part)
-            if self.n_open == self.length:
+            self.n_seen += len(part)
+            if len(part) == room:
                 self._close()
+
+    def cut(self) -> None:
+        """End the run that is open: what comes does not follow it."""
+        if self.open and not self.kept:
+            self.longest = self._longest()
+        self.open, self.first = [], self.n_seen
 
     def _close(self) -> None:
         if self.open:
-            self.kept.append((self.n_runs * self.length, np.concatenate(self.open)))
+            self.kept.append((self.first, np.concatenate(self.open)))
         self.n_runs += 1
-        self.open, self.n_open = [], 0
+        self.open, self.first = [], self.n_seen
         if len(self.kept) > N_STRETCHES:
             self.kept = self.kept[::2] if self.spread else self.kept[1:]
             self.every = 2 * self.every if self.spread else 1
 
+    def _longest(self) -> Run:
+        runs = [(self.first, np.concatenate(self.open))] if self.open else []
+        return max(runs + ([self.longest] if self.longest else []), key=lambda run: len(run[1]))
+
     def equal(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return the full runs, or the only one as far as it has come, and where they begin."""
-        kept = self.kept or [(0, np.concatenate(self.open))]
+        """Return runs of one length, the full ones or the longest there is, and where they begin."""
+        kept = self.kept or [self._longest()]
         return np.stack([values for _, values in kept]), np.array([start for start, _ in kept])

@@ -13,7 +13,7 @@ from sciml.noise._floor import floor_of
 from sciml.noise._result import Model, NoiseFloor
 from sciml.noise._source import MIN_SAMPLES, Observed
 from sciml.noise._sums import duplicates
-from sciml.recording import TIME, blocks, check, n_features
+from sciml.recording import GAP, TIME, blocks, check, n_features, segments
 
 __all__ = ["RunningFloor"]
 
@@ -26,9 +26,9 @@ class RunningFloor:
     """The sums from which a noise floor follows at any moment; memory does not depend on the recording's length.
 
     Kept are mean and scatter of the N channels (`sciml.linalg.RunningCovariance`) and, for the spectra of the noise,
-    a few stretches of samples and means over ever longer ones: of all that came or, where old samples are forgotten,
-    of the last ones. Samples at which most channels are missing are left out; other missing values count as the
-    channel's mean so far.
+    a few stretches of samples, none across a gap of the clock, and means over ever longer ones: of all that came or,
+    where old samples are forgotten, of the last ones. Samples at which most channels are missing are left out; other
+    missing values count as the channel's mean so far.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ class RunningFloor:
         self.memory = memory
         self.n_samples = self.n_read = 0
         self._sums: RunningCovariance | None = None
+        self._last: float | None = None
 
     def add(self, recording: xr.DataArray) -> None:
         """Add the next samples: dims `time` and the same others every time.
@@ -67,8 +68,23 @@ class RunningFloor:
         elif n != len(self._sums.mean):
             raise DataError(f"expected {len(self._sums.mean)} channels, as in the samples before, got {n}")
         self._template = recording.isel({TIME: slice(0, 2)})
-        for _, values in blocks(recording, ROWS_AT_ONCE, across_gaps=True):
-            self._add(values)
+        gap = self._follows_a_gap(recording)
+        for run in segments(recording):
+            if gap and self.n_samples:
+                self._excerpts.cut()
+            for _, values in blocks(recording.isel({TIME: run}), ROWS_AT_ONCE, across_gaps=True):
+                self._add(values)
+            gap = True
+
+    def _follows_a_gap(self, recording: xr.DataArray) -> bool:
+        """Whether the clock has jumped since the samples before; one that begins anew with each block does not tell."""
+        if TIME not in recording.coords:
+            return False
+        clock = recording[TIME].values
+        before, self._last = self._last, float(clock[-1])
+        if before is None or len(clock) < 2:
+            return False
+        return bool(float(clock[0]) - before > GAP * float(np.median(np.diff(clock))))
 
     def _begin(self, n: int) -> None:
         self._sums = RunningCovariance(n, memory=self.memory)

@@ -30,7 +30,7 @@ class Report:
     title, subject
         What was looked at, and one line on where it comes from.
     kind
-        "recording", "noise floor", "weights" or "run".
+        "recording", "noise floor", "weights", "run" or "denoising".
     findings
         The answer in sentences, most important first.
     facts

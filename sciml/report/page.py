@@ -24,6 +24,7 @@ GLYPHS = {"result": "◆", "note": "○", "caution": "▲", "problem": "■"}
 KINDS = {
     "recording": "report on a recording", "noise floor": "report on a noise floor",
     "weights": "report on the weights of a net", "run": "report on a run",
+    "denoising": "report on a denoised recording",
 }  # fmt: skip
 MAX_ROWS = 400  # of a table on the page; the JSON form holds all
 

@@ -38,6 +38,10 @@ def test_methods_are_compared_in_a_table(sciml, file: Path) -> None:
     document = json.loads(sciml("denoise", file, "--compare", "--json", "-q").out)
     assert document["schema"] == "sciml.denoise-compare/1"
     assert {each["method"] for each in document["methods"]} == {line.split()[0] for line in lines[2:]}
+    options = ("--compare", "--model", "white", "--patch", "channel=6", "--json", "-q")
+    document = json.loads(sciml("denoise", file, *options).out)
+    assert document["model"] == "white"
+    assert "patches" in {each["method"] for each in document["methods"]}
 
 
 def test_an_nwb_output_is_a_copy_with_the_result_in_it(sciml, file: Path, tmp_path: Path) -> None:
@@ -49,3 +53,34 @@ def test_an_nwb_output_is_a_copy_with_the_result_in_it(sciml, file: Path, tmp_pa
     assert refused.code == 4
     assert "expected an NWB file to copy" in refused.err
     assert sciml("denoise", file).code == 2
+
+
+def test_a_page_shows_what_was_done(sciml, file: Path, tmp_path: Path) -> None:
+    pages = [tmp_path / name for name in ("whole.html", "patches.html")]
+    assert sciml("denoise", file, "-o", tmp_path / "b.nc", "--report", pages[0], "-q").code == 0
+    words = ["--patch", "channel=6", "--maps"]
+    done = sciml("denoise", file, "-o", tmp_path / "c.nc", *words, "--report", pages[1], "-q")
+    assert done.code == 0
+    whole, patches = (page.read_text() for page in pages)
+    assert "What was removed" in whole
+    assert "How far to trust the result" in patches
+    refused = sciml("denoise", file, "-o", tmp_path / "d.nc", "--report", pages[0])
+    assert refused.code != 0
+    assert not (tmp_path / "d.nc").exists()
+
+
+def test_an_nwb_copy_has_its_page(sciml, tmp_path: Path) -> None:
+    source = write_nwb(population_recording(n_neurons=12, duration=30.0), tmp_path / "s.nwb")
+    done = sciml("denoise", source, "-o", tmp_path / "t.nwb", "--report", tmp_path / "t.html", "-q")
+    assert done.code == 0
+    assert "Before and after" in (tmp_path / "t.html").read_text()
+
+
+def test_patches_go_into_an_nwb_copy(sciml, tmp_path: Path) -> None:
+    source = write_nwb(population_recording(n_neurons=12, duration=30.0), tmp_path / "s.nwb")
+    words = ["--patch", "6", "--maps", "--report", tmp_path / "t.html", "-q"]
+    assert sciml("denoise", source, "-o", tmp_path / "t.nwb", *words).code == 0
+    with h5py.File(tmp_path / "t.nwb") as copy:
+        assert "sciml.denoise_patches" in copy["processing/sciml/RoiResponseSeries_denoised"].attrs["comments"]
+    assert "standard error" in (tmp_path / "t.html").read_text()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["s.nwb", "t.html", "t.nwb"]

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from sciml.denoise import Denoiser, denoise
+from sciml.denoise import Denoiser, StreamingDenoiser, denoise
 from sciml.errors import DataError
 
 
@@ -21,10 +21,11 @@ def samples(seed: int, n: int = 800) -> tuple[np.ndarray, np.ndarray]:
     return courses @ mixing, courses @ mixing + rng.normal(size=(n, 20))
 
 
-def test_it_keeps_the_contract_of_scikit_learn() -> None:
+@pytest.mark.parametrize("estimator", [Denoiser(), StreamingDenoiser()], ids=["whole", "streaming"])
+def test_it_keeps_the_contract_of_scikit_learn(estimator: Denoiser | StreamingDenoiser) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the checks warn of what this machine does not let them check
-        check_estimator(Denoiser(), on_skip=None)
+        check_estimator(estimator, on_skip=None)
 
 
 def test_what_was_learned_on_one_recording_denoises_another() -> None:

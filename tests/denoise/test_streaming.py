@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 
 from sciml.denoise import Denoiser, StreamingDenoiser
 from sciml.errors import ConfigError, DataError
-from sciml.noise import Model
+from sciml.noise import Model, RunningFloor
 
 N, T = 24, 3000
 
@@ -107,3 +107,26 @@ def test_what_cannot_be_streamed_is_refused() -> None:
         StreamingDenoiser().fit(recording(0)).partial_fit(recording(0).isel(channel=slice(5)))
     with pytest.raises(ConfigError, match="a memory of at least two samples"):
         StreamingDenoiser(memory=0).fit(recording(0))
+
+
+def test_spectra_do_not_straddle_gaps_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow wave that starts anew after a gap: a stretch across it would see a jump, at all frequencies."""
+    monkeypatch.setattr("sciml.noise._excerpt.EXCERPT_BYTES", 400 * 8 * 4)  # 400 rows of eight channels
+    monkeypatch.setattr("sciml.noise._excerpt.SHORTEST", 50)
+    rng = np.random.default_rng(6)
+    phase = np.tile(np.arange(250) / 250, 4)
+    values = 50 * phase[:, None] * np.ones(8) + rng.normal(size=(1000, 8))
+    whole = xr.DataArray(values, dims=("time", "channel"))
+    clock = np.arange(1000) / 100 + np.repeat(np.arange(4), 250) * 5.0
+    gappy = whole.assign_coords(time=clock)
+
+    def spectrum(*parts: xr.DataArray) -> np.ndarray:
+        running = RunningFloor()
+        for part in parts:
+            running.add(part)
+        return np.asarray(running.floor("colored").psd)
+
+    in_one, in_four = spectrum(gappy), spectrum(*(gappy[start : start + 250] for start in range(0, 1000, 250)))
+    np.testing.assert_allclose(in_four, in_one, rtol=1e-9)
+    assert in_one.shape == spectrum(whole).shape
+    assert not np.allclose(in_one, spectrum(whole), rtol=0.05)

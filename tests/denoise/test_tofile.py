@@ -74,6 +74,33 @@ def test_the_file_holds_what_memory_would(small_tiles: None, recording: xr.DataA
     assert sorted(each.name for each in tmp_path.iterdir()) == ["clean.nc"]
 
 
+@pytest.mark.parametrize("kind", [float, complex])
+def test_a_zarr_folder_goes_on_where_it_stopped_and_holds_the_same(
+    small_tiles: None, recording: xr.DataArray, tmp_path: Path, kind: type
+) -> None:
+    pytest.importorskip("zarr")
+    movie, out = recording.astype(kind), tmp_path / "clean.zarr"
+
+    def stop(done: int, _: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError):
+        denoise_patches_to_file(movie, out, PATCH, progress=stop)
+    assert not out.exists()
+    assert denoise_patches_to_file(movie, out, PATCH).n_resumed == 2
+    whole = denoise_patches(movie, PATCH)
+    opened = open_recording(out)
+    np.testing.assert_allclose(opened.values, whole["denoised"], rtol=1e-6)
+    assert opened.attrs["history"] == whole["denoised"].attrs["history"]
+    with xr.open_zarr(out, consolidated=False) as found:
+        np.testing.assert_allclose(found["sigma"], whole["sigma"], rtol=5e-3)
+    with pytest.raises(StorageError, match="exists"):
+        denoise_patches_to_file(movie, out, PATCH)
+    assert denoise_patches_to_file(movie, out, PATCH, overwrite=True).n_resumed == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["clean.zarr"]
+
+
 def test_masks_sigma_maps_and_complex_numbers_reach_the_file(
     small_tiles: None, recording: xr.DataArray, tmp_path: Path
 ) -> None:
