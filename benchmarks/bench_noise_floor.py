@@ -232,8 +232,11 @@ def power(draws: int) -> None:
     jobs = [
         (name, n, t, k, times, draws) for name in NOISES for n, t in shapes for k in (1, 5) for times in TIMES_LIMIT
     ]
+    cells = {}
     with ProcessPoolExecutor(2) as pool:
-        cells = dict(zip(jobs, pool.map(power_cell, jobs), strict=True))
+        for job, cell in zip(jobs, pool.map(power_cell, jobs), strict=True):
+            cells[job] = cell
+            print(*job, *cell, flush=True)
     rows = []
     for name in NOISES:
         for n, t in shapes:
