@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 N_BINS = 1024  # of the power spectrum that is kept
+MOST_TURNED = 0.5  # of one direction that another can hold: half of each, where strengths are equal
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
 
@@ -198,9 +199,12 @@ def _outliers(fit: Fit, matrix: Matrix, channel_noise: Array) -> dict[str, Any]:
     over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
     if not matrix.tall:
         over_channels, over_time = over_time, over_channels
-    unit, unsure = _unit(fit.directions[:, : fit.rank], channel_noise, over_channels)
+    directions = fit.directions[:, : fit.rank]
+    unit, unsure = _unit(directions, channel_noise, over_channels)
+    mixed = _mixing(directions, channel_noise, spikes.strength) / unit**2
     strength = spikes.strength * unit / np.sqrt(matrix.freedom)
-    relative = np.hypot(spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny), unsure)
+    known = spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny)
+    relative = np.sqrt(known**2 + unsure**2 + mixed**2)
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strength
     return {
         "strengths": strength,
@@ -237,6 +241,23 @@ def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tup
     true = np.maximum((found - (1 - safe) * float(np.mean(channel_noise**2))) / safe, 0.1 * found)
     scatter = np.sqrt(safe * (1 - safe) * np.maximum(fourth - found**2, 0) / len(channel_noise))
     return np.sqrt(true), scatter / (safe * true)
+
+
+def _mixing(directions: NDArray[Any], channel_noise: Array, strength: Array) -> Array:
+    """Return the standard deviation of |D u_j|² / 2 for that part of it which comes from the other components.
+
+    To first order the direction j contains a_jk u_k, where Var a_jk = (d_j² + d_k²) / (d_j² - d_k²)² for strengths d in
+    noise of variance one: components of nearly equal strength turn into each other, and |D u_j|² moves by 2 a_jk
+    u_j^H D² u_k.
+    """
+    squares = strength**2
+    gap = squares[:, None] - squares
+    np.fill_diagonal(gap, np.inf)
+    with np.errstate(divide="ignore"):
+        turn = np.minimum((squares[:, None] + squares) / gap**2, MOST_TURNED)
+    coupling = np.abs((directions.conj().T * channel_noise**2) @ directions) ** 2
+    share = 0.5 if np.iscomplexobj(directions) else 1.0  # of a complex product only the real part counts
+    return np.asarray(np.sqrt(share * (turn * coupling).sum(axis=1)))
 
 
 def _channel_noise(choice: Choice) -> Array:
