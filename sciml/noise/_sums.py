@@ -72,7 +72,8 @@ class Sums:
         # Rounded to the precision of the work, so that taking it off is exact where a value is near it.
         self.offset = (np.where(here, few, 0).sum(axis=0) / n).astype(self.precision)
         spread = np.sqrt((np.abs(np.where(here, few - self.offset, 0)) ** 2).sum(axis=0) / n)
-        self.unit = np.where(spread > 0, spread, 1.0)
+        typical = float(np.median(spread[spread > 0])) if spread.any() else 1.0
+        self.unit = np.where(spread > 0, spread, typical)
         self.per_unit = (1 / self.unit).astype(self.offset.real.dtype)
         self.first = np.full(values.shape[1], np.nan, few.dtype)
         self.total = np.zeros(values.shape[1], np.result_type(self.precision, np.float64))
