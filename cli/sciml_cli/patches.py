@@ -132,9 +132,10 @@ def values_of(out: Path) -> Path:
 
 
 def sizes(option: str, text: str, recording: Any) -> dict[str, int]:
-    """Return sizes by dim, from "7,7" (along the dims other than time, in order) or "y=7,x=7"."""
+    """Return sizes by dim, from "7,7" (along the dims other than time or else frame, in order) or "y=7,x=7"."""
     words = [word.strip() for word in text.split(",")]
-    dims = [str(dim) for dim in recording.dims if dim != "time"]
+    samples = "time" if "time" in recording.dims else "frame"
+    dims = [str(dim) for dim in recording.dims if dim != samples]
     named = [word.partition("=")[::2] for word in words] if "=" in text else [*zip(dims, words, strict=False)]
     if len(named) != len(words) or not all(value.strip().isdigit() for _, value in named) or (
         "=" not in text and len(words) != len(dims)

@@ -84,3 +84,12 @@ def test_patches_go_into_an_nwb_copy(sciml, tmp_path: Path) -> None:
         assert "sciml.denoise_patches" in copy["processing/sciml/RoiResponseSeries_denoised"].attrs["comments"]
     assert "standard error" in (tmp_path / "t.html").read_text()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["s.nwb", "t.html", "t.nwb"]
+
+
+def test_frames_without_a_clock_need_no_size_in_a_patch(sciml, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(30, 16, 12)).astype(np.float32)
+    movie = save_recording(xr.DataArray(values, dims=("frame", "y", "x")), tmp_path / "movie.nc")
+    assert sciml("denoise", movie, "-o", tmp_path / "a.nc", "--patch", "5,4", "-q").code == 0
+    refused = sciml("denoise", movie, "-o", tmp_path / "c.nc", "--patch", "5", "-q")
+    assert refused.code == 2
+    assert "expected 2 sizes along y, x" in refused.err
