@@ -198,14 +198,16 @@ def planted(name: str, n: int, t: int, strengths: np.ndarray, seed: int) -> tupl
     courses, maps = basis(t) * np.sqrt(t), basis(n)
     level = noise.std(axis=0) if name == "variances over 100" else noise.std()
     if name == "counts":
-        return planted_counts(rng, n, t, (courses * strengths) @ maps.T), strengths
+        values, level = planted_counts(rng, n, t, (courses * strengths) @ maps.T)
+        return values, strengths * np.linalg.norm(level[:, None] * maps, axis=0)
     maps = maps.conj() * np.reshape(level, (-1, 1))
     return noise + (courses * strengths) @ maps.T, strengths * np.linalg.norm(maps, axis=0)
 
 
-def planted_counts(rng: np.random.Generator, n: int, t: int, signal: np.ndarray) -> np.ndarray:
+def planted_counts(rng: np.random.Generator, n: int, t: int, signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return counts with a signal in units of their standard deviations, and those of each channel over all samples."""
     mean = 3 * rng.gamma(2, 0.5, size=(t, 1)) * rng.gamma(2, 0.5, size=n)
-    return rng.poisson(np.maximum(mean + signal * np.sqrt(mean), 0)).astype(float)
+    return rng.poisson(np.maximum(mean + signal * np.sqrt(mean), 0)).astype(float), np.sqrt(mean.mean(axis=0))
 
 
 def power_cell(job: tuple[str, int, int, int, float, int]) -> tuple[float, float, float, float]:
@@ -244,7 +246,7 @@ def power(draws: int) -> None:
                 line = [cells[name, n, t, k, times, draws] for times in TIMES_LIMIT]
                 rows.append(
                     [name, f"{n} x {t}", k, *(f"{100 * each[0]:.0f} %" for each in line), f"{line[-1][1]:.0f}",
-                     "" if name == "counts" else f"{100 * line[-1][2]:.0f} %"]
+                     f"{100 * line[-1][2]:.0f} %"]
                 )  # fmt: skip
     columns = ["noise", "N x T", "planted", *(f"found at {x} x limit" for x in TIMES_LIMIT), "median rank at 2 x",
                "95 % intervals that hold, 2 x"]  # fmt: skip

@@ -28,8 +28,8 @@ class CountResiduals:
               R = \mathrm{diag}(\sqrt u)\, (Y - E) \,\mathrm{diag}(\sqrt v)
 
     with u, v the factors that bring Y, an unbiased estimate of its own variance, to unit mean in each row and column
-    (Landa, Zhang and Kluger 2022, doi:10.1137/21M1456807). `observed` holds R; `channel_scale` is what a channel's
-    residual is to be multiplied with, at a sample of average exposure, and `exposure` the relative size of each sample.
+    (Landa, Zhang and Kluger 2022, doi:10.1137/21M1456807). `observed` holds R; `channel_scale` is the standard
+    deviation of a channel's noise, root mean square over the samples, and `exposure` the relative size of each sample.
     """
 
     observed: Observed
@@ -90,7 +90,7 @@ def count_residuals(recording: xr.DataArray, *, strict: bool = True) -> CountRes
     sample = scaled.row_factor[scaled.row_factor > 0]
     live = np.flatnonzero(columns)
     plain = observe(xr.DataArray(scaled.scaled, dims=(TIME, "channel")))
-    scales = 1 / (channel * float(np.sqrt(np.mean(sample**2))))
+    scales = float(np.sqrt(np.mean(1 / sample**2))) / channel  # 1 / sample² is proportional to a sample's variance
     observed = replace(
         plain,
         n_features=counts.shape[1],

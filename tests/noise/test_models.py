@@ -141,6 +141,24 @@ def test_slow_noise_of_a_long_recording_is_no_component(monkeypatch: pytest.Monk
     assert alarms <= 2
 
 
+def test_strengths_of_components_in_counts_are_root_mean_squares_over_all_samples() -> None:
+    # Exposures vary over a factor of 16: noise at a typical sample is not the root mean square that strengths refer to.
+    ratios = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        exposure, rate = np.geomspace(0.25, 4, 400)[rng.permutation(400)], rng.uniform(2, 8, 40)
+        mean = np.outer(exposure, rate)
+        course = np.sqrt(2) * np.sin(np.arange(400) / 3 + seed)
+        pattern = rng.normal(size=40) / np.sqrt(40)
+        signal = 1.8 * np.outer(course, pattern) * np.sqrt(mean)
+        floor = noise_floor(recording(rng.poisson(np.maximum(mean + signal, 0)).astype(float)), "counts")
+        assert floor.rank >= 1
+        truth = 1.8 * np.linalg.norm(pattern * np.sqrt(mean.mean(axis=0)))
+        ratios.append(floor.strengths[0] / truth)
+    # A strength is known to about 1 / sqrt(400) / 1.8: five percent of it in one draw.
+    assert np.mean(ratios) == pytest.approx(1, abs=0.04)
+
+
 def test_more_channels_than_fit_are_sampled_and_components_reach_all(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     pattern = rng.normal(size=900)
