@@ -190,7 +190,8 @@ def _next(found: Any, families: Mapping[str, Sequence[Any]]) -> list[str]:
     if len(families) > COMMANDS:
         lines[-1] += f"  # and so on, {len(families)} in all"
     lines.append(shell("sciml", "info", found.path, "--findings") + "  # looks at the values too")
-    return ["", "Next:", *(f"  {line}" for line in [*lines, *_best(found, families)])]
+    best = [] if "://" in str(found.path) else _best(found, families)  # reports are on files
+    return ["", "Next:", *(f"  {line}" for line in [*lines, *best])]
 
 
 def _ranked(found: Any, families: Mapping[str, Sequence[Any]]) -> list[tuple[str, Sequence[Any]]]:

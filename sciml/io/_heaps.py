@@ -41,8 +41,11 @@ def stated_items(dataset: h5py.Dataset) -> int | None:
     """Return how many bytes (or items) the texts or rows of a dataset say that they have, None if it cannot be told.
 
     HDF5 allocates what a text says before it looks into the heap: 4 GB for a damaged one of three letters. Elements
-    that lie in one piece can be seen in the file; those in chunks or in the header of the object cannot.
+    that lie in one piece can be seen in the file; those in chunks or in the header of the object cannot, nor those of a
+    file that is not read directly (in memory, over a network).
     """
+    if dataset.file.driver != "sec2":
+        return None
     offset, n_bytes = dataset.id.get_offset(), int(dataset.size) * ELEMENT.itemsize
     if offset is None or dataset.id.get_storage_size() != n_bytes:
         return None

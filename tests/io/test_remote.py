@@ -15,6 +15,7 @@ import pytest
 from sciml.errors import DataError, MissingDependencyError
 from sciml.io import describe, open_recording
 from sciml.io._remote import BLOCK
+from sciml.simulate import population_recording, write_nwb
 
 pytest.importorskip("aiohttp")
 VALUES = np.random.default_rng(0).integers(-1000, 1000, (400_000, 16), dtype=np.int16)
@@ -82,6 +83,14 @@ def test_a_window_of_a_remote_file_costs_few_requests_and_few_bytes(
     again = pickle.loads(pickle.dumps(recording))  # noqa: S301 - our own
     np.testing.assert_array_equal(again[5:8].values, VALUES[5:8] * np.float32(0.5))
     assert describe(f"{url}/a.h5").signals[0].shape == VALUES.shape
+
+
+def test_texts_of_a_remote_file_are_those_of_the_local_one(tmp_path: Path, served: tuple[str, list[int]]) -> None:
+    local = write_nwb(population_recording(n_neurons=8, duration=10.0), tmp_path / "a.nwb")
+    here, there = describe(local), describe(f"{served[0]}/a.nwb")
+    assert here.attrs["start"]
+    assert dict(there.attrs) == dict(here.attrs)
+    assert there.findings == here.findings
 
 
 def test_a_remote_file_may_not_lead_elsewhere(tmp_path: Path, served: tuple[str, list[int]]) -> None:
