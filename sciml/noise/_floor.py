@@ -3,19 +3,18 @@
 from typing import Any, Literal, get_args
 
 import numpy as np
-import scipy.stats
 import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.linalg import few_threads
+from sciml.noise._components import Components, components_of
 from sciml.noise._gather import channel_names
 from sciml.noise._matrix import Matrix
 from sciml.noise._models import Choice, Fit, choose
 from sciml.noise._result import MODELS, Model, NoiseFloor
 from sciml.noise._source import Observed, Progress, component_maps, observe
 from sciml.recording import check, sampling_rate
-from sciml.rmt import shrink
 from sciml.rmt.laws import MarchenkoPastur
 from sciml.signal.correlation import correlation_samples
 
@@ -23,9 +22,7 @@ __all__ = ["floor_of", "noise_floor"]
 
 Array = NDArray[np.float64]
 
-CONFIDENCE = 0.95
 N_BINS = 1024  # of the power spectrum that is kept
-MOST_TURNED = 0.5  # of one direction that another can hold: half of each, where strengths are equal
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
 
@@ -132,10 +129,10 @@ def _result(
 ) -> NoiseFloor:
     fit, matrix = choice.fit, choice.matrix
     observed, rate, tau = matrix.observed, _rate(recording), _correlation_samples(choice)
-    channel_noise = _channel_noise(choice)
-    sigma = float(np.sqrt(np.mean(channel_noise**2)))
+    found = components_of(choice)
+    sigma = float(np.sqrt(np.mean(found.channel_noise**2)))
     frequency, psd = _density(fit, matrix, sigma, rate)
-    components, mean, scale = _maps(recording, choice, channel_noise, progress)
+    components, mean, scale = _maps(recording, choice, found, progress)
     parameters = 2 * matrix.n_channels * observed.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
         model=choice.model,
@@ -149,7 +146,10 @@ def _result(
         detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
         eigenvalues=fit.eigenvalues,
         p_values=fit.p_values,
-        **_outliers(fit, matrix, channel_noise),
+        strengths=found.strengths,
+        strength_intervals=found.intervals,
+        overlaps_channel=found.overlaps_channel,
+        overlaps_time=found.overlaps_time,
         components=components,
         channel_mean=mean,
         channel_scale=scale,
@@ -193,27 +193,6 @@ def _textbook(first: Observed, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _outliers(fit: Fit, matrix: Matrix, channel_noise: Array) -> dict[str, Any]:
-    """Return strengths, their intervals, and overlaps of the components found, in the units of the data."""
-    spikes = _spikes(matrix, fit)
-    over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
-    if not matrix.tall:
-        over_channels, over_time = over_time, over_channels
-    directions = fit.directions[:, : fit.rank]
-    unit, unsure = _unit(directions, channel_noise, over_channels)
-    mixed = _mixing(directions, channel_noise, spikes.strength) / unit**2
-    strength = spikes.strength * unit / np.sqrt(matrix.freedom)
-    known = spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny)
-    relative = np.sqrt(known**2 + unsure**2 + mixed**2)
-    half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strength
-    return {
-        "strengths": strength,
-        "strength_intervals": np.stack([np.maximum(strength - half, 0), strength + half], axis=1),
-        "overlaps_channel": over_channels,
-        "overlaps_time": over_time,
-    }
-
-
 def _rate(recording: xr.DataArray) -> float | None:
     try:
         return sampling_rate(recording)
@@ -221,68 +200,20 @@ def _rate(recording: xr.DataArray) -> float | None:
         return None
 
 
-def _spikes(matrix: Matrix, fit: Fit) -> shrink.OptShrink:
-    """Return strengths and overlaps of the components found, from the noise eigenvalues beside them."""
-    n_values = len(fit.eigenvalues)
-    sides = (n_values, max(matrix.n_channels - matrix.null.shape[1], matrix.freedom))
-    singular = np.sqrt(fit.eigenvalues * matrix.freedom)
-    return shrink.optshrink(singular, min(fit.rank, n_values - 1), sides, complex_data=matrix.is_complex)
-
-
-def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tuple[Array, Array]:
-    """Return what one noise standard deviation of each component is in the units of the data, and its relative error.
-
-    That is the norm of D u. The direction found is c u + s e, with c² = `overlap` and e spread over all channels alike;
-    so the norm of D times it has an excess s² <D²> and, where channels differ, varies by 2 c s u^H D² e.
-    """
-    weight = (np.abs(directions) ** 2).T
-    found, fourth = weight @ channel_noise**2, weight @ channel_noise**4
-    safe = np.where(overlap > 0, overlap, 1.0)
-    true = np.maximum((found - (1 - safe) * float(np.mean(channel_noise**2))) / safe, 0.1 * found)
-    scatter = np.sqrt(safe * (1 - safe) * np.maximum(fourth - found**2, 0) / len(channel_noise))
-    return np.sqrt(true), scatter / (safe * true)
-
-
-def _mixing(directions: NDArray[Any], channel_noise: Array, strength: Array) -> Array:
-    """Return the standard deviation of |D u_j|² / 2 for that part of it which comes from the other components.
-
-    To first order the direction j contains a_jk u_k, where Var a_jk = (d_j² + d_k²) / (d_j² - d_k²)² for strengths d in
-    noise of variance one: components of nearly equal strength turn into each other, and |D u_j|² moves by 2 a_jk
-    u_j^H D² u_k.
-    """
-    squares = strength**2
-    gap = squares[:, None] - squares
-    np.fill_diagonal(gap, np.inf)
-    with np.errstate(divide="ignore"):
-        turn = np.minimum((squares[:, None] + squares) / gap**2, MOST_TURNED)
-    coupling = np.abs((directions.conj().T * channel_noise**2) @ directions) ** 2
-    share = 0.5 if np.iscomplexobj(directions) else 1.0  # of a complex product only the real part counts
-    return np.asarray(np.sqrt(share * (turn * coupling).sum(axis=1)))
-
-
-def _channel_noise(choice: Choice) -> Array:
-    """Return the noise standard deviation of each live channel, at the samples that are present, in data units."""
-    if choice.counts is not None:
-        return choice.counts.channel_scale
-    share = choice.matrix.observed.share
-    return np.asarray(choice.fit.scale / np.sqrt(share))
-
-
 def _maps(
-    recording: xr.DataArray, choice: Choice, channel_noise: Array, progress: Progress | None
+    recording: xr.DataArray, choice: Choice, found: Components, progress: Progress | None
 ) -> tuple[NDArray[Any], NDArray[Any], Array]:
     """Return components (N, rank), mean and noise standard deviation of all channels, those left out included.
 
     A channel that was left out has no part in any component. Columns of X = C F^T: conjugate to the eigenvectors of
     X^H X.
     """
-    observed, rank = choice.matrix.observed, choice.fit.rank
-    found = choice.fit.directions[:, :rank].conj()
+    observed, maps = choice.matrix.observed, found.directions.conj()
     if observed.n_unread:
-        return component_maps(recording, observed, found, channel_noise, progress)
-    components = np.zeros((observed.n_features, rank), dtype=found.dtype)
+        return component_maps(recording, observed, maps, found.channel_noise, progress)
+    components = np.zeros((observed.n_features, maps.shape[1]), dtype=maps.dtype)
     scale = np.zeros(observed.n_features)
-    components[observed.live], scale[observed.live] = found, channel_noise
+    components[observed.live], scale[observed.live] = maps, found.channel_noise
     return components, observed.every_mean, scale
 
 

@@ -16,6 +16,7 @@ from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
 from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.rank import white_test
+from sciml.signal.correlation import correlation_samples
 
 __all__ = ["Choice", "Fit", "choose"]
 
@@ -39,7 +40,6 @@ class Fit:
 
     eigenvalues: Array
     p_values: Array
-    directions: NDArray[Any]
     scale: Array
     law: EdgeLaw
     profile: VarianceProfile
@@ -169,7 +169,7 @@ def _fit_white(matrix: Matrix, alpha: float, *, lost: int = 0) -> Fit:
     spectra = _spectra(matrix, scale, found.directions[:, : test.rank])
     profile = VarianceProfile([[1.0]], row_counts=[matrix.freedom], column_counts=[max(n_channels - test.rank, 1)])
     fit = Fit(
-        values / test.sigma**2, test.p_values, found.directions, scale, test.law, profile, test.rank, spectra, 1.0,
+        values / test.sigma**2, test.p_values, scale, test.law, profile, test.rank, spectra, 1.0,
         settled=test.converged,
     )  # fmt: skip
     return replace(fit, bulk_ratio=_bulk_ratio(matrix, fit.eigenvalues, fit.rank, profile))
@@ -213,21 +213,14 @@ def _fit_unequal(
     tried = {0}
     below = _settle(matrix, alpha, profiled, tried, limit=limit, refuted=refuted)
     if below.settled or refuted(below):
-        return _with_directions(matrix, below)
+        return below
     values = matrix.eigen(matrix.total_scale, 0).values
     half = len(values) // 2
     gap = int(np.argmax(values[:half] / np.maximum(values[1 : half + 1], np.finfo(float).tiny))) + 1
     if gap > limit or gap in tried:
-        return _with_directions(matrix, below)
+        return below
     above = _settle(matrix, alpha, profiled, {gap}, limit=limit, start=gap)
-    return _with_directions(matrix, above if above.settled else below)
-
-
-def _with_directions(matrix: Matrix, fit: Fit) -> Fit:
-    """Return the fit with a direction for each component that it found."""
-    if fit.directions.shape[1] >= fit.rank:
-        return fit
-    return replace(fit, directions=matrix.eigen(fit.scale, fit.rank).directions)
+    return above if above.settled else below
 
 
 def _settle(
@@ -269,9 +262,9 @@ def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled:
     law = profile.edge_law(complex_data=matrix.is_complex)
     rank = int(np.count_nonzero(found.values > law.threshold(alpha)))
     ratio = _bulk_ratio(matrix, found.values, seen, profile)
-    fits = ratio < BULK_TOLERANCE + 1 / matrix.n_channels
+    fits = ratio < _most_of_bulk(matrix, spectra, seen)
     return Fit(
-        found.values, law.p_value(found.values), found.directions, scale, law, profile, rank, spectra, ratio,
+        found.values, law.p_value(found.values), scale, law, profile, rank, spectra, ratio,
         settled=rank == seen and fits,
     )  # fmt: skip
 
@@ -293,6 +286,16 @@ def _spectra(matrix: Matrix, scale: Array, directions: NDArray[Any]) -> NoiseSpe
         basis = np.linalg.qr(np.concatenate([directions, null], axis=1))[0]
     power, left = matrix.periodogram(scale, basis)
     return noise_spectra(power, left, matrix.waves.dimensions, matrix.waves.squares)
+
+
+def _most_of_bulk(matrix: Matrix, spectra: NoiseSpectra, seen: int) -> float:
+    """Return what the ratio of `_bulk_ratio` stays below where the model is right.
+
+    Of correlated samples few count, and neighboring frequencies are not independent. Taking `seen` courses out leaves
+    all power of a strong wave in its eigenvalue, up to a share seen / T, but twice that share less in its own bin.
+    """
+    few = correlation_samples(spectra.pooled_bins, spectra.sizes) / matrix.freedom
+    return (BULK_TOLERANCE + 1 / matrix.n_channels + few) / (1 - seen / matrix.freedom) ** 2
 
 
 def _bulk_ratio(matrix: Matrix, values: Array, rank: int, profile: VarianceProfile) -> float:

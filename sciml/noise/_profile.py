@@ -22,13 +22,14 @@ MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum share one
 class NoiseSpectra:
     """Power of the noise in bins of frequency: `power` (bin, channel), in units of each channel's noise variance.
 
-    `sizes` says how many dimensions of time each bin stands for, `left` how much of each channel is noise (beside
-    components that were taken out), `pooled` is the average over channels at each single frequency. `coarse` is the
-    power in a few fixed bands, each value a mean of `coarse_degrees` squared normal values.
+    `sizes` says how many dimensions of time each bin stands for and `degrees` how many squared normal values each of
+    its powers averages, `left` how much of each channel is noise (beside components that were taken out), `pooled` is
+    the average over channels at each single frequency. `coarse` is the power in a few fixed bands.
     """
 
     power: Array
     sizes: Array
+    degrees: Array
     left: Array
     pooled: Array
     coarse: Array
@@ -47,6 +48,19 @@ class NoiseSpectra:
             return VarianceProfile(self.pooled_bins[:, None], row_counts=rows, column_counts=[self.left.sum()])
         power, counts = _grouped(self.power, self.left)
         return VarianceProfile(power, row_counts=rows, column_counts=counts)
+
+    def scatter(self, *, common: bool) -> Array:
+        """Return the relative variance by chance of each channel's mean power, were the values real.
+
+        For d dimensions of time of power S it is 2 sum(d S²) / sum(d S)²; `common` takes the spectrum of all channels.
+        Of one channel, powers that average m squared normal values stand for S: their squares are too large by 1 + 2/m.
+        """
+        if common:
+            power, squares = self.pooled_bins[:, None], self.pooled_bins[:, None] ** 2
+        else:
+            power, squares = self.power, self.power**2 / (1 + 2 / self.degrees[:, None])
+        each = 2 * (self.sizes @ squares) / (self.sizes @ power) ** 2
+        return np.broadcast_to(each, self.power.shape[1])
 
     def p_equal(self) -> float:
         r"""Return the p-value of the hypothesis that all channels have one spectrum up to scale.
@@ -100,20 +114,20 @@ def noise_spectra(power: Array, left: Array, dimensions: Array, squares: NDArray
     """
     pooled = power @ left / left.sum()
     starts = _split(pooled, _pooled_variance(power, left) * 2 / squares)
-    binned, sizes = _averaged(power, dimensions, starts)
     bands = _bands(len(power))
-    coarse, coarse_sizes = _averaged(power, dimensions, bands)
-    degrees = coarse_sizes**2 / np.add.reduceat(dimensions**2 / squares, bands)
-    return NoiseSpectra(binned, sizes, left, pooled, coarse, coarse_sizes, degrees)
+    fine, coarse = (_averaged(power, dimensions, squares, each) for each in (starts, bands))
+    return NoiseSpectra(*fine, left, pooled, *coarse)
 
 
-def _averaged(power: Array, dimensions: Array, starts: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Return the mean power in each bin and the dimensions it stands for."""
+def _averaged(
+    power: Array, dimensions: Array, squares: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[Array, Array, Array]:
+    """Return the mean power in each bin, the dimensions it stands for, and the squared normal values it averages."""
     sizes = np.add.reduceat(dimensions, starts)
     sums = scipy.sparse.csr_array(
         (dimensions, np.arange(len(power)), np.append(starts, len(power))), (len(starts), len(power))
     )
-    return (sums @ power) / sizes[:, None], sizes
+    return (sums @ power) / sizes[:, None], sizes, sizes**2 / np.add.reduceat(dimensions**2 / squares, starts)
 
 
 def _bands(n: int) -> NDArray[np.int64]:

@@ -1,0 +1,134 @@
+"""Components of a recording: strengths, how well these are known, and how far to trust the shapes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.special
+import scipy.stats
+from numpy.typing import NDArray
+
+from sciml.noise._matrix import Eigen, Matrix
+from sciml.noise._models import Choice
+from sciml.rmt import shrink
+
+__all__ = ["Components", "components_of"]
+
+Array = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+MOST_PULLED = 2.0  # standard errors, so that a channel unlike the others stays so
+MOST_TURNED = 0.5  # of one direction that another can hold: half of each, where strengths are equal
+
+
+@dataclass(frozen=True)
+class Components:
+    """Components beside noise of standard deviation `channel_noise` (N,) in the units of the data.
+
+    `directions` (N, rank) are orthonormal after each channel was divided by its noise, `strengths` (rank,) and their
+    `intervals` (rank, 2) in the units of the data, overlaps squared cosines with the signal's own vectors.
+    """
+
+    channel_noise: Array
+    directions: NDArray[Any]
+    strengths: Array
+    intervals: Array
+    overlaps_channel: Array
+    overlaps_time: Array
+
+
+def components_of(choice: Choice) -> Components:
+    """Return the components that a fit found, on the channels divided by what is best known of their noise."""
+    matrix, rank = choice.matrix, choice.fit.rank
+    scale, unsure = _steady_scale(choice)
+    noise = _channel_noise(choice, scale)
+    found = matrix.eigen(scale, rank) if rank else Eigen(choice.fit.eigenvalues, _none_of(matrix))
+    spikes = _spikes(matrix, found.values[: len(choice.fit.eigenvalues)], rank)
+    over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
+    if not matrix.tall:
+        over_channels, over_time = over_time, over_channels
+    unit, unit_error = _unit(found.directions, noise, over_channels)
+    mixed = _mixing(found.directions, noise, unsure, spikes.strength) / unit**2
+    strengths = spikes.strength * unit / np.sqrt(matrix.observed.n_samples)
+    known = spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny)
+    relative = np.sqrt(known**2 + unit_error**2 + mixed**2)
+    half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
+    intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
+    return Components(noise, found.directions, strengths, intervals, over_channels, over_time)
+
+
+def _none_of(matrix: Matrix) -> NDArray[Any]:
+    return np.zeros((matrix.n_channels, 0), dtype=complex if matrix.is_complex else float)
+
+
+def _steady_scale(choice: Choice) -> tuple[Array, Array]:
+    """Return the noise standard deviation of each live channel, and with what relative variance its square is known.
+
+    In strongly colored noise few samples count, and the variances found of equal channels scatter. They are pulled
+    towards their typical value as far as chance explains that scatter (James-Stein estimates of the logarithms), each
+    by two standard errors at most (Efron and Morris 1972, doi:10.1080/01621459.1972.10481215). Equal ones become their
+    mean, not the lower mean of logarithms.
+    """
+    fit, matrix = choice.fit, choice.matrix
+    if choice.model in ("white", "counts"):
+        return fit.scale, np.zeros(len(fit.scale))
+    share = matrix.observed.share
+    variance = fit.scale**2 / share
+    level = np.log(variance)
+    relative = fit.spectra.scatter(common=choice.model != "heteroscedastic+colored") / fit.spectra.left
+    # The logarithm of a mean of 2 / v squared normal values, of relative variance v, has the variance polygamma(1, 1/v)
+    chance = scipy.special.polygamma(1, (2 if matrix.is_complex else 1) / relative)
+    spread = float(scipy.stats.median_abs_deviation(level, scale="normal")) ** 2
+    real = max(spread - float(np.mean(chance)), 0.0)
+    kept, farthest = real / (real + chance), MOST_PULLED * np.sqrt(chance)
+    pulled = variance * np.exp(np.clip((1 - kept) * (np.median(level) - level), -farthest, farthest))
+    return np.sqrt(pulled * share * np.mean(variance / pulled)), kept * chance
+
+
+def _channel_noise(choice: Choice, scale: Array) -> Array:
+    """Return the noise standard deviation of each live channel, at the samples that are present, in data units."""
+    if choice.counts is not None:
+        return choice.counts.channel_scale
+    return np.asarray(scale / np.sqrt(choice.matrix.observed.share))
+
+
+def _spikes(matrix: Matrix, values: Array, rank: int) -> shrink.OptShrink:
+    """Return strengths and overlaps of the components, from the noise eigenvalues beside them."""
+    n_values = len(values)
+    sides = (n_values, max(matrix.n_channels - matrix.null.shape[1], matrix.freedom))
+    singular = np.sqrt(values * matrix.freedom)
+    return shrink.optshrink(singular, min(rank, n_values - 1), sides, complex_data=matrix.is_complex)
+
+
+def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tuple[Array, Array]:
+    """Return what one noise standard deviation of each component is in the units of the data, and its relative error.
+
+    That is the norm of D u. The direction found is c u + s e, with c² = `overlap` and e spread over all channels alike;
+    so the norm of D times it has an excess s² <D²> and, where channels differ, varies by 2 c s u^H D² e.
+    """
+    weight = (np.abs(directions) ** 2).T
+    found, fourth = weight @ channel_noise**2, weight @ channel_noise**4
+    safe = np.where(overlap > 0, overlap, 1.0)
+    true = np.maximum((found - (1 - safe) * float(np.mean(channel_noise**2))) / safe, 0.1 * found)
+    scatter = np.sqrt(safe * (1 - safe) * np.maximum(fourth - found**2, 0) / len(channel_noise))
+    return np.sqrt(true), scatter / (safe * true)
+
+
+def _mixing(directions: NDArray[Any], channel_noise: Array, unsure: Array, strength: Array) -> Array:
+    """Return the standard deviation of |D u_j|² / 2 for that part of it which comes from the other components.
+
+    Components of nearly equal strength turn into each other: to first order the direction j contains a_jk u_k, and
+    |D u_j|² moves by 2 a_jk u_j^H D² u_k. For strengths d in noise of variance one, the noise makes Var a_jk = (d_j² +
+    d_k²) / (d_j² - d_k²)²; errors q_i in the channels' variances, of variance `unsure`, add d_k² / (d_j² - d_k²) times
+    sum_i q_i u_ji u_ki.
+    """
+    squares = strength**2
+    gap = squares[:, None] - squares
+    np.fill_diagonal(gap, np.inf)
+    weight = np.abs(directions) ** 2
+    skew = (weight.T * unsure) @ weight
+    with np.errstate(divide="ignore"):
+        turn = np.minimum((squares[:, None] + squares + squares**2 * skew) / gap**2, MOST_TURNED)
+    coupling = np.abs((directions.conj().T * channel_noise**2) @ directions) ** 2
+    share = 0.5 if np.iscomplexobj(directions) else 1.0  # of a complex product only the real part counts
+    return np.asarray(np.sqrt(share * (turn * coupling).sum(axis=1)))

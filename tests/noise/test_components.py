@@ -1,0 +1,74 @@
+"""Strengths of components: what they mean, and how well they are known where few samples of the noise count."""
+
+import numpy as np
+import pytest
+import scipy.signal
+import xarray as xr
+
+from sciml.noise import noise_floor
+
+N, T, PHI = 64, 300, 0.96  # of 300 samples such as these 12 count
+
+
+def recording(values: np.ndarray) -> xr.DataArray:
+    return xr.DataArray(values, dims=("time", "channel"))
+
+
+def noise(rng: np.random.Generator, n: int, t: int, phi: float) -> np.ndarray:
+    steps = rng.normal(size=(t + 500, n)) * np.sqrt(1 - phi**2)
+    return scipy.signal.lfilter([1.0], [1.0, -phi], steps, axis=0)[500:]
+
+
+def orthonormal(rng: np.random.Generator, n: int, k: int) -> np.ndarray:
+    """Return `k` random directions, orthogonal to the constant."""
+    values = rng.normal(size=(n, k + 1))
+    values[:, 0] = 1
+    return np.linalg.qr(values)[0][:, 1:]
+
+
+@pytest.mark.parametrize("spread", [1, 10], ids=["equal channels", "channels over a range of 10"])
+def test_intervals_of_neighboring_strengths_hold_in_strongly_colored_noise(spread: float) -> None:
+    draws, strengths = 40, np.array([16.0, 14.0, 12.0])
+    held = []
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        scale = spread ** rng.uniform(0, 1, N)
+        courses, maps = orthonormal(rng, T, 3) * np.sqrt(T), orthonormal(rng, N, 3) * scale[:, None]
+        floor = noise_floor(recording(noise(rng, N, T, PHI) * scale + (courses * strengths) @ maps.T))
+        assert floor.rank >= 3
+        low, high = floor.strength_intervals[:3].T
+        truth = strengths * np.linalg.norm(maps, axis=0)
+        held.append((low <= truth) & (truth <= high))
+    # Of 120 intervals of 95 % that are independent fewer than 105 hold once in 1000 runs.
+    assert np.sum(held) >= 105
+
+
+def test_many_components_settle_in_noise_that_is_colored_over_half_the_recording() -> None:
+    n, t, strengths = 300, 200, np.array([80.0, 72.0, 64.0, 56.0, 48.0])
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        courses, maps = orthonormal(rng, t, 5) * np.sqrt(t), orthonormal(rng, n, 5)
+        pure = noise(rng, n, t, 0.97)
+        floor = noise_floor(recording(pure + (courses * strengths) @ maps.T))
+        assert floor.settled
+        assert floor.rank == 5
+        assert floor.sigma == pytest.approx(np.sqrt(pure.var(axis=0, ddof=1).mean()), rel=0.05)
+
+
+def test_strength_is_the_root_mean_square_over_the_samples() -> None:
+    rng = np.random.default_rng(0)
+    course = np.tile([1.0, -1.0], 8)
+    values = 5.0 * np.outer(course, orthonormal(rng, 40, 1)[:, 0])
+    floor = noise_floor(recording(values + 0.01 * rng.normal(size=values.shape)), "white")
+    assert floor.strengths[0] == pytest.approx(5.0, rel=2e-3)
+
+
+def test_noise_of_equal_channels_is_found_equal_and_that_of_another_is_not() -> None:
+    rng = np.random.default_rng(1)
+    values = noise(rng, N, T, PHI)
+    alone = noise_floor(recording(values)).channel_scale
+    assert alone.std() < 0.5 * values.std(axis=0).std()
+    values[:, 3] *= 30
+    scale = noise_floor(recording(values)).channel_scale
+    assert scale[3] / np.median(scale) > 15
+    assert np.delete(scale, 3).std() < 0.2 * np.median(scale)
