@@ -22,6 +22,7 @@ __all__ = ["floor_of", "noise_floor"]
 
 Array = NDArray[np.float64]
 
+MANY = 0.25  # of the dimensions: simulated noise that neighboring channels share settled with .3 to .5 of them
 N_BINS = 1024  # of the power spectrum that is kept
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
@@ -50,8 +51,8 @@ def noise_floor(
     infinitely many phase-randomized surrogates, solved instead of drawn.
 
     Noise and rank depend on each other. Both are re-estimated from what is left after the found components until
-    they agree. Where they never do (the count runs past half of the channels), the estimate from the whole
-    recording is kept, an upper bound on the noise, `settled` is False and a warning says so.
+    they agree. Where they do not (within 12 rounds, or the count runs past half of the channels), the estimate from
+    the whole recording is kept, an upper bound on the noise, `settled` is False and a warning says so.
 
     A recording too large to hold is read once, in blocks; memory does not depend on its length. Of more than 8192
     channels that do not fit, a random choice decides on the floor, and a second reading extends components to all.
@@ -258,6 +259,11 @@ def _warnings(choice: Choice) -> list[str]:
             f"the noise is not of this model ({MODELS[choice.model]}): ever more components stand out as found ones "
             "are removed; sigma and edge are upper bounds and the rank is a lower one; compare channels of one kind, "
             "or whiten each channel first, to find more"
+        )
+    if fit.settled and fit.rank > MANY * min(matrix.n_channels, observed.freedom):
+        found.append(
+            f"{fit.rank} components in {min(matrix.n_channels, observed.freedom)} dimensions are many: noise that "
+            "neighboring channels share looks the same, and then sigma is too low; compare channels that lie apart"
         )
     if len(observed.live) < 8:
         found.append(f"{len(observed.live)} channels are few for the large-N laws; p-values are rough")

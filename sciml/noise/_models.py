@@ -262,7 +262,9 @@ def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled:
     law = profile.edge_law(complex_data=matrix.is_complex)
     rank = int(np.count_nonzero(found.values > law.threshold(alpha)))
     ratio = _bulk_ratio(matrix, found.values, seen, profile)
-    fits = ratio < _most_of_bulk(matrix, spectra, seen)
+    # Of correlated samples few count, and neighboring frequencies are not independent.
+    few = correlation_samples(spectra.pooled_bins, spectra.sizes) / matrix.freedom
+    fits = ratio < BULK_TOLERANCE + 1 / matrix.n_channels + few
     return Fit(
         found.values, law.p_value(found.values), scale, law, profile, rank, spectra, ratio,
         settled=rank == seen and fits,
@@ -285,17 +287,8 @@ def _spectra(matrix: Matrix, scale: Array, directions: NDArray[Any]) -> NoiseSpe
         null = matrix.null * (scale / matrix.total_scale)[:, None]
         basis = np.linalg.qr(np.concatenate([directions, null], axis=1))[0]
     power, left = matrix.periodogram(scale, basis)
-    return noise_spectra(power, left, matrix.waves.dimensions, matrix.waves.squares)
-
-
-def _most_of_bulk(matrix: Matrix, spectra: NoiseSpectra, seen: int) -> float:
-    """Return what the ratio of `_bulk_ratio` stays below where the model is right.
-
-    Of correlated samples few count, and neighboring frequencies are not independent. Taking `seen` courses out leaves
-    all power of a strong wave in its eigenvalue, up to a share seen / T, but twice that share less in its own bin.
-    """
-    few = correlation_samples(spectra.pooled_bins, spectra.sizes) / matrix.freedom
-    return (BULK_TOLERANCE + 1 / matrix.n_channels + few) / (1 - seen / matrix.freedom) ** 2
+    taken = directions.shape[1] / matrix.freedom
+    return noise_spectra(power, left, matrix.waves.dimensions, matrix.waves.squares, taken=taken)
 
 
 def _bulk_ratio(matrix: Matrix, values: Array, rank: int, profile: VarianceProfile) -> float:

@@ -24,7 +24,8 @@ class NoiseSpectra:
 
     `sizes` says how many dimensions of time each bin stands for and `degrees` how many squared normal values each of
     its powers averages, `left` how much of each channel is noise (beside components that were taken out), `pooled` is
-    the average over channels at each single frequency. `coarse` is the power in a few fixed bands.
+    the average over channels at each single frequency. `coarse` is the power in a few fixed bands. `taken` is the share
+    of the dimensions of time that went with those components.
     """
 
     power: Array
@@ -35,6 +36,7 @@ class NoiseSpectra:
     coarse: Array
     coarse_sizes: Array
     coarse_degrees: Array
+    taken: float
 
     @property
     def pooled_bins(self) -> Array:
@@ -42,12 +44,16 @@ class NoiseSpectra:
         return np.asarray(self.power @ self.left / self.left.sum())
 
     def profile(self, freedom: int, *, common: bool) -> VarianceProfile:
-        """Return the variance profile over `freedom` samples; `common` takes one spectrum for all channels."""
+        """Return the variance profile over `freedom` samples; `common` takes one spectrum for all channels.
+
+        What k courses leave of a wave is a little spread over all frequencies: with h = k / T, power S becomes
+        (1 - h)² S + h (1 - h) <S>, and its contrast 1 - h of what it is. Its eigenvalue became 1 - h of what it was.
+        """
         rows = self.sizes * (freedom / self.sizes.sum())
-        if common:
-            return VarianceProfile(self.pooled_bins[:, None], row_counts=rows, column_counts=[self.left.sum()])
-        power, counts = _grouped(self.power, self.left)
-        return VarianceProfile(power, row_counts=rows, column_counts=counts)
+        single = self.pooled_bins[:, None], np.array([self.left.sum()])
+        power, counts = single if common else _grouped(self.power, self.left)
+        contrasted = np.maximum(1 + (power - 1) / (1 - self.taken), 0.0)
+        return VarianceProfile(contrasted, row_counts=rows, column_counts=counts)
 
     def scatter(self, *, common: bool) -> Array:
         """Return the relative variance by chance of each channel's mean power, were the values real.
@@ -94,7 +100,9 @@ def _deviance_p_value(relative: Array, degrees: NDArray[Any]) -> float:
     return float(scipy.special.ndtr(-z))
 
 
-def noise_spectra(power: Array, left: Array, dimensions: Array, squares: NDArray[np.int64]) -> NoiseSpectra:
+def noise_spectra(
+    power: Array, left: Array, dimensions: Array, squares: NDArray[np.int64], *, taken: float = 0.0
+) -> NoiseSpectra:
     r"""Merge neighboring frequencies that the data cannot tell apart.
 
     A bin of M values is kept whole where their spread about their mean, relative to that of chi-square noise, is
@@ -104,19 +112,21 @@ def noise_spectra(power: Array, left: Array, dimensions: Array, squares: NDArray
     Parameters
     ----------
     power
-        Periodograms (frequency, channel).
+        Periodograms (frequency, channel), of mean one over the dimensions of time.
     left
         Weight of each channel in the pooled spectrum.
     dimensions
         Dimensions of time that each frequency stands for.
     squares
         Squared normal values that the power at each frequency averages.
+    taken
+        Share of the dimensions of time that went with components.
     """
     pooled = power @ left / left.sum()
     starts = _split(pooled, _pooled_variance(power, left) * 2 / squares)
     bands = _bands(len(power))
     fine, coarse = (_averaged(power, dimensions, squares, each) for each in (starts, bands))
-    return NoiseSpectra(*fine, left, pooled, *coarse)
+    return NoiseSpectra(*fine, left, pooled, *coarse, taken)
 
 
 def _averaged(

@@ -72,3 +72,12 @@ def test_noise_of_equal_channels_is_found_equal_and_that_of_another_is_not() -> 
     scale = noise_floor(recording(values)).channel_scale
     assert scale[3] / np.median(scale) > 15
     assert np.delete(scale, 3).std() < 0.2 * np.median(scale)
+
+
+def test_noise_shared_by_neighbors_is_not_taken_for_many_components_without_a_warning() -> None:
+    rng = np.random.default_rng(0)
+    own = noise(rng, 60, 2000, 0.5)
+    shared = scipy.signal.lfilter([1.0], [1.0, -0.4], own, axis=1)
+    floor = noise_floor(recording(shared), "heteroscedastic+colored")
+    assert not floor.settled or any("neighboring" in words for words in floor.warnings)
+    assert not any("neighboring" in words for words in noise_floor(recording(own)).warnings)
