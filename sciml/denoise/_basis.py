@@ -47,7 +47,7 @@ def from_floor(floor: NoiseFloor) -> Basis:
         mean=floor.channel_mean,
         scale=floor.channel_scale,
         components=floor.components,
-        singular_values=np.sqrt(floor.eigenvalues * freedom),
+        singular_values=floor.singular_values,
         # Fewer values than both sides allow: a reference was subtracted, or counts gave up their expectation.
         sides=(len(floor.eigenvalues), max(floor.n_used - floor.n_null, freedom)),
         rank=floor.rank,

@@ -8,7 +8,7 @@ import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
-from sciml.noise._matrix import Eigen, Matrix
+from sciml.noise._matrix import Matrix
 from sciml.noise._models import Choice
 from sciml.rmt import shrink
 
@@ -25,12 +25,14 @@ MOST_TURNED = 0.5  # of one direction that another can hold: half of each, where
 class Components:
     """Components beside noise of standard deviation `channel_noise` (N,) in the units of the data.
 
-    `directions` (N, rank) are orthonormal after each channel was divided by its noise, `strengths` (rank,) and their
-    `intervals` (rank, 2) in the units of the data, overlaps squared cosines with the signal's own vectors.
+    `directions` (N, rank) are orthonormal after each channel was divided by its noise, `singular_values` all those of
+    the matrix (T, N) then, `strengths` (rank,) and their `intervals` (rank, 2) in the units of the data, overlaps
+    squared cosines with the signal's own vectors.
     """
 
     channel_noise: Array
     directions: NDArray[Any]
+    singular_values: Array
     strengths: Array
     intervals: Array
     overlaps_channel: Array
@@ -42,8 +44,9 @@ def components_of(choice: Choice) -> Components:
     matrix, rank = choice.matrix, choice.fit.rank
     scale, unsure = _steady_scale(choice)
     noise = _channel_noise(choice, scale)
-    found = matrix.eigen(scale, rank) if rank else Eigen(choice.fit.eigenvalues, _none_of(matrix))
-    spikes = _spikes(matrix, found.values[: len(choice.fit.eigenvalues)], rank)
+    found = matrix.eigen(scale, rank)
+    singular_values = np.sqrt(found.values[: len(choice.fit.eigenvalues)] * matrix.freedom)
+    spikes = _spikes(matrix, singular_values, rank)
     over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
     if not matrix.tall:
         over_channels, over_time = over_time, over_channels
@@ -54,11 +57,7 @@ def components_of(choice: Choice) -> Components:
     relative = np.sqrt(known**2 + unit_error**2 + mixed**2)
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
     intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
-    return Components(noise, found.directions, strengths, intervals, over_channels, over_time)
-
-
-def _none_of(matrix: Matrix) -> NDArray[Any]:
-    return np.zeros((matrix.n_channels, 0), dtype=complex if matrix.is_complex else float)
+    return Components(noise, found.directions, singular_values, strengths, intervals, over_channels, over_time)
 
 
 def _steady_scale(choice: Choice) -> tuple[Array, Array]:
@@ -92,12 +91,11 @@ def _channel_noise(choice: Choice, scale: Array) -> Array:
     return np.asarray(scale / np.sqrt(choice.matrix.observed.share))
 
 
-def _spikes(matrix: Matrix, values: Array, rank: int) -> shrink.OptShrink:
-    """Return strengths and overlaps of the components, from the noise eigenvalues beside them."""
-    n_values = len(values)
+def _spikes(matrix: Matrix, singular_values: Array, rank: int) -> shrink.OptShrink:
+    """Return strengths and overlaps of the components, from the singular values of the noise beside them."""
+    n_values = len(singular_values)
     sides = (n_values, max(matrix.n_channels - matrix.null.shape[1], matrix.freedom))
-    singular = np.sqrt(values * matrix.freedom)
-    return shrink.optshrink(singular, min(rank, n_values - 1), sides, complex_data=matrix.is_complex)
+    return shrink.optshrink(singular_values, min(rank, n_values - 1), sides, complex_data=matrix.is_complex)
 
 
 def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tuple[Array, Array]:

@@ -152,6 +152,7 @@ def _result(
         overlaps_channel=found.overlaps_channel,
         overlaps_time=found.overlaps_time,
         components=components,
+        singular_values=found.singular_values,
         channel_mean=mean,
         channel_scale=scale,
         n_samples=observed.n_samples,

@@ -29,13 +29,15 @@ MODELS: dict[Model, str] = {
 class NoiseFloor:
     """The noise floor of a recording of N channels and T samples, and what rises above it.
 
-    Eigenvalues are those of X^H X / (T - 1) after each channel was demeaned and divided by `channel_scale`, so that
-    noise has mean eigenvalue 1 (`model="white"`: one common scale; `"counts"`: the independent expectation was taken
-    away and each count divided by its standard deviation). Of each component k above the floor:
+    Eigenvalues are those of X^H X / (T - 1) after each channel was demeaned and divided by the standard deviation of
+    its noise in these samples, so that noise has mean eigenvalue 1 (`model="white"`: one common scale; `"counts"`: the
+    independent expectation was taken away and each count divided by its standard deviation). Noise that differs between
+    channels no more than by chance has the same `channel_scale`; `components` are orthonormal after division by it, and
+    `singular_values` are all those of the demeaned recording then. Of each component k above the floor:
 
     - `p_values[k]`: probability that noise alone reaches its eigenvalue;
     - `strengths[k]`, `strength_intervals[k]`: its standard deviation before the noise added to it, all channels
-      together (the root of its summed variances), in the units of the data, with its 95 % interval
+      together (the root of its summed mean squares), in the units of the data, with its 95 % interval
       (`sciml.rmt.shrink.optshrink`); `detection_limit` is the weakest that can stand out, of a component spread evenly
       over the channels;
     - `overlaps_channel[k]`, `overlaps_time[k]`: squared cosine between its map over the channels, its course in time,
@@ -58,6 +60,7 @@ class NoiseFloor:
     overlaps_channel: Array
     overlaps_time: Array
     components: NDArray[Any]
+    singular_values: Array
     channel_mean: NDArray[Any]
     channel_scale: Array
     n_samples: int
@@ -136,6 +139,7 @@ class NoiseFloor:
             "overlaps_channel": ("outlier",),
             "overlaps_time": ("outlier",),
             "components": ("channel", "outlier"),
+            "singular_values": ("component",),
             "channel_mean": ("channel",),
             "channel_scale": ("channel",),
             "psd": ("frequency",),
@@ -151,7 +155,10 @@ class NoiseFloor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scalars, eigenvalues and p-values as plain Python values, for JSON."""
-        skipped = {"channel_names", "components", "channel_mean", "channel_scale", "frequency", "psd", "profile"}
+        skipped = {
+            "channel_names", "components", "singular_values", "channel_mean", "channel_scale", "frequency", "psd",
+            "profile",
+        }  # fmt: skip
         plain = {name: value for name, value in asdict(self).items() if name not in skipped}
         plain |= {"bulk_distance": self.bulk_distance, "spacing_ratio": self.spacing_ratio}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}

@@ -81,3 +81,14 @@ def test_noise_shared_by_neighbors_is_not_taken_for_many_components_without_a_wa
     floor = noise_floor(recording(shared), "heteroscedastic+colored")
     assert not floor.settled or any("neighboring" in words for words in floor.warnings)
     assert not any("neighboring" in words for words in noise_floor(recording(own)).warnings)
+
+
+@pytest.mark.parametrize("shape", [(N, T), (90, 40)], ids=["long", "wide"])
+def test_components_and_singular_values_are_those_of_channels_divided_by_their_noise(shape: tuple[int, int]) -> None:
+    n, t = shape
+    rng = np.random.default_rng(0)
+    values = noise(rng, n, t, 0.9) * rng.uniform(1, 3, n) + 40 * np.outer(orthonormal(rng, t, 1), rng.normal(size=n))
+    floor = noise_floor(recording(values))
+    _, expected, directions = np.linalg.svd((values - values.mean(axis=0)) / floor.channel_scale, full_matrices=False)
+    np.testing.assert_allclose(floor.singular_values, expected[: len(floor.singular_values)], rtol=1e-6)
+    assert abs(floor.components[:, 0] @ directions[0]) == pytest.approx(1, abs=1e-9)
