@@ -17,7 +17,7 @@ __all__ = ["Components", "components_of"]
 Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-MOST_PULLED = 2.0  # standard errors, so that a channel unlike the others stays so
+UNLIKE = 4.0  # standard deviations from the typical noise, at which a channel's noise is no matter of chance
 MOST_TURNED = 0.5  # of one direction that another can hold: half of each, where strengths are equal
 
 
@@ -64,23 +64,26 @@ def _steady_scale(choice: Choice) -> tuple[Array, Array]:
     """Return the noise standard deviation of each live channel, and with what relative variance its square is known.
 
     In strongly colored noise few samples count, and the variances found of equal channels scatter. They are pulled
-    towards their typical value as far as chance explains that scatter (James-Stein estimates of the logarithms), each
-    by two standard errors at most (Efron and Morris 1972, doi:10.1080/01621459.1972.10481215). Equal ones become their
+    towards their typical value as far as chance explains that scatter (James-Stein estimates of the logarithms: Efron
+    and Morris 1975, doi:10.1080/01621459.1975.10479864), except for channels unlike the others. Equal ones become their
     mean, not the lower mean of logarithms.
     """
     fit, matrix = choice.fit, choice.matrix
     if choice.model in ("white", "counts"):
         return fit.scale, np.zeros(len(fit.scale))
-    share = matrix.observed.share
+    share, weights = matrix.observed.share, matrix.observed.row_weights
     variance = fit.scale**2 / share
     level = np.log(variance)
     relative = fit.spectra.scatter(common=choice.model != "heteroscedastic+colored") / fit.spectra.left
+    if weights is not None:
+        relative = relative * np.mean(weights**2)
     # The logarithm of a mean of 2 / v squared normal values, of relative variance v, has the variance polygamma(1, 1/v)
     chance = scipy.special.polygamma(1, (2 if matrix.is_complex else 1) / relative)
     spread = float(scipy.stats.median_abs_deviation(level, scale="normal")) ** 2
     real = max(spread - float(np.mean(chance)), 0.0)
-    kept, farthest = real / (real + chance), MOST_PULLED * np.sqrt(chance)
-    pulled = variance * np.exp(np.clip((1 - kept) * (np.median(level) - level), -farthest, farthest))
+    off = level - np.median(level)
+    kept = np.where(np.abs(off) < UNLIKE * np.sqrt(real + chance), real / (real + chance), 1.0)
+    pulled = variance * np.exp((kept - 1) * off)
     return np.sqrt(pulled * share * np.mean(variance / pulled)), kept * chance
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sciml.noise._excerpt import Excerpts
 
-__all__ = ["Sums", "duplicates", "duplicates_of"]
+__all__ = ["Sums", "duplicates", "duplicates_of", "usable"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -37,12 +37,7 @@ class Sums:
     def add(self, values: NDArray[Any]) -> None:
         """Add one block (n, N); a sample at which most channels are missing is left out, other holes count as mean."""
         self.n_read += len(values)
-        present = _present(values)
-        if present is not None:
-            n_present = present.sum(axis=1)
-            keep = n_present > 0.5 * np.median(n_present[n_present > 0]) if n_present.any() else n_present > 0
-            if not keep.all():
-                values, present = values[keep], present[keep]
+        values, present = usable(values)
         if not len(values):
             return
         if self.n_kept == 0:
@@ -132,6 +127,16 @@ class Sums:
         for start, missing in self.holes:
             values[start : start + len(missing)][missing] = 0
         return values, mean, _squares(values)
+
+
+def usable(values: NDArray[Any]) -> tuple[NDArray[Any], Mask | None]:
+    """Return the samples at which most channels are present, and where (None: everywhere)."""
+    present = _present(values)
+    if present is None:
+        return values, None
+    n_present = present.sum(axis=1)
+    keep = n_present > 0.5 * np.median(n_present[n_present > 0]) if n_present.any() else n_present > 0
+    return (values, present) if keep.all() else (values[keep], present[keep])
 
 
 def _present(values: NDArray[Any]) -> Mask | None:

@@ -12,7 +12,7 @@ from sciml.noise._excerpt import Excerpts
 from sciml.noise._floor import floor_of
 from sciml.noise._result import Model, NoiseFloor
 from sciml.noise._source import MIN_SAMPLES, Observed
-from sciml.noise._sums import duplicates
+from sciml.noise._sums import duplicates, usable
 from sciml.recording import GAP, TIME, blocks, check, n_features, segments
 
 __all__ = ["RunningFloor"]
@@ -94,18 +94,16 @@ class RunningFloor:
 
     def _add(self, values: NDArray[Any]) -> None:
         assert self._sums is not None  # noqa: S101 - add has begun it
-        finite = np.isfinite(values)
-        present = finite.sum(axis=1)
-        keep = present > 0.5 * np.median(present[present > 0]) if present.any() else np.zeros(len(values), np.bool_)
         self.n_read += len(values)
-        values, finite = values[keep], finite[keep]
+        values, present = usable(values)
         if not len(values):
             return
+        finite = np.ones(values.shape, np.bool_) if present is None else present
         seen = np.where(finite.any(axis=0), values[finite.argmax(axis=0), np.arange(values.shape[1])], np.nan)
         self._first = np.where(np.isnan(self._first), seen, self._first)
         self._constant &= ((values == self._first) | ~finite).all(axis=0)
         self._count += finite.sum(axis=0)
-        filled = values if finite.all() else np.where(finite, values, self._known(values, finite))
+        filled = values if present is None else np.where(finite, values, self._known(values, finite))
         self._sums.add(filled)
         if self.n_samples == 0:
             self._offset = filled.mean(axis=0)
