@@ -74,7 +74,7 @@ def _steady_scale(choice: Choice) -> tuple[Array, Array]:
     share, weights = matrix.observed.share, matrix.observed.row_weights
     variance = fit.scale**2 / share
     level = np.log(variance)
-    relative = fit.spectra.scatter(common=choice.model != "heteroscedastic+colored") / fit.spectra.left
+    relative = fit.spectra.scatter(common=choice.model != "heteroscedastic+colored") / fit.spectra.known
     if weights is not None:
         relative = relative * np.mean(weights**2)
     # The logarithm of a mean of 2 / v squared normal values, of relative variance v, has the variance polygamma(1, 1/v)

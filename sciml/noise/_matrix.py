@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sciml.noise._source import Observed
 from sciml.noise._waves import Waves, waves_of, waves_of_excerpt
+from sciml.rmt import shrink
 
 __all__ = ["Eigen", "Matrix"]
 
@@ -84,9 +85,21 @@ class Matrix:
         left = np.maximum((self.total_scale / scale) ** 2 - weight @ found.values[:rank], 0.0)
         # Fitted directions absorb noise too: a share h_i of channel i's, and `rank` of the degrees of freedom in time.
         freedom = np.maximum(1 - weight.sum(axis=1), 0.1) * (1 - rank / self.freedom)
+        level = left.sum() / freedom.sum()
+        left = left + level * self._turned_away(found.values[:rank] / level)
         # A channel that the components explain to the last digit would get no noise, and then all the weight.
         variance = np.maximum(scale**2 * left / freedom, SMALLEST_NOISE * self.total_scale**2)
         return np.asarray(np.sqrt(variance))
+
+    def _turned_away(self, eigenvalues: Array) -> float:
+        """Return the share of each channel's noise that components absorb because noise turns their directions.
+
+        A strong component of strength d in white noise of variance one has the eigenvalue d² + 1 + N / T: the noise on
+        its own axes. A weaker one has N / (T d²) more, which it takes from all N channels alike.
+        """
+        ratio = self.n_channels / self.freedom
+        squares = shrink.debias_eigenvalue(eigenvalues, ratio) - 1
+        return float((1 / np.maximum(squares, np.sqrt(ratio))).sum() / self.freedom)
 
     @cached_property
     def waves(self) -> Waves:

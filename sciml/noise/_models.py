@@ -67,13 +67,11 @@ def choose(matrix: Matrix, requested: str, alpha: float, *, recording: Any) -> C
     counted = _try_counts(matrix, alpha, recording)
     if counted is not None:
         return counted
-    # Color makes ever more components stand out from white noise: no need to follow them.
-    few = max(2, min(matrix.n_channels, matrix.freedom) // 6)
-    plain = _fit_unequal(matrix, alpha, _heteroscedastic, at_most=few, refuted=_is_colored)
+    plain = _fit_unequal(matrix, alpha, _heteroscedastic, refuted=_is_colored)
     p_white = plain.spectra.p_white()
     if p_white < TEST_LEVEL:
         return _choose_color(matrix, alpha, p_white)
-    p_equal = _equal_variance_p_value(plain.scale, matrix.freedom)
+    p_equal = _equal_variance_p_value(plain.scale, matrix.freedom * plain.spectra.known)
     if matrix.observed.row_weights is not None:
         return Choice("heteroscedastic", "white in time; old samples weigh less", matrix, plain)
     if p_equal < TEST_LEVEL:
@@ -103,7 +101,12 @@ def _choose_color(matrix: Matrix, alpha: float, p_white: float) -> Choice:
     if p_equal >= TEST_LEVEL and common.settled:
         return Choice("colored", f"{why}, alike in all channels (p {_below(p_equal)})", matrix, common)
     each = _fit_unequal(matrix, alpha, _each_colored)
-    reason = f"{why}, and the channels differ in spectrum (p {_below(p_equal)})"
+    if p_equal < TEST_LEVEL:
+        reason = f"{why}, and the channels differ in spectrum (p {_below(p_equal)})"
+    elif each.settled:
+        reason = f"{why}, and one spectrum for all channels does not settle"
+    else:
+        return Choice("colored", f"{why}; one spectrum for each channel does not settle either", matrix, common)
     return Choice("heteroscedastic+colored", reason, matrix, each)
 
 
@@ -128,11 +131,13 @@ def _below(p_value: float) -> str:
     return "< 1e-12" if p_value < 1e-12 else f"= {p_value:.2g}"
 
 
-def _equal_variance_p_value(scale: Array, n_samples: int) -> float:
+def _equal_variance_p_value(scale: Array, freedom: Array) -> float:
     """Bartlett's test (1937, doi:10.1098/rspa.1937.0109) that independent channels have equal variances."""
     variances, n = scale**2, len(scale)
-    statistic = n_samples * n * (np.log(np.mean(variances)) - np.mean(np.log(variances)))
-    return float(scipy.stats.chi2.sf(statistic / (1 + (n + 1) / (3 * n * n_samples)), n - 1))
+    pooled = np.average(variances, weights=freedom)
+    statistic = freedom.sum() * np.log(pooled) - freedom @ np.log(variances)
+    correction = 1 + (np.sum(1 / freedom) - 1 / freedom.sum()) / (3 * (n - 1))
+    return float(scipy.stats.chi2.sf(statistic / correction, n - 1))
 
 
 Profiled = Callable[[NoiseSpectra, int], VarianceProfile]
@@ -201,7 +206,6 @@ def _fit_unequal(
     alpha: float,
     profiled: Profiled,
     *,
-    at_most: int | None = None,
     refuted: Callable[[Fit], bool] = lambda _: False,
 ) -> Fit:
     """Fit a variance per channel and the spectra that `profiled` takes from the residual.
@@ -209,7 +213,7 @@ def _fit_unequal(
     Rank and noise are settled from below. Many components of equal strength can hide each other there, all of them
     counting as noise; then again from the widest gap of the spectrum. Noise of which that is `refuted` is not followed.
     """
-    limit = min(matrix.n_channels, matrix.freedom) // 2 if at_most is None else at_most
+    limit = min(matrix.n_channels, matrix.freedom) // 2
     tried = {0}
     below = _settle(matrix, alpha, profiled, tried, limit=limit, refuted=refuted)
     if below.settled or refuted(below):
@@ -262,8 +266,8 @@ def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled:
     law = profile.edge_law(complex_data=matrix.is_complex)
     rank = int(np.count_nonzero(found.values > law.threshold(alpha)))
     ratio = _bulk_ratio(matrix, found.values, seen, profile)
-    # Of correlated samples few count, and neighboring frequencies are not independent.
-    few = correlation_samples(spectra.pooled_bins, spectra.sizes) / matrix.freedom
+    # Of correlated samples few count, neighboring frequencies are not independent, and components make both worse.
+    few = correlation_samples(spectra.pooled_bins, spectra.sizes) / matrix.freedom / (1 - spectra.taken) ** 2
     fits = ratio < BULK_TOLERANCE + 1 / matrix.n_channels + few
     return Fit(
         found.values, law.p_value(found.values), scale, law, profile, rank, spectra, ratio,
@@ -292,10 +296,14 @@ def _spectra(matrix: Matrix, scale: Array, directions: NDArray[Any]) -> NoiseSpe
 
 
 def _bulk_ratio(matrix: Matrix, values: Array, rank: int, profile: VarianceProfile) -> float:
-    """Return the bulk's second moment over what its law demands: above 1, channels still share something."""
+    """Return the bulk's second moment over what its law demands: above 1, channels still share something.
+
+    Beside k components noise has T - k dimensions of time; those that it lost count once more for each of the others.
+    """
     bulk = values[rank:]
     if not len(bulk) or not bulk.sum():
         return 1.0
     first = float(profile.row_counts @ profile.values @ profile.column_counts) / profile.n_samples
-    expected = profile.second_moment(complex_data=matrix.is_complex) / first**2
+    lost = rank / (matrix.freedom * (matrix.freedom - rank))
+    expected = profile.second_moment(complex_data=matrix.is_complex) / first**2 + lost
     return float((bulk**2).sum() / bulk.sum() ** 2 / expected)

@@ -43,6 +43,15 @@ class NoiseSpectra:
         """The spectrum averaged over channels, one value a bin."""
         return np.asarray(self.power @ self.left / self.left.sum())
 
+    @property
+    def known(self) -> Array:
+        """Share of each channel's samples that its noise is known from, beside the components.
+
+        The variance of its square is that of maximum likelihood (Lawley and Maxwell 1971, Factor Analysis as a
+        Statistical Method, chapter 4): 2 / T times the inverse of the squared elements of I - U U^H.
+        """
+        return self.left**2 * (1 - self.taken)
+
     def profile(self, freedom: int, *, common: bool) -> VarianceProfile:
         """Return the variance profile over `freedom` samples; `common` takes one spectrum for all channels.
 

@@ -92,3 +92,24 @@ def test_components_and_singular_values_are_those_of_channels_divided_by_their_n
     _, expected, directions = np.linalg.svd((values - values.mean(axis=0)) / floor.channel_scale, full_matrices=False)
     np.testing.assert_allclose(floor.singular_values, expected[: len(floor.singular_values)], rtol=1e-6)
     assert abs(floor.components[:, 0] @ directions[0]) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("spread", "phi", "n", "t"), [(1, 0.0, 60, 600), (1, 0.0, 150, 100), (10, 0.0, 150, 100), (10, 0.6, 60, 600)]
+)
+def test_sigma_is_right_beside_components_in_a_third_of_all_dimensions(
+    spread: float, phi: float, n: int, t: int
+) -> None:
+    k, found = min(n, t) // 3, []
+    limit = (n / t) ** 0.25 * (1 if phi == 0 else 1.4)  # of this color at most
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        scale = spread ** rng.uniform(0, 1, n)
+        pure = noise(rng, n, t, phi) * scale
+        courses, maps = orthonormal(rng, t, k) * np.sqrt(t), orthonormal(rng, n, k) * scale[:, None]
+        floor = noise_floor(recording(pure + (courses * limit * np.linspace(6.6, 2.2, k)) @ maps.T))
+        assert floor.settled
+        assert floor.rank == k
+        found.append(floor.sigma / np.sqrt(pure.var(axis=0, ddof=1).mean()))
+    # One draw scatters by up to 1 %.
+    assert np.mean(found) == pytest.approx(1, abs=0.01)
