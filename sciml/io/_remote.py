@@ -1,9 +1,13 @@
 """Files that lie elsewhere (https, s3, whatever fsspec opens): read in blocks, as few as there are to be read."""
 
+import gc
 import io
 import os
+import threading
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -87,6 +91,38 @@ def _version(facts: dict[str, Any]) -> int:
     return zlib.crc32("|".join(told).encode())
 
 
+class Collection:
+    """Python's collection of cyclic garbage, paused while any thread waits for bytes from elsewhere.
+
+    HDF5 asks for bytes while this thread holds the one lock of h5py, and fsspec fetches them in a thread of its own.
+    Were garbage collected there, and an h5py object in it, that thread would wait for the lock, and this one for that
+    thread, forever (h5py issue 2019).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._was_on = False
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        with self._lock:
+            if self._waiting == 0:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                if self._waiting == 0 and self._was_on:
+                    gc.enable()  # what has become due is done by this thread, which goes on
+
+
+COLLECTION = Collection()
+
+
 class Blocks:
     """The bytes of a remote file, the last used blocks of them in memory."""
 
@@ -105,7 +141,8 @@ class Blocks:
         for _, run in groupby(enumerate(absent), lambda pair: pair[1] - pair[0]):
             numbers = [number for _, number in run]
             begin, end = numbers[0] * BLOCK, min((numbers[-1] + 1) * BLOCK, self.size)
-            data = bytes(self.system.cat_file(self.path, start=begin, end=end))
+            with COLLECTION.paused():
+                data = bytes(self.system.cat_file(self.path, start=begin, end=end))
             if len(data) != end - begin:
                 raise OSError(f"{self.path}: expected {end - begin} bytes at {begin}, got {len(data)}")
             found |= {number: data[k * BLOCK : (k + 1) * BLOCK] for k, number in enumerate(numbers)}

@@ -1,5 +1,6 @@
 """Files that lie elsewhere are read over few requests, and only where they are asked for."""
 
+import gc
 import pickle
 import re
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from sciml.errors import DataError, MissingDependencyError
 from sciml.io import describe, open_recording
-from sciml.io._remote import BLOCK
+from sciml.io._remote import BLOCK, COLLECTION, Blocks, Stream
 from sciml.simulate import population_recording, write_nwb
 
 pytest.importorskip("aiohttp")
@@ -105,6 +106,48 @@ def test_a_remote_file_may_not_lead_elsewhere(tmp_path: Path, served: tuple[str,
         open_recording(f"{served[0]}/a.h5", "link")
     with pytest.raises(DataError, match="refuses for files that lie elsewhere"):
         open_recording(f"{served[0]}/a.h5", "v").load()
+
+
+class Fetching:
+    """Fetches in a thread of its own, like fsspec, and makes enough objects there for Python to collect garbage."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.doomed = [h5py.h5s.create_simple((2,)) for _ in range(100)]
+
+    def cat_file(self, _: str, *, start: int, end: int) -> bytes:
+        cycle: list[Any] = [self.doomed.pop()]
+        cycle.append(cycle)
+        del cycle
+        worker = threading.Thread(target=lambda: [[] for _ in range(20_000)], daemon=True)
+        worker.start()
+        worker.join(5)
+        if worker.is_alive():
+            raise OSError("the thread that fetches waits for the lock of h5py")
+        return self.data[start:end]
+
+
+def test_garbage_that_holds_objects_of_h5py_does_not_lock_the_thread_that_fetches(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = VALUES[:4096]
+    data = (tmp_path / "a.h5").read_bytes()
+    assert gc.isenabled()
+    with h5py.File(Stream(Blocks(Fetching(data), "a.h5", len(data), 0)), "r") as file:
+        np.testing.assert_array_equal(file["x"][()], VALUES[:4096])
+    assert gc.isenabled()
+
+
+def test_collection_of_garbage_goes_on_after_a_fetch_that_fails() -> None:
+    seen = []
+
+    def fetch() -> None:
+        with COLLECTION.paused(), COLLECTION.paused():
+            seen.append(gc.isenabled())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fetch()
+    assert (seen, gc.isenabled()) == ([False], True)
 
 
 def test_what_cannot_be_had_says_why(tmp_path: Path, served: tuple[str, list[int]]) -> None:
