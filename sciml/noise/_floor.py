@@ -16,7 +16,6 @@ from sciml.noise._result import MODELS, Model, NoiseFloor
 from sciml.noise._source import Observed, Progress, component_maps, observe
 from sciml.recording import check, sampling_rate
 from sciml.rmt.laws import MarchenkoPastur
-from sciml.signal.correlation import correlation_samples
 
 __all__ = ["floor_of", "noise_floor"]
 
@@ -129,7 +128,8 @@ def _result(
     progress: Progress | None,
 ) -> NoiseFloor:
     fit, matrix = choice.fit, choice.matrix
-    observed, rate, tau = matrix.observed, _rate(recording), _correlation_samples(choice)
+    observed, rate = matrix.observed, _rate(recording)
+    tau = fit.spectra.tau if "colored" in choice.model else 1.0  # white samples and counts stand for themselves
     found = components_of(choice)
     sigma = float(np.sqrt(np.mean(found.channel_noise**2)))
     frequency, psd = _density(fit, matrix, sigma, rate)
@@ -175,12 +175,6 @@ def _result(
         warnings=tuple(_warnings(choice)),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
     )
-
-
-def _correlation_samples(choice: Choice) -> float:
-    """Return how many samples of the noise are worth one; those of counts and of white noise stand for themselves."""
-    spectra = choice.fit.spectra
-    return correlation_samples(spectra.pooled_bins, spectra.sizes) if "colored" in choice.model else 1.0
 
 
 def _textbook(first: Observed, choice: Choice) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
 from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.rank import white_test
-from sciml.signal.correlation import correlation_samples
 
 __all__ = ["Choice", "Fit", "choose"]
 
@@ -267,7 +266,7 @@ def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled:
     rank = int(np.count_nonzero(found.values > law.threshold(alpha)))
     ratio = _bulk_ratio(matrix, found.values, seen, profile)
     # Of correlated samples few count, neighboring frequencies are not independent, and components make both worse.
-    few = correlation_samples(spectra.pooled_bins, spectra.sizes) / matrix.freedom / (1 - spectra.taken) ** 2
+    few = spectra.tau / matrix.freedom / (1 - spectra.taken) ** 2
     fits = ratio < BULK_TOLERANCE + 1 / matrix.n_channels + few
     return Fit(
         found.values, law.p_value(found.values), scale, law, profile, rank, spectra, ratio,

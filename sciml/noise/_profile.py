@@ -9,6 +9,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from sciml.rmt.profile import VarianceProfile
+from sciml.signal.correlation import correlation_samples
 
 __all__ = ["NoiseSpectra", "noise_spectra"]
 
@@ -44,6 +45,11 @@ class NoiseSpectra:
         return np.asarray(self.power @ self.left / self.left.sum())
 
     @property
+    def tau(self) -> float:
+        """How many samples of the noise are worth one (`sciml.signal.correlation.correlation_samples`)."""
+        return correlation_samples(self.pooled_bins, self.sizes)
+
+    @property
     def known(self) -> Array:
         """Share of each channel's samples that its noise is known from, beside the components.
 
@@ -71,11 +77,9 @@ class NoiseSpectra:
         Of one channel, powers that average m squared normal values stand for S: their squares are too large by 1 + 2/m.
         """
         if common:
-            power, squares = self.pooled_bins[:, None], self.pooled_bins[:, None] ** 2
-        else:
-            power, squares = self.power, self.power**2 / (1 + 2 / self.degrees[:, None])
-        each = 2 * (self.sizes @ squares) / (self.sizes @ power) ** 2
-        return np.broadcast_to(each, self.power.shape[1])
+            return np.full(self.power.shape[1], 2 * self.tau / self.sizes.sum())
+        squares = self.power**2 / (1 + 2 / self.degrees[:, None])
+        return np.asarray(2 * (self.sizes @ squares) / (self.sizes @ self.power) ** 2)
 
     def p_equal(self) -> float:
         r"""Return the p-value of the hypothesis that all channels have one spectrum up to scale.
