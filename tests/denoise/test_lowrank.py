@@ -143,7 +143,8 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     noisy = recording(clean(rng) + rng.normal(size=(T, N)))
     whole = denoise(noisy).values
     monkeypatch.setattr("sciml.denoise.lowrank.BLOCK_BYTES", 8 * N * 7)
-    np.testing.assert_array_equal(denoise(noisy).values, whole)
+    # Products of matrices round differently with their number of rows, on some processors.
+    np.testing.assert_allclose(denoise(noisy).values, whole, rtol=1e-12, atol=1e-13)
 
 
 def test_a_floor_of_another_recording_or_rank_is_refused() -> None:
