@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 LARGEST_MEAN = 1e4  # beyond, readings of a converter are likelier than counts
 FEWEST = 10  # a sample or channel with fewer counts, where others have more, is left out
+FEWEST_SERIES = 8  # channels, and samples
 
 
 @dataclass(frozen=True)
@@ -60,29 +61,42 @@ def _independent(counts: Array) -> Array:
     return np.asarray(np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum())
 
 
+def _complain(problem: str, *, strict: bool) -> None:
+    """Say why a recording does not hold counts that can be tested, if `strict`."""
+    if strict:
+        raise DataError(f"expected counts: {problem}; choose another noise model")
+
+
 def count_residuals(recording: xr.DataArray, *, strict: bool = True) -> CountResiduals | None:
     """Return the residuals of a recording of counts; None if it holds none, or a DataError if `strict`.
 
     Raises
     ------
     DataError
-        Values that are not whole numbers of zero or more, missing ones included, with `strict`.
+        Values that are not whole numbers of zero or more, missing ones included, too few series of them, or none that
+        differ from the product of a rate and an exposure, with `strict`.
     """
     whole = recording.sizes[TIME]
     values = next(iter(blocks(recording, whole, across_gaps=True)))[1]
     problem = _why_not_counts(values)
     if problem:
-        if strict:
-            raise DataError(f"expected counts: {problem}; choose another noise model")
+        _complain(problem, strict=strict)
         return None
     counts = np.asarray(values, dtype=np.float64)
     varying = counts.max(axis=0) > counts.min(axis=0)
     columns = _well_filled(counts.sum(axis=0)) & varying
     rows = _well_filled(counts[:, columns].sum(axis=1))
     used = counts[np.ix_(rows, columns)]
-    if min(used.shape) < 8:
+    if min(used.shape) < FEWEST_SERIES:
+        _complain(
+            f"it takes {FEWEST_SERIES} channels and samples that hold enough, got {used.shape[1]} and {used.shape[0]}",
+            strict=strict,
+        )
         return None
     expected = _independent(used)
+    if np.allclose(used, expected, rtol=1e-9):
+        _complain("they are exactly the product of a rate per channel and one per sample", strict=strict)
+        return None
     scaled = biwhiten(used - expected, used)
     rows[rows] = scaled.row_factor > 0
     columns[columns] = scaled.column_factor > 0

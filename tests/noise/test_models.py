@@ -94,6 +94,15 @@ def test_what_is_no_count_is_refused_as_counts() -> None:
         noise_floor(recording(np.random.default_rng(0).normal(size=(100, 20))), model="counts")
 
 
+def test_counts_that_cannot_be_tested_are_refused_as_counts_but_not_else() -> None:
+    few = recording(np.random.default_rng(0).poisson(3, size=(100, 5)).astype(float))
+    product = recording(np.outer(np.arange(50.0), np.arange(1.0, 10)))
+    for values, text in ((few, "it takes 8 channels"), (product, "exactly the product")):
+        with pytest.raises(DataError, match=f"expected counts: .*{text}"):
+            noise_floor(values, model="counts")
+        assert noise_floor(values).model != "counts"
+
+
 def test_copies_of_a_channel_are_named_and_are_no_component() -> None:
     values = np.random.default_rng(0).normal(size=(800, 30))
     values[:, 7], values[:, 20] = values[:, 3], -2 * values[:, 3]
