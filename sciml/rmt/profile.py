@@ -22,6 +22,7 @@ __all__ = ["VarianceProfile"]
 Array = NDArray[np.float64]
 
 MAX_STEPS = 60
+MAX_ITERATIONS = 2000  # above the edge; a thousandth above it takes 400
 TOLERANCE = 1e-10  # of Newton's method, relative
 BULK_POINTS = 128
 BULK_GROUPS = 24  # of rows and of columns: the bulk, unlike its edge, hardly feels a finer profile
@@ -164,6 +165,42 @@ class VarianceProfile:
         theta = self._edge.theta
         transform = z * (theta / solved) * (theta + (other - solved) / z) / other
         return self._scale / transform
+
+    def resolvent(self, z: ArrayLike) -> tuple[Array, Array]:
+        r"""Return the limits of the diagonals of (z - X X^H / n)^-1 and (z - X^H X / n)^-1 at real z above the edge.
+
+        Shapes (z, row group) and (z, column group): g_b = 1 / (z (1 - d_b)) and a_i. A signal that X is added to, of
+        strength x and singular vectors u over rows, v over columns, has its outlier where x² z (u^H g u) (v^H a v) = 1.
+
+        Raises
+        ------
+        ConfigError
+            A z that is not above the edge.
+
+        References
+        ----------
+        Hachem, Loubaton and Najim (2007), doi:10.1214/105051606000000925, theorem 2.4; Benaych-Georges and Nadakuditi
+        (2012), doi:10.1016/j.jmva.2012.04.019, section 4.
+
+        Examples
+        --------
+        >>> profile = VarianceProfile([[1.0]], row_counts=[400], column_counts=[100])
+        >>> z = 5.3125  # where white noise has the outlier of a signal of strength 2: (1 + 2²)(0.25 + 2²) / 2²
+        >>> rows, columns = profile.resolvent(z)
+        >>> round(float(2.0**2 * z * rows[0, 0] * columns[0, 0]), 9)
+        1.0
+        """
+        at = np.atleast_1d(numbers("z", z)) / self._scale
+        if not at.min() > self._edge.z:
+            raise ConfigError(f"expected z above the edge {self.edge:g}, got {at.min() * self._scale:g}")
+        table, rows, n = self.values / self._scale, self.row_counts, self.n_samples
+        system = _Equations(table, rows, self.column_counts, n)
+        a = np.tile(1 / at[:, None], (1, table.shape[1]))
+        for _ in range(MAX_ITERATIONS):
+            last, a = a, 1 / (at[:, None] - (rows / (1 - system.load(a))) @ table / n)
+            if np.abs(a - last).max() < TOLERANCE * a.min():
+                break
+        return 1 / (at[:, None] * (1 - system.load(a))) / self._scale, a / self._scale
 
     def second_moment(self, *, complex_data: bool = False) -> float:
         r"""Return the expected sum of squared eigenvalues of X^H X / n, exact for normal entries.

@@ -107,6 +107,34 @@ def test_second_moment_is_that_of_simulated_matrices() -> None:
     assert profile.second_moment() == pytest.approx(np.mean(sums), abs=4 * np.std(sums) / np.sqrt(300))
 
 
+def test_resolvent_is_that_of_simulated_matrices() -> None:
+    profile, rng = uneven(), np.random.default_rng(0)
+    rows, columns = profile.row_counts.astype(int), profile.column_counts.astype(int)
+    scale = np.sqrt(np.repeat(np.repeat(profile.values, rows, axis=0), columns, axis=1))
+    z, over_rows, over_columns = 2 * profile.edge, [], []
+    for _ in range(200):
+        X = rng.normal(size=scale.shape) * scale
+        over_rows.append(np.diagonal(np.linalg.inv(z * np.eye(len(X)) - X @ X.T / len(X))))
+        over_columns.append(np.diagonal(np.linalg.inv(z * np.eye(X.shape[1]) - X.T @ X / len(X))))
+    by_row, by_column = profile.resolvent(z)
+    for limit, draws, counts in ((by_row, over_rows, rows), (by_column, over_columns, columns)):
+        mean = np.add.reduceat(np.mean(draws, axis=0), np.cumsum(counts) - counts) / counts
+        np.testing.assert_allclose(limit[0], mean, rtol=0.005)  # corrections of order 1 / N
+
+
+def test_resolvent_near_the_edge_gives_the_detection_limit() -> None:
+    profile = uneven()
+    z = profile.edge * (1 + 1e-6)
+    rows, columns = (each[0] for each in profile.resolvent(z))
+    row, column = profile.row_counts / profile.n_samples, profile.column_counts / profile.n_features
+    assert 1 / (z * (row @ rows) * (column @ columns)) == pytest.approx(profile.detection_limit, rel=5e-3)
+
+
+def test_resolvent_below_the_edge_is_refused() -> None:
+    with pytest.raises(ConfigError, match="above the edge"):
+        uneven().resolvent([uneven().edge * 2, uneven().edge * 0.99])
+
+
 def test_a_signal_below_the_limit_hides_and_one_above_it_shows() -> None:
     profile = VarianceProfile([[0.3], [3.0]], row_counts=[500, 500], column_counts=[100])
     rng = np.random.default_rng(2)
