@@ -8,7 +8,8 @@ import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
-from sciml.noise._matrix import Matrix
+from sciml.noise._courses import CourseEffects, course_effects
+from sciml.noise._matrix import Eigen, Matrix
 from sciml.noise._models import Choice
 from sciml.rmt import shrink
 
@@ -50,14 +51,29 @@ def components_of(choice: Choice) -> Components:
     over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
     if not matrix.tall:
         over_channels, over_time = over_time, over_channels
+    effects = _effects(choice, scale, found)
+    over_channels = np.minimum(over_channels * effects.overlap_channel, 1.0)
+    over_time = np.minimum(over_time * effects.overlap_time, 1.0)
+    in_noise = spikes.strength * effects.strength
     unit, unit_error = _unit(found.directions, noise, over_channels)
-    mixed = _mixing(found.directions, noise, unsure, spikes.strength) / unit**2
-    strengths = spikes.strength * unit / np.sqrt(matrix.observed.n_samples)
+    mixed = _mixing(found.directions, noise, unsure, in_noise, effects.loudness) / unit**2
+    strengths = in_noise * unit / np.sqrt(matrix.observed.n_samples)
     known = spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny)
-    relative = np.sqrt(known**2 + unit_error**2 + mixed**2)
+    relative = np.sqrt(known**2 * effects.loudness + unit_error**2 + mixed**2)
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
     intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
     return Components(noise, found.directions, singular_values, strengths, intervals, over_channels, over_time)
+
+
+def _effects(choice: Choice, scale: Array, found: Eigen) -> CourseEffects:
+    """Return what the spectra of the courses do to the components, in the noise that was fitted."""
+    fit, matrix = choice.fit, choice.matrix
+    if not fit.rank or "colored" not in choice.model:
+        return CourseEffects(*np.ones((4, fit.rank)))
+    power = matrix.waves.dimensions[:, None] * matrix.courses(scale, found.directions)
+    binned = np.add.reduceat(power, fit.spectra.starts).T
+    parts = len(fit.profile.row_counts) // len(fit.spectra.starts)  # of time, where samples weigh unequally
+    return course_effects(fit.profile, fit.eigenvalues[: fit.rank], np.tile(binned, parts) / parts)
 
 
 def _steady_scale(choice: Choice) -> tuple[Array, Array]:
@@ -65,8 +81,7 @@ def _steady_scale(choice: Choice) -> tuple[Array, Array]:
 
     In strongly colored noise few samples count, and the variances found of equal channels scatter. They are pulled
     towards their typical value as far as chance explains that scatter (James-Stein estimates of the logarithms: Efron
-    and Morris 1975, doi:10.1080/01621459.1975.10479864), except for channels unlike the others. Equal ones become their
-    mean, not the lower mean of logarithms.
+    and Morris 1975, doi:10.1080/01621459.1975.10479864), except for channels unlike the others. Their sum is kept.
     """
     fit, matrix = choice.fit, choice.matrix
     if choice.model in ("white", "counts"):
@@ -82,9 +97,11 @@ def _steady_scale(choice: Choice) -> tuple[Array, Array]:
     spread = float(scipy.stats.median_abs_deviation(level, scale="normal")) ** 2
     real = max(spread - float(np.mean(chance)), 0.0)
     off = level - np.median(level)
-    kept = np.where(np.abs(off) < UNLIKE * np.sqrt(real + chance), real / (real + chance), 1.0)
+    like = np.abs(off) < UNLIKE * np.sqrt(real + chance)
+    kept = np.where(like, real / (real + chance), 1.0)
     pulled = variance * np.exp((kept - 1) * off)
-    return np.sqrt(pulled * share * np.mean(variance / pulled)), kept * chance
+    pulled[like] *= variance[like].sum() / pulled[like].sum()
+    return np.sqrt(pulled * share), kept * chance
 
 
 def _channel_noise(choice: Choice, scale: Array) -> Array:
@@ -115,13 +132,13 @@ def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tup
     return np.sqrt(true), scatter / (safe * true)
 
 
-def _mixing(directions: NDArray[Any], channel_noise: Array, unsure: Array, strength: Array) -> Array:
+def _mixing(directions: NDArray[Any], channel_noise: Array, unsure: Array, strength: Array, loudness: Array) -> Array:
     """Return the standard deviation of |D u_j|² / 2 for that part of it which comes from the other components.
 
     Components of nearly equal strength turn into each other: to first order the direction j contains a_jk u_k, and
-    |D u_j|² moves by 2 a_jk u_j^H D² u_k. For strengths d in noise of variance one, the noise makes Var a_jk = (d_j² +
-    d_k²) / (d_j² - d_k²)²; errors q_i in the channels' variances, of variance `unsure`, add d_k² / (d_j² - d_k²) times
-    sum_i q_i u_ji u_ki.
+    |D u_j|² moves by 2 a_jk u_j^H D² u_k. For strengths d in noise of variance l_j at the frequencies of the course j,
+    the noise makes Var a_jk = (l_j d_j² + l_k d_k²) / (d_j² - d_k²)²; errors q_i in the channels' variances, of
+    variance `unsure`, add d_k² / (d_j² - d_k²) times sum_i q_i u_ji u_ki.
     """
     squares = strength**2
     gap = squares[:, None] - squares
@@ -129,7 +146,8 @@ def _mixing(directions: NDArray[Any], channel_noise: Array, unsure: Array, stren
     weight = np.abs(directions) ** 2
     skew = (weight.T * unsure) @ weight
     with np.errstate(divide="ignore"):
-        turn = np.minimum((squares[:, None] + squares + squares**2 * skew) / gap**2, MOST_TURNED)
+        loud = loudness * squares
+        turn = np.minimum((loud[:, None] + loud + squares**2 * skew) / gap**2, MOST_TURNED)
     coupling = np.abs((directions.conj().T * channel_noise**2) @ directions) ** 2
     share = 0.5 if np.iscomplexobj(directions) else 1.0  # of a complex product only the real part counts
     return np.asarray(np.sqrt(share * (turn * coupling).sum(axis=1)))

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from sciml.noise._profile import NoiseSpectra, noise_spectra
 from sciml.noise._source import Observed
 from sciml.noise._waves import Waves, waves_of, waves_of_excerpt
 from sciml.rmt import shrink
@@ -85,13 +86,13 @@ class Matrix:
         left = np.maximum((self.total_scale / scale) ** 2 - weight @ found.values[:rank], 0.0)
         # Fitted directions absorb noise too: a share h_i of channel i's, and `rank` of the degrees of freedom in time.
         freedom = np.maximum(1 - weight.sum(axis=1), 0.1) * (1 - rank / self.freedom)
-        level = left.sum() / freedom.sum()
-        left = left + level * self._turned_away(found.values[:rank] / level)
+        level = max(left.sum() / freedom.sum(), np.finfo(float).eps * found.values[0])
+        left = left + level * freedom * self.turned_away(found.values[:rank] / level)
         # A channel that the components explain to the last digit would get no noise, and then all the weight.
         variance = np.maximum(scale**2 * left / freedom, SMALLEST_NOISE * self.total_scale**2)
         return np.asarray(np.sqrt(variance))
 
-    def _turned_away(self, eigenvalues: Array) -> float:
+    def turned_away(self, eigenvalues: Array) -> float:
         """Return the share of each channel's noise that components absorb because noise turns their directions.
 
         A strong component of strength d in white noise of variance one has the eigenvalue d² + 1 + N / T: the noise on
@@ -114,13 +115,17 @@ class Matrix:
     def _total_power(self) -> Array:
         return self.waves.power(np.zeros((self.n_channels, 0)), np.zeros((0, self.n_channels)))
 
-    def periodogram(self, scale: Array, basis: NDArray[Any]) -> tuple[Array, Array]:
-        """Return the power (frequency, channel) of what `basis` leaves, and the share 1 - h_i that it leaves of each.
-
-        Power is in units of each channel's noise: its mean over all dimensions of time is one.
-        """
+    def spectra(self, scale: Array, directions: NDArray[Any]) -> NoiseSpectra:
+        """Return the spectra of what `directions` and the directions without any scatter leave."""
         factor = (self.total_scale / scale)[:, None]
-        power = self.waves.power(factor * basis, (basis / factor).conj().T) if basis.shape[1] else self._total_power
+        basis, waves = directions, self.waves
+        if self.null.shape[1]:
+            basis = np.linalg.qr(np.concatenate([directions, self.null / factor], axis=1))[0]
+        power = waves.power(factor * basis, (basis / factor).conj().T) if basis.shape[1] else self._total_power
         left = np.clip(1 - (np.abs(basis) ** 2).sum(axis=1), 0.02, 1.0)
-        level = np.average(power, axis=0, weights=self.waves.dimensions)
-        return power / np.where(level > 0, level, 1.0), left
+        taken = np.minimum(self.courses(scale, directions).sum(axis=1), 1.0)
+        return noise_spectra(power, left, waves.dimensions, waves.squares, taken=taken)
+
+    def courses(self, scale: Array, directions: NDArray[Any]) -> Array:
+        """Return the power (frequency, component) of the courses of components, one in all dimensions of time each."""
+        return self.waves.courses((self.total_scale / scale)[:, None] * directions)

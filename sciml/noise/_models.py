@@ -1,6 +1,6 @@
 """Models of the noise: each settles rank and noise from each other, and the simplest that the tests leave is chosen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sciml.noise._counts import CountResiduals, count_residuals
 from sciml.noise._matrix import Matrix
-from sciml.noise._profile import NoiseSpectra, noise_spectra
+from sciml.noise._profile import NoiseSpectra
 from sciml.noise._result import Model
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
@@ -170,13 +170,13 @@ def _fit_white(matrix: Matrix, alpha: float, *, lost: int = 0) -> Fit:
     values = found.values[: min(n_channels, matrix.freedom)]
     test = white_test(values, n_channels, matrix.freedom, alpha=alpha, complex_data=matrix.is_complex)
     scale = common * test.sigma
-    spectra = _spectra(matrix, scale, found.directions[:, : test.rank])
+    spectra = matrix.spectra(scale, found.directions[:, : test.rank])
     profile = VarianceProfile([[1.0]], row_counts=[matrix.freedom], column_counts=[max(n_channels - test.rank, 1)])
     fit = Fit(
         values / test.sigma**2, test.p_values, scale, test.law, profile, test.rank, spectra, 1.0,
         settled=test.converged,
     )  # fmt: skip
-    return replace(fit, bulk_ratio=_bulk_ratio(matrix, fit.eigenvalues, fit.rank, profile))
+    return replace(fit, bulk_ratio=_bulk_ratio(matrix, fit.eigenvalues[fit.rank :], profile, spectra))
 
 
 def _against_counts(fit: Fit, residuals: CountResiduals, alpha: float) -> Fit:
@@ -238,40 +238,55 @@ def _settle(
 ) -> Fit:
     """Re-estimate rank and noise from each other until they agree; if they never do, return where they began.
 
-    Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out. What a
-    component leaves can refute the noise: it is given up when that lasts. `tried` gathers the numbers of components.
+    Where they agree but the bulk does not fit, components are hidden by each other: one more is taken out. Once the
+    bulk fits beside those, the ones that stand out count, be they fewer. What a component leaves can refute the noise:
+    it is given up when that lasts. `tried` gathers the numbers of components.
     """
     refusals = 0
     scale, seen = matrix.noise_scale(matrix.total_scale, start), start
-    first = fit = _fit_beside(matrix, scale, seen, alpha, profiled)
+    first = fit = _fit_beside(matrix, scale, seen, alpha, profiled, tried)
     for _ in range(MAX_PASSES):
         seen = fit.rank if fit.rank not in tried else max(tried) + 1
         if fit.settled or seen > limit:
             break
         tried.add(seen)
         scale = matrix.noise_scale(scale, seen)
-        fit = _fit_beside(matrix, scale, seen, alpha, profiled)
+        fit = _fit_beside(matrix, scale, seen, alpha, profiled, tried)
         refusals = refusals + 1 if refuted(fit) else 0
         if refusals == MAX_REFUSALS:
             return fit
     return fit if fit.settled else first
 
 
-def _fit_beside(matrix: Matrix, scale: Array, seen: int, alpha: float, profiled: Profiled) -> Fit:
-    """Test the spectrum against the noise beside `seen` components; settled if as many are found and the bulk fits."""
+def _fit_beside(
+    matrix: Matrix, scale: Array, seen: int, alpha: float, profiled: Profiled, tried: Collection[int]
+) -> Fit:
+    """Test the spectrum against the noise beside `seen` components; settled if the bulk fits and the rank was tried."""
     found = matrix.eigen(scale, seen)
-    spectra = _spectra(matrix, scale, found.directions)
+    spectra = matrix.spectra(scale, found.directions)
+    stronger = 1.0 if profiled is _heteroscedastic else _stronger(matrix, spectra, found.values[:seen])
+    values = found.values / stronger
     profile = _weighted(profiled(spectra, matrix.freedom), matrix.observed.row_weights)
     law = profile.edge_law(complex_data=matrix.is_complex)
-    rank = int(np.count_nonzero(found.values > law.threshold(alpha)))
-    ratio = _bulk_ratio(matrix, found.values, seen, profile)
-    # Of correlated samples few count, neighboring frequencies are not independent, and components make both worse.
-    few = spectra.tau / matrix.freedom / (1 - spectra.taken) ** 2
-    fits = ratio < BULK_TOLERANCE + 1 / matrix.n_channels + few
+    rank = int(np.count_nonzero(values > law.threshold(alpha)))
+    ratio = _bulk_ratio(matrix, values[seen:], profile, spectra)
+    # Of correlated samples few count, and neighboring frequencies are not independent.
+    fits = ratio < BULK_TOLERANCE + 1 / matrix.n_channels + spectra.tau / matrix.freedom
     return Fit(
-        found.values, law.p_value(found.values), scale, law, profile, rank, spectra, ratio,
-        settled=rank == seen and fits,
+        values, law.p_value(values), scale * np.sqrt(stronger), law, profile, rank, spectra, ratio,
+        settled=fits and rank in tried,
     )  # fmt: skip
+
+
+def _stronger(matrix: Matrix, spectra: NoiseSpectra, eigenvalues: Array) -> float:
+    """Return the variance of colored noise over what is left of it in each dimension of time without courses.
+
+    Courses hold more of the noise than an even share. To first order in N / d², d the strength, they turn towards its
+    loud waves by twice what they take of it, for they leave as much of the signal behind.
+    """
+    stay, rank = 1 - len(eigenvalues) / matrix.freedom, len(eigenvalues)
+    wide = (matrix.n_channels - rank) / matrix.freedom
+    return stay / (1 - spectra.lost + matrix.turned_away(eigenvalues) * wide * stay * (spectra.tau - 1))
 
 
 def _weighted(profile: VarianceProfile, weights: Array | None) -> VarianceProfile:
@@ -283,26 +298,10 @@ def _weighted(profile: VarianceProfile, weights: Array | None) -> VarianceProfil
     return VarianceProfile(values, row_counts=rows, column_counts=profile.column_counts)
 
 
-def _spectra(matrix: Matrix, scale: Array, directions: NDArray[Any]) -> NoiseSpectra:
-    """Return the spectra of what `directions` and the directions without any scatter leave."""
-    basis = directions
-    if matrix.null.shape[1]:
-        null = matrix.null * (scale / matrix.total_scale)[:, None]
-        basis = np.linalg.qr(np.concatenate([directions, null], axis=1))[0]
-    power, left = matrix.periodogram(scale, basis)
-    taken = directions.shape[1] / matrix.freedom
-    return noise_spectra(power, left, matrix.waves.dimensions, matrix.waves.squares, taken=taken)
-
-
-def _bulk_ratio(matrix: Matrix, values: Array, rank: int, profile: VarianceProfile) -> float:
-    """Return the bulk's second moment over what its law demands: above 1, channels still share something.
-
-    Beside k components noise has T - k dimensions of time; those that it lost count once more for each of the others.
-    """
-    bulk = values[rank:]
+def _bulk_ratio(matrix: Matrix, bulk: Array, profile: VarianceProfile, spectra: NoiseSpectra) -> float:
+    """Return the bulk's second moment over what its law demands: above 1, channels still share something."""
     if not len(bulk) or not bulk.sum():
         return 1.0
     first = float(profile.row_counts @ profile.values @ profile.column_counts) / profile.n_samples
-    lost = rank / (matrix.freedom * (matrix.freedom - rank))
-    expected = profile.second_moment(complex_data=matrix.is_complex) / first**2 + lost
+    expected = profile.second_moment(complex_data=matrix.is_complex) / first**2 + spectra.excess
     return float((bulk**2).sum() / bulk.sum() ** 2 / expected)

@@ -15,6 +15,8 @@ __all__ = ["NoiseSpectra", "noise_spectra"]
 
 Array = NDArray[np.float64]
 
+LEAST_KEPT = 0.05  # of a frequency, beside courses that take all of it
+SHARPEST = 3.0  # beside courses that take more than 3/4, what is left of a frequency is mostly others'
 WIDEST_BIN = 64
 MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum share one
 
@@ -23,13 +25,17 @@ MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum share one
 class NoiseSpectra:
     """Power of the noise in bins of frequency: `power` (bin, channel), in units of each channel's noise variance.
 
-    `sizes` says how many dimensions of time each bin stands for and `degrees` how many squared normal values each of
-    its powers averages, `left` how much of each channel is noise (beside components that were taken out), `pooled` is
-    the average over channels at each single frequency. `coarse` is the power in a few fixed bands. `taken` is the share
-    of the dimensions of time that went with those components.
+    Bins begin at the frequencies `starts`; `sizes` says how many dimensions of time each stands for and `degrees` how
+    many squared normal values each of its powers averages, `left` how much of each channel is noise (beside components
+    that were taken out), `pooled` is the average over channels at each single frequency. `coarse` is what is left of
+    the power in a few fixed bands.
+
+    The courses of those components took dimensions of time from the noise, and with them the share `lost` of its power;
+    `excess` is by how much more unequal those that remain are: sum x² / (sum x)² of their variances less that of all.
     """
 
     power: Array
+    starts: NDArray[np.int64]
     sizes: Array
     degrees: Array
     left: Array
@@ -37,7 +43,8 @@ class NoiseSpectra:
     coarse: Array
     coarse_sizes: Array
     coarse_degrees: Array
-    taken: float
+    lost: float
+    excess: float
 
     @property
     def pooled_bins(self) -> Array:
@@ -56,19 +63,14 @@ class NoiseSpectra:
         The variance of its square is that of maximum likelihood (Lawley and Maxwell 1971, Factor Analysis as a
         Statistical Method, chapter 4): 2 / T times the inverse of the squared elements of I - U U^H.
         """
-        return self.left**2 * (1 - self.taken)
+        return self.left**2 * (1 - self.lost)
 
     def profile(self, freedom: int, *, common: bool) -> VarianceProfile:
-        """Return the variance profile over `freedom` samples; `common` takes one spectrum for all channels.
-
-        What k courses leave of a wave is a little spread over all frequencies: with h = k / T, power S becomes
-        (1 - h)² S + h (1 - h) <S>, and its contrast 1 - h of what it is. Its eigenvalue became 1 - h of what it was.
-        """
+        """Return the variance profile over `freedom` samples; `common` takes one spectrum for all channels."""
         rows = self.sizes * (freedom / self.sizes.sum())
         single = self.pooled_bins[:, None], np.array([self.left.sum()])
         power, counts = single if common else _grouped(self.power, self.left)
-        contrasted = np.maximum(1 + (power - 1) / (1 - self.taken), 0.0)
-        return VarianceProfile(contrasted, row_counts=rows, column_counts=counts)
+        return VarianceProfile(power, row_counts=rows, column_counts=counts)
 
     def scatter(self, *, common: bool) -> Array:
         """Return the relative variance by chance of each channel's mean power, were the values real.
@@ -114,18 +116,27 @@ def _deviance_p_value(relative: Array, degrees: NDArray[Any]) -> float:
 
 
 def noise_spectra(
-    power: Array, left: Array, dimensions: Array, squares: NDArray[np.int64], *, taken: float = 0.0
+    power: Array, left: Array, dimensions: Array, squares: NDArray[np.int64], *, taken: Array
 ) -> NoiseSpectra:
-    r"""Merge neighboring frequencies that the data cannot tell apart.
+    r"""Return the spectra of noise from the power that is left of it beside components.
 
-    A bin of M values is kept whole where their spread about their mean, relative to that of chi-square noise, is
-    within one standard deviation of what M equal values would show; else it is halved, down to single values. So narrow
-    peaks, which decide the edge, stay as they are, and smooth spectra are averaged.
+    Courses that take the share h of the dimensions at a frequency leave of the power S there, and of what noise of
+    other frequencies has in their span, p. Where they have no relation to each other (free compression: Nica and
+    Speicher 2006, Lectures on the Combinatorics of Free Probability, lecture 14), that is
+
+    .. math:: p = (1 - h)^2 S + h (1 - h) s, \qquad s = \sum h q / \sum h, \quad q = p / (1 - h)
+
+    so S is q + (q - s) h / (1 - h): power per dimension that is left, with the contrast that the courses blurred.
+
+    Neighboring frequencies that the data cannot tell apart are merged. A bin of M values is kept whole where their
+    spread about their mean, relative to that of chi-square noise, is within one standard deviation of what M equal
+    values would show; else it is halved, down to single values. So narrow peaks, which decide the edge, stay as they
+    are, and smooth spectra are averaged.
 
     Parameters
     ----------
     power
-        Periodograms (frequency, channel), of mean one over the dimensions of time.
+        Periodograms (frequency, channel) of what is left.
     left
         Weight of each channel in the pooled spectrum.
     dimensions
@@ -133,24 +144,61 @@ def noise_spectra(
     squares
         Squared normal values that the power at each frequency averages.
     taken
-        Share of the dimensions of time that went with components.
+        Share h of each frequency's dimensions that went with components.
     """
-    pooled = power @ left / left.sum()
-    starts = _split(pooled, _pooled_variance(power, left) * 2 / squares)
-    bands = _bands(len(power))
-    fine, coarse = (_averaged(power, dimensions, squares, each) for each in (starts, bands))
-    return NoiseSpectra(*fine, left, pooled, *coarse, taken)
-
-
-def _averaged(
-    power: Array, dimensions: Array, squares: NDArray[np.int64], starts: NDArray[np.int64]
-) -> tuple[Array, Array, Array]:
-    """Return the mean power in each bin, the dimensions it stands for, and the squared normal values it averages."""
-    sizes = np.add.reduceat(dimensions, starts)
-    sums = scipy.sparse.csr_array(
-        (dimensions, np.arange(len(power)), np.append(starts, len(power))), (len(starts), len(power))
+    level = np.average(power, axis=0, weights=dimensions)
+    power = power / np.where(level > 0, level, 1.0)
+    kept = np.maximum(1 - taken, LEAST_KEPT)
+    blurred = np.minimum(taken / kept, SHARPEST)
+    each = dimensions / kept
+    inside = (each * taken) @ power / max(float(dimensions @ taken), np.finfo(float).tiny)
+    pooled_left = power @ left / left.sum()
+    even = pooled_left / kept
+    pooled = np.maximum(even + blurred * (even - inside @ left / left.sum()), 0.0)
+    starts, bands = _split(even, _pooled_variance(power, left) * 2 / squares), _bands(len(power))
+    sizes, degrees = _sizes(dimensions, squares, starts)
+    fine = _sums(power, each * (1 + blurred), starts) - np.outer(np.add.reduceat(dimensions * blurred, starts), inside)
+    coarse_sizes, coarse_degrees = _sizes(dimensions, squares, bands)
+    lost, excess = _lost(pooled, pooled_left, dimensions)
+    return NoiseSpectra(
+        power=_positive(fine / sizes[:, None], left) * (1 - lost),
+        starts=starts,
+        sizes=sizes,
+        degrees=degrees,
+        left=left,
+        pooled=pooled,
+        coarse=_sums(power, each, bands) / coarse_sizes[:, None],
+        coarse_sizes=coarse_sizes,
+        coarse_degrees=coarse_degrees,
+        lost=lost,
+        excess=excess,
     )
-    return (sums @ power) / sizes[:, None], sizes, sizes**2 / np.add.reduceat(dimensions**2 / squares, starts)
+
+
+def _lost(whole: Array, left: Array, dimensions: Array) -> tuple[float, float]:
+    """Return which share of the noise went with the courses, and how much more unequal the dimensions that stay are."""
+    total, remaining = (max(float(dimensions @ each), np.finfo(float).tiny) for each in (whole, left))
+    squares, remaining_squares = float(dimensions @ whole**2), float(dimensions @ (whole * left))
+    return 1 - remaining / total, remaining_squares / remaining**2 - squares / total**2
+
+
+def _positive(power: Array, left: Array) -> Array:
+    """Return powers none of which is negative, with the average over channels (weights `left`) that they had."""
+    positive = np.maximum(power, 0.0)
+    average, now = np.maximum(power @ left, 0.0), positive @ left
+    return np.asarray(positive * (average / np.where(now > 0, now, 1.0))[:, None])
+
+
+def _sizes(dimensions: Array, squares: NDArray[np.int64], starts: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Return the dimensions that each bin stands for, and the squared normal values that its mean averages."""
+    sizes = np.add.reduceat(dimensions, starts)
+    return sizes, sizes**2 / np.add.reduceat(dimensions**2 / squares, starts)
+
+
+def _sums(power: Array, weights: Array, starts: NDArray[np.int64]) -> Array:
+    """Return the weighted sums of the power (frequency, channel) over each bin."""
+    n = len(power)
+    return np.asarray(scipy.sparse.csr_array((weights, np.arange(n), np.append(starts, n)), (len(starts), n)) @ power)
 
 
 def _bands(n: int) -> NDArray[np.int64]:

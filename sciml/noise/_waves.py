@@ -1,5 +1,6 @@
 """The channels of a recording in waves over time: an orthonormal basis, or what an excerpt can tell of one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -36,18 +37,32 @@ class Waves:
 
     def power(self, down: NDArray[Any], back: NDArray[Any]) -> Array:
         """Return the power (frequency, channel) of C - C `down` `back`, for coefficients C (row, channel)."""
-        return np.concatenate([_paired(_power(values, down, back), paired) for values, paired in self.groups])
+
+        def rest(rows: NDArray[Any]) -> NDArray[Any]:
+            return rows - (rows @ down.astype(rows.dtype)) @ back.astype(rows.dtype) if down.shape[1] else rows
+
+        return self._power(rest)
+
+    def courses(self, down: NDArray[Any]) -> Array:
+        """Return the power (frequency, course) of the courses C `down`, which adds up to one over all dimensions."""
+        power = self._power(lambda rows: rows @ down.astype(rows.dtype))
+        return np.asarray(power / np.maximum(self.dimensions @ power, np.finfo(float).tiny))
+
+    def _power(self, seen: Callable[[NDArray[Any]], NDArray[Any]]) -> Array:
+        return np.concatenate([_paired(_power(values, seen), paired) for values, paired in self.groups])
 
 
-def _power(values: NDArray[Any], down: NDArray[Any], back: NDArray[Any]) -> Array:
-    down, back = down.astype(values.dtype), back.astype(values.dtype)
-    power = np.zeros(values.shape[1:])
+def _power(values: NDArray[Any], seen: Callable[[NDArray[Any]], NDArray[Any]]) -> Array:
+    """Return the mean over stretches of |`seen`|², row by row."""
+    parts = []
     for start in range(0, values.shape[1], ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        for stretch in values[:, rows]:
-            left = stretch - (stretch @ down) @ back if down.shape[1] else stretch
-            power[rows] += left.real**2 + left.imag**2 if np.iscomplexobj(left) else left**2
-    return power / len(values)
+        squares = [_square(seen(stretch)) for stretch in values[:, start : start + ROWS_AT_ONCE]]
+        parts.append(np.mean(squares, axis=0, dtype=np.float64))
+    return np.concatenate(parts)
+
+
+def _square(values: NDArray[Any]) -> NDArray[Any]:
+    return values.real**2 + values.imag**2 if np.iscomplexobj(values) else values**2
 
 
 def _paired(power: Array, paired: int) -> Array:

@@ -1,0 +1,85 @@
+"""What it does to a component that its course has a spectrum of its own, in noise that is colored too."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciml.rmt.profile import VarianceProfile
+
+__all__ = ["CourseEffects", "course_effects"]
+
+Array = NDArray[np.float64]
+
+NEAR_EDGE = 1.001  # of the edge: eigenvalues below it count as there, where the equations still have a solution
+STEP = 1e-4  # relative, of the derivative along the eigenvalue
+N_SHARE_STEPS = 6  # between a course's spectrum and what noise there is in it; settled to 1e-3 after four
+
+
+@dataclass(frozen=True)
+class CourseEffects:
+    """What holds for each component (k,) over what would, were its course spread evenly over all frequencies.
+
+    `loudness` is the noise at the frequencies of the course over that of all.
+    """
+
+    strength: Array
+    overlap_time: Array
+    overlap_channel: Array
+    loudness: Array
+
+
+def course_effects(profile: VarianceProfile, eigenvalues: Array, found: Array) -> CourseEffects:
+    r"""Return how the spectra of courses change strengths and overlaps of components in noise of a variance profile.
+
+    A component of strength x whose course u has the share w_b of its power in the rows b has its eigenvalue z where
+    D(z) = 1 / x², and overlaps (Benaych-Georges and Nadakuditi 2012, doi:10.1016/j.jmva.2012.04.019)
+
+    .. math:: D = \varphi \tilde\varphi, \quad \varphi = \sqrt z \sum_b w_b g_b, \quad
+              \tilde\varphi = \sqrt z \langle a \rangle, \qquad
+              c^2_\text{time} = -2 \varphi D / D', \quad c^2_\text{channel} = -2 \tilde\varphi D / D'
+
+    with g, a the resolvent of the noise (`VarianceProfile.resolvent`) and the derivative along the square root of z.
+
+    Of the course that was found, noise is a part: its power is alpha w g² + beta S g², with alpha (sum w g)² =
+    c²_time, and S the noise. Solved for w, by turns with the overlap.
+
+    Parameters
+    ----------
+    profile
+        Of the noise: rows are frequencies.
+    eigenvalues
+        Of the components, (k,), in the units of the profile.
+    found
+        Power of the courses that were found, in each row of the profile, (k, row), one in all.
+    """
+    z = np.maximum(eigenvalues, NEAR_EDGE * profile.edge) * np.array([[1 - STEP], [1.0], [1 + STEP]])
+    rows, columns = (each.reshape(*z.shape, -1) for each in profile.resolvent(z.ravel()))
+    channel = np.sqrt(z) * (columns @ profile.column_counts) / profile.n_features
+    counts = profile.row_counts
+    noise = profile.values @ profile.column_counts / profile.n_features
+    even = np.tile(counts / counts.sum(), (len(found), 1))
+    reference = _spikes(z, even, rows, channel)
+    share, squares = even, rows[1] ** 2
+    in_noise = squares @ (counts * noise)
+    for _ in range(N_SHARE_STEPS):
+        signal = _spikes(z, share, rows, channel)[1] / (share * rows[1]).sum(axis=1) ** 2
+        rest = np.maximum(1 - signal * (share * squares).sum(axis=1), 0.0) / in_noise
+        share = np.maximum(found / squares - rest[:, None] * counts * noise, 0.0)
+        total = share.sum(axis=1, keepdims=True)
+        share = np.where(total > 0, share / np.where(total > 0, total, 1.0), even)
+    own = _spikes(z, share, rows, channel)
+    return CourseEffects(
+        strength=np.sqrt(reference[0] / own[0]),
+        overlap_time=own[1] / reference[1],
+        overlap_channel=own[2] / reference[2],
+        loudness=(share @ noise) / float(even[0] @ noise),
+    )
+
+
+def _spikes(z: Array, share: Array, rows: Array, channel: Array) -> tuple[Array, Array, Array]:
+    """Return D and both overlaps at the middle of three z (3, k)."""
+    time = np.sqrt(z) * (share * rows).sum(axis=2)
+    transform = time * channel
+    slope = (transform[2] - transform[0]) / (np.sqrt(z[2]) - np.sqrt(z[0]))
+    return transform[1], -2 * time[1] * transform[1] / slope, -2 * channel[1] * transform[1] / slope
