@@ -278,7 +278,7 @@ def sigma_cell(job: tuple[str, int, int, int, int]) -> list[object]:
 
 
 def sigmas(draws: int) -> None:
-    names = ("white", "variances over 100", "AR(1) .5", "AR(1) .9", "pink", "AR(1), each its own")
+    names = [name for name in NOISES if name != "counts"]
     jobs = [
         (name, n, t, int(share * min(n, t)), draws)
         for name in names
@@ -295,15 +295,64 @@ def sigmas(draws: int) -> None:
     )
 
 
+def course_cell(job: tuple[str, str, int, int, int, int]) -> list[object]:
+    """Return how strengths, their intervals and the overlaps of maps compare with the planted, at the right rank."""
+    kind, name, n, t, k, draws = job
+    strengths = 2 * detection_limit(name, n, t) * np.linspace(1.0, 1.0 + 0.15 * (k - 1), k)[::-1]
+    ratios, held, said, true, right = [], [], [], [], 0
+    with threadpool_limits(1):
+        for seed in range(draws):
+            rng = np.random.default_rng([seed, n, k])
+            noise = noise_beside(rng, name, n, t)
+            values = noise_beside(rng, "AR(1) .97", k, t)
+            if kind == "sine waves":
+                values = np.sin(2 * np.pi * np.outer(np.arange(t), 5 + 3 * np.arange(k)) / t)
+            courses = np.linalg.qr(values - values.mean(axis=0))[0] * np.sqrt(t)
+            maps, truth = np.linalg.qr(rng.normal(size=(n, k)))[0], strengths * noise.std()
+            floor = noise_floor(recording(noise + (courses * truth) @ maps.T))
+            if floor.rank != k:
+                continue
+            right += 1
+            ratios.append(floor.strengths / truth)
+            low, high = floor.strength_intervals.T
+            held.append((low <= truth) & (truth <= high))
+            said.append(floor.overlaps_channel)
+            true.append(np.sum(floor.components * maps, axis=0) ** 2)
+    shown = [f"{np.mean(ratios):.3f}", f"{100 * np.mean(held):.0f} %", f"{np.mean(said):.3f}", f"{np.mean(true):.3f}"]
+    return [kind, name, f"{n} x {t}", k, f"{100 * right / draws:.0f} %", *(shown if right else ["-"] * 4)]
+
+
+def courses(draws: int) -> None:
+    jobs = [
+        (kind, name, n, t, k, draws)
+        for kind in ("slow", "sine waves")
+        for name in ("white", "AR(1) .9", "pink", "AR(1), each its own")
+        for n, t in ((64, 5000), (128, 1000), (300, 200))
+        for k in (1, 5)
+    ]
+    with ProcessPoolExecutor(2) as pool:
+        rows = list(pool.map(course_cell, jobs))
+    columns = ["courses", "noise", "N x T", "planted", "rank right", "strength found / true",
+               "95 % intervals that hold", "overlap of maps, said", "true"]  # fmt: skip
+    record(
+        "Noise floor: components of slow courses",
+        f"{draws} recordings a row. The weakest component at twice the detection limit for a course of all "
+        "frequencies, each other one 15 % stronger than the next; slow courses are AR(1) .97, sine waves have 5, 8, 11 "
+        "... periods. Ratios, intervals and overlaps where the rank was right.\n\n"
+        f"{table(columns, rows)}\n\n{machine('numpy', 'scipy')}",
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--only", choices=["sizes", "power", "sigmas"], action="append")
+    parser.add_argument("--only", choices=["sizes", "power", "sigmas", "courses"], action="append")
     arguments = parser.parse_args()
     parts = {
         "sizes": sizes,
         "power": lambda draws: power(max(draws // 5, 4)),
         "sigmas": lambda draws: sigmas(draws // 5),
+        "courses": lambda draws: courses(draws // 10),
     }
     for name, part in parts.items():
         if not arguments.only or name in arguments.only:
