@@ -38,8 +38,8 @@ class NoiseFloor:
     - `p_values[k]`: probability that noise alone reaches its eigenvalue;
     - `strengths[k]`, `strength_intervals[k]`: its standard deviation before the noise added to it, all channels
       together (the root of its summed mean squares), in the units of the data, with its 95 % interval
-      (`sciml.rmt.shrink.optshrink`, beside the noise at the frequencies of its course); `detection_limit` is the weakest
-      that can stand out, of a component spread evenly over channels and frequencies;
+      (`sciml.rmt.shrink.optshrink`, beside the noise at the frequencies of its course); `detection_limit` is the
+      weakest that can stand out, of a component spread evenly over channels and frequencies;
     - `overlaps_channel[k]`, `overlaps_time[k]`: squared cosine between its map over the channels, its course in time,
       and those of the signal: how far to trust its shape.
     """
