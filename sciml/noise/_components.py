@@ -56,13 +56,17 @@ def components_of(choice: Choice) -> Components:
     over_time = np.minimum(over_time * effects.overlap_time, 1.0)
     in_noise = spikes.strength * effects.strength
     unit, unit_error = _unit(found.directions, noise, over_channels)
-    mixed = _mixing(found.directions, noise, unsure, in_noise, effects.loudness) / unit**2
+    turn_channels, turn_time = _turning(found.directions, unsure, in_noise, effects.loudness)
+    mixed = _mixing(found.directions, noise, turn_channels) / unit**2
     strengths = in_noise * unit / np.sqrt(matrix.observed.n_samples)
     known = spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny)
     relative = np.sqrt(known**2 * effects.loudness + unit_error**2 + mixed**2)
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
     intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
-    return Components(noise, found.directions, singular_values, strengths, intervals, over_channels, over_time)
+    return Components(
+        noise, found.directions, singular_values, strengths, intervals,
+        over_channels * _own_share(turn_channels), over_time * _own_share(turn_time),
+    )  # fmt: skip
 
 
 def _effects(choice: Choice, scale: Array, found: Eigen) -> CourseEffects:
@@ -132,22 +136,34 @@ def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tup
     return np.sqrt(true), scatter / (safe * true)
 
 
-def _mixing(directions: NDArray[Any], channel_noise: Array, unsure: Array, strength: Array, loudness: Array) -> Array:
-    """Return the standard deviation of |D u_j|² / 2 for that part of it which comes from the other components.
+def _turning(directions: NDArray[Any], unsure: Array, strength: Array, loudness: Array) -> tuple[Array, Array]:
+    """Return how far components turn into each other, squared: (j, k) for maps over the channels and for courses.
 
-    Components of nearly equal strength turn into each other: to first order the direction j contains a_jk u_k, and
-    |D u_j|² moves by 2 a_jk u_j^H D² u_k. For strengths d in noise of variance l_j at the frequencies of the course j,
-    the noise makes Var a_jk = (l_j d_j² + l_k d_k²) / (d_j² - d_k²)²; errors q_i in the channels' variances, of
-    variance `unsure`, add d_k² / (d_j² - d_k²) times sum_i q_i u_ji u_ki.
+    Those of nearly equal strength do: to first order the direction j contains a_jk u_k. For strengths d in noise of
+    variance l_j at the frequencies of the course j, the noise makes Var a_jk = (l_j d_j² + l_k d_k²) / (d_j² - d_k²)²,
+    of courses (l_k d_j² + l_j d_k²) / (d_j² - d_k²)². Errors q_i in the channels' variances, of variance `unsure`, turn
+    maps by d_k² / (d_j² - d_k²) times sum_i q_i u_ji u_ki more.
     """
-    squares = strength**2
+    squares, loud = strength**2, loudness * strength**2
     gap = squares[:, None] - squares
     np.fill_diagonal(gap, np.inf)
     weight = np.abs(directions) ** 2
     skew = (weight.T * unsure) @ weight
     with np.errstate(divide="ignore"):
-        loud = loudness * squares
-        turn = np.minimum((loud[:, None] + loud + squares**2 * skew) / gap**2, MOST_TURNED)
+        maps = (loud[:, None] + loud + squares**2 * skew) / gap**2
+        return maps, (np.outer(squares, loudness) + np.outer(loudness, squares)) / gap**2
+
+
+def _own_share(turn: Array) -> Array:
+    """Return how much of each component is its own; of two that are equal, half."""
+    return np.asarray(1 / (1 + np.minimum(turn, 1.0).sum(axis=1)))
+
+
+def _mixing(directions: NDArray[Any], channel_noise: Array, turn: Array) -> Array:
+    """Return the standard deviation of |D u_j|² / 2 for that part of it which comes from the other components.
+
+    To first order |D u_j|² moves by 2 a_jk u_j^H D² u_k.
+    """
     coupling = np.abs((directions.conj().T * channel_noise**2) @ directions) ** 2
     share = 0.5 if np.iscomplexobj(directions) else 1.0  # of a complex product only the real part counts
-    return np.asarray(np.sqrt(share * (turn * coupling).sum(axis=1)))
+    return np.asarray(np.sqrt(share * (np.minimum(turn, MOST_TURNED) * coupling).sum(axis=1)))

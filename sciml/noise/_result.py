@@ -41,7 +41,7 @@ class NoiseFloor:
       (`sciml.rmt.shrink.optshrink`, beside the noise at the frequencies of its course); `detection_limit` is the
       weakest that can stand out, of a component spread evenly over channels and frequencies;
     - `overlaps_channel[k]`, `overlaps_time[k]`: squared cosine between its map over the channels, its course in time,
-      and those of the signal: how far to trust its shape.
+      and those of the signal: how far to trust its shape. Components of nearly equal strength mix, and have less of it.
     """
 
     model: Model

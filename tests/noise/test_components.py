@@ -75,6 +75,24 @@ def test_strengths_of_slow_components_in_slow_noise_are_not_those_of_the_noise(n
     assert np.mean(said) == pytest.approx(np.mean(true), abs=0.03)
 
 
+def test_overlaps_know_that_neighboring_components_mix() -> None:
+    maps_said, maps_true, courses_said, courses_true = [], [], [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        courses, maps = orthonormal(rng, 1000, 3), orthonormal(rng, N, 3)
+        signal = courses * np.sqrt(1000) * np.array([1.2, 1.1, 1.0])
+        values = rng.normal(size=(1000, N)) + signal @ maps.T
+        floor = noise_floor(recording(values))
+        components = floor.components[:, :3]  # a fourth is found once in twenty draws
+        maps_said.append(floor.overlaps_channel[:3])
+        maps_true.append(np.sum(components * maps, axis=0) ** 2)
+        found = (values - values.mean(axis=0)) @ components
+        courses_said.append(floor.overlaps_time[:3])
+        courses_true.append(np.sum(found / np.linalg.norm(found, axis=0) * courses, axis=0) ** 2)
+    assert np.mean(maps_said) == pytest.approx(np.mean(maps_true), abs=0.05)
+    assert np.mean(courses_said) == pytest.approx(np.mean(courses_true), abs=0.05)
+
+
 def test_courses_that_take_the_slow_waves_leave_the_noise_as_it_was() -> None:
     n, t, k, found = 60, 2000, 8, []
     for seed in range(4):
