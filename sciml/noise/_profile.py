@@ -166,7 +166,7 @@ def noise_spectra(
         sizes=sizes,
         degrees=degrees,
         left=left,
-        pooled=pooled,
+        pooled=pooled * (1 - lost),
         coarse=_sums(power, each, bands) / coarse_sizes[:, None],
         coarse_sizes=coarse_sizes,
         coarse_degrees=coarse_degrees,

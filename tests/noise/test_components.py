@@ -171,5 +171,6 @@ def test_sigma_is_right_beside_components_in_a_third_of_all_dimensions(
         assert floor.settled
         assert floor.rank == k
         found.append(floor.sigma / np.sqrt(pure.var(axis=0, ddof=1).mean()))
+        assert np.trapezoid(floor.psd, floor.frequency) == pytest.approx(floor.sigma**2, rel=0.05)
     # One draw scatters by up to 1.1 %, where few samples count.
     assert np.mean(found) == pytest.approx(1, abs=0.01)
