@@ -13,7 +13,6 @@ Array = NDArray[np.float64]
 
 NEAR_EDGE = 1.001  # of the edge: eigenvalues below it count as there, where the equations still have a solution
 STEP = 1e-4  # relative, of the derivative along the eigenvalue
-N_SHARE_STEPS = 6  # between a course's spectrum and what noise there is in it; settled to 1e-3 after four
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,9 @@ def course_effects(profile: VarianceProfile, eigenvalues: Array, found: Array) -
 
     with g, a the resolvent of the noise (`VarianceProfile.resolvent`) and the derivative along the square root of z.
 
-    Of the course that was found, noise is a part: its power is alpha w g² + beta S g², with alpha (sum w g)² =
-    c²_time, and S the noise. Solved for w, by turns with the overlap.
+    Of the course that was found, noise is a part: its power is alpha w g² + beta S g² with S the noise and
+    alpha (sum w g)² = c²_time. Powers add up to one; where all channels have one spectrum, alpha sum w g² is the same
+    for every w, so that beta is that of an even course.
 
     Parameters
     ----------
@@ -59,16 +59,13 @@ def course_effects(profile: VarianceProfile, eigenvalues: Array, found: Array) -
     counts = profile.row_counts
     noise = profile.values @ profile.column_counts / profile.n_features
     even = np.tile(counts / counts.sum(), (len(found), 1))
-    reference = _spikes(z, even, rows, channel)
-    share, squares = even, rows[1] ** 2
-    in_noise = squares @ (counts * noise)
-    for _ in range(N_SHARE_STEPS):
-        signal = _spikes(z, share, rows, channel)[1] / (share * rows[1]).sum(axis=1) ** 2
-        rest = np.maximum(1 - signal * (share * squares).sum(axis=1), 0.0) / in_noise
-        share = np.maximum(found / squares - rest[:, None] * counts * noise, 0.0)
-        total = share.sum(axis=1, keepdims=True)
-        share = np.where(total > 0, share / np.where(total > 0, total, 1.0), even)
-    own = _spikes(z, share, rows, channel)
+    reference, squares = _outliers(z, even, rows, channel), rows[1] ** 2
+    signal = reference[1] * (even * squares).sum(axis=1) / (even * rows[1]).sum(axis=1) ** 2
+    rest = np.maximum(1 - signal, 0.0) / (squares @ (counts * noise))
+    share = np.maximum(found / squares - rest[:, None] * counts * noise, 0.0)
+    total = share.sum(axis=1, keepdims=True)
+    share = np.where(total > 0, share / np.where(total > 0, total, 1.0), even)
+    own = _outliers(z, share, rows, channel)
     return CourseEffects(
         strength=np.sqrt(reference[0] / own[0]),
         overlap_time=own[1] / reference[1],
@@ -77,7 +74,7 @@ def course_effects(profile: VarianceProfile, eigenvalues: Array, found: Array) -
     )
 
 
-def _spikes(z: Array, share: Array, rows: Array, channel: Array) -> tuple[Array, Array, Array]:
+def _outliers(z: Array, share: Array, rows: Array, channel: Array) -> tuple[Array, Array, Array]:
     """Return D and both overlaps at the middle of three z (3, k)."""
     time = np.sqrt(z) * (share * rows).sum(axis=2)
     transform = time * channel

@@ -50,8 +50,9 @@ def noise_floor(
     infinitely many phase-randomized surrogates, solved instead of drawn.
 
     Noise and rank depend on each other. Both are re-estimated from what is left after the found components until
-    they agree. Where they do not (within 12 rounds, or the count runs past half of the channels), the estimate from
-    the whole recording is kept, an upper bound on the noise, `settled` is False and a warning says so.
+    they agree and the bulk fits, be it after a few were taken out that do not stand out by themselves. Where that
+    never is (within 12 rounds, or the count runs past half of the channels), the estimate from the whole recording is
+    kept, an upper bound on the noise, `settled` is False and a warning says so.
 
     A recording too large to hold is read once, in blocks; memory does not depend on its length. Of more than 8192
     channels that do not fit, a random choice decides on the floor, and a second reading extends components to all.

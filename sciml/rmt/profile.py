@@ -22,7 +22,7 @@ __all__ = ["VarianceProfile"]
 Array = NDArray[np.float64]
 
 MAX_STEPS = 60
-MAX_ITERATIONS = 2000  # above the edge; a thousandth above it takes 400
+MAX_ITERATIONS = 2000  # above the edge; a thousandth above it takes 140
 TOLERANCE = 1e-10  # of Newton's method, relative
 BULK_POINTS = 128
 BULK_GROUPS = 24  # of rows and of columns: the bulk, unlike its edge, hardly feels a finer profile
@@ -169,7 +169,8 @@ class VarianceProfile:
     def resolvent(self, z: ArrayLike) -> tuple[Array, Array]:
         r"""Return the limits of the diagonals of (z - X X^H / n)^-1 and (z - X^H X / n)^-1 at real z above the edge.
 
-        Shapes (z, row group) and (z, column group): g_b = 1 / (z (1 - d_b)) and a_i. A signal that X is added to, of
+        Shapes (z, row group) and (z, column group), z in the units of the variances, the resolvents in those of 1 / z:
+        g_b = 1 / (z (1 - d_b)) and a_i. A signal that X is added to, of
         strength x and singular vectors u over rows, v over columns, has its outlier where x² z (u^H g u) (v^H a v) = 1.
 
         Raises
