@@ -20,7 +20,7 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock, Rate, joined
 from sciml.io.schema.declarations import Contents, Coords, Signal

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml.io.arrays.lazy import Array, Mapped, Scale, Stored
+from sciml.io.arrays import LazyArray, Mapped, Scale, Stored
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import grid, image_dims, unique
@@ -232,11 +232,11 @@ def _float(text: str) -> float:
         return math.nan
 
 
-def _cropped(node: Node, shape: tuple[int, ...]) -> Array:
+def _cropped(node: Node, shape: tuple[int, ...]) -> LazyArray:
     return _Cropped(Stored(node.source(), scale=Scale()), shape)
 
 
-class _Cropped(Array):
+class _Cropped(LazyArray):
     """The first rows of an array along each axis: what is beyond is padding."""
 
     def __init__(self, part: Stored, shape: tuple[int, ...]) -> None:
@@ -244,12 +244,12 @@ class _Cropped(Array):
         self.shape = shape
         self.dtype = part.dtype
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         inside = (
             slice(*_span(item.indices(size))) if isinstance(item, slice) else item
             for item, size in zip(key, self.shape, strict=True)
         )
-        return self.part._read(tuple(inside))
+        return self.part.read(tuple(inside))
 
 
 def _span(indices: tuple[int, int, int]) -> tuple[int, int | None, int]:
@@ -291,7 +291,7 @@ def _voxels(step: tuple[float, ...], sizes: dict[str, int], _notes: list[str]) -
     return coords
 
 
-def _unsigned_values(node: Node) -> Array:
+def _unsigned_values(node: Node) -> LazyArray:
     if node.dtype != np.int16:
         return Stored(node.source(), scale=Scale())
     return Mapped(Stored(node.source()), _unsigned, np.float32)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Mapped, Stored, lazy
+from sciml.io.arrays import Mapped, Stored, lazy
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import EAGER

@@ -7,7 +7,7 @@ real files. Signals compressed with Nanopore's own VBZ filter need its HDF5 plug
 from functools import partial
 from math import isfinite
 
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Signal

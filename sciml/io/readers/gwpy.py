@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from math import floor, isfinite
 
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import grid

@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 
 from sciml._later import xr
-from sciml.io.arrays.lazy import Stored, lazy
+from sciml.io.arrays import Stored, lazy
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers import plain
 from sciml.io.schema.axes import bare, columns, coord_name, grid, image_dims

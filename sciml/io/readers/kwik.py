@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table

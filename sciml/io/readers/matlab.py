@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Mapped, Stored
+from sciml.io.arrays import LazyArray, Mapped, Stored
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import bare, is_real, numbers, unique
 from sciml.io.schema.clock import Rate
@@ -186,7 +186,7 @@ def _coords(stamps: Node, notes: list[str]) -> Coords:
     return {TIME: xr.Variable(TIME, values, {"units": "s", "long_name": "time"})}
 
 
-def _complex_values(node: Node, order: tuple[int, ...]) -> Array:
+def _complex_values(node: Node, order: tuple[int, ...]) -> LazyArray:
     return Mapped(Stored(node.source(), order=order), _joined, np.complex128)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Complex, Stored, lazy
+from sciml.io.arrays import Complex, Stored, lazy
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import EAGER, Rate, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from sciml import __version__
 from sciml._later import xr
 from sciml.errors import ConfigError, DataError
-from sciml.io.arrays.lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy, physical
+from sciml.io.arrays import Complex, Computed, LazyArray, Mapped, Stacked, Stored, Within, WithMissing, lazy, physical
 from sciml.io.hdf5.remote import Place
 from sciml.io.hdf5.text import unit_symbol
 from sciml.io.schema.clock import EAGER, Rate, Span, Stamps, Ticks, time_axis
@@ -63,7 +63,7 @@ def build(
     signal: Signal, *, path: Place, reader: str, raw: bool, dtype: DTypeLike | None, masked: bool = False
 ) -> xr.DataArray:
     """Return the recording of one signal, its values still in the file; `masked`: missing ones are NaN and masked."""
-    values: Array = _values(signal, raw, dtype)
+    values: LazyArray = _values(signal, raw, dtype)
     if signal.saved is not None:
         return _restored(signal, values)
     notes = list(signal.notes)
@@ -77,7 +77,7 @@ def build(
     return _assemble(values, signal.dims, coords, ticks, attrs, signal.path.rpartition("/")[2])
 
 
-def _around(values: Stored, signal: Signal) -> tuple[Holed, xr.Variable]:
+def _around(values: Stored, signal: Signal) -> tuple[WithMissing, xr.Variable]:
     """Return values with NaN where there are none, and the mask of the rows that this touches."""
     found = None if signal.fold else signal.data.holes()
     whole = tuple((0, size) for size in values.shape)
@@ -86,7 +86,9 @@ def _around(values: Stored, signal: Signal) -> tuple[Holed, xr.Variable]:
         values.source = replace(values.source, holes=found)
     ranges = Within(tuple(box[0] for box in boxes))
     mask = xr.Variable(signal.dims[0], lazy(Computed(ranges, values.shape[0], bool)), {"reason": "values are missing"})
-    return Holed(values, boxes, part=None if found is None else values), mask if mask.size > EAGER else mask.load()
+    return WithMissing(
+        values, boxes, part=None if found is None else values
+    ), mask if mask.size > EAGER else mask.load()
 
 
 def stacked(
@@ -127,7 +129,7 @@ def stacked(
     return _assemble(values, dims, coords, ticks, attrs, pattern.rpartition("/")[2])
 
 
-def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> Array:
+def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> LazyArray:
     if signal.problem:
         raise DataError(f"{signal.path}: {signal.problem}")
     if dtype is not None and np.dtype(dtype).kind not in "iufcb":
@@ -194,7 +196,7 @@ def _short_names(paths: Sequence[str]) -> list[str]:
 
 
 def _assemble(
-    values: Array,
+    values: LazyArray,
     dims: Sequence[str],
     coords: Coords,
     ticks: Ticks | None,
@@ -213,7 +215,7 @@ def _assemble(
     return recording.assign_coords(unread) if unread else recording
 
 
-def _restored(signal: Signal, values: Array) -> xr.DataArray:
+def _restored(signal: Signal, values: LazyArray) -> xr.DataArray:
     coords = signal.coords([]) if signal.coords else {}
     name = signal.saved[0] if signal.saved else None
     return _assemble(values, signal.dims, coords, None, signal.attrs, name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sciml.errors import ConfigError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Signal
 from sciml.recording import TIME

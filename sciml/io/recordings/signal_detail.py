@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits
 from sciml.io.hdf5.issues import Finding, code_of
 from sciml.io.hdf5.tree import open_tree

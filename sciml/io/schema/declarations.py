@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from sciml._later import xr
-from sciml.io.arrays.lazy import Array, Scale
+from sciml.io.arrays import LazyArray, Scale
 from sciml.io.hdf5.issues import Finding
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock
@@ -159,7 +159,7 @@ class Signal:
     problem: str | None = None
     fold: int = 0
     saved: tuple[str | None, str] | None = None
-    values: Callable[[], Array] | None = None
+    values: Callable[[], LazyArray] | None = None
     sizes: tuple[int, ...] | None = None
     rebin: Callable[[float], Signal] | None = None
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Stored
+from sciml.io.arrays import Stored
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.lh5.codecs import CODECS, Encoded

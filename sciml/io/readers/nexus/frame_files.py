@@ -9,7 +9,7 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Joined, Scale, Stored, lazy
+from sciml.io.arrays import Concatenated, LazyArray, Scale, Stored, lazy
 from sciml.io.hdf5.guard import Limits
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.nexus.detector import detector_of, with_detector
@@ -34,14 +34,14 @@ def end_to_end(first: Signal, group: Node, names: list[str], tree: Tree) -> Sign
     )
 
 
-def _joined(nodes: list[Node], tree: Tree) -> Array:
+def _joined(nodes: list[Node], tree: Tree) -> LazyArray:
     for node in nodes:
         if trouble := node.obstacle():
             raise DataError(f"{node.path}: {trouble}")
     rank = len(nodes[0].shape or ())
     dims = [f"axis_{axis}" for axis in range(rank)]
     parts = [xr.Variable(dims, lazy(Stored(node.source(), scale=Scale()))) for node in nodes]
-    return Joined(parts, tree.limits)
+    return Concatenated(parts, tree.limits)
 
 
 def _of_parts(
@@ -54,7 +54,7 @@ def _of_parts(
         coords = {name: one for name, one in each[0].items() if dims[0] not in one.dims}
         masks = [one["mask"] for one in each if "mask" in one]
         if "mask" not in coords and len(masks) == len(nodes):
-            coords["mask"] = xr.Variable(dims, lazy(Joined(masks, limits)), masks[0].attrs)
+            coords["mask"] = xr.Variable(dims, lazy(Concatenated(masks, limits)), masks[0].attrs)
     numbers = [
         np.arange((node.number("image_nr_low") or 0), (node.number("image_nr_high") or -1) + 1) for node in nodes
     ]

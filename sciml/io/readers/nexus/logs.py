@@ -6,7 +6,7 @@ from functools import partial
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import columns

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Mapped, Scale, Stored, lazy
+from sciml.io.arrays import Mapped, Scale, Stored, lazy
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers import plain

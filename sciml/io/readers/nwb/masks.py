@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Scale, Source, Stored, check_budget
+from sciml.io.arrays import LazyArray, Scale, Stored
 from sciml.io.hdf5.issues import code_of
+from sciml.io.hdf5.source import Source, check_budget
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema import tables
 from sciml.io.schema.axes import outer
@@ -91,7 +92,7 @@ def _made(node: Node, ends: NDArray[np.int64], sizes: tuple[int, ...], axes: tup
     return _Footprints(node.source(), ends, sizes, axes)
 
 
-class _Footprints(Array):
+class _Footprints(LazyArray):
     """Weights of the pixels of each ROI in a frame that is 0 elsewhere."""
 
     def __init__(self, source: Source, ends: NDArray[np.int64], shape: tuple[int, ...], axes: tuple[str, ...]) -> None:
@@ -101,7 +102,7 @@ class _Footprints(Array):
         self.shape = shape
         self.dtype = np.dtype(np.float32)
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         chosen = np.arange(self.shape[0])[key[0]]
         check_budget(self.rows.source.label, len(np.atleast_1d(chosen)) * self._bytes, self.rows.source.limits)
         if not np.size(chosen):
@@ -117,6 +118,6 @@ class _Footprints(Array):
     def _frame(self, roi: int) -> NDArray[np.float32]:
         frame = np.zeros(self.shape[1:], self.dtype)
         start, stop = int(self.ends[roi - 1]) if roi else 0, int(self.ends[roi])
-        pixels = self.rows._read((slice(start, stop),))
+        pixels = self.rows.read((slice(start, stop),))
         frame[tuple(pixels[axis].astype(np.int64) for axis in self.axes)] = pixels["weight"]
         return frame

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Computed, Scale, lazy
+from sciml.io.arrays import Computed, Scale, lazy
 from sciml.io.hdf5.issues import Finding
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Computed, Scale, Stored, lazy
+from sciml.io.arrays import Computed, LazyArray, Scale, Stored, lazy
 from sciml.io.hdf5.issues import code_of
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
@@ -159,13 +159,13 @@ def _span(times: Node, ends: NDArray[np.int64]) -> tuple[float, float]:
     return first, last
 
 
-def _counted(times: Node, ends: NDArray[np.int64], rate: float, start: int, sizes: tuple[int, ...]) -> Array:
+def _counted(times: Node, ends: NDArray[np.int64], rate: float, start: int, sizes: tuple[int, ...]) -> LazyArray:
     if trouble := times.obstacle():
         raise DataError(f"{times.path}: {trouble}")
     return _Binned(Stored(times.source()), ends, rate, start, sizes)
 
 
-class _Binned(Array):
+class _Binned(LazyArray):
     """Counts of spikes; the times of a unit are read when its counts are asked for."""
 
     def __init__(self, times: Stored, ends: NDArray[np.int64], rate: float, start: int, shape: tuple[int, ...]) -> None:
@@ -176,7 +176,7 @@ class _Binned(Array):
         self.shape = shape
         self.dtype = np.dtype(np.int32)
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         bins, units = (np.arange(size)[item] for size, item in zip(self.shape, key, strict=True))
         columns = [self._column(int(unit), np.atleast_1d(bins)) for unit in np.atleast_1d(units)]
         counts = np.stack(columns, axis=1) if columns else np.zeros((np.size(bins), 0), self.dtype)
@@ -187,7 +187,7 @@ class _Binned(Array):
         begin, end = int(self.ends[unit - 1]) if unit else 0, int(self.ends[unit])
         if end <= begin or not bins.size:
             return np.zeros(bins.shape, self.dtype)
-        stored = np.sort(np.floor(self.times._read((slice(begin, end),)) * self.rate).astype(np.int64) - self.start)
+        stored = np.sort(np.floor(self.times.read((slice(begin, end),)) * self.rate).astype(np.int64) - self.start)
         return (np.searchsorted(stored, bins, "right") - np.searchsorted(stored, bins, "left")).astype(self.dtype)
 
 

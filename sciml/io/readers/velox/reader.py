@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Stored
+from sciml.io.arrays import Stored
 from sciml.io.hdf5.text import text
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.velox.stream import SpectrumImage
@@ -158,7 +158,7 @@ def _metadata(group: Node, findings: list[str]) -> _Stated:
         if trouble := node.obstacle():
             raise DataError(f"{node.path}: {trouble}")
         first = [0] * (len(node.shape or ()) - 1)
-        column = Stored(node.source())._read((slice(0, METADATA_BYTES), *first))
+        column = Stored(node.source()).read((slice(0, METADATA_BYTES), *first))
         return _Stated(json.loads(text(column.tobytes().split(b"\0")[0])))
     except (DataError, ValueError, RecursionError) as error:
         findings.append(f"{group.path}/Metadata cannot be read as JSON ({error}); the images come without units")
