@@ -19,6 +19,7 @@ from sciml.io.arrays import LazyArray, Mapped, Scale, Stored, lazy
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import computed
 from sciml.recording import TIME
 
 __all__ = ["Uvh5"]
@@ -132,14 +133,12 @@ def _signal(group: Node, header: Node, dims: tuple[str, ...], n_baselines: int |
         dims, shape = (TIME, BASELINE, *dims[1:]), (shape[0] // n_baselines, n_baselines, *shape[1:])
     return Signal(
         path=data.path,
-        data=data,
+        values=computed(data, partial(_values, data, shape), shape),
         dims=dims,
         kind="visibilities",
         unit="" if raw_unit.lower() == "uncalib" else clean_unit(raw_unit),
         raw_unit=raw_unit,
         coords=partial(_coords, group, header, dims, shape),
-        values=partial(_values, data, shape),
-        sizes=shape,
         notes=("the visibilities are not calibrated",) if raw_unit.lower() == "uncalib" else (),
     )
 

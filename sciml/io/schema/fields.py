@@ -17,6 +17,7 @@ from sciml.io.schema.axes import bare, coord_name, outer
 from sciml.io.schema.clock import EAGER
 from sciml.io.schema.declarations import Coords, Signal, Table
 from sciml.io.schema.records import along, records
+from sciml.io.schema.values import computed
 
 __all__ = ["columns", "is_table", "table"]
 
@@ -47,12 +48,10 @@ def columns(node: Node) -> list[Signal]:
         found.append(
             Signal(
                 path=f"{node.path}/{name}",
-                data=node,
+                values=computed(node, partial(_made, node, name, base, sizes), sizes),
                 dims=dims,
                 kind="table column",
                 coords=partial(_beside, node, name, dims),
-                values=partial(_made, node, name, base, sizes),
-                sizes=sizes,
                 stack="column",
             )
         )

@@ -21,6 +21,7 @@ from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import outer
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Coords, Signal
+from sciml.io.schema.values import computed
 from sciml.recording import TIME
 
 __all__ = ["arrays", "declare"]
@@ -56,7 +57,7 @@ def declare(data: Node, tree: Tree) -> Signal:
     epoch = math.floor(start) if math.isfinite(start) else 0
     return Signal(
         path=data.path,
-        data=data,
+        values=computed(data, partial(_blocks, data, first, kept), (blocks * kept, (data.shape or ())[2])),
         dims=(TIME, "channel"),
         kind=data.name,
         unit="nanostrain/s" if data.name == "StrainRate" else "",
@@ -65,8 +66,6 @@ def declare(data: Node, tree: Tree) -> Signal:
         coords=partial(_distances, origin[0] + extent[0] * spacing[0], spacing[0], (data.shape or ())[2]),
         attrs=_about(zone, epoch),
         notes=tuple(notes),
-        values=partial(_blocks, data, first, kept),
-        sizes=(blocks * kept, (data.shape or ())[2]),
     )
 
 

@@ -24,6 +24,7 @@ from sciml.io.readers.nexus.reader import Nexus
 from sciml.io.schema.axes import outer
 from sciml.io.schema.clock import EAGER
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import computed, scaled
 
 __all__ = ["NexusEvents"]
 
@@ -90,7 +91,7 @@ def _signal(node: Node, path: str, group: Node) -> Signal:
     raw_unit = node.text("units")
     return Signal(
         path=path,
-        data=node,
+        values=scaled(node),
         dims=("event",),
         kind=CLASS,
         unit=clean_unit(raw_unit),
@@ -227,14 +228,12 @@ def _histogram(group: Node, ids: Node, pixels: Node, holders: list[Node]) -> Sig
     dims = _dims(pixels, places)
     return Signal(
         path=f"{group.path}/histogram",
-        data=ids,
+        values=computed(ids, partial(_counts, ids, pixels), pixels.shape or ()),
         dims=dims,
         kind="histogram of events",
         unit="counts",
         raw_unit="counts",
         coords=partial(_of_pixels, pixels, dims, places),
-        values=partial(_counts, ids, pixels),
-        sizes=pixels.shape,
         # An event of an id that no pixel has is in none of them.
         attrs={"pixels": pixels.path},
     )

@@ -14,6 +14,7 @@ from sciml.io.hdf5.guard import Limits
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.nexus.detector import detector_of, with_detector
 from sciml.io.schema.declarations import Coords, Signal
+from sciml.io.schema.values import computed
 
 __all__ = ["end_to_end"]
 
@@ -28,8 +29,9 @@ def end_to_end(first: Signal, group: Node, names: list[str], tree: Tree) -> Sign
     return replace(
         first,
         problem="; ".join(lost) or None,
-        values=partial(_joined, nodes, tree),
-        sizes=(sum((node.shape or (0,))[0] for node in nodes), *shape[1:]),
+        values=computed(
+            first.data, partial(_joined, nodes, tree), (sum((node.shape or (0,))[0] for node in nodes), *shape[1:])
+        ),
         coords=partial(_of_parts, detector_of(first.data, tree), nodes, first.dims, tree.limits),
     )
 

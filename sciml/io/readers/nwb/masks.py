@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io.arrays import LazyArray, Scale, Stored
+from sciml.io.arrays import LazyArray, Stored
 from sciml.io.hdf5.issues import code_of
 from sciml.io.hdf5.source import Source, check_budget
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema import tables
 from sciml.io.schema.axes import outer
 from sciml.io.schema.declarations import Signal
+from sciml.io.schema.values import Values, computed, scaled
 
 __all__ = ["footprints"]
 
@@ -33,7 +34,7 @@ def footprints(table: Node, tree: Tree, findings: list[str]) -> list[Signal]:
     images = table.dataset("image_mask")
     if images is not None and images.is_numeric and len(images.shape or ()) in (3, 4):
         dims = ("roi", "y", "x", "z")[: len(images.shape or ())]
-        found.append(_signal(table, images, dims, tree, sizes=images.shape or ()))
+        found.append(_signal(table, scaled(images), dims, tree))
     for name, axes in FIELDS.items():
         node, index = table.dataset(name), table.dataset(f"{name}_index")
         if node is None or index is None or node.dtype is None or not {*axes, "weight"} <= set(node.dtype.names or ()):
@@ -46,23 +47,18 @@ def footprints(table: Node, tree: Tree, findings: list[str]) -> list[Signal]:
                 findings.append(f"{error}; the footprints are not listed")
             continue
         made = partial(_made, node, ends, sizes, axes)
-        found.append(_signal(table, node, ("roi", *axes), tree, sizes=sizes, values=made))
+        found.append(_signal(table, computed(node, made, sizes), ("roi", *axes), tree))
     return found
 
 
-def _signal(
-    table: Node, node: Node, dims: tuple[str, ...], tree: Tree, *, sizes: tuple[int, ...], **more: Any
-) -> Signal:
+def _signal(table: Node, values: Values, dims: tuple[str, ...], tree: Tree) -> Signal:
     return Signal(
-        path=node.path,
-        data=node,
+        path=values.node.path,
+        values=values,
         dims=dims,
         kind=table.text("neurodata_type", "PlaneSegmentation"),
-        scale=Scale(),
-        coords=partial(tables.table_along, table, "roi", sizes[0], tree),
-        sizes=sizes,
+        coords=partial(tables.table_along, table, "roi", values.shape[0], tree),
         notes=(ORDER,),
-        **more,
     )
 
 

@@ -19,6 +19,7 @@ from sciml.io.schema import tables
 from sciml.io.schema.axes import grid
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Coords, Signal, Table
+from sciml.io.schema.values import computed, scaled
 from sciml.recording import TIME
 
 __all__ = ["signals", "trains"]
@@ -104,7 +105,7 @@ def _spike_signals(units: Node, tree: Tree) -> list[Signal]:
         return []
     spikes = Signal(
         path=times.path,
-        data=times,
+        values=scaled(times),
         dims=("event",),
         kind="spike times",
         unit="s",
@@ -130,7 +131,7 @@ def _binned(rate: float, units: Node, times: Node, ends: NDArray[np.int64], tree
     sizes = (stop - start, len(ends))
     return Signal(
         path=f"{units.path}/binned",
-        data=times,
+        values=computed(times, partial(_counted, times, ends, rate, start, sizes), sizes),
         dims=(TIME, "unit"),
         kind="spike counts",
         unit="counts",
@@ -138,8 +139,6 @@ def _binned(rate: float, units: Node, times: Node, ends: NDArray[np.int64], tree
         clock=Rate(rate, start / rate),
         coords=partial(tables.table_along, units, "unit", len(ends), tree),
         notes=(f"spikes counted in bins of {1 / rate:g} s; state another rate for other bins",),
-        values=partial(_counted, times, ends, rate, start, sizes),
-        sizes=sizes,
         rebin=partial(_binned, units=units, times=times, ends=ends, tree=tree),
     )
 
@@ -205,12 +204,11 @@ def _shapes(node: Node, dims: tuple[str, ...], coords: Any) -> Signal:
     rate = node.number("sampling_rate")
     return Signal(
         path=node.path,
-        data=node,
+        values=scaled(node, Scale()),
         dims=dims,
         kind="waveforms",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
-        scale=Scale(),
         coords=partial(_with_samples, coords, (node.shape or (0, 0))[1], rate),
         attrs={"waveform_sampling_rate": rate} if rate else {},
     )
