@@ -87,16 +87,16 @@ def _head(found: Any) -> list[str]:
 
 def _about(found: Any) -> list[str]:
     """Return what the file says of itself, what people ask first in front."""
-    stated = dict(found.attrs)
-    if stated.get("reference") == stated.get("start"):
-        stated.pop("reference", None)
+    shown = dict(found.attrs)
+    if shown.get("reference") == shown.get("start"):
+        shown.pop("reference", None)
     durations = [each.duration for each in found.signals if each.duration is not None and math.isfinite(each.duration)]
-    ordered = {key: stated.pop(key) for key in FIRST if key in stated}
+    ordered = {key: shown.pop(key) for key in FIRST if key in shown}
     if durations:
         longest = {"duration": seconds(max(durations))}
         before = {key: value for key, value in ordered.items() if key != "description"}
         ordered = before | longest | ordered
-    return [f"  {key}: {_line(value)}" for key, value in (ordered | stated).items()]
+    return [f"  {key}: {_line(value)}" for key, value in (ordered | shown).items()]
 
 
 def _line(value: object, width: int = WIDE) -> str:
@@ -295,8 +295,8 @@ def _counts(masks: Mapping[str, str]) -> list[tuple[str, str]]:
     return some or list(masks.items())[:1]
 
 
-def _repeated(note: str, said: Iterable[str]) -> bool:
-    return any(note in one for one in said)
+def _repeated(note: str, said: Iterable[Any]) -> bool:
+    return any(note in issue.message for issue in said)
 
 
 def _block(title: str, lines: Iterable[str]) -> list[str]:

@@ -166,11 +166,11 @@ def _map(path: Path) -> Any:
 def _progress(*, quiet: bool) -> Callable[[int, int], None]:
     last = -PROGRESS_SECONDS
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
         if total > 1 and (now - last >= PROGRESS_SECONDS or done == total):
             last = now
             note(f"{done} of {total} tiles", quiet=quiet)
 
-    return tell
+    return report

@@ -5,7 +5,7 @@ added, in `CONTRIBUTING.md`.
 """
 
 from sciml.io.hdf5.guard import Limits
-from sciml.io.hdf5.issues import Finding
+from sciml.io.hdf5.issues import Issue
 from sciml.io.hdf5.structure import Entry, outline
 from sciml.io.recordings.check_values import check
 from sciml.io.recordings.open import describe, list_signals, open_recording, read_events
@@ -17,7 +17,7 @@ from sciml.io.write.save import save_recording
 __all__ = [
     "Entry",
     "FileInfo",
-    "Finding",
+    "Issue",
     "Limits",
     "SignalDetail",
     "SignalInfo",

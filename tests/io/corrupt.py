@@ -338,7 +338,7 @@ def attempt(path: Path) -> str:
     """Describe a file and read the first rows of its first signal; return what came of it."""
     try:
         found = describe(path, limits=READ)
-        if surprised := [said for said in found.findings if SURPRISE in said]:
+        if surprised := [str(said) for said in found.findings if SURPRISE in said.message]:
             return f"wrong: {surprised[0]}"
         for signal in found.signals[:1]:
             open_recording(path, signal.path, limits=READ)[:8].load()

@@ -114,7 +114,7 @@ def test_what_is_odd_about_version_4_is_a_finding(
     path = _version_4(tmp_path / "a.brw")
     with h5py.File(path, "r+") as file:
         spoil(file)
-    assert any(word in finding for finding in describe(path).findings)
+    assert any(word in finding.message for finding in describe(path).findings)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_only_the_maker_decodes_is_named(tmp_path: Path) -> None:
         del file["Well_A1/Raw"]
         file["Well_A1/EventsBasedSparseRaw"] = np.zeros(9, np.uint8)
     found = describe(tmp_path / "a.brw")
-    assert "EventsBasedSparseRaw" in found.findings[0]
+    assert "EventsBasedSparseRaw" in found.findings[0].message
     assert found.reason is not None
     assert "no well holds raw data" in found.reason
 

@@ -14,12 +14,12 @@ RNG = np.random.default_rng(0)
 NOISE = RNG.normal(size=(2000, 4))
 
 
-def write(path: Path, values: Any, stamps: Any = None, **attrs: Any) -> Path:
+def write(path: Path, values: Any, timestamps: Any = None, **attrs: Any) -> Path:
     with h5py.File(path, "w") as file:
         file["x"] = values
         file["x"].attrs.update({"units": "mV", **attrs})
-        if stamps is not None:
-            file["time"] = stamps
+        if timestamps is not None:
+            file["time"] = timestamps
             file["time"].attrs["units"] = "s"
     return path
 

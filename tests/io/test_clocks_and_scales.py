@@ -11,7 +11,7 @@ import xarray as xr
 from sciml.io import Limits
 from sciml.io.arrays import Scale, Stored, lazy
 from sciml.io.hdf5.tree import open_tree
-from sciml.io.schema.clock import Rate, Runs, Span, Stamps, joined, time_axis
+from sciml.io.schema.clock import Rate, RegularSegments, Span, Timestamps, segmented, time_axis_of
 
 
 def _stored(path: Path, values: np.ndarray, **arguments: object) -> Stored:
@@ -22,9 +22,9 @@ def _stored(path: Path, values: np.ndarray, **arguments: object) -> Stored:
 
 
 def test_runs_of_samples_become_one_clock_with_gaps() -> None:
-    clock = joined(10.0, [0, 3, 5], [1.0, 1.3, 9.0])
-    assert clock == Runs(10.0, (0, 5), (1.0, 9.0))
-    times = time_axis(clock, 7)
+    clock = segmented(10.0, [0, 3, 5], [1.0, 1.3, 9.0])
+    assert clock == RegularSegments(10.0, (0, 5), (1.0, 9.0))
+    times = time_axis_of(clock, 7)
     np.testing.assert_allclose(times.variable.values, [1.0, 1.1, 1.2, 1.3, 1.4, 9.0, 9.1])
     assert times.rate is None
     assert times.notes == ("the clock has 1 gap",)
@@ -35,32 +35,32 @@ def test_a_clock_of_complex_numbers_is_refused_in_words(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["times"] = np.array([1j, 2j])
     with open_tree(tmp_path / "a.h5") as tree:
-        clock = Stamps(tree.get("times"))
+        clock = Timestamps(tree.get("times"))
         assert "holds complex numbers; expected times" in (clock.problem(2) or "")
         assert clock.span(2) == Span()
 
 
 def test_a_long_clock_with_gaps_is_computed_where_it_is_read() -> None:
-    times = time_axis(Runs(1.0, (0, 10), (0.0, 100.0)), 2**23).variable
+    times = time_axis_of(RegularSegments(1.0, (0, 10), (0.0, 100.0)), 2**23).variable
     np.testing.assert_allclose(times[[9, 10, 2**23 - 1]].values, [9.0, 100.0, 100.0 + 2**23 - 11])
 
 
 @pytest.mark.parametrize(
     ("clock", "reason"),
     [
-        (Runs(0.0, (0,), (0.0,)), "sampling rate"),
-        (Runs(1.0, (0, 9), (0.0, 1.0)), "rise from 0"),
-        (Runs(1.0, (1,), (0.0,)), "rise from 0"),
-        (Runs(1.0, (0,), (float("nan"),)), "start at"),
+        (RegularSegments(0.0, (0,), (0.0,)), "sampling rate"),
+        (RegularSegments(1.0, (0, 9), (0.0, 1.0)), "rise from 0"),
+        (RegularSegments(1.0, (1,), (0.0,)), "rise from 0"),
+        (RegularSegments(1.0, (0,), (float("nan"),)), "start at"),
     ],
 )
-def test_an_impossible_clock_says_why(clock: Runs, reason: str) -> None:
+def test_an_impossible_clock_says_why(clock: RegularSegments, reason: str) -> None:
     assert reason in str(clock.problem(5))
     assert clock.span(5) == Span()
 
 
 def test_one_run_is_a_regular_clock() -> None:
-    assert joined(10.0, [0, 5], [1.0, 1.5]) == Rate(10.0, 1.0)
+    assert segmented(10.0, [0, 5], [1.0, 1.5]) == Rate(10.0, 1.0)
 
 
 def test_integer_stamps_keep_their_steps_beyond_53_bits(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_integer_stamps_keep_their_steps_beyond_53_bits(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["stamps"] = origin + np.arange(5) * 3
     with open_tree(tmp_path / "a.h5") as tree:
-        clock = Stamps(tree.get("stamps"), 1e-9, origin)
+        clock = Timestamps(tree.get("stamps"), 1e-9, origin)
         np.testing.assert_allclose(clock.read(), np.arange(5) * 3e-9, rtol=1e-12)
 
 

@@ -226,7 +226,7 @@ def test_what_is_odd_about_prodml_is_a_finding(tmp_path: Path, spoil: Callable[[
     _prodml(tmp_path / "a.h5", dimensions=["time", "locus"])
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         spoil(file)
-    assert any(word in finding for finding in describe(tmp_path / "a.h5").findings)
+    assert any(word in finding.message for finding in describe(tmp_path / "a.h5").findings)
 
 
 def test_a_missing_clock_or_distance_leaves_the_values(tmp_path: Path) -> None:

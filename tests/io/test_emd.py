@@ -108,7 +108,7 @@ def test_an_axis_that_does_not_fit_is_left_out_and_noted(tmp_path: Path) -> None
 
 def test_arrays_that_are_not_numbers_are_a_finding(tmp_path: Path) -> None:
     found = describe(emd(tmp_path / "a.emd", np.zeros(3, dtype="f4,f4"), AXES[1:2]))
-    assert "expected an array of numbers" in found.findings[0]
+    assert "expected an array of numbers" in found.findings[0].message
     assert found.reason is not None
     assert found.reason.startswith("none of the EMD arrays of the file holds numbers")
 

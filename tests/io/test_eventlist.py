@@ -73,7 +73,7 @@ def test_markers_that_cannot_be_counts_give_no_times(tmp_path: Path, markers: ob
 
 def test_without_markers_there_are_no_times(tmp_path: Path) -> None:
     _write(tmp_path / "a.h5", markers=None)
-    assert any("msMarkers" in finding for finding in describe(tmp_path / "a.h5").findings)
+    assert any("msMarkers" in finding.message for finding in describe(tmp_path / "a.h5").findings)
     assert "time" not in open_recording(tmp_path / "a.h5", "X").coords
     with pytest.raises(DataError, match="no start_time"):
         read_events(tmp_path / "a.h5", "events")
@@ -83,7 +83,7 @@ def test_columns_of_another_length_are_left_out_and_named(tmp_path: Path) -> Non
     _write(tmp_path / "a.h5", t=[1, 2, 3])
     info = describe(tmp_path / "a.h5")
     assert [signal.path for signal in info.signals] == ["X", "Y"]
-    assert any("Stream_2" in finding for finding in info.findings)
+    assert any("Stream_2" in finding.message for finding in info.findings)
 
 
 def test_streams_without_names_are_not_events(tmp_path: Path) -> None:

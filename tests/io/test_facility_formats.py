@@ -71,5 +71,5 @@ def test_attributes_of_rows_of_any_length_are_not_read(tmp_path: Path) -> None:
         rows[0] = np.array([1, 2])
         file["trace"].attrs.create("units", rows, dtype=h5py.vlen_dtype(np.int64))
     info = describe(tmp_path / "a.h5")
-    assert any("attribute units of trace holds rows of any length" in finding for finding in info.findings)
+    assert any("attribute units of trace holds rows of any length" in finding.message for finding in info.findings)
     assert info.signals[0].unit == ""

@@ -70,7 +70,7 @@ def test_without_the_range_of_the_converter_values_stay_counts(tmp_path: Path, n
     recording = open_recording(tmp_path / "a.fast5")
     np.testing.assert_array_equal(recording.values, COUNTS)
     assert recording.attrs["units"] == ""
-    assert any(f"states no {name}" in finding for finding in describe(tmp_path / "a.fast5").findings)
+    assert any(f"states no {name}" in finding.message for finding in describe(tmp_path / "a.fast5").findings)
 
 
 @pytest.mark.parametrize("rate", [None, 0.0, "fast", np.nan, -4000.0])
@@ -91,7 +91,7 @@ def test_signals_compressed_with_vbz_name_the_filter_and_the_remedy(tmp_path: Pa
         space = h5py.h5s.create_simple((4,))
         made = h5py.h5d.create(file["read_a/Raw"].id, b"Signal", h5py.h5t.STD_I16LE, space, plist)
         made.write_direct_chunk((0,), b"compressed")
-    assert any("VBZ" in finding for finding in describe(tmp_path / "a.fast5").findings)
+    assert any("VBZ" in finding.message for finding in describe(tmp_path / "a.fast5").findings)
     recording = open_recording(tmp_path / "a.fast5")
     with pytest.raises(DataError, match=r"32020 \(VBZ\).*ont-vbz-hdf-plugin"):
         recording.values  # noqa: B018

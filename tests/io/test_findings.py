@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 from sciml.io import FileInfo, describe
+from sciml.io.hdf5.issues import Issue, IssueError
 
 
 def coded(found: FileInfo) -> dict[str, str]:
@@ -80,6 +81,12 @@ def test_findings_stay_words(tmp_path: Path) -> None:
         file["x"] = np.arange(4.0)
         file["gone"] = h5py.SoftLink("/nowhere")
     (finding,) = (one for one in describe(tmp_path / "a.h5").findings if one.code == "dangling_link")
-    assert finding == "the link gone points at /nowhere, which is not in the file a.h5"
+    assert str(finding) == "the link gone points at /nowhere, which is not in the file a.h5"
     again = pickle.loads(pickle.dumps(finding))  # noqa: S301 - our own
     assert (again, again.code, again.path) == (finding, "dangling_link", "gone")
+
+
+def test_an_error_keeps_its_issue_between_processes() -> None:
+    error = IssueError(Issue("dangling_link", "points nowhere", "gone"))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (again.issue, str(again), again.exit_code) == (error.issue, "points nowhere", 3)

@@ -110,7 +110,7 @@ def test_what_is_odd_about_raw_data_is_a_finding(tmp_path: Path, spoil: Callable
     path = _kwd(tmp_path / "a.kwd")
     with h5py.File(path, "r+") as file:
         spoil(file)
-    assert any(word in finding for finding in describe(path).findings)
+    assert any(word in finding.message for finding in describe(path).findings)
     if "stored" in word:
         np.testing.assert_array_equal(open_recording(path, "recordings/0/data").values, COUNTS)
     else:

@@ -92,12 +92,12 @@ def test_waveforms_without_a_common_clock_get_none(
     assert recording.dims == ("sample", "event")
     assert "sampling_rate" not in recording.attrs
     np.testing.assert_array_equal(recording.values, WAVES.T)
-    assert any(said in finding for finding in describe(tmp_path / "a.lh5").findings)
+    assert any(said in finding.message for finding in describe(tmp_path / "a.lh5").findings)
 
 
 def test_row_ends_that_are_no_integers_are_a_finding(tmp_path: Path) -> None:
     _write(tmp_path / "a.lh5", **{"hits/cumulative_length": (np.full(4, np.nan), "array<1>{real}", "")})
-    assert any("expected flattened_data" in finding for finding in describe(tmp_path / "a.lh5").findings)
+    assert any("expected flattened_data" in finding.message for finding in describe(tmp_path / "a.lh5").findings)
 
 
 @pytest.mark.parametrize("ends", [[0, 2, 1, 3], [0, 2, 2, 9], [0, 1, 1, 2]])
@@ -116,7 +116,7 @@ def test_encoded_waveforms_are_named_and_not_misread(tmp_path: Path) -> None:
         encoded.attrs["datatype"] = "array_of_encoded_equalsized_arrays<1,1>{real}"
         encoded.attrs["codec"] = "radware_sigcompress"
     info = describe(tmp_path / "a.lh5")
-    assert any("radware_sigcompress" in finding for finding in info.findings)
+    assert any("radware_sigcompress" in finding.message for finding in info.findings)
     assert "geds/waveform" not in [signal.path for signal in info.signals]
 
 
@@ -125,4 +125,4 @@ def test_half_a_ragged_column_is_a_finding(tmp_path: Path, missing: str) -> None
     _write(tmp_path / "a.lh5")
     with h5py.File(tmp_path / "a.lh5", "a") as file:
         del file[f"geds/hits/{missing}"]
-    assert any("expected flattened_data" in finding for finding in describe(tmp_path / "a.lh5").findings)
+    assert any("expected flattened_data" in finding.message for finding in describe(tmp_path / "a.lh5").findings)

@@ -82,7 +82,7 @@ def test_encoded_waveforms_come_back(tmp_path: Path, codec: str) -> None:
 
 def test_an_unknown_code_is_named_with_a_remedy(tmp_path: Path) -> None:
     found = describe(written(tmp_path / "a.lh5", "secret"))
-    assert any("stored as secret" in text and "pip install" in text for text in found.findings)
+    assert any("stored as secret" in text.message and "pip install" in text.message for text in found.findings)
 
 
 def test_damaged_waveforms_are_an_error(tmp_path: Path) -> None:

@@ -78,13 +78,13 @@ def test_digital_channels_keep_their_values(real: Path) -> None:
 def test_cutouts_and_events_of_the_real_file_agree(real: Path) -> None:
     with h5py.File(real) as file:
         segment = file["Data/Recording_0/SegmentStream/Stream_0"]
-        raw, stamps = segment["SegmentData_3"][()], segment["SegmentData_ts_3"][0]
+        raw, timestamps = segment["SegmentData_3"][()], segment["SegmentData_ts_3"][0]
         ports = file["Data/Recording_0/EventStream/Stream_0/EventEntity_0"][()]
     cutouts = open_recording(real, "SegmentData_3")
     assert cutouts.dims == ("event", "sample")
     np.testing.assert_allclose(cutouts.values, raw.T * 381470e-9, rtol=1e-12)
-    np.testing.assert_allclose(cutouts.start_time, stamps * 1e-6)
-    np.testing.assert_allclose(read_events(real, "TimeStampEntity_3").start_time, stamps * 1e-6)
+    np.testing.assert_allclose(cutouts.start_time, timestamps * 1e-6)
+    np.testing.assert_allclose(read_events(real, "TimeStampEntity_3").start_time, timestamps * 1e-6)
     events = read_events(real, "EventEntity_0")
     np.testing.assert_allclose(events.stop_time, (ports[0] + ports[1]) * 1e-6)
 
@@ -141,7 +141,7 @@ def test_what_is_odd_is_a_finding(tmp_path: Path, spoil: Callable[[h5py.Group], 
     path = _write(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
         spoil(file[STREAM])
-    assert any(word in finding for finding in describe(path).findings)
+    assert any(word in finding.message for finding in describe(path).findings)
     if "expected numbers" not in word:
         assert open_recording(path, raw=True).shape == (30, 3)
 

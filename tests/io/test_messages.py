@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sciml.io import describe
-from sciml.io.hdf5.object_headers import stated_texts
+from sciml.io.hdf5.object_headers import declared_texts
 
 
 @pytest.mark.parametrize("userblock", [0, 512])
@@ -25,7 +25,7 @@ def test_stated_sizes_are_those_of_the_texts(tmp_path: Path, libver: str, userbl
             x.attrs[f"text {k}"] = "\u00b5" * (k + 1)
         x.attrs["list"] = np.array(["a", "bcd", ""], h5py.string_dtype())
     with h5py.File(tmp_path / "a.h5") as file:
-        found = stated_texts(file["x"].id)
+        found = declared_texts(file["x"].id)
     dense = libver == "latest" and count + 2 > 8  # then they lie in a heap of their own
     assert found.get(b"list") == (None if dense else 4)
     for k in range(0 if dense else count):
@@ -69,7 +69,7 @@ def test_a_header_that_leads_nowhere_is_left_to_hdf5(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         try:
             with h5py.File(path) as file:
-                stated_texts(file["x"].id)
+                declared_texts(file["x"].id)
         except (OSError, KeyError, RuntimeError, ValueError):
             continue  # HDF5 refuses it
     path.write_bytes(content)

@@ -37,7 +37,7 @@ def test_without_defaults_the_first_plot_that_can_be_had_is_taken(tmp_path: Path
         group(entry, "b_good", "NXdata", signal="counts")["counts"] = IMAGE
     found = describe(tmp_path / "a.nxs")
     assert found.default == "entry/b_good/counts"
-    assert any("signal absent" in text for text in found.findings)
+    assert any("signal absent" in text.message for text in found.findings)
 
 
 def test_modern_axes_indices_edges_and_errors(tmp_path: Path) -> None:

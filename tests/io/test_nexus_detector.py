@@ -124,7 +124,7 @@ def test_a_chain_that_comes_back_to_itself_is_named(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.nxs", "w") as file:
         placed(file, root="tilt")
     assert "transformation_matrix" not in open_recording(tmp_path / "a.nxs").attrs
-    assert any("comes back to" in text for text in describe(tmp_path / "a.nxs").findings)
+    assert any("comes back to" in text.message for text in describe(tmp_path / "a.nxs").findings)
 
 
 def parts(folder: Path, *, lost: bool = False) -> Path:
@@ -154,7 +154,7 @@ def test_the_files_of_an_eiger_are_one_stack_of_numbered_frames(tmp_path: Path) 
 
 def test_a_missing_file_of_an_eiger_is_named_not_skipped(tmp_path: Path) -> None:
     found = describe(parts(tmp_path, lost=True))
-    assert any("cannot be read" in text and "gone.h5" in text for text in found.findings)
+    assert any("cannot be read" in text.message and "gone.h5" in text.message for text in found.findings)
 
 
 def test_logs_are_signals_on_their_own_clocks(tmp_path: Path) -> None:

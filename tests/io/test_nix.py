@@ -59,9 +59,9 @@ def test_time_comes_first_wherever_it_is_stored(tmp_path: Path) -> None:
 
 
 def test_ticks_are_time_stamps_or_a_coordinate(tmp_path: Path) -> None:
-    stamps = {"dimension_type": "range", "ticks": np.array([0.0, 1.0, 5.0]), "unit": "s"}
+    timestamps = {"dimension_type": "range", "ticks": np.array([0.0, 1.0, 5.0]), "unit": "s"}
     bands = {"dimension_type": "range", "ticks": TICKS, "unit": "Hz", "label": "frequency"}
-    recording = open_recording(_add(tmp_path / "a.nix", np.eye(3), stamps, bands))
+    recording = open_recording(_add(tmp_path / "a.nix", np.eye(3), timestamps, bands))
     assert recording.dims == ("time", "frequency")
     assert recording.time.values.tolist() == [0.0, 1.0, 5.0]
     assert recording.frequency.values.tolist() == TICKS.tolist()
@@ -163,7 +163,7 @@ def test_what_is_odd_is_a_finding_or_a_data_error(
     with h5py.File(path, "r+") as file:
         spoil(file["data/session/data_arrays/trace"])
     found = describe(path)
-    assert not word or any(word in finding for finding in found.findings)
+    assert not word or any(word in finding.message for finding in found.findings)
     if opens:
         assert open_recording(path).shape == (20, 3)
     else:

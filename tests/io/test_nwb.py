@@ -76,7 +76,7 @@ def test_a_rate_that_is_none_is_an_error_on_opening_and_a_finding(tmp_path: Path
     path = nwb(tmp_path / "a.nwb", lambda file: clocked(series(file, "acquisition/e", COUNTS), rate) and None)
     with pytest.raises(DataError, match="sampling rate"):
         open_recording(path)
-    assert any("sampling rate" in text for text in describe(path).findings)
+    assert any("sampling rate" in text.message for text in describe(path).findings)
 
 
 def test_regular_time_stamps_become_a_rate_and_gaps_do_not(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_clock_of_another_length_is_an_error_with_both_lengths(tmp_path: Path)
 
 def test_integers_in_volts_without_conversion_are_a_finding(tmp_path: Path) -> None:
     path = nwb(tmp_path / "a.nwb", lambda file: clocked(series(file, "acquisition/e", COUNTS)) and None)
-    assert any("uncalibrated" in text for text in describe(path).findings)
+    assert any("uncalibrated" in text.message for text in describe(path).findings)
 
 
 def test_frames_in_external_files_are_named_as_the_reason(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_frames_in_external_files_are_named_as_the_reason(tmp_path: Path) -> Non
         group = clocked(series(file, "acquisition/movie", np.zeros((0, 0, 0)), kind="ImageSeries"))
         group["external_file"] = ["movie.avi"]
 
-    assert any("external files" in text for text in describe(nwb(tmp_path / "a.nwb", edit)).findings)
+    assert any("external files" in text.message for text in describe(nwb(tmp_path / "a.nwb", edit)).findings)
 
 
 def test_version_1_is_named(tmp_path: Path) -> None:

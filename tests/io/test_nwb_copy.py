@@ -57,11 +57,11 @@ def test_electrodes_and_timestamps_are_linked(tmp_path: Path) -> None:
     file = mock_NWBFile()
     rng = np.random.default_rng(0)
     data = rng.normal(size=(300, 1)) @ rng.normal(size=(1, 5)) + rng.normal(size=(300, 5))
-    stamps = np.arange(300) / 100 + 1e-4 * rng.random(300)
+    timestamps = np.arange(300) / 100 + 1e-4 * rng.random(300)
     mock_ElectricalSeries(
         name="lfp",
         data=data,
-        timestamps=stamps,
+        timestamps=timestamps,
         rate=None,
         conversion=1e-6,
         channel_conversion=np.full(5, 2.0),
@@ -77,7 +77,7 @@ def test_electrodes_and_timestamps_are_linked(tmp_path: Path) -> None:
     with pynwb.NWBHDF5IO(path, "r") as io:
         series = io.read().processing["sciml"]["same"]
         np.testing.assert_allclose(series.data[:] * series.conversion, data * 2e-6, rtol=1e-6)
-        np.testing.assert_array_equal(series.timestamps[:], stamps)
+        np.testing.assert_array_equal(series.timestamps[:], timestamps)
         assert len(series.electrodes) == 5
     with pytest.raises(DataError, match="expected a new name in the processing module 'sciml'"):
         save_into_nwb_copy(recording, path, tmp_path / "g.nwb", name="same")

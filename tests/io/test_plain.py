@@ -19,7 +19,7 @@ def test_the_first_axis_is_time_by_default_and_the_guess_is_told(tmp_path: Path)
     assert recording.dims == ("time", "channel")
     assert "time" not in recording.coords
     assert "taken as time, without a clock" in recording.attrs["history"]
-    assert any("taken as time, without a clock" in text for text in describe(tmp_path / "a.h5").findings)
+    assert any("taken as time, without a clock" in text.message for text in describe(tmp_path / "a.h5").findings)
 
 
 @pytest.mark.parametrize("name", ["sampling_rate", "SamplingFrequency[Hz]", "fs", "Sample Rate (Hz)"])

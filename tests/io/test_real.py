@@ -35,7 +35,7 @@ def test_every_listed_signal_opens_and_its_first_rows_are_those_of_h5py(data_dir
     for path in sorted(data_dir.iterdir()):
         if ".nii" in path.name or path.name == "README.md":
             continue
-        unreadable = " ".join(text for text in describe(path).findings if "cannot be read" in text)
+        unreadable = " ".join(str(found) for found in describe(path).findings if "cannot be read" in found.message)
         for signal in list_signals(path)[:4]:
             recording = open_recording(path, signal.path, raw=True)
             assert (recording.dims, recording.shape) == (signal.dims, signal.shape)
@@ -61,12 +61,12 @@ def test_neurons_stored_one_by_one_stack_to_time_by_roi_and_the_gaps_survive(dat
     assert recording["roi"].values[[0, 61]].tolist() == ["Activity_0000", "Activity_0061"]
     with h5py.File(data_dir / WORM) as file:
         stored = np.stack([file[f"acquisition/Activity_{k:04d}/data"][()] for k in range(62)], axis=1)
-        stamps = file["acquisition/Activity_0000/timestamps"][()]
+        timestamps = file["acquisition/Activity_0000/timestamps"][()]
     np.testing.assert_array_equal(recording.values, stored)
-    np.testing.assert_array_equal(recording["time"].values, stamps)
-    assert np.diff(stamps).max() > 40
+    np.testing.assert_array_equal(recording["time"].values, timestamps)
+    assert np.diff(timestamps).max() > 40
     assert "sampling_rate" not in recording.attrs
-    assert len(segments(recording)) == 1 + np.count_nonzero(np.diff(stamps) > 1.5 * np.median(np.diff(stamps)))
+    assert len(segments(recording)) == 1 + np.count_nonzero(np.diff(timestamps) > 1.5 * np.median(np.diff(timestamps)))
 
 
 def test_voltages_are_counts_times_conversion_with_electrodes_along_channel(data_dir: Path) -> None:

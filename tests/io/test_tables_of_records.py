@@ -109,7 +109,7 @@ def test_sparse_matrices_are_named_and_not_taken_for_signals(tmp_path: Path) -> 
         group.attrs["shape"] = [2, 2]
     found = describe(tmp_path / "a.h5ad")
     assert not found.signals
-    assert any("X is a sparse matrix of shape (2, 2)" in text for text in found.findings)
+    assert any("X is a sparse matrix of shape (2, 2)" in text.message for text in found.findings)
 
 
 def test_tie_points_of_cf_make_clock_and_distance(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_positions_of_components_that_do_not_fit_are_left_out(tmp_path: Path, ke
 def test_traces_of_another_rank_are_a_finding(tmp_path: Path) -> None:
     found = describe(suite2p(tmp_path / "a.h5", F=np.ones(3), Fneu="none", spks=np.ones((2, 2, 2))))
     assert found.signals == ()
-    assert any("expected (roi, time), got shape (3,)" in text for text in found.findings)
+    assert any("expected (roi, time), got shape (3,)" in text.message for text in found.findings)
     assert found.reason is not None
     assert found.reason.startswith("none of the traces is an array of ROIs by time")
 

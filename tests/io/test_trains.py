@@ -55,11 +55,11 @@ def test_values_without_one_id_a_train_are_not_of_flash(tmp_path: Path, index: o
     assert describe(tmp_path / "a.h5").format == "HDF5"
 
 
-@pytest.mark.parametrize("stamps", [[np.nan] * 3, [-np.inf, np.inf, 1e9], [1j, 2j, 3j]])
-def test_stamps_that_are_no_times_time_no_train(tmp_path: Path, stamps: list[complex]) -> None:
+@pytest.mark.parametrize("timestamps", [[np.nan] * 3, [-np.inf, np.inf, 1e9], [1j, 2j, 3j]])
+def test_stamps_that_are_no_times_time_no_train(tmp_path: Path, timestamps: list[complex]) -> None:
     _flash(tmp_path / "a.h5", [7, 8, 9], [1, 2, 3])
     with h5py.File(tmp_path / "a.h5", "a") as file:
-        file["FL1/Timing/index"], file["FL1/Timing/time"] = [7, 8, 9], stamps
+        file["FL1/Timing/index"], file["FL1/Timing/time"] = [7, 8, 9], timestamps
     recording = open_recording(tmp_path / "a.h5", "Source/value")
     np.testing.assert_array_equal(recording.train, [7, 8, 9])
     assert "time" not in recording.coords or np.isfinite(recording.time[2])
@@ -176,7 +176,7 @@ def test_an_index_that_does_not_fit_leaves_rows_without_trains(
 
 def test_a_source_without_an_index_is_a_finding(tmp_path: Path) -> None:
     _euxfel(tmp_path / "a.h5", **{f"INDEX/{MOTOR}/first": None})
-    assert any(MOTOR in finding for finding in describe(tmp_path / "a.h5").findings)
+    assert any(MOTOR in finding.message for finding in describe(tmp_path / "a.h5").findings)
     assert not any(MOTOR in signal.path for signal in list_signals(tmp_path / "a.h5"))
 
 
@@ -185,4 +185,4 @@ def test_train_ids_that_are_no_row_of_integers_are_a_finding(tmp_path: Path, tra
     _euxfel(tmp_path / "a.h5", **{"INDEX/trainId": trains})
     info = describe(tmp_path / "a.h5")
     assert not info.signals
-    assert any("expected a row of train ids" in finding for finding in info.findings)
+    assert any("expected a row of train ids" in finding.message for finding in info.findings)

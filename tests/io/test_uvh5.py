@@ -148,7 +148,7 @@ def test_visibilities_that_do_not_fit_are_a_finding(tmp_path: Path, values: np.n
         file["Header/Nfreqs"], file["Header/Npols"] = 5, 2
     info = describe(tmp_path / "a.uvh5")
     assert not info.signals
-    assert any("Data/visdata" in finding for finding in info.findings)
+    assert any("Data/visdata" in finding.message for finding in info.findings)
     with pytest.raises(DataError):
         open_recording(tmp_path / "a.uvh5")
 

@@ -100,7 +100,7 @@ def test_of_very_many_images_the_first_are_listed(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("sciml.io.readers.velox.reader.MOST", 2)
     found = describe(path)
     assert len(found.signals) == 2
-    assert "holds 4 images and spectra; only the first 2 are listed" in found.findings[0]
+    assert "holds 4 images and spectra; only the first 2 are listed" in found.findings[0].message
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_metadata_that_is_damaged_costs_the_positions_only(tmp_path: Path, metad
 @pytest.mark.parametrize("data", [np.ones((4, 5)), np.zeros((2, 2, 1), dtype="f4,f4"), np.empty((0, 2, 1))])
 def test_images_of_another_shape_or_type_are_a_finding(tmp_path: Path, data: Any) -> None:
     found = describe(velox(tmp_path / "a.emd", data))
-    assert "it is not listed" in found.findings[0]
+    assert "it is not listed" in found.findings[0].message
     assert found.reason is not None
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import h5py
 
 from sciml.errors import DataError
-from sciml.io.hdf5.global_heap import endless_heap
+from sciml.io.hdf5.global_heap import endless_global_heap
 from sciml.io.hdf5.guard import Limits, checked_path, guard, open_file
-from sciml.io.hdf5.issues import Finding, code_of
+from sciml.io.hdf5.issues import Issue, IssueError, code_of
 from sciml.io.hdf5.remote import Place, Remote
 from sciml.io.hdf5.text import text
 
-__all__ = ["Box", "Files", "filters", "follow", "holes", "obstacle"]
+__all__ = ["Box", "Files", "filters", "follow", "missing_regions", "read_error"]
 
 Box = tuple[tuple[int, int], ...]  # start and stop along each axis
 
@@ -65,17 +65,17 @@ class Files:
         """The folder that links may not leave."""
         if isinstance(self.main, Remote):
             refused = "points at another file, which sciml refuses for files that lie elsewhere; download both"
-            raise DataError(Finding(refused, code="external_link_refused"))
+            raise IssueError(Issue("external_link_refused", refused))
         return self.main.resolve().parent
 
-    def locate(self, name: str, *, beside: Path) -> Path:
-        """Return where HDF5 would find the file `name` that a file in the folder `beside` points at.
+    def locate(self, name: str, *, folder: Path) -> Path:
+        """Return where HDF5 would find the file `name` that a file in the folder `folder` points at.
 
         An absolute name that does not exist is looked for by its last part, as HDF5 does.
         """
         root = self.root
         given = Path(name)
-        candidates = [given, beside / given.name] if given.is_absolute() else [beside / given]
+        candidates = [given, folder / given.name] if given.is_absolute() else [folder / given]
         for candidate in candidates:
             resolved = candidate.resolve()
             if resolved.exists():
@@ -84,10 +84,10 @@ class Files:
                         f"points at {name}, outside the folder of the file; "
                         "copy that file into the folder, where links may lead"
                     )
-                    raise DataError(Finding(refused, code="external_link_refused"))
+                    raise IssueError(Issue("external_link_refused", refused))
                 return resolved
-        absent = f"points at the file {name}, which is not there; copy it into the folder {beside}"
-        raise DataError(Finding(absent, code="dangling_link"))
+        absent = f"points at the file {name}, which is not there; copy it into the folder {folder}"
+        raise IssueError(Issue("dangling_link", absent))
 
     def place(self, handle: h5py.File) -> Place:
         """Return where an open file lies."""
@@ -98,7 +98,7 @@ class Files:
         if path not in self._open:
             file = self._stack.enter_context(open_file(checked_path(path)))
             # A remote file is looked at block by block, as it comes.
-            if not isinstance(path, Remote) and (place := endless_heap(path)) is not None:
+            if not isinstance(path, Remote) and (place := endless_global_heap(path)) is not None:
                 raise DataError(
                     f"{path}: the heap of text at byte {place} is damaged in a way that HDF5 would read forever; "
                     "compare the checksum of the file with the original or copy it again"
@@ -133,52 +133,52 @@ def _step(
 ) -> tuple[h5py.Group | h5py.Dataset | h5py.Datatype, int]:
     if not group.id.links.exists(part.encode("utf-8", "surrogateescape")):
         absent = f"points at {path}, which is not in the file {Path(str(group.file.filename)).name}"
-        raise DataError(Finding(absent, code="dangling_link"))
+        raise IssueError(Issue("dangling_link", absent))
     link = group.get(part, getlink=True)
     if isinstance(link, h5py.HardLink):
         return group[part], hops
     if hops <= 0:
-        raise DataError(Finding(f"points at {path}, and from there in a circle of links", code="link_cycle"))
+        raise IssueError(Issue("link_cycle", f"points at {path}, and from there in a circle of links"))
     if isinstance(link, h5py.SoftLink):
         return follow(group, text(link.path), files, hops=hops - 1), hops - 1
     if isinstance(link, h5py.ExternalLink):
-        target = files.locate(text(link.filename), beside=_beside(group))
+        target = files.locate(text(link.filename), folder=_folder_of(group))
         return follow(files.open(target)["/"], "/" + text(link.path), files, hops=hops - 1), hops - 1
     raise DataError(f"points at {path} through a link of a kind that sciml does not follow")
 
 
-def _beside(handle: h5py.Group | h5py.Dataset) -> Path:
+def _folder_of(handle: h5py.Group | h5py.Dataset) -> Path:
     return Path(str(handle.file.filename)).resolve().parent
 
 
-def obstacle(dataset: h5py.Dataset, files: Files, limits: Limits, *, hops: int = 4) -> Finding | None:
+def read_error(dataset: h5py.Dataset, files: Files, limits: Limits, *, hops: int = 4) -> Issue | None:
     """Return why the values of a dataset cannot be read, in words with the remedy, or None if they can."""
     try:
         with guard(f"{dataset.name}"):
             plist = dataset.id.get_create_plist()
             if plist.get_external_count():
                 refused = "its values lie in a raw file beside it, which sciml refuses to read; copy it with `h5repack`"
-                return Finding(refused, code="external_storage_refused")
+                return Issue("external_storage_refused", refused)
             if dataset.is_virtual:
                 return _missing_source(dataset, files, limits, hops)
             return _missing_filter(plist) or _unread(dataset, limits)
     except DataError as error:
-        return Finding(str(error), code=code_of(error, "unreadable"))
+        return Issue(code_of(error, "unreadable"), str(error))
 
 
-def holes(dataset: h5py.Dataset, files: Files) -> tuple[Box, ...] | None:
+def missing_regions(dataset: h5py.Dataset, files: Files) -> tuple[Box, ...] | None:
     """Return where a virtual dataset has no source, as bounding boxes; None if none of its values can be had.
 
     HDF5 fills such places; any other obstacle may not be read around.
     """
-    beside = _beside(dataset)
+    folder = _folder_of(dataset)
     found = []
     try:
         with guard(f"{dataset.name}"):
             for source in dataset.virtual_sources() if dataset.is_virtual else ():
                 try:
                     where = dataset.file if source.file_name == "." else None
-                    where = where or files.open(files.locate(source.file_name, beside=beside))
+                    where = where or files.open(files.locate(source.file_name, folder=folder))
                     follow(where["/"], "/" + source.dset_name, files)
                 except DataError as error:
                     if code_of(error) != "dangling_link":
@@ -203,7 +203,7 @@ def filters(dataset: h5py.Dataset) -> tuple[str, ...]:
         )
 
 
-def _missing_filter(plist: h5py.h5p.PropDCID) -> Finding | None:
+def _missing_filter(plist: h5py.h5p.PropDCID) -> Issue | None:
     for number in range(plist.get_nfilters()):
         code, _, _, name = plist.get_filter(number)
         if h5py.h5z.filter_avail(code) or (_load_plugins() and h5py.h5z.filter_avail(code)):
@@ -211,7 +211,7 @@ def _missing_filter(plist: h5py.h5p.PropDCID) -> Finding | None:
         label = FILTERS.get(code) or text(name) or "unknown"
         remedy = REMEDIES.get(code, PACKAGED if code in FILTERS else VENDOR)
         missing = f"its values are compressed with HDF5 filter {code} ({label}), which is not installed; {remedy}"
-        return Finding(missing, code="unknown_filter")
+        return Issue("unknown_filter", missing)
     return None
 
 
@@ -223,46 +223,46 @@ def _load_plugins() -> bool:
     return True
 
 
-def _unread(dataset: h5py.Dataset, limits: Limits) -> Finding | None:
+def _unread(dataset: h5py.Dataset, limits: Limits) -> Issue | None:
     if dataset.size and not dataset.id.get_storage_size():
-        return Finding(
+        return Issue(
+            "never_written",
             f"it declares the shape {dataset.shape}, but no value was ever written (0 bytes are stored); "
             "check that the recording was finished and copied whole",
-            code="never_written",
         )
     chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize if dataset.chunks else 0
     if chunk_bytes > limits.chunk_bytes:
-        return Finding(
+        return Issue(
+            "large_chunk",
             f"its chunks are {chunk_bytes / 2**20:.0f} MiB each and must be read whole, more than the limit of "
             f"{limits.chunk_bytes / 2**20:.0f} MiB; rewrite it with `h5repack`, or raise limits.chunk_bytes",
-            code="large_chunk",
         )
     return None
 
 
-def _missing_source(dataset: h5py.Dataset, files: Files, limits: Limits, hops: int) -> Finding | None:
+def _missing_source(dataset: h5py.Dataset, files: Files, limits: Limits, hops: int) -> Issue | None:
     if hops <= 0:
-        return Finding("it is a virtual dataset of virtual datasets without end", code="missing_source")
-    beside = _beside(dataset)
+        return Issue("missing_source", "it is a virtual dataset of virtual datasets without end")
+    folder = _folder_of(dataset)
     for file_name, dataset_name in sorted(
         {(source.file_name, source.dset_name) for source in dataset.virtual_sources()}
     ):
         if "%" in re.sub("%%", "", file_name + dataset_name):
-            return Finding(
+            return Issue(
+                "missing_source",
                 f"it is a virtual dataset over the open-ended series {file_name}:{dataset_name}; sciml reads fixed "
                 "ones",
-                code="missing_source",
             )
         try:
-            where = dataset.file if file_name == "." else files.open(files.locate(file_name, beside=beside))
+            where = dataset.file if file_name == "." else files.open(files.locate(file_name, folder=folder))
             source = follow(where["/"], "/" + dataset_name, files)
         except DataError as error:
             code = code_of(error)
             code = code if code == "external_link_refused" else "missing_source"
-            return Finding(f"it is a virtual dataset, and its source {dataset_name} {error}", code=code)
+            return Issue(code, f"it is a virtual dataset, and its source {dataset_name} {error}")
         if not isinstance(source, h5py.Dataset):
             trouble = f"it is a virtual dataset, and its source {dataset_name} is no dataset"
-            return Finding(trouble, code="missing_source")
-        if found := obstacle(source, files, limits, hops=hops - 1):
-            return Finding(f"it is a virtual dataset, and of its source {dataset_name}: {found}", code=found.code)
+            return Issue("missing_source", trouble)
+        if found := read_error(source, files, limits, hops=hops - 1):
+            return Issue(found.code, f"it is a virtual dataset, and of its source {dataset_name}: {found}")
     return None
