@@ -29,9 +29,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from sciml.errors import ConfigError, DataError
-from sciml.nn._options import check_name, check_options
 from sciml.nn.layers import WeightLayer, weight_layers
 from sciml.nn.models import Residual
+from sciml.nn.options import check_name, check_options
 from sciml.theory import meanfield
 
 __all__ = ["METHODS", "InitReport", "LayerInit", "Plan", "Rule", "initialize"]

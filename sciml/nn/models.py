@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from sciml.errors import ConfigError
-from sciml.nn._options import check_name, check_options
+from sciml.nn.options import check_name, check_options
 
 __all__ = ["ACTIVATIONS", "MODELS", "Residual", "SignalNet", "available", "build", "fcn", "linear", "resnet1d"]
 

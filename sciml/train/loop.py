@@ -20,9 +20,9 @@ from torch import nn
 
 from sciml.errors import CheckpointError, ConfigError, DivergedError, InterruptedRunError, ScimlWarning, StorageError
 from sciml.train import checkpoint
-from sciml.train.batches import FitData, as_batches, batch_order, fingerprint, in_sequence, key
 from sciml.train.config import TrainConfig, differing_keys, resolve_device
 from sciml.train.interrupt import Interrupts
+from sciml.train.loader import FitData, as_batches, batch_order, fingerprint, in_sequence, key
 from sciml.train.objective import objective
 
 __all__ = ["Callback", "EpochRecord", "FitResult", "TrainState", "fit", "learning_rate"]

@@ -6,10 +6,10 @@ from importlib.metadata import version
 from typing import Any
 
 from sciml.nn.init import InitReport
-from sciml.pipeline.cleaning import Floors
 from sciml.pipeline.config import Config
-from sciml.pipeline.prepare import Prepared, describe_recording, dropped
-from sciml.pipeline.scores import Judgment
+from sciml.pipeline.denoising import Floors
+from sciml.pipeline.evaluation import Judgment
+from sciml.pipeline.windows import Prepared, describe_recording, dropped
 from sciml.recording import TIME
 from sciml.report import Denoising, RunSummary, SplitSummary, Training
 from sciml.spectra import LayerSpectrum

@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 from sciml.noise import NoiseFloor, noise_floor
-from sciml.report.floors import floor_findings, headline
-from sciml.report.journey import run_findings
-from sciml.report.runs import RunSummary, Score, SplitSummary
-from sciml.report.wording import cell, clean, count, p_value, percent, quantity, series
+from sciml.report.document.wording import cell, clean, count, p_value, percent, quantity, series
+from sciml.report.record import RunSummary, Score, SplitSummary
+from sciml.report.sections.noise_floor import floor_findings, headline
+from sciml.report.sections.run import run_findings
 
 
 @pytest.fixture(scope="module")

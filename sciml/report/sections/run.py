@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from sciml.report.document.parts import Finding, Section, Table
+from sciml.report.document.wording import clean, count, p_value, percent, quantity, sentence, series, times
 from sciml.report.figures.learning import (
     before_after,
     confusion_figure,
@@ -13,10 +15,8 @@ from sciml.report.figures.learning import (
     score_figure,
     skill_figure,
 )
-from sciml.report.methods import initial_methods
-from sciml.report.parts import Finding, Section, Table
-from sciml.report.runs import Denoising, RunSummary, Score, SplitSummary, Training
-from sciml.report.wording import clean, count, p_value, percent, quantity, sentence, series, times
+from sciml.report.record import Denoising, RunSummary, Score, SplitSummary, Training
+from sciml.report.sections.methods import initial_methods
 
 __all__ = ["fit_methods", "fit_sections", "run_facts", "run_findings", "run_numbers", "split_section"]
 

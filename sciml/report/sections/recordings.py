@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sciml.errors import DataError
 from sciml.noise import NoiseFloor
 from sciml.recording import TIME, blocks, feature_dims, feature_shape, n_features, sampling_rate, segments
+from sciml.report.document.parts import Figure, Finding, Section, Table
+from sciml.report.document.wording import count, percent, quantity, series, stated_unit, times
 from sciml.report.figures.canvas import envelope
 from sciml.report.figures.signals import (
     COLUMNS,
@@ -24,11 +26,9 @@ from sciml.report.figures.signals import (
     strips_figure,
     traces,
 )
-from sciml.report.lines import find_lines, strongest_of_groups
-from sciml.report.methods import spectrum_methods
-from sciml.report.parts import Figure, Finding, Section, Table
-from sciml.report.wording import count, percent, quantity, series, stated_unit, times
-from sciml.signal.spectra import power_spectrum, spectrogram
+from sciml.report.sections.methods import spectrum_methods
+from sciml.signal.lines import find_lines, strongest_of_groups
+from sciml.signal.psd import power_spectrum, spectrogram
 
 __all__ = ["Evidence", "components_section", "data_hash", "facts", "quality_section", "spectrum_evidence"]
 

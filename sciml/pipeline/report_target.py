@@ -5,7 +5,7 @@ from pathlib import Path
 from sciml.errors import DataError
 from sciml.io import open_recording
 from sciml.noise import Model
-from sciml.pipeline.folder import RunFolder
+from sciml.pipeline.run_folder import RunFolder
 from sciml.report import Report, report
 
 __all__ = ["report_on"]
@@ -51,7 +51,7 @@ def report_on(
 
 
 def _weights(path: Path, alpha: float) -> Report:
-    from sciml.pipeline.nets import load_weights  # torch: only once a net is here
+    from sciml.pipeline.model import load_weights  # torch: only once a net is here
 
     config = RunFolder(path).config().model_dump(mode="json", exclude_none=True) if path.is_dir() else {}
     return report(load_weights(path), title=f"Weights of {path.name}", alpha=alpha, config=config)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.recording import TIME, sampling_rate
-from sciml.report.document import Report
+from sciml.report.document.parts import Finding, Section, Table
+from sciml.report.document.report import Report
+from sciml.report.document.wording import percent, quantity, series
 from sciml.report.figures.pictures import map_figure, picture_figure, removed_spectrum_figure
-from sciml.report.methods import cite, versions
-from sciml.report.parts import Finding, Section, Table
-from sciml.report.wording import percent, quantity, series
+from sciml.report.sections.methods import cite, versions
 
 __all__ = ["denoising_report"]
 

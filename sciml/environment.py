@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import torch
 
-__all__ = ["Health", "examine"]
+__all__ = ["Health", "diagnose"]
 
 LIBRARIES = ("sciml", "torch", "numpy", "scipy", "xarray", "h5py", "h5netcdf", "dask", "scikit-learn", "click")
 TORCH = (2, 10)  # below it, loading of weights could be made to run code
@@ -28,12 +28,12 @@ class Health:
     problems: tuple[str, ...]
 
 
-def examine() -> Health:
+def diagnose() -> Health:
     """Look at versions, torch and its devices, HDF5 and its filters, memory, and disk.
 
     Examples
     --------
-    >>> examine().facts["python"] == platform.python_version()
+    >>> diagnose().facts["python"] == platform.python_version()
     True
     """
     facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}

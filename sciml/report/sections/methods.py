@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from importlib import metadata
 
 from sciml.noise import NoiseFloor
-from sciml.report.wording import count, quantity
+from sciml.report.document.wording import count, quantity
 
 __all__ = ["REFERENCES", "cite", "floor_methods", "initial_methods", "versions"]
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sciml.report.document.parts import Finding, Section, Table
+from sciml.report.document.wording import count, series, times
 from sciml.report.figures.eigen import layer_spectra
-from sciml.report.parts import Finding, Section, Table
-from sciml.report.wording import count, series, times
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra import LayerSpectrum

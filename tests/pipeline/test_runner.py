@@ -22,11 +22,11 @@ from sciml.errors import (
 )
 from sciml.io import open_recording
 from sciml.pipeline import RunResult, demo, dry_run, predict, run, to_toml, validate
-from sciml.pipeline.cleaning import learn, train_part
-from sciml.pipeline.folder import RunFolder
-from sciml.pipeline.nets import Forecaster
-from sciml.pipeline.prepare import prepare
-from sciml.pipeline.source import Source, open_source, planted, resolve
+from sciml.pipeline.denoising import learn, train_part
+from sciml.pipeline.load import Source, open_source, planted, resolve
+from sciml.pipeline.model import Forecaster
+from sciml.pipeline.run_folder import RunFolder
+from sciml.pipeline.windows import prepare
 from sciml.simulate import population_recording, write_nwb
 from sciml.train import Callback, TrainState, checkpoint
 
@@ -100,7 +100,7 @@ def test_the_train_part_keeps_clear_of_the_others(settings) -> None:
 
 def test_a_recording_too_large_to_hold_gives_the_same_run(settings, tmp_path: Path, monkeypatch) -> None:
     run(settings(), out=tmp_path / "held")
-    monkeypatch.setattr("sciml.pipeline.source.HELD", 0)
+    monkeypatch.setattr("sciml.pipeline.load.HELD", 0)
     assert open_source(settings()).held().recording.chunks is not None
     run(settings(), out=tmp_path / "chunked")
     held, chunked = weights(tmp_path / "held"), weights(tmp_path / "chunked")
@@ -152,7 +152,7 @@ def test_a_run_killed_before_its_report_is_completed(settings, tmp_path: Path, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("sciml.pipeline.journey.summarize", killed)
+        patch.setattr("sciml.pipeline.runner.summarize", killed)
         with pytest.raises(InterruptedRunError):
             run(config, out=tmp_path / "run")
     assert not RunFolder(tmp_path / "run").finished

@@ -11,11 +11,11 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from sciml.report.parts import SCHEMA, Figure, Section, Table
-from sciml.report.wording import cell, clean, flatten
+from sciml.report.document.parts import SCHEMA, Figure, Section, Table
+from sciml.report.document.wording import cell, clean, flatten
 
 if TYPE_CHECKING:  # the document renders itself through this file
-    from sciml.report.document import Report
+    from sciml.report.document.report import Report
 
 __all__ = ["render"]
 
@@ -49,11 +49,13 @@ def render(report: "Report") -> str:
     )
 
 
+def _loader() -> jinja2.PackageLoader:
+    return jinja2.PackageLoader("sciml.report.document", "template")
+
+
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("sciml.report", "template"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    return jinja2.Environment(loader=_loader(), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
 def _template(name: str) -> jinja2.Template:
@@ -62,7 +64,7 @@ def _template(name: str) -> jinja2.Template:
 
 @cache
 def _style() -> str:
-    source, _, _ = jinja2.PackageLoader("sciml.report", "template").get_source(_environment(), "style.css")
+    source, _, _ = _loader().get_source(_environment(), "style.css")
     return source
 
 

@@ -12,13 +12,13 @@ from torch import nn
 
 from sciml.data import Preprocess, WindowDataset
 from sciml.nn import init
-from sciml.pipeline import cleaning, nets
+from sciml.pipeline import denoising, model
 from sciml.pipeline.config import Config
-from sciml.pipeline.folder import RunFolder
-from sciml.pipeline.prepare import DryRun, Prepared, account, prepare, train_config
-from sciml.pipeline.scores import judge
-from sciml.pipeline.source import Source, open_source, planted, resolve
-from sciml.pipeline.summary import Found, numbers, summarize
+from sciml.pipeline.evaluation import judge
+from sciml.pipeline.load import Source, open_source, planted, resolve
+from sciml.pipeline.record import Found, numbers, summarize
+from sciml.pipeline.run_folder import RunFolder
+from sciml.pipeline.windows import DryRun, Prepared, account, prepare, train_config
 from sciml.report import report
 from sciml.spectra import weight_spectra
 from sciml.train import Callback, FitData, FitResult, ProgressBar, TrainState, fit
@@ -115,7 +115,7 @@ def run(
             return RunResult(folder.path, folder.metrics(), already_finished=True)
     with _heard() as heard:  # what does not fit is found out before an older run is overwritten
         prepared = prepare(config, source.held())
-        nets.build_net(config, prepared.windows)
+        model.build_net(config, prepared.windows)
     with folder.hold(config, data, resume=resume, overwrite=overwrite):
         return _Journey(folder, prepared, progress or _silent, heard).go(callbacks, resume=resume)
 
@@ -195,7 +195,7 @@ class _Journey:
             config=self.config,
             prepared=self.prepared,
             floors=floors,
-            denoising=cleaning.show(windows.recording, floors, truth=truth.signal if truth else None),
+            denoising=denoising.show(windows.recording, floors, truth=truth.signal if truth else None),
             began=began,
             parameters=_size(net),
             trained=trained,
@@ -214,8 +214,8 @@ class _Journey:
         gap = self.prepared.smallest_gap
         self.say(f"{len(self.prepared.windows)} windows: {counts}, at least {gap:.3g} s apart")
 
-    def learn(self) -> cleaning.Floors:
-        floors = cleaning.learn(self.prepared.windows, self.prepared.split, self.config.noise)
+    def learn(self) -> denoising.Floors:
+        floors = denoising.learn(self.prepared.windows, self.prepared.split, self.config.noise)
         if floors.whole is not None:
             self.say(floors.whole.summary())
         for warning in floors.warnings:
@@ -225,7 +225,7 @@ class _Journey:
     def build(self, preprocess: Preprocess) -> tuple[nn.Module, init.InitReport]:
         """Return the net as it begins, and how it began: measured on what the net will see of train windows."""
         windows = self.prepared.windows
-        net = nets.build_net(self.config, windows)
+        net = model.build_net(self.config, windows)
         X, _ = windows.arrays(self.prepared.split.train[:SAMPLE])
         began = init.initialize(
             net,
@@ -245,13 +245,13 @@ class _Journey:
         ]
         with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:
             return fit(
-                nets.assemble(self.config.task, preprocess, net),
+                model.assemble(self.config.task, preprocess, net),
                 FitData(*parts),
                 train_config(self.config),
                 (*callbacks, ProgressBar(stream=log), _Status(self.folder)),
                 run_dir=self.folder.path,
                 resume=resume,
-                extra_state=nets.baggage(self.config, windows, preprocess, net),
+                extra_state=model.baggage(self.config, windows, preprocess, net),
             )
 
     def write(self, found: Found) -> RunResult:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from sciml.noise import NoiseFloor
+from sciml.report.document.parts import Finding, Section, Table
+from sciml.report.document.wording import count, p_value, percent, quantity, sentence, stated_unit
 from sciml.report.figures.eigen import eigenvalue_histogram, noise_spectrum, scree, spectrum_limits
-from sciml.report.parts import Finding, Section, Table
-from sciml.report.wording import count, p_value, percent, quantity, sentence, stated_unit
 
 __all__ = ["floor_facts", "floor_findings", "floor_numbers", "floor_section", "headline"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.report.frequencies import MAX_CHANNELS, frequency_evidence
+from sciml.report.sections.coherence import MAX_CHANNELS, frequency_evidence
 
 
 def recording(values: NDArray[np.float64]) -> xr.DataArray:

@@ -14,9 +14,9 @@ from typing import Any, overload
 import numpy as np
 
 from sciml import files
-from sciml.report import page
-from sciml.report.parts import SCHEMA, Finding, Section
-from sciml.report.wording import clean
+from sciml.report.document import page
+from sciml.report.document.parts import SCHEMA, Finding, Section
+from sciml.report.document.wording import clean
 
 __all__ = ["Report", "plain"]
 

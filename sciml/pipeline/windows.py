@@ -9,8 +9,8 @@ from torch import nn
 
 from sciml.data import Split, WindowDataset, Windows, sliding_windows, split_by_time, windows_around
 from sciml.pipeline.config import Config
-from sciml.pipeline.nets import build_net
-from sciml.pipeline.source import Source
+from sciml.pipeline.load import Source
+from sciml.pipeline.model import build_net
 from sciml.train import TrainConfig
 
 __all__ = ["DryRun", "Prepared", "account", "prepare", "train_config"]

@@ -5,10 +5,10 @@ import xarray as xr
 from sciml.errors import DataError
 from sciml.noise import SharedBand, SpectralNoiseFloor, spectral_noise_floor
 from sciml.recording import TIME, n_features
+from sciml.report.document.parts import Figure, Finding, Section, Table
+from sciml.report.document.wording import count, p_value, quantity, sentence, series
 from sciml.report.figures.frequencies import MAX_BANDS, band_loadings, floor_over_frequency
-from sciml.report.parts import Figure, Finding, Section, Table
-from sciml.report.recordings import Evidence
-from sciml.report.wording import count, p_value, quantity, sentence, series
+from sciml.report.sections.recordings import Evidence
 
 __all__ = ["frequency_evidence"]
 
