@@ -3,9 +3,11 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin
 
 from sciml.errors import ConfigError
+
+__all__ = ["check_name", "check_options"]
 
 
 def check_name(name: str, choices: Iterable[str], *, what: str) -> None:
@@ -19,14 +21,26 @@ def check_name(name: str, choices: Iterable[str], *, what: str) -> None:
 
 def check_options(function: Callable[..., Any], options: Mapping[str, Any], *, what: str) -> None:
     """Raise ConfigError with the options listed when `function` has no keyword-only argument of that name."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+    known = _known_options(function)
+    if known is None:
         return
-    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     for name in options:
         if name not in known:
             listed = ", ".join(known) or "none"
             raise ConfigError(f"{what}: unknown option {name!r}{_suggestion(name, known)}; its options: {listed}")
+
+
+def _known_options(function: Callable[..., Any]) -> list[str] | None:
+    """Return the names of the keyword-only arguments, or None where any name is taken."""
+    known: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            known.append(parameter.name)
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            if get_origin(parameter.annotation) is not Unpack:
+                return None
+            known += get_args(parameter.annotation)[0].__annotations__
+    return known
 
 
 def _suggestion(name: str, choices: Iterable[str]) -> str:

@@ -1,14 +1,67 @@
-"""Progress on stderr: a bar on a terminal, one line an epoch elsewhere, nothing when quiet."""
+"""What is called while a net trains, what it is told, and the progress bar."""
 
 import sys
+from dataclasses import dataclass
 from typing import TextIO
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 
-from sciml.train.loop import Callback, EpochRecord, TrainState
+from sciml.train.config import TrainConfig
 
-__all__ = ["ProgressBar"]
+__all__ = ["Callback", "EpochRecord", "ProgressBar", "TrainState"]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What was measured in one epoch; accuracies are None for a forecast.
+
+    `step` counts optimizer steps so far, `lr` is that of the last one, `gradient_norm` the largest before clipping.
+    """
+
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float
+    validation_loss: float
+    train_accuracy: float | None
+    validation_accuracy: float | None
+    gradient_norm: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrainState:
+    """What a callback sees: `epoch` and `step` count what is done, `loss` is that of the last step."""
+
+    model: nn.Module
+    config: TrainConfig
+    device: torch.device
+    epoch: int
+    step: int
+    steps_per_epoch: int
+    lr: float
+    loss: float
+    history: tuple[EpochRecord, ...]
+    best_epoch: int | None
+    best_value: float | None
+
+
+class Callback:
+    """What `fit` calls; any object with one of these methods will do."""
+
+    def on_fit_start(self, state: TrainState) -> None:
+        """Before the first step (after a resume: the first that is taken)."""
+
+    def on_step_end(self, state: TrainState) -> None:
+        """After each step of the optimizer."""
+
+    def on_epoch_end(self, state: TrainState) -> None:
+        """After validation, and after the checkpoint of the epoch is on the disk."""
+
+    def on_fit_end(self, state: TrainState) -> None:
+        """After training, also when an error or a signal ends it."""
 
 
 class ProgressBar(Callback):

@@ -1,51 +1,23 @@
-"""What a net must beat: chance, a linear classifier, covariances, the last sample, ridge regression.
-
-All take arrays (n, channel, time). Settings are chosen on the validation part, never on the test part.
-"""
+"""Baselines that name a class: the most frequent one, a linear classifier, covariances."""
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.train.metrics import classification_scores, forecast_scores
+from sciml.train.baselines.base import Array, BaselineResult, Candidate, Part
+from sciml.train.metrics import classification_scores
 
-__all__ = [
-    "BaselineResult",
-    "Part",
-    "covariance_classifier",
-    "linear_classifier",
-    "majority",
-    "persistence",
-    "ridge_forecaster",
-]
-
-Array = NDArray[np.floating[Any]]
-Part = tuple[Array, NDArray[Any]]  # X (n, channel, time) and y: labels (n,), or values (n, channel, horizon)
+__all__ = ["covariance_classifier", "linear_classifier", "majority", "principal_components"]
 
 STRENGTHS = tuple(np.logspace(-3, 5, 9).tolist())  # C of the logistic regressions, for features of total variance one
-ALPHAS = tuple(np.logspace(-3, 6, 19).tolist())  # penalties of the ridge, in units of the mean eigenvalue
 BINS = (1, 4, 16)  # bins that the time of a window is averaged in, beside all its samples
 MAX_COMPONENTS = 256
-MAX_FEATURES = 4000
 MAX_CHANNELS = 48  # of the covariances: their number of features grows with the square
-
-
-@dataclass(frozen=True, eq=False)
-class BaselineResult:
-    """Scores of a baseline on the test part; `predicted` are its labels (n,) or values (n, channel, horizon)."""
-
-    name: str
-    description: str
-    metrics: dict[str, Any]
-    settings: dict[str, Any]
-    seconds: float
-    predicted: NDArray[Any] = field(repr=False)
 
 
 def majority(train: Part, test: Part, *, n_classes: int) -> BaselineResult:
@@ -91,7 +63,7 @@ def linear_classifier(train: Part, validation: Part, test: Part, *, n_classes: i
     n_times = train[0].shape[2]
     candidates = []
     for bins in sorted({min(count, n_times) for count in (*BINS, n_times)}):
-        features = _principal(*(_binned(part[0], bins) for part in (train, validation, test)))
+        features = principal_components(*(_binned(part[0], bins) for part in (train, validation, test)))
         candidates.append(_best_logistic(features, train[1], validation[1], n_classes, {"bins": bins}))
     best = min(candidates, key=lambda candidate: candidate.loss)
     text = "logistic regression on time-averaged, standardized samples and their principal components (L2)"
@@ -124,71 +96,14 @@ def covariance_classifier(train: Part, validation: Part, test: Part, *, n_classe
     covariances = _covariances(*(part[0] for part in (train, validation, test)))
     values, vectors = np.linalg.eigh(covariances[0].mean(axis=0))
     whitener = (vectors / np.sqrt(np.maximum(values, values[-1] * 1e-12))) @ vectors.T
-    features = _principal(*(_tangent(whitener @ C @ whitener) for C in covariances))
+    features = principal_components(*(_tangent(whitener @ C @ whitener) for C in covariances))
     best = _best_logistic(features, train[1], validation[1], n_classes, {})
     text = "logistic regression on the covariance of each window in the tangent space of their mean (L2)"
     return _classified("covariance", text, best, test[1], n_classes, start)
 
 
-def persistence(test: Part) -> BaselineResult:
-    """Return the scores of repeating the last sample.
-
-    Examples
-    --------
-    >>> walk = np.cumsum(np.random.default_rng(0).normal(size=(500, 1, 6)), axis=2)
-    >>> persistence((walk[:, :, :5], walk[:, :, 5:])).metrics["skill"]
-    [0.0]
-    """
-    start = time.perf_counter()
-    X, y = test
-    predicted = np.repeat(X[:, :, -1:], y.shape[2], axis=2)
-    scores = forecast_scores(y, predicted, last=X[:, :, -1]).to_dict()
-    return BaselineResult(
-        "persistence", "the last sample, repeated", scores, {}, time.perf_counter() - start, predicted
-    )
-
-
-def ridge_forecaster(train: Part, validation: Part, test: Part) -> BaselineResult:
-    r"""Return the scores of a ridge regression from the last samples of all channels.
-
-    .. math:: \hat y = x_T + \bar d + W (x - \bar x), \qquad W = D^\top X (X^\top X + \alpha I)^{-1}
-
-    with x the last `lags` samples of all standardized channels and d = y - x_T the increments: a large penalty gives
-    persistence, a small one a vector autoregression fitted for each step ahead. The number of lags and the penalty
-    are those of the smallest validation error.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(600, 2, 5))
-    >>> y = 0.5 * X[:, :, -1:] + 0.1 * rng.normal(size=(600, 2, 1))
-    >>> parts = [(X[k::3], y[k::3]) for k in range(3)]
-    >>> ridge_forecaster(*parts).metrics["mean_r2"] > 0.9
-    True
-    """
-    start = time.perf_counter()
-    center = train[0].mean(axis=(0, 2), dtype=np.float64)[:, None]
-    scale = train[0].std(axis=(0, 2), dtype=np.float64)[:, None]
-    scale = np.where(scale > 0, scale, 1.0)
-    scaled = [((X - center) / scale, (y - center) / scale) for X, y in (train, validation, test)]
-    best = min(_ridges(*scaled), key=lambda candidate: candidate.loss)
-    predicted = np.asarray(best.predicted * scale + center)
-    scores = forecast_scores(test[1], predicted, last=test[0][:, :, -1]).to_dict()
-    text = "ridge regression from the last samples of all channels to the increments of each step ahead"
-    return BaselineResult("ridge", text, scores, best.settings, time.perf_counter() - start, predicted)
-
-
-@dataclass(frozen=True, eq=False)
-class _Candidate:
-    """A fitted baseline: its validation loss, its predictions of the test part, what was chosen."""
-
-    loss: float
-    predicted: NDArray[Any]
-    settings: dict[str, Any]
-
-
 def _classified(
-    name: str, text: str, best: _Candidate, labels: NDArray[Any], n_classes: int, start: float
+    name: str, text: str, best: Candidate, labels: NDArray[Any], n_classes: int, start: float
 ) -> BaselineResult:
     scores = classification_scores(labels, best.predicted, n_classes=n_classes).to_dict()
     return BaselineResult(name, text, scores, best.settings, time.perf_counter() - start, best.predicted)
@@ -200,7 +115,7 @@ def _best_logistic(
     validation: NDArray[Any],
     n_classes: int,
     settings: dict[str, Any],
-) -> _Candidate:
+) -> Candidate:
     """Return the logistic regression of the smallest validation log loss over the strengths of the penalty."""
     # Imported here: scikit-learn takes as long to load as the rest of this package, and training does not need it.
     from sklearn.exceptions import ConvergenceWarning
@@ -219,7 +134,7 @@ def _best_logistic(
             model.fit(features[0], train)
         loss = float(log_loss(validation, model.predict_proba(features[1]), labels=present))
         chosen = {**settings, "C": strength, "n_features": features[0].shape[1], "validation_log_loss": loss}
-        candidates.append(_Candidate(loss, model.predict(features[2]), chosen))
+        candidates.append(Candidate(loss, model.predict(features[2]), chosen))
     return min(candidates, key=lambda candidate: candidate.loss)
 
 
@@ -231,7 +146,7 @@ def _binned(X: Array, bins: int) -> NDArray[np.float64]:
     return np.asarray(means).reshape(len(X), -1)
 
 
-def _principal(train: NDArray[np.float64], *others: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def principal_components(train: NDArray[np.float64], *others: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Return features standardized and rotated to the principal components of the training part."""
     mean, scale = train.mean(axis=0), train.std(axis=0)
     scale = np.where(scale > 1e-12 * np.abs(mean).clip(np.finfo(float).tiny), scale, np.inf)
@@ -272,38 +187,3 @@ def _tangent(C: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, columns = np.triu_indices(C.shape[1])
     weights = np.where(rows == columns, 1.0, np.sqrt(2.0))
     return np.asarray(logarithm[:, rows, columns] * weights, dtype=np.float64)
-
-
-def _ridges(train: Part, validation: Part, test: Part) -> Iterator[_Candidate]:
-    """Yield the ridge regressions of all numbers of lags and penalties, in standardized units."""
-    n_channels, n_times = train[0].shape[1:]
-    most = max(1, min(n_times, MAX_FEATURES // n_channels))
-    for lags in sorted({min(lags, most) for lags in (1, 2, 4, 8, 16, 32, most)}):
-        yield from _ridge_path(train, validation, test, lags)
-
-
-def _ridge_path(train: Part, validation: Part, test: Part, lags: int) -> Iterator[_Candidate]:
-    """Yield the regressions of all penalties for one number of lags, from one eigendecomposition."""
-    X, d = _lagged(train[0], lags), _increments(train)
-    mean, drift = X.mean(axis=0), d.mean(axis=0)
-    X, d = X - mean, d - drift
-    primal = X.shape[1] <= len(X)
-    values, vectors = np.linalg.eigh(X.T @ X if primal else X @ X.T)
-    right = vectors.T @ (X.T @ d if primal else d)
-    left = [(_lagged(part[0], lags) - mean) @ (vectors if primal else X.T @ vectors) for part in (validation, test)]
-    wanted = _increments(validation)
-    for alpha in ALPHAS:
-        inner = right / (values.clip(0) + alpha * max(values.mean(), np.finfo(float).tiny))[:, None]
-        loss = float(np.mean((left[0] @ inner + drift - wanted) ** 2))
-        increments = (left[1] @ inner + drift).reshape(test[1].shape)
-        settings = {"lags": lags, "alpha": alpha, "validation_mse": loss}
-        yield _Candidate(loss, test[0][:, :, -1:] + increments, settings)
-
-
-def _lagged(X: Array, lags: int) -> NDArray[np.float64]:
-    return X[:, :, X.shape[2] - lags :].reshape(len(X), -1).astype(np.float64)
-
-
-def _increments(part: Part) -> NDArray[np.float64]:
-    X, y = part
-    return np.asarray(y - X[:, :, -1:], dtype=np.float64).reshape(len(y), -1)
