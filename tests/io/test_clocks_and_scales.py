@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from sciml.io import Limits
-from sciml.io.arrays.lazy import Scale, Stored, lazy
+from sciml.io.arrays import Scale, Stored, lazy
 from sciml.io.hdf5.tree import open_tree
 from sciml.io.schema.clock import Rate, Runs, Span, Stamps, joined, time_axis
 

@@ -14,7 +14,7 @@ import pytest
 import sciml.io
 from sciml.errors import DataError
 from sciml.io import registry
-from sciml.io.reader import Contents, Signal, Tree
+from sciml.io.reader import Contents, Signal, Tree, scaled
 
 GUIDE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 
@@ -70,7 +70,9 @@ class Surprised:
 
     def scan(self, tree: Tree) -> Contents:
         node = tree.root.children["x" if self.where == "coords" else "absent"]
-        signal = Signal(path="x", data=node, dims=("time",), kind="x", coords=lambda notes: {str(notes): {}["unit"]})
+        signal = Signal(
+            path="x", values=scaled(node), dims=("time",), kind="x", coords=lambda notes: {str(notes): {}["unit"]}
+        )
         return Contents(format="S", signals=(signal,))
 
 

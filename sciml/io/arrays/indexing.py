@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from sciml.io.arrays.lazy import Array, _is_integer, _ranks
+from sciml.io.arrays.lazy import LazyArray, ranks
+from sciml.io.hdf5.source import is_integer
 
 __all__ = ["Indexed", "indexed", "is_lazy"]
 
@@ -19,18 +20,18 @@ __all__ = ["Indexed", "indexed", "is_lazy"]
 class _Backend(BackendArray):
     """An array of ours in the form that xarray asks of its backends."""
 
-    def __init__(self, array: Array) -> None:
+    def __init__(self, array: LazyArray) -> None:
         self.array = array
         self.shape = array.shape
         self.dtype = array.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self.array._read
+            key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self.array.read
         )
 
 
-class Transposed(Array):
+class Transposed(LazyArray):
     """An array that was indexed and then transposed."""
 
     def __init__(self, array: Indexed, order: Sequence[int]) -> None:
@@ -39,10 +40,10 @@ class Transposed(Array):
         self.shape = tuple(array.shape[axis] for axis in self.order)
         self.dtype = array.dtype
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         plain_key = tuple(key[self.order.index(axis)] for axis in range(len(key)))
         values = np.asarray(self.array.oindex[indexing.OuterIndexer(plain_key)].get_duck_array())
-        return values.transpose(_ranks([axis for axis in self.order if not _is_integer(plain_key[axis])]))
+        return values.transpose(ranks([axis for axis in self.order if not is_integer(plain_key[axis])]))
 
 
 class Indexed(indexing.LazilyIndexedArray):
@@ -52,7 +53,7 @@ class Indexed(indexing.LazilyIndexedArray):
         """Return the values; windows, which are most of what is asked for, without taking the key apart."""
         inner, key = self.array, self.key.tuple
         if isinstance(inner, _Backend) and isinstance(self.key, indexing.BasicIndexer) and _forward(key):
-            return np.asarray(inner.array._read(key))
+            return np.asarray(inner.array.read(key))
         return super().get_duck_array()  # type: ignore[no-untyped-call]
 
     def transpose(self, order: Sequence[int]) -> Indexed:
@@ -64,7 +65,7 @@ def _forward(key: tuple[Any, ...]) -> bool:
     return all(not isinstance(item, slice) or item.step is None or item.step > 0 for item in key)
 
 
-def indexed(array: Array) -> Indexed:
+def indexed(array: LazyArray) -> Indexed:
     """Wrap an array so that xarray's own indexing stays lazy."""
     return Indexed(_Backend(array))
 

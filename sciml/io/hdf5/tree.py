@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Source
 from sciml.io.hdf5.digest import digest
 from sciml.io.hdf5.global_heap import stated_items
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits, checked_path, guard
 from sciml.io.hdf5.issues import Finding, code_of
 from sciml.io.hdf5.links import Box, Files, filters, follow, holes, obstacle
 from sciml.io.hdf5.object_headers import stated_texts
+from sciml.io.hdf5.source import Source
 from sciml.io.hdf5.text import decode, decode_array, text
 
 __all__ = ["Node", "Tree", "open_tree"]

@@ -20,11 +20,12 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock, Rate, joined
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.records import along, records
+from sciml.io.schema.values import folded, scaled
 from sciml.recording import TIME
 
 __all__ = ["Brw"]
@@ -139,17 +140,16 @@ def _signal(data: Node, n_channels: int, *, clock: Clock, scale: Scale, coords: 
     known = math.isfinite(scale.factor) and math.isfinite(scale.offset) and scale.factor != 0
     if not known:
         notes.append("the range of the converter is not stated; values are as stored")
+    used = scale if known else Scale()
     return Signal(
         path=data.path,
-        data=data,
+        values=folded(data, n_channels, used) if len(shape) == 1 and n_channels else scaled(data, used),
         dims=(TIME, "channel"),
         kind="raw",
         unit=UNIT if known else "",
         raw_unit=UNIT if known else "",
         clock=clock,
-        scale=scale if known else Scale(),
         coords=partial(_fitting, coords, n_channels),
-        fold=n_channels if len(shape) == 1 else 0,
         notes=tuple(notes),
         problem=_misfit(data, n_channels),
     )

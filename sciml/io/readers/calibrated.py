@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml.io.arrays.lazy import Array, Mapped, Scale, Stored
+from sciml.io.arrays import LazyArray, Mapped, Scale, Stored
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import grid, image_dims, unique
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import Values, computed, scaled, with_order
 from sciml.recording import TIME
 
 __all__ = ["Calibrated"]
@@ -77,7 +78,7 @@ def _experiment(group: Node, data: Node) -> Signal:
     raw_unit = quantity.rpartition("(")[2].rstrip(")") if "(" in quantity else ""
     steps = {dim: axis for dim, axis in zip(dims, axes, strict=True) if axis is not None}
     coords = partial(_steps, steps, dict(zip(dims, shape, strict=True)))
-    return _declared(data, dims, "HyperSpy signal", raw_unit, coords, clock=_clock(steps.get(TIME)))
+    return _declared(scaled(data), dims, "HyperSpy signal", raw_unit, coords, clock=_clock(steps.get(TIME)))
 
 
 def _clock(axis: Node | None) -> Rate | None:
@@ -103,19 +104,18 @@ def _steps(axes: dict[str, Node], sizes: dict[str, int], _notes: list[str]) -> C
     return coords
 
 
-def _declared(data: Node, dims: tuple[str, ...], kind: str, raw_unit: str, coords: Any, **more: Any) -> Signal:
+def _declared(values: Values, dims: tuple[str, ...], kind: str, raw_unit: str, coords: Any, **more: Any) -> Signal:
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
     return Signal(
-        path=data.path,
-        data=data,
+        path=values.node.path,
+        values=with_order(values, order) if along else values,
         dims=tuple(dims[axis] for axis in order),
         kind=kind,
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
-        order=order if along else None,
         coords=coords,
-        **{"scale": Scale(), **more},
+        **more,
     )
 
 
@@ -146,12 +146,11 @@ def _component(node: Node, record: Node, iteration: Node) -> Signal:
     unit = _si(np.ravel(np.asarray(record.attr("unitDimension", ()))))
     seconds = (iteration.number("time") or 0.0) * (iteration.number("timeUnitSI") or 1.0)
     return _declared(
-        node,
+        scaled(node, Scale(node.number("unitSI") or 1.0)),
         dims,
         "mesh" if mesh else "particles",
         unit,
         partial(_mesh, record, dict(zip(dims, shape, strict=True))) if mesh else None,
-        scale=Scale(node.number("unitSI") or 1.0),
         attrs={"iteration_time": seconds, "iteration_time_units": "s"},
         stack="iteration",
     )
@@ -210,7 +209,7 @@ def _imaris(tree: Tree) -> list[Signal]:
         )
         coords = partial(_extent, image, dict(zip("zyx", shape, strict=True)))
         made = partial(_cropped, node, shape)
-        found.append(_declared(node, ("z", "y", "x"), "image", "counts", coords, values=made, sizes=shape))
+        found.append(_declared(computed(node, made, shape), ("z", "y", "x"), "image", "counts", coords))
     return sorted(found, key=lambda signal: "ResolutionLevel 0" not in signal.path)
 
 
@@ -232,11 +231,11 @@ def _float(text: str) -> float:
         return math.nan
 
 
-def _cropped(node: Node, shape: tuple[int, ...]) -> Array:
+def _cropped(node: Node, shape: tuple[int, ...]) -> LazyArray:
     return _Cropped(Stored(node.source(), scale=Scale()), shape)
 
 
-class _Cropped(Array):
+class _Cropped(LazyArray):
     """The first rows of an array along each axis: what is beyond is padding."""
 
     def __init__(self, part: Stored, shape: tuple[int, ...]) -> None:
@@ -244,12 +243,12 @@ class _Cropped(Array):
         self.shape = shape
         self.dtype = part.dtype
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         inside = (
             slice(*_span(item.indices(size))) if isinstance(item, slice) else item
             for item, size in zip(key, self.shape, strict=True)
         )
-        return self.part._read(tuple(inside))
+        return self.part.read(tuple(inside))
 
 
 def _span(indices: tuple[int, int, int]) -> tuple[int, int | None, int]:
@@ -272,7 +271,7 @@ def _bdv(tree: Tree) -> list[Signal]:
         step = _resolution(tree, node)
         coords = partial(_voxels, step, dict(zip("zyx", node.shape or (), strict=True)))
         made = partial(_unsigned_values, node)
-        found.append(_declared(node, ("z", "y", "x"), "image", "counts", coords, values=made, sizes=node.shape))
+        found.append(_declared(computed(node, made, node.shape or ()), ("z", "y", "x"), "image", "counts", coords))
     return sorted(found, key=lambda signal: signal.path.split("/")[2])
 
 
@@ -291,7 +290,7 @@ def _voxels(step: tuple[float, ...], sizes: dict[str, int], _notes: list[str]) -
     return coords
 
 
-def _unsigned_values(node: Node) -> Array:
+def _unsigned_values(node: Node) -> LazyArray:
     if node.dtype != np.int16:
         return Stored(node.source(), scale=Scale())
     return Mapped(Stored(node.source()), _unsigned, np.float32)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Mapped, Stored, lazy
+from sciml.io.arrays import Mapped, Stored, lazy
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import EAGER
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 
 __all__ = ["Cxi"]
 
@@ -112,7 +113,7 @@ def _signal(data: Node, holder: Node, entry: Node) -> Signal:
     detector = _detector(data, holder, entry)
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data),
         dims=_dims(data, holder),
         kind=re.sub(r"_\d+$", "", holder.name),
         unit=clean_unit(raw_unit),

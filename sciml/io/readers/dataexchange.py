@@ -15,6 +15,7 @@ from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import columns, image_dims, unique
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 
 __all__ = ["DataExchange"]
 
@@ -74,12 +75,11 @@ def _signal(group: Node, data: Node, kind: str) -> Signal:
     fields = {"white": "data_white", "dark": "data_dark"} if kind == "projection" else {}
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
         kind=kind,
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
-        order=order if along else None,
         coords=partial(_angles, group, data, dims, along),
         attrs={label: node.path for label, name in fields.items() if (node := group.dataset(name)) is not None},
         stack="field",

@@ -20,6 +20,7 @@ from sciml.errors import DataError
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import bare, columns, numbers
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 
 __all__ = ["Ebsd"]
 
@@ -86,7 +87,7 @@ def _signal(scan: Node, data: Node) -> Signal:
     header = numbers(_group(scan, "EBSD", "Header"))
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data),
         dims=DIMS[len(data.shape or ())],
         kind="EBSD patterns",
         coords=partial(_coords, scan, data),

@@ -23,6 +23,7 @@ from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import grid, image_dims, is_real, unique
 from sciml.io.schema.clock import Clock, Rate, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Emd"]
@@ -80,13 +81,12 @@ def _signal(group: Node, data: Node) -> Signal:
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
         kind=group.text("python_class") or group.text("py4dstem_class") or "emd",
         unit=_unit(data),
         raw_unit=data.text("units"),
         clock=_clock(axes[along], (data.shape or ())[along]) if dims[along] == TIME else None,
-        order=order if along else None,
         coords=partial(_coords, axes, dims, data.shape or ()),
         attrs={"name": group.name},
     )

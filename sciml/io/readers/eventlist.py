@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Computed, lazy
+from sciml.io.arrays import Computed, lazy
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
+from sciml.io.schema.values import scaled
 
 __all__ = ["EventList"]
 
@@ -81,7 +82,7 @@ def _signal(name: str, node: Node, markers: Node | None) -> Signal:
     attrs = {label.lower(): value for label in ("BitLength", "Member") if (value := node.attr(label)) is not None}
     return Signal(
         path=name,
-        data=node,
+        values=scaled(node),
         dims=("event",),
         kind="event column",
         unit=clean_unit(raw_unit),

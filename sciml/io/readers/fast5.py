@@ -7,10 +7,11 @@ real files. Signals compressed with Nanopore's own VBZ filter need its HDF5 plug
 from functools import partial
 from math import isfinite
 
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Fast5"]
@@ -74,13 +75,12 @@ def _read(raw: Node, tree: Tree) -> Signal:
     start = _number(raw, "start_time") or 0.0
     return Signal(
         path=raw.path.removesuffix("/Raw"),
-        data=raw.children["Signal"],
+        values=scaled(raw.children["Signal"], scale),
         dims=(TIME,),
         kind="read",
         unit="pA" if span and levels else "",
         raw_unit="pA" if span and levels else "",
         clock=Rate(rate, start / rate) if rate else None,
-        scale=scale,
         attrs={name: value for name in ("read_id", "read_number", "start_mux") if (value := raw.attr(name)) is not None}
         | ({"channel_number": channel.text("channel_number")} if channel is not None else {}),
         notes=tuple(notes),

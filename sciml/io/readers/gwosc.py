@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Computed, lazy
+from sciml.io.arrays import Computed, lazy
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Gwosc"]
@@ -71,7 +72,7 @@ def _strain(node: Node, tree: Tree) -> Signal:
     clock = Rate(1.0 / spacing, start - epoch)
     return Signal(
         path=node.path,
-        data=node,
+        values=scaled(node),
         dims=(TIME, *(f"dim_{axis}" for axis in range(1, len(node.shape or ())))),
         kind="strain",
         unit=clean_unit(raw_unit) or "strain",

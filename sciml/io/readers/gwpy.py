@@ -13,12 +13,13 @@ from functools import partial
 from itertools import islice
 from math import floor, isfinite
 
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import grid
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Gwpy"]
@@ -74,13 +75,12 @@ def _signal(node: Node) -> Signal:
     found = {name: word for name, word in stated.items() if word and word.isprintable()}
     return Signal(
         path=node.path,
-        data=node,
+        values=scaled(node, Scale()),
         dims=dims,
         kind="series",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=Rate(1 / (step * seconds), start * seconds - epoch) if seconds else None,
-        scale=Scale(),
         coords=partial(_coords, node, dims, (start, step, unit)),
         attrs=found | ({"gps_epoch": epoch} if epoch else {}),
     )

@@ -15,11 +15,12 @@ from functools import partial
 import numpy as np
 
 from sciml._later import xr
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock, Rate, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["H5md"]
@@ -68,13 +69,12 @@ def _signal(group: Node) -> Signal:
     raw_unit = data.text("unit") or data.text("units")
     return Signal(
         path=group.path,
-        data=data,
+        values=scaled(data, Scale()),
         dims=dims,
         kind="trajectory" if group.path.startswith("particles") else "observable",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=_clock(group, (data.shape or (0,))[0], notes),
-        scale=Scale(),
         coords=partial(_axes, dims, data),
         notes=tuple(notes),
     )

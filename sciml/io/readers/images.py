@@ -20,12 +20,13 @@ from functools import partial
 import numpy as np
 
 from sciml._later import xr
-from sciml.io.arrays.lazy import Stored, lazy
+from sciml.io.arrays import Stored, lazy
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers import plain
 from sciml.io.schema.axes import bare, columns, coord_name, grid, image_dims
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Images"]
@@ -102,11 +103,10 @@ def _signal(node: Node, tree: Tree, stacks: list[Node]) -> Signal:
     presented = tuple(sorted(dims, key=lambda dim: PLACES.get(dim, 1)))
     return Signal(
         path=node.path,
-        data=node,
+        values=scaled(node, order=tuple(dims.index(dim) for dim in presented) if presented != dims else None),
         dims=presented,
         kind="images" if node in stacks else "labels",
         clock=clock,
-        order=tuple(dims.index(dim) for dim in presented) if presented != dims else None,
         coords=partial(_coords, node, dims, tree) if node in stacks else partial(_sizes, node, dims),
         notes=(note,) if note else (),
     )

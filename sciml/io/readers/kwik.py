@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Kwik"]
@@ -73,12 +74,11 @@ def _raw(recording: Node) -> Signal:
     right = data.is_numeric and len(shape) == 2
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, scale),
         dims=(TIME, "channel")[: len(shape)],
         kind="raw",
         unit=unit,
         raw_unit=unit,
-        scale=scale,
         clock=Rate(math.nan if rate is None else rate, start),
         attrs={"description": recording.text("name")} if recording.text("name") else {},
         notes=tuple(notes),
@@ -114,7 +114,7 @@ def _features(data: Node) -> Signal:
     names = ("event", "feature", "masked")
     rank = len(data.shape or ())
     dims = names[:rank] if rank <= len(names) else tuple(f"dim_{axis}" for axis in range(rank))
-    return Signal(path=data.path, data=data, dims=dims, kind="features")
+    return Signal(path=data.path, values=scaled(data), dims=dims, kind="features")
 
 
 def _table(spikes: Node, tree: Tree) -> Table:

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Mapped, Stored
+from sciml.io.arrays import LazyArray, Mapped, Stored
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import bare, is_real, numbers, unique
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import Values, computed, scaled
 from sciml.recording import TIME
 
 __all__ = ["Matlab"]
@@ -149,14 +150,12 @@ def _signal(node: Node, beside: _Clocks) -> Signal:
     order = tuple(rank - 1 - axis for axis in axes)
     return Signal(
         path=node.path,
-        data=node,
+        values=_values(node, order),
         dims=tuple(unique(dims)[axis] for axis in axes),
         kind=node.text("MATLAB_class"),
         clock=Rate(layout.rate) if layout.rate is not None else None,
-        order=order,
         coords=partial(_coords, layout.stamps) if layout.stamps is not None and layout.rate is None else None,
         notes=(layout.note,) if layout.note else (),
-        values=partial(_complex_values, node, order) if _is_complex(node) else None,
     )
 
 
@@ -186,7 +185,14 @@ def _coords(stamps: Node, notes: list[str]) -> Coords:
     return {TIME: xr.Variable(TIME, values, {"units": "s", "long_name": "time"})}
 
 
-def _complex_values(node: Node, order: tuple[int, ...]) -> Array:
+def _values(node: Node, order: tuple[int, ...]) -> Values:
+    if not _is_complex(node):
+        return scaled(node, order=order)
+    shape = tuple((node.shape or ())[axis] for axis in order)
+    return computed(node, partial(_complex_values, node, order), shape, order=order)
+
+
+def _complex_values(node: Node, order: tuple[int, ...]) -> LazyArray:
     return Mapped(Stored(node.source(), order=order), _joined, np.complex128)
 
 

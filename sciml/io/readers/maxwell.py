@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock, Rate, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.records import Columns, along, fields, records
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["MaxWell"]
@@ -80,7 +81,9 @@ def _signal(data: Node, settings: Node, mapping: Node, routed: Node | None) -> S
     shape, notes = data.shape or (), list[str]()
     if not data.is_numeric or len(shape) != 2:
         problem = f"expected numbers of shape (channels, frames), got {shape} of {data.dtype}"
-        return Signal(path=data.path, data=data, dims=(TIME, "channel")[: len(shape)], kind="raw", problem=problem)
+        return Signal(
+            path=data.path, values=scaled(data), dims=(TIME, "channel")[: len(shape)], kind="raw", problem=problem
+        )
     rate = _first(settings, "sampling")
     if rate is None and routed is None:
         rate = OLD_RATE
@@ -91,13 +94,11 @@ def _signal(data: Node, settings: Node, mapping: Node, routed: Node | None) -> S
     clock = _clock(frames, math.nan if rate is None else rate, shape[1], notes)
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, Scale(_volts(settings, notes)), order=(1, 0)),
         dims=(TIME, "channel"),
-        order=(1, 0),
         kind="raw",
         unit="V",
         raw_unit="V",
-        scale=Scale(_volts(settings, notes)),
         clock=clock,
         coords=partial(_electrodes, mapping, routed.dataset("channels") if routed is not None else None, shape[0]),
         notes=tuple(notes),

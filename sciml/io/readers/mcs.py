@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock, Rate, joined
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.records import Columns, along, records
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Mcs"]
@@ -88,13 +89,11 @@ def _stream(group: Node) -> Signal:
     scale, unit = _scale(info, notes)
     return Signal(
         path=group.path,
-        data=data,
+        values=scaled(data, scale, order=(1, 0)),
         dims=(TIME, "channel"),
-        order=(1, 0),
         kind=group.text("DataSubType", "analog"),
         unit=clean_unit(unit),
         raw_unit=unit,
-        scale=scale,
         clock=_clock(group.dataset("ChannelDataTimeStamps"), info, n_samples, notes),
         coords=partial(_table, info),
         attrs={"description": group.text("Label")} if group.text("Label") else {},
@@ -184,13 +183,11 @@ def _cutouts(group: Node) -> list[Signal]:
         found.append(
             Signal(
                 path=data.path,
-                data=data,
+                values=scaled(data, scale, order=(1, 0)),
                 dims=("event", "sample"),
-                order=(1, 0),
                 kind="cut-outs",
                 unit=clean_unit(unit),
                 raw_unit=unit,
-                scale=scale,
                 coords=partial(_event_times, times, (data.shape or (0, 0))[1]),
                 notes=tuple(notes),
             )

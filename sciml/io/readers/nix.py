@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import grid, unique
 from sciml.io.schema.clock import Clock, Rate, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Nix"]
@@ -85,13 +86,11 @@ def _signal(array: Node) -> Signal:
     axis_of = {dim: (axis, size) for dim, axis, size in zip(dims, axes, data.shape, strict=True) if dim != TIME}
     return Signal(
         path=array.path,
-        data=data,
+        values=scaled(data, _scale(array, notes), order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
-        order=order if along else None,
         kind=array.text("type", "data array"),
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
-        scale=_scale(array, notes),
         clock=_clock(axes[along], notes) if TIME in dims else None,
         coords=partial(_coords, axis_of),
         attrs={key: text for key, text in named.items() if text and text != array.name},

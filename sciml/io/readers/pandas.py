@@ -13,12 +13,13 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema import fields
 from sciml.io.schema.axes import coord_name
 from sciml.io.schema.clock import Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Pandas"]
@@ -71,11 +72,10 @@ def _block(group: Node, name: str) -> Signal:
     rank = len(data.shape or ())
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, Scale()),
         dims=(TIME if clock else "event", "channel")[:rank],
         kind=group.text("pandas_type"),
         clock=clock,
-        scale=Scale(),
         coords=partial(_coords, group, data, index if clock is None else None),
         attrs={"unix_epoch": epoch} if clock else {},
         notes=() if clock else ("the index of the frame holds no dates; there is no clock",),

@@ -10,13 +10,14 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema import fields, tie_points
 from sciml.io.schema.axes import is_real
 from sciml.io.schema.clock import Clock, Rate, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Plain", "declare", "unsuitable"]
@@ -136,14 +137,12 @@ def declare(node: Node, tree: Tree) -> Signal:
     raw_unit = _first_text(node, UNITS)
     return Signal(
         path=node.path,
-        data=node,
+        values=scaled(node, _scale(node), order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
         kind="dataset",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=clock if dims[along] == TIME else None,
-        scale=_scale(node),
-        order=order if along else None,
         coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}, node, dims, _parent(node, tree)),
         attrs=_since(clock),
         notes=tuple(notes),

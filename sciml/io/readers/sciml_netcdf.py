@@ -9,10 +9,11 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Complex, Stored, lazy
+from sciml.io.arrays import Complex, Stored, lazy
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import EAGER, Rate, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import saved
 from sciml.io.write.header import HEADER, decode
 from sciml.recording import TIME
 
@@ -50,14 +51,13 @@ def _signal(header: dict[str, Any], tree: Tree) -> Signal:
     rate = variable["attrs"].get("sampling_rate")
     return Signal(
         path=name,
-        data=node,
+        values=saved(node, variable["dtype"], name=header["name"]),
         dims=tuple(variable["dims"]),
         kind="recording",
         unit=str(variable["attrs"].get("units", "")),
         clock=Rate(float(rate)) if rate is not None else Stamps(time) if time is not None else None,
         coords=partial(_coords, header, tree),
         attrs=variable["attrs"],
-        saved=(header["name"], variable["dtype"]),
     )
 
 

@@ -16,6 +16,7 @@ from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 
 __all__ = ["Sleap"]
 
@@ -54,12 +55,11 @@ def _signal(node: Node, axes: tuple[str, ...], root: Node) -> Signal:
     dims = ("frame", *(axis for axis in axes if axis != "frame"))
     return Signal(
         path=node.path,
-        data=node,
+        values=scaled(node, order=tuple(stored.index(dim) for dim in dims)),
         dims=dims,
         kind="points" if "space" in axes else "scores",
         unit="pixel" if "space" in axes else "",
         raw_unit="pixel" if "space" in axes else "",
-        order=tuple(stored.index(dim) for dim in dims),
         coords=partial(_coords, dims, root),
     )
 

@@ -17,13 +17,14 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import is_real
 from sciml.io.schema.clock import Clock, Rate, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.records import snake
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Snirf"]
@@ -87,13 +88,12 @@ def _signal(group: Node, data: Node, nirs: Node) -> Signal:
     name = _word(group, "name")
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, Scale()),
         dims=(TIME, "channel", "dim_2")[: len(shape)],
         kind="aux" if group.name.startswith("aux") else "data",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=clock,
-        scale=Scale(),
         coords=partial(_channels, group, nirs, shape[1] if len(shape) > 1 else 0),
         attrs={"name": name} if name else {},
         notes=tuple(notes),

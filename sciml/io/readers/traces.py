@@ -22,6 +22,7 @@ from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import columns, is_real, numbers
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Traces"]
@@ -103,11 +104,10 @@ def _signals(group: Node, writer: _Writer, tree: Tree, findings: list[str]) -> l
         signals.append(
             Signal(
                 path=node.path,
-                data=node,
+                values=scaled(node, order=(1, 0)),
                 dims=(TIME, "roi"),
                 kind=kind,
                 clock=None if rate is None else Rate(rate),
-                order=(1, 0),
                 coords=partial(_coords, group, tree, (node.shape or (0,))[0]),
                 notes=notes,
                 stack="trace",

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Mapped, Stored, lazy
+from sciml.io.arrays import Mapped, Stored, lazy
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 
 __all__ = ["EuXfel", "Flash"]
 
@@ -79,7 +80,7 @@ def _signal(data: Node, dims: tuple[str, ...], kind: str, coords: partial[Coords
     raw_unit = data.text("units") or data.text("unitSymbol")
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data),
         dims=dims,
         kind=kind,
         unit=clean_unit(raw_unit),

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Mapped, Scale, Stored, lazy
+from sciml.io.arrays import LazyArray, Mapped, Scale, Stored, lazy
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import computed
 from sciml.recording import TIME
 
 __all__ = ["Uvh5"]
@@ -132,19 +133,17 @@ def _signal(group: Node, header: Node, dims: tuple[str, ...], n_baselines: int |
         dims, shape = (TIME, BASELINE, *dims[1:]), (shape[0] // n_baselines, n_baselines, *shape[1:])
     return Signal(
         path=data.path,
-        data=data,
+        values=computed(data, partial(_values, data, shape), shape),
         dims=dims,
         kind="visibilities",
         unit="" if raw_unit.lower() == "uncalib" else clean_unit(raw_unit),
         raw_unit=raw_unit,
         coords=partial(_coords, group, header, dims, shape),
-        values=partial(_values, data, shape),
-        sizes=shape,
         notes=("the visibilities are not calibrated",) if raw_unit.lower() == "uncalib" else (),
     )
 
 
-def _values(data: Node, shape: tuple[int, ...]) -> Array:
+def _values(data: Node, shape: tuple[int, ...]) -> LazyArray:
     if not _is_pair(data):
         return _folded(Stored(data.source(), scale=Scale()), shape)
     small = data.dtype is not None and data.dtype["r"].itemsize <= (4 if data.dtype["r"].kind == "f" else 2)
@@ -155,19 +154,19 @@ def _complex(pairs: NDArray[np.void]) -> NDArray[np.complexfloating]:
     return np.asarray(pairs["r"] + 1j * pairs["i"])
 
 
-def _folded(part: Array, shape: tuple[int, ...]) -> Array:
+def _folded(part: LazyArray, shape: tuple[int, ...]) -> LazyArray:
     return part if part.shape == shape else _Grid(part, shape)
 
 
-class _Grid(Array):
+class _Grid(LazyArray):
     """An array whose first axis, one time after the other, is presented as two: (time, baseline)."""
 
-    def __init__(self, part: Array, shape: tuple[int, ...]) -> None:
+    def __init__(self, part: LazyArray, shape: tuple[int, ...]) -> None:
         self.part = part
         self.shape = shape
         self.dtype = part.dtype
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         first, second = (
             np.atleast_1d(np.arange(size)[item]) for size, item in zip(self.shape[:2], key[:2], strict=True)
         )
@@ -177,7 +176,7 @@ class _Grid(Array):
         whole = len(rows) == stop - start
         one = slice(start, stop) if whole else rows
         rest = key[2:] if whole else tuple(slice(None) if isinstance(item, np.ndarray) else item for item in key[2:])
-        values = self.part._read((one, *rest))
+        values = self.part.read((one, *rest))
         values = values.reshape(len(first), len(second), *values.shape[1:])
         axes = [axis for axis, item in enumerate(key) if not isinstance(item, (int, np.integer))]
         for axis, item in enumerate(key[2:], start=2):

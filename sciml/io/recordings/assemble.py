@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from sciml import __version__
 from sciml._later import xr
 from sciml.errors import ConfigError, DataError
-from sciml.io.arrays.lazy import Array, Complex, Computed, Holed, Mapped, Stacked, Stored, Within, lazy, physical
+from sciml.io.arrays import Computed, LazyArray, Stacked, Stored, Within, WithMissing, lazy
 from sciml.io.hdf5.remote import Place
 from sciml.io.hdf5.text import unit_symbol
 from sciml.io.schema.clock import EAGER, Rate, Span, Stamps, Ticks, time_axis
@@ -31,12 +31,11 @@ def info(signal: Signal, reader: str) -> SignalInfo:
     """Return what the user is told of a signal."""
     shape = signal.shape
     span = signal.clock.span(shape[0]) if signal.clock and shape else Span()
-    dtype = np.dtype(signal.saved[1]) if signal.saved else signal.data.dtype or np.dtype(np.void)
     return SignalInfo(
         path=signal.path,
         dims=signal.dims,
         shape=shape[: len(signal.dims)],
-        dtype=dtype,
+        dtype=signal.values.dtype,
         unit=signal.unit,
         rate=span.rate,
         duration=span.duration,
@@ -45,26 +44,17 @@ def info(signal: Signal, reader: str) -> SignalInfo:
         kind=signal.kind,
         reader=reader,
         stored_bytes=signal.data.stored_bytes,
-        memory_bytes=math.prod(shape) * _item_bytes(signal, dtype),
-        stack=signal.stack if signal.values is None and signal.saved is None else "",
+        memory_bytes=math.prod(shape) * signal.values.item_bytes,
+        stack=signal.stack if signal.values.is_scaled else "",
     )
-
-
-def _item_bytes(signal: Signal, stored: np.dtype[Any]) -> int:
-    """Return the size of one physical value; for those that are computed, that of a float64 or what is stored."""
-    if signal.saved is not None or stored.kind not in "iufcb":
-        return max(stored.itemsize, 1)
-    if signal.values is not None:
-        return max(stored.itemsize, 8)
-    return physical(stored, scaled=not signal.scale.identity).itemsize
 
 
 def build(
     signal: Signal, *, path: Place, reader: str, raw: bool, dtype: DTypeLike | None, masked: bool = False
 ) -> xr.DataArray:
     """Return the recording of one signal, its values still in the file; `masked`: missing ones are NaN and masked."""
-    values: Array = _values(signal, raw, dtype)
-    if signal.saved is not None:
+    values: LazyArray = _values(signal, raw, dtype)
+    if signal.values.is_restored:
         return _restored(signal, values)
     notes = list(signal.notes)
     ticks = _ticks(signal)
@@ -77,16 +67,18 @@ def build(
     return _assemble(values, signal.dims, coords, ticks, attrs, signal.path.rpartition("/")[2])
 
 
-def _around(values: Stored, signal: Signal) -> tuple[Holed, xr.Variable]:
+def _around(values: Stored, signal: Signal) -> tuple[WithMissing, xr.Variable]:
     """Return values with NaN where there are none, and the mask of the rows that this touches."""
-    found = None if signal.fold else signal.data.holes()
+    found = None if signal.values.is_folded else signal.data.holes()
     whole = tuple((0, size) for size in values.shape)
     boxes = (whole,) if found is None else tuple(tuple(box[axis] for axis in values.order) for box in found)
     if found is not None:
         values.source = replace(values.source, holes=found)
     ranges = Within(tuple(box[0] for box in boxes))
     mask = xr.Variable(signal.dims[0], lazy(Computed(ranges, values.shape[0], bool)), {"reason": "values are missing"})
-    return Holed(values, boxes, part=None if found is None else values), mask if mask.size > EAGER else mask.load()
+    return WithMissing(
+        values, boxes, part=None if found is None else values
+    ), mask if mask.size > EAGER else mask.load()
 
 
 def stacked(
@@ -100,7 +92,7 @@ def stacked(
         Their shapes, units or clocks differ; the message names which.
     """
     first = signals[0]
-    if first.saved is not None or any(signal.values is not None for signal in signals):
+    if not all(signal.values.is_scaled for signal in signals):
         raise DataError(f"{pattern}: expected one signal, got {len(signals)}")
     for other in signals[1:]:
         for what in ("shape", "dims", "unit"):
@@ -127,23 +119,12 @@ def stacked(
     return _assemble(values, dims, coords, ticks, attrs, pattern.rpartition("/")[2])
 
 
-def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> Array:
+def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> LazyArray:
     if signal.problem:
         raise DataError(f"{signal.path}: {signal.problem}")
     if dtype is not None and np.dtype(dtype).kind not in "iufcb":
         raise ConfigError(f"dtype={dtype}: expected a dtype of numbers, for example 'float32'")
-    source = signal.data.source()
-    if signal.saved is not None:
-        kept = np.dtype(signal.saved[1])
-        if kept.kind == "c":
-            return Complex(Stored(source), dtype or kept)
-        return Stored(source, dtype=dtype or kept)
-    if signal.values is not None:
-        made = signal.values()
-        return made if dtype is None else Mapped(made, np.asarray, dtype)
-    if signal.fold:
-        source = source.folded(signal.fold)
-    return Stored(source, order=signal.order, scale=None if raw else signal.scale, dtype=dtype)
+    return signal.values.array(raw=raw, dtype=dtype)
 
 
 def _ticks(signal: Signal) -> Ticks | None:
@@ -194,7 +175,7 @@ def _short_names(paths: Sequence[str]) -> list[str]:
 
 
 def _assemble(
-    values: Array,
+    values: LazyArray,
     dims: Sequence[str],
     coords: Coords,
     ticks: Ticks | None,
@@ -213,10 +194,9 @@ def _assemble(
     return recording.assign_coords(unread) if unread else recording
 
 
-def _restored(signal: Signal, values: Array) -> xr.DataArray:
+def _restored(signal: Signal, values: LazyArray) -> xr.DataArray:
     coords = signal.coords([]) if signal.coords else {}
-    name = signal.saved[0] if signal.saved else None
-    return _assemble(values, signal.dims, coords, None, signal.attrs, name)
+    return _assemble(values, signal.dims, coords, None, signal.attrs, signal.values.name)
 
 
 def _attrs(
@@ -227,10 +207,10 @@ def _attrs(
         attrs["units_raw"] = signal.raw_unit
     if symbol := unit_symbol(signal.unit):
         attrs["units_symbol"] = symbol
-    if raw and not signal.scale.identity:
+    if raw and not signal.values.scale.identity:
         attrs["units"] = ""
         attrs.pop("units_symbol", None)
-        notes.append(f"values as stored; physical = {signal.scale.formula}")
+        notes.append(f"values as stored; physical = {signal.values.scale.formula}")
     if ticks is not None:
         notes.extend(ticks.notes)
         if ticks.rate is not None:
@@ -243,11 +223,7 @@ def _attrs(
 
 def chunks_in_file(signal: Signal) -> dict[str, int]:
     """Return the chunk size of each dim of a signal in the file, nothing if its values lie in one piece."""
-    stored = signal.data.chunks or ()
-    if stored and signal.fold:
-        stored = (max(1, math.prod(stored) // signal.fold), signal.fold)
-    order = signal.order or range(len(stored))
-    return dict(zip(signal.dims, (stored[axis] for axis in order), strict=False)) if stored else {}
+    return dict(zip(signal.dims, signal.values.chunks, strict=False))
 
 
 def chunked(recording: xr.DataArray, in_file: Mapping[str, int], chunks: Chunks) -> xr.DataArray:

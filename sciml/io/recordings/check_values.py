@@ -116,8 +116,8 @@ def _values(sample: Sample, signal: Signal) -> list[Finding]:
     if values.dtype.kind not in "iuf":
         return []
     absent = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
-    if signal.scale.missing is not None:
-        absent |= values == signal.scale.missing
+    if signal.values.scale.missing is not None:
+        absent |= values == signal.values.scale.missing
     where, inside = ("", "") if sample.whole else (" that were read", " in all that was read")
     found = []
     if absent.any():

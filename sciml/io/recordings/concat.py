@@ -12,7 +12,7 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Joined, lazy
+from sciml.io.arrays import Concatenated, lazy
 from sciml.io.hdf5.guard import Limits
 from sciml.io.schema.clock import EAGER, Ticks, joined, time_axis
 from sciml.recording import TIME
@@ -189,7 +189,7 @@ def _end_to_end(variables: Sequence[xr.Variable], limits: Limits) -> xr.Variable
     if any(variable.chunks for variable in variables):
         return xr.concat([xr.DataArray(variable) for variable in variables], variables[0].dims[0]).variable
     first = variables[0]
-    return xr.Variable(first.dims, lazy(Joined(variables, limits)), first.attrs)
+    return xr.Variable(first.dims, lazy(Concatenated(variables, limits)), first.attrs)
 
 
 def common_attrs(recordings: Sequence[xr.DataArray], ticks: Ticks | None, notes: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, check_budget, lazy, length
+from sciml.io.arrays import LazyArray, lazy
+from sciml.io.hdf5.source import check_budget, n_selected
 from sciml.io.recordings.concat import Part, check_equal, common_attrs, edges, shifts_of
 from sciml.io.schema.clock import Rate, Ticks, time_axis
 from sciml.recording import TIME
@@ -24,7 +25,7 @@ __all__ = ["side_by_side"]
 SAME_STEP = 1e-3  # of a step: times since the start that differ less are one clock
 
 
-class _Abreast(Array):
+class _Abreast(LazyArray):
     """Variables of one shape, read or not, side by side along a new axis 1."""
 
     def __init__(self, parts: Sequence[xr.Variable], limits: Limits) -> None:
@@ -34,8 +35,8 @@ class _Abreast(Array):
         self.shape = (first.shape[0], len(parts), *first.shape[1:])
         self.dtype = np.result_type(*(part.dtype for part in parts))
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        check_budget("the files side by side", length(key, self.shape) * self.dtype.itemsize, self.limits)
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        check_budget("the files side by side", n_selected(key, self.shape) * self.dtype.itemsize, self.limits)
         rows, files, rest = key[0], key[1], key[2:]
         chosen = np.atleast_1d(np.arange(len(self.parts))[files])
         axis = 0 if isinstance(rows, int | np.integer) else 1

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sciml.errors import ConfigError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Signal
+from sciml.io.schema.values import with_order, with_scale
 from sciml.recording import TIME
 
 __all__ = ["Stated", "mapped"]
@@ -45,7 +46,7 @@ class Stated:
         stated = [f"{name} = {value!r}" for name, value in vars(self).items() if name != "signal" and value is not None]
         if not stated:
             return signal
-        if signal.saved is not None:
+        if signal.values.is_restored:
             raise ConfigError(
                 f"{signal.path}: expected no {', '.join(stated)} for a recording that sciml saved; change its attrs"
             )
@@ -64,18 +65,18 @@ class Stated:
     def _turned(self, signal: Signal, dims: tuple[str, ...]) -> Signal:
         """Return the signal with other names of the stored axes, time first."""
         stored = signal.data.shape or ()
-        if signal.fold or signal.values is not None:
+        if signal.values.is_folded or not signal.values.is_scaled:
             raise ConfigError(f"dims={dims}: the axes of {signal.path} are made by its reader and cannot be renamed")
         if len(dims) != len(stored) or len(set(dims)) != len(dims):
             raise ConfigError(f"dims={dims}: expected {len(stored)} different names for the stored shape {stored}")
-        before = signal.order or tuple(range(len(stored)))
+        before = signal.values.order or tuple(range(len(stored)))
         order = tuple(sorted(range(len(dims)), key=lambda axis: dims[axis] != TIME))
         same = order == before and tuple(dims[axis] for axis in order) == signal.dims
         keeps_time = TIME in dims and signal.dims[:1] == (TIME,) and order[0] == before[0]
         return replace(
             signal,
             dims=tuple(dims[axis] for axis in order),
-            order=order,
+            values=with_order(signal.values, order),
             clock=signal.clock if keeps_time else None,
             coords=signal.coords if same else None,
         )
@@ -83,11 +84,13 @@ class Stated:
     def _scaled(self, signal: Signal) -> Signal:
         if self.scale is None and self.offset is None:
             return signal
-        if signal.values is not None:
+        if not signal.values.is_scaled:
             raise ConfigError(f"scale, offset: the values of {signal.path} are made by its reader; scale the recording")
-        if self.scale is None:
-            return replace(signal, scale=replace(signal.scale, offset=self.offset or 0.0))
-        return replace(signal, scale=Scale(self.scale, self.offset or 0.0, missing=signal.scale.missing))
+        found, offset = signal.values.scale, self.offset or 0.0
+        scale = replace(found, offset=offset)
+        if self.scale is not None:
+            scale = Scale(self.scale, offset, missing=found.missing)
+        return replace(signal, values=with_scale(signal.values, scale))
 
 
 def mapped(file: str | os.PathLike[str] | None, **stated: Any) -> Stated:

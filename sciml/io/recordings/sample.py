@@ -78,9 +78,9 @@ def sampled(variable: xr.Variable, signal: Signal, *, budget: int) -> Sample:
 def _chunk(signal: Signal, n_dims: int) -> tuple[int, ...]:
     """Return the chunk of the file along each presented axis, 1 where values lie in one piece."""
     stored = signal.data.chunks
-    if stored is None or signal.fold or len(stored) != n_dims:
+    if stored is None or (signal.values.is_folded) or len(stored) != n_dims:
         return (1,) * n_dims
-    return tuple(stored[axis] for axis in signal.order or range(n_dims))
+    return tuple(stored[axis] for axis in signal.values.order or range(n_dims))
 
 
 def _cost(size: int, chunk: int) -> int:

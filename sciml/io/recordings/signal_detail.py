@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits
 from sciml.io.hdf5.issues import Finding, code_of
 from sciml.io.hdf5.tree import open_tree
@@ -131,7 +130,7 @@ def examine(
         detail = SignalDetail(
             info=_info(chosen, recording, reader.name),
             coords=_coords(recording),
-            scale=_scale(first.scale, first.saved is not None or first.values is not None),
+            scale=first.values.formula,
             chunks=first.data.chunks,
             filters=first.data.filters(),
             ratio=_ratio(chosen),
@@ -187,13 +186,6 @@ def _span(coord: xr.DataArray) -> str:
     ends = [value.item() if isinstance(value, np.generic) else value for value in (coord.values[0], coord.values[-1])]
     words = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in ends]
     return words[0] if words[0] == words[1] else " .. ".join(words)
-
-
-def _scale(scale: Scale, made: bool) -> str:
-    if made:
-        return "computed from what is stored"
-    missing = "" if scale.missing is None else f"; {scale.missing:g} is missing (NaN)"
-    return f"{'as stored' if scale.identity or scale == Scale(missing=scale.missing) else scale.formula}{missing}"
 
 
 def _ratio(chosen: Sequence[Signal]) -> float | None:

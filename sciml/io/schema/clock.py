@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Computed, RegularTimes, Scale, Stored, lazy
+from sciml.io.arrays import Computed, RegularTimes, Scale, Stored, lazy
 from sciml.io.hdf5.issues import counted
 from sciml.io.hdf5.tree import Node
 from sciml.recording import TIME

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -10,10 +9,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from sciml._later import xr
-from sciml.io.arrays.lazy import Array, Scale
 from sciml.io.hdf5.issues import Finding
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock
+from sciml.io.schema.values import Values
 
 __all__ = ["Contents", "FileInfo", "Reader", "Signal", "SignalInfo", "Table", "TableInfo"]
 
@@ -121,10 +120,10 @@ class Signal:
     ----------
     path
         The name under which it is listed.
-    data
-        The dataset that holds the values.
+    values
+        What the values are: `scaled`, `folded`, `computed` or `saved` of a dataset (`sciml.io.schema.values`).
     dims
-        Names of the axes as presented; `order` says which stored axis each is (None: as stored).
+        Names of the axes as presented.
     coords
         Called when the signal is opened; returns coordinates by name and may append to the list it is given what is
         odd about them.
@@ -132,46 +131,33 @@ class Signal:
         The name of the new dim when several such signals are stacked.
     problem
         Why it cannot be opened.
-    fold
-        How many values make a row, where a table is stored row after row along one axis; 0 for all others.
-    saved
-        Name and dtype of a recording that sciml wrote and that comes back as it was; None for all others.
     rebin
         Returns the same signal at another rate, where its values are counts in bins; None for all others.
-    values, sizes
-        What makes the values where they are more than `data` scaled (complex pairs, histograms of events), and their
-        shape where it is not that of `data`.
     """
 
     path: str
-    data: Node
+    values: Values
     dims: tuple[str, ...]
     kind: str
     unit: str = ""
     raw_unit: str = ""
     clock: Clock | None = None
-    scale: Scale = field(default_factory=Scale)
-    order: tuple[int, ...] | None = None
     coords: Callable[[list[str]], Coords] | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stack: str = "channel"
     problem: str | None = None
-    fold: int = 0
-    saved: tuple[str | None, str] | None = None
-    values: Callable[[], Array] | None = None
-    sizes: tuple[int, ...] | None = None
     rebin: Callable[[float], Signal] | None = None
+
+    @property
+    def data(self) -> Node:
+        """The dataset that holds the values."""
+        return self.values.node
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the recording."""
-        if self.sizes is not None:
-            return self.sizes
-        stored = self.data.shape or ()
-        if self.fold:
-            stored = (math.prod(stored) // self.fold, self.fold)
-        return stored if self.order is None else tuple(stored[axis] for axis in self.order)
+        return self.values.shape
 
 
 @dataclass(frozen=True)

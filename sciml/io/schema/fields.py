@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Stored
+from sciml.io.arrays import LazyArray, Stored
 from sciml.io.hdf5.text import seconds_per
 from sciml.io.hdf5.tree import Node
 from sciml.io.schema.axes import bare, coord_name, outer
 from sciml.io.schema.clock import EAGER
 from sciml.io.schema.declarations import Coords, Signal, Table
 from sciml.io.schema.records import along, records
+from sciml.io.schema.values import computed
 
 __all__ = ["columns", "is_table", "table"]
 
@@ -47,25 +48,23 @@ def columns(node: Node) -> list[Signal]:
         found.append(
             Signal(
                 path=f"{node.path}/{name}",
-                data=node,
+                values=computed(node, partial(_made, node, name, base, sizes), sizes),
                 dims=dims,
                 kind="table column",
                 coords=partial(_beside, node, name, dims),
-                values=partial(_made, node, name, base, sizes),
-                sizes=sizes,
                 stack="column",
             )
         )
     return found
 
 
-def _made(node: Node, name: str, base: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+def _made(node: Node, name: str, base: np.dtype[Any], shape: tuple[int, ...]) -> LazyArray:
     if trouble := node.obstacle():
         raise DataError(f"{node.path}: {trouble}")
     return _Column(Stored(node.source()), name, base, shape)
 
 
-class _Column(Array):
+class _Column(LazyArray):
     """One column of a table."""
 
     def __init__(self, rows: Stored, name: str, base: np.dtype[Any], shape: tuple[int, ...]) -> None:
@@ -74,8 +73,8 @@ class _Column(Array):
         self.shape = shape
         self.dtype = base.newbyteorder("=")
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        rows = np.asarray(self.rows._read(key[:1])[self.name])
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        rows = np.asarray(self.rows.read(key[:1])[self.name])
         kept = () if isinstance(key[0], (int, np.integer)) else (slice(None),)
         return outer(rows, (*kept, *key[1:])).astype(self.dtype, copy=False)
 

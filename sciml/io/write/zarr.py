@@ -13,8 +13,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError, MissingDependencyError
-from sciml.io.arrays.lazy import Array, check_budget, lazy, length
+from sciml.io.arrays import LazyArray, lazy
 from sciml.io.hdf5.guard import Limits
+from sciml.io.hdf5.source import check_budget, n_selected
 from sciml.io.schema.clock import EAGER
 from sciml.io.write.header import HEADER, decode
 
@@ -70,7 +71,7 @@ def _dtype(dtype: np.dtype[Any]) -> Any:
     return np.dtype("int64") if dtype.kind in "mM" else str if dtype.kind in "UO" else dtype.newbyteorder("=")
 
 
-class Zarred(Array):
+class Zarred(LazyArray):
     """An array in a Zarr folder, opened anew in each process."""
 
     def __init__(self, folder: Path, name: str, shape: tuple[int, ...], dtype: DTypeLike, limits: Limits) -> None:
@@ -84,8 +85,8 @@ class Zarred(Array):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None}
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        check_budget(f"{self.folder.name}: {self.name}", length(key, self.shape) * self.dtype.itemsize, self.limits)
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        check_budget(f"{self.folder.name}: {self.name}", n_selected(key, self.shape) * self.dtype.itemsize, self.limits)
         if self._open is None:
             self._open = _package().open_array(str(self.folder / self.name), mode="r")
         values = np.asarray(self._open.oindex[key] if key else self._open[...])

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Scale, Stored
+from sciml.io.arrays import LazyArray, Scale, Stored
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import outer
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Coords, Signal
+from sciml.io.schema.values import computed
 from sciml.recording import TIME
 
 __all__ = ["arrays", "declare"]
@@ -56,7 +57,7 @@ def declare(data: Node, tree: Tree) -> Signal:
     epoch = math.floor(start) if math.isfinite(start) else 0
     return Signal(
         path=data.path,
-        data=data,
+        values=computed(data, partial(_blocks, data, first, kept), (blocks * kept, (data.shape or ())[2])),
         dims=(TIME, "channel"),
         kind=data.name,
         unit="nanostrain/s" if data.name == "StrainRate" else "",
@@ -65,8 +66,6 @@ def declare(data: Node, tree: Tree) -> Signal:
         coords=partial(_distances, origin[0] + extent[0] * spacing[0], spacing[0], (data.shape or ())[2]),
         attrs=_about(zone, epoch),
         notes=tuple(notes),
-        values=partial(_blocks, data, first, kept),
-        sizes=(blocks * kept, (data.shape or ())[2]),
     )
 
 
@@ -123,13 +122,13 @@ def _distances(start: float, step: float, size: int, _notes: list[str]) -> Coord
     return {"distance": xr.Variable("channel", start + step * np.arange(size), {"units": "m"})}
 
 
-def _blocks(data: Node, first: int, kept: int) -> Array:
+def _blocks(data: Node, first: int, kept: int) -> LazyArray:
     if trouble := data.obstacle():
         raise DataError(f"{data.path}: {trouble}")
     return _Blocks(Stored(data.source(), scale=Scale()), first, kept)
 
 
-class _Blocks(Array):
+class _Blocks(LazyArray):
     """Blocks end to end: sample t is sample `first + t % kept` of block t // kept."""
 
     def __init__(self, part: Stored, first: int, kept: int) -> None:
@@ -139,7 +138,7 @@ class _Blocks(Array):
         self.shape = (part.shape[0] * kept, part.shape[2])
         self.dtype = part.dtype
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         samples = np.atleast_1d(np.arange(self.shape[0])[key[0]])
         if not samples.size:
             return np.zeros((0, *outer(np.zeros((1, self.shape[1])), (slice(None), key[1])).shape[1:]), self.dtype)
@@ -148,7 +147,7 @@ class _Blocks(Array):
         for number in np.unique(block):
             rows = within[block == number] + self.first
             low, high = int(rows.min()), int(rows.max()) + 1
-            piece = self.part._read((int(number), slice(low, high), key[1]))
+            piece = self.part.read((int(number), slice(low, high), key[1]))
             pieces.append(piece[rows - low])
         values = np.concatenate(pieces)
         return values if np.ndim(np.arange(self.shape[0])[key[0]]) else values[0]

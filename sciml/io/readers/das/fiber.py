@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import unique
 from sciml.io.schema.clock import Clock, Stamps
 from sciml.io.schema.declarations import Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["METERS", "fiber", "parent_of", "ramp", "spaced", "stamps", "value", "word"]
@@ -52,14 +53,12 @@ def fiber(
     order = (along, *(axis for axis in range(rank) if axis != along))
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, scale or Scale(), order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
         kind=kind,
         unit="" if clean_unit(unit).lower() == "unitless" else clean_unit(unit),
         raw_unit=unit,
         clock=clock if TIME in dims else None,
-        scale=scale or Scale(),
-        order=order if along else None,
         coords=partial(_distances, distance, (data.shape or ())[dims.index("channel")]) if "channel" in dims else None,
         attrs={key: value for key, value in attrs.items() if value not in ("", None)},
         notes=tuple(remarks),

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.das import dasdae, febus, more_dialects, prodml
 from sciml.io.readers.das.fiber import fiber, parent_of, ramp, spaced, stamps, value, word

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Stored
+from sciml.io.arrays import LazyArray, Stored
 
 __all__ = ["CODECS", "Encoded"]
 
@@ -78,7 +78,7 @@ CODECS: dict[str, Callable[[NDArray[np.uint8], int], NDArray[np.int64]]] = {
 }
 
 
-class Encoded(Array):
+class Encoded(LazyArray):
     """Waveforms (sample, event) that are decoded when they are read.
 
     Parameters
@@ -101,7 +101,8 @@ class Encoded(Array):
         self.shape = (size, len(ends))
         self.dtype = np.dtype(np.int32)
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return the values that a key selects."""
         chosen = np.arange(self.shape[1])[key[1]]
         if not np.size(chosen):
             samples = np.broadcast_to(np.int32(0), self.shape[:1])[key[0]]  # takes no memory
@@ -111,7 +112,7 @@ class Encoded(Array):
 
     def _waveform(self, event: int) -> NDArray[np.int32]:
         start, stop = int(self.ends[event - 1]) if event else 0, int(self.ends[event])
-        stored = self.rows._read((slice(start, stop),))
+        stored = self.rows.read((slice(start, stop),))
         label = f"{self.rows.source.label}: waveform {event}"
         try:
             values = CODECS[self.codec](stored, self.shift)

@@ -16,12 +16,13 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Stored
+from sciml.io.arrays import Stored
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.lh5.codecs import CODECS, Encoded
 from sciml.io.schema.clock import EAGER, PEEK, Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
+from sciml.io.schema.values import computed, scaled
 from sciml.recording import TIME
 
 __all__ = ["Lh5"]
@@ -90,7 +91,9 @@ def _column(node: Node, parent: Node) -> Signal:
 
 def _declared(node: Node, dims: tuple[str, ...], kind: str, coords: partial[Coords]) -> Signal:
     unit = node.text("units")
-    return Signal(path=node.path, data=node, dims=dims, kind=kind, unit=clean_unit(unit), raw_unit=unit, coords=coords)
+    return Signal(
+        path=node.path, values=scaled(node), dims=dims, kind=kind, unit=clean_unit(unit), raw_unit=unit, coords=coords
+    )
 
 
 def _waveforms(group: Node, parent: Node, findings: list[str]) -> list[Signal]:
@@ -106,13 +109,12 @@ def _waveforms(group: Node, parent: Node, findings: list[str]) -> list[Signal]:
     return [
         Signal(
             path=group.path,
-            data=values,
+            values=scaled(values, order=(1, 0)),
             dims=(TIME if clock else "sample", "event"),
             kind="waveform",
             unit=clean_unit(raw_unit),
             raw_unit=raw_unit,
             clock=clock,
-            order=(1, 0),
             coords=partial(_of_waveforms, group, parent, values.shape[0] if values.shape else 0),
             notes=tuple(notes),
         )
@@ -139,7 +141,7 @@ def _encoded(group: Node, values: Node, parent: Node, findings: list[str]) -> li
     return [
         Signal(
             path=group.path,
-            data=rows,
+            values=computed(rows, partial(_decoded, rows, ends, size, codec, shift), (size, n_events)),
             dims=(TIME if clock else "sample", "event"),
             kind="waveform",
             unit=clean_unit(raw_unit),
@@ -147,8 +149,6 @@ def _encoded(group: Node, values: Node, parent: Node, findings: list[str]) -> li
             clock=clock,
             coords=partial(_of_waveforms, group, parent, n_events),
             notes=(*notes, f"decoded from {codec}"),
-            values=partial(_decoded, rows, ends, size, codec, shift),
-            sizes=(size, n_events),
         )
     ]
 

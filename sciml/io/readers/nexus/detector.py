@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml._later import xr
-from sciml.io.arrays.lazy import Array, Stored, lazy
+from sciml.io.arrays import LazyArray, Stored, lazy
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import columns, is_real, outer
@@ -146,7 +146,7 @@ def _mask(detector: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -
     return {"mask": xr.Variable(dims, lazy(_Invalid(Stored(data.source()), pixels, low, high)), {"flags": reasons})}
 
 
-class _Excluded(Array):
+class _Excluded(LazyArray):
     """Whether one of several pixel masks excludes a pixel."""
 
     def __init__(self, masks: list[Stored], shape: tuple[int, ...]) -> None:
@@ -158,7 +158,7 @@ class _Excluded(Array):
         none = np.broadcast_to(np.uint32(0), self.shape)  # takes no memory
         found = np.array(outer(none, key))
         for mask in self.masks:
-            found |= mask._read(key).astype(np.uint32)
+            found |= mask.read(key).astype(np.uint32)
         return found
 
     def reasons(self) -> list[str]:
@@ -168,7 +168,7 @@ class _Excluded(Array):
         bits = self.bits((slice(None), slice(None)))
         return [reason for bit, reason in enumerate(BITS) if (bits >> np.uint32(bit) & np.uint32(1)).any()]
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         return np.asarray(self.bits(key) & EXCLUDING != 0)
 
 
@@ -190,7 +190,7 @@ def _words(detector: Node) -> str:
     return str(node.scalar("")) if node is not None else ""
 
 
-class _Invalid(Array):
+class _Invalid(LazyArray):
     """Whether a value is none: its pixel is excluded, or it is outside of the range of the detector."""
 
     def __init__(self, values: Stored, pixels: _Excluded, low: float | None, high: float | None) -> None:
@@ -200,13 +200,13 @@ class _Invalid(Array):
         self.shape = values.shape
         self.dtype = np.dtype(bool)
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        values = self.values._read(key)
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        values = self.values.read(key)
         low, high = self.limits
         found = np.zeros(values.shape, dtype=bool) if low is None else values < low
         if high is not None:
             found |= values > high
-        return np.asarray(found | self.pixels._read(key[-2:]))
+        return np.asarray(found | self.pixels.read(key[-2:]))
 
 
 def with_detector(inner: Any, detector: Node | None, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:

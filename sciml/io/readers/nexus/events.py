@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Computed, Stored, lazy
+from sciml.io.arrays import Computed, LazyArray, Stored, lazy
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.nexus.reader import Nexus
 from sciml.io.schema.axes import outer
 from sciml.io.schema.clock import EAGER
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import computed, scaled
 
 __all__ = ["NexusEvents"]
 
@@ -90,7 +91,7 @@ def _signal(node: Node, path: str, group: Node) -> Signal:
     raw_unit = node.text("units")
     return Signal(
         path=path,
-        data=node,
+        values=scaled(node),
         dims=("event",),
         kind=CLASS,
         unit=clean_unit(raw_unit),
@@ -227,14 +228,12 @@ def _histogram(group: Node, ids: Node, pixels: Node, holders: list[Node]) -> Sig
     dims = _dims(pixels, places)
     return Signal(
         path=f"{group.path}/histogram",
-        data=ids,
+        values=computed(ids, partial(_counts, ids, pixels), pixels.shape or ()),
         dims=dims,
         kind="histogram of events",
         unit="counts",
         raw_unit="counts",
         coords=partial(_of_pixels, pixels, dims, places),
-        values=partial(_counts, ids, pixels),
-        sizes=pixels.shape,
         # An event of an id that no pixel has is in none of them.
         attrs={"pixels": pixels.path},
     )
@@ -269,7 +268,7 @@ def _counts(ids: Node, pixels: Node) -> _Counts:
     return _Counts(Stored(ids.source()), Stored(pixels.source()))
 
 
-class _Counts(Array):
+class _Counts(LazyArray):
     """How many events each pixel counted; the events are read once, in blocks, when the first value is asked for."""
 
     def __init__(self, ids: Stored, pixels: Stored) -> None:
@@ -282,17 +281,17 @@ class _Counts(Array):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_image": None}
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         if self._image is None:
             self._image = self._count()
         return outer(self._image, key)
 
     def _count(self) -> NDArray[np.int64]:
-        stored = self.pixels._read((slice(None),) * len(self.shape))
+        stored = self.pixels.read((slice(None),) * len(self.shape))
         numbers, place = np.unique(stored.astype(np.int64), return_inverse=True)
         counts = np.zeros(len(numbers), dtype=np.int64)
         for start in range(0, self.ids.shape[0], BLOCK):
-            ids = self.ids._read((slice(start, start + BLOCK),)).astype(np.int64)
+            ids = self.ids.read((slice(start, start + BLOCK),)).astype(np.int64)
             found = np.clip(np.searchsorted(numbers, ids), 0, len(numbers) - 1)
             counts += np.bincount(found[numbers[found] == ids], minlength=len(numbers))
         return counts[place].reshape(self.shape)

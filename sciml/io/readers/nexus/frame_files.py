@@ -9,11 +9,12 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Joined, Scale, Stored, lazy
+from sciml.io.arrays import Concatenated, LazyArray, Scale, Stored, lazy
 from sciml.io.hdf5.guard import Limits
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.nexus.detector import detector_of, with_detector
 from sciml.io.schema.declarations import Coords, Signal
+from sciml.io.schema.values import computed
 
 __all__ = ["end_to_end"]
 
@@ -28,20 +29,21 @@ def end_to_end(first: Signal, group: Node, names: list[str], tree: Tree) -> Sign
     return replace(
         first,
         problem="; ".join(lost) or None,
-        values=partial(_joined, nodes, tree),
-        sizes=(sum((node.shape or (0,))[0] for node in nodes), *shape[1:]),
+        values=computed(
+            first.data, partial(_joined, nodes, tree), (sum((node.shape or (0,))[0] for node in nodes), *shape[1:])
+        ),
         coords=partial(_of_parts, detector_of(first.data, tree), nodes, first.dims, tree.limits),
     )
 
 
-def _joined(nodes: list[Node], tree: Tree) -> Array:
+def _joined(nodes: list[Node], tree: Tree) -> LazyArray:
     for node in nodes:
         if trouble := node.obstacle():
             raise DataError(f"{node.path}: {trouble}")
     rank = len(nodes[0].shape or ())
     dims = [f"axis_{axis}" for axis in range(rank)]
     parts = [xr.Variable(dims, lazy(Stored(node.source(), scale=Scale()))) for node in nodes]
-    return Joined(parts, tree.limits)
+    return Concatenated(parts, tree.limits)
 
 
 def _of_parts(
@@ -54,7 +56,7 @@ def _of_parts(
         coords = {name: one for name, one in each[0].items() if dims[0] not in one.dims}
         masks = [one["mask"] for one in each if "mask" in one]
         if "mask" not in coords and len(masks) == len(nodes):
-            coords["mask"] = xr.Variable(dims, lazy(Joined(masks, limits)), masks[0].attrs)
+            coords["mask"] = xr.Variable(dims, lazy(Concatenated(masks, limits)), masks[0].attrs)
     numbers = [
         np.arange((node.number("image_nr_low") or 0), (node.number("image_nr_high") or -1) + 1) for node in nodes
     ]

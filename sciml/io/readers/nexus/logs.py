@@ -6,12 +6,13 @@ from functools import partial
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Scale
+from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import columns
 from sciml.io.schema.clock import Clock, Stamps
 from sciml.io.schema.declarations import Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["logs", "measured"]
@@ -56,13 +57,12 @@ def _log(group: Node, data: Node, clock: Clock | None) -> Signal:
     rest = tuple(f"dim_{axis}" for axis in range(1, len(data.shape or ())))
     return Signal(
         path=group.path,
-        data=data,
+        values=scaled(data, Scale()),
         dims=(TIME if clock else "sample", *(("channel",) if len(rest) == 1 else rest)),
         kind="NXlog",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=clock,
-        scale=Scale(),
         attrs={"start": start} if start else {},
         stack="log",
     )
@@ -89,12 +89,11 @@ def _column(data: Node, beside: dict[str, Node]) -> Signal:
     rest = {1: (), 2: ("channel",), 3: ("y", "x")}.get(rank, tuple(f"dim_{axis}" for axis in range(1, rank)))
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, Scale()),
         dims=("frame", *rest),
         kind="measurement",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
-        scale=Scale(),
         coords=partial(_when, data, beside),
         stack="column",
     )

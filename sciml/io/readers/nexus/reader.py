@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Mapped, Scale, Stored, lazy
+from sciml.io.arrays import Mapped, Scale, Stored, lazy
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers import plain
@@ -30,6 +30,7 @@ from sciml.io.readers.nexus.geometry import placement
 from sciml.io.schema.axes import coord_name
 from sciml.io.schema.clock import EAGER, Clock, Stamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Nexus"]
@@ -194,14 +195,12 @@ def _signal(group: Node, data: Node, tree: Tree) -> Signal:
     attrs = facts(detector) | placement(detector, tree, notes)
     signal = Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, Scale(), order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
         kind=group.text("NX_class"),
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=clock,
-        scale=Scale(),
-        order=order if along else None,
         coords=partial(with_detector, partial(_coords, group, data, axes, dims), detector, data, dims),
         attrs=attrs | ({"long_name": data.text("long_name")} if data.text("long_name") else {}),
         notes=tuple(notes),

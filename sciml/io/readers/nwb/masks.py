@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Scale, Source, Stored, check_budget
+from sciml.io.arrays import LazyArray, Stored
 from sciml.io.hdf5.issues import code_of
+from sciml.io.hdf5.source import Source, check_budget
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema import tables
 from sciml.io.schema.axes import outer
 from sciml.io.schema.declarations import Signal
+from sciml.io.schema.values import Values, computed, scaled
 
 __all__ = ["footprints"]
 
@@ -32,7 +34,7 @@ def footprints(table: Node, tree: Tree, findings: list[str]) -> list[Signal]:
     images = table.dataset("image_mask")
     if images is not None and images.is_numeric and len(images.shape or ()) in (3, 4):
         dims = ("roi", "y", "x", "z")[: len(images.shape or ())]
-        found.append(_signal(table, images, dims, tree, sizes=images.shape or ()))
+        found.append(_signal(table, scaled(images), dims, tree))
     for name, axes in FIELDS.items():
         node, index = table.dataset(name), table.dataset(f"{name}_index")
         if node is None or index is None or node.dtype is None or not {*axes, "weight"} <= set(node.dtype.names or ()):
@@ -45,23 +47,18 @@ def footprints(table: Node, tree: Tree, findings: list[str]) -> list[Signal]:
                 findings.append(f"{error}; the footprints are not listed")
             continue
         made = partial(_made, node, ends, sizes, axes)
-        found.append(_signal(table, node, ("roi", *axes), tree, sizes=sizes, values=made))
+        found.append(_signal(table, computed(node, made, sizes), ("roi", *axes), tree))
     return found
 
 
-def _signal(
-    table: Node, node: Node, dims: tuple[str, ...], tree: Tree, *, sizes: tuple[int, ...], **more: Any
-) -> Signal:
+def _signal(table: Node, values: Values, dims: tuple[str, ...], tree: Tree) -> Signal:
     return Signal(
-        path=node.path,
-        data=node,
+        path=values.node.path,
+        values=values,
         dims=dims,
         kind=table.text("neurodata_type", "PlaneSegmentation"),
-        scale=Scale(),
-        coords=partial(tables.table_along, table, "roi", sizes[0], tree),
-        sizes=sizes,
+        coords=partial(tables.table_along, table, "roi", values.shape[0], tree),
         notes=(ORDER,),
-        **more,
     )
 
 
@@ -91,7 +88,7 @@ def _made(node: Node, ends: NDArray[np.int64], sizes: tuple[int, ...], axes: tup
     return _Footprints(node.source(), ends, sizes, axes)
 
 
-class _Footprints(Array):
+class _Footprints(LazyArray):
     """Weights of the pixels of each ROI in a frame that is 0 elsewhere."""
 
     def __init__(self, source: Source, ends: NDArray[np.int64], shape: tuple[int, ...], axes: tuple[str, ...]) -> None:
@@ -101,7 +98,7 @@ class _Footprints(Array):
         self.shape = shape
         self.dtype = np.dtype(np.float32)
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         chosen = np.arange(self.shape[0])[key[0]]
         check_budget(self.rows.source.label, len(np.atleast_1d(chosen)) * self._bytes, self.rows.source.limits)
         if not np.size(chosen):
@@ -117,6 +114,6 @@ class _Footprints(Array):
     def _frame(self, roi: int) -> NDArray[np.float32]:
         frame = np.zeros(self.shape[1:], self.dtype)
         start, stop = int(self.ends[roi - 1]) if roi else 0, int(self.ends[roi])
-        pixels = self.rows._read((slice(start, stop),))
+        pixels = self.rows.read((slice(start, stop),))
         frame[tuple(pixels[axis].astype(np.int64) for axis in self.axes)] = pixels["weight"]
         return frame

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Computed, Scale, lazy
+from sciml.io.arrays import Computed, Scale, lazy
 from sciml.io.hdf5.issues import Finding
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
@@ -26,6 +26,7 @@ from sciml.io.readers.nwb.masks import footprints
 from sciml.io.schema import tables
 from sciml.io.schema.clock import EAGER, Clock, Rate, Stamps, time_axis
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
+from sciml.io.schema.values import scaled, with_order
 from sciml.recording import TIME
 
 __all__ = ["Nwb"]
@@ -106,7 +107,7 @@ def _signals(node: Node, tree: Tree, findings: list[str]) -> list[Signal]:
         return [*footprints(node, tree, findings), *units.signals(node, tree, findings)]
     if node.is_numeric and node.text("neurodata_type") in IMAGES and len(node.shape or ()) in (2, 3):
         dims = ("y", "x", "channel")[: len(node.shape or ())]
-        return [Signal(path=node.path, data=node, dims=dims, kind=node.text("neurodata_type"))]
+        return [Signal(path=node.path, values=scaled(node), dims=dims, kind=node.text("neurodata_type"))]
     return []
 
 
@@ -178,13 +179,12 @@ def _series(group: Node, tree: Tree) -> Signal:
     raw_unit = data.text("unit", UNITS.get(kind, ""))
     signal = Signal(
         path=group.path,
-        data=data,
+        values=scaled(data, _scale(group, data)),
         dims=_dims(kind, len(data.shape)),
         kind=kind,
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=_clock(group),
-        scale=_scale(group, data),
         attrs=_remarks(group) | sweeps.settings(group),
         notes=_notes(group, data, kind, raw_unit),
         stack=STACKS.get(kind, "channel"),
@@ -271,7 +271,7 @@ def _oriented(signal: Signal, group: Node) -> Signal:
     if not swapped:
         return signal
     note = f"stored as ({signal.dims[1]}, time) in conflict with the schema; presented with time first"
-    return replace(signal, order=(1, 0), notes=(*signal.notes, note))
+    return replace(signal, values=with_order(signal.values, (1, 0)), notes=(*signal.notes, note))
 
 
 def _coords(group: Node, signal: Signal, tree: Tree, notes: list[str]) -> Coords:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Array, Computed, Scale, Stored, lazy
+from sciml.io.arrays import Computed, LazyArray, Scale, Stored, lazy
 from sciml.io.hdf5.issues import code_of
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
@@ -19,6 +19,7 @@ from sciml.io.schema import tables
 from sciml.io.schema.axes import grid
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Coords, Signal, Table
+from sciml.io.schema.values import computed, scaled
 from sciml.recording import TIME
 
 __all__ = ["signals", "trains"]
@@ -104,7 +105,7 @@ def _spike_signals(units: Node, tree: Tree) -> list[Signal]:
         return []
     spikes = Signal(
         path=times.path,
-        data=times,
+        values=scaled(times),
         dims=("event",),
         kind="spike times",
         unit="s",
@@ -130,7 +131,7 @@ def _binned(rate: float, units: Node, times: Node, ends: NDArray[np.int64], tree
     sizes = (stop - start, len(ends))
     return Signal(
         path=f"{units.path}/binned",
-        data=times,
+        values=computed(times, partial(_counted, times, ends, rate, start, sizes), sizes),
         dims=(TIME, "unit"),
         kind="spike counts",
         unit="counts",
@@ -138,8 +139,6 @@ def _binned(rate: float, units: Node, times: Node, ends: NDArray[np.int64], tree
         clock=Rate(rate, start / rate),
         coords=partial(tables.table_along, units, "unit", len(ends), tree),
         notes=(f"spikes counted in bins of {1 / rate:g} s; state another rate for other bins",),
-        values=partial(_counted, times, ends, rate, start, sizes),
-        sizes=sizes,
         rebin=partial(_binned, units=units, times=times, ends=ends, tree=tree),
     )
 
@@ -159,13 +158,13 @@ def _span(times: Node, ends: NDArray[np.int64]) -> tuple[float, float]:
     return first, last
 
 
-def _counted(times: Node, ends: NDArray[np.int64], rate: float, start: int, sizes: tuple[int, ...]) -> Array:
+def _counted(times: Node, ends: NDArray[np.int64], rate: float, start: int, sizes: tuple[int, ...]) -> LazyArray:
     if trouble := times.obstacle():
         raise DataError(f"{times.path}: {trouble}")
     return _Binned(Stored(times.source()), ends, rate, start, sizes)
 
 
-class _Binned(Array):
+class _Binned(LazyArray):
     """Counts of spikes; the times of a unit are read when its counts are asked for."""
 
     def __init__(self, times: Stored, ends: NDArray[np.int64], rate: float, start: int, shape: tuple[int, ...]) -> None:
@@ -176,7 +175,7 @@ class _Binned(Array):
         self.shape = shape
         self.dtype = np.dtype(np.int32)
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         bins, units = (np.arange(size)[item] for size, item in zip(self.shape, key, strict=True))
         columns = [self._column(int(unit), np.atleast_1d(bins)) for unit in np.atleast_1d(units)]
         counts = np.stack(columns, axis=1) if columns else np.zeros((np.size(bins), 0), self.dtype)
@@ -187,7 +186,7 @@ class _Binned(Array):
         begin, end = int(self.ends[unit - 1]) if unit else 0, int(self.ends[unit])
         if end <= begin or not bins.size:
             return np.zeros(bins.shape, self.dtype)
-        stored = np.sort(np.floor(self.times._read((slice(begin, end),)) * self.rate).astype(np.int64) - self.start)
+        stored = np.sort(np.floor(self.times.read((slice(begin, end),)) * self.rate).astype(np.int64) - self.start)
         return (np.searchsorted(stored, bins, "right") - np.searchsorted(stored, bins, "left")).astype(self.dtype)
 
 
@@ -205,12 +204,11 @@ def _shapes(node: Node, dims: tuple[str, ...], coords: Any) -> Signal:
     rate = node.number("sampling_rate")
     return Signal(
         path=node.path,
-        data=node,
+        values=scaled(node, Scale()),
         dims=dims,
         kind="waveforms",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
-        scale=Scale(),
         coords=partial(_with_samples, coords, (node.shape or (0, 0))[1], rate),
         attrs={"waveform_sampling_rate": rate} if rate else {},
     )

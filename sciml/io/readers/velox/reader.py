@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 
 from sciml.errors import DataError
-from sciml.io.arrays.lazy import Stored
+from sciml.io.arrays import Stored
 from sciml.io.hdf5.text import text
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.velox.stream import SpectrumImage
 from sciml.io.schema.axes import grid
 from sciml.io.schema.declarations import Contents, Coords, Signal
+from sciml.io.schema.values import computed, scaled
 
 __all__ = ["Velox"]
 
@@ -90,15 +91,13 @@ def _spectrum_image(group: Node, findings: list[str]) -> Signal | None:
     stated = _metadata(group, findings)
     return Signal(
         path=data.path,
-        data=data,
+        values=computed(data, partial(_counted, data, sizes), sizes),
         dims=("y", "x", "energy"),
         kind=f"spectrum image {stated.text('BinaryResult/Detector')}".strip(),
         unit="counts",
         raw_unit="counts",
         coords=partial(_of_spectra, sizes, stated),
         attrs=_remarks(stated) | _about(stated),
-        values=partial(_counted, data, sizes),
-        sizes=sizes,
         notes=("the frames of the scan are added up",),
     )
 
@@ -158,7 +157,7 @@ def _metadata(group: Node, findings: list[str]) -> _Stated:
         if trouble := node.obstacle():
             raise DataError(f"{node.path}: {trouble}")
         first = [0] * (len(node.shape or ()) - 1)
-        column = Stored(node.source())._read((slice(0, METADATA_BYTES), *first))
+        column = Stored(node.source()).read((slice(0, METADATA_BYTES), *first))
         return _Stated(json.loads(text(column.tobytes().split(b"\0")[0])))
     except (DataError, ValueError, RecursionError) as error:
         findings.append(f"{group.path}/Metadata cannot be read as JSON ({error}); the images come without units")
@@ -175,10 +174,9 @@ def _signal(kind: str, group: Node, stated: _Stated, findings: list[str]) -> Sig
     detector = stated.text("BinaryResult/Detector")
     return Signal(
         path=data.path,
-        data=data,
+        values=scaled(data, order=order),
         dims=dims,
         kind=f"{kind.lower()} {detector}".strip(),
-        order=order,
         coords=partial(_coords, kind, data, stated),
         attrs=_remarks(stated) | _about(stated),
     )

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml.io.arrays.lazy import Array, Stored, check_budget
+from sciml.io.arrays import LazyArray, Stored
+from sciml.io.hdf5.source import check_budget
 from sciml.io.schema.axes import outer
 
 __all__ = ["SpectrumImage"]
@@ -19,7 +20,7 @@ NEXT_PIXEL = 65535
 BLOCK = 2**24
 
 
-class SpectrumImage(Array):
+class SpectrumImage(LazyArray):
     """Counts by pixel and channel; the stream is read once, when the first value is asked for.
 
     Parameters
@@ -39,7 +40,8 @@ class SpectrumImage(Array):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_events": None}
 
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return the values that a key selects."""
         if self._events is None:
             self._events = self._scan()
         pixel, channel = self._events
@@ -68,7 +70,7 @@ class SpectrumImage(Array):
         check_budget(self.stream.source.label, size * 16, self.stream.source.limits)
         rest = (0,) * (len(self.stream.shape) - 1)
         for start in range(0, size, BLOCK):
-            block = self.stream._read((slice(start, min(start + BLOCK, size)), *rest)).astype(np.int64)
+            block = self.stream.read((slice(start, min(start + BLOCK, size)), *rest)).astype(np.int64)
             marks = block == NEXT_PIXEL
             pixel = passed + np.cumsum(marks)
             counted = ~marks & (block < self.shape[2])
