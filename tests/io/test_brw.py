@@ -11,8 +11,8 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.brw import Brw
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.brw import Brw
 from sciml.recording import segments
 
 COUNTS = np.random.default_rng(0).integers(0, 4096, (50, 6)).astype(np.uint16)

@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 from sciml.io import Limits
-from sciml.io._clock import Rate, Runs, Span, Stamps, joined, time_axis
-from sciml.io._lazy import Scale, Stored, lazy
-from sciml.io._tree import open_tree
+from sciml.io.arrays import Scale, Stored, lazy
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.schema.clock import Rate, Runs, Span, Stamps, joined, time_axis
 
 
 def _stored(path: Path, values: np.ndarray, **arguments: object) -> Stored:

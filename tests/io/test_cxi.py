@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from sciml.errors import DataError
-from sciml.io import _indexed, describe, list_signals, open_recording
-from sciml.io import cxi as reader
+from sciml.io import describe, list_signals, open_recording
+from sciml.io.arrays import indexing
+from sciml.io.readers import cxi as reader
 
 RNG = np.random.default_rng(0)
 SHAPE = (5, 4, 6)
@@ -75,7 +76,7 @@ def test_large_masks_of_each_frame_stay_in_the_file(tmp_path: Path, monkeypatch:
     held = open_recording(tmp_path / "a.cxi").mask
     monkeypatch.setattr(reader, "EAGER", 3)
     left = open_recording(tmp_path / "a.cxi").mask
-    assert isinstance(left.variable._data, _indexed.Indexed)
+    assert isinstance(left.variable._data, indexing.Indexed)
     np.testing.assert_array_equal(left[2, 1:].values, held[2, 1:].values)
 
 

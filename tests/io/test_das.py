@@ -11,8 +11,8 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.das import Das
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.das.reader import Das
 
 RNG = np.random.default_rng(0)
 EPOCH = 1_700_000_000

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sciml.io import describe, list_signals, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.dataexchange import DataExchange
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.dataexchange import DataExchange
 
 TOOTH = "tomo_aps_tooth.h5"
 DATA = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)

@@ -9,8 +9,8 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.ebsd import Ebsd
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.ebsd import Ebsd
 
 NICKEL = "ebsd_nickel_kikuchipy.h5"
 PATTERNS = np.arange(6 * 5 * 7, dtype=np.uint8).reshape(6, 5, 7)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sciml.io import describe, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.emd import Emd
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.emd import Emd
 
 Axis = tuple[Any, str, str]
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from sciml.errors import DataError
 from sciml.io import list_signals, open_recording, save_recording
-from sciml.io.engine import ScimlBackend
+from sciml.io.xarray_engine import ScimlBackend
 
 NWB = "nwb_suite2p_pixelmask.nwb"
 

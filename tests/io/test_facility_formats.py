@@ -8,16 +8,16 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording
-from sciml.io._model import Reader
-from sciml.io._registry import choose
-from sciml.io._tree import open_tree
-from sciml.io.cxi import Cxi
-from sciml.io.eventlist import EventList
-from sciml.io.fast5 import Fast5
-from sciml.io.lh5 import Lh5
-from sciml.io.nexus_events import NexusEvents
-from sciml.io.trains import EuXfel, Flash
-from sciml.io.uvh5 import Uvh5
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.cxi import Cxi
+from sciml.io.readers.eventlist import EventList
+from sciml.io.readers.fast5 import Fast5
+from sciml.io.readers.lh5.reader import Lh5
+from sciml.io.readers.nexus.events import NexusEvents
+from sciml.io.readers.trains import EuXfel, Flash
+from sciml.io.readers.uvh5 import Uvh5
+from sciml.io.registry import choose
+from sciml.io.schema.declarations import Reader
 
 FILES: dict[str, Reader] = {
     "cxi_petra3_p25_ptycho.cxi": Cxi(),

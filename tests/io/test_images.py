@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sciml.io import describe, list_signals, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.images import Images
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.images import Images
 
 VOLUME, STACK = "plantseg_1135_mini.h5", "sima_2p_example.h5"
 PICTURES = np.arange(3 * 10 * 12 * 3, dtype=np.uint8).reshape(3, 10, 12, 3)

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from sciml.errors import DataError
-from sciml.io import _inflate, open_recording
+from sciml.io import open_recording
+from sciml.io.hdf5 import parallel_read
 
 VALUES = np.random.default_rng(0).integers(-30, 30, (1000, 7))
 
 
 @pytest.fixture(autouse=True)
 def _always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_inflate, "_is_large", lambda *_: True)
-    monkeypatch.setattr(_inflate, "_cores", lambda: 3)
-    monkeypatch.setattr(_inflate, "MIN_CHUNKS", 2)
+    monkeypatch.setattr(parallel_read, "_is_large", lambda *_: True)
+    monkeypatch.setattr(parallel_read, "_cores", lambda: 3)
+    monkeypatch.setattr(parallel_read, "MIN_CHUNKS", 2)
 
 
 @pytest.mark.parametrize("dtype", ["<i2", ">i2", "<f8", ">f4", "u1", "<u8"])
@@ -29,9 +30,9 @@ def test_values_equal_those_of_hdf5_whatever_the_type_and_the_window(tmp_path: P
         options: Any = {"chunks": (64, 3), "compression": "gzip", "shuffle": shuffle}
         x = file.create_dataset("x", data=VALUES.astype(dtype), **options)
         for key in keys:
-            found = _inflate.read_parallel(x, tuple(i % 1000 if isinstance(i, int) else i for i in key))
+            found = parallel_read.read_parallel(x, tuple(i % 1000 if isinstance(i, int) else i for i in key))
             assert found is None or (found.tobytes(), found.dtype) == (x[key].tobytes(), x.dtype)
-        whole = _inflate.read_parallel(x, np.s_[:, :])
+        whole = parallel_read.read_parallel(x, np.s_[:, :])
         assert whole is not None
         np.testing.assert_array_equal(whole, x[()])
 
@@ -41,7 +42,7 @@ def test_chunks_that_were_never_written_hold_the_fill_value_and_stored_ones_may_
         x = file.create_dataset("x", (400, 2), "i4", chunks=(100, 2), compression="gzip", shuffle=True, fillvalue=7)
         x.id.write_direct_chunk((100, 0), np.arange(200, dtype="i4").tobytes(), filter_mask=3)
         x[300:, 1] = 5
-        found = _inflate.read_parallel(x, np.s_[:, :])
+        found = parallel_read.read_parallel(x, np.s_[:, :])
         assert found is not None
         np.testing.assert_array_equal(found, x[()])
         assert found[0, 0] == 7
@@ -60,8 +61,8 @@ def test_chunks_that_were_never_written_hold_the_fill_value_and_stored_ones_may_
 def test_other_filters_are_left_to_hdf5(tmp_path: Path, options: dict[str, Any]) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         x = file.create_dataset("x", data=VALUES, chunks=(64, 3), **options)
-        assert _inflate.read_parallel(x, np.s_[:, :]) is None
-        assert _inflate.read_parallel(x, np.s_[::2, :]) is None
+        assert parallel_read.read_parallel(x, np.s_[:, :]) is None
+        assert parallel_read.read_parallel(x, np.s_[::2, :]) is None
 
 
 def test_damaged_chunks_and_bombs_are_our_error(tmp_path: Path) -> None:

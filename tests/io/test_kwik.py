@@ -9,8 +9,8 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording, read_events
-from sciml.io._tree import open_tree
-from sciml.io.kwik import Kwik
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.kwik import Kwik
 
 COUNTS = np.random.default_rng(0).integers(-900, 900, (40, 3)).astype(np.int16)
 GAINS = np.array([0.195, 0.195, 37.4], np.float32)

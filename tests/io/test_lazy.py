@@ -15,7 +15,9 @@ import pytest
 import xarray as xr
 
 from sciml.errors import ConfigError, DataError
-from sciml.io import _clock, _lazy, open_recording
+from sciml.io import open_recording
+from sciml.io.hdf5.source import Source
+from sciml.io.schema import clock
 
 VALUES = np.random.default_rng(0).integers(-1000, 1000, (500, 6), dtype=np.int16)
 LAYOUTS = {
@@ -51,14 +53,14 @@ def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of elements of every read of stored values."""
     sizes: list[int] = []
-    original = _lazy.Source._read
+    original = Source._read
 
-    def counted(self: _lazy.Source, dataset: h5py.Dataset, key: tuple[Any, ...]) -> Any:
+    def counted(self: Source, dataset: h5py.Dataset, key: tuple[Any, ...]) -> Any:
         values = original(self, dataset, key)
         sizes.append(values.size)
         return values
 
-    monkeypatch.setattr(_lazy.Source, "_read", counted)
+    monkeypatch.setattr(Source, "_read", counted)
     return sizes
 
 
@@ -164,7 +166,7 @@ def test_chunks_are_whole_chunks_of_the_file(tmp_path: Path) -> None:
 
 @pytest.fixture
 def long_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(_clock, "EAGER", 100)
+    monkeypatch.setattr(clock, "EAGER", 100)
     return iter(())
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sciml.io import describe, list_signals, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.matlab import Matlab
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.matlab import Matlab
 
 X = np.arange(15.0).reshape(5, 3)  # MATLAB: size(X) is 5 3
 

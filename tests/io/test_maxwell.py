@@ -9,8 +9,8 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording, read_events
-from sciml.io._tree import open_tree
-from sciml.io.maxwell import MaxWell
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.maxwell import MaxWell
 from sciml.recording import segments
 
 MAPPING = np.dtype([("channel", "<i4"), ("electrode", "<i4"), ("x", "<f8"), ("y", "<f8")])

@@ -9,8 +9,8 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording, read_events
-from sciml.io._tree import open_tree
-from sciml.io.mcs import Mcs
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.mcs import Mcs
 from sciml.recording import segments
 
 STREAM = "Data/Recording_0/AnalogStream/Stream_0"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sciml.io import describe
-from sciml.io._messages import stated_texts
+from sciml.io.hdf5.object_headers import stated_texts
 
 
 @pytest.mark.parametrize("userblock", [0, 512])

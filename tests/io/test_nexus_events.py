@@ -9,7 +9,7 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording
-from sciml.io import nexus_events as reader
+from sciml.io.readers.nexus import events as reader
 
 SNS = "nexus_sns_REF_L_70977_event.nxs"
 IDS = np.array([3, 1, 1, 4, 9], np.uint32)

@@ -10,8 +10,8 @@ import pytest
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.nix import Nix
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.nix import Nix
 
 COUNTS = np.random.default_rng(0).integers(-50, 50, (20, 3)).astype(np.int16)
 SAMPLED = {"dimension_type": "sample", "sampling_interval": 0.5, "unit": "ms", "offset": 4.0, "label": "clock"}

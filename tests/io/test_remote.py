@@ -15,7 +15,7 @@ import pytest
 
 from sciml.errors import DataError, MissingDependencyError
 from sciml.io import describe, open_recording
-from sciml.io._remote import BLOCK, COLLECTION, Blocks, Stream
+from sciml.io.hdf5.remote import BLOCK, COLLECTION, Blocks, Stream
 from sciml.simulate import population_recording, write_nwb
 
 pytest.importorskip("aiohttp")

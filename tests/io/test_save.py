@@ -14,7 +14,8 @@ import pytest
 import xarray as xr
 
 from sciml.errors import ConfigError, DataError, StorageError
-from sciml.io import _save, open_recording, save_recording
+from sciml.io import open_recording, save_recording
+from sciml.io.write import save
 
 DRAW = np.random.default_rng(0)
 
@@ -104,10 +105,10 @@ def test_other_readers_of_netcdf_open_it(tmp_path: Path) -> None:
 def test_a_lazy_recording_is_written_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = DRAW.standard_normal((5000, 8))
-    monkeypatch.setattr(_save, "BLOCK_BYTES", 64_000)
+    monkeypatch.setattr(save, "BLOCK_BYTES", 64_000)
     sizes: list[int] = []
-    original = _save._stored
-    monkeypatch.setattr(_save, "_stored", lambda values: sizes.append(values.nbytes) or original(values))
+    original = save._stored
+    monkeypatch.setattr(save, "_stored", lambda values: sizes.append(values.nbytes) or original(values))
     for chunks in (None, 700):
         source = open_recording(tmp_path / "a.h5", "x", chunks=chunks)
         path = save_recording(source, tmp_path / "b.nc", overwrite=True)
@@ -216,7 +217,7 @@ def test_chunks_are_short_along_the_axis_that_is_read(tmp_path: Path, along: str
 
 
 def test_progress_ends_at_the_size_of_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_save, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(save, "BLOCK_BYTES", 200)
     saved = recording()
     told: list[tuple[int, int]] = []
     save_recording(saved, tmp_path / "a.nc", progress=lambda done, total: told.append((done, total)))
@@ -227,8 +228,9 @@ def test_progress_ends_at_the_size_of_the_values(tmp_path: Path, monkeypatch: py
 
 KILLED = """
 import os, signal, sys, numpy as np, xarray as xr
-from sciml.io import _save, save_recording
-_save.BLOCK_BYTES = 2**16
+from sciml.io import save_recording
+from sciml.io.write import save
+save.BLOCK_BYTES = 2**16
 values = xr.DataArray(np.random.default_rng(0).standard_normal((2**16, 4)), dims=("time", "channel"))
 kill = lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if 2 * done > total else None
 save_recording(values, sys.argv[1], overwrite=True, progress=kill)

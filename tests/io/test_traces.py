@@ -10,8 +10,8 @@ import scipy.ndimage
 import scipy.sparse
 
 from sciml.io import describe, list_signals, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.traces import Traces
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.traces import Traces
 
 TRACES = np.arange(12.0).reshape(3, 4)  # 3 ROIs, 4 frames
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sciml.io import describe, list_signals, open_recording
-from sciml.io._tree import open_tree
-from sciml.io.velox import Velox
+from sciml.io.hdf5.tree import open_tree
+from sciml.io.readers.velox.reader import Velox
 
 CAMERA, SCANNED = "emd_velox_ceta.emd", "emd_velox_stem4.emd"
 STATED = {
@@ -97,7 +97,7 @@ def test_of_very_many_images_the_first_are_listed(tmp_path: Path, monkeypatch: p
     with h5py.File(path, "a") as file:
         for number in range(3):
             file.copy("Data/Image/0123", f"Data/Image/{number}")
-    monkeypatch.setattr("sciml.io.velox.MOST", 2)
+    monkeypatch.setattr("sciml.io.readers.velox.reader.MOST", 2)
     found = describe(path)
     assert len(found.signals) == 2
     assert "holds 4 images and spectra; only the first 2 are listed" in found.findings[0]
