@@ -17,9 +17,9 @@ STRICT = 6
 @json_option
 def doctor(strict: bool, as_json: bool) -> int:
     """Check versions, torch, HDF5 and its filters, memory and disk; say what needs attention and what to do."""
-    from sciml.pipeline import examine
+    from sciml.environment import diagnose
 
-    found = examine()
+    found = diagnose()
     if as_json:
         emit("doctor", {"facts": found.facts, "problems": found.problems})
     else:

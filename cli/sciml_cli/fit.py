@@ -83,7 +83,7 @@ def fit(
 def _config(inputs: tuple[Path, ...], stored: Path | None, assignments: tuple[str, ...], flags: dict[str, Any]) -> Any:
     """Lay flags over assignments over the file; a resumed run brings its own configuration."""
     from sciml.pipeline import assign, load_config
-    from sciml.pipeline.folder import RunFolder
+    from sciml.pipeline.run_folder import RunFolder
 
     configs = [path for path in inputs if path.suffix == ".toml"]
     files = [str(path.absolute()) for path in inputs if path.suffix != ".toml"]

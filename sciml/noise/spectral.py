@@ -128,7 +128,7 @@ def _measure(recording: xr.DataArray, wanted: Resolution, memory: int, progress:
     if n < 2:
         raise DataError(
             "expected at least two channels, got one; coherence compares channels. Its power spectrum is "
-            "sciml.signal.spectra.power_spectrum(recording)"
+            "sciml.signal.psd.power_spectrum(recording)"
         )
     hold = 20 * total * n <= memory  # overlapping bands: about one complex number a sample
     itemsize = 16 if MANY_BANDS * 16 * n * n <= memory else 8

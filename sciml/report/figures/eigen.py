@@ -9,6 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sciml.noise import NoiseFloor
+from sciml.report.document.parts import Figure, Table
+from sciml.report.document.wording import clean, count, p_value, per_root_hertz, quantity
 from sciml.report.figures.canvas import (
     ACCENT,
     GRID,
@@ -24,8 +26,6 @@ from sciml.report.figures.canvas import (
     log_ticks,
     number_ticks,
 )
-from sciml.report.parts import Figure, Table
-from sciml.report.wording import clean, count, p_value, per_root_hertz, quantity
 from sciml.rmt.laws import MarchenkoPastur
 
 __all__ = ["Layer", "eigenvalue_histogram", "layer_spectra", "noise_spectrum", "scree"]
