@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.linalg import few_threads
+from sciml.noise._duplicates import duplicates, duplicates_of
 from sciml.noise._excerpt import Excerpt, Excerpts, enough
-from sciml.noise._sums import Sums, duplicates, duplicates_of
+from sciml.noise._sums import Sums
 from sciml.recording import TIME, blocks, check, n_features
 
 __all__ = ["Observed", "Progress", "component_maps", "observe"]
@@ -114,7 +115,7 @@ def _observed(sums: Sums, chosen: NDArray[np.int64], n_features: int) -> Observe
     missing = sums.count < 0.5 * sums.n_kept
     constant = (sums.constant | (scatter <= 0)) & ~missing
     live = np.flatnonzero(~missing & ~constant)
-    _demand(sums, n_features, live, constant, missing)
+    _demand(sums, n_features, live, constant, missing, n_duplicates=0)
     gram = None
     if values is None:
         root = np.sqrt(scatter[live])
@@ -123,7 +124,7 @@ def _observed(sums: Sums, chosen: NDArray[np.int64], n_features: int) -> Observe
     single = np.setdiff1d(np.arange(len(live)), [late for _, late in twins])
     pairs = tuple((int(chosen[live[a]]), int(chosen[live[b]])) for a, b in twins)
     live = live[single]
-    _demand(sums, n_features, live, constant, missing)
+    _demand(sums, n_features, live, constant, missing, n_duplicates=len(pairs))
     scale = np.sqrt(scatter[live] / (sums.n_kept - 1))
     if values is not None:
         values = values if len(live) == values.shape[1] else values[:, live]
@@ -140,7 +141,7 @@ def _observed(sums: Sums, chosen: NDArray[np.int64], n_features: int) -> Observe
         n_unread=n_features - len(chosen),
         standardized=values,
         gram=None if gram is None else gram[np.ix_(single, single)],
-        excerpt=_excerpt(sums, values, live, mean, scale),
+        excerpt=_excerpt(sums, values, live, mean[live], scale),
         constant=tuple(chosen[constant].tolist()),
         missing=tuple(chosen[missing].tolist()),
         duplicates=pairs,
@@ -149,13 +150,19 @@ def _observed(sums: Sums, chosen: NDArray[np.int64], n_features: int) -> Observe
 
 
 def _demand(
-    sums: Sums, n_features: int, live: NDArray[np.int64], constant: NDArray[np.bool_], missing: NDArray[np.bool_]
+    sums: Sums,
+    n_features: int,
+    live: NDArray[np.int64],
+    constant: NDArray[np.bool_],
+    missing: NDArray[np.bool_],
+    *,
+    n_duplicates: int,
 ) -> None:
     if len(live) < 2:
         raise DataError(
             f"expected at least two channels that vary, got {len(live)} of {n_features} "
-            f"({int(constant.sum())} constant, {int(missing.sum())} mostly missing); a noise floor "
-            "compares channels: give a recording of several"
+            f"({int(constant.sum())} constant, {int(missing.sum())} mostly missing, {n_duplicates} duplicates of "
+            "others); a noise floor compares channels: give a recording of several"
         )
     if sums.n_kept < MIN_SAMPLES:
         raise DataError(

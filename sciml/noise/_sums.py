@@ -1,6 +1,5 @@
 """Sums over the blocks of a recording: moments, scatter, what is missing; or the values themselves where they fit."""
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,13 +7,12 @@ from numpy.typing import NDArray
 
 from sciml.noise._excerpt import Excerpts
 
-__all__ = ["Sums", "duplicates", "duplicates_of", "usable"]
+__all__ = ["Sums", "usable"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 ROWS_AT_ONCE = 4096  # products in single precision are summed in double at least this often
-DUPLICATE = 1e-6  # channels whose correlation comes this close to 1 are one channel recorded twice
 
 
 class Sums:
@@ -171,30 +169,3 @@ def working_type(dtype: np.dtype[Any], *, hold: bool) -> np.dtype[Any]:
     if not hold and dtype.itemsize <= (8 if is_complex else 4):
         return np.dtype(np.complex64 if is_complex else np.float32)
     return np.dtype(np.complex128 if is_complex else np.float64)
-
-
-def duplicates(correlation: NDArray[Any]) -> list[tuple[int, int]]:
-    """Return (first, later) pairs of channels that agree up to scale and sign."""
-    first, later = np.nonzero(np.triu(np.abs(correlation) > 1 - DUPLICATE, 1))
-    seen: dict[int, int] = {}
-    for a, b in zip(first.tolist(), later.tolist(), strict=True):
-        seen.setdefault(b, a)
-    return [(a, b) for b, a in seen.items() if a not in seen]
-
-
-def duplicates_of(values: NDArray[Any], scatter: Array) -> list[tuple[int, int]]:
-    """Find duplicates among held channels without a matrix of all pairs: they agree in a random projection."""
-    probe = np.random.default_rng(0).standard_normal(len(values))
-    shadow = np.abs(probe @ values) / np.sqrt(scatter)
-    order = np.argsort(shadow, kind="stable")
-    pairs = []
-    for a, b in pairwise(order):
-        if shadow[b] - shadow[a] > 1e-4 * shadow[b]:
-            continue
-        overlap = abs(np.vdot(values[:, a], values[:, b])) / np.sqrt(scatter[a] * scatter[b])
-        if overlap > 1 - DUPLICATE:
-            pairs.append((int(min(a, b)), int(max(a, b))))
-    root: dict[int, int] = {}
-    for a, b in sorted(pairs):
-        root[b] = root.get(a, a)
-    return [(a, b) for b, a in sorted(root.items())]

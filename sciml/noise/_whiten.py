@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from sciml import linalg
 from sciml.errors import DataError
+from sciml.noise._duplicates import duplicates_of
 from sciml.recording import TIME, blocks, n_features
 
 __all__ = ["Whitener", "first_look", "fit_whitener", "whitened_segments"]
 
 LOOK_BYTES = 2**27  # of the part of the recording that the channels are judged by, as float64
 FIT_SAMPLES = 2**15  # that a filter is fitted to
-DUPLICATE = 1e-9  # squared distance of two standardized channels, per sample, below which they are the same
 NULL = 1e-10  # eigenvalue of the correlation matrix, in means, below which a direction is empty
 SMALLEST = 1e-6  # share of a channel's variance that its filter may leave at least
 MAX_GRAM = 2048  # channels whose correlation matrix is looked at for empty directions
@@ -58,7 +58,8 @@ def fit_whitener(look: NDArray[Any], longest: int, order: int) -> Whitener:
     usable = np.flatnonzero(~missing & ~rough.constant)
     scale = np.sqrt(rough.variance[usable])
     standard = (values[:, usable] - rough.mean[usable]) / scale
-    pairs = _duplicates(np.nan_to_num(standard))
+    filled = np.where(np.isfinite(standard), standard, 0)
+    pairs = duplicates_of(filled, (np.abs(filled) ** 2).sum(axis=0))
     kept = np.setdiff1d(np.arange(len(usable)), [later for _, later in pairs])
     live = usable[kept]
     if len(live) < 2:
@@ -76,23 +77,6 @@ def fit_whitener(look: NDArray[Any], longest: int, order: int) -> Whitener:
         duplicates=tuple((int(usable[first]), int(usable[later])) for first, later in pairs),
         n_null=_empty_directions(standard[:, kept]),
     )
-
-
-def _duplicates(standard: NDArray[Any]) -> list[tuple[int, int]]:
-    """Return pairs (first, later) of standardized channels that are equal up to sign.
-
-    Channels are sorted by the size of a random projection, so that copies become neighbors.
-    """
-    probe = np.random.default_rng(0).normal(size=len(standard)) / np.sqrt(len(standard))
-    order = np.argsort(np.abs(probe @ standard), kind="stable")
-    found: list[tuple[int, int]] = []
-    original = order[0] if len(order) else 0
-    for one in order[1:]:
-        overlap = np.abs(np.vdot(standard[:, original], standard[:, one])) / len(standard)
-        if 2 - 2 * overlap < DUPLICATE:
-            found.append((min(int(original), int(one)), max(int(original), int(one))))
-        original = min(original, one) if 2 - 2 * overlap < DUPLICATE else one
-    return found
 
 
 def _empty_directions(standard: NDArray[Any]) -> int:

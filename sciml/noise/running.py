@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.linalg import RunningCovariance
+from sciml.noise._duplicates import duplicates
 from sciml.noise._excerpt import Excerpts
 from sciml.noise._floor import floor_of
 from sciml.noise._result import Model, NoiseFloor
 from sciml.noise._source import MIN_SAMPLES, Observed
-from sciml.noise._sums import duplicates, usable
+from sciml.noise._sums import usable
 from sciml.recording import GAP, TIME, blocks, check, n_features, segments
 
 __all__ = ["RunningFloor"]

@@ -8,6 +8,7 @@ import xarray as xr
 
 from sciml.errors import DataError
 from sciml.noise import noise_floor
+from sciml.noise._counts import count_residuals
 
 
 def recording(values: np.ndarray, **attrs: object) -> xr.DataArray:
@@ -96,11 +97,18 @@ def test_what_is_no_count_is_refused_as_counts() -> None:
 
 def test_counts_that_cannot_be_tested_are_refused_as_counts_but_not_else() -> None:
     few = recording(np.random.default_rng(0).poisson(3, size=(100, 5)).astype(float))
+    with pytest.raises(DataError, match="expected counts: it takes 8 channels"):
+        noise_floor(few, model="counts")
+    assert noise_floor(few).model != "counts"
+
+
+def test_counts_that_are_the_product_of_a_rate_and_an_exposure_are_one_channel() -> None:
     product = recording(np.outer(np.arange(50.0), np.arange(1.0, 10)))
-    for values, text in ((few, "it takes 8 channels"), (product, "exactly the product")):
-        with pytest.raises(DataError, match=f"expected counts: .*{text}"):
-            noise_floor(values, model="counts")
-        assert noise_floor(values).model != "counts"
+    with pytest.raises(DataError, match=r"expected counts: .*exactly the product"):
+        count_residuals(product)
+    for model in ("auto", "counts"):
+        with pytest.raises(DataError, match=r"got 1 of 9 .* 8 duplicates of others"):
+            noise_floor(product, model=model)
 
 
 def test_copies_of_a_channel_are_named_and_are_no_component() -> None:
