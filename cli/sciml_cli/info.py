@@ -52,22 +52,22 @@ def _look(
     file: Path | str, *, signal: str | None, tree: bool, findings: bool, quiet: bool
 ) -> tuple[dict[str, Any], str]:
     """Return what is asked of one file, as a document and as a page."""
-    from sciml.io import check, describe, examine, outline
+    from sciml.io import check_values, describe, signal_detail, structure
     from sciml_cli import page
 
     found = describe(file)
     document = vars(found) | {"findings": [_finding(one) for one in found.findings]}
     parts = [] if signal is not None or tree or findings else [page.overview(found)]
     if signal is not None:
-        detail = examine(file, signal)
+        detail = signal_detail(file, signal)
         document["signal"] = vars(detail) | {"findings": [_finding(one) for one in detail.findings]}
         parts.append(page.signal(found, detail))
     if tree:
-        entries = outline(file)
+        entries = structure(file)
         document["tree"] = entries
         parts.append(page.tree(found, entries))
     if findings:
-        said = (*found.findings, *check(file, signal, progress=None if quiet else _Progress(file)))
+        said = (*found.findings, *check_values(file, signal, progress=None if quiet else _Progress(file)))
         once = tuple({(one.code, one): one for one in said}.values())
         document["findings"] = [_finding(one) for one in once]
         parts.append(page.findings(found, once))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sciml.errors import DataError
-from sciml.io import Limits, check, describe, open_recording
+from sciml.io import Limits, check_values, describe, open_recording
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(size=(2000, 4))
@@ -25,7 +25,7 @@ def write(path: Path, values: Any, timestamps: Any = None, **attrs: Any) -> Path
 
 
 def codes(path: Path, **options: Any) -> dict[str, str]:
-    return {found.code: str(found) for found in check(path, **options)}
+    return {found.code: str(found) for found in check_values(path, **options)}
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def codes(path: Path, **options: Any) -> dict[str, str]:
     ],
 )
 def test_good_values_are_not_talked_about(tmp_path: Path, values: np.ndarray) -> None:
-    assert check(write(tmp_path / "a.h5", values)) == ()
+    assert check_values(write(tmp_path / "a.h5", values)) == ()
 
 
 def test_channels_that_say_nothing_are_named(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_a_finding_and_the_others_are_checked(tmp_path: P
         file["zeros"].attrs["units"] = "V"
     assert set(codes(tmp_path / "a.h5")) == {"never_written", "dead"}
     with pytest.raises(DataError, match="no signal"):
-        check(tmp_path / "a.h5", "nothing")
+        check_values(tmp_path / "a.h5", "nothing")
 
 
 def test_only_so_much_is_read_of_a_large_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_progress_counts_the_signals(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a"], file["b"] = NOISE, NOISE
     said: list[tuple[int, int]] = []
-    check(tmp_path / "a.h5", progress=lambda done, total: said.append((done, total)))
+    check_values(tmp_path / "a.h5", progress=lambda done, total: said.append((done, total)))
     assert said == [(0, 2), (1, 2)]
 
 

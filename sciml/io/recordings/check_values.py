@@ -21,7 +21,7 @@ from sciml.io.schema.clock import EAGER, Timestamps
 from sciml.io.schema.declarations import Signal
 from sciml.recording import GAP, TIME
 
-__all__ = ["check"]
+__all__ = ["check_values"]
 
 SIGNAL_BYTES = 2**23  # read of one signal
 FILE_BYTES = 2**29  # read of all signals of a file
@@ -37,7 +37,7 @@ DRIFT = 1e-3  # between the median steps of the first and the last tenth of a cl
 Progress = Callable[[int, int], None]
 
 
-def check(
+def check_values(
     path: str | os.PathLike[str],
     signal: str | None = None,
     *,
@@ -71,7 +71,7 @@ def check(
     >>> with h5py.File(path, "w") as file:
     ...     file["x"] = np.random.default_rng(0).normal(size=(100, 3)) * [1.0, 0.0, 1.0]
     ...     file["x"].attrs["units"] = "mV"
-    >>> [(found.message, found.code) for found in check(path)]
+    >>> [(found.message, found.code) for found in check_values(path)]
     [('x: 1 of 3 channels is 0 throughout: 1', 'dead')]
     """
     said: dict[Issue, list[str]] = {}

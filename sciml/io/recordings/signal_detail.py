@@ -24,7 +24,7 @@ from sciml.io.schema.clock import EAGER, Rate
 from sciml.io.schema.declarations import Signal, SignalInfo
 from sciml.recording import TIME, segments
 
-__all__ = ["AxisInfo", "SignalDetail", "examine"]
+__all__ = ["AxisInfo", "SignalDetail", "signal_detail"]
 
 BUDGET = 2**25  # bytes of values that are read
 SHOWN = 8  # gaps and notes that are kept
@@ -92,7 +92,7 @@ class SignalDetail:
     notes: tuple[str, ...] = ()
 
 
-def examine(
+def signal_detail(
     path: str | os.PathLike[str], signal: str | None = None, *, limits: Limits = DEFAULT_LIMITS
 ) -> SignalDetail:
     """Return one signal in depth; at most about 32 MiB of its values are read.
@@ -117,7 +117,7 @@ def examine(
     >>> with h5py.File(path, "w") as file:
     ...     x = file.create_dataset("x", data=np.arange(6, dtype="i2"), chunks=(3,), compression="gzip")
     ...     x.attrs["units"] = "mV"
-    >>> found = examine(path)
+    >>> found = signal_detail(path)
     >>> found.filters, found.chunks, found.statistics["median"]
     (('deflate 4',), (3,), 2.5)
     """
