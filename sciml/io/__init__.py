@@ -24,11 +24,11 @@ __all__ = [
     "TableInfo",
     "check_values",
     "describe",
-    "signal_detail",
     "list_signals",
     "open_recording",
-    "structure",
     "read_events",
     "save_into_nwb_copy",
     "save_recording",
+    "signal_detail",
+    "structure",
 ]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from sciml_cli.frame import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
+from sciml_cli.commands.denoise_options import check_output, print_comparison, save, whole_options, write_page
+from sciml_cli.commands.denoise_patches import PatchOptions, by_patches, patch_options, sizes, values_of
+from sciml_cli.options import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
 from sciml_cli.output import emit, note, plain
-from sciml_cli.patches import PatchOptions, by_patches, patch_options, sizes, values_of
-from sciml_cli.whole import check_output, print_comparison, save, whole_options, write_page
 
 __all__ = ["denoise"]
 

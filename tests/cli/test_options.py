@@ -12,7 +12,7 @@ import click
 import pytest
 
 from sciml_cli import app
-from sciml_cli.frame import Command, LazyGroup
+from sciml_cli.options import Command, LazyGroup
 
 HEAVY = ["numpy", "torch", "xarray", "sklearn", "scipy", "h5py", "rich", "pydantic", "matplotlib", "sciml"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sciml_cli.frame import (
+from sciml_cli.options import (
     FILE,
     Command,
     Entry,
@@ -28,9 +28,11 @@ spectrum = LazyGroup(
     "spectrum",
     help="Spectra of recordings and nets.",
     table={
-        "report": Entry("sciml_cli.spectrum:report", "One HTML page on a recording, a run or a checkpoint."),
-        "noise": Entry("sciml_cli.spectrum:noise", "The noise floor of a recording, and what rises above it."),
-        "weights": Entry("sciml_cli.spectrum:weights", "Singular values of a net's layers against their noise edge."),
+        "report": Entry("sciml_cli.commands.spectrum:report", "One HTML page on a recording, a run or a checkpoint."),
+        "noise": Entry("sciml_cli.commands.spectrum:noise", "The noise floor of a recording, and what rises above it."),
+        "weights": Entry(
+            "sciml_cli.commands.spectrum:weights", "Singular values of a net's layers against their noise edge."
+        ),
     },
 )
 

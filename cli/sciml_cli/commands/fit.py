@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from sciml_cli.frame import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
+from sciml_cli.commands.scores import score_table, verdict
+from sciml_cli.options import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
 from sciml_cli.output import emit, note, number, size, table
-from sciml_cli.scores import score_table, verdict
 
 __all__ = ["fit"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sciml_cli.frame import SOURCE, Command, json_option, quiet_option
+from sciml_cli.options import SOURCE, Command, json_option, quiet_option
 from sciml_cli.output import emit, note
 
 __all__ = ["info"]
@@ -51,26 +51,26 @@ def info(
 def _look(
     file: Path | str, *, signal: str | None, tree: bool, findings: bool, quiet: bool
 ) -> tuple[dict[str, Any], str]:
-    """Return what is asked of one file, as a document and as a page."""
+    """Return what is asked of one file, as a document and as a info_page."""
     from sciml.io import check_values, describe, signal_detail, structure
-    from sciml_cli import page
+    from sciml_cli.commands import info_page
 
     found = describe(file)
     document = vars(found) | {"findings": [_finding(one) for one in found.findings]}
-    parts = [] if signal is not None or tree or findings else [page.overview(found)]
+    parts = [] if signal is not None or tree or findings else [info_page.overview(found)]
     if signal is not None:
         detail = signal_detail(file, signal)
         document["signal"] = vars(detail) | {"findings": [_finding(one) for one in detail.findings]}
-        parts.append(page.signal(found, detail))
+        parts.append(info_page.signal(found, detail))
     if tree:
         entries = structure(file)
         document["tree"] = entries
-        parts.append(page.tree(found, entries))
+        parts.append(info_page.tree(found, entries))
     if findings:
         said = (*found.findings, *check_values(file, signal, progress=None if quiet else _Progress(file)))
         once = tuple({(one.code, one): one for one in said}.values())
         document["findings"] = [_finding(one) for one in once]
-        parts.append(page.findings(found, once))
+        parts.append(info_page.findings(found, once))
     return document, "\n\n".join(parts)
 
 

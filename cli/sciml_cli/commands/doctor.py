@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from sciml_cli.frame import Command, json_option
+from sciml_cli.options import Command, json_option
 from sciml_cli.output import emit, table
 
 __all__ = ["doctor"]

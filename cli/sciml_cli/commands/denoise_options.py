@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sciml_cli.frame import FILE
+from sciml_cli.options import FILE
 from sciml_cli.output import emit, note, number, plain, table
 
 __all__ = ["check_output", "print_comparison", "save", "whole_options", "write_page"]

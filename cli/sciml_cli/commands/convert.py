@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sciml_cli.frame import FILE, SOURCE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.options import FILE, SOURCE, Command, json_option, overwrite_option, signal_option
 from sciml_cli.output import emit, size
 
 __all__ = ["convert"]

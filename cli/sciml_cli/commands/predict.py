@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sciml_cli.frame import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
 from sciml_cli.output import emit, table
 
 __all__ = ["predict"]

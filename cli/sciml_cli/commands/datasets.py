@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sciml_cli.frame import FILE, Command, Entry, LazyGroup, json_option, overwrite_option
+from sciml_cli.options import FILE, Command, Entry, LazyGroup, json_option, overwrite_option
 from sciml_cli.output import emit, table
 
 __all__ = ["datasets", "fetch", "list_", "make", "show"]
@@ -13,10 +13,10 @@ datasets = LazyGroup(
     "datasets",
     help="Recordings to try sciml on: measured ones to fetch, simulated ones to make.",
     table={
-        "list": Entry("sciml_cli.datasets:list_", "Names and descriptions."),
-        "show": Entry("sciml_cli.datasets:show", "Origin, license, citation, units and shape of one."),
-        "fetch": Entry("sciml_cli.datasets:fetch", "Download one and check its hash."),
-        "make": Entry("sciml_cli.datasets:make", "Simulate one and write it as NWB."),
+        "list": Entry("sciml_cli.commands.datasets:list_", "Names and descriptions."),
+        "show": Entry("sciml_cli.commands.datasets:show", "Origin, license, citation, units and shape of one."),
+        "fetch": Entry("sciml_cli.commands.datasets:fetch", "Download one and check its hash."),
+        "make": Entry("sciml_cli.commands.datasets:make", "Simulate one and write it as NWB."),
     },
 )
 
