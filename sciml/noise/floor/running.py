@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.linalg import RunningCovariance
-from sciml.noise._duplicates import duplicates
-from sciml.noise._excerpt import Excerpts
-from sciml.noise._floor import floor_of
-from sciml.noise._result import Model, NoiseFloor
-from sciml.noise._source import MIN_SAMPLES, Observed
-from sciml.noise._sums import usable
+from sciml.noise.channels.accumulate import usable
+from sciml.noise.channels.duplicates import duplicates
+from sciml.noise.channels.read import MIN_SAMPLES, Observed
+from sciml.noise.channels.subsample import Excerpts
+from sciml.noise.floor.estimate import floor_of
+from sciml.noise.floor.result import Model, NoiseFloor
 from sciml.recording import GAP, TIME, blocks, check, n_features, segments
 
 __all__ = ["RunningFloor"]

@@ -121,8 +121,8 @@ def test_movies_count_pixels_as_channels() -> None:
 
 def test_reading_in_blocks_gives_the_floor_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = noise_floor(recording(spiked()), model="heteroscedastic")
-    monkeypatch.setattr("sciml.noise._source.MEMORY", 1)
-    monkeypatch.setattr("sciml.noise._source.BLOCK_BYTES", 8 * N * 400)
+    monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
+    monkeypatch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * N * 400)
     parts = noise_floor(recording(spiked()), model="heteroscedastic")
     np.testing.assert_allclose(parts.eigenvalues, whole.eigenvalues, rtol=1e-9)
     assert noise_floor(recording(spiked()), model="colored").rank == 2

@@ -8,10 +8,10 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from sciml.noise._counts import CountResiduals, count_residuals
-from sciml.noise._matrix import Matrix
-from sciml.noise._profile import NoiseSpectra
-from sciml.noise._result import Model
+from sciml.noise.floor.result import Model
+from sciml.noise.matrix.gram import Matrix
+from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.noise.models.poisson import CountResiduals, count_residuals
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
 from sciml.rmt.profile import VarianceProfile

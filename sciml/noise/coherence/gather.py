@@ -12,11 +12,11 @@ import scipy.stats
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.noise._bands import BandPlan
-from sciml.noise._cross import CrossSpectra
-from sciml.noise._modes import FEW_CHANNELS, BandModes, BandTest, find_modes, line_frequency, participation
-from sciml.noise._shared import Control, SharedBand, SharedMode, SpectralNoiseFloor
-from sciml.noise._whiten import Whitener
+from sciml.noise.coherence.bands import BandPlan
+from sciml.noise.coherence.cross_spectra import CrossSpectra
+from sciml.noise.coherence.modes import FEW_CHANNELS, BandModes, BandTest, find_modes, line_frequency, participation
+from sciml.noise.coherence.result import Control, SharedBand, SharedMode, SpectralNoiseFloor
+from sciml.noise.coherence.whiten import Whitener
 from sciml.recording import feature_dims, feature_shape, n_features
 from sciml.rmt.coherence import largest_eigenvalue
 from sciml.rmt.laws import TracyWidom

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.linalg import few_threads
-from sciml.noise._components import Components, components_of
-from sciml.noise._gather import channel_names
-from sciml.noise._matrix import Matrix
-from sciml.noise._models import Choice, Fit, choose
-from sciml.noise._result import MODELS, Model, NoiseFloor
-from sciml.noise._source import Observed, Progress, component_maps, observe
+from sciml.noise.channels.read import Observed, Progress, component_maps, observe
+from sciml.noise.coherence.gather import channel_names
+from sciml.noise.floor.components import Components, components_of
+from sciml.noise.floor.result import MODELS, Model, NoiseFloor
+from sciml.noise.floor.select_model import Choice, Fit, choose
+from sciml.noise.matrix.gram import Matrix
 from sciml.recording import check, sampling_rate
 from sciml.rmt.laws import MarchenkoPastur
 
