@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 
 from sciml.denoise import Denoiser, StreamingDenoiser
 from sciml.errors import ConfigError, DataError
-from sciml.noise import Model, RunningFloor
+from sciml.noise import Model, RunningNoiseFloor
 
 N, T = 24, 3000
 
@@ -121,7 +121,7 @@ def test_spectra_do_not_straddle_gaps_of_the_clock(monkeypatch: pytest.MonkeyPat
     gappy = whole.assign_coords(time=clock)
 
     def spectrum(*parts: xr.DataArray) -> np.ndarray:
-        running = RunningFloor()
+        running = RunningNoiseFloor()
         for part in parts:
             running.add(part)
         return np.asarray(running.floor("colored").psd)

@@ -13,11 +13,11 @@ from sciml.noise.coherence.bands import FEWEST_LOOKS, MIN_LENGTH, Resolution, pl
 from sciml.noise.coherence.cross_spectra import cross_spectra
 from sciml.noise.coherence.gather import Measured, gather
 from sciml.noise.coherence.modes import screen
-from sciml.noise.coherence.result import Control, SharedBand, SharedMode, SpectralNoiseFloor
+from sciml.noise.coherence.result import CoherentBand, CoherentMode, Control, SpectralNoiseFloor
 from sciml.noise.coherence.whiten import first_look, fit_whitener, whitened_segments
 from sciml.recording import TIME, check, n_features, sampling_rate, segments
 
-__all__ = ["Control", "SharedBand", "SharedMode", "SpectralNoiseFloor", "spectral_noise_floor"]
+__all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor", "spectral_noise_floor"]
 
 Progress = Callable[[int, int], None]
 

@@ -16,14 +16,14 @@ from sciml.noise.floor.estimate import floor_of
 from sciml.noise.floor.result import Model, NoiseFloor
 from sciml.recording import GAP, TIME, blocks, check, n_features, segments
 
-__all__ = ["RunningFloor"]
+__all__ = ["RunningNoiseFloor"]
 
 ROWS_AT_ONCE = 4096
 LONGEST = 7.0  # memories after which a sample weighs less than .001
 N_WEIGHTS = 32
 
 
-class RunningFloor:
+class RunningNoiseFloor:
     """The sums from which a noise floor follows at any moment; memory does not depend on the recording's length.
 
     Kept are mean and scatter of the N channels (`sciml.linalg.RunningCovariance`) and, for the spectra of the noise,
@@ -40,7 +40,7 @@ class RunningFloor:
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> running = RunningFloor()
+    >>> running = RunningNoiseFloor()
     >>> for _ in range(4):
     ...     shared = rng.normal(size=(500, 1)) @ np.ones((1, 20))
     ...     running.add(xr.DataArray(shared + rng.normal(size=(500, 20)), dims=("time", "channel")))

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.noise import NoiseFloor, RunningFloor, noise_floor, spectral_noise_floor
+from sciml.noise import NoiseFloor, RunningNoiseFloor, noise_floor, spectral_noise_floor
 from sciml.noise.channels.duplicates import duplicates, duplicates_of
 
 N, T = 16, 600
@@ -42,7 +42,7 @@ def streamed(values: NDArray[np.float64]) -> NoiseFloor:
 
 
 def running(values: NDArray[np.float64]) -> NoiseFloor:
-    floor = RunningFloor()
+    floor = RunningNoiseFloor()
     for start in range(0, T, 170):
         floor.add(recording(values[start : start + 170]))
     return floor.floor("heteroscedastic")
