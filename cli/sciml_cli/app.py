@@ -4,17 +4,18 @@ import contextlib
 import errno
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from sciml_cli.frame import Entry, LazyGroup, State
 
-__all__ = ["cli", "run"]
+__all__ = ["cli", "exit_on_sigterm", "run"]
 
 UNEXPECTED, DATA, DISK, SIGINT, SIGTERM = 1, 3, 74, 130, 143
 
@@ -66,7 +67,7 @@ def run(args: Sequence[str] | None = None) -> int:
     """
     state = State()
     try:
-        with _one_line_warnings(), _terminable():
+        with _one_line_warnings():
             outcome = cli.main(args=args, prog_name="sciml", standalone_mode=False, obj=state)
             sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
@@ -145,17 +146,23 @@ def _one_line_warnings() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an ordinary exit, so that half-written files are cleaned up on the way out."""
+def exit_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an ordinary exit, so that half-written files are cleaned up on the way out.
+
+    For the process that is `sciml`. Whoever calls `run` from Python keeps the handler that is set, as a test runner
+    does. A signal that is ignored stays so, and the handler that was there is put back.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(SIGTERM)
 
-    try:
-        before: Any = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: signals are someone else's
+    before = signal.getsignal(signal.SIGTERM)
+    # None: a handler that Python did not set, and could not put back
+    ours = threading.current_thread() is threading.main_thread() and before not in (None, signal.SIG_IGN)
+    if not ours:
         yield
         return
+    signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:

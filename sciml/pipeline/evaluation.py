@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.stats
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -17,7 +16,6 @@ from sciml.train import baselines, metrics
 __all__ = ["Judgment", "judge", "outputs"]
 
 BASELINE_VALUES = 2**28  # of a part that a baseline is fitted on; larger parts are thinned evenly
-LEVEL = 0.95  # of the band of chance, two-sided
 BATCH = 256
 
 Array = NDArray[Any]
@@ -81,7 +79,7 @@ def _judge_labels(model: nn.Module, preprocess: Preprocess, windows: Windows, sp
         baselines.covariance_classifier(*parts.values(), n_classes=n_classes),
         baselines.majority(parts["train"], parts["test"], n_classes=n_classes),
     ]
-    band = _band(scores.chance.level, scores.n)
+    band = (scores.chance.low, scores.chance.high)
     chance = {"level": scores.chance.level, "band": band, "p_value": permuted.p_value, "test": permuted.note}
     net = {"accuracy": scores.accuracy, "interval": scores.interval, "balanced_accuracy": scores.balanced_accuracy}
     return Judgment(
@@ -90,7 +88,7 @@ def _judge_labels(model: nn.Module, preprocess: Preprocess, windows: Windows, sp
         scores=(_accuracy("net", scores.accuracy, scores.interval, "model"), *map(_baseline, others)),
         n_test=scores.n,
         numbers={
-            "net": {**net, "above_chance": scores.accuracy > band[1]},
+            "net": {**net, "above_chance": scores.above_chance},
             "chance": chance,
             "baselines": {each.name: _shown(each, "accuracy", "interval", "balanced_accuracy") for each in others},
             "confusion": scores.confusion,
@@ -101,12 +99,6 @@ def _judge_labels(model: nn.Module, preprocess: Preprocess, windows: Windows, sp
         confusion=scores.confusion,
         warnings=(*thinned, *((permuted.note,) if not np.isfinite(permuted.p_value) else ())),
     )
-
-
-def _band(level: float, n: int) -> tuple[float, float]:
-    """Return the accuracies between which 95 % of guesses on n windows end."""
-    low, high = scipy.stats.binom.interval(LEVEL, n, level)
-    return float(low) / n, float(high) / n
 
 
 def _accuracy(name: str, value: float, interval: Any, role: Any) -> Score:

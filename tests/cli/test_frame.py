@@ -1,9 +1,12 @@
 """The frame: what it costs to ask for help, and how each way of ending looks to a user and to a script."""
 
 import errno
+import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import pytest
@@ -174,3 +177,39 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         run.stdout.close()
         assert run.stderr is not None
         assert run.stderr.read() == ""
+
+
+def test_sigterm_during_a_command_inside_this_process_reaches_its_own_handler(monkeypatch, interruptible) -> None:
+    """Whoever calls `run` keeps SIGTERM; a test runner that is told to end must not take it for a command's end."""
+    received: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: received.append(number))
+
+    @click.command("only", cls=Command)
+    def terminate() -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(app, "cli", group_of(terminate))
+    assert app.run(["only"]) == 0
+    assert received == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN])
+def test_the_program_gives_back_the_handler_it_found(interruptible, before: signal.Handlers) -> None:
+    signal.signal(signal.SIGTERM, before)
+    with app.exit_on_sigterm():
+        ignored = signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        assert ignored == (before is signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_terminated_program_cleans_up_and_ends_with_143(background, tmp_path: Path) -> None:
+    with background("demo", "--out", tmp_path / "demo", "--duration", "3000") as run:
+        deadline = time.monotonic() + 100
+        while not (tmp_path / "demo" / "run" / "config.toml").exists():
+            assert time.monotonic() < deadline
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.terminate()
+        _, err = run.communicate(timeout=60)
+    assert run.returncode == 143, err
+    assert not (tmp_path / "demo" / "run" / ".lock").exists()

@@ -129,7 +129,9 @@ class _Stop(Callback):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 75), (signal.SIGTERM, 143)])
-def test_a_stopped_run_goes_on_and_ends_the_same(settings, tmp_path: Path, number: int, code: int) -> None:
+def test_a_stopped_run_goes_on_and_ends_the_same(
+    interruptible, settings, tmp_path: Path, number: int, code: int
+) -> None:
     config = settings("train.epochs=4")
     run(config, out=tmp_path / "whole")
     with pytest.raises(InterruptedRunError, match="to go on: sciml fit --resume --out") as caught:

@@ -440,14 +440,6 @@ def test_a_disk_that_fills_up_leaves_a_run_that_resumes(tmp_path, monkeypatch):
     assert torch.equal(again.model[1].weight, whole.model[1].weight)
 
 
-@pytest.fixture
-def interruptible():
-    """Python's own handler of SIGINT: a test run in the background inherits one that ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 class Raise:
     """Callback that sends signals to this process at a step."""
 

@@ -23,12 +23,12 @@ MAX_CHANNELS = 48  # of the covariances: their number of features grows with the
 def majority(train: Part, test: Part, *, n_classes: int) -> BaselineResult:
     """Return the scores of always naming the class that is most frequent in training.
 
-    `metrics["chance"]` holds the level of chance and the upper end of its 95 % binomial band.
+    `metrics["chance"]` holds the level of chance and its 95 % binomial band.
 
     Examples
     --------
     >>> X, y = np.zeros((20, 1, 4)), np.arange(20) % 2
-    >>> majority((X, y), (X, y), n_classes=2).metrics["chance"]["upper"]
+    >>> majority((X, y), (X, y), n_classes=2).metrics["chance"]["high"]
     0.7
     """
     start = time.perf_counter()
