@@ -133,8 +133,8 @@ def numbers(found: Found) -> dict[str, Any]:
                 "edge",
                 "alpha",
                 "correlation_time",
-                "textbook_rank",
-                "settled",
+                "mp_rank",
+                "converged",
                 "warnings",
             )
         },

@@ -251,7 +251,7 @@ def test_the_worm_is_forecast_with_defaults(sciml, data_dir: Path, tmp_path: Pat
     assert set(document["baselines"]) == {"persistence", "ridge"}
     assert document["split"]["gap"] >= 6.0
     assert document["noise_floor"]["rank"] == 2
-    assert document["noise_floor"]["textbook_rank"] == 9
+    assert document["noise_floor"]["mp_rank"] == 9
     assert sciml("predict", tmp_path / "run", file, "-o", tmp_path / "out.nc").code == 0
     with h5py.File(tmp_path / "out.nc") as out:
         assert out["forecast"].shape[1:] == (62, 6)

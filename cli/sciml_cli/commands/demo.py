@@ -57,6 +57,6 @@ def _summary(metrics: Mapping[str, Any]) -> str:
             f"({chance['band'][0]:.1%} to {chance['band'][1]:.1%}); linear baseline "
             f"{metrics['baselines']['linear']['accuracy']:.1%}",
             f"rank found {floor['rank']}, planted {metrics['truth']['rank']} "
-            f"(a textbook white-noise edge says {floor['textbook_rank']})",
+            f"(a textbook white-noise edge says {floor['mp_rank']})",
         ]
     )

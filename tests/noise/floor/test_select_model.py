@@ -8,7 +8,7 @@ import xarray as xr
 
 from sciml.errors import DataError
 from sciml.noise import noise_floor
-from sciml.noise._counts import count_residuals
+from sciml.noise.models.poisson import count_residuals
 
 
 def recording(values: np.ndarray, **attrs: object) -> xr.DataArray:
@@ -133,8 +133,8 @@ def test_a_recording_read_in_blocks_gives_the_same_floor(dtype: type, monkeypatc
     wave = np.sin(np.arange(4000) / 40)[:, None] * rng.normal(size=24)
     values = np.round((500 + wave + autoregressive(rng, np.full(24, 0.6), 4000)) * 20).astype(dtype)
     whole = noise_floor(recording(values))
-    monkeypatch.setattr("sciml.noise._source.MEMORY", 1)
-    monkeypatch.setattr("sciml.noise._source.BLOCK_BYTES", 8 * 24 * 700)
+    monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
+    monkeypatch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * 24 * 700)
     seen: list[int] = []
     parts = noise_floor(recording(values), progress=lambda done, _: seen.append(done))
     assert (parts.model, parts.rank) == (whole.model, whole.rank) == ("colored", 1)
@@ -147,8 +147,8 @@ def test_a_recording_read_in_blocks_gives_the_same_floor(dtype: type, monkeypatc
 def test_slow_noise_of_a_long_recording_is_no_component(monkeypatch: pytest.MonkeyPatch) -> None:
     # Most of the power of 1/f noise is in waves longer than the stretches that are kept; 12 draws at level .05 give
     # more than two alarms with probability .02.
-    monkeypatch.setattr("sciml.noise._source.MEMORY", 1)
-    monkeypatch.setattr("sciml.noise._excerpt.EXCERPT_BYTES", 2**17)
+    monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
+    monkeypatch.setattr("sciml.noise.channels.subsample.EXCERPT_BYTES", 2**17)
     alarms = 0
     for seed in range(12):
         frequency = np.fft.rfftfreq(120_000)
@@ -180,8 +180,8 @@ def test_more_channels_than_fit_are_sampled_and_components_reach_all(monkeypatch
     rng = np.random.default_rng(2)
     pattern = rng.normal(size=900)
     values = rng.normal(size=(120, 900)) + np.sin(np.arange(120) / 9)[:, None] * pattern
-    monkeypatch.setattr("sciml.noise._source.MEMORY", 8 * 120 * 500)
-    monkeypatch.setattr("sciml.noise._source.MAX_CHANNELS", 300)
+    monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 8 * 120 * 500)
+    monkeypatch.setattr("sciml.noise.channels.read.MAX_CHANNELS", 300)
     floor = noise_floor(recording(values))
     assert (floor.rank, floor.n_used) == (1, 500)
     assert "500 channels chosen at random from 900" in " ".join(floor.warnings)

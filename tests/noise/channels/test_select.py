@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.noise import NoiseFloor, RunningFloor, noise_floor, spectral_noise_floor
-from sciml.noise._duplicates import duplicates, duplicates_of
+from sciml.noise import NoiseFloor, RunningNoiseFloor, noise_floor, spectral_noise_floor
+from sciml.noise.channels.duplicates import duplicates, duplicates_of
 
 N, T = 16, 600
 
@@ -36,13 +36,13 @@ def held(values: NDArray[np.float64]) -> NoiseFloor:
 
 def streamed(values: NDArray[np.float64]) -> NoiseFloor:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sciml.noise._source.MEMORY", 1)
-        patch.setattr("sciml.noise._source.BLOCK_BYTES", 8 * N * 170)
+        patch.setattr("sciml.noise.channels.read.MEMORY", 1)
+        patch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * N * 170)
         return noise_floor(recording(values), "heteroscedastic")
 
 
 def running(values: NDArray[np.float64]) -> NoiseFloor:
-    floor = RunningFloor()
+    floor = RunningNoiseFloor()
     for start in range(0, T, 170):
         floor.add(recording(values[start : start + 170]))
     return floor.floor("heteroscedastic")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.linalg import few_threads
-from sciml.noise._duplicates import duplicates, duplicates_of
-from sciml.noise._excerpt import Excerpt, Excerpts, enough
-from sciml.noise._sums import Sums
+from sciml.noise.channels.accumulate import Sums
+from sciml.noise.channels.duplicates import duplicates, duplicates_of
+from sciml.noise.channels.subsample import Excerpt, Excerpts, enough
 from sciml.recording import TIME, blocks, check, n_features
 
 __all__ = ["Observed", "Progress", "component_maps", "observe"]

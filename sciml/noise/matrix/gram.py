@@ -8,9 +8,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from sciml.noise._profile import NoiseSpectra, noise_spectra
-from sciml.noise._source import Observed
-from sciml.noise._waves import Waves, waves_of, waves_of_excerpt
+from sciml.noise.channels.read import Observed
+from sciml.noise.matrix.fourier import Waves, waves_of, waves_of_excerpt
+from sciml.noise.matrix.noise_spectra import NoiseSpectra, noise_spectra
 from sciml.rmt import shrink
 
 __all__ = ["Eigen", "Matrix"]

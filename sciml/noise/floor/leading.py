@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.noise._counts import count_residuals
-from sciml.noise._matrix import Matrix
-from sciml.noise._source import Observed, component_maps, observe
+from sciml.noise.channels.read import Observed, component_maps, observe
+from sciml.noise.matrix.gram import Matrix
+from sciml.noise.models.poisson import count_residuals
 
 __all__ = ["Leading", "leading_components"]
 

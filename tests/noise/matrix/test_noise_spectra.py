@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sciml.noise._profile import noise_spectra
+from sciml.noise.matrix.noise_spectra import noise_spectra
 
 T, N = 400, 40
 

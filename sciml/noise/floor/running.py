@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.linalg import RunningCovariance
-from sciml.noise._duplicates import duplicates
-from sciml.noise._excerpt import Excerpts
-from sciml.noise._floor import floor_of
-from sciml.noise._result import Model, NoiseFloor
-from sciml.noise._source import MIN_SAMPLES, Observed
-from sciml.noise._sums import usable
+from sciml.noise.channels.accumulate import usable
+from sciml.noise.channels.duplicates import duplicates
+from sciml.noise.channels.read import MIN_SAMPLES, Observed
+from sciml.noise.channels.subsample import Excerpts
+from sciml.noise.floor.estimate import floor_of
+from sciml.noise.floor.result import Model, NoiseFloor
 from sciml.recording import GAP, TIME, blocks, check, n_features, segments
 
-__all__ = ["RunningFloor"]
+__all__ = ["RunningNoiseFloor"]
 
 ROWS_AT_ONCE = 4096
 LONGEST = 7.0  # memories after which a sample weighs less than .001
 N_WEIGHTS = 32
 
 
-class RunningFloor:
+class RunningNoiseFloor:
     """The sums from which a noise floor follows at any moment; memory does not depend on the recording's length.
 
     Kept are mean and scatter of the N channels (`sciml.linalg.RunningCovariance`) and, for the spectra of the noise,
@@ -40,7 +40,7 @@ class RunningFloor:
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> running = RunningFloor()
+    >>> running = RunningNoiseFloor()
     >>> for _ in range(4):
     ...     shared = rng.normal(size=(500, 1)) @ np.ones((1, 20))
     ...     running.add(xr.DataArray(shared + rng.normal(size=(500, 20)), dims=("time", "channel")))

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from sciml.noise._bands import BandPlan
+from sciml.noise.coherence.bands import BandPlan
 
 __all__ = ["CrossSpectra", "cross_spectra", "sine_tapered"]
 

@@ -10,7 +10,7 @@ import scipy.fft
 import scipy.signal
 from numpy.typing import NDArray
 
-from sciml.noise._excerpt import Excerpt
+from sciml.noise.channels.subsample import Excerpt
 
 __all__ = ["Waves", "waves_of", "waves_of_excerpt"]
 

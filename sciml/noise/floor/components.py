@@ -8,9 +8,9 @@ import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
-from sciml.noise._courses import CourseEffects, course_effects
-from sciml.noise._matrix import Eigen, Matrix
-from sciml.noise._models import Choice
+from sciml.noise.floor.select_model import Choice
+from sciml.noise.floor.time_courses import CourseEffects, course_effects
+from sciml.noise.matrix.gram import Eigen, Matrix
 from sciml.rmt import shrink
 
 __all__ = ["Components", "components_of"]

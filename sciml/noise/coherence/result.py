@@ -7,13 +7,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-__all__ = ["Control", "SharedBand", "SharedMode", "SpectralNoiseFloor"]
+__all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor"]
 
 Control = Literal["family", "fdr", "fdr-dependent"]
 
 
 @dataclass(frozen=True)
-class SharedMode:
+class CoherentMode:
     """One thing that channels share in a band. Modes of nearly equal strength are known up to a mixture of each other.
 
     Attributes
@@ -44,7 +44,7 @@ class SharedMode:
 
 
 @dataclass(frozen=True)
-class SharedBand:
+class CoherentBand:
     """Neighboring bands in which channels share something: limits, peak and width in Hz, the modes at the peak.
 
     `narrow`: one line, much narrower than the band, carries most of the strongest mode; `frequency` is then the line's.
@@ -56,7 +56,7 @@ class SharedBand:
     narrow: bool
     bandwidth: float
     degrees_of_freedom: float
-    modes: tuple[SharedMode, ...]
+    modes: tuple[CoherentMode, ...]
 
     @property
     def p_value(self) -> float:
@@ -88,7 +88,7 @@ class SpectralNoiseFloor:
     p_values: NDArray[np.float64]
     rank: NDArray[np.int64]
     components: NDArray[np.complex64]
-    bands: tuple[SharedBand, ...]
+    bands: tuple[CoherentBand, ...]
     alpha: float
     control: Control
     n_segments: int
@@ -102,7 +102,7 @@ class SpectralNoiseFloor:
     attrs: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def modes(self) -> tuple[tuple[float, SharedMode], ...]:
+    def modes(self) -> tuple[tuple[float, CoherentMode], ...]:
         """All modes as (peak frequency in Hz, mode), in order of frequency."""
         return tuple((band.frequency, mode) for band in self.bands for mode in band.modes)
 
@@ -177,7 +177,7 @@ class SpectralNoiseFloor:
         head = f"Shared activity in {_counted(len(self.bands), 'band')} {where} ({level}):"
         return "\n".join([head, *(f"- {self._line(band)}" for band in self.bands)])
 
-    def _line(self, band: SharedBand) -> str:
+    def _line(self, band: CoherentBand) -> str:
         width = f" ({band.low:.4g} to {band.high:.4g} Hz)"
         n = len(band.channels)
         return (

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from sciml import linalg
 from sciml.errors import ConfigError, DataError
-from sciml.noise._bands import FEWEST_LOOKS, MIN_LENGTH, Resolution, plan_bands
-from sciml.noise._cross import cross_spectra
-from sciml.noise._gather import Measured, gather
-from sciml.noise._modes import screen
-from sciml.noise._shared import Control, SharedBand, SharedMode, SpectralNoiseFloor
-from sciml.noise._whiten import first_look, fit_whitener, whitened_segments
+from sciml.noise.coherence.bands import FEWEST_LOOKS, MIN_LENGTH, Resolution, plan_bands
+from sciml.noise.coherence.cross_spectra import cross_spectra
+from sciml.noise.coherence.gather import Measured, gather
+from sciml.noise.coherence.modes import screen
+from sciml.noise.coherence.result import CoherentBand, CoherentMode, Control, SpectralNoiseFloor
+from sciml.noise.coherence.whiten import first_look, fit_whitener, whitened_segments
 from sciml.recording import TIME, check, n_features, sampling_rate, segments
 
-__all__ = ["Control", "SharedBand", "SharedMode", "SpectralNoiseFloor", "spectral_noise_floor"]
+__all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor", "spectral_noise_floor"]
 
 Progress = Callable[[int, int], None]
 

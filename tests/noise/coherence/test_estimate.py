@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.noise import SpectralNoiseFloor, noise_floor, spectral_noise_floor
-from sciml.noise._cross import sine_tapered
+from sciml.noise.coherence.cross_spectra import sine_tapered
 
 RATE = 250.0
 Noise = Callable[[np.random.Generator], NDArray[np.generic]]

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.noise._source import Observed, observe
+from sciml.noise.channels.read import Observed, observe
 from sciml.recording import TIME, blocks
 from sciml.rmt.scaling import biwhiten
 

@@ -50,7 +50,7 @@ def test_many_components_settle_in_noise_that_is_colored_over_half_the_recording
         courses, maps = orthonormal(rng, t, 5) * np.sqrt(t), orthonormal(rng, n, 5)
         pure = noise(rng, n, t, 0.97)
         floor = noise_floor(recording(pure + (courses * strengths) @ maps.T))
-        assert floor.settled
+        assert floor.converged
         assert floor.rank == 5
         assert floor.sigma == pytest.approx(np.sqrt(pure.var(axis=0, ddof=1).mean()), rel=0.05)
 
@@ -101,7 +101,7 @@ def test_courses_that_take_the_slow_waves_leave_the_noise_as_it_was() -> None:
         slow = noise(rng, k, t, 0.99)
         courses = np.linalg.qr(slow - slow.mean(axis=0))[0] * np.sqrt(t)
         floor = noise_floor(recording(pure + (courses * np.linspace(8, 4, k)) @ orthonormal(rng, n, k).T))
-        assert floor.settled
+        assert floor.converged
         assert floor.rank == k
         found.append(floor.sigma / np.sqrt(pure.var(axis=0, ddof=1).mean()))
     assert np.mean(found) == pytest.approx(1, abs=0.01)
@@ -131,7 +131,7 @@ def test_noise_shared_by_neighbors_is_not_taken_for_many_components_without_a_wa
     own = noise(rng, 60, 2000, 0.5)
     shared = scipy.signal.lfilter([1.0], [1.0, -0.4], own, axis=1)
     floor = noise_floor(recording(shared), "heteroscedastic+colored")
-    assert not floor.settled or any("neighboring" in words for words in floor.warnings)
+    assert not floor.converged or any("neighboring" in words for words in floor.warnings)
     assert not any("neighboring" in words for words in noise_floor(recording(own)).warnings)
 
 
@@ -168,7 +168,7 @@ def test_sigma_is_right_beside_components_in_a_third_of_all_dimensions(
         pure = noise(rng, n, t, phi) * scale
         courses, maps = orthonormal(rng, t, k) * np.sqrt(t), orthonormal(rng, n, k) * scale[:, None]
         floor = noise_floor(recording(pure + (courses * limit * np.linspace(6.6, 2.2, k)) @ maps.T))
-        assert floor.settled
+        assert floor.converged
         assert floor.rank == k
         found.append(floor.sigma / np.sqrt(pure.var(axis=0, ddof=1).mean()))
         assert np.trapezoid(floor.psd, floor.frequency) == pytest.approx(floor.sigma**2, rel=0.05)

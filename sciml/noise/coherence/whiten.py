@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sciml import linalg
 from sciml.errors import DataError
-from sciml.noise._duplicates import duplicates_of
+from sciml.noise.channels.duplicates import duplicates_of
 from sciml.recording import TIME, blocks, n_features
 
 __all__ = ["Whitener", "first_look", "fit_whitener", "whitened_segments"]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml.noise._excerpt import Excerpts
+from sciml.noise.channels.subsample import Excerpts
 
 __all__ = ["Sums", "usable"]
 

@@ -7,8 +7,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from sciml.noise._bands import BandPlan
-from sciml.noise._cross import CrossSpectra, sine_tapered
+from sciml.noise.coherence.bands import BandPlan
+from sciml.noise.coherence.cross_spectra import CrossSpectra, sine_tapered
 from sciml.rmt.coherence import largest_eigenvalue, pair_p_value
 
 __all__ = ["BandModes", "BandTest", "find_modes", "line_frequency", "participation", "screen"]

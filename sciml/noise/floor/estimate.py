@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.linalg import few_threads
-from sciml.noise._components import Components, components_of
-from sciml.noise._gather import channel_names
-from sciml.noise._matrix import Matrix
-from sciml.noise._models import Choice, Fit, choose
-from sciml.noise._result import MODELS, Model, NoiseFloor
-from sciml.noise._source import Observed, Progress, component_maps, observe
+from sciml.noise.channels.names import channel_names
+from sciml.noise.channels.read import Observed, Progress, component_maps, observe
+from sciml.noise.floor.components import Components, components_of
+from sciml.noise.floor.result import MODELS, Model, NoiseFloor
+from sciml.noise.floor.select_model import Choice, Fit, choose
+from sciml.noise.matrix.gram import Matrix
 from sciml.recording import check, sampling_rate
 from sciml.rmt.laws import MarchenkoPastur
 
@@ -21,7 +21,7 @@ __all__ = ["floor_of", "noise_floor"]
 
 Array = NDArray[np.float64]
 
-MANY = 0.25  # of the dimensions: simulated noise that neighboring channels share settled with .3 to .5 of them
+MANY = 0.25  # of the dimensions: simulated noise that neighboring channels share converged with .3 to .5 of them
 N_BINS = 1024  # of the power spectrum that is kept
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
@@ -52,7 +52,7 @@ def noise_floor(
     Noise and rank depend on each other. Both are re-estimated from what is left after the found components until
     they agree and the bulk fits, be it after a few were taken out that do not stand out by themselves. Where that
     never is (within 12 rounds, or the count runs past half of the channels), the estimate from the whole recording is
-    kept, an upper bound on the noise, `settled` is False and a warning says so.
+    kept, an upper bound on the noise, `converged` is False and a warning says so.
 
     A recording too large to hold is read once, in blocks; memory does not depend on its length. Of more than 8192
     channels that do not fit, a random choice decides on the floor, and a second reading extends components to all.
@@ -161,12 +161,12 @@ def _result(
         n_used=matrix.n_channels,
         n_effective=observed.n_samples / tau,
         correlation_time=tau / rate if rate else None,
-        **_textbook(first, choice),
+        **_marchenko_pastur(first, choice),
         frequency=frequency,
         psd=psd,
         units=str(recording.attrs.get("units", "")),
         bulk_ratio=fit.bulk_ratio,
-        settled=fit.settled,
+        converged=fit.converged,
         profile=fit.profile,
         complex_data=matrix.is_complex,
         dead_channels=tuple(sorted((*observed.constant, *observed.missing))),
@@ -178,15 +178,15 @@ def _result(
     )
 
 
-def _textbook(first: Observed, choice: Choice) -> dict[str, Any]:
+def _marchenko_pastur(first: Observed, choice: Choice) -> dict[str, Any]:
     """Return what the Marchenko-Pastur edge says of the channels divided by their standard deviations."""
     matrix = Matrix(first) if choice.counts else choice.matrix
     values = matrix.eigen(matrix.total_scale, 0).values
     edge = MarchenkoPastur(matrix.n_channels / matrix.freedom).support[-1][1]
     return {
-        "textbook_rank": int(np.count_nonzero(values > edge)),
-        "textbook_edge": edge,
-        "textbook_eigenvalues": values,
+        "mp_rank": int(np.count_nonzero(values > edge)),
+        "mp_edge": edge,
+        "mp_eigenvalues": values,
     }
 
 
@@ -250,13 +250,13 @@ def _warnings(choice: Choice) -> list[str]:
             f"the floor is that of {len(observed.live)} channels chosen at random from {observed.n_features}; "
             "components were extended to the others"
         )
-    if not fit.settled:
+    if not fit.converged:
         found.append(
             f"the noise is not of this model ({MODELS[choice.model]}): ever more components stand out as found ones "
             "are removed; sigma and edge are upper bounds and the rank is a lower one; compare channels of one kind, "
             "or whiten each channel first, to find more"
         )
-    if fit.settled and fit.rank > MANY * min(matrix.n_channels, observed.freedom):
+    if fit.converged and fit.rank > MANY * min(matrix.n_channels, observed.freedom):
         found.append(
             f"{fit.rank} components in {min(matrix.n_channels, observed.freedom)} dimensions are many: noise that "
             "neighboring channels share looks the same, and then sigma is too low; compare channels that lie apart"

@@ -56,7 +56,7 @@ def test_many_equal_components_do_not_hide_each_other() -> None:
 
 def test_the_textbook_edge_calls_every_colored_recording_signal() -> None:
     floors = [noise_floor(recording(ar1(np.random.default_rng(seed), 0.9))) for seed in range(10)]
-    assert all(floor.textbook_rank > 0 for floor in floors)
+    assert all(floor.mp_rank > 0 for floor in floors)
     assert all(floor.model == "colored" for floor in floors)
 
 
@@ -68,7 +68,7 @@ def test_planted_components_are_found(phi: float, unequal: bool) -> None:
     values = (planted(rng, [30.0, 20.0, 12.0, 8.0]) + ar1(rng, phi)) * scale
     floor = noise_floor(recording(values))
     expected = "colored" if phi else "heteroscedastic" if unequal else "white"
-    assert (floor.rank, floor.model, floor.settled) == (4, expected, True)
+    assert (floor.rank, floor.model, floor.converged) == (4, expected, True)
     assert floor.sigma == pytest.approx(np.sqrt(np.mean(scale**2)), rel=0.05)
     assert (floor.p_values[:4] < 1e-4).all()
 
@@ -121,8 +121,8 @@ def test_movies_count_pixels_as_channels() -> None:
 
 def test_reading_in_blocks_gives_the_floor_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = noise_floor(recording(spiked()), model="heteroscedastic")
-    monkeypatch.setattr("sciml.noise._source.MEMORY", 1)
-    monkeypatch.setattr("sciml.noise._source.BLOCK_BYTES", 8 * N * 400)
+    monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
+    monkeypatch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * N * 400)
     parts = noise_floor(recording(spiked()), model="heteroscedastic")
     np.testing.assert_allclose(parts.eigenvalues, whole.eigenvalues, rtol=1e-9)
     assert noise_floor(recording(spiked()), model="colored").rank == 2
@@ -149,12 +149,12 @@ def test_masked_samples_are_left_out() -> None:
     assert noise_floor(masked).rank == 2
 
 
-def test_an_unsettled_floor_says_so_and_keeps_the_upper_bound() -> None:
+def test_a_floor_that_did_not_converge_says_so_and_keeps_the_upper_bound() -> None:
     rng = np.random.default_rng(3)
     # Every second channel is slow, the others white: one spectrum for all is the wrong model.
     slow, fast = ar1(rng, 0.999, (T, N // 2)), rng.normal(size=(T, N // 2))
     floor = noise_floor(recording(np.concatenate([slow, fast], axis=1)), model="colored")
-    if not floor.settled:
+    if not floor.converged:
         assert "not of this model" in " ".join(floor.warnings)
         assert floor.sigma == pytest.approx(1.0, rel=0.35)
     assert floor.rank <= 24
@@ -213,7 +213,7 @@ def worm(data_dir: Path) -> NoiseFloor:
 
 def test_whole_brain_calcium_of_a_worm_holds_two_components_where_the_textbook_sees_nine(worm: NoiseFloor) -> None:
     assert worm.model == "heteroscedastic+colored"
-    assert worm.textbook_rank == 9
+    assert worm.mp_rank == 9
     assert 1 <= worm.rank <= 3
 
 

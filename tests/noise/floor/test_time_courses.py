@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sciml.noise._courses import course_effects
+from sciml.noise.floor.time_courses import course_effects
 from sciml.rmt.profile import VarianceProfile
 
 T, N = 300, 80

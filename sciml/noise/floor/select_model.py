@@ -8,10 +8,10 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from sciml.noise._counts import CountResiduals, count_residuals
-from sciml.noise._matrix import Matrix
-from sciml.noise._profile import NoiseSpectra
-from sciml.noise._result import Model
+from sciml.noise.floor.result import Model
+from sciml.noise.matrix.gram import Matrix
+from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.noise.models.poisson import CountResiduals, count_residuals
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
 from sciml.rmt.profile import VarianceProfile
@@ -45,7 +45,7 @@ class Fit:
     rank: int
     spectra: NoiseSpectra
     bulk_ratio: float
-    settled: bool
+    converged: bool
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,15 @@ def _choose_color(matrix: Matrix, alpha: float, p_white: float) -> Choice:
     why = f"the residual is correlated in time (deviance of its spectra from flat, p {_below(p_white)})"
     common = _fit_unequal(matrix, alpha, _colored, refuted=_is_unequal)
     p_equal = common.spectra.p_equal()
-    if p_equal >= TEST_LEVEL and common.settled:
+    if p_equal >= TEST_LEVEL and common.converged:
         return Choice("colored", f"{why}, alike in all channels (p {_below(p_equal)})", matrix, common)
     each = _fit_unequal(matrix, alpha, _each_colored)
     if p_equal < TEST_LEVEL:
         reason = f"{why}, and the channels differ in spectrum (p {_below(p_equal)})"
-    elif each.settled:
-        reason = f"{why}, and one spectrum for all channels does not settle"
+    elif each.converged:
+        reason = f"{why}, and one spectrum for all channels does not converge"
     else:
-        return Choice("colored", f"{why}; one spectrum for each channel does not settle either", matrix, common)
+        return Choice("colored", f"{why}; one spectrum for each channel does not converge either", matrix, common)
     return Choice("heteroscedastic+colored", reason, matrix, each)
 
 
@@ -174,7 +174,7 @@ def _fit_white(matrix: Matrix, alpha: float, *, lost: int = 0) -> Fit:
     profile = VarianceProfile([[1.0]], row_counts=[matrix.freedom], column_counts=[max(n_channels - test.rank, 1)])
     fit = Fit(
         values / test.sigma**2, test.p_values, scale, test.law, profile, test.rank, spectra, 1.0,
-        settled=test.converged,
+        converged=test.converged,
     )  # fmt: skip
     return replace(fit, bulk_ratio=_bulk_ratio(matrix, fit.eigenvalues[fit.rank :], profile, spectra))
 
@@ -209,13 +209,13 @@ def _fit_unequal(
 ) -> Fit:
     """Fit a variance per channel and the spectra that `profiled` takes from the residual.
 
-    Rank and noise are settled from below. Many components of equal strength can hide each other there, all of them
+    Rank and noise are iterated from below. Many components of equal strength can hide each other there, all of them
     counting as noise; then again from the widest gap of the spectrum. Noise of which that is `refuted` is not followed.
     """
     limit = min(matrix.n_channels, matrix.freedom) // 2
     tried = {0}
     below = _settle(matrix, alpha, profiled, tried, limit=limit, refuted=refuted)
-    if below.settled or refuted(below):
+    if below.converged or refuted(below):
         return below
     values = matrix.eigen(matrix.total_scale, 0).values
     half = len(values) // 2
@@ -223,7 +223,7 @@ def _fit_unequal(
     if gap > limit or gap in tried:
         return below
     above = _settle(matrix, alpha, profiled, {gap}, limit=limit, start=gap)
-    return above if above.settled else below
+    return above if above.converged else below
 
 
 def _settle(
@@ -247,7 +247,7 @@ def _settle(
     first = fit = _fit_beside(matrix, scale, seen, alpha, profiled, tried)
     for _ in range(MAX_PASSES):
         seen = fit.rank if fit.rank not in tried else max(tried) + 1
-        if fit.settled or seen > limit:
+        if fit.converged or seen > limit:
             break
         tried.add(seen)
         scale = matrix.noise_scale(scale, seen)
@@ -255,13 +255,13 @@ def _settle(
         refusals = refusals + 1 if refuted(fit) else 0
         if refusals == MAX_REFUSALS:
             return fit
-    return fit if fit.settled else first
+    return fit if fit.converged else first
 
 
 def _fit_beside(
     matrix: Matrix, scale: Array, seen: int, alpha: float, profiled: Profiled, tried: Collection[int]
 ) -> Fit:
-    """Test the spectrum against the noise beside `seen` components; settled if the bulk fits and the rank was tried."""
+    """Test the spectrum against the noise beside `seen` components; it converged if bulk and rank agree with those."""
     found = matrix.eigen(scale, seen)
     spectra = matrix.spectra(scale, found.directions)
     stronger = 1.0 if profiled is _heteroscedastic else _stronger(matrix, spectra, found.values[:seen])
@@ -274,7 +274,7 @@ def _fit_beside(
     fits = ratio < BULK_TOLERANCE + 1 / matrix.n_channels + spectra.tau / matrix.freedom
     return Fit(
         values, law.p_value(values), scale * np.sqrt(stronger), law, profile, rank, spectra, ratio,
-        settled=fits and rank in tried,
+        converged=fits and rank in tried,
     )  # fmt: skip
 
 

@@ -68,14 +68,14 @@ class NoiseFloor:
     n_used: int
     n_effective: float
     correlation_time: float | None
-    textbook_rank: int
-    textbook_edge: float
-    textbook_eigenvalues: Array
+    mp_rank: int
+    mp_edge: float
+    mp_eigenvalues: Array
     frequency: Array
     psd: Array
     units: str
     bulk_ratio: float
-    settled: bool
+    converged: bool
     profile: VarianceProfile
     complex_data: bool = False
     dead_channels: tuple[int, ...] = ()
@@ -133,7 +133,7 @@ class NoiseFloor:
         dims = {
             "eigenvalues": ("component",),
             "p_values": ("component",),
-            "textbook_eigenvalues": ("textbook_component",),
+            "mp_eigenvalues": ("mp_component",),
             "strengths": ("outlier",),
             "strength_intervals": ("outlier", "bound"),
             "overlaps_channel": ("outlier",),
@@ -167,9 +167,9 @@ class NoiseFloor:
         """Return the result in one or two sentences."""
         count = "1 component" if self.rank == 1 else f"{self.rank} components"
         text = f"{count} above the noise floor ({self.model} noise, level {self.alpha:g})"
-        if self.rank == self.textbook_rank:
+        if self.rank == self.mp_rank:
             return text + ", as the textbook Marchenko-Pastur edge says too."
-        text += f"; the textbook Marchenko-Pastur edge would have said {self.textbook_rank}"
-        if self.correlation_time and "colored" in self.model and self.rank < self.textbook_rank:
+        text += f"; the textbook Marchenko-Pastur edge would have said {self.mp_rank}"
+        if self.correlation_time and "colored" in self.model and self.rank < self.mp_rank:
             text += f", because the noise is correlated over {self.correlation_time:.3g} s"
         return text + "."

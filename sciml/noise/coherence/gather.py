@@ -12,12 +12,13 @@ import scipy.stats
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.noise._bands import BandPlan
-from sciml.noise._cross import CrossSpectra
-from sciml.noise._modes import FEW_CHANNELS, BandModes, BandTest, find_modes, line_frequency, participation
-from sciml.noise._shared import Control, SharedBand, SharedMode, SpectralNoiseFloor
-from sciml.noise._whiten import Whitener
-from sciml.recording import feature_dims, feature_shape, n_features
+from sciml.noise.channels.names import channel_names
+from sciml.noise.coherence.bands import BandPlan
+from sciml.noise.coherence.cross_spectra import CrossSpectra
+from sciml.noise.coherence.modes import FEW_CHANNELS, BandModes, BandTest, find_modes, line_frequency, participation
+from sciml.noise.coherence.result import CoherentBand, CoherentMode, Control, SpectralNoiseFloor
+from sciml.noise.coherence.whiten import Whitener
+from sciml.recording import n_features
 from sciml.rmt.coherence import largest_eigenvalue
 from sciml.rmt.laws import TracyWidom
 
@@ -182,13 +183,13 @@ def _band(
     strength: NDArray[np.float64],
     part: tuple[int, NDArray[np.int64]],
     alpha: float,
-) -> SharedBand:
+) -> CoherentBand:
     plan, (peak, bands) = measured.plan, part
     near = bands[np.abs(bands - peak) <= 1]
     frequency, width = plan.frequency, plan.bandwidth
     line = line_frequency(measured.cross, plan, peak, modes[peak])
     shares, channel_p = participation(measured.cross, peak, modes[peak], float(usual[peak]))
-    return SharedBand(
+    return CoherentBand(
         low=float(np.min(frequency[bands] - width[bands] / 2)),
         high=float(np.max(frequency[bands] + width[bands] / 2)),
         frequency=line if line is not None else float(np.average(frequency[near], weights=strength[near])),
@@ -212,7 +213,7 @@ def _mode(
     p_value: float,
     looks: float,
     alpha: float,
-) -> SharedMode:
+) -> CoherentMode:
     """Describe one mode channel by channel, in the recording's own unit and phase."""
     plan, live = measured.plan, measured.whitener.live
     strength = float(_strength(modes, measured.cross.n_channels, looks)[k])
@@ -225,7 +226,7 @@ def _mode(
     reference = ordered[0] if len(ordered) else int(np.argmax(np.abs(modes.patterns[:, k])))
     phase = np.angle(pattern * np.conj(pattern[reference]))
     everywhere = [_spread(each, live, n_features(measured.recording)) for each in (share, channel_p, phase, amplitude)]
-    return SharedMode(
+    return CoherentMode(
         float(modes.eigenvalues[k]), float(p_value), strength, tuple(int(live[i]) for i in ordered), *everywhere
     )
 
@@ -238,16 +239,6 @@ def _spread(values: NDArray[np.float64], live: NDArray[np.int64], n: int) -> NDA
     out = np.full(n, np.nan)
     out[live] = values
     return out
-
-
-def channel_names(recording: xr.DataArray) -> tuple[str, ...]:
-    """Return a name for each channel: its label along the only dim, else its place along each."""
-    dims, shape = feature_dims(recording), feature_shape(recording)
-    if len(dims) == 1 and dims[0] in recording.coords:
-        return tuple(map(str, recording[dims[0]].values.tolist()))
-    if len(dims) == 1:
-        return tuple(map(str, range(shape[0])))
-    return tuple(",".join(map(str, place)) for place in np.ndindex(*shape))
 
 
 def _warnings(measured: Measured, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from sciml.noise._excerpt import Excerpts
-from sciml.noise._waves import waves_of, waves_of_excerpt
+from sciml.noise.channels.subsample import Excerpts
+from sciml.noise.matrix.fourier import waves_of, waves_of_excerpt
 
 NONE = np.zeros((2, 0)), np.zeros((0, 2))
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sciml.noise._excerpt.EXCERPT_BYTES", 8192)  # 1024 rows of two channels
+    monkeypatch.setattr("sciml.noise.channels.subsample.EXCERPT_BYTES", 8192)  # 1024 rows of two channels
 
 
 def filled(values: np.ndarray, step: int, span: int | None = None) -> Excerpts:
@@ -63,7 +63,7 @@ def test_waves_of_an_excerpt_stand_for_all_dimensions_of_time(complex_data: bool
 @pytest.mark.parametrize("periods", [5, 60, 9000])
 def test_waves_of_an_excerpt_find_a_line_where_the_whole_has_it(periods: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # A wave longer than a stretch (of 1638 samples), one of two to a stretch, and a fast one.
-    monkeypatch.setattr("sciml.noise._excerpt.EXCERPT_BYTES", 2**16)
+    monkeypatch.setattr("sciml.noise.channels.subsample.EXCERPT_BYTES", 2**16)
     n = 200_000
     values = np.sin(2 * np.pi * np.arange(n) * periods / n)[:, None] * [1, 0.5]
     whole, part = waves_of(values), waves_of_excerpt(filled(values, 500).excerpt())
