@@ -18,7 +18,6 @@ __all__ = [
     "State",
     "json_option",
     "overwrite_option",
-    "quiet_option",
     "signal_option",
 ]
 
@@ -40,6 +39,7 @@ class State:
     """What holds for the whole call, whichever command it reaches."""
 
     debug: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,33 +93,35 @@ def _remember_debug(ctx: click.Context, _param: click.Parameter, value: bool) ->
     ctx.ensure_object(State).debug |= value
 
 
+def _remember_quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(State).quiet |= value
+
+
 class Command(click.Command):
-    """A command that understands `--debug`."""
+    """A command that understands `--quiet` and `--debug`; `sciml_cli.output.note` keeps to the former."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self.params.append(
-            click.Option(
-                ["--debug"],
-                is_flag=True,
-                is_eager=True,
-                expose_value=False,
-                callback=_remember_debug,
-                help="Show the traceback of an error.",
-            )
-        )
+        self.params += [_quiet_option(), _debug_option()]
+
+
+def _quiet_option() -> click.Option:
+    text = "No progress and no notes on stderr; warnings and errors stay."
+    return click.Option(
+        ["-q", "--quiet"], is_flag=True, is_eager=True, expose_value=False, callback=_remember_quiet, help=text
+    )
+
+
+def _debug_option() -> click.Option:
+    text = "Show the traceback of an error."
+    return click.Option(
+        ["--debug"], is_flag=True, is_eager=True, expose_value=False, callback=_remember_debug, help=text
+    )
 
 
 def json_option(function: F) -> F:
-    """Add `--json`."""
+    """Add `--json`, which every command has: its result as one document on stdout, in place of words for people."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
-
-
-def quiet_option(function: F) -> F:
-    """Add `--quiet`."""
-    return click.option("-q", "--quiet", is_flag=True, help="No progress on stderr; warnings and errors stay.")(
-        function
-    )
 
 
 def overwrite_option(function: F) -> F:

@@ -1,10 +1,12 @@
 """The frame: what it costs to ask for help, and how each way of ending looks to a user and to a script."""
 
 import errno
+import json
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -66,6 +68,47 @@ def test_every_entry_of_the_table_is_a_command_that_can_be_loaded() -> None:
                 walk(command)
 
     walk(app.cli)
+
+
+def commands(group: LazyGroup) -> Iterator[click.Command]:
+    context = click.Context(group)
+    for name in group.table:
+        command = group.get_command(context, name)
+        yield from commands(command) if isinstance(command, LazyGroup) else [command]
+
+
+def test_json_quiet_and_debug_mean_the_same_in_every_command() -> None:
+    meanings = {}
+    for command in commands(app.cli):
+        options = {option.opts[-1]: option for option in command.params if isinstance(option, click.Option)}
+        for name in ("--json", "--quiet", "--debug"):
+            assert options[name].is_flag, (command.name, name)
+            meanings.setdefault(name, set()).add(options[name].help)
+    assert {name: len(said) for name, said in meanings.items()} == {"--json": 1, "--quiet": 1, "--debug": 1}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info", "{file}"],
+        ["info", "{file}", "--findings"],
+        ["denoise", "{file}", "-o", "{out}.nc"],
+        ["denoise", "{file}", "--compare"],
+        ["convert", "{file}", "-o", "{out}.nc"],
+        ["spectrum", "noise", "{file}"],
+        ["spectrum", "noise", "{file}", "--by-frequency"],
+        ["spectrum", "report", "{file}", "-o", "{out}.html"],
+        ["datasets", "list"],
+        ["doctor"],
+    ],
+)
+def test_quiet_leaves_stderr_to_warnings_and_json_is_one_document(
+    sciml, recording: Path, tmp_path: Path, words: list[str]
+) -> None:
+    done = sciml(*(word.format(file=recording, out=tmp_path / "out") for word in words), "--json", "--quiet")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["schema"].startswith("sciml.")
+    assert [line for line in done.err.splitlines() if not line.startswith("warning: ")] == []
 
 
 def test_version_is_that_of_the_package(sciml) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from sciml_cli.commands.scores import score_table
-from sciml_cli.options import FILE, Command, json_option, overwrite_option, quiet_option
-from sciml_cli.output import emit, note
+from sciml_cli.options import FILE, Command, json_option, overwrite_option
+from sciml_cli.output import emit, is_quiet, note
 
 __all__ = ["demo"]
 
@@ -20,8 +20,7 @@ __all__ = ["demo"]
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides every random draw.")
 @overwrite_option
 @json_option
-@quiet_option
-def demo(out: Path, duration: float, epochs: int, seed: int, overwrite: bool, as_json: bool, quiet: bool) -> None:
+def demo(out: Path, duration: float, epochs: int, seed: int, overwrite: bool, as_json: bool) -> None:
     """Simulate a population of neurons as an NWB file, and tell the stimulus from its activity.
 
     The signal in the recording has a known rank, its noise is correlated in time and unequal over neurons; the report
@@ -36,8 +35,8 @@ def demo(out: Path, duration: float, epochs: int, seed: int, overwrite: bool, as
         duration=duration,
         epochs=epochs,
         seed=seed,
-        progress=lambda message: note(message, quiet=quiet),
-        callbacks=(ProgressBar(quiet=quiet),),
+        progress=note,
+        callbacks=(ProgressBar(quiet=is_quiet()),),
     )
     if as_json:
         emit("demo", {**result.metrics, "out": out, "report": result.report})

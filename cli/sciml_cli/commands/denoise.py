@@ -6,8 +6,8 @@ import click
 
 from sciml_cli.commands.denoise_options import check_output, print_comparison, save, whole_options, write_page
 from sciml_cli.commands.denoise_patches import PatchOptions, by_patches, patch_options, sizes, values_of
-from sciml_cli.options import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
-from sciml_cli.output import emit, note, plain
+from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.output import alert, emit, note, plain
 
 __all__ = ["denoise"]
 
@@ -34,7 +34,6 @@ WHOLE = {"frobenius": "optimal", "operator": "operator", "nuclear": "nuclear", "
 @whole_options
 @overwrite_option
 @json_option
-@quiet_option
 def denoise(
     file: Path,
     out: Path | None,
@@ -49,7 +48,6 @@ def denoise(
     page: Path | None,
     overwrite: bool,
     as_json: bool,
-    quiet: bool,
 ) -> None:
     """Keep the components above the noise floor, optimally shrunk, and write the recording to OUT.
 
@@ -67,12 +65,12 @@ def denoise(
     recording = open_recording(file, signal)
     if comparing:
         patch = None if patches.patch is None else sizes("--patch", patches.patch, recording)
-        print_comparison(recording, model=model, patch=patch, as_json=as_json, quiet=quiet)
+        print_comparison(recording, model=model, patch=patch, as_json=as_json)
     if out is None or comparing:
         return
     if patches.patch is not None:
         options = {"rank": rank, **({} if alpha is None else {"alpha": alpha})}
-        by_patches(recording, out, patches, options, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        by_patches(recording, out, patches, options, overwrite=overwrite, as_json=as_json)
         written = values_of(out)
         if page is not None:
             write_page(recording, written, page, {"patch": patches.patch, **options}, overwrite=overwrite)
@@ -86,8 +84,8 @@ def denoise(
     if sigma is None:
         floor = noise_floor(recording, model, 0.05 if alpha is None else alpha)  # type: ignore[arg-type]
         for warning in floor.warnings:
-            note(f"warning: {warning}")
-        note(floor.summary(), quiet=quiet)
+            alert(f"warning: {warning}")
+        note(floor.summary())
     cleaned = remove_noise(
         recording,
         floor,

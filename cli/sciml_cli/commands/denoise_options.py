@@ -80,7 +80,7 @@ def write_page(recording: Any, out: Path, page: Path, settings: dict[str, Any], 
         note(f"- {finding.text}")
 
 
-def print_comparison(recording: Any, *, model: str, patch: dict[str, int] | None, as_json: bool, quiet: bool) -> None:
+def print_comparison(recording: Any, *, model: str, patch: dict[str, int] | None, as_json: bool) -> None:
     """Print the table of `sciml.denoise.compare`, the best method first."""
     from sciml.denoise import compare
 
@@ -98,7 +98,6 @@ def print_comparison(recording: Any, *, model: str, patch: dict[str, int] | None
     note(
         f"{attrs['model']} noise, sigma {number(attrs['sigma'], attrs['units'])}; excess: squared error of hidden "
         "values less sigma², over sigma²",
-        quiet=quiet,
     )
     shown = ("excess", "removed", "residual_rank", "residual_p_value", "seconds")
     rows = [[name, *(number(float(found[key].values[k])) for key in shown)] for k, name in enumerate(names)]

@@ -87,7 +87,6 @@ def by_patches(
     *,
     overwrite: bool,
     as_json: bool,
-    quiet: bool,
 ) -> None:
     """Denoise a recording into a file and say what came of it."""
     from sciml.denoise import denoise_patches_to_file
@@ -110,7 +109,7 @@ def by_patches(
         scheduler=options.scheduler,
         maps=options.maps,
         overwrite=overwrite or written != out,
-        progress=_progress(quiet=quiet),
+        progress=_progress(),
         **others,
     )
     units = str(recording.attrs.get("units", ""))
@@ -163,7 +162,7 @@ def _map(path: Path) -> Any:
     return open_recording(path).load()
 
 
-def _progress(*, quiet: bool) -> Callable[[int, int], None]:
+def _progress() -> Callable[[int, int], None]:
     last = -PROGRESS_SECONDS
 
     def report(done: int, total: int) -> None:
@@ -171,6 +170,6 @@ def _progress(*, quiet: bool) -> Callable[[int, int], None]:
         now = time.monotonic()
         if total > 1 and (now - last >= PROGRESS_SECONDS or done == total):
             last = now
-            note(f"{done} of {total} tiles", quiet=quiet)
+            note(f"{done} of {total} tiles")
 
     return report

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from sciml_cli.commands.scores import score_table, verdict
-from sciml_cli.options import FILE, Command, json_option, overwrite_option, quiet_option, signal_option
-from sciml_cli.output import emit, note, number, size, table
+from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.output import emit, is_quiet, note, number, size, table
 
 __all__ = ["fit"]
 
@@ -43,7 +43,6 @@ sciml fit --resume --out run
 @click.option("--strict", is_flag=True, help="Exit with 6 if the net does not beat chance and every baseline.")
 @overwrite_option
 @json_option
-@quiet_option
 def fit(
     inputs: tuple[Path, ...],
     out: Path | None,
@@ -53,7 +52,6 @@ def fit(
     strict: bool,
     overwrite: bool,
     as_json: bool,
-    quiet: bool,
     **flags: Any,
 ) -> int:
     """Learn from a recording, as HELP says."""
@@ -71,11 +69,11 @@ def fit(
         out=out,
         resume=resume,
         overwrite=overwrite,
-        progress=lambda message: note(message, quiet=quiet),
-        callbacks=_progress_bar(quiet),
+        progress=note,
+        callbacks=_progress_bar(),
     )
     if result.already_finished:
-        note(f"{out} is finished already; nothing to resume", quiet=quiet)
+        note(f"{out} is finished already; nothing to resume")
     _show_result(out, result.metrics, as_json)
     return STRICT if strict and not verdict(result.metrics) else 0
 
@@ -105,10 +103,10 @@ def _config(inputs: tuple[Path, ...], stored: Path | None, assignments: tuple[st
     return assign(base, assignments, **given)
 
 
-def _progress_bar(quiet: bool) -> tuple[object, ...]:
+def _progress_bar() -> tuple[object, ...]:
     from sciml.train import ProgressBar
 
-    return (ProgressBar(quiet=quiet),)
+    return (ProgressBar(quiet=is_quiet()),)
 
 
 def _show_plan(plan: Any, as_json: bool) -> None:

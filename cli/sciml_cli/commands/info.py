@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from sciml_cli.options import SOURCE, Command, json_option, quiet_option
-from sciml_cli.output import emit, note
+from sciml_cli.options import SOURCE, Command, json_option
+from sciml_cli.output import alert, emit, note
 
 __all__ = ["info"]
 
@@ -19,10 +19,7 @@ DATA = 3  # exit code where a file could not be described
 @click.option("--tree", is_flag=True, help="Show the HDF5 structure, with links and aliases.")
 @click.option("--findings", is_flag=True, help="Show all findings, also those that take reading samples of the values.")
 @json_option
-@quiet_option
-def info(
-    files: tuple[Path | str, ...], signal: str | None, tree: bool, findings: bool, as_json: bool, quiet: bool
-) -> int:
+def info(files: tuple[Path | str, ...], signal: str | None, tree: bool, findings: bool, as_json: bool) -> int:
     """Say what files are and what is in them, or why nothing is: signals with shape, unit and rate, tables, findings.
 
     Reads structure and attributes only; --signal and --findings read samples of values too. Exits with 3 if a file is
@@ -34,11 +31,11 @@ def info(
     code = 0
     for file in files:
         try:
-            document, page = _look(file, signal=signal, tree=tree, findings=findings, quiet=quiet)
+            document, page = _look(file, signal=signal, tree=tree, findings=findings)
         except DataError as error:
             code = DATA
             documents.append({"path": str(file), "error": str(error)})
-            note(f"Error: {error}")
+            alert(f"Error: {error}")
             continue
         documents.append(document)
         if not as_json:
@@ -48,10 +45,8 @@ def info(
     return code
 
 
-def _look(
-    file: Path | str, *, signal: str | None, tree: bool, findings: bool, quiet: bool
-) -> tuple[dict[str, Any], str]:
-    """Return what is asked of one file, as a document and as a info_page."""
+def _look(file: Path | str, *, signal: str | None, tree: bool, findings: bool) -> tuple[dict[str, Any], str]:
+    """Return what is asked of one file, as a document and as a page."""
     from sciml.io import check_values, describe, signal_detail, structure
     from sciml_cli.commands import info_page
 
@@ -67,8 +62,8 @@ def _look(
         document["tree"] = entries
         parts.append(info_page.tree(found, entries))
     if findings:
-        said = (*found.findings, *check_values(file, signal, progress=None if quiet else _Progress(file)))
-        once = tuple({(one.code, one): one for one in said}.values())
+        said = (*found.findings, *check_values(file, signal, progress=_Progress(file)))
+        once = tuple({(one.code, one.message): one for one in said}.values())
         document["findings"] = [_finding(one) for one in once]
         parts.append(info_page.findings(found, once))
     return document, "\n\n".join(parts)

@@ -13,10 +13,9 @@ from sciml_cli.options import (
     LazyGroup,
     json_option,
     overwrite_option,
-    quiet_option,
     signal_option,
 )
-from sciml_cli.output import emit, note, number, progress_bar, table
+from sciml_cli.output import alert, emit, note, number, progress_bar, table
 
 __all__ = ["noise", "report", "spectrum", "weights"]
 
@@ -40,12 +39,12 @@ spectrum = LazyGroup(
 @click.command("report", cls=Command)
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True, type=FILE)
 @click.option("-o", "--out", default="report.html", show_default=True, type=FILE, help="HTML page to write.")
-@click.option("--json", "json_file", type=FILE, help="Write the numbers to this file too.")
+@click.option("--json-file", type=FILE, help="Write the numbers to this file too.")
 @signal_option
 @click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the noise floor and of outliers.")
 @overwrite_option
-@quiet_option
+@json_option
 def report(
     targets: tuple[Path, ...],
     out: Path,
@@ -54,7 +53,7 @@ def report(
     model: str,
     alpha: float,
     overwrite: bool,
-    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Report on a recording, a run directory or a checkpoint: findings in words first, then the evidence.
 
@@ -65,14 +64,19 @@ def report(
     names = _numbered(out, len(targets))
     json_names = _numbered(json_file, len(targets)) if json_file else [None] * len(targets)
     _refuse_existing([*names, *(name for name in json_names if name)], overwrite)
+    documents = []
     for target, page, numbers in zip(targets, names, json_names, strict=True):
         found = report_on(target, signal=signal, model=model, alpha=alpha)
         found.to_html(page, overwrite=overwrite)
         if numbers is not None:
             found.to_json(numbers, overwrite=overwrite)
         for finding in found.findings:
-            note(f"- {finding.text}", quiet=quiet)
-        click.echo(page)
+            note(f"- {finding.text}")
+        if not as_json:
+            click.echo(page)
+        documents.append({"page": page, **found.to_dict()})
+    if as_json:
+        emit("reports", {"reports": documents})
 
 
 def _numbered(path: Path, n: int) -> list[Path]:
@@ -120,7 +124,7 @@ def noise(
     with progress_bar("reading") as progress:
         floor = noise_floor(recording, model, alpha, progress=progress)  # type: ignore[arg-type]
     for warning in floor.warnings:
-        note(f"warning: {warning}")
+        alert(f"warning: {warning}")
     if as_json:
         emit("noise", floor.to_dict())
         return
@@ -175,7 +179,7 @@ def _noise_by_frequency(
     recording = open_recording(file, signal)
     floor = spectral_noise_floor(recording, frequencies=band, bandwidth=bandwidth, alpha=alpha)
     for warning in floor.warnings:
-        note(f"warning: {warning}")
+        alert(f"warning: {warning}")
     if as_json:
         emit("noise-by-frequency", floor.to_dict())
         return
@@ -253,7 +257,7 @@ def weights(target: Path, alpha: float, as_json: bool) -> None:
     click.echo(table(columns, [_layer_row(layer) for layer in layers]))
     for layer in layers:
         for warning in layer.warnings:
-            note(f"warning: {layer.name}: {warning}")
+            alert(f"warning: {layer.name}: {warning}")
 
 
 def _layer_row(layer: Any) -> tuple[object, ...]:
