@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
-from sciml.io.hdf5.links import Box, Files, missing_regions, read_error
+from sciml.io.hdf5.links import Files
 from sciml.io.hdf5.parallel_read import read_parallel
+from sciml.io.hdf5.read_errors import Box, missing_regions, read_error
 from sciml.io.hdf5.remote import is_remote
 
 __all__ = ["OpenFile", "Source", "check_budget", "is_integer", "n_selected", "opened"]

@@ -16,8 +16,9 @@ from sciml.io.hdf5.digest import digest
 from sciml.io.hdf5.global_heap import declared_items
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits, checked_path, guard
 from sciml.io.hdf5.issues import Issue, Remark, code_of
-from sciml.io.hdf5.links import Box, Files, filters, follow, missing_regions, read_error
+from sciml.io.hdf5.links import Files, follow
 from sciml.io.hdf5.object_headers import declared_texts
+from sciml.io.hdf5.read_errors import Box, filters, missing_regions, read_error
 from sciml.io.hdf5.source import Source
 from sciml.io.hdf5.text import decode, decode_array, text
 

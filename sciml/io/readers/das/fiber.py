@@ -21,10 +21,9 @@ from sciml.io.schema.declarations import Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
-__all__ = ["METERS", "fiber", "parent_of", "ramp", "spaced", "timestamps", "value", "word"]
+__all__ = ["fiber", "parent_of", "ramp", "spaced", "timestamps", "value", "word"]
 
 AXES = {"time": TIME, "locus": "channel", "distance": "channel", "channel": "channel"}
-METERS = {"": 1.0, "m": 1.0, "meter": 1.0, "meters": 1.0, "km": 1e3, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048}
 
 
 def fiber(

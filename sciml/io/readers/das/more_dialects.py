@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io.hdf5.text import METERS
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.readers.das.fiber import METERS, fiber, ramp, spaced, timestamps
+from sciml.io.readers.das.fiber import fiber, ramp, spaced, timestamps
 from sciml.io.schema.clock import Clock, Rate
 from sciml.io.schema.declarations import Signal
 

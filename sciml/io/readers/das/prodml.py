@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 
 from sciml.errors import DataError
+from sciml.io.hdf5.text import METERS
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.readers.das.fiber import METERS, fiber, parent_of, ramp, timestamps
+from sciml.io.readers.das.fiber import fiber, parent_of, ramp, timestamps
 from sciml.io.schema.clock import Clock, Rate
 from sciml.io.schema.declarations import Signal
 

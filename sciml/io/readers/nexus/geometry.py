@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io.hdf5.text import clean_unit
+from sciml.io.hdf5.text import METERS, clean_unit
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.readers.das.fiber import METERS
 from sciml.io.schema.axes import is_real
 
 __all__ = ["chain", "placement"]

@@ -1,6 +1,6 @@
 """Damaged copies of one small file a format, opened and read in a process of their own; run by `test_corrupted.py`.
 
-    python tests/io/corrupt.py FOLDER FORMAT FIRST STOP
+    python tests/io/hdf5/corrupt.py FOLDER FORMAT FIRST STOP
 
 prints one line a case, "FORMAT SEED OUTCOME"; a line without outcome is the case that ended the process.
 """

@@ -1,6 +1,6 @@
 """Damaged copies of a small file of every format raise our own error or read; none hangs, crashes or fails otherwise.
 
-`SCIML_TEST_SEEDS=300 pytest tests/io/test_corrupted.py` tries 300 copies a format; the default is a part of them.
+`SCIML_TEST_SEEDS=300 pytest tests/io/hdf5/test_corrupted.py` tries 300 copies a format; the default is a part of them.
 """
 
 import os
