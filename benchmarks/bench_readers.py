@@ -15,7 +15,7 @@ import numpy as np
 from _report import machine, record, table
 
 from sciml.io import open_recording
-from sciml.io._tree import open_tree
+from sciml.io.hdf5.tree import open_tree
 
 SMALL = "--small" in sys.argv
 DATA = Path(os.environ.get("SCIML_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

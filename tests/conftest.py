@@ -1,7 +1,10 @@
 """Options and fixtures that all tests share."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -19,6 +22,24 @@ def data_dir() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real recordings at {DATA.name}; set SCIML_TEST_DATA to the folder that holds them")
     return DATA
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Handlers of SIGINT and SIGTERM as a process in the foreground has them; what was there is put back.
+
+    A test run in the background inherits a SIGINT that is ignored, and its child processes do too. A SIGTERM that the
+    code under test does not handle fails the test instead of ending the run.
+    """
+
+    def unhandled(_number: int, _frame: FrameType | None) -> None:
+        raise AssertionError("SIGTERM was left to the test runner")
+
+    wanted = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: unhandled}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ __all__ = ["main"]
 
 def main() -> NoReturn:
     """Run the command line on `sys.argv` and end the process with its exit code."""
-    from sciml_cli.app import run
+    from sciml_cli.app import exit_on_sigterm, run
 
-    sys.exit(run())
+    with exit_on_sigterm():
+        code = run()
+    sys.exit(code)

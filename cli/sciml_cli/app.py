@@ -4,17 +4,18 @@ import contextlib
 import errno
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
-from sciml_cli.frame import Entry, LazyGroup, State
+from sciml_cli.options import Entry, LazyGroup, State
 
-__all__ = ["cli", "run"]
+__all__ = ["cli", "exit_on_sigterm", "run"]
 
 UNEXPECTED, DATA, DISK, SIGINT, SIGTERM = 1, 3, 74, 130, 143
 
@@ -22,15 +23,19 @@ cli = LazyGroup(
     "sciml",
     help="From a laboratory recording in HDF5 to a model one can trust, and a report that shows why.",
     table={
-        "info": Entry("sciml_cli.info:info", "List the signals of files, or say why there are none."),
-        "denoise": Entry("sciml_cli.denoise:denoise", "Remove what the noise floor says is noise."),
-        "fit": Entry("sciml_cli.fit:fit", "Train a net on a recording and write a run directory."),
-        "predict": Entry("sciml_cli.predict:predict", "Apply a trained run to another recording."),
-        "spectrum": Entry("sciml_cli.spectrum:spectrum", "Spectra of recordings and nets: report, noise, weights."),
-        "datasets": Entry("sciml_cli.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."),
-        "demo": Entry("sciml_cli.demo:demo", "Run the whole journey on a simulated recording."),
-        "doctor": Entry("sciml_cli.doctor:doctor", "Check this installation and this machine."),
-        "convert": Entry("sciml_cli.convert:convert", "Write a signal of any format as a netCDF recording."),
+        "info": Entry("sciml_cli.commands.info:info", "List the signals of files, or say why there are none."),
+        "denoise": Entry("sciml_cli.commands.denoise:denoise", "Remove what the noise floor says is noise."),
+        "fit": Entry("sciml_cli.commands.fit:fit", "Train a net on a recording and write a run directory."),
+        "predict": Entry("sciml_cli.commands.predict:predict", "Apply a trained run to another recording."),
+        "spectrum": Entry(
+            "sciml_cli.commands.spectrum:spectrum", "Spectra of recordings and nets: report, noise, weights."
+        ),
+        "datasets": Entry(
+            "sciml_cli.commands.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."
+        ),
+        "demo": Entry("sciml_cli.commands.demo:demo", "Run the whole journey on a simulated recording."),
+        "doctor": Entry("sciml_cli.commands.doctor:doctor", "Check this installation and this machine."),
+        "convert": Entry("sciml_cli.commands.convert:convert", "Write a signal of any format as a netCDF recording."),
     },
     epilog="Exit codes: 0 ok, 2 usage, 3 data, 4 config, 5 checkpoint, 6 a strict finding, 7 diverged, 74 disk, "
     "75 interrupted but resumable, 130 and 143 stopped by a signal.",
@@ -66,7 +71,7 @@ def run(args: Sequence[str] | None = None) -> int:
     """
     state = State()
     try:
-        with _one_line_warnings(), _terminable():
+        with _one_line_warnings():
             outcome = cli.main(args=args, prog_name="sciml", standalone_mode=False, obj=state)
             sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
@@ -145,17 +150,23 @@ def _one_line_warnings() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an ordinary exit, so that half-written files are cleaned up on the way out."""
+def exit_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an ordinary exit, so that half-written files are cleaned up on the way out.
+
+    For the process that is `sciml`. Whoever calls `run` from Python keeps the handler that is set, as a test runner
+    does. A signal that is ignored stays so, and the handler that was there is put back.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(SIGTERM)
 
-    try:
-        before: Any = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: signals are someone else's
+    before = signal.getsignal(signal.SIGTERM)
+    # None: a handler that Python did not set, and could not put back
+    ours = threading.current_thread() is threading.main_thread() and before not in (None, signal.SIG_IGN)
+    if not ours:
         yield
         return
+    signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:

@@ -16,64 +16,18 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset
 
+from sciml.data.samples import Samples, read_samples, rows_of_block
 from sciml.errors import ConfigError, DataError
-from sciml.recording import GAP, TIME, blocks, check, n_features, sampling_rate, segments
+from sciml.recording import GAP, n_features, segments
 
-__all__ = ["MEMORY_BUDGET", "WindowDataset", "Windows", "sliding_windows", "windows_around"]
-
-MEMORY_BUDGET = (
-    2**31
-)  # bytes; a recording whose float32 copy fits is read once and kept, else windows are read on demand
-BLOCK_BYTES = 2**27  # bytes of one block of the first pass, as float64
+__all__ = ["WindowDataset", "Windows", "sliding_windows", "windows_around"]
 
 OUTSIDE = "outside the recording"
 ACROSS = "across a gap"
 MISSING = "masked or missing samples"
 NO_ONSET = "onset missing"
 NO_LABEL = "label missing"
-
 Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Samples:
-    """The recording as a table (time, channel): which samples may be used, and the values where they fit in memory."""
-
-    recording: xr.DataArray
-    rate: float
-    valid: NDArray[np.bool_]
-    values: NDArray[np.float32] | None
-
-    @cached_property
-    def clock(self) -> NDArray[np.float64]:
-        """Time of each sample in seconds."""
-        if TIME in self.recording.coords:
-            return np.asarray(self.recording[TIME].values, dtype=np.float64)
-        return np.arange(len(self.valid)) / self.rate
-
-    @cached_property
-    def segment(self) -> NDArray[np.int64]:
-        """Number of the segment (run between gaps) of each sample."""
-        number = np.zeros(len(self.valid), dtype=np.int64)
-        for k, run in enumerate(segments(self.recording)):
-            number[run] = k
-        return number
-
-    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Return samples `start` to `stop` as an array (time, channel)."""
-        if self.values is not None:
-            return self.values[start:stop]
-        part = self.recording.isel({TIME: slice(start, stop)}).transpose(TIME, ...)
-        return np.asarray(part.values).reshape(stop - start, -1).astype(np.float32)
-
-    def stack(self, starts: NDArray[np.int64], span: int) -> NDArray[np.float32]:
-        """Return the windows of `span` samples that begin at `starts` as an array (n, channel, time)."""
-        if self.values is not None:
-            return np.asarray(self.values[starts[:, None] + np.arange(span)]).transpose(0, 2, 1)
-        stacked = np.empty((len(starts), n_features(self.recording), span), dtype=np.float32)
-        for row, start in enumerate(starts.tolist()):
-            stacked[row] = self.rows(start, start + span).T
-        return stacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +70,8 @@ class Windows:
         return len(self.starts)
 
     @cached_property
-    def _samples(self) -> _Samples:
-        return _read(self.recording)
+    def _samples(self) -> Samples:
+        return read_samples(self.recording)
 
     @property
     def rate(self) -> float:
@@ -181,7 +135,7 @@ class Windows:
         >>> [len(run) for run in sliding_windows(wave, length=4, step=2).samples([0, 1, 3])]
         [10]
         """
-        rows = _rows_of_block(self.n_channels)
+        rows = rows_of_block(self.n_channels)
         covered = np.zeros(len(self._samples.valid) + 1, dtype=np.int64)
         starts = self.starts[np.asarray(indices, dtype=np.int64)]
         np.add.at(covered, starts, 1)
@@ -237,7 +191,7 @@ def windows_around(
     >>> windows.starts.tolist(), windows.labels.tolist(), windows.dropped
     ([5, 25, 45, 65], [0, 1, 0, 1], {'outside the recording': 1})
     """
-    samples = _read(recording)
+    samples = read_samples(recording)
     n = _to_samples(length, samples.rate, "length")
     onsets = _onsets(_column(events, onset))
     nearest, offsets, reason = _nearest(samples, onsets)
@@ -281,7 +235,7 @@ def sliding_windows(recording: xr.DataArray, *, length: float, step: float, hori
     >>> windows.times.tolist(), windows.length, windows.horizon
     ([0.0, 2.0, 4.0], 50, 10)
     """
-    samples = _read(recording)
+    samples = read_samples(recording)
     n, every = _to_samples(length, samples.rate, "length"), _to_samples(step, samples.rate, "step")
     ahead = _to_samples(horizon, samples.rate, "horizon") if horizon else 0
     span = n + ahead
@@ -368,46 +322,10 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return y - last if self.increments else y
 
 
-def _with(windows: Windows, samples: _Samples) -> Windows:
+def _with(windows: Windows, samples: Samples) -> Windows:
     """Hand the table that was read to the windows, so that it is not read again."""
     windows.__dict__["_samples"] = samples
     return windows
-
-
-def _rows_of_block(channels: int) -> int:
-    return max(1, BLOCK_BYTES // (8 * channels))
-
-
-def _read(recording: xr.DataArray) -> _Samples:
-    """Pass over the recording once: find the samples that may be used, and keep the values where they fit."""
-    check(recording, minimum=1)
-    if recording.dtype.kind == "c":
-        raise DataError(
-            f"expected real values, got {recording.dtype}; a net takes real numbers: "
-            "pass abs(recording), or its real and imaginary parts as two channels"
-        )
-    n, channels = recording.sizes[TIME], n_features(recording)
-    values = np.empty((n, channels), dtype=np.float32) if 4 * n * channels <= MEMORY_BUDGET else None
-    valid = np.empty(n, dtype=np.bool_)
-    seen = np.zeros(channels, dtype=np.bool_)
-    for part, block in blocks(recording, _rows_of_block(channels)):
-        with np.errstate(over="ignore"):  # beyond the range of float32 counts as missing
-            single = block.astype(np.float32)
-        finite = np.isfinite(single)
-        valid[part] = finite.all(axis=1)
-        seen |= finite.any(axis=0)
-        if values is not None:
-            values[part] = single
-    if not seen.all():
-        dead = np.flatnonzero(~seen)
-        raise DataError(
-            f"expected every channel to have samples, got {len(dead)} of {channels} channels masked or missing "
-            f"throughout (numbers {', '.join(map(str, dead[:10]))}{', ...' if len(dead) > 10 else ''}); leave them out"
-        )
-    samples = _Samples(recording, sampling_rate(recording), valid, values)
-    if np.any(np.diff(samples.clock) < 0):
-        raise DataError("expected a clock that advances, got times that step back; sort the recording by time")
-    return samples
 
 
 def _to_samples(seconds: float, rate: float, name: str) -> int:
@@ -442,7 +360,7 @@ def _onsets(column: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _nearest(
-    samples: _Samples, onsets: NDArray[np.float64]
+    samples: Samples, onsets: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.object_]]:
     """Return for each onset its nearest sample, the rest in seconds, and why it cannot be used ("" if it can)."""
     clock = samples.clock
@@ -461,7 +379,7 @@ def _nearest(
 
 
 def _usable(
-    samples: _Samples, starts: NDArray[np.int64], span: int, reason: NDArray[np.object_]
+    samples: Samples, starts: NDArray[np.int64], span: int, reason: NDArray[np.object_]
 ) -> tuple[NDArray[np.int64], Counter[str]]:
     """Return which windows can be used, and count the others by reason; `reason` comes with those known already."""
     n = len(samples.valid)

@@ -15,7 +15,7 @@ from sciml.denoise._plan import Plan, Region, voxels_that_fit
 from sciml.denoise._tile import Masks, run_part
 from sciml.denoise.patches import PatchWeights, Shrinker, dataset, prepare
 from sciml.errors import InterruptedRunError, MissingDependencyError
-from sciml.io._regions import RegionFile
+from sciml.io.write.regions import RegionFile
 
 __all__ = ["PatchFile", "denoise_patches_to_file"]
 

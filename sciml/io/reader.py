@@ -4,9 +4,23 @@ A reader is a class with a `name`, `sniff(tree)` and `scan(tree)`, registered un
 `sciml.readers`. It declares where things are; the engine walks, guards, scales and stays lazy.
 """
 
-from sciml.io._clock import Rate, Stamps
-from sciml.io._lazy import Scale
-from sciml.io._model import Contents, Reader, Signal, Table
-from sciml.io._tree import Node, Tree
+from sciml.io.arrays import Scale
+from sciml.io.hdf5.tree import Node, Tree
+from sciml.io.schema.clock import Rate, Timestamps
+from sciml.io.schema.declarations import Contents, Reader, Signal, Table
+from sciml.io.schema.values import computed, folded, scaled
 
-__all__ = ["Contents", "Node", "Rate", "Reader", "Scale", "Signal", "Stamps", "Table", "Tree"]
+__all__ = [
+    "Contents",
+    "Node",
+    "Rate",
+    "Reader",
+    "Scale",
+    "Signal",
+    "Table",
+    "Timestamps",
+    "Tree",
+    "computed",
+    "folded",
+    "scaled",
+]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-__all__ = ["CONVOLUTIONS", "WeightLayer", "weight_layers"]
+__all__ = ["CONVOLUTIONS", "NORMS", "WeightLayer", "weight_layers"]
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 @dataclass(frozen=True)

@@ -9,28 +9,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sciml.pipeline.config import Config, assign, load_config, to_toml, validate
     from sciml.pipeline.demonstration import demo
-    from sciml.pipeline.health import Health, examine
-    from sciml.pipeline.journey import RunResult, dry_run, run
-    from sciml.pipeline.nets import load_weights
+    from sciml.pipeline.model import load_weights
     from sciml.pipeline.prediction import Prediction, predict
-    from sciml.pipeline.prepare import DryRun
-    from sciml.pipeline.reporting import report_on
+    from sciml.pipeline.report_target import report_on
+    from sciml.pipeline.runner import RunResult, dry_run, run
+    from sciml.pipeline.windows import DryRun
 
 _WHERE = {
     "Config": "config",
-    "DryRun": "prepare",
-    "Health": "health",
+    "DryRun": "windows",
     "Prediction": "prediction",
-    "RunResult": "journey",
+    "RunResult": "runner",
     "assign": "config",
     "demo": "demonstration",
-    "dry_run": "journey",
-    "examine": "health",
+    "dry_run": "runner",
     "load_config": "config",
-    "load_weights": "nets",
+    "load_weights": "model",
     "predict": "prediction",
-    "report_on": "reporting",
-    "run": "journey",
+    "report_on": "report_target",
+    "run": "runner",
     "to_toml": "config",
     "validate": "config",
 }
@@ -38,13 +35,11 @@ _WHERE = {
 __all__ = [
     "Config",
     "DryRun",
-    "Health",
     "Prediction",
     "RunResult",
     "assign",
     "demo",
     "dry_run",
-    "examine",
     "load_config",
     "load_weights",
     "predict",

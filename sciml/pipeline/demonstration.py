@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sciml.errors import StorageError
 from sciml.pipeline.config import Config, validate
-from sciml.pipeline.journey import RunResult, run
+from sciml.pipeline.runner import RunResult, run
 from sciml.simulate import population_recording, write_nwb
 
 __all__ = ["demo"]

@@ -14,9 +14,9 @@ from sciml.data import Windows, sliding_windows
 from sciml.errors import DataError, ScimlWarning
 from sciml.io import describe, open_recording, read_events
 from sciml.pipeline.config import Config
-from sciml.pipeline.folder import RunFolder
-from sciml.pipeline.nets import Restored, restore
-from sciml.pipeline.scores import outputs
+from sciml.pipeline.evaluation import outputs
+from sciml.pipeline.model import Restored, restore
+from sciml.pipeline.run_folder import RunFolder
 from sciml.recording import feature_dims, sampling_rate
 
 __all__ = ["Prediction", "predict"]

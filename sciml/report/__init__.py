@@ -1,10 +1,10 @@
 """Reports: what was found, in words first, with the evidence, in one HTML file or one JSON document."""
 
 from sciml.report.build import report
-from sciml.report.cleaned import denoising_report
-from sciml.report.document import Report
-from sciml.report.parts import Figure, Finding, Section, Table
-from sciml.report.runs import Denoising, Forecast, RunSummary, Score, SplitSummary, Training
+from sciml.report.document.parts import Figure, Finding, Section, Table
+from sciml.report.document.report import Report
+from sciml.report.record import Denoising, Forecast, RunSummary, Score, SplitSummary, Training
+from sciml.report.sections.denoising import denoising_report
 
 __all__ = [
     "Denoising",

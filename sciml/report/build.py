@@ -9,13 +9,14 @@ import xarray as xr
 from sciml.errors import ConfigError, DataError
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.recording import check, feature_dims, n_features
-from sciml.report.document import Report
-from sciml.report.floors import floor_facts, floor_findings, floor_numbers, floor_section
-from sciml.report.frequencies import frequency_evidence
-from sciml.report.journey import fit_methods, fit_sections, run_facts, run_findings, run_numbers, split_section
-from sciml.report.methods import cite, floor_methods, versions
-from sciml.report.parts import Finding, Section
-from sciml.report.recordings import (
+from sciml.report.document.parts import Finding, Section
+from sciml.report.document.report import Report
+from sciml.report.document.wording import series
+from sciml.report.record import RunSummary
+from sciml.report.sections.coherence import frequency_evidence
+from sciml.report.sections.methods import cite, floor_methods, versions
+from sciml.report.sections.noise_floor import floor_facts, floor_findings, floor_numbers, floor_section
+from sciml.report.sections.recordings import (
     components_section,
     data_hash,
     facts,
@@ -23,9 +24,8 @@ from sciml.report.recordings import (
     recording_name,
     spectrum_evidence,
 )
-from sciml.report.runs import RunSummary
-from sciml.report.weights import CITES, METHODS, weight_finding, weight_numbers, weight_section
-from sciml.report.wording import series
+from sciml.report.sections.run import fit_methods, fit_sections, run_facts, run_findings, run_numbers, split_section
+from sciml.report.sections.weights import CITES, METHODS, weight_finding, weight_numbers, weight_section
 
 __all__ = ["report"]
 

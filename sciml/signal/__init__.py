@@ -1,5 +1,5 @@
-"""Signals of recordings: spectra, autocorrelation, whiteness."""
+"""Signals of recordings: power spectral density, lines, autocorrelation, whiteness."""
 
-from sciml.signal import correlation, spectra
+from sciml.signal import correlation, lines, psd
 
-__all__ = ["correlation", "spectra"]
+__all__ = ["correlation", "lines", "psd"]

@@ -1,10 +1,10 @@
 """Training that can be killed and resumed, its checkpoints, its scores, and the baselines it must beat."""
 
 from sciml.train import baselines, checkpoint, metrics
-from sciml.train.batches import Batches, FitData
+from sciml.train.callbacks import Callback, EpochRecord, ProgressBar, TrainState
 from sciml.train.config import TrainConfig
-from sciml.train.loop import Callback, EpochRecord, FitResult, TrainState, fit
-from sciml.train.progress import ProgressBar
+from sciml.train.loader import Batches, FitData
+from sciml.train.loop import FitResult, fit
 
 __all__ = [
     "Batches",

@@ -15,10 +15,12 @@ class Interrupts:
 
     Examples
     --------
+    >>> before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
     >>> with Interrupts() as interrupts:
     ...     signal.raise_signal(signal.SIGINT)
     ...     interrupts.received
     <Signals.SIGINT: 2>
+    >>> _ = signal.signal(signal.SIGINT, before)
     """
 
     def __init__(self, *, enabled: bool = True) -> None:

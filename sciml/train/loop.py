@@ -20,64 +20,16 @@ from torch import nn
 
 from sciml.errors import CheckpointError, ConfigError, DivergedError, InterruptedRunError, ScimlWarning, StorageError
 from sciml.train import checkpoint
-from sciml.train.batches import FitData, as_batches, batch_order, fingerprint, in_sequence, key
+from sciml.train.callbacks import EpochRecord, TrainState
 from sciml.train.config import TrainConfig, differing_keys, resolve_device
 from sciml.train.interrupt import Interrupts
+from sciml.train.loader import FitData, as_batches, batch_order, fingerprint, in_sequence, key
 from sciml.train.objective import objective
+from sciml.train.optimizer import learning_rate, make_optimizer
 
-__all__ = ["Callback", "EpochRecord", "FitResult", "TrainState", "fit", "learning_rate"]
+__all__ = ["FitResult", "fit"]
 
 CHECKPOINTS = "checkpoints"  # folder of a run directory
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What was measured in one epoch; accuracies are None for a forecast.
-
-    `step` counts optimizer steps so far, `lr` is that of the last one, `gradient_norm` the largest before clipping.
-    """
-
-    epoch: int
-    step: int
-    lr: float
-    train_loss: float
-    validation_loss: float
-    train_accuracy: float | None
-    validation_accuracy: float | None
-    gradient_norm: float
-
-
-@dataclass(frozen=True, eq=False)
-class TrainState:
-    """What a callback sees: `epoch` and `step` count what is done, `loss` is that of the last step."""
-
-    model: nn.Module
-    config: TrainConfig
-    device: torch.device
-    epoch: int
-    step: int
-    steps_per_epoch: int
-    lr: float
-    loss: float
-    history: tuple[EpochRecord, ...]
-    best_epoch: int | None
-    best_value: float | None
-
-
-class Callback:
-    """What `fit` calls; any object with one of these methods will do."""
-
-    def on_fit_start(self, state: TrainState) -> None:
-        """Before the first step (after a resume: the first that is taken)."""
-
-    def on_step_end(self, state: TrainState) -> None:
-        """After each step of the optimizer."""
-
-    def on_epoch_end(self, state: TrainState) -> None:
-        """After validation, and after the checkpoint of the epoch is on the disk."""
-
-    def on_fit_end(self, state: TrainState) -> None:
-        """After training, also when an error or a signal ends it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,24 +126,6 @@ def fit(
         return run.result()
 
 
-def learning_rate(step: int, *, total: int, config: TrainConfig) -> float:
-    r"""Return the step size of a step (counted from 0) of `total`.
-
-    .. math:: \eta_t = \eta \min(1, (t + 1)/w)\; \tfrac12 (1 + \cos(\pi\,(t - w)/(T - w)))\ \text{for}\ t > w
-
-    Examples
-    --------
-    >>> [round(learning_rate(t, total=4, config=TrainConfig(lr=1.0, warmup=0.25)), 3) for t in range(4)]
-    [1.0, 1.0, 0.75, 0.25]
-    """
-    rise = round(config.warmup * total)
-    if step < rise:
-        return config.lr * (step + 1) / rise
-    if config.schedule == "constant":
-        return config.lr
-    return config.lr * 0.5 * (1 + float(np.cos(np.pi * (step - rise) / max(total - rise, 1))))
-
-
 @contextmanager
 def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
     """Set torch's global generators and algorithms for the run, and put them back afterwards."""
@@ -256,7 +190,7 @@ class _Run:
         self.objective = objective(config, self.train, self.device)
         self.model = model.to(self.device)
         self.probe()
-        self.optimizer = _optimizer(model, config)
+        self.optimizer = make_optimizer(model, config)
         self.steps_per_epoch = len(self.order(0))
         self.step, self.history, self.sums = 0, list[EpochRecord](), _Sums()
         self.best_epoch: int | None = None
@@ -537,21 +471,6 @@ class _Run:
             called = getattr(callback, method, None)
             if called is not None:
                 called(state)
-
-
-def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Return the optimizer; weights of one dim (biases, norms) are not decayed."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not trained:
-        raise ConfigError("expected a model with parameters to train, got none that requires a gradient")
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
-    return torch.optim.AdamW(groups, lr=config.lr)
 
 
 def _check_environment(stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import DataError
@@ -24,10 +24,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ChanceBand:
-    """Accuracy of the best constant guess, and the accuracy that guessing exceeds with probability alpha at most."""
+    """Accuracy of the best constant guess, and the two-sided band that guessing leaves with probability alpha at most.
+
+    Guessing falls below `low`, and rises above `high`, with probability alpha / 2 each at most.
+    """
 
     level: float
-    upper: float
+    low: float
+    high: float
     n: int
     alpha: float
 
@@ -45,8 +49,8 @@ class ClassificationScores:
 
     @property
     def above_chance(self) -> bool:
-        """Whether the accuracy exceeds the band that guessing stays in."""
-        return self.accuracy > self.chance.upper
+        """Whether the accuracy lies above the band of chance: beyond what guessing reaches."""
+        return self.accuracy > self.chance.high
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and lists.
@@ -135,18 +139,17 @@ def wilson_interval(successes: int, n: int, *, confidence: float = 0.95) -> tupl
     >>> [round(end, 4) for end in wilson_interval(8, 10)]
     [0.4902, 0.9433]
     """
-    z = float(scipy.special.ndtri(0.5 + confidence / 2))
-    share = successes / n
-    center = share + z**2 / (2 * n)
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float((center - half) / (1 + z**2 / n)), float((center + half) / (1 + z**2 / n))
+    interval = scipy.stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def chance_band(labels: ArrayLike, *, n_classes: int, alpha: float = 0.05) -> ChanceBand:
-    """Return what guessing reaches on these labels: the best constant guess, and the binomial band above it.
+    r"""Return what guessing reaches on these labels: the best constant guess, and the binomial band around it.
 
-    The level is the share of the most frequent class, at least 1/n_classes. The band counts windows as independent:
-    where neighbors in time resemble each other, `permutation_test` with blocks says more.
+    .. math:: P(k < k_\text{low}) \le \alpha/2, \quad P(k > k_\text{high}) \le \alpha/2, \qquad k \sim B(n, p_0)
+
+    The level p₀ is the fraction of the most frequent class, at least 1/n_classes; the band is k / n. It counts windows
+    as independent: where neighbors in time resemble each other, `permutation_test` with blocks says more.
 
     References
     ----------
@@ -154,20 +157,21 @@ def chance_band(labels: ArrayLike, *, n_classes: int, alpha: float = 0.05) -> Ch
 
     Examples
     --------
-    >>> chance_band(np.arange(40) % 4, n_classes=4).upper
-    0.375
+    >>> band = chance_band(np.arange(40) % 4, n_classes=4)
+    >>> band.low, band.high
+    (0.125, 0.4)
     """
     counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=n_classes)
     n = int(counts.sum())
     level = max(float(counts.max()) / n, 1.0 / n_classes)
-    distribution = scipy.special.bdtr(np.arange(n + 1), n, level)  # P(at most k right)
-    return ChanceBand(level, int(np.searchsorted(distribution, 1 - alpha)) / n, n, alpha)
+    low, high = scipy.stats.binom.interval(1 - alpha, n, level)
+    return ChanceBand(level, float(low) / n, float(high) / n, n, alpha)
 
 
 def classification_scores(labels: ArrayLike, predicted: ArrayLike, *, n_classes: int) -> ClassificationScores:
     """Return accuracy with its interval, balanced accuracy, confusion matrix and chance band.
 
-    Balanced accuracy is the mean over the classes that occur of the share that was recognized.
+    Balanced accuracy is the mean over the classes that occur of the fraction that was recognized.
 
     Raises
     ------
@@ -182,15 +186,16 @@ def classification_scores(labels: ArrayLike, predicted: ArrayLike, *, n_classes:
     y, z = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if y.ndim != 1 or y.shape != z.shape or not len(y):
         raise DataError(f"expected one prediction a label, got shapes {z.shape} and {y.shape}")
-    confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
-    np.add.at(confusion, (y, z), 1)
-    hits, seen = np.diagonal(confusion), confusion.sum(axis=1)
-    right = int(hits.sum())
+    # Imported here: scikit-learn takes as long to load as the rest of this package, and training does not need it.
+    from sklearn.metrics import confusion_matrix, recall_score
+
+    right = int(np.count_nonzero(y == z))
     return ClassificationScores(
         accuracy=right / len(y),
         interval=wilson_interval(right, len(y)),
-        balanced_accuracy=float(np.mean(hits[seen > 0] / seen[seen > 0])),
-        confusion=confusion,
+        # balanced_accuracy_score is this mean, but warns of a predicted class that does not occur
+        balanced_accuracy=float(recall_score(y, z, labels=np.unique(y), average="macro")),
+        confusion=np.asarray(confusion_matrix(y, z, labels=np.arange(n_classes)), dtype=np.int64),
         chance=chance_band(y, n_classes=n_classes),
         n=len(y),
     )

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from sciml.errors import ConfigError
-from sciml.train.batches import Batches, in_sequence
 from sciml.train.config import TrainConfig
+from sciml.train.loader import Batches, in_sequence
 
 __all__ = ["CrossEntropy", "MeanSquare", "Objective", "objective"]
 
@@ -97,7 +97,7 @@ def objective(config: TrainConfig, train: Batches, device: torch.device) -> Obje
 
     Examples
     --------
-    >>> from sciml.train.batches import as_batches
+    >>> from sciml.train.loader import as_batches
     >>> part = as_batches((np.zeros((4, 1, 2)), np.array([0, 0, 0, 1])), "train")
     >>> objective(TrainConfig(class_weights="balanced"), part, torch.device("cpu")).weights
     tensor([0.6667, 2.0000])

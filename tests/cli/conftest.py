@@ -50,7 +50,7 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
-def background() -> Callable[..., subprocess.Popen[str]]:
+def background(interruptible: None) -> Callable[..., subprocess.Popen[str]]:
     def call(*args: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
             command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT

@@ -8,9 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from sciml.train import checkpoint
+from sciml.train.metrics import classification_scores
 
 RESULTS = {"metrics.json", "report.html", "report.json"}
 FILES = RESULTS | {"config.toml", "split.json", "status.json", "log.txt", "checkpoints"}
@@ -192,7 +194,7 @@ def test_state_dicts_of_others_are_read(sciml, tmp_path: Path) -> None:
 
 
 def test_reports_on_recording_run_and_checkpoint(sciml, recording, fitted: Path, tmp_path: Path) -> None:
-    done = sciml("spectrum", "report", recording, fitted, "-o", tmp_path / "r.html", "--json", tmp_path / "r.json")
+    done = sciml("spectrum", "report", recording, fitted, "-o", tmp_path / "r.html", "--json-file", tmp_path / "r.json")
     assert done.code == 0, done.err
     assert done.out.splitlines() == [str(tmp_path / f"r-{k}.html") for k in (1, 2)]
     kinds = [json.loads((tmp_path / f"r-{k}.json").read_text())["kind"] for k in (1, 2)]
@@ -249,7 +251,25 @@ def test_the_worm_is_forecast_with_defaults(sciml, data_dir: Path, tmp_path: Pat
     assert set(document["baselines"]) == {"persistence", "ridge"}
     assert document["split"]["gap"] >= 6.0
     assert document["noise_floor"]["rank"] == 2
-    assert document["noise_floor"]["textbook_rank"] == 9
+    assert document["noise_floor"]["mp_rank"] == 9
     assert sciml("predict", tmp_path / "run", file, "-o", tmp_path / "out.nc").code == 0
     with h5py.File(tmp_path / "out.nc") as out:
         assert out["forecast"].shape[1:] == (62, 6)
+
+
+def test_a_run_has_one_band_of_chance_and_one_meaning_of_above_it(sciml, fitted: Path) -> None:
+    """metrics.json, the baselines behind it, the report and the command line say the same number."""
+    metrics, made = (json.loads((fitted / f"{name}.json").read_text()) for name in ("metrics", "report"))
+    band = metrics["chance"]["band"]
+    labels = [name for name, n in metrics["split"]["class_counts"]["test"].items() for _ in range(n)]
+    numbers = np.unique(labels, return_inverse=True)[1]
+    chance = classification_scores(numbers, numbers, n_classes=len(set(labels))).chance
+    assert [chance.low, chance.high] == band
+    assert band == (np.array(scipy.stats.binom.interval(0.95, chance.n, chance.level)) / chance.n).tolist()
+    assert made["numbers"]["chance"]["band"] == band
+    [verdict] = [f for f in made["findings"] if f["text"].startswith("Held-out accuracy")]
+    assert verdict["numbers"]["chance_band"] == band
+    assert verdict["numbers"]["beats_chance"] == metrics["net"]["above_chance"]
+    shown = sciml("fit", "--resume", "--out", fitted)
+    assert f"{band[0]:.3f} to {band[1]:.3f}" in shown.out
+    assert (verdict["severity"] == "result") == metrics["net"]["above_chance"]

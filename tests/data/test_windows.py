@@ -6,7 +6,7 @@ import pytest
 import torch
 import xarray as xr
 
-import sciml.data.windows
+import sciml.data.samples
 from sciml.data import WindowDataset, sliding_windows, windows_around
 from sciml.errors import ConfigError, DataError
 from sciml.io import open_recording
@@ -127,8 +127,8 @@ def test_pixels_become_channels_whatever_the_order_of_dims():
 def test_windows_are_the_same_when_the_recording_does_not_fit_in_memory(monkeypatch):
     recording = ramp().chunk({"time": 17})
     inside = sliding_windows(recording, length=2.0, step=0.7, horizon=0.5)
-    monkeypatch.setattr(sciml.data.windows, "MEMORY_BUDGET", 0)
-    monkeypatch.setattr(sciml.data.windows, "BLOCK_BYTES", 8 * 3 * 11)
+    monkeypatch.setattr(sciml.data.samples, "MEMORY_BUDGET", 0)
+    monkeypatch.setattr(sciml.data.samples, "BLOCK_BYTES", 8 * 3 * 11)
     outside = sliding_windows(recording, length=2.0, step=0.7, horizon=0.5)
     assert outside._samples.values is None
     for a, b in zip(inside.arrays([4, 1]), outside.arrays([4, 1]), strict=True):
@@ -219,7 +219,7 @@ def test_data_set_gives_items_and_batches_alike():
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_of_a_loader_read_the_windows_of_a_file(tmp_path, method, monkeypatch):
-    monkeypatch.setattr(sciml.data.windows, "MEMORY_BUDGET", 0)  # windows are read when they are asked for
+    monkeypatch.setattr(sciml.data.samples, "MEMORY_BUDGET", 0)  # windows are read when they are asked for
     counts = np.random.default_rng(0).integers(-99, 99, (400, 3), dtype=np.int16)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=counts, chunks=(64, 3), compression="gzip")

@@ -13,8 +13,8 @@ import pytest
 
 import sciml.io
 from sciml.errors import DataError
-from sciml.io import _registry
-from sciml.io.reader import Contents, Signal, Tree
+from sciml.io import registry
+from sciml.io.reader import Contents, Signal, Tree, scaled
 
 GUIDE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 
@@ -24,7 +24,7 @@ def test_the_reader_of_the_guide_opens_its_format(tmp_path: Path, monkeypatch: p
     assert len(code.splitlines()) < 60
     names: dict[str, type] = {}
     exec(code, names)  # noqa: S102 - our own guide
-    monkeypatch.setattr(_registry, "readers", lambda: (names["Seismo"](), *_registry.BUILT_IN))
+    monkeypatch.setattr(registry, "readers", lambda: (names["Seismo"](), *registry.BUILT_IN))
     counts = np.arange(12, dtype=np.int16).reshape(6, 2)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.attrs["format"] = "seismo"
@@ -70,7 +70,9 @@ class Surprised:
 
     def scan(self, tree: Tree) -> Contents:
         node = tree.root.children["x" if self.where == "coords" else "absent"]
-        signal = Signal(path="x", data=node, dims=("time",), kind="x", coords=lambda notes: {str(notes): {}["unit"]})
+        signal = Signal(
+            path="x", values=scaled(node), dims=("time",), kind="x", coords=lambda notes: {str(notes): {}["unit"]}
+        )
         return Contents(format="S", signals=(signal,))
 
 
@@ -78,7 +80,7 @@ class Surprised:
 def test_what_a_reader_did_not_foresee_names_file_and_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, said: str
 ) -> None:
-    monkeypatch.setattr(_registry, "readers", lambda: (Surprised(where), *_registry.BUILT_IN))
+    monkeypatch.setattr(registry, "readers", lambda: (Surprised(where), *registry.BUILT_IN))
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = np.arange(5.0)
     with pytest.raises(DataError, match=rf"a\.h5: the reader 'surprised' did not expect this file \({said}"):
@@ -89,11 +91,11 @@ def test_what_a_reader_did_not_foresee_names_file_and_reader(
 def test_what_is_in_a_file_is_told_though_a_reader_trips(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    monkeypatch.setattr(_registry, "readers", lambda: (Surprised(where), *_registry.BUILT_IN))
+    monkeypatch.setattr(registry, "readers", lambda: (Surprised(where), *registry.BUILT_IN))
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = np.arange(5.0)
     found = sciml.io.describe(tmp_path / "a.h5")
     assert [signal.path for signal in found.signals] == ["x"]
     (failed,) = [one for one in found.findings if one.code == "reader_failed"]
     assert failed.severity == "error"
-    assert "surprised" in failed
+    assert "surprised" in failed.message

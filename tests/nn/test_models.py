@@ -183,7 +183,7 @@ def test_plugins_join_the_family_and_cannot_replace_its_members(monkeypatch: pyt
         assert group == "sciml.models"
         return [Point(each) for each in ("mine", "fcn") if name in (None, each)]
 
-    monkeypatch.setattr(models, "entry_points", points)
+    monkeypatch.setattr("sciml.nn.models.registry.entry_points", points)
     assert models.available() == ("fcn", "resnet1d", "linear", "mine")
     model = models.build("mine", n_channels=1, n_times=10, n_outputs=2, bias=False)
     assert isinstance(model, nn.Linear)

@@ -31,8 +31,8 @@ from sciml.report.figures.signals import (
     strips_figure,
     traces,
 )
-from sciml.report.lines import find_lines
-from sciml.report.runs import Forecast, Score
+from sciml.report.record import Forecast, Score
+from sciml.signal.lines import find_lines
 
 HOSTILE = "<script>&\"' $\\frac{x}$ 細胞 \x00"
 

@@ -6,6 +6,8 @@ import scipy.stats
 
 from sciml.errors import DataError
 from sciml.train import baselines
+from sciml.train.baselines.classification import principal_components
+from sciml.train.baselines.forecasting import ridge_path
 
 
 def split(X, y, fractions=(0.6, 0.2)):
@@ -103,7 +105,7 @@ def test_ridge_with_more_features_than_windows_is_the_same_problem():
         d = (y - X[:, :, -1:]).reshape(60, -1)
         mean, drift = flat[:30].mean(axis=0), d[:30].mean(axis=0)
         centered = flat[:30] - mean
-        for candidate in baselines._ridge_path(train, validation, test, lags):
+        for candidate in ridge_path(train, validation, test, lags):
             values = np.linalg.eigvalsh(
                 centered.T @ centered if centered.shape[1] <= 30 else centered @ centered.T
             ).mean()
@@ -123,7 +125,7 @@ def test_persistence_repeats_the_last_sample():
 def test_principal_components_are_those_of_either_side():
     rng = np.random.default_rng(0)
     train, other = rng.normal(size=(30, 50)), rng.normal(size=(7, 50))
-    a, b = baselines._principal(train, other)
+    a, b = principal_components(train, other)
     z = (train - train.mean(axis=0)) / train.std(axis=0)
     w = (other - train.mean(axis=0)) / train.std(axis=0)
     factor = np.sqrt(30 / np.linalg.eigvalsh(z @ z.T).sum())

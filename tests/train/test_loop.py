@@ -22,8 +22,8 @@ from sciml.errors import (
     StorageError,
 )
 from sciml.train import FitData, TrainConfig, checkpoint, fit
-from sciml.train.batches import as_batches, batch_order
-from sciml.train.loop import learning_rate
+from sciml.train.loader import as_batches, batch_order
+from sciml.train.optimizer import learning_rate
 
 torch.set_num_threads(1)
 
@@ -438,14 +438,6 @@ def test_a_disk_that_fills_up_leaves_a_run_that_resumes(tmp_path, monkeypatch):
     again = fit(net(), data(), quick(), run_dir=tmp_path, resume=True)
     assert again.resumed_from > 0
     assert torch.equal(again.model[1].weight, whole.model[1].weight)
-
-
-@pytest.fixture
-def interruptible():
-    """Python's own handler of SIGINT: a test run in the background inherits one that ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Raise:

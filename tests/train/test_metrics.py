@@ -25,15 +25,17 @@ from sciml.train.metrics import (
     ],
 )
 def test_chance_band_has_the_values_of_the_reference(n_classes, n, upper):
-    band = chance_band(np.arange(n) % n_classes, n_classes=n_classes)
-    assert band.upper == pytest.approx(upper, abs=6e-4)
+    """The table of Combrisson and Jerbi is one-sided at p = .05: the upper end of a two-sided band at .10."""
+    band = chance_band(np.arange(n) % n_classes, n_classes=n_classes, alpha=0.1)
+    assert band.high == pytest.approx(upper, abs=6e-4)
     assert band.level == 1 / n_classes
 
 
-def test_guessing_exceeds_the_band_at_most_as_often_as_it_says():
+def test_guessing_leaves_the_band_on_either_side_at_most_half_as_often_as_it_says():
     band = chance_band(np.arange(80) % 4, n_classes=4)
-    assert scipy.stats.binom.sf(round(band.upper * 80), 80, 0.25) <= 0.05
-    assert scipy.stats.binom.sf(round(band.upper * 80) - 1, 80, 0.25) > 0.05
+    guesses = scipy.stats.binom(80, 0.25)
+    assert guesses.sf(round(band.high * 80)) <= 0.025 < guesses.sf(round(band.high * 80) - 1)
+    assert guesses.cdf(round(band.low * 80) - 1) <= 0.025 < guesses.cdf(round(band.low * 80))
 
 
 def test_unequal_classes_raise_the_level_of_chance():
@@ -43,13 +45,13 @@ def test_unequal_classes_raise_the_level_of_chance():
 @pytest.mark.parametrize(("k", "n"), [(0, 7), (37, 50), (50, 50)])
 def test_wilson_interval_agrees_with_scipy(k, n):
     expected = scipy.stats.binomtest(k, n).proportion_ci(0.95, method="wilson")
-    np.testing.assert_allclose(wilson_interval(k, n), (expected.low, expected.high), atol=1e-12)
+    assert wilson_interval(k, n) == (expected.low, expected.high)
 
 
 @pytest.mark.parametrize(("n", "level"), [(13, 0.5), (200, 0.31), (999, 0.9)])
-def test_the_band_ends_at_scipys_quantile(n, level):
+def test_the_band_ends_at_scipys_quantiles(n, level):
     band = chance_band(np.arange(n) >= round(level * n), n_classes=2)
-    assert band.upper == scipy.stats.binom.ppf(0.95, n, band.level) / n
+    assert (band.low * n, band.high * n) == pytest.approx(scipy.stats.binom.interval(0.95, n, band.level))
 
 
 def test_classification_scores_agree_with_scikit_learn():

@@ -1,1 +1,1 @@
-"""The figures of a report: functions from plain arrays (or a noise floor) to `sciml.report.document.Figure`."""
+"""The figures of a report: functions from plain arrays (or a noise floor) to `Figure`."""

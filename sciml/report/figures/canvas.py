@@ -22,8 +22,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import NDArray
 
-from sciml.report.parts import Figure, Table
-from sciml.report.wording import clean
+from sciml.report.document.parts import Figure, Table
+from sciml.report.document.wording import clean
 
 __all__ = [
     "ACCENT", "ALTERNATE", "GRID", "INK", "MARKERS", "MUTED", "NOISE", "PAPER", "SIGNAL", "STYLES", "board", "drawn",

@@ -5,6 +5,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from sciml.noise import SpectralNoiseFloor
+from sciml.report.document.parts import Figure, Table
+from sciml.report.document.wording import count, quantity, series
 from sciml.report.figures.canvas import (
     ACCENT,
     INK,
@@ -18,8 +20,6 @@ from sciml.report.figures.canvas import (
     log_ticks,
     number_ticks,
 )
-from sciml.report.parts import Figure, Table
-from sciml.report.wording import count, quantity, series
 
 __all__ = ["MAX_BANDS", "band_loadings", "floor_over_frequency"]
 

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from sciml.report.document.parts import Figure, Table
+from sciml.report.document.wording import clean, percent, series
 from sciml.report.figures.canvas import (
     ACCENT,
     ALTERNATE,
@@ -25,9 +27,7 @@ from sciml.report.figures.canvas import (
     light_grid,
     number_ticks,
 )
-from sciml.report.parts import Figure, Table
-from sciml.report.runs import Forecast, Score
-from sciml.report.wording import clean, percent, series
+from sciml.report.record import Forecast, Score
 
 __all__ = ["before_after", "confusion_figure", "learning_curves", "score_figure", "skill_figure"]
 

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from sciml.report.document.parts import Figure, Table
+from sciml.report.document.wording import clean
 from sciml.report.figures.canvas import (
     ACCENT,
     NOISE,
@@ -19,8 +21,6 @@ from sciml.report.figures.canvas import (
     log_ticks,
     number_ticks,
 )
-from sciml.report.parts import Figure, Table
-from sciml.report.wording import clean
 
 __all__ = ["map_figure", "picture_figure", "removed_spectrum_figure"]
 

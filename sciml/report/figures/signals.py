@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from numpy.typing import NDArray
 
+from sciml.report.document.parts import Figure, Table
+from sciml.report.document.wording import clean, count, p_value, per_root_hertz, percent, quantity, series
 from sciml.report.figures.canvas import (
     ACCENT,
     ALTERNATE,
@@ -25,9 +27,7 @@ from sciml.report.figures.canvas import (
     log_ticks,
     number_ticks,
 )
-from sciml.report.lines import Line, strongest_of_groups
-from sciml.report.parts import Figure, Table
-from sciml.report.wording import clean, count, p_value, per_root_hertz, percent, quantity, series
+from sciml.signal.lines import Line, strongest_of_groups
 
 __all__ = ["Course", "Strip", "component_courses", "power_figure", "spectrogram_figure", "strips_figure", "traces"]
 

@@ -1,0 +1,74 @@
+"""From stored to physical values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciml.io.hdf5.source import is_integer
+
+__all__ = ["Scale", "physical"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From stored to physical values: `(stored - zero) * factor * per_channel + offset`, with `missing` as NaN.
+
+    `per_channel`, and `zero` if there are several, run along `axis` of the stored array.
+    """
+
+    factor: float = 1.0
+    offset: float = 0.0
+    per_channel: tuple[float, ...] | None = None
+    axis: int = 1
+    missing: float | None = None
+    zero: float | tuple[float, ...] = 0
+
+    @property
+    def identity(self) -> bool:
+        """Whether stored values are the physical ones."""
+        return self == Scale(axis=self.axis)
+
+    @property
+    def formula(self) -> str:
+        """What `apply` computes, in words."""
+        stored = "stored" if self.zero == 0 else f"(stored - {self.zero})"
+        gains = "" if self.per_channel is None else " * the gain of the channel"
+        return f"{stored} * {self.factor}{gains} + {self.offset}"
+
+    def apply(self, stored: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return physical values (float64 or complex128) of the stored values that `key` selected."""
+        values = self.centered(stored, key)
+        values *= self.factor if self.per_channel is None else self._along(self.per_channel, key) * self.factor
+        values += self.offset
+        if self.missing is not None:
+            values[stored == self.missing] = np.nan
+        return values
+
+    def centered(self, stored: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return `stored - zero` in float64 or complex128; integers are subtracted as such, exact beyond 2**53."""
+        wide = np.result_type(stored.dtype, np.float64)
+        if self.zero == 0:
+            return stored.astype(wide)
+        if stored.dtype.kind in "iu":
+            stored = stored.astype(np.int64)
+        zero = self._along(self.zero, key) if isinstance(self.zero, tuple) else self.zero
+        return np.asarray(stored - zero).astype(wide)
+
+    def _along(self, values: tuple[float, ...], key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return the values of the channels that `key` selected, shaped to broadcast against what it selected."""
+        chosen = np.asarray(np.asarray(values)[key[self.axis]])
+        behind = sum(not is_integer(item) for item in key[self.axis + 1 :])
+        return chosen.reshape(chosen.shape + (1,) * behind) if chosen.ndim else chosen
+
+
+def physical(stored: np.dtype[Any], *, scaled: bool) -> np.dtype[Any]:
+    """Return the dtype in which physical values of a stored dtype are handed out."""
+    if stored.kind in "iuf" and stored.itemsize <= 2:
+        return np.dtype(np.float32)
+    if not scaled:
+        return stored.newbyteorder("=")
+    return np.dtype(np.complex128 if stored.kind == "c" else np.float64)

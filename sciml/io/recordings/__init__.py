@@ -1,0 +1,1 @@
+"""From declarations to recordings: open, assemble, override, concatenate, look closely."""

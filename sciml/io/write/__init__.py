@@ -1,0 +1,1 @@
+"""Recordings written: netCDF-4, Zarr, regions, a copy of an NWB file."""

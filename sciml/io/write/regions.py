@@ -1,0 +1,188 @@
+"""A netCDF file or Zarr folder that is filled region by region, and goes on where it stopped if it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from sciml import files
+from sciml._later import xr
+from sciml.errors import StorageError
+from sciml.io.write import save, zarr
+from sciml.io.write.header import HEADER
+
+__all__ = ["RegionFile"]
+
+CHUNK_SIDE = 128
+CHUNK_BYTES = 2**21
+
+
+class RegionFile:
+    """A recording and maps beside it, written in numbered regions; finished ones survive Ctrl-C and SIGKILL.
+
+    Until all is there the values lie in a hidden file beside the target, and a journal names the regions that are
+    done. All space is allotted at the start: afterwards only values change on the disk, never the structure of the
+    file, so that a kill at any moment leaves it readable. The same call again, with the same `fingerprint`, goes on.
+
+    Parameters
+    ----------
+    path
+        The file to write; a name that ends in `.zarr` becomes a Zarr folder.
+    template
+        A recording of the right dims, dtype, coordinates and attributes; its values are not looked at.
+    maps
+        Further variables, over some of its dims.
+    chunk_hint
+        Sizes of a region along some dims.
+    fingerprint
+        All that decides the result, as text.
+    overwrite
+        Replace a file that is there, and unfinished work of another fingerprint.
+
+    Raises
+    ------
+    StorageError
+        The file exists, or unfinished work of other settings does.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        template: xr.DataArray,
+        maps: Mapping[str, xr.DataArray],
+        *,
+        chunk_hint: Mapping[str, int],
+        fingerprint: str,
+        overwrite: bool = False,
+    ) -> None:
+        self.target = files.check_target(path, overwrite=overwrite)
+        self.overwrite = overwrite
+        self.part = self.target.with_name(f".{self.target.name}.unfinished")
+        self.journal = self.target.with_name(f".{self.target.name}.journal")
+        self.name, self._variables = save._variables(template)
+        self.is_folder = self.target.suffix in files.FOLDERS
+        done = self._resume(fingerprint)
+        if done is None:
+            create = self._create_folder if self.is_folder else self._create
+            create(template, maps, chunk_hint)
+            files.write_bytes(self.journal, json.dumps(fingerprint).encode() + b"\n", overwrite=True)
+        self.done: dict[int, list[float]] = done or {}
+        self._file = zarr.opened(self.part) if self.is_folder else h5py.File(self.part, "r+")
+
+    def _resume(self, fingerprint: str) -> dict[int, list[float]] | None:
+        """Return the notes on the regions that are done, None if there is nothing to go on from."""
+        if not (self.part.exists() and self.journal.exists()):
+            return None
+        lines = self.journal.read_text().split("\n")
+        with suppress(ValueError):
+            if json.loads(lines[0]) == fingerprint:
+                return dict(map(json.loads, lines[1:-1]))  # the last line may be torn
+        if self.overwrite:
+            return None
+        raise StorageError(
+            f"{self.target}: an unfinished run with other data or settings is there; finish that one, choose another "
+            "name, or discard it with overwrite=True (--overwrite)"
+        )
+
+    def _create(self, template: xr.DataArray, maps: Mapping[str, xr.DataArray], chunk_hint: Mapping[str, int]) -> None:
+        import h5netcdf  # type: ignore[import-untyped]
+
+        text = save._header_text(template, self.name, self._variables)
+        with save._Sink(self.part) as sink, h5py.File(sink, "w") as hdf5, h5netcdf.File(hdf5, "w") as file:
+            file.attrs["Conventions"] = "CF-1.10"
+            file.dimensions = {str(dim): size for dim, size in template.sizes.items()}
+            if any(variable.dtype.kind == "c" for variable in self._variables.values()):
+                file.dimensions[save.PAIR] = 2
+            file.create_variable(HEADER, (), dtype=h5py.string_dtype())[...] = text
+            for label, variable in self._variables.items():
+                if label != self.name:
+                    save._write_variable(file, label, variable, sink)
+            for label, each in {self.name: template, **maps}.items():
+                _allot(file, label, each, chunk_hint)
+            for label, attrs in {label: each.attrs for label, each in (self._variables | dict(maps)).items()}.items():
+                for key, value in attrs.items():
+                    save._write_attribute(file.variables[label], str(key), value)
+
+    def _create_folder(
+        self, template: xr.DataArray, maps: Mapping[str, xr.DataArray], chunk_hint: Mapping[str, int]
+    ) -> None:
+        filled = {self.name: template.variable, **{name: each.variable for name, each in maps.items()}}
+
+        def chunks(variable: xr.Variable) -> tuple[int, ...] | None:
+            return _chunks(variable, chunk_hint) if variable.ndim else None
+
+        def blocks(label: str, variable: xr.Variable, **options: Any) -> Iterator[tuple[Any, NDArray[Any]]]:
+            reported = save._Progress(None, 0)
+            return (
+                iter(()) if label in filled else save._blocks(label, variable, reported=reported, counted="", **options)
+            )
+
+        text = save._header_text(template, self.name, self._variables)
+        zarr.write(self.part, text, self._variables | filled, chunks, blocks)
+
+    def write(
+        self, number: int, region: Mapping[str, slice], values: Mapping[str, xr.DataArray], note: list[float]
+    ) -> None:
+        """Write a region of some variables, then note that it is done."""
+        for name, array in values.items():
+            target = self._file[name]
+            key = tuple(region.get(str(dim), slice(None)) for dim in array.dims)
+            target[key] = np.asarray(array.values) if self.is_folder else save._stored(np.asarray(array.values))
+        if not self.is_folder:
+            self._file.flush()
+        with self.journal.open("a") as journal:
+            journal.write(json.dumps([number, note]) + "\n")
+        self.done[number] = note
+
+    def close(self) -> None:
+        """Let go of the file; what is done stays for the next time."""
+        if not self.is_folder:
+            self._file.close()
+
+    def finish(self) -> Path:
+        """Put the file in its place."""
+        self.close()
+        files.check_target(self.target, overwrite=self.overwrite)
+        if self.is_folder and self.target.exists():
+            shutil.rmtree(self.target)
+        descriptor = os.open(self.part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.part.replace(self.target)
+        self.journal.unlink()
+        return self.target
+
+
+def _allot(file: Any, label: str, template: xr.DataArray, hint: Mapping[str, int]) -> None:
+    """Create a variable whose chunks all have their place on the disk from the start."""
+    dims, sizes = tuple(map(str, template.dims)), template.shape
+    chunks = _chunks(template, hint)
+    dtype: np.dtype[Any] = template.dtype
+    if dtype.kind == "c":
+        dims, sizes, chunks = (*dims, save.PAIR), (*sizes, 2), (*chunks, 2)
+        dtype = np.dtype(np.float32 if dtype.itemsize == 8 else np.float64)
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    file.create_variable(label, dims, dtype=dtype, chunks=chunks, dcpl=plist)
+
+
+def _chunks(template: xr.DataArray | xr.Variable, hint: Mapping[str, int]) -> tuple[int, ...]:
+    """Return chunks as wide as a region, up to a limit, and along the other dims as long as their bytes allow."""
+    wide = {dim: min(hint[str(dim)], CHUNK_SIDE) for dim in template.dims if str(dim) in hint}
+    room = max(1, CHUNK_BYTES // (int(np.prod([*wide.values()], dtype=np.int64)) * template.dtype.itemsize))
+    for dim in reversed([dim for dim in template.dims if dim not in wide]):
+        wide[dim] = min(template.sizes[dim], room)
+        room = max(1, room // wide[dim])
+    return tuple(wide[dim] for dim in template.dims)

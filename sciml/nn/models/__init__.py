@@ -1,0 +1,14 @@
+"""Nets for windows of a recording: `(batch, channel, time)` in, `(batch, *n_outputs)` out.
+
+Every weight is a plain `nn.Linear` or `nn.Conv1d` parameter, so that an initialization or a spectrum finds it.
+Residual branches are modules of type `Residual`. Other packages add models through the entry point group
+`sciml.models`: a function `(n_channels, n_times, n_outputs, *, ...) -> nn.Module`.
+"""
+
+from sciml.nn.models.affine import linear
+from sciml.nn.models.blocks import ACTIVATIONS, Residual, SignalNet
+from sciml.nn.models.convolutional import fcn
+from sciml.nn.models.registry import MODELS, available, build
+from sciml.nn.models.residual import resnet1d
+
+__all__ = ["ACTIVATIONS", "MODELS", "Residual", "SignalNet", "available", "build", "fcn", "linear", "resnet1d"]

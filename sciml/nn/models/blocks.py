@@ -1,0 +1,191 @@
+"""Parts that nets are built of: convolutions that keep the length, norms, activations, pools, heads."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any, TypedDict
+
+import torch
+from torch import nn
+
+from sciml.errors import ConfigError
+from sciml.nn.options import check_name
+
+__all__ = [
+    "ACTIVATIONS",
+    "Readout",
+    "Residual",
+    "Shape",
+    "SignalNet",
+    "activation_layer",
+    "convolution",
+    "count",
+    "counts",
+    "head",
+    "normed_activation",
+    "outputs",
+]
+
+Shape = tuple[int, ...]
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "hardtanh": nn.Hardtanh,
+    "identity": nn.Identity,
+}
+
+
+class Readout(TypedDict, total=False):
+    """Options of `head`: "mean" over time (default) or "last" sample; probability of dropping a feature (default 0)."""
+
+    pool: str
+    dropout: float
+
+
+class Residual(nn.Module):
+    """A residual block with identity skip: x + branch(x).
+
+    Initializations find the branches of a net, and their number L, by this type.
+    """
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x + branch(x), shape as x."""
+        out: torch.Tensor = x + self.branch(x)
+        return out
+
+
+class SignalNet(nn.Sequential):
+    """A chain of named parts that checks its input once, at the door.
+
+    Attributes
+    ----------
+    input_shape
+        (n_channels, n_times) of one window; nets that average over time take any n_times.
+    output_shape
+        Shape of the output for one window.
+    """
+
+    def __init__(self, parts: "OrderedDict[str, nn.Module]", *, input_shape: Shape, output_shape: Shape) -> None:
+        super().__init__(parts)
+        self.input_shape = input_shape
+        self.output_shape = output_shape
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, channel, time) to (batch, *output_shape)."""
+        if x.ndim != 3 or x.shape[1] != self.input_shape[0]:
+            raise ConfigError(
+                f"expected input of shape (batch, channel = {self.input_shape[0]}, time), got {tuple(x.shape)}; "
+                "select the channels the net was built for"
+            )
+        for part in self:
+            x = part(x)
+        return x
+
+
+class _TimeMean(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(dim=-1)
+
+
+class _LastSample(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[..., -1]
+
+
+_POOLS: dict[str, Callable[[], nn.Module]] = {"mean": _TimeMean, "last": _LastSample}
+
+
+def _batch_norm(width: int) -> nn.Module:
+    return nn.BatchNorm1d(width)
+
+
+def _group_norm(width: int) -> nn.Module:
+    # Groups of at least four channels: a group of one would normalise each channel by its own window alone.
+    groups = max(g for g in range(1, 17) if width % g == 0 and (g == 1 or width // g >= 4))
+    return nn.GroupNorm(groups, width)
+
+
+_NORMS: dict[str, Callable[[int], nn.Module] | None] = {"batch": _batch_norm, "group": _group_norm, "none": None}
+
+
+def convolution(
+    n_in: int, n_out: int, kernel: int, *, norm: str, bias: bool | None = None
+) -> "OrderedDict[str, nn.Module]":
+    """Return a convolution that keeps the length, and its norm, as named modules."""
+    kernel = count("kernel", kernel)
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if kernel % 2 == 0:  # torch's own "same" padding of an even kernel copies the input and warns
+        parts["pad"] = nn.ZeroPad1d(((kernel - 1) // 2, kernel // 2))
+    parts["conv"] = nn.Conv1d(
+        n_in, n_out, kernel, padding=kernel // 2 if kernel % 2 else 0, bias=norm == "none" if bias is None else bias
+    )
+    normalise = _norm(norm)
+    if normalise is not None:
+        parts["norm"] = normalise(n_out)
+    return parts
+
+
+def normed_activation(width: int, *, norm: str, activation: str, suffix: str = "") -> "OrderedDict[str, nn.Module]":
+    """Return a norm, if there is one, and an activation, as named modules."""
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    normalise = _norm(norm)
+    if normalise is not None:
+        parts[f"norm{suffix}"] = normalise(width)
+    parts[f"activation{suffix}"] = activation_layer(activation)
+    return parts
+
+
+def head(
+    n_features: int, n_outputs: Shape, *, pool: str = "mean", dropout: float = 0.0
+) -> "OrderedDict[str, nn.Module]":
+    """Return pool, dropout and the linear map to the outputs, as named modules."""
+    check_name(pool, _POOLS, what="pool")
+    if not 0.0 <= dropout < 1.0:
+        raise ConfigError(f"expected 0 <= dropout < 1, got {dropout}")
+    parts: OrderedDict[str, nn.Module] = OrderedDict(pool=_POOLS[pool]())
+    if dropout:
+        parts["dropout"] = nn.Dropout(dropout)
+    parts.update(outputs(n_features, n_outputs))
+    return parts
+
+
+def outputs(n_features: int, n_outputs: Shape) -> "OrderedDict[str, nn.Module]":
+    """Return the linear map from features to outputs of a shape, as named modules."""
+    parts: OrderedDict[str, nn.Module] = OrderedDict(head=nn.Linear(n_features, math.prod(n_outputs)))
+    if len(n_outputs) > 1:
+        parts["reshape"] = nn.Unflatten(1, n_outputs)
+    return parts
+
+
+def activation_layer(name: str) -> nn.Module:
+    """Return an activation by its name."""
+    check_name(name, ACTIVATIONS, what="activation")
+    return ACTIVATIONS[name]()
+
+
+def _norm(name: str) -> Callable[[int], nn.Module] | None:
+    check_name(name, _NORMS, what="norm")
+    return _NORMS[name]
+
+
+def count(name: str, value: Any) -> int:
+    """Return a whole number of at least one, or refuse the value."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ConfigError(f"expected {name} to be a whole number >= 1, got {value!r}")
+    return int(value)
+
+
+def counts(name: str, values: Any) -> Shape:
+    """Return a sequence of whole numbers of at least one, or refuse the values."""
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+        raise ConfigError(f"expected {name} to be a sequence of whole numbers >= 1, got {values!r}")
+    return tuple(count(name, value) for value in values)

@@ -1,0 +1,74 @@
+"""The residual net."""
+
+from collections import OrderedDict
+from typing import Unpack
+
+import torch  # noqa: F401 (for the example)
+from torch import nn
+
+from sciml.nn.models.blocks import Readout, Residual, Shape, SignalNet, convolution, count, head, normed_activation
+
+__all__ = ["resnet1d"]
+
+
+def resnet1d(
+    n_channels: int,
+    n_times: int,
+    n_outputs: Shape,
+    *,
+    width: int = 64,
+    blocks: int = 4,
+    layers: int = 2,
+    kernel: int = 7,
+    norm: str = "group",
+    activation: str = "relu",
+    **readout: Unpack[Readout],
+) -> SignalNet:
+    """Return a residual net for signals: a stem, then `blocks` pre-activation blocks x + F(x), then linear.
+
+    F is (norm, activation, conv), `layers` times. The skip is the identity, the width and the length are constant, so
+    that the stream carries what it was given: the case in which the depth-aware initialization `taki` keeps signal and
+    gradient of order one without any norm. Group norm is the default, for batch statistics tell the windows of a batch
+    about each other.
+
+    Parameters
+    ----------
+    n_channels, n_times, n_outputs
+        Window shape, and shape of the output for one window.
+    width
+        Channels of the residual stream.
+    blocks
+        Number L of residual blocks.
+    layers
+        Convolutions in a branch.
+    kernel
+        Filter length in samples.
+    norm
+        "group", "batch", or "none".
+    activation, pool, dropout
+        As in `fcn`.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun (2016), arXiv:1603.05027, Fig. 4e; for time series: Wang, Yan, Oates (2017),
+    doi:10.1109/IJCNN.2017.7966039, section II-C.
+
+    Examples
+    --------
+    >>> net = resnet1d(6, 100, (3, 10), blocks=2, width=16)
+    >>> net(torch.zeros(2, 6, 100)).shape
+    torch.Size([2, 3, 10])
+    """
+    width, blocks, layers = count("width", width), count("blocks", blocks), count("layers", layers)
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    parts["stem"] = nn.Sequential(convolution(n_channels, width, kernel, norm="none", bias=norm == "none"))
+    for i in range(1, blocks + 1):
+        branch: OrderedDict[str, nn.Module] = OrderedDict()
+        for j in range(1, layers + 1):
+            branch.update(normed_activation(width, norm=norm, activation=activation, suffix=str(j)))
+            conv = convolution(width, width, kernel, norm="none", bias=norm == "none")
+            branch.update((f"{key}{j}", module) for key, module in conv.items())
+        parts[f"block{i}"] = Residual(nn.Sequential(branch))
+    parts.update(normed_activation(width, norm=norm, activation=activation))
+    parts.update(head(width, n_outputs, **readout))
+    return SignalNet(parts, input_shape=(n_channels, n_times), output_shape=n_outputs)

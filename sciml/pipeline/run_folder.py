@@ -1,0 +1,231 @@
+"""The run directory: who may write into it, what it holds, and how the last run in it ended."""
+
+import contextlib
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from sciml import files
+from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
+from sciml.pipeline.config import Config, to_toml, validate
+from sciml.report.document.report import plain
+
+__all__ = ["RunFolder"]
+
+FILES = ("config.toml", "split.json", "metrics.json", "report.html", "report.json", "status.json", "log.txt", ".lock")
+FOLDERS = ("checkpoints",)
+# keys that change nothing in the result: they may differ on resume
+FREE = ("data.files", "train.checkpoint_every", "train.keep")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run directory by its path.
+
+    Examples
+    --------
+    >>> RunFolder(Path("nowhere")).finished
+    False
+    """
+
+    path: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether a run came to its end here."""
+        return self.status().get("state") == "finished" and (self.path / "metrics.json").is_file()
+
+    def status(self) -> dict[str, Any]:
+        """Return how the last run in this folder stands; empty where there was none."""
+        try:
+            found: dict[str, Any] = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def config(self) -> Config:
+        """Return the configuration that the run was made with.
+
+        Raises
+        ------
+        CheckpointError
+            There is no run here.
+        """
+        file = self.path / "config.toml"
+        try:
+            return validate(tomllib.loads(file.read_text(encoding="utf-8")), source=str(file))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise CheckpointError(
+                f"expected a run directory with a config.toml at {self.path}, got: {why}; name the folder that "
+                "sciml fit --out wrote"
+            ) from None
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the numbers of a finished run."""
+        found: dict[str, Any] = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
+        return found
+
+    def check(self, *, resume: bool, overwrite: bool) -> None:
+        """Refuse what cannot start here, before anything is read.
+
+        Raises
+        ------
+        ConfigError
+            Both resume and overwrite.
+        StorageError
+            The folder holds something, and neither was asked for; or what it holds is no run.
+        CheckpointError
+            There is nothing to resume.
+        """
+        if resume and overwrite:
+            raise ConfigError("expected either resume or overwrite, got both; resume goes on, overwrite starts anew")
+        if self.path.exists() and not self.path.is_dir():
+            raise StorageError(f"{self.path} is a file; choose another folder for the run")
+        holds = self._holds()
+        is_run = "config.toml" in holds
+        if resume and not is_run:
+            raise CheckpointError(f"expected a run to resume at {self.path}, found none; start it without --resume")
+        if holds and not (resume or overwrite):
+            more = "; --resume goes on with it, --overwrite starts anew" if is_run else " and is no run directory"
+            raise StorageError(f"{self.path} exists{more}, or choose another folder")
+        if overwrite and holds and not is_run:
+            raise StorageError(
+                f"{self.path} holds other things than a run, and is not overwritten; choose another folder"
+            )
+
+    def _holds(self) -> set[str]:
+        return {entry.name for entry in self.path.iterdir()} - {".lock"} if self.path.is_dir() else set()
+
+    def match(self, config: Config, data: Mapping[str, Any]) -> None:
+        """Refuse to resume a run that was made with another configuration or from other data.
+
+        Raises
+        ------
+        CheckpointError
+            Naming the keys that differ, with both values.
+        """
+        stored, now = _flat(self.config()), _flat(config)
+        keys = [key for key in sorted({*stored, *now}) if key not in FREE and stored.get(key) != now.get(key)]
+        if keys:
+            shown = ", ".join(f"{key} ({stored.get(key)}, now {now.get(key)})" for key in keys)
+            raise CheckpointError(
+                f"expected the configuration that {self.path} was started with, got other {shown}; "
+                "resume without these options, or start another run"
+            )
+        before = self.status().get("data", data)
+        if before != plain(data, flags={}):
+            raise CheckpointError(
+                f"expected the recording that {self.path} was started with ({before}), got {dict(data)}; "
+                "resume with that one, or start another run"
+            )
+
+    @contextlib.contextmanager
+    def hold(self, config: Config, data: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator["RunFolder"]:
+        """Own the folder while a run writes into it, and note how the run ended in `status.json`.
+
+        Ctrl-C becomes an `InterruptedRunError` that says how to go on.
+
+        Raises
+        ------
+        StorageError
+            Another process is at it, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("a", encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"could not write into {self.path}: {error.strerror or error}") from error
+        with lock, contextlib.ExitStack() as ended:
+            _lock(lock, self.path)
+            ended.callback((self.path / ".lock").unlink, missing_ok=True)
+            if overwrite:
+                self._clear()
+            if not resume:
+                self._write("config.toml", to_toml(config))
+            with self._noted(data):
+                yield self
+
+    def _clear(self) -> None:
+        """Remove what a run writes, and nothing else."""
+        for name in FILES:
+            if name != ".lock":
+                (self.path / name).unlink(missing_ok=True)
+        for name in FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _noted(self, data: Mapping[str, Any]) -> Iterator[None]:
+        self.note("running", data=data)
+        try:
+            yield
+        except (KeyboardInterrupt, InterruptedRunError) as error:
+            code = getattr(error, "exit_code", InterruptedRunError.exit_code)
+            self.note("interrupted", message=str(error), exit_code=code)
+            said = str(error) or "stopped by Ctrl-C"
+            raise InterruptedRunError(
+                f"{said}\nto go on: sciml fit --resume --out {self.path}", exit_code=code
+            ) from error
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # on a full disk the first error is the one to tell
+                self._leave(error)
+            raise
+        self.note("finished", exit_code=0)
+
+    def _leave(self, error: BaseException) -> None:
+        """Note why a run failed; where nothing was learned yet, leave nothing that the next try would run into."""
+        if any((self.path / "checkpoints").glob("*.pt")):
+            self.note("failed", message=str(error), exit_code=_exit_code(error))
+            return
+        self._clear()
+        if not self._holds():
+            (self.path / ".lock").unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def note(self, state: str, **values: Any) -> None:
+        """Write into `status.json` how the run stands."""
+        kept = {key: value for key, value in self.status().items() if key in ("data", "epoch", "step", "best_epoch")}
+        content = {**kept, "state": state, "pid": os.getpid(), "time": datetime.now(UTC).isoformat("T", "seconds")}
+        self.write_json("status.json", {**content, **values}, schema="sciml.status/1")
+
+    def write_json(self, name: str, content: Mapping[str, Any], *, schema: str) -> Path:
+        """Write one document of the run; NaN and infinity become null."""
+        document = plain({"schema": schema, **content}, flags={})
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        return self._write(name, text)
+
+    def _write(self, name: str, text: str) -> Path:
+        return files.write_bytes(self.path / name, text.encode("utf-8"), overwrite=True)
+
+
+def _flat(config: Config) -> dict[str, Any]:
+    """Return the values of a configuration by dotted path."""
+    flat: dict[str, Any] = {}
+    for name, value in config.model_dump(mode="json").items():
+        inner = value if isinstance(value, dict) else None
+        flat |= {name: value} if inner is None else {f"{name}.{key}": each for key, each in inner.items()}
+    return flat
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, ScimlError):
+        return error.exit_code
+    return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+
+
+def _lock(file: IO[str], path: Path) -> None:
+    """Take the lock of the folder, which the system frees when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock, and refuses to delete a file that is open
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise StorageError(f"{path} is in use by another run; wait for it, or choose another folder") from None

@@ -1,0 +1,138 @@
+"""A report as one HTML page: escaped text, inline style, inline drawings, nothing from elsewhere."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from sciml.report.document.parts import SCHEMA, Figure, Section, Table
+from sciml.report.document.wording import cell, clean, flatten
+
+if TYPE_CHECKING:  # the document renders itself through this file
+    from sciml.report.document.report import Report
+
+__all__ = ["render"]
+
+# Severity is told by word and shape, not by color alone.
+GLYPHS = {"result": "◆", "note": "○", "caution": "▲", "problem": "■"}
+KINDS = {
+    "recording": "report on a recording", "noise floor": "report on a noise floor",
+    "weights": "report on the weights of a net", "run": "report on a run",
+    "denoising": "report on a denoised recording",
+}  # fmt: skip
+MAX_ROWS = 400  # of a table on the page; the JSON form holds all
+
+
+def render(report: "Report") -> str:
+    """Return the page as text."""
+    figures = iter(range(1, 1000))
+    return _template("report.html.j2").render(
+        report=_cleaned(report),
+        kind=KINDS.get(report.kind, clean(report.kind)),
+        generator=f"sciml {version('sciml')}",
+        schema=SCHEMA,
+        style=Markup(_style()),  # noqa: S704 - our own file
+        findings=[
+            {"severity": f.severity, "glyph": GLYPHS[f.severity], "text": clean(f.text)} for f in report.findings
+        ],
+        sections=[_section(i, section, figures) for i, section in enumerate(report.sections, 1)],
+        methods=_paragraphs(report.methods),
+        config=_pairs("Settings", report.config),
+        provenance=_pairs("Origin", report.provenance),
+        table=_table,
+    )
+
+
+def _loader() -> jinja2.PackageLoader:
+    return jinja2.PackageLoader("sciml.report.document", "template")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(loader=_loader(), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+def _template(name: str) -> jinja2.Template:
+    return _environment().get_template(name)
+
+
+@cache
+def _style() -> str:
+    source, _, _ = _loader().get_source(_environment(), "style.css")
+    return source
+
+
+def _cleaned(report: "Report") -> dict[str, Any]:
+    return {
+        "title": clean(report.title),
+        "subject": clean(report.subject),
+        "facts": [(clean(label), clean(value)) for label, value in report.facts],
+        "methods": report.methods,
+        "references": [clean(reference) for reference in report.references],
+    }
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [clean(part) for part in text.split("\n\n") if part.strip()]
+
+
+def _section(number: int, section: Section, figures: Any) -> dict[str, Any]:
+    return {
+        "id": f"s{number}",
+        "title": clean(section.title),
+        "paragraphs": _paragraphs(section.text),
+        "figures": [
+            {
+                "title": clean(figure.title),
+                "description": clean(figure.description),
+                "wide": figure.wide,
+                "table": figure.table,
+                "svg": _inline(figure, f"f{next(figures)}-"),
+            }
+            for figure in section.figures
+        ],
+        "tables": section.tables,
+    }
+
+
+def _inline(figure: Figure, prefix: str) -> Markup:
+    """Return the drawing with ids that no other drawing of the page has."""
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", figure.svg)
+    svg = svg.replace('aria-labelledby="title desc"', f'aria-labelledby="{prefix}title {prefix}desc"', 1)
+    return Markup(svg)  # noqa: S704 - made by our own canvas, which escapes all text
+
+
+def _table(table: Table) -> Markup:
+    """Return a table as HTML, its cells escaped."""
+    columns = [
+        {"name": clean(name), "numeric": _numeric([row[i] for row in table.rows])}
+        for i, name in enumerate(table.columns)
+    ]
+    rows = [[cell(_native(value)) for value in row] for row in table.rows[:MAX_ROWS]]
+    caption = clean(table.caption)
+    if len(table.rows) > MAX_ROWS:
+        caption += f" (first {MAX_ROWS} of {len(table.rows):,}; all are in the JSON form)"
+    text = _template("table.html.j2").render(table={"caption": caption, "columns": columns, "rows": rows})
+    return Markup(text.strip())  # noqa: S704 - rendered with autoescape
+
+
+def _native(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    """Tell whether a column holds numbers (or nothing) throughout."""
+    known = [value for value in values if value is not None]
+    return bool(known) and all(isinstance(value, Real) and not isinstance(value, bool) for value in known)
+
+
+def _pairs(caption: str, mapping: Mapping[str, Any]) -> Table | None:
+    """Return a nested mapping as a table of dotted names and values."""
+    rows = tuple((name, value) for name, value in flatten(mapping) if value not in (None, "", {}, [], ()))
+    return Table(caption, ("name", "value"), rows) if rows else None

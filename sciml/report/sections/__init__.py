@@ -1,0 +1,1 @@
+"""Sections of reports: results into words, figures and tables. Nothing is estimated here."""

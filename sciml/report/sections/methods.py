@@ -1,0 +1,143 @@
+"""What was done, as a paragraph to paste, and the works it stands on."""
+
+import platform
+from collections.abc import Iterable
+from importlib import metadata
+
+from sciml.noise import NoiseFloor
+from sciml.report.document.wording import count, quantity
+
+__all__ = ["REFERENCES", "cite", "floor_methods", "initial_methods", "versions"]
+
+REFERENCES = {
+    "alt": "Alt J, Erdős L, Krüger T (2017). Local law for random Gram matrices. Electronic Journal of Probability 22, "
+    "25. doi:10.1214/17-EJP42",
+    "combrisson": "Combrisson E, Jerbi K (2015). Exceeding chance level by chance: the caveat of theoretical chance "
+    "levels in brain signal classification and statistical assessment of decoding accuracy. Journal of "
+    "Neuroscience Methods 250, 126–136. doi:10.1016/j.jneumeth.2015.01.010",
+    "elkaroui": "El Karoui N (2007). Tracy–Widom limit for the largest eigenvalue of a large class of complex sample "
+    "covariance matrices. Annals of Probability 35, 663–714. doi:10.1214/009117906000000917",
+    "gavish": "Gavish M, Donoho DL (2017). Optimal shrinkage of singular values. IEEE Transactions on Information "
+    "Theory 63, 2137–2152. doi:10.1109/TIT.2017.2653801",
+    "he": "He K, Zhang X, Ren S, Sun J (2015). Delving deep into rectifiers: surpassing human-level performance"
+    " on ImageNet classification. arXiv:1502.01852",
+    "johnstone": "Johnstone IM (2001). On the distribution of the largest eigenvalue in principal components analysis."
+    " Annals of Statistics 29, 295–327. doi:10.1214/aos/1009210544",
+    "landa": "Landa B, Zhang TTCK, Kluger Y (2022). Biwhitening reveals the rank of a count matrix. SIAM Journal on "
+    "Mathematics of Data Science 4, 1420–1446. doi:10.1137/21M1456807",
+    "lecun": "LeCun Y, Bottou L, Orr GB, Müller KR (1998). Efficient BackProp. In: Neural Networks: Tricks of the "
+    "Trade, 9–50. doi:10.1007/3-540-49430-8_2",
+    "marchenko": "Marchenko VA, Pastur LA (1967). Distribution of eigenvalues for some sets of random matrices. "
+    "Mathematics of the USSR-Sbornik 1, 457–483. doi:10.1070/SM1967v001n04ABEH001994",
+    "martin": "Martin CH, Mahoney MW (2021). Implicit self-regularization in deep neural networks: evidence from "
+    "random matrix theory and implications for learning. Journal of Machine Learning Research 22(165), "
+    "1–73. arXiv:1810.01075",
+    "riedel": "Riedel KS, Sidorenko A (1995). Minimum bias multiple taper spectral estimation. IEEE Transactions on "
+    "Signal Processing 43, 188–195. doi:10.1109/78.365298",
+    "saxe": "Saxe AM, McClelland JL, Ganguli S (2014). Exact solutions to the nonlinear dynamics of learning in "
+    "deep linear neural networks. arXiv:1312.6120",
+    "schoenholz": "Schoenholz SS, Gilmer J, Ganguli S, Sohl-Dickstein J (2017). Deep information propagation. "
+    "arXiv:1611.01232",
+    "taki": "Taki M (2017). Deep residual networks and weight initialization. arXiv:1709.02956",
+    "tracy": "Tracy CA, Widom H (1996). On orthogonal and symplectic matrix ensembles. Communications in "
+    "Mathematical Physics 177, 727–754. doi:10.1007/BF02099545",
+    "welch": "Welch PD (1967). The use of fast Fourier transform for the estimation of power spectra. IEEE "
+    "Transactions on Audio and Electroacoustics 15, 70–73. doi:10.1109/TAU.1967.1161901",
+}
+
+_INITIALIZATIONS = {
+    "he": ("with variance 2/fan-in (He et al. 2015)", "he"),
+    "landa": "Landa B, Zhang TTCK, Kluger Y (2022). Biwhitening reveals the rank of a count matrix. SIAM Journal on "
+    "Mathematics of Data Science 4, 1420–1446. doi:10.1137/21M1456807",
+    "lecun": ("with variance 1/fan-in (LeCun et al. 1998)", "lecun"),
+    "orthogonal": ("with random orthogonal matrices (Saxe et al. 2014)", "saxe"),
+    "taki": ("with variances balanced over the depth of the residual branches (Taki 2017)", "taki"),
+    "critical": ("at the edge between order and chaos of the mean-field theory (Schoenholz et al. 2017)", "schoenholz"),
+}
+
+
+def cite(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the works in alphabetical order, each once.
+
+    Examples
+    --------
+    >>> len(cite(["welch", "marchenko", "welch"]))
+    2
+    """
+    return tuple(REFERENCES[key] for key in sorted(set(keys)))
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of Python, sciml and its numerical foundations, without importing them.
+
+    Examples
+    --------
+    >>> sorted(versions())
+    ['numpy', 'python', 'sciml', 'scipy', 'xarray']
+    """
+    names = ("sciml", "numpy", "scipy", "xarray", *packages)
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def floor_methods(floor: NoiseFloor) -> tuple[str, list[str]]:
+    """Return the sentences on the noise floor and the keys of what they cite."""
+    text = (
+        f"The noise floor was found from {floor.n_samples:,} samples of {count(len(floor.live), 'channel')}. Channels "
+        "were demeaned and "
+        + (
+            "scaled by one common noise standard deviation"
+            if floor.model == "white"
+            else "divided by the standard deviation of their noise"
+        )
+        + "; an eigenvalue of the sample covariance counted as signal where it exceeded what the largest eigenvalue of "
+        f"pure noise exceeds with probability {floor.alpha:g}. "
+    )
+    if floor.model == "counts":
+        text += (
+            "Values were taken as Poisson counts around the product of a rate per channel and an exposure per sample, "
+            "and residuals scaled to unit variance in every channel and sample (Landa et al. 2022); their largest "
+            "eigenvalue follows a Tracy–Widom law (Tracy and Widom 1996) with the centering and scaling of "
+            "Johnstone (2001), and among sparse counts has to exceed that of simulated ones too. "
+        )
+        keys = ["landa", "johnstone", "tracy"]
+    elif floor.model == "heteroscedastic+colored":
+        text += (
+            "Noise was taken as independent between channels, each with a power spectrum of its own, estimated from "
+            "what remains of the recording after the found components, rank and spectra being re-estimated until they "
+            "agreed; its largest eigenvalue then follows a Tracy–Widom law (Tracy and Widom 1996) at the edge of a "
+            "Gram matrix with a variance profile (Alt et al. 2017). "
+        )
+        keys = ["alt", "tracy"]
+    elif floor.model == "colored":
+        text += (
+            "Noise was taken as independent between channels with a common power spectrum in time, estimated from "
+            "what remains of the recording after the found components, rank and spectrum being re-estimated until they "
+            "agreed; its largest eigenvalue then follows a Tracy–Widom law (Tracy and Widom 1996) with the centering "
+            "and scaling of El Karoui (2007). "
+        )
+        keys = ["elkaroui", "tracy"]
+    else:
+        text += (
+            "Noise was taken as independent between channels and samples; its largest eigenvalue then follows a "
+            "Tracy–Widom law (Tracy and Widom 1996) with the centering and scaling of Johnstone (2001). "
+        )
+        keys = ["johnstone", "tracy"]
+    text += "For comparison, the upper edge of the Marchenko–Pastur law (Marchenko and Pastur 1967) is given."
+    return text, [*keys, "marchenko"]
+
+
+def spectrum_methods(segment: float) -> tuple[str, list[str]]:
+    """Return the sentence on the power spectrum and the keys of what it cites."""
+    text = (
+        "Power spectral densities were estimated by Welch's method (Welch 1967) with half-overlapping Hann segments of "
+        f"{quantity(segment, 's')}; segments with a gap or a missing sample were left out."
+    )
+    return text, ["welch"]
+
+
+def initial_methods(method: str) -> tuple[str, list[str]]:
+    """Return the clause on how weights were initialized and the keys of what it cites."""
+    if method not in _INITIALIZATIONS:
+        return f"by the method {method!r}", []
+    words, key = _INITIALIZATIONS[method]
+    return words, [key]

@@ -1,0 +1,162 @@
+"""The noise floor in a report: the sentence that says what was found, and the evidence for it."""
+
+from typing import Any
+
+import numpy as np
+
+from sciml.noise import NoiseFloor
+from sciml.report.document.parts import Finding, Section, Table
+from sciml.report.document.wording import count, p_value, percent, quantity, sentence, stated_unit
+from sciml.report.figures.eigen import eigenvalue_histogram, noise_spectrum, scree, spectrum_limits
+
+__all__ = ["floor_facts", "floor_findings", "floor_numbers", "floor_section", "headline"]
+
+MEMORY = 1.2  # samples that count as one, from which correlation in time is named as the reason
+
+
+def headline(floor: NoiseFloor) -> str:
+    """Return the first sentence of a report on a recording.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from sciml.noise import noise_floor
+    >>> noise = np.random.default_rng(1).normal(size=(500, 8))
+    >>> headline(noise_floor(xr.DataArray(noise, dims=("time", "channel")), "white"))
+    'No components above the noise floor (the strongest has p = ...); a white-noise test says the same.'
+    """
+    found = count(floor.rank, "component")
+    found = found[0].upper() + found[1:]
+    if floor.rank:
+        text = f"{found} above the noise floor, {p_value(float(floor.p_values[floor.rank - 1]))}"
+    else:
+        text = f"{found} above the noise floor (the strongest has {p_value(float(floor.p_values[0]))})"
+    return f"{text}; {_comparison(floor)}."
+
+
+def _comparison(floor: NoiseFloor) -> str:
+    if floor.mp_rank == floor.rank:
+        return "a white-noise test says the same"
+    would = "none" if floor.mp_rank == 0 else str(floor.mp_rank)
+    return f"a white-noise test would have said {would}, because {_reason(floor)}"
+
+
+def _reason(floor: NoiseFloor) -> str:
+    """Say why the textbook counts differently."""
+    if floor.mp_rank < floor.rank:
+        return "it takes what the components add to the variance for noise"
+    if "colored" in floor.model and floor.n_samples / floor.n_effective > MEMORY:
+        return f"neighboring samples correlate {_memory(floor)}"
+    return "its edge makes no allowance for chance fluctuation"
+
+
+def _memory(floor: NoiseFloor) -> str:
+    if floor.correlation_time is not None:
+        return f"with time constant {quantity(floor.correlation_time, 's')}"
+    return f"over {floor.n_samples / floor.n_effective:.3g} samples"
+
+
+def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
+    """Return the headline, what the components carry, and what limits the answer."""
+    unit = stated_unit(floor.units)
+    numbers = {
+        "rank": floor.rank,
+        "mp_rank": floor.mp_rank,
+        "p_value": float(floor.p_values[max(floor.rank - 1, 0)]),
+        "correlation_time_s": floor.correlation_time,
+    }
+    found = [Finding(headline(floor), numbers=numbers)]
+    if floor.rank:
+        share = _explained(floor)
+        verb = "carries" if floor.rank == 1 else "carry"
+        noise = f"noise has an rms of {quantity(floor.sigma, unit)} per channel and sample"
+        found.append(
+            Finding(
+                f"{'The component' if floor.rank == 1 else 'The components'} {verb} {percent(share)} of the variance "
+                f"(channels weighted by their noise); the {noise}.",
+                severity="note",
+                numbers={"explained": share, "sigma": floor.sigma},
+            )
+        )
+    cautions = [Finding(sentence(warning), severity="caution") for warning in floor.warnings]
+    return (*found, *cautions)
+
+
+def _explained(floor: NoiseFloor) -> float:
+    return float(np.sum(floor.eigenvalues[: floor.rank]) / np.sum(floor.eigenvalues))
+
+
+def floor_facts(floor: NoiseFloor) -> tuple[tuple[str, str], ...]:
+    """Return the few values that place a floor at a glance."""
+    return (
+        ("above the floor", str(floor.rank)),
+        ("noise model", floor.model),
+        ("noise rms", quantity(floor.sigma, stated_unit(floor.units))),
+    )
+
+
+def floor_numbers(floor: NoiseFloor) -> dict[str, Any]:
+    """Return the whole floor by the names of its fields."""
+    return {**floor.to_dict(), "explained": _explained(floor)}
+
+
+def floor_section(floor: NoiseFloor) -> Section:
+    """Return the noise floor as white and as found, side by side, with the reason for the difference."""
+    limits = spectrum_limits(floor)
+    return Section(
+        title="Noise floor",
+        text=f"{_choice(floor)}\n\n{_why(floor)}",
+        figures=(
+            eigenvalue_histogram(floor, textbook=True, limits=limits),
+            eigenvalue_histogram(floor, limits=limits),
+            scree(floor),
+            noise_spectrum(floor),
+        ),
+        tables=(_side_by_side(floor),),
+    )
+
+
+def _choice(floor: NoiseFloor) -> str:
+    how = "chosen by test" if floor.requested == "auto" else "as asked for"
+    return f"Noise model: {floor.model}, {how} ({floor.reason})."
+
+
+def _why(floor: NoiseFloor) -> str:
+    if floor.model == "counts":
+        return (
+            "Counts vary by as much as their mean, so each was compared with the product of its channel's rate and its "
+            "sample's exposure and divided by its own standard deviation; what is left follows the Marchenko–Pastur "
+            "law. The textbook view takes the raw counts and finds that product itself."
+        )
+    if "colored" not in floor.model:
+        return (
+            "Noise without correlation in time follows the Marchenko–Pastur law, and its largest eigenvalue fluctuates "
+            "around the law's edge by the Tracy–Widom law; the edge in the right-hand figure includes that margin."
+        )
+    worth = max(round(floor.n_effective), 1)
+    return (
+        f"Why the two edges differ: the textbook law takes the {floor.n_samples:,} samples for independent of each "
+        f"other. Here noise correlates {_memory(floor)}, so each channel is worth about "
+        f"{count(worth, 'independent sample')}, and channels that share nothing still correlate by chance. Noise alone "
+        f"reaches eigenvalues up to {floor.edge:.3g} noise variances, where the textbook expects "
+        f"{floor.mp_edge:.3g}. What lies between the two edges is no evidence of anything that channels share."
+    )
+
+
+def _side_by_side(floor: NoiseFloor) -> Table:
+    taus, unit = floor.n_samples / floor.n_effective, stated_unit(floor.units) or "units"
+    rows: tuple[tuple[Any, ...], ...] = (
+        ("components above", floor.mp_rank, floor.rank),
+        ("edge [noise variances]", floor.mp_edge, floor.edge),
+        ("independent samples per channel", floor.n_samples, floor.n_effective),
+        ("correlation length [samples]", 1.0, taus),
+        ("correlation time [s]", 0.0, floor.correlation_time),
+        ("allows for the edge's fluctuation", False, True),
+        ("level", None, floor.alpha),
+        (f"weakest component that can stand out [{unit}]", None, floor.detection_limit),
+        ("distance of the bulk from the law (Kolmogorov-Smirnov)", None, floor.bulk_distance),
+        ("neighboring eigenvalues repel (mean ratio of spacings)", None, floor.spacing_ratio),
+        (f"noise rms [{unit}]", None, floor.sigma),
+        (f"standard error of the noise rms [{unit}]", None, floor.sigma_se),
+    )
+    return Table("Two views of the same recording", ("quantity", "textbook (white)", f"found ({floor.model})"), rows)

@@ -1,0 +1,352 @@
+"""The journey: nothing of the test part is learned from, what was planted is found, and a run can be gone on with."""
+
+import json
+import signal
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from sciml.data import Preprocess
+from sciml.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    InterruptedRunError,
+    ScimlWarning,
+    StorageError,
+)
+from sciml.io import open_recording
+from sciml.pipeline import RunResult, demo, dry_run, predict, run, to_toml, validate
+from sciml.pipeline.denoising import learn, train_part
+from sciml.pipeline.load import Source, open_source, planted, resolve
+from sciml.pipeline.model import Forecaster
+from sciml.pipeline.run_folder import RunFolder
+from sciml.pipeline.windows import prepare
+from sciml.simulate import population_recording, write_nwb
+from sciml.train import Callback, TrainState, checkpoint
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = checkpoint.load_best(out / "checkpoints").state["model"]
+    return state
+
+
+@pytest.fixture(scope="module")
+def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """The demo, made small."""
+    return demo(tmp_path_factory.mktemp("demo") / "demo", duration=240.0, n_neurons=24, epochs=20)
+
+
+def test_the_demo_beats_chance_and_finds_the_planted_rank(done: RunResult) -> None:
+    metrics = done.metrics
+    assert metrics["net"]["above_chance"]
+    assert metrics["net"]["accuracy"] > metrics["chance"]["band"][1]
+    assert metrics["noise_floor"]["rank"] == metrics["truth"]["rank"] == metrics["denoised_components"] == 3
+
+
+def test_report_and_metrics_say_the_same(done: RunResult) -> None:
+    numbers = json.loads((done.out / "report.json").read_text())["numbers"]
+    assert numbers["truth"]["rank"] == numbers["noise_floor"]["rank"] == 3
+    assert numbers["scores"]["net"]["value"] == done.metrics["net"]["accuracy"]
+    assert numbers["chance"]["band"] == done.metrics["chance"]["band"]
+    assert numbers["scores"]["linear"]["value"] == done.metrics["baselines"]["linear"]["accuracy"]
+    assert (done.out / "report.html").stat().st_size < 1_000_000
+
+
+def test_denoising_brings_the_demo_closer_to_the_truth(done: RunResult) -> None:
+    sections = json.loads((done.out / "report.json").read_text())["sections"]
+    [section] = [section for section in sections if section["title"] == "Denoising"]
+    rows = dict(section["tables"][0]["rows"])
+    assert rows["relative error against the truth, after"] < 0.3 * rows["relative error against the truth, before"]
+
+
+def test_the_test_part_changes_nothing_that_is_learned(settings) -> None:
+    """Ten times the values in every window of validation and test: denoiser and preprocessing stay, to the last bit."""
+    config = settings("noise.model=colored")
+    source = open_source(config)
+    config = resolve(config, source)
+    prepared = prepare(config, source)
+    other = source.recording.load().copy(deep=True)
+    held_out = np.concatenate([prepared.split.validation, prepared.split.test])
+    for start in prepared.windows.starts[held_out]:
+        other.values[start : start + prepared.windows.span] *= 10
+    changed = prepare(config, Source(other, source.events, source.label))
+    np.testing.assert_array_equal(changed.split.train, prepared.split.train)
+    learned = []
+    for each in (prepared, changed):
+        project = learn(each.windows, each.split, config.noise).project
+        assert project is not None
+        fitted = Preprocess.fit(each.windows, each.split.train, matrix=project.matrix)
+        learned.append([project.matrix, fitted.mean, fitted.scale, np.float64(fitted.gain)])
+    for first, second in zip(*learned, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_the_train_part_keeps_clear_of_the_others(settings) -> None:
+    config = settings()
+    source = open_source(config)
+    prepared = prepare(resolve(config, source), source)
+    inside = set(train_part(prepared.windows, prepared.split)["time"].values)
+    clock = source.recording["time"].values
+    for index in np.concatenate([prepared.split.validation, prepared.split.test]):
+        start = prepared.windows.starts[index]
+        assert not inside.intersection(clock[start : start + prepared.windows.span])
+
+
+def test_a_recording_too_large_to_hold_gives_the_same_run(settings, tmp_path: Path, monkeypatch) -> None:
+    run(settings(), out=tmp_path / "held")
+    monkeypatch.setattr("sciml.pipeline.load.HELD", 0)
+    assert open_source(settings()).held().recording.chunks is not None
+    run(settings(), out=tmp_path / "chunked")
+    held, chunked = weights(tmp_path / "held"), weights(tmp_path / "chunked")
+    for name, value in held.items():
+        # block by block the sums come in another order
+        torch.testing.assert_close(chunked[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_what_was_planted_is_read_from_the_file(file: Path, simulation) -> None:
+    truth = planted((str(file),))
+    assert truth is not None
+    assert truth.rank == simulation.rank
+    np.testing.assert_allclose(truth.signal, simulation.signal.values, atol=1e-6)
+    assert planted((str(file), str(file))) is None
+
+
+class _Stop(Callback):
+    """Send a signal after a number of epochs."""
+
+    def __init__(self, number: int, epoch: int) -> None:
+        self.number, self.epoch = number, epoch
+
+    def on_epoch_end(self, state: TrainState) -> None:
+        if state.epoch == self.epoch:
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 75), (signal.SIGTERM, 143)])
+def test_a_stopped_run_goes_on_and_ends_the_same(
+    interruptible, settings, tmp_path: Path, number: int, code: int
+) -> None:
+    config = settings("train.epochs=4")
+    run(config, out=tmp_path / "whole")
+    with pytest.raises(InterruptedRunError, match="to go on: sciml fit --resume --out") as caught:
+        run(config, out=tmp_path / "cut", callbacks=(_Stop(number, 2),))
+    assert caught.value.exit_code == code
+    assert RunFolder(tmp_path / "cut").status()["state"] == "interrupted"
+    with pytest.warns(ScimlWarning, match="is not finished"):
+        predict(tmp_path / "cut", config.data.files[0])
+    result = run(config, out=tmp_path / "cut", resume=True)
+    assert not result.already_finished
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert run(config, out=tmp_path / "cut", resume=True).already_finished
+
+
+def test_a_run_killed_before_its_report_is_completed(settings, tmp_path: Path, monkeypatch) -> None:
+    config = settings()
+
+    def killed(_found: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sciml.pipeline.runner.summarize", killed)
+        with pytest.raises(InterruptedRunError):
+            run(config, out=tmp_path / "run")
+    assert not RunFolder(tmp_path / "run").finished
+    result = run(config, out=tmp_path / "run", resume=True)
+    assert result.report.exists()
+
+
+def test_a_run_is_resumed_with_its_own_configuration_and_data_only(settings, tmp_path: Path) -> None:
+    run(settings(), out=tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"train\.lr \(0\.001, now 0\.5\)"):
+        run(settings("train.lr=0.5"), out=tmp_path / "run", resume=True)
+    other = write_nwb(population_recording(n_neurons=16, duration=180.0, seed=4), tmp_path / "other.nwb")
+    with pytest.raises(CheckpointError, match="expected the recording"):
+        run(settings(files=(other,)), out=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("task", ["classify", "forecast"])
+def test_what_a_run_decided_is_what_its_config_says(settings, tmp_path: Path, task: str) -> None:
+    """A stored configuration, resolved again, is itself: also where options were left to the task."""
+    values = settings(task=task).model_dump(mode="json", exclude_none=True)
+    del values["model"]
+    config = validate(values)
+    resolved = resolve(config, open_source(config))
+    stored = validate(tomllib.loads(to_toml(resolved)))
+    assert stored == resolved
+    assert resolve(stored, open_source(stored)) == resolved
+
+
+def test_a_moved_recording_is_still_the_same(settings, file: Path, tmp_path: Path) -> None:
+    run(settings(), out=tmp_path / "run")
+    moved = tmp_path / "moved.nwb"
+    moved.write_bytes(file.read_bytes())
+    assert run(settings(files=(moved,)), out=tmp_path / "run", resume=True).already_finished
+
+
+def test_a_folder_of_others_is_never_touched(settings, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years")
+    for overwrite in (False, True):
+        with pytest.raises(StorageError):
+            run(settings(), out=tmp_path, overwrite=overwrite)
+    with pytest.raises(CheckpointError, match="found none"):
+        run(settings(), out=tmp_path, resume=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_overwriting_removes_what_a_run_wrote_and_nothing_else(settings, tmp_path: Path) -> None:
+    run(settings(), out=tmp_path / "run")
+    (tmp_path / "run" / "notes.md").write_text("mine")
+    with pytest.raises(StorageError, match="--overwrite starts anew"):
+        run(settings(), out=tmp_path / "run")
+    run(settings("train.epochs=1"), out=tmp_path / "run", overwrite=True)
+    assert (tmp_path / "run" / "notes.md").read_text() == "mine"
+    assert len((tmp_path / "run" / "log.txt").read_text().splitlines()) == 1
+
+
+def test_resume_and_overwrite_exclude_each_other(settings, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="either resume or overwrite"):
+        run(settings(), out=tmp_path / "run", resume=True, overwrite=True)
+
+
+def test_two_runs_do_not_share_a_folder(settings, tmp_path: Path) -> None:
+    config = settings()
+
+    class _Second(Callback):
+        def on_epoch_end(self, _state: TrainState) -> None:
+            with pytest.raises(StorageError, match="in use by another run"):
+                run(config, out=tmp_path / "run", resume=True)
+
+    run(config, out=tmp_path / "run", callbacks=(_Second(),))
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_a_run_that_learned_nothing_leaves_nothing(settings, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown option 'widht'"):
+        run(settings("model.options={widht=3}"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverged_run_says_so(settings, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError):
+        run(settings("train.lr=1e30", "train.warmup=0", "model.options.norm=none"), out=tmp_path / "run")
+    status = RunFolder(tmp_path / "run").status()
+    assert (status["state"], status["exit_code"]) == ("failed", 7)
+    assert "training diverged" in status["message"]
+
+
+def test_a_forecast_begins_as_persistence(settings, tmp_path: Path) -> None:
+    """A net that says nothing repeats the last sample of each channel, standardized."""
+    preprocess = Preprocess(mean=np.array([1.0, -2.0]), scale=np.array([2.0, 5.0]))
+
+    class _Silence(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(len(x), 2, 3)
+
+    x = torch.tensor([[[9.0, 3.0], [0.0, 8.0]]])
+    forecast = preprocess.restore(Forecaster(preprocess, _Silence())(x).numpy())
+    np.testing.assert_allclose(forecast, [[[3.0] * 3, [8.0] * 3]], rtol=1e-6)
+
+
+def test_a_forecast_is_judged_beside_persistence_and_ridge(settings, tmp_path: Path) -> None:
+    result = run(settings("windows.length=1", "windows.horizon=0.2", task="forecast"), out=tmp_path / "run")
+    metrics = result.metrics
+    assert metrics["baselines"]["persistence"]["mean_skill"] == 0.0
+    assert set(metrics["baselines"]) == {"persistence", "ridge"}
+    assert metrics["split"]["gap"] == pytest.approx(1.2)
+    stored = RunFolder(tmp_path / "run").config()
+    assert (stored.noise.denoise, stored.windows.step) == (False, 0.2)
+
+
+def test_predicted_forecasts_reproduce_the_held_out_score(settings, file: Path, tmp_path: Path) -> None:
+    config = settings("windows.length=1", "windows.horizon=0.2", "windows.step=0.5", task="forecast")
+    result = run(config, out=tmp_path / "run")
+    found = predict(tmp_path / "run", file, tmp_path / "out.nc").dataset
+    wave = open_recording(file).values
+    split = json.loads((tmp_path / "run" / "split.json").read_text())["test"]
+    errors, last = [], []
+    # the last windows of a forecast need no future, so that there are more of them than in training
+    for index in split:
+        start = round(float(found["time"].values[index]) * 20)
+        truth = wave[start + 20 : start + 24].T
+        errors.append((found["forecast"].values[index] - truth) ** 2)
+        last.append(truth)
+    variance = np.array(last).var(axis=(0, 2))
+    error = (np.array(errors).mean(axis=0) / variance[:, None]).mean()
+    assert error == pytest.approx(result.metrics["net"]["error"], rel=1e-4)
+    stored = xr.open_dataset(tmp_path / "out.nc", engine="h5netcdf")
+    xr.testing.assert_identical(stored["forecast"].load(), found["forecast"])
+    stored.close()
+
+
+def test_predictions_refuse_another_rate_unit_or_number_of_channels(settings, file: Path, tmp_path: Path) -> None:
+    from sciml.io import save_recording
+
+    run(settings("train.epochs=1"), out=tmp_path / "run")
+    wave = open_recording(file).load()
+    cases = {
+        "units": (wave.assign_attrs(units="V"), "expected units 'dF/F'"),
+        "rate": (wave.isel(time=slice(None, None, 2)).assign_attrs(sampling_rate=10.0), "sampling rate of 20 Hz"),
+        "channels": (wave.isel(roi=slice(3)), "expected 16 channels as in training, got 3"),
+    }
+    for name, (other, message) in cases.items():
+        path = save_recording(other, tmp_path / f"{name}.nc")
+        with pytest.raises(DataError, match=message):
+            predict(tmp_path / "run", path, tmp_path / "out.nc")
+    assert not (tmp_path / "out.nc").exists()
+
+
+def test_several_files_are_one_recording_with_a_gap(settings, file: Path, tmp_path: Path) -> None:
+    other = write_nwb(population_recording(n_neurons=16, duration=180.0, seed=5), tmp_path / "other.nwb")
+    config = settings(files=(file, other))
+    source = open_source(config)
+    assert source.recording.sizes["time"] == 2 * 3600
+    np.testing.assert_array_equal(source.recording.values[3600:], open_recording(other).values)
+    plan = dry_run(config)
+    single = dry_run(settings())
+    assert sum(plan.windows.values()) > 1.9 * sum(single.windows.values())
+    starts = prepare(resolve(config, source), source).windows.starts
+    assert not np.any((starts < 3600) & (starts + 20 > 3600))
+
+
+def test_files_of_other_channels_do_not_go_together(settings, file: Path, tmp_path: Path) -> None:
+    other = write_nwb(population_recording(n_neurons=8, duration=60.0), tmp_path / "other.nwb")
+    with pytest.raises(DataError, match=r"expected channels of \(16,\)"):
+        dry_run(settings(files=(file, other)))
+
+
+def test_one_channel_is_learned_without_a_noise_floor(settings, tmp_path: Path) -> None:
+    from sciml.io import save_recording
+
+    rng = np.random.default_rng(0)
+    wave = xr.DataArray(rng.normal(size=(2000, 1)).cumsum(axis=0), dims=("time", "channel"), name="wave")
+    path = save_recording(wave.assign_attrs(sampling_rate=20.0, units="V"), tmp_path / "one.nc")
+    config = settings("windows.length=1", "windows.horizon=0.2", task="forecast", files=(path,))
+    result = run(config, out=tmp_path / "run")
+    assert result.metrics["noise_floor"] is None
+    assert "no noise floor" in result.metrics["warnings"][0]
+
+
+def test_noise_without_components_is_not_denoised(settings, tmp_path: Path) -> None:
+    """A projector onto nothing would leave nothing to learn from: the net sees the recording as it is."""
+    quiet = write_nwb(population_recording(n_neurons=16, duration=180.0, snr=1e-6, seed=6), tmp_path / "noise.nwb")
+    result = run(settings("noise.model=colored", "noise.alpha=1e-4", files=(quiet,)), out=tmp_path / "run")
+    assert result.metrics["denoised_components"] is None
+    assert any("nothing to denoise" in text for text in result.metrics["warnings"])
+    # four classes, no signal: beyond the band less than once in forty such recordings
+    assert not result.metrics["net"]["above_chance"]
+
+
+def test_a_dry_run_counts_what_the_run_counts(settings, tmp_path: Path) -> None:
+    plan = dry_run(settings())
+    result = run(settings(), out=tmp_path / "run")
+    assert plan.windows == result.metrics["split"]["windows"]
+    assert plan.class_counts == result.metrics["split"]["class_counts"]
+    assert plan.parameters == result.metrics["model"]["parameters"]
+    assert plan.dropped == result.metrics["split"]["dropped"]

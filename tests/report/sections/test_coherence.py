@@ -1,0 +1,38 @@
+"""The section on what channels share at which frequency: a finding in words, or the reason why there is none."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.report.sections.coherence import MAX_CHANNELS, frequency_evidence
+
+
+def recording(values: NDArray[np.float64]) -> xr.DataArray:
+    return xr.DataArray(values, dims=("time", "channel"), attrs={"sampling_rate": 100.0})
+
+
+def test_a_shared_line_is_a_finding_with_a_row_and_two_figures() -> None:
+    values, t = np.random.default_rng(0).normal(size=(2000, 9)), np.arange(2000) / 100
+    values[:, [1, 4, 8]] += np.sin(2 * np.pi * 20 * t)[:, None]
+    found = frequency_evidence(recording(values), alpha=0.05)
+    assert found.findings[0].text.startswith("Channels share activity in 1 band: 20")
+    assert found.findings[0].text.endswith("Hz (3 of 9 channels).")
+    assert found.findings[0].severity == "result"
+    assert len(found.section.figures) == 2
+    row = dict(zip(found.section.tables[0].columns, found.section.tables[0].rows[0], strict=True))
+    assert (round(row["peak [Hz]"]), row["channels"]) == (20, 3)
+
+
+def test_noise_is_an_ordinary_answer() -> None:
+    found = frequency_evidence(recording(np.random.default_rng(1).normal(size=(2000, 9))), alpha=0.05)
+    assert found.findings[0].text == "No oscillation is shared by the channels at any frequency."
+    assert len(found.section.figures) == 1
+
+
+def test_what_is_too_short_or_too_large_says_why() -> None:
+    short = frequency_evidence(recording(np.zeros((20, 4))), alpha=0.05)
+    assert "Not shown: expected runs of at least" in short.section.text
+    large = frequency_evidence(recording(np.zeros((200, MAX_CHANNELS + 1))), alpha=0.05)
+    assert "--by-frequency" in large.section.text
+    assert not short.findings
+    assert not large.findings
