@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import aspect_ratio, numbers, positive, shape, spectrum
+from sciml.rmt.checks import aspect_ratio, numbers, positive, shape, spectrum
 from sciml.rmt.laws import MarchenkoPastur
 
 __all__ = [

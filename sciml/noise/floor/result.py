@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.spacing import r_ratio
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["MODELS", "Model", "NoiseFloor"]
 

@@ -14,8 +14,8 @@ from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.poisson import CountResiduals, count_residuals
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
-from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.rank import white_test
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["Choice", "Fit", "choose"]
 

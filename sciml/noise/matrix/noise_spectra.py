@@ -8,7 +8,7 @@ import scipy.sparse
 import scipy.special
 from numpy.typing import NDArray
 
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 from sciml.signal.correlation import correlation_samples
 
 __all__ = ["NoiseSpectra", "noise_spectra"]

@@ -1,19 +1,4 @@
-"""Covariance estimates for about as many features as samples, with the contract of `sklearn.covariance`.
-
-The functions shrink the eigenvalues of a sample covariance; the estimators put them on its eigenvectors. Which one:
-
-- `QuadraticInverseShrinkage`: any spectrum, independent rows. `AnalyticNonlinearShrinkage` is about as good, and the
-  best for rows that are correlated in time. `RotationallyInvariant` is the physicists' form, and less accurate for more
-  features than samples.
-- `SpikedCovariance`: few directions in noise of one level, and the best for the loss that it is told.
-- `LedoitWolf`, `OAS` (scikit-learn's own): one number for the whole spectrum; safe, and behind where the spectrum is
-  broad or has outliers.
-
-Rows that are correlated in time are worth fewer samples than they are: `n_effective="auto"`. That is for noise with
-power at all frequencies. A recording that was low-pass filtered has rows that follow from each other, and eigenvalues
-many decades below the others, which make the precision useless for more features than effective samples: take every
-k-th row first.
-"""
+"""Estimators of a covariance with the contract of `sklearn.covariance`: shrunk eigenvalues on sample eigenvectors."""
 
 from abc import abstractmethod
 from typing import Any, Literal, Self
@@ -24,24 +9,17 @@ from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
 from sklearn.utils.validation import validate_data
 
 from sciml.errors import ConfigError
-from sciml.rmt._effective import effective_samples, estimate_effective_samples
-from sciml.rmt._nonlinear import analytic, qis, rie
-from sciml.rmt._spiked import LOSSES, spiked
+from sciml.rmt.covariance.effective import estimate_effective_samples
+from sciml.rmt.covariance.nonlinear import analytic, qis, rie
+from sciml.rmt.covariance.spiked import spiked
 
 __all__ = [
-    "LOSSES",
     "OAS",
     "AnalyticNonlinearShrinkage",
     "LedoitWolf",
     "QuadraticInverseShrinkage",
     "RotationallyInvariant",
     "SpikedCovariance",
-    "analytic",
-    "effective_samples",
-    "estimate_effective_samples",
-    "qis",
-    "rie",
-    "spiked",
 ]
 
 Array = NDArray[np.float64]

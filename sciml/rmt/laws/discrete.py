@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import numbers, probabilities
-from sciml.rmt._subordination import Subordination
+from sciml.rmt.checks import numbers, probabilities
+from sciml.rmt.laws.subordination import Subordination
 
 __all__ = ["DiscreteLaw", "atoms", "grouped"]
 

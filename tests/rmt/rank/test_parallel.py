@@ -5,8 +5,8 @@ import pytest
 import scipy.signal
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt.parallel import _worth_keeping, biwhitened, deterministic_parallel_analysis, dyson, parallel_analysis
-from sciml.rmt.rank import consensus, white_test
+from sciml.rmt.rank import biwhitened, consensus, deterministic_parallel_analysis, dyson, parallel_analysis, white_test
+from sciml.rmt.rank.parallel import _worth_keeping
 from sciml.rmt.shrink import hard_threshold, spike_to_singular
 
 RULES = {

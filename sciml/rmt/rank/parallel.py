@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
 from sciml.rmt import scaling
-from sciml.rmt._matrix import gram_eigenvalues, matrix
 from sciml.rmt.edges import EdgeLaw, heteroscedastic, white
-from sciml.rmt.rank import UNCORRELATED, RankEstimate, level, sequential
-from sciml.rmt.surrogates import LEAST, Kind, surrogate_test
+from sciml.rmt.matrix import gram_eigenvalues, matrix
+from sciml.rmt.rank.surrogates import LEAST, Kind, surrogate_test
+from sciml.rmt.rank.tests import UNCORRELATED, RankEstimate, level, sequential
 
 __all__ = ["Deterministic", "biwhitened", "deterministic_parallel_analysis", "dyson", "parallel_analysis"]
 

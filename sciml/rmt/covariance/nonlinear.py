@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import shape, spectrum
+from sciml.rmt.checks import shape, spectrum
 
 __all__ = ["analytic", "qis", "rie"]
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
-from sciml.rmt._check import positive
-from sciml.rmt._nonlinear import correlation, problem
+from sciml.rmt.checks import positive
+from sciml.rmt.covariance.nonlinear import correlation, problem
 from sciml.rmt.edges import white
-from sciml.rmt.rank import white_test
+from sciml.rmt.rank.tests import white_test
 from sciml.rmt.shrink import debias_eigenvalue
 
 __all__ = ["LOSSES", "spiked"]

@@ -9,8 +9,7 @@ import scipy.integrate
 from hypothesis import given, settings
 
 from sciml.errors import ConfigError, DataError, NumericalError
-from sciml.rmt import _subordination
-from sciml.rmt.laws import GeneralizedMarchenkoPastur, MarchenkoPastur, Semicircle
+from sciml.rmt.laws import GeneralizedMarchenkoPastur, MarchenkoPastur, Semicircle, subordination
 
 quick = settings(derandomize=True, deadline=None, max_examples=30)
 POPULATIONS = {
@@ -264,7 +263,7 @@ def test_symmetric_noise_has_the_semicircle():
 def test_what_does_not_converge_is_an_error(
     ask: Callable[[GeneralizedMarchenkoPastur], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_subordination, "MAX_STEPS", 1)
+    monkeypatch.setattr(subordination, "MAX_STEPS", 1)
     with pytest.raises(NumericalError, match="did not converge"):
         ask(GeneralizedMarchenkoPastur([1.0, 3.0, 3.5], None, 0.4))
 

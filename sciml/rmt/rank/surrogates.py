@@ -9,8 +9,8 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._matrix import matrix
 from sciml.rmt.laws import TracyWidom
+from sciml.rmt.matrix import matrix
 
 __all__ = ["Kind", "SurrogateTest", "permute", "phase_randomize", "sign_flip", "surrogate_test"]
 

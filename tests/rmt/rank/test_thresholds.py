@@ -5,8 +5,8 @@ import pytest
 import scipy.signal
 
 from sciml.errors import ConfigError
+from sciml.rmt.rank import bema, gavish_donoho, screenot, screenot_threshold
 from sciml.rmt.shrink import hard_threshold
-from sciml.rmt.thresholds import bema, gavish_donoho, screenot, screenot_threshold
 
 
 def eigenvalues(X):

@@ -10,14 +10,16 @@ from sciml.rmt.laws import TracyWidom
 from sciml.rmt.rank import (
     RankEstimate,
     WhiteTest,
-    _kritchman_nadler_variance,
+    bema,
     colored_test,
     consensus,
+    gavish_donoho,
     kritchman_nadler,
     marchenko_pastur,
+    screenot,
     white_test,
 )
-from sciml.rmt.thresholds import bema, gavish_donoho, screenot
+from sciml.rmt.rank.tests import _kritchman_nadler_variance
 
 SHAPES = [(40, 200), (128, 640), (300, 100)]
 

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
 from sciml.rmt import shrink
-from sciml.rmt._check import positive, spectrum
+from sciml.rmt.checks import positive, spectrum
 from sciml.rmt.edges import white
 from sciml.rmt.laws import MarchenkoPastur
-from sciml.rmt.rank import EQUAL, FEW, UNCORRELATED, RankEstimate, level, short_side
+from sciml.rmt.rank.tests import EQUAL, FEW, UNCORRELATED, RankEstimate, level, short_side
 
 __all__ = ["Imputation", "bema", "gavish_donoho", "screenot", "screenot_threshold"]
 

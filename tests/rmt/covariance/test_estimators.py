@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sciml.errors import ConfigError, DataError
 from sciml.rmt import covariance as cov
-from sciml.rmt._nonlinear import gain
+from sciml.rmt.covariance.nonlinear import gain
 from sciml.rmt.shrink import debias_eigenvalue
 
 ESTIMATORS = (

@@ -6,7 +6,7 @@ import pytest
 from sciml.errors import ConfigError, DataError
 from sciml.rmt import edges
 from sciml.rmt.laws import MarchenkoPastur
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 
 def flat(n_samples: int, n_features: int, variance: float = 1.0) -> VarianceProfile:

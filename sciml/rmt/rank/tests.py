@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
 from sciml.rmt import sigma as noise_level
-from sciml.rmt._check import positive, shape, spectrum
+from sciml.rmt.checks import positive, shape, spectrum
 from sciml.rmt.edges import EdgeLaw, colored, ratio_tail, white
 
 __all__ = [

@@ -10,8 +10,8 @@ import scipy.optimize
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError, NumericalError
-from sciml.rmt._check import shape, spectrum
-from sciml.rmt._generalized import GeneralizedMarchenkoPastur
+from sciml.rmt.checks import shape, spectrum
+from sciml.rmt.laws.generalized import GeneralizedMarchenkoPastur
 
 __all__ = ["PopulationSpectrum", "population_moments", "population_spectrum"]
 

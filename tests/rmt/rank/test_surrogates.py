@@ -5,8 +5,7 @@ import pytest
 import scipy.signal
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt import surrogates
-from sciml.rmt.surrogates import permute, phase_randomize, sign_flip, surrogate_test
+from sciml.rmt.rank import permute, phase_randomize, sign_flip, surrogate_test, surrogates
 
 
 def heteroscedastic(rng, n=120, p=20):

@@ -5,8 +5,8 @@ import pytest
 import scipy.integrate
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt.free import SemicircleSum, add, add_semicircle, multiply_marchenko_pastur
 from sciml.rmt.laws import GeneralizedMarchenkoPastur, MarchenkoPastur, Semicircle
+from sciml.rmt.laws.free import SemicircleSum, add, add_semicircle, multiply_marchenko_pastur
 
 SPECTRA = {"one": [3.0], "two": [-2.0, 2.0], "three": [-1.0, 0.0, 5.0], "many": np.linspace(-1, 4, 50)}
 

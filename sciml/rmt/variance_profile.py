@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError, NumericalError
-from sciml.rmt._check import numbers
+from sciml.rmt.checks import numbers
 from sciml.rmt.dyson import Edge, Equations, bulk_cdf, find_edge, solve_above
 from sciml.rmt.edges import EdgeLaw, white
 

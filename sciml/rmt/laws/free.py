@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
-from sciml.rmt._check import points, positive
-from sciml.rmt._discrete import MANY, Array, Complex, DiscreteLaw, atoms, grouped
-from sciml.rmt._generalized import GeneralizedMarchenkoPastur
-from sciml.rmt._subordination import Subordination
+from sciml.rmt.checks import points, positive
+from sciml.rmt.laws.discrete import MANY, Array, Complex, DiscreteLaw, atoms, grouped
+from sciml.rmt.laws.generalized import GeneralizedMarchenkoPastur
+from sciml.rmt.laws.subordination import Subordination
 
 __all__ = ["SemicircleSum", "add", "add_semicircle", "multiply_marchenko_pastur"]
 

@@ -8,8 +8,7 @@ import scipy.optimize
 from scipy.stats import wasserstein_distance
 
 from sciml.errors import ConfigError, DataError, NumericalError
-from sciml.rmt import population
-from sciml.rmt.population import population_moments, population_spectrum
+from sciml.rmt.covariance import population_moments, population_spectrum
 
 TRUTHS = {"one": np.ones(200), "two": np.repeat([1.0, 10.0], 100), "uniform": np.linspace(1, 5, 200)}
 METHODS = ("least_squares", "linear_program")
@@ -118,4 +117,4 @@ def test_a_fit_that_does_not_converge_is_an_error(method: str, monkeypatch: pyte
 
     monkeypatch.setattr(scipy.optimize, "nnls" if method == "least_squares" else "linprog", gives_up)
     with pytest.raises(NumericalError, match="did not converge"):
-        population.population_spectrum(np.linspace(0.5, 2, 20), 60, method=method, n_values=10, n_points=6)
+        population_spectrum(np.linspace(0.5, 2, 20), 60, method=method, n_values=10, n_points=6)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import numbers, positive, spectrum
+from sciml.rmt.checks import numbers, positive, spectrum
 
 __all__ = ["effective_samples", "estimate_effective_samples"]
 

@@ -355,9 +355,9 @@ def test_import_computes_nothing_and_leaves_global_state_alone():
 import json, warnings, numpy as np, scipy.linalg, scipy.optimize, scipy.special, scipy.stats, xarray
 state, filters = np.random.get_state()[1].tolist(), list(warnings.filters)
 import sciml.rmt, sciml.noise
-from sciml.rmt import _airy
+from sciml.rmt.laws import airy
 same = np.random.get_state()[1].tolist() == state and list(warnings.filters) == filters
-print(json.dumps([_airy.table.cache_info().currsize, same]))
+print(json.dumps([airy.table.cache_info().currsize, same]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [0, True]
