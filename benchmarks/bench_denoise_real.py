@@ -23,7 +23,7 @@ from _report import machine, record, table
 from threadpoolctl import threadpool_limits
 
 from sciml.denoise import compare, denoise_patches
-from sciml.denoise.comparison import METHODS, WIDTHS
+from sciml.denoise.evaluate.compare import METHODS, WIDTHS
 from sciml.io import open_recording
 from sciml.noise import noise_floor
 

@@ -198,7 +198,8 @@ def phantoms() -> None:
 
 SCALE = """
 import resource, sys, time
-from sciml.denoise import _tile, denoise_patches_to_file
+from sciml.denoise import denoise_patches_to_file
+from sciml.denoise.patches import tile
 from sciml.io import open_recording
 from sciml.io.write import regions
 from sciml.linalg import batched
@@ -214,7 +215,7 @@ def timed(what, function, clock):
     return call
 batched.eigh = timed("eigen", batched.eigh, time.thread_time)
 batched.eigvalsh = timed("eigen", batched.eigvalsh, time.thread_time)
-_tile._read = timed("read", _tile._read, time.perf_counter)
+tile._read = timed("read", tile._read, time.perf_counter)
 regions.RegionFile.write = timed("write", regions.RegionFile.write, time.perf_counter)
 movie = open_recording(sys.argv[1], "movie", dims=("time", "y", "x"), rate=30.0)
 wall, cpu = time.perf_counter(), time.process_time()

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from sciml.denoise import denoise_patches, denoise_patches_to_file
-from sciml.denoise import tofile as tofile_module
+from sciml.denoise.patches import to_file as tofile_module
 from sciml.errors import InterruptedRunError, StorageError
 from sciml.io import open_recording
 from sciml.simulate import smooth_phantom
@@ -22,7 +22,8 @@ PATCH = {"z": 4, "y": 4, "x": 4}
 MAPS = ["sigma", "rank", "variance", "removed", "coverage"]
 CHILD = """
     import sys, time
-    from sciml.denoise import denoise_patches_to_file, tofile
+    from sciml.denoise import denoise_patches_to_file
+    from sciml.denoise.patches import to_file as tofile
     from sciml.io import open_recording
     tofile.voxels_that_fit = lambda *_: 1500
     def slowly(done, total):

@@ -142,7 +142,7 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     rng = np.random.default_rng(11)
     noisy = recording(clean(rng) + rng.normal(size=(T, N)))
     whole = denoise(noisy).values
-    monkeypatch.setattr("sciml.denoise.lowrank.BLOCK_BYTES", 8 * N * 7)
+    monkeypatch.setattr("sciml.denoise.lowrank.denoising.BLOCK_BYTES", 8 * N * 7)
     # Products of matrices round differently with their number of rows, on some processors.
     np.testing.assert_allclose(denoise(noisy).values, whole, rtol=1e-12, atol=1e-13)
 

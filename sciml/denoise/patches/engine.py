@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml.denoise._grid import Box, Grid
-from sciml.denoise._smooth import directions, shrink_means, shrink_vectors
-from sciml.denoise._spectrum import Decision, Rules, decide
+from sciml.denoise.patches.decision import Decision, Rules, decide
+from sciml.denoise.patches.directions import directions, shrink_means, shrink_vectors
+from sciml.denoise.patches.grid import Box, Grid
 from sciml.linalg import batched
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ class Hidden:
 
     @classmethod
     def draw(cls, part: xr.DataArray, floor: NoiseFloor, n_draws: int, rng: np.random.Generator) -> "Hidden":
+        """Choose what is held out of a recording in memory."""
         n = part.sizes[TIME]
         length, margin = _block(n, part, floor)
         shape = (n, part.size // n)

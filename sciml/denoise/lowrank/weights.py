@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml.denoise._basis import Basis
+from sciml.denoise.lowrank.components import Basis
 from sciml.errors import ConfigError
 from sciml.rmt import shrink
 

@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from sciml.denoise._basis import Basis, from_floor, from_sigma, with_rank
-from sciml.denoise._weights import Shrinkage, weights
-from sciml.denoise._whiten import whitening
-from sciml.denoise.projection import Projector
+from sciml.denoise.lowrank.components import Basis, from_floor, from_sigma, with_rank
+from sciml.denoise.lowrank.linear_denoiser import Projector
+from sciml.denoise.lowrank.weights import Shrinkage, weights
+from sciml.denoise.lowrank.whitening import whitening
 from sciml.errors import ConfigError, DataError
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.recording import TIME, check, feature_dims, n_features

@@ -10,9 +10,9 @@ import xarray as xr
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from sciml.denoise._engine import MAPS
-from sciml.denoise._plan import Plan, Region, voxels_that_fit
-from sciml.denoise._tile import Masks, run_part
+from sciml.denoise.patches.engine import MAPS
+from sciml.denoise.patches.plan import Plan, Region, voxels_that_fit
+from sciml.denoise.patches.tile import Masks, run_part
 
 __all__ = ["lazy_results"]
 

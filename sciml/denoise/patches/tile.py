@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.denoise._plan import READ_BYTES, Plan, Region
+from sciml.denoise.patches.plan import READ_BYTES, Plan, Region
 from sciml.errors import ConfigError, DataError
 
 __all__ = ["Masks", "masks", "run_part", "run_tile"]

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
-from sciml.denoise._engine import MAPS, Settings, denoise_array
-from sciml.denoise._grid import Grid
-from sciml.denoise._spectrum import MIN_SIDE, SHRINKERS, Rules
+from sciml.denoise.patches.decision import MIN_SIDE, SHRINKERS, Rules
+from sciml.denoise.patches.engine import MAPS, Settings, denoise_array
+from sciml.denoise.patches.grid import Grid
 from sciml.errors import ConfigError, DataError
 from sciml.linalg.batched import check_device
 

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.denoise import denoise_patches
-from sciml.denoise._grid import Grid
+from sciml.denoise.patches.grid import Grid
 from sciml.errors import ConfigError, DataError
 from sciml.rmt import batch
 from sciml.simulate import Phantom, smooth_phantom

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
-from sciml.denoise._engine import MAPS
-from sciml.denoise._plan import Plan, make_plan, voxels_that_fit
-from sciml.denoise._spectrum import Rules
-from sciml.denoise._tile import Masks, masks, run_tile
+from sciml.denoise.patches.decision import Rules
+from sciml.denoise.patches.engine import MAPS
+from sciml.denoise.patches.plan import Plan, make_plan, voxels_that_fit
+from sciml.denoise.patches.tile import Masks, masks, run_tile
 
 __all__ = ["PatchWeights", "Shrinker", "denoise_patches"]
 
@@ -125,7 +125,7 @@ def denoise_patches(
         shrinkage=shrinkage, weights=weights, rank=rank, alpha=alpha, device=device, dtype=dtype,
     )  # fmt: skip
     if recording.chunks is not None:
-        from sciml.denoise._lazy import lazy_results
+        from sciml.denoise.patches.lazy import lazy_results
 
         found = lazy_results(recording, plan, chosen, memory)
     else:

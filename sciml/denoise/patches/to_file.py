@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
-from sciml.denoise._engine import MAPS
-from sciml.denoise._plan import Plan, Region, voxels_that_fit
-from sciml.denoise._tile import Masks, run_part
-from sciml.denoise.patches import PatchWeights, Shrinker, dataset, prepare
+from sciml.denoise.patches.denoising import PatchWeights, Shrinker, dataset, prepare
+from sciml.denoise.patches.engine import MAPS
+from sciml.denoise.patches.plan import Plan, Region, voxels_that_fit
+from sciml.denoise.patches.tile import Masks, run_part
 from sciml.errors import InterruptedRunError, MissingDependencyError
 from sciml.io.write.regions import RegionFile
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sciml.denoise._basis import Basis, from_floor, from_sigma, with_rank
-from sciml.denoise._weights import Shrinkage
-from sciml.denoise.lowrank import apply, project
+from sciml.denoise.lowrank.components import Basis, from_floor, from_sigma, with_rank
+from sciml.denoise.lowrank.denoising import apply, project
+from sciml.denoise.lowrank.weights import Shrinkage
 from sciml.errors import DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.recording import TIME, n_features

@@ -2,11 +2,11 @@
 
 from typing import Any, Literal, Self
 
-from sciml.denoise._basis import from_floor
-from sciml.denoise._weights import Shrinkage
-from sciml.denoise.estimator import ProjectingTransformer
-from sciml.denoise.lowrank import project
-from sciml.denoise.projection import Projector
+from sciml.denoise.lowrank.components import from_floor
+from sciml.denoise.lowrank.denoising import project
+from sciml.denoise.lowrank.estimator import ProjectingTransformer
+from sciml.denoise.lowrank.linear_denoiser import Projector
+from sciml.denoise.lowrank.weights import Shrinkage
 from sciml.noise import Model, NoiseFloor, RunningNoiseFloor
 
 __all__ = ["StreamingDenoiser"]

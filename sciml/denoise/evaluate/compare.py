@@ -12,9 +12,9 @@ import scipy.signal
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.denoise._hidden import SHARE, Hidden, interpolated
-from sciml.denoise.lowrank import denoise
-from sciml.denoise.patches import denoise_patches
+from sciml.denoise.evaluate.held_out import SHARE, Hidden, interpolated
+from sciml.denoise.lowrank.denoising import denoise
+from sciml.denoise.patches.denoising import denoise_patches
 from sciml.errors import ConfigError, DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.recording import TIME, check, sampling_rate
