@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 from sciml.denoise.evaluate import compare
-from sciml.denoise.lowrank import Projector, Shrinkage, denoise, projector
+from sciml.denoise.lowrank import LinearDenoiser, denoise, linear_denoiser
 from sciml.denoise.patches import PatchFile, denoise_patches, denoise_patches_to_file
+from sciml.rmt.shrink import Shrinkage
 
 if TYPE_CHECKING:
     from sciml.denoise.lowrank.estimator import Denoiser
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Denoiser",
+    "LinearDenoiser",
     "PatchFile",
-    "Projector",
     "Shrinkage",
     "StreamingDenoiser",
     "compare",
     "denoise",
     "denoise_patches",
     "denoise_patches_to_file",
-    "projector",
+    "linear_denoiser",
 ]
 
 # When they are first asked for: scikit-learn takes longer to load than all the rest.

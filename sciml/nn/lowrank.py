@@ -12,7 +12,7 @@ from sciml.errors import ConfigError
 __all__ = ["LowRankDenoiser"]
 
 
-class Projector(Protocol):
+class LinearDenoiser(Protocol):
     """A linear map over channels in factors, as `LowRankDenoiser` takes them."""
 
     @property
@@ -31,7 +31,7 @@ class LowRankDenoiser(nn.Module):
     .. math:: \hat x = m + B \,\mathrm{diag}(w)\, A (x - m)
 
     Its numbers are buffers: `.to(device)` moves them, a state dict holds them, no optimizer changes them. A missing
-    value counts as its channel's mean. Of a fitted denoiser: `LowRankDenoiser.of(denoiser.projector_)`.
+    value counts as its channel's mean. Of a fitted denoiser: `LowRankDenoiser.of(denoiser.linear_denoiser_)`.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ class LowRankDenoiser(nn.Module):
             self.register_buffer(name, each.to(dtype))
 
     @classmethod
-    def of(cls, projector: Projector, *, dtype: torch.dtype = torch.float32) -> Self:
-        """Return the layer of a map over channels such as `sciml.denoise.Projector`."""
+    def of(cls, projector: LinearDenoiser, *, dtype: torch.dtype = torch.float32) -> Self:
+        """Return the layer of a map over channels such as `sciml.denoise.LinearDenoiser`."""
         return cls(projector.mean, projector.encode, projector.decode, projector.weights, dtype=dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.data import Split, Windows
-from sciml.denoise import Projector, projector
+from sciml.denoise import LinearDenoiser, linear_denoiser
 from sciml.errors import DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.pipeline.config import Noise
@@ -34,7 +34,7 @@ class Floors:
     """
 
     whole: NoiseFloor | None
-    project: Projector | None
+    project: LinearDenoiser | None
     warnings: tuple[str, ...] = ()
 
 
@@ -56,7 +56,7 @@ def learn(windows: Windows, split: Split, config: Noise) -> Floors:
     floor = noise_floor(train_part(windows, split), kind, config.alpha)
     if floor.rank == 0:
         return Floors(whole, None, ("no component of the train part rises above its noise floor: nothing to denoise",))
-    return Floors(whole, projector(floor))
+    return Floors(whole, linear_denoiser(floor))
 
 
 def train_part(windows: Windows, split: Split) -> xr.DataArray:

@@ -128,6 +128,7 @@ def shrinkers(m: Matrix) -> dict[str, object]:
         "operator": strength * unit,
         "frobenius": shrink.frobenius(m.y, m.beta) * unit,
         "nuclear": shrink.nuclear(m.y, m.beta) * unit,
+        "hard": shrink.hard(m.y, m.beta) * unit,
         "spike_to_singular": shrink.spike_to_singular(strength, m.beta) * unit,
         "short": found.short,
         "long": found.long,
@@ -369,10 +370,10 @@ CASES: dict[str, Case] = {
     "edges.colored": Case(colored_edge, {"threshold": 2, "p_value": 0}, ORDER_OF_TIME),
     "sigma.median_edge_refit": Case(noise_level, {"sigma": 1, "standard_error": 1, "rank": 0}),
     "rank.white_test": Case(white_rank, {"p_values": 0, "rank": 0, "sigma": 1, "edge": 0}),
-    "shrink.operator, shrink.frobenius, shrink.nuclear, shrink.spike_to_singular, shrink.overlaps, "
+    "shrink.operator, shrink.frobenius, shrink.nuclear, shrink.hard, shrink.spike_to_singular, shrink.overlaps, "
     "shrink.hard_threshold, shrink.hard_threshold_unknown_sigma": Case(
         shrinkers,
-        dict.fromkeys(("operator", "frobenius", "nuclear", "spike_to_singular"), 1)
+        dict.fromkeys(("operator", "frobenius", "nuclear", "hard", "spike_to_singular"), 1)
         | {"short": 0, "long": 0, "hard_threshold": 1, "hard_threshold_unknown_sigma": 1},
     ),
     "shrink.debias_eigenvalue": Case(
@@ -404,7 +405,7 @@ CASES: dict[str, Case] = {
     "laws.free.multiply_marchenko_pastur": Case(
         lambda m: {"median": laws.free.multiply_marchenko_pastur(m.lam, gamma=0.5).median()}, {"median": 2}, FEATURES
     ),
-    "laws.SemicircleSum": Case(semicircle_sum, law_degrees(2)),
+    "laws.SemicircleSum, laws.free.SemicircleSum": Case(semicircle_sum, law_degrees(2)),
     "laws.free.add_semicircle": Case(
         lambda m: {"median": laws.free.add_semicircle(m.lam, sigma=m.rms**2).median()}, {"median": 2}, FEATURES
     ),
@@ -622,7 +623,10 @@ def test_missing_values_are_refused(name: str, bad: float) -> None:
 @pytest.mark.parametrize(
     "function",
     [
-        *(getattr(shrink, name) for name in ("operator", "frobenius", "nuclear", "spike_to_singular", "overlaps")),
+        *(
+            getattr(shrink, name)
+            for name in ("operator", "frobenius", "nuclear", "hard", "spike_to_singular", "overlaps")
+        ),
         lambda y, _: shrink.debias_eigenvalue(y, 0.5),
         *(
             lambda y, _, law=law, name=name: getattr(law, name)(y)

@@ -35,8 +35,8 @@ WIDTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 def compare(
     recording: xr.DataArray,
-    methods: Sequence[str] | Mapping[str, Method] | None = None,
     *,
+    methods: Sequence[str] | Mapping[str, Method] | None = None,
     patch: Mapping[str, int] | None = None,
     model: Model | Literal["auto"] = "auto",
     n_draws: int = 2,
@@ -102,11 +102,11 @@ def compare(
     >>> rng = np.random.default_rng(0)
     >>> shared = rng.normal(size=(500, 1)) @ rng.normal(size=(1, 20))
     >>> noisy = xr.DataArray(shared + rng.normal(size=(500, 20)), dims=("time", "channel"))
-    >>> compare(noisy, ["optimal", "smoothing"]).denoiser.values.tolist()
+    >>> compare(noisy, methods=["optimal", "smoothing"]).denoiser.values.tolist()
     ['optimal', 'smoothing']
     """
     part = _middle(check(_timed(recording, patch)), _most_channels(model))
-    floor = noise_floor(part, model)
+    floor = noise_floor(part, model=model)
     chosen = _chosen(methods, floor, patch)
     hidden = Hidden.draw(part, floor, n_draws, rng or np.random.default_rng(0))
     rows = [_assessed(name, variants, part, floor, hidden) for name, variants in chosen.items()]
@@ -158,7 +158,7 @@ def _chosen(
 ) -> dict[str, tuple[Method, ...]]:
     patched: dict[str, tuple[Method, ...]] = {}
     if patch is not None:
-        patched["patches"] = (lambda part: denoise_patches(part, patch)["denoised"],)
+        patched["patches"] = (lambda part: denoise_patches(part, patch=patch)["denoised"],)
     if isinstance(methods, Mapping):
         return {name: (method,) for name, method in methods.items()} | patched
     names = list(METHODS) if methods is None else list(methods)
@@ -169,11 +169,11 @@ def _chosen(
 
 
 def _optimal(floor: NoiseFloor) -> tuple[Method, ...]:
-    return (lambda part: denoise(part, noise_floor(part, floor.model, floor.alpha)),)
+    return (lambda part: denoise(part, noise_floor(part, model=floor.model, alpha=floor.alpha)),)
 
 
 def _truncation(floor: NoiseFloor) -> tuple[Method, ...]:
-    return (lambda part: denoise(part, noise_floor(part, floor.model, floor.alpha), shrinkage="none"),)
+    return (lambda part: denoise(part, noise_floor(part, model=floor.model, alpha=floor.alpha), shrinkage="none"),)
 
 
 def _pca(floor: NoiseFloor) -> tuple[Method, ...]:

@@ -8,19 +8,22 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.denoise.lowrank.components import Basis, from_floor, from_sigma, with_rank
-from sciml.denoise.lowrank.linear_denoiser import Projector
-from sciml.denoise.lowrank.weights import Shrinkage, weights
+from sciml.denoise.lowrank.linear_denoiser import LinearDenoiser
+from sciml.denoise.lowrank.weights import weights
 from sciml.denoise.lowrank.whitening import whitening
 from sciml.errors import ConfigError, DataError
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.recording import TIME, check, feature_dims, n_features
+from sciml.rmt.shrink import Shrinkage
 
-__all__ = ["Projector", "Shrinkage", "denoise", "projector"]
+__all__ = ["LinearDenoiser", "Shrinkage", "denoise", "linear_denoiser"]
 
 BLOCK_BYTES = 2**27
 
 
-def projector(floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkage = "optimal") -> Projector:
+def linear_denoiser(
+    floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkage = "frobenius"
+) -> LinearDenoiser:
     """Return the map that removes what `floor` calls noise.
 
     Parameters
@@ -30,9 +33,9 @@ def projector(floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkag
     rank
         Number of components to keep; default the floor's.
     shrinkage
-        "optimal" (or "frobenius") weighs each component for the least squared error given the recording's own noise
-        spectrum (OptShrink); "operator" and "nuclear" for the least error in these norms; "none" keeps components as
-        they are (truncation).
+        "frobenius" weighs each component for the least squared error given the recording's own noise spectrum
+        (OptShrink); "operator" and "nuclear" for the least error in these norms; "hard" keeps components as they are
+        above the threshold that is best for that; "none" keeps all as they are (truncation).
 
     Raises
     ------
@@ -49,7 +52,7 @@ def projector(floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkag
     >>> rng = np.random.default_rng(0)
     >>> shared = rng.normal(size=(2000, 1)) @ rng.normal(size=(1, 20))
     >>> floor = noise_floor(xr.DataArray(shared + rng.normal(size=(2000, 20)), dims=("time", "channel")))
-    >>> projector(floor).matrix.shape
+    >>> linear_denoiser(floor).matrix.shape
     (20, 20)
     """
     kept = floor.rank if rank is None else rank
@@ -58,10 +61,10 @@ def projector(floor: NoiseFloor, *, rank: int | None = None, shrinkage: Shrinkag
             f"expected a rank between 0 and the {floor.rank} components above the floor, got {rank}; "
             "denoise(recording, rank=...) takes weaker ones from the recording"
         )
-    return project(from_floor(floor), kept, shrinkage)
+    return make_denoiser(from_floor(floor), kept, shrinkage)
 
 
-def project(basis: Basis, rank: int, shrinkage: Shrinkage) -> Projector:
+def make_denoiser(basis: Basis, rank: int, shrinkage: Shrinkage) -> LinearDenoiser:
     """Return the map that keeps the first `rank` components of a basis, and what is expected of independent counts."""
     components, scale = basis.components[:, :rank], basis.scale
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
@@ -73,7 +76,7 @@ def project(basis: Basis, rank: int, shrinkage: Shrinkage) -> Projector:
         encode = np.concatenate([total[None], encode - np.outer(encode @ basis.profile, total)])
         decode = np.concatenate([basis.profile[:, None], decode], axis=1)
         kept = np.concatenate([[1.0], kept])
-    return Projector(mean=basis.mean, encode=encode, decode=decode, weights=kept)
+    return LinearDenoiser(mean=basis.mean, encode=encode, decode=decode, weights=kept)
 
 
 def denoise(
@@ -82,7 +85,7 @@ def denoise(
     *,
     rank: int | None = None,
     sigma: ArrayLike | None = None,
-    shrinkage: Shrinkage = "optimal",
+    shrinkage: Shrinkage = "frobenius",
     whiten: Literal["time"] | None = None,
     fill: bool = False,
 ) -> xr.DataArray:
@@ -102,7 +105,7 @@ def denoise(
         Standard deviation of white noise, where it is known, in units of the data: one number or one a channel. In
         place of a floor; components are those above the Tracy-Widom edge at level .05.
     shrinkage
-        As for `projector`.
+        As for `linear_denoiser`.
     whiten
         "time" divides by the spectrum of the noise in time, denoises with a floor of its own, and multiplies with it
         again. Weak components beside colored noise come out better (a quarter less error in 100 channels and 200
@@ -152,7 +155,7 @@ def denoise(
         )
     kept = basis.rank if rank is None else rank
     basis = with_rank(basis, recording, kept)
-    cleaned = apply(recording, project(basis, kept, shrinkage), fill=fill)
+    cleaned = apply(recording, make_denoiser(basis, kept, shrinkage), fill=fill)
     return _relabeled(cleaned, recording, basis, kept, shrinkage)
 
 
@@ -171,30 +174,30 @@ def _basis(recording: xr.DataArray, floor: NoiseFloor | None, sigma: ArrayLike |
     return from_floor(noise_floor(recording) if floor is None else floor)
 
 
-def apply(recording: xr.DataArray, projector: Projector, *, fill: bool = False) -> xr.DataArray:
-    """Return the recording as the projector gives it back: lazy if chunked, else block by block."""
+def apply(recording: xr.DataArray, denoiser: LinearDenoiser, *, fill: bool = False) -> xr.DataArray:
+    """Return the recording as the denoiser gives it back: lazy if chunked, else block by block."""
     dtype = np.result_type(recording.dtype, np.float32)
     ordered = recording.transpose(TIME, ...)
     if ordered.chunks is None:
-        data: Any = _by_blocks(ordered, projector, dtype, fill=fill)
+        data: Any = _by_blocks(ordered, denoiser, dtype, fill=fill)
     else:
         whole = ordered.chunk(dict.fromkeys(feature_dims(ordered), -1)).data
-        data = whole.map_blocks(_project, projector, dtype, fill, dtype=dtype)
+        data = whole.map_blocks(_denoise_block, denoiser, dtype, fill, dtype=dtype)
     return ordered.copy(data=data).transpose(*recording.dims)
 
 
-def _by_blocks(recording: xr.DataArray, projector: Projector, dtype: np.dtype[Any], *, fill: bool) -> NDArray[Any]:
+def _by_blocks(recording: xr.DataArray, denoiser: LinearDenoiser, dtype: np.dtype[Any], *, fill: bool) -> NDArray[Any]:
     """Denoise a recording that is read block by block; the result is held in memory."""
     out = np.empty(recording.shape, dtype)
     rows = max(1, BLOCK_BYTES // (8 * n_features(recording)))
     for start in range(0, len(out), rows):
         part = slice(start, start + rows)
-        out[part] = _project(recording.isel({TIME: part}).values, projector, dtype, fill)
+        out[part] = _denoise_block(recording.isel({TIME: part}).values, denoiser, dtype, fill)
     return out
 
 
-def _project(values: NDArray[Any], projector: Projector, dtype: np.dtype[Any], fill: bool) -> NDArray[Any]:
-    return projector(values.reshape(len(values), -1), fill=fill).astype(dtype).reshape(values.shape)
+def _denoise_block(values: NDArray[Any], denoiser: LinearDenoiser, dtype: np.dtype[Any], fill: bool) -> NDArray[Any]:
+    return denoiser(values.reshape(len(values), -1), fill=fill).astype(dtype).reshape(values.shape)
 
 
 def _relabeled(cleaned: xr.DataArray, recording: xr.DataArray, basis: Basis, rank: int, shrinkage: str) -> xr.DataArray:

@@ -9,23 +9,23 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sciml.denoise.lowrank.components import Basis, from_floor, from_sigma, with_rank
-from sciml.denoise.lowrank.denoising import apply, project
-from sciml.denoise.lowrank.weights import Shrinkage
+from sciml.denoise.lowrank.denoising import apply, make_denoiser
 from sciml.errors import DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.recording import TIME, n_features
+from sciml.rmt.shrink import Shrinkage
 
-__all__ = ["Denoiser", "ProjectingTransformer"]
+__all__ = ["Denoiser", "LinearDenoisingTransformer"]
 
 
-class ProjectingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # no types
-    """What all denoisers share that learn `projector_`, `rank_` and `sigma_`: arrays or recordings in and out."""
+class LinearDenoisingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # no types
+    """What all denoisers share that learn `linear_denoiser_`, `rank_` and `sigma_`: arrays or recordings in and out."""
 
     def transform(self, X: Any) -> Any:
         """Return X without what is noise: an array for an array, a recording for a recording."""
         check_is_fitted(self)
         recording = self._recording(X, reset=False)
-        cleaned = apply(recording, self.projector_)
+        cleaned = apply(recording, self.linear_denoiser_)
         if not isinstance(X, xr.DataArray):
             return cleaned.values
         return cleaned.assign_attrs({**recording.attrs, "noise_sigma": self.sigma_, "noise_rank": self.rank_})
@@ -58,7 +58,7 @@ class ProjectingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         return tags
 
 
-class Denoiser(ProjectingTransformer):
+class Denoiser(LinearDenoisingTransformer):
     """Learn the noise floor of one recording and remove noise from others of the same channels.
 
     The map looks at one sample at a time, so it may be learned on the train part and used anywhere.
@@ -74,8 +74,8 @@ class Denoiser(ProjectingTransformer):
     ----------
     floor_
         The noise floor; None where sigma was given.
-    projector_
-        The map, `sciml.denoise.Projector`.
+    linear_denoiser_
+        The map, `sciml.denoise.LinearDenoiser`.
     rank_, sigma_
         Components kept and standard deviation of the noise, in units of the data.
 
@@ -99,7 +99,7 @@ class Denoiser(ProjectingTransformer):
         alpha: float = 0.05,
         rank: int | None = None,
         sigma: float | NDArray[np.float64] | None = None,
-        shrinkage: Shrinkage = "optimal",
+        shrinkage: Shrinkage = "frobenius",
     ) -> None:
         self.model = model
         self.alpha = alpha
@@ -114,13 +114,13 @@ class Denoiser(ProjectingTransformer):
         basis = self._learned(recording)
         self.rank_ = basis.rank if self.rank is None else self.rank
         basis = with_rank(basis, recording, self.rank_)
-        self.projector_ = project(basis, self.rank_, self.shrinkage)
+        self.linear_denoiser_ = make_denoiser(basis, self.rank_, self.shrinkage)
         self.sigma_ = basis.sigma
         return self
 
     def _learned(self, recording: xr.DataArray) -> Basis:
         if self.sigma is not None:
             return from_sigma(recording, self.sigma, alpha=self.alpha)
-        floor = noise_floor(recording, self.model, self.alpha)
+        floor = noise_floor(recording, model=self.model, alpha=self.alpha)
         self.floor_ = floor
         return from_floor(floor)

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Projector"]
+__all__ = ["LinearDenoiser"]
 
 NEARLY_ONE = 1 - 1e-8  # a weight of one leaves scores without a prior, undetermined by fewer channels than components
 
 
 @dataclass(frozen=True, eq=False)
-class Projector:
+class LinearDenoiser:
     r"""A linear map over channels that keeps signal and removes noise, sample by sample.
 
     .. math:: \hat x = m + B \,\mathrm{diag}(w)\, A (x - m)

@@ -3,16 +3,16 @@
 from typing import Any, Literal, Self
 
 from sciml.denoise.lowrank.components import from_floor
-from sciml.denoise.lowrank.denoising import project
-from sciml.denoise.lowrank.estimator import ProjectingTransformer
-from sciml.denoise.lowrank.linear_denoiser import Projector
-from sciml.denoise.lowrank.weights import Shrinkage
+from sciml.denoise.lowrank.denoising import make_denoiser
+from sciml.denoise.lowrank.estimator import LinearDenoisingTransformer
+from sciml.denoise.lowrank.linear_denoiser import LinearDenoiser
 from sciml.noise import Model, NoiseFloor, RunningNoiseFloor
+from sciml.rmt.shrink import Shrinkage
 
 __all__ = ["StreamingDenoiser"]
 
 
-class StreamingDenoiser(ProjectingTransformer):
+class StreamingDenoiser(LinearDenoisingTransformer):
     """A `Denoiser` that learns block by block, and denoises with what it has learned so far.
 
     Sums are kept, not samples: memory does not depend on how long the recording gets. The floor is estimated when it is
@@ -28,7 +28,7 @@ class StreamingDenoiser(ProjectingTransformer):
 
     Attributes
     ----------
-    floor_, projector_, rank_, sigma_
+    floor_, linear_denoiser_, rank_, sigma_
         As those of `Denoiser`, for the samples so far.
 
     Examples
@@ -48,7 +48,7 @@ class StreamingDenoiser(ProjectingTransformer):
         *,
         model: Model | Literal["auto"] = "auto",
         alpha: float = 0.05,
-        shrinkage: Shrinkage = "optimal",
+        shrinkage: Shrinkage = "frobenius",
         memory: float | None = None,
     ) -> None:
         self.model = model
@@ -70,7 +70,7 @@ class StreamingDenoiser(ProjectingTransformer):
             self.running_ = RunningNoiseFloor(memory=self.memory)
         self.running_.add(recording)
         # Filled in place: that transform settles the floor does not change what the estimator is.
-        self._settled: list[tuple[NoiseFloor, Projector]] = []
+        self._settled: list[tuple[NoiseFloor, LinearDenoiser]] = []
         return self
 
     @property
@@ -79,7 +79,7 @@ class StreamingDenoiser(ProjectingTransformer):
         return self._settle()[0]
 
     @property
-    def projector_(self) -> Projector:
+    def linear_denoiser_(self) -> LinearDenoiser:
         """The map that removes it."""
         return self._settle()[1]
 
@@ -93,8 +93,8 @@ class StreamingDenoiser(ProjectingTransformer):
         """Standard deviation of the noise, in units of the data."""
         return self.floor_.sigma
 
-    def _settle(self) -> tuple[NoiseFloor, Projector]:
+    def _settle(self) -> tuple[NoiseFloor, LinearDenoiser]:
         if not self._settled:
             floor = self.running_.floor(self.model, self.alpha)
-            self._settled.append((floor, project(from_floor(floor), floor.rank, self.shrinkage)))
+            self._settled.append((floor, make_denoiser(from_floor(floor), floor.rank, self.shrinkage)))
         return self._settled[0]

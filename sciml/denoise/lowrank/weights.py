@@ -1,20 +1,18 @@
 """How far to trust each component: the factor between 0 and 1 that it is multiplied with."""
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sciml.denoise.lowrank.components import Basis
-from sciml.errors import ConfigError
 from sciml.rmt import shrink
+from sciml.rmt.rank import screenot_threshold
+from sciml.rmt.shrink import OptShrink, Shrinkage
 
-__all__ = ["Shrinkage", "weights"]
+__all__ = ["weights"]
 
 Array = NDArray[np.float64]
-
-Shrinkage = Literal["optimal", "frobenius", "operator", "nuclear", "none"]
 
 
 def weights(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
@@ -24,17 +22,18 @@ def weights(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
     side, all from the noise's own singular values (`sciml.rmt.shrink.optshrink`), or from sigma where that is known,
     a singular value is replaced by
 
-    - "frobenius" (and "optimal"): x c c~, for the least squared error;
+    - "frobenius": x c c~, for the least squared error;
     - "operator": x;
-    - "nuclear": max(0, x (c c~ - sqrt(1 - c²) sqrt(1 - c~²))).
+    - "nuclear": max(0, x (c c~ - sqrt(1 - c²) sqrt(1 - c~²)));
+    - "hard": itself above the best threshold for that (`sciml.rmt.rank.screenot_threshold`), 0 below;
+    - "none": itself.
 
     References
     ----------
     Gavish and Donoho (2017), doi:10.1109/TIT.2017.2653801, section 3; Nadakuditi (2014),
-    doi:10.1109/TIT.2014.2311661.
+    doi:10.1109/TIT.2014.2311661; hard: Donoho, Gavish and Romanov (2023), doi:10.1214/22-AOS2232.
     """
-    if shrinkage not in get_args(Shrinkage):
-        raise ConfigError(f"expected a shrinkage of {', '.join(get_args(Shrinkage))}, got {shrinkage!r}")
+    shrink.check_shrinkage(shrinkage)
     if shrinkage == "none" or rank == 0:
         return np.ones(rank)
     values = basis.singular_values
@@ -42,25 +41,32 @@ def weights(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
     return np.asarray(np.clip(shrunk[:rank] / values[:rank], 0.0, 1.0))
 
 
-WHITE: dict[str, Callable[[Any, float], Array]] = {
-    "optimal": shrink.frobenius,
-    "frobenius": shrink.frobenius,
-    "operator": shrink.operator,
-    "nuclear": shrink.nuclear,
-}
-
-
 def _known(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
     short, long = sorted(basis.sides)
-    return np.asarray(WHITE[shrinkage](basis.singular_values[:rank] / np.sqrt(long), short / long) * np.sqrt(long))
+    shrunk = shrink.SHRINKERS[shrinkage](basis.singular_values[:rank] / np.sqrt(long), short / long)
+    return np.asarray(shrunk * np.sqrt(long))
 
 
 def _empirical(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
     # Components that rise above the noise are no part of it, kept or not.
     found = shrink.optshrink(basis.singular_values, max(rank, basis.rank), basis.sides)
-    if shrinkage == "operator":
-        return found.strength
-    if shrinkage == "nuclear":
-        short, long = found.overlaps.short, found.overlaps.long
-        return np.maximum(found.shrunk - found.strength * np.sqrt((1 - short) * (1 - long)), 0.0)
-    return found.shrunk
+    return EMPIRICAL[shrinkage](found, basis)
+
+
+def _nuclear(found: OptShrink, _: Basis) -> Array:
+    short, long = found.overlaps.short, found.overlaps.long
+    return np.maximum(found.shrunk - found.strength * np.sqrt((1 - short) * (1 - long)), 0.0)
+
+
+def _hard(found: OptShrink, basis: Basis) -> Array:
+    n = len(found.shrunk)
+    values, noise = basis.singular_values[:n], basis.singular_values[n:]
+    return np.where(values > screenot_threshold(noise, min(basis.sides) / max(basis.sides)), values, 0.0)
+
+
+EMPIRICAL: dict[str, Callable[[OptShrink, Basis], Array]] = {
+    "frobenius": lambda found, _: found.shrunk,
+    "operator": lambda found, _: found.strength,
+    "nuclear": _nuclear,
+    "hard": _hard,
+}

@@ -1,6 +1,5 @@
 """What is decided from the spectra of a batch of patches: noise, rank, shrinkage, and the error that is left."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from sciml.rmt import batch, shrink
 
-__all__ = ["SHRINKERS", "Decision", "Rules", "Weights", "decide"]
+__all__ = ["Decision", "Rules", "Weights", "decide"]
 
 Array = NDArray[np.float64]
 Weights = Literal["uniform", "rank", "gaussian"]
@@ -18,18 +17,6 @@ PER_COMPONENT = ("gain", "power", "slope", "offset", "constant", "cos_u", "cos_v
 # mean of all powers up to there, none being likelier than another; denoise_patches says how often intervals hold.
 HIDDEN = 0.5
 MIN_SIDE = 3  # with fewer values in a spectrum there is no telling signal from noise
-
-
-def _hard(y: Array, beta: float) -> Array:
-    return np.where(y > shrink.hard_threshold(beta), y, 0.0)
-
-
-SHRINKERS: dict[str, Callable[[Array, float], Array]] = {
-    "frobenius": shrink.frobenius,
-    "operator": shrink.operator,
-    "nuclear": shrink.nuclear,
-    "hard": _hard,
-}
 
 
 @dataclass(frozen=True)
@@ -110,7 +97,7 @@ def _decide(scatter: NDArray[np.floating], n_voxels: int, n_samples: int, rules:
     kept = (np.arange(width) < rank[:, None]) & (unit > 0)[:, None]
     y = np.sqrt(np.maximum(s[:, :width], 0)) / np.where(unit > 0, unit, 1.0)[:, None]
     y = np.where(kept, y, 0.0)
-    eta = SHRINKERS[rules.shrinkage](y, beta)
+    eta = shrink.SHRINKERS[rules.shrinkage](y, beta)
     gain = eta / np.where(y > 0, y, 1.0)
     gain = np.where(~(unit > 0)[:, None] & (np.arange(width) < rank[:, None]), 1.0, gain)  # no noise: keep as it is
     power = (eta * unit[:, None]) ** 2

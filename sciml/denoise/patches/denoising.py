@@ -1,6 +1,7 @@
 """Denoise movies, scans and volumes patch by patch: each by its own noise floor, averaged where they meet."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -12,21 +13,21 @@ from sciml.denoise.patches.decision import Rules
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.plan import Plan, make_plan, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, masks, run_tile
+from sciml.rmt.shrink import Shrinkage
 
-__all__ = ["PatchWeights", "Shrinker", "denoise_patches"]
+__all__ = ["PatchWeights", "denoise_patches"]
 
-Shrinker = Literal["frobenius", "operator", "nuclear", "hard"]
 PatchWeights = Literal["gaussian", "uniform", "rank"]
 
 
 def denoise_patches(
     recording: xr.DataArray,
+    *,
     patch: Mapping[str, int],
     stride: Mapping[str, int] | int | None = None,
     sigma: float | xr.DataArray | None = None,
     mask: xr.DataArray | None = None,
-    *,
-    shrinkage: Shrinker = "frobenius",
+    shrinkage: Shrinkage = "frobenius",
     weights: PatchWeights = "gaussian",
     rank: int | None = None,
     alpha: float = 0.01,
@@ -67,7 +68,8 @@ def denoise_patches(
         are NaN. So it is with a voxel that has a sample that is not finite, or masked by the recording's own `mask`
         coordinate, except that its maps have values.
     shrinkage
-        Shrinkage that is optimal in Frobenius, operator or nuclear norm, or none above the best "hard" threshold.
+        "frobenius", "operator" or "nuclear" is optimal in this norm; "hard" keeps components as they are above the
+        threshold that is best for that; "none" keeps all above the edge as they are.
     weights
         Of a patch's value at a voxel: "gaussian" in the distance from the patch's center (full width at half maximum
         .8 patches), "uniform", or "rank", 1 / (1 + rank).
@@ -116,13 +118,13 @@ def denoise_patches(
     >>> rng = np.random.default_rng(0)
     >>> wave = np.sin(np.arange(40) / 3)[:, None, None] * np.ones((16, 16))
     >>> movie = xr.DataArray(wave + rng.normal(size=wave.shape), dims=("time", "y", "x"))
-    >>> result = denoise_patches(movie, {"y": 7, "x": 7})
+    >>> result = denoise_patches(movie, patch={"y": 7, "x": 7})
     >>> bool(((result.denoised - wave) ** 2).mean() < 0.1), round(float(result["sigma"].mean()), 1)
     (True, 1.0)
     """
     plan, chosen = prepare(
-        recording, patch, stride, sigma, mask,
-        shrinkage=shrinkage, weights=weights, rank=rank, alpha=alpha, device=device, dtype=dtype,
+        recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
+        patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype,
     )  # fmt: skip
     if recording.chunks is not None:
         from sciml.denoise.patches.lazy import lazy_results
@@ -135,27 +137,20 @@ def denoise_patches(
 
 def prepare(
     recording: xr.DataArray,
+    rules: Rules,
+    *,
     patch: Mapping[str, int],
     stride: Mapping[str, int] | int | None,
     sigma: float | xr.DataArray | None,
     mask: xr.DataArray | None,
-    *,
-    shrinkage: str,
     weights: str,
-    rank: int | None,
-    alpha: float,
     device: str | None,
     dtype: DTypeLike | None,
 ) -> tuple[Plan, Masks]:
     """Return what the arguments ask for, checked: the plan, and mask and noise map in its order."""
     scalar = None if sigma is None or isinstance(sigma, xr.DataArray) else float(sigma)
-    rules = Rules(
-        shrinkage=shrinkage,
-        sigma=1.0 if isinstance(sigma, xr.DataArray) else scalar,
-        rank=rank,
-        alpha=alpha,
-        complex_data=recording.dtype.kind == "c",
-    )
+    level = 1.0 if isinstance(sigma, xr.DataArray) else scalar
+    rules = replace(rules, sigma=level, complex_data=recording.dtype.kind == "c")
     plan = make_plan(recording, patch, stride, rules, weights, device, dtype)
     return plan, masks(plan, mask, sigma)
 

@@ -10,11 +10,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
-from sciml.denoise.patches.decision import MIN_SIDE, SHRINKERS, Rules
+from sciml.denoise.patches.decision import MIN_SIDE, Rules
 from sciml.denoise.patches.engine import MAPS, Settings, denoise_array
 from sciml.denoise.patches.grid import Grid
 from sciml.errors import ConfigError, DataError
 from sciml.linalg.batched import check_device
+from sciml.rmt.shrink import check_shrinkage
 
 __all__ = ["Plan", "Region", "make_plan", "n_bytes", "voxels_that_fit"]
 
@@ -149,8 +150,7 @@ def _strides(dims: tuple[str, ...], shape: tuple[int, ...], stride: Mapping[str,
 
 
 def _check_choices(rules: Rules, weights: str) -> None:
-    if rules.shrinkage not in SHRINKERS:
-        raise ConfigError(f"expected a shrinkage of {', '.join(SHRINKERS)}, got {rules.shrinkage!r}")
+    check_shrinkage(rules.shrinkage)
     if weights not in WEIGHTS:
         raise ConfigError(f"expected weights of {', '.join(WEIGHTS)}, got {weights!r}")
     if rules.rank is not None and rules.rank < 0:

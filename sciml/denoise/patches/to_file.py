@@ -10,12 +10,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
-from sciml.denoise.patches.denoising import PatchWeights, Shrinker, dataset, prepare
+from sciml.denoise.patches.decision import Rules
+from sciml.denoise.patches.denoising import PatchWeights, dataset, prepare
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.plan import Plan, Region, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, run_part
 from sciml.errors import InterruptedRunError, MissingDependencyError
 from sciml.io.write.regions import RegionFile
+from sciml.rmt.shrink import Shrinkage
 
 __all__ = ["PatchFile", "denoise_patches_to_file"]
 
@@ -39,12 +41,12 @@ class PatchFile:
 def denoise_patches_to_file(
     recording: xr.DataArray,
     path: str | os.PathLike[str],
+    *,
     patch: Mapping[str, int],
     stride: Mapping[str, int] | int | None = None,
     sigma: float | xr.DataArray | None = None,
     mask: xr.DataArray | None = None,
-    *,
-    shrinkage: Shrinker = "frobenius",
+    shrinkage: Shrinkage = "frobenius",
     weights: PatchWeights = "gaussian",
     rank: int | None = None,
     alpha: float = 0.01,
@@ -97,13 +99,13 @@ def denoise_patches_to_file(
     >>> import tempfile
     >>> from sciml.io import open_recording
     >>> movie = xr.DataArray(np.random.default_rng(0).normal(size=(30, 16, 16)), dims=("time", "y", "x"))
-    >>> found = denoise_patches_to_file(movie, Path(tempfile.mkdtemp()) / "clean.nc", {"y": 7, "x": 7})
+    >>> found = denoise_patches_to_file(movie, Path(tempfile.mkdtemp()) / "clean.nc", patch={"y": 7, "x": 7})
     >>> found.n_tiles, round(found.sigma, 1), open_recording(found.path).sizes["time"]
     (1, 1.0, 30)
     """
     plan, chosen = prepare(
-        recording, patch, stride, sigma, mask,
-        shrinkage=shrinkage, weights=weights, rank=rank, alpha=alpha, device=device, dtype=dtype,
+        recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
+        patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype,
     )  # fmt: skip
     n_samples = recording.size // int(np.prod(plan.space))
     regions = plan.tiles(voxels_that_fit(plan, n_samples, memory))

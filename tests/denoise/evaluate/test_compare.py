@@ -23,7 +23,7 @@ def recording(seed: int, phi: float) -> tuple[xr.DataArray, np.ndarray]:
 @pytest.mark.parametrize("phi", [0.0, 0.6])
 def test_the_held_out_error_is_the_true_one_and_the_variance_of_the_noise(phi: float) -> None:
     noisy, truth = recording(0, phi)
-    table = compare(noisy, ["optimal", "smoothing"])
+    table = compare(noisy, methods=["optimal", "smoothing"])
     assert table.denoiser.values.tolist() == ["optimal", "smoothing"]
     optimal = table.sel(denoiser="optimal")
     true_error = float(((denoise(noisy).values - truth) ** 2).mean())
@@ -39,7 +39,7 @@ def test_methods_of_ones_own_see_nothing_of_what_is_hidden() -> None:
     noisy, _ = recording(1, 0.0)
     noisy = noisy + 1000.0
     noisy[20:25, 4] = np.nan
-    table = compare(noisy, {"as it is": lambda part: part, "mean": lambda part: part * 0 + part.mean("time")})
+    table = compare(noisy, methods={"as it is": lambda part: part, "mean": lambda part: part * 0 + part.mean("time")})
     # A method that keeps all of its input cannot do so with hidden values: interpolating neighbors is 1.5 sigma².
     assert float(table["excess"].sel(denoiser="as it is")) > 0.5
     assert table["residual_psd"].dims == ("denoiser", "frequency")
@@ -50,7 +50,7 @@ def test_methods_of_ones_own_see_nothing_of_what_is_hidden() -> None:
 def test_patches_take_part_and_frames_need_no_clock() -> None:
     phantom = smooth_phantom((16, 16), n_samples=24, seed=3)
     frames = phantom.recording.rename(time="frame").assign_coords(frame=np.arange(24) * 7)
-    table = compare(frames, ["pca", "smoothing"], patch={"y": 5, "x": 5}, model="white", n_draws=1)
+    table = compare(frames, methods=["pca", "smoothing"], patch={"y": 5, "x": 5}, model="white", n_draws=1)
     assert table.denoiser.values[0] == "patches"
     assert table.attrs["model"] == "white"
     assert table.attrs["margin"] == 0
@@ -67,15 +67,17 @@ def test_a_clear_signal_is_filled_in_until_it_stands() -> None:
     rng = np.random.default_rng(4)
     course = 20 * (-1.0) ** np.arange(400) * rng.choice([1.0, 2.0], 400)
     noisy = xr.DataArray(course[:, None] * np.ones(16) + rng.normal(size=(400, 16)), dims=("time", "channel"))
-    table = compare(noisy, {"patches": lambda part: denoise_patches(part, {"channel": 16})["denoised"]}, model="white")
+    table = compare(
+        noisy, methods={"patches": lambda part: denoise_patches(part, patch={"channel": 16})["denoised"]}, model="white"
+    )
     assert float(table["excess"][0]) == pytest.approx(0, abs=0.2)
 
 
 def test_a_short_colored_recording_is_told_what_it_lacks() -> None:
     noisy, _ = recording(5, 0.97)
     with pytest.raises(DataError, match='model="heteroscedastic"'):
-        compare(noisy[:9], ["pca"], model="colored")
-    assert compare(noisy[:9], ["pca"], model="heteroscedastic").attrs["block"] == 1
+        compare(noisy[:9], methods=["pca"], model="colored")
+    assert compare(noisy[:9], methods=["pca"], model="heteroscedastic").attrs["block"] == 1
 
 
 def test_a_large_recording_is_cropped_and_mistakes_are_named() -> None:
@@ -83,9 +85,11 @@ def test_a_large_recording_is_cropped_and_mistakes_are_named() -> None:
     rng = np.random.default_rng(2)
     movie = xr.DataArray(rng.normal(size=(100, 40, 30)), dims=("time", "y", "x"))
     seen = []
-    compare(movie, {"as it is": lambda part: (seen.append(part.shape), part.transpose(..., "time"))[1]}, n_draws=1)
+    compare(
+        movie, methods={"as it is": lambda part: (seen.append(part.shape), part.transpose(..., "time"))[1]}, n_draws=1
+    )
     assert set(seen) == {(100, 20, 25)}
     with pytest.raises(ConfigError, match="expected methods of optimal, truncation"):
-        compare(noisy, ["magic"])
+        compare(noisy, methods=["magic"])
     with pytest.raises(DataError, match="expected a method that returns a recording"):
-        compare(noisy, {"half": lambda part: part.isel(time=slice(10))})
+        compare(noisy, methods={"half": lambda part: part.isel(time=slice(10))})

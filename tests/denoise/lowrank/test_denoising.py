@@ -1,14 +1,17 @@
 """Denoising beats the noise, truncation and the raw data; keeps what it must; and never invents signal."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.denoise import denoise, projector
+from sciml.denoise import denoise, linear_denoiser
 from sciml.errors import ConfigError, DataError, ScimlWarning
 from sciml.noise import noise_floor
 from sciml.rmt import shrink
+from sciml.rmt.shrink import Shrinkage
 
 N, T = 40, 1200
 
@@ -132,7 +135,7 @@ def test_the_projector_is_the_denoiser_as_one_matrix() -> None:
     rng = np.random.default_rng(10)
     noisy = clean(rng) + rng.normal(size=(T, N))
     floor = noise_floor(recording(noisy))
-    project = projector(floor)
+    project = linear_denoiser(floor)
     by_matrix = (noisy - project.mean) @ project.matrix.T + project.mean
     np.testing.assert_allclose(denoise(recording(noisy), floor).values, by_matrix, rtol=1e-9)
     assert project.rank == np.linalg.matrix_rank(project.matrix) == 3
@@ -154,11 +157,11 @@ def test_a_floor_of_another_recording_or_rank_is_refused() -> None:
     with pytest.raises(DataError, match="expected a recording of 40 channels"):
         denoise(noisy.isel(channel=slice(10)), floor)
     with pytest.raises(ConfigError, match="expected a rank between 0 and the 3 components"):
-        projector(floor, rank=9)
+        linear_denoiser(floor, rank=9)
     with pytest.raises(ConfigError, match="expected a rank from 0 to 39"):
         denoise(noisy, floor, rank=40)
-    with pytest.raises(ConfigError, match="expected a shrinkage of optimal"):
-        projector(floor, shrinkage="hard")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="expected a shrinkage of frobenius"):
+        linear_denoiser(floor, shrinkage="soft")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="floor or sigma, got both"):
         denoise(noisy, floor, sigma=1.0)
     with pytest.raises(ConfigError, match="expected sigma as one positive number or 40"):
@@ -230,7 +233,7 @@ def test_missing_samples_are_filled_from_the_channels_that_are_there() -> None:
 def test_filling_is_the_ridge_regression_on_the_channels_present() -> None:
     rng = np.random.default_rng(18)
     floor = noise_floor(recording(clean(rng) + rng.normal(size=(T, N))))
-    project = projector(floor)
+    project = linear_denoiser(floor)
     sample = floor.channel_mean + rng.normal(size=N)
     sample[5:20] = np.nan
     filled = project(sample[None], fill=True)
@@ -272,6 +275,33 @@ def test_whitening_along_time_lowers_the_error_beside_colored_noise() -> None:
     plain, whitened = denoise(noisy), denoise(noisy, whiten="time")
     assert error(whitened, truth) < 0.9 * error(plain, truth)
     assert whitened.attrs["units"] == "V"
-    assert "optimal, whitened" in whitened.attrs["history"]
+    assert "frobenius, whitened" in whitened.attrs["history"]
     with pytest.raises(DataError, match="without missing values"):
         denoise(noisy.where(noisy < noisy.max()), whiten="time")
+
+
+@pytest.mark.parametrize("known", [{}, {"sigma": 1.0}], ids=["estimated", "known"])
+@pytest.mark.parametrize("shrinkage", get_args(Shrinkage))
+def test_every_shrinkage_keeps_less_than_none_does(shrinkage: Shrinkage, known: dict[str, float]) -> None:
+    rng = np.random.default_rng(0)
+    noisy = recording(clean(rng) + rng.normal(size=(T, N)))
+    kept = denoise(noisy, shrinkage=shrinkage, **known)  # type: ignore[arg-type]
+    plain = denoise(noisy, shrinkage="none", **known)  # type: ignore[arg-type]
+    assert 0 < float(kept.var("time").sum()) <= float(plain.var("time").sum()) * (1 + 1e-12)
+    assert f"shrinkage {shrinkage}" in kept.attrs["history"]
+
+
+@pytest.mark.parametrize("known", [{}, {"sigma": 1.0}], ids=["estimated", "known"])
+def test_hard_shrinkage_leaves_out_what_is_seen_but_too_weak_to_help(known: dict[str, float]) -> None:
+    # Square data: seen from a singular value of 2 sqrt(n) on, worth keeping from 4 / sqrt(3) on (Gavish and Donoho).
+    rng, n = np.random.default_rng(1), 200
+    u, v = np.linalg.qr(rng.normal(size=(n, 2)))[0], np.linalg.qr(rng.normal(size=(n, 2)))[0]
+    values = (u * np.array([6.0, 1.35]) * np.sqrt(n)) @ v.T + rng.normal(size=(n, n))
+    noisy = xr.DataArray(values, dims=("time", "channel"))
+    floor = {} if known else {"floor": noise_floor(noisy, model="white")}
+    hard, plain = (
+        denoise(noisy, rank=2, shrinkage=each, **known, **floor)  # type: ignore[arg-type]
+        for each in ("hard", "none")
+    )
+    ranks = [np.linalg.matrix_rank((each - each.mean("time")).values, tol=1e-6 * n) for each in (hard, plain)]
+    assert ranks == [1, 2]

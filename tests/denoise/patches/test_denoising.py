@@ -43,7 +43,7 @@ def test_error_map_sigma_and_noise_are_right_on_a_phantom(
 ) -> None:
     found = smooth_phantom(shape, n_samples=n_samples, sigma=sigma, rank=3, amplitude=4 * sigma, seed=1)
     dims = [dim for dim in found.recording.dims if dim != "time"]
-    result = denoise_patches(found.recording, dict(zip(dims, patch, strict=True)))
+    result = denoise_patches(found.recording, patch=dict(zip(dims, patch, strict=True)))
     error = result["denoised"] - found.signal
     assert mean_square(error) < 0.12 * sigma**2
     covered = np.abs(error) < 1.96 * np.sqrt(result["variance"])
@@ -56,7 +56,7 @@ def test_error_map_sigma_and_noise_are_right_on_a_phantom(
 def test_pure_noise_gives_almost_nothing_and_rank_zero(complex_data: bool) -> None:
     values = noise((60, 30, 30)) + (1j * noise((60, 30, 30), 1) if complex_data else 0)
     level = np.sqrt(2) if complex_data else 1.0
-    result = denoise_patches(movie(values), {"y": 7, "x": 7})
+    result = denoise_patches(movie(values), patch={"y": 7, "x": 7})
     kept = result["denoised"] - values.mean(axis=0)
     assert mean_square(kept) < 0.02 * level**2
     # 64 patches at level .01: more than 4 with a component has a chance below 1e-3; a patch is 1/10 of a voxel's ranks
@@ -68,7 +68,7 @@ def test_pure_noise_gives_almost_nothing_and_rank_zero(complex_data: bool) -> No
 
 def test_patch_noise_is_that_of_its_spectrum() -> None:
     found = phantom((5, 5, 5)).recording.transpose("z", "y", "x", "time").astype(np.float64)
-    result = denoise_patches(found, {"z": 5, "y": 5, "x": 5}, dtype="float64")
+    result = denoise_patches(found, patch={"z": 5, "y": 5, "x": 5}, dtype="float64")
     X = found.values.reshape(125, -1)
     s = np.linalg.svd(X - X.mean(axis=1, keepdims=True), compute_uv=False)[:39] ** 2
     expected = float(batch.median_edge_refit(s[None], (125, 39)).sigma[0])
@@ -83,7 +83,7 @@ def svd_of(recording: xr.DataArray) -> tuple[NDArray[np.float64], ...]:
 @pytest.mark.parametrize("n_samples", [12, 200])  # fewer samples than the 64 voxels of a patch, and more
 def test_one_patch_is_the_textbook_shrinkage(n_samples: int) -> None:
     found = phantom((4, 4, 4), n_samples, amplitude=20.0).recording.transpose("z", "y", "x", "time").astype(np.float64)
-    result = denoise_patches(found, PATCH, sigma=2.0, shrinkage="operator")
+    result = denoise_patches(found, patch=PATCH, sigma=2.0, shrinkage="operator")
     U, s, Vt = svd_of(found)
     short, long = sorted((64, n_samples - 1))
     beta, y = short / long, s / (2.0 * np.sqrt(long))
@@ -99,7 +99,7 @@ def test_one_patch_is_the_textbook_shrinkage(n_samples: int) -> None:
 @pytest.mark.parametrize("n_samples", [12, 200])
 def test_level_slopes_and_rest_of_a_component_are_shrunk_each_by_its_own_noise(n_samples: int) -> None:
     found = phantom((4, 4, 4), n_samples, amplitude=6.0, rank=1, seed=4).recording.transpose("z", "y", "x", "time")
-    result = denoise_patches(found.astype(np.float64), PATCH, sigma=2.0)
+    result = denoise_patches(found.astype(np.float64), patch=PATCH, sigma=2.0)
     U, s, Vt = svd_of(found.astype(np.float64))
     short, long = sorted((64, n_samples - 1))
     beta = short / long
@@ -124,12 +124,12 @@ def test_level_slopes_and_rest_of_a_component_are_shrunk_each_by_its_own_noise(n
 
 def test_means_of_a_flat_patch_are_drawn_together_and_those_of_an_edge_are_not() -> None:
     values = noise((20, 6, 6)).astype(np.float64)
-    flat = denoise_patches(movie(values), {"y": 6, "x": 6}, rank=0, sigma=1.0)["denoised"]
+    flat = denoise_patches(movie(values), patch={"y": 6, "x": 6}, rank=0, sigma=1.0)["denoised"]
     assert float(flat.var("time").max()) < 1e-20
     assert mean_square(flat) < 0.4 * mean_square(values.mean(axis=0))
     values[:, :, 3:] += 100
     means = values.mean(axis=0)
-    sharp = denoise_patches(movie(values), {"y": 6, "x": 6}, rank=0, sigma=1.0)["denoised"][0]
+    sharp = denoise_patches(movie(values), patch={"y": 6, "x": 6}, rank=0, sigma=1.0)["denoised"][0]
     factor = 1 - (36 - 3) / 20 / ((means - means.mean()) ** 2).sum()
     np.testing.assert_allclose(sharp, means.mean() + factor * (means - means.mean()), rtol=1e-10)
 
@@ -137,7 +137,7 @@ def test_means_of_a_flat_patch_are_drawn_together_and_those_of_an_edge_are_not()
 @pytest.mark.parametrize("scale", [1e-21, 1e21, -3.0])
 def test_any_scale_and_sign(scale: float) -> None:
     recording = phantom().recording
-    plain, scaled = (denoise_patches(each, PATCH) for each in (recording, recording * np.float32(scale)))
+    plain, scaled = (denoise_patches(each, patch=PATCH) for each in (recording, recording * np.float32(scale)))
     # the scale itself rounds every value, relative to an offset that is 50 times the noise
     np.testing.assert_allclose(scaled["denoised"] / scale, plain["denoised"], rtol=3e-6)
     np.testing.assert_allclose(scaled["sigma"] / abs(scale), plain["sigma"], rtol=1e-3)
@@ -148,8 +148,8 @@ def test_any_scale_and_sign(scale: float) -> None:
 def test_an_offset_of_many_sigma_costs_nothing() -> None:
     """At mean/sigma = 500 a float32 Gram matrix of data that was not demeaned has eigenvalues 11 % off."""
     values = noise((50, 16, 16)) * 2
-    far = denoise_patches(movie(values + np.float32(1000)), {"y": 6, "x": 6})
-    near = denoise_patches(movie(values), {"y": 6, "x": 6})
+    far = denoise_patches(movie(values + np.float32(1000)), patch={"y": 6, "x": 6})
+    near = denoise_patches(movie(values), patch={"y": 6, "x": 6})
     np.testing.assert_allclose(far["sigma"], near["sigma"], rtol=1e-4)
 
 
@@ -157,28 +157,28 @@ def test_strong_signal_does_not_drown_the_noise_in_float32() -> None:
     """A component 10^6 times the noise eigenvalue: float32 alone would see noise a hundred times too loud."""
     wave = 3000 * np.sin(np.arange(80) / 4)[:, None, None]
     values = (noise((80, 12, 12)) + wave).astype(np.float32)
-    result = denoise_patches(movie(values), {"y": 6, "x": 6})
+    result = denoise_patches(movie(values), patch={"y": 6, "x": 6})
     np.testing.assert_allclose(result["sigma"], 1.0, rtol=0.1)
     assert mean_square(result["denoised"] - wave) < 0.15
 
 
 def test_transposed_and_mirrored_recordings_give_the_same() -> None:
     recording = phantom().recording
-    plain = denoise_patches(recording, PATCH)
-    turned = denoise_patches(recording.transpose("x", "time", "z", "y"), PATCH)
+    plain = denoise_patches(recording, patch=PATCH)
+    turned = denoise_patches(recording.transpose("x", "time", "z", "y"), patch=PATCH)
     assert turned["denoised"].dims == ("x", "time", "z", "y")
     xr.testing.assert_allclose(turned.transpose(*plain.dims), plain, rtol=1e-3)
     # 14, 12 and 9 voxels with patches of 4 and strides of 2: mirrored grids coincide along z and y only
-    mirrored = denoise_patches(recording.isel(z=slice(None, None, -1), y=slice(None, None, -1)), PATCH)
+    mirrored = denoise_patches(recording.isel(z=slice(None, None, -1), y=slice(None, None, -1)), patch=PATCH)
     back = mirrored.isel(z=slice(None, None, -1), y=slice(None, None, -1))
     np.testing.assert_allclose(back["denoised"], plain["denoised"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("shrinkage", ["frobenius", "operator", "nuclear", "hard"])
+@pytest.mark.parametrize("shrinkage", ["frobenius", "operator", "nuclear", "hard", "none"])
 @pytest.mark.parametrize("weights", ["gaussian", "uniform", "rank"])
 def test_every_choice_denoises_and_is_finite(shrinkage: str, weights: str) -> None:
     found = phantom()
-    result = denoise_patches(found.recording, PATCH, shrinkage=shrinkage, weights=weights)  # type: ignore[arg-type]
+    result = denoise_patches(found.recording, patch=PATCH, shrinkage=shrinkage, weights=weights)  # type: ignore[arg-type]
     assert mean_square(result["denoised"] - found.signal) < 0.15 * 4
     assert all(np.isfinite(result[name]).all() for name in ["denoised", *MAPS])
 
@@ -189,7 +189,7 @@ def test_complex_data_are_denoised_in_their_own_phase() -> None:
     other = 2 * rng.normal(size=found.signal.shape)
     turn = np.exp(0.7j)
     values = ((found.recording + 1j * other) * turn).astype(np.complex64)
-    result = denoise_patches(values, PATCH)
+    result = denoise_patches(values, patch=PATCH)
     assert result["denoised"].dtype == np.complex64
     assert mean_square(result["denoised"] / turn - found.signal) < 0.3 * 4
     assert abs(float(result["sigma"].mean()) / np.sqrt(8) - 1) < 0.01
@@ -200,7 +200,7 @@ def test_complex_data_are_denoised_in_their_own_phase() -> None:
 def test_borders_are_covered_whatever_the_stride() -> None:
     for size, stride in ((11, 3), (12, 5), (5, 5), (3, 2)):
         values = noise((20, size, size))
-        result = denoise_patches(movie(values), {"y": 5, "x": 5}, stride)
+        result = denoise_patches(movie(values), patch={"y": 5, "x": 5}, stride=stride)
         assert (result["coverage"] >= 1).all()
         assert np.isfinite(result["denoised"]).all()
     grid = Grid.cover((11,), (5,), (3,))
@@ -213,7 +213,7 @@ def test_mask_keeps_the_outside_as_it_is_and_out_of_all_patches() -> None:
     mask = xr.DataArray(np.ones((14, 12, 9), bool), dims=("z", "y", "x"))
     mask[:3], mask[:, :, 7:] = False, False
     loud = found.recording.where(mask, 1e6)
-    inside, trimmed = (denoise_patches(each, PATCH, mask=mask) for each in (loud, found.recording))
+    inside, trimmed = (denoise_patches(each, patch=PATCH, mask=mask) for each in (loud, found.recording))
     np.testing.assert_array_equal(inside["denoised"].where(~mask, 0), loud.where(~mask, 0))
     np.testing.assert_array_equal(inside["denoised"].where(mask, 0), trimmed["denoised"].where(mask, 0))
     error = (inside["denoised"] - found.signal).where(mask)
@@ -228,19 +228,19 @@ def test_voxels_with_missing_samples_are_left_out_and_left_alone() -> None:
     holed = found.recording.copy()
     holed[{"time": 3, "z": 5, "y": 5, "x": 5}] = np.nan
     holed[{"time": 4, "z": 0, "y": 0, "x": 0}] = np.inf
-    result = denoise_patches(holed, PATCH)
+    result = denoise_patches(holed, patch=PATCH)
     assert np.isfinite(result["denoised"]).sum() == np.isfinite(holed).sum()
     np.testing.assert_array_equal(result["denoised"][{"z": 5, "y": 5, "x": 5}], holed[{"z": 5, "y": 5, "x": 5}])
     assert all(np.isfinite(result[name]).all() for name in MAPS)
     masked = found.recording.assign_coords(mask=("time", np.arange(40) == 3))
-    np.testing.assert_array_equal(denoise_patches(masked, PATCH)["denoised"], masked)
+    np.testing.assert_array_equal(denoise_patches(masked, patch=PATCH)["denoised"], masked)
 
 
 def test_lone_voxels_of_a_mask_are_left_alone_with_maps_of_their_own() -> None:
     mask = xr.DataArray(np.zeros((12, 12), bool), dims=("y", "x"))
     mask[6, 6] = True
     values = movie(noise((30, 12, 12)))
-    result = denoise_patches(values, {"y": 4, "x": 4}, mask=mask)
+    result = denoise_patches(values, patch={"y": 4, "x": 4}, mask=mask)
     np.testing.assert_array_equal(result["denoised"], values)
     assert float(result["sigma"][6, 6]) == pytest.approx(float(values[:, 6, 6].std()), rel=1e-5)
 
@@ -248,8 +248,8 @@ def test_lone_voxels_of_a_mask_are_left_alone_with_maps_of_their_own() -> None:
 def test_constant_voxels_and_constant_recordings_stay() -> None:
     values = noise((30, 12, 12))
     values[:, 4, 4] = 7
-    assert float(np.abs(denoise_patches(movie(values), {"y": 5, "x": 5})["denoised"][:, 4, 4] - 7).max()) < 0.2
-    constant = denoise_patches(movie(np.full((30, 8, 8), 0.1, np.float32)), {"y": 5, "x": 5})
+    assert float(np.abs(denoise_patches(movie(values), patch={"y": 5, "x": 5})["denoised"][:, 4, 4] - 7).max()) < 0.2
+    constant = denoise_patches(movie(np.full((30, 8, 8), 0.1, np.float32)), patch={"y": 5, "x": 5})
     np.testing.assert_array_equal(constant["denoised"], np.float32(0.1))
     np.testing.assert_array_equal(constant["sigma"], 0)
 
@@ -259,19 +259,19 @@ def test_known_noise_as_a_number_and_as_a_map() -> None:
     level = xr.DataArray(np.linspace(0.5, 3, 14), dims="z").broadcast_like(found.signal.isel(time=0, drop=True))
     white = (found.recording - found.signal) / 2
     uneven = (found.signal + level * white).astype(np.float32)
-    mapped = denoise_patches(uneven, PATCH, sigma=level)
+    mapped = denoise_patches(uneven, patch=PATCH, sigma=level)
     np.testing.assert_allclose(mapped["sigma"], level, rtol=1e-6)
     error = mapped["denoised"] - found.signal
     assert float((error**2 / level**2).mean()) < 0.2
     assert 0.9 < float((np.abs(error) < 1.96 * np.sqrt(mapped["variance"])).mean()) <= 0.98
-    given = denoise_patches(found.recording, PATCH, sigma=2.0)
+    given = denoise_patches(found.recording, patch=PATCH, sigma=2.0)
     np.testing.assert_allclose(given["sigma"], 2.0)
 
 
 def test_rank_can_be_fixed() -> None:
     found = phantom()
     for rank in (0, 2, 1000):
-        result = denoise_patches(found.recording, PATCH, rank=rank)
+        result = denoise_patches(found.recording, patch=PATCH, rank=rank)
         assert (result["rank"] == min(rank, 38)).all()
 
 
@@ -279,17 +279,17 @@ def test_more_dims_on_either_side() -> None:
     rng = np.random.default_rng(0)
     spectrum = np.outer(rng.normal(size=144), rng.normal(size=60)).reshape(12, 12, 3, 20)
     scan = xr.DataArray(spectrum + rng.normal(size=spectrum.shape), dims=("y", "x", "detector", "energy"))
-    result = denoise_patches(scan, {"x": 5, "y": 5})
+    result = denoise_patches(scan, patch={"x": 5, "y": 5})
     assert result["denoised"].dims == scan.dims
     assert result["denoised"].dtype == np.float64
     assert mean_square(result["denoised"] - spectrum) < 0.15
-    strip = denoise_patches(scan.isel(y=0), {"x": 5})
+    strip = denoise_patches(scan.isel(y=0), patch={"x": 5})
     assert mean_square(strip["denoised"] - spectrum[0]) < 0.6
 
 
 def test_labels_units_and_history_survive() -> None:
     recording = movie((100 * noise((20, 9, 9))).astype(np.int16), time=np.arange(20) / 10.0, y=np.arange(9) * 2.0)
-    result = denoise_patches(recording, {"y": 4, "x": 4})
+    result = denoise_patches(recording, patch={"y": 4, "x": 4})
     assert result["denoised"].dtype == np.float32
     assert result["denoised"].attrs["units"] == "V"
     assert result["sigma"].attrs["units"] == "V"
@@ -302,8 +302,8 @@ def test_labels_units_and_history_survive() -> None:
 
 def test_tiles_within_memory_and_chunks_give_the_whole() -> None:
     recording = phantom((24, 20, 9)).recording
-    whole = denoise_patches(recording, PATCH)
-    chunked = denoise_patches(recording.chunk(z=7, y=20, x=5, time=13), PATCH)
+    whole = denoise_patches(recording, patch=PATCH)
+    chunked = denoise_patches(recording.chunk(z=7, y=20, x=5, time=13), patch=PATCH)
     assert chunked["denoised"].chunks is not None
     xr.testing.assert_allclose(chunked.compute(scheduler="synchronous"), whole, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(chunked["denoised"], whole["denoised"], rtol=1e-6)
@@ -311,7 +311,7 @@ def test_tiles_within_memory_and_chunks_give_the_whole() -> None:
 
 def test_memory_too_small_for_one_patch_says_how_much_is_needed() -> None:
     with pytest.raises(ConfigError, match=r"expected at least \d+MB of memory"):
-        denoise_patches(phantom().recording, PATCH, memory="1MB")
+        denoise_patches(phantom().recording, patch=PATCH, memory="1MB")
 
 
 @pytest.mark.parametrize(
@@ -339,19 +339,19 @@ def test_wrong_arguments_are_refused_with_advice(options: dict[str, object], mes
 
 def test_recordings_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(DataError, match="expected more than 3 samples"):
-        denoise_patches(movie(noise((20, 9, 9))), {"time": 5, "y": 5, "x": 5})
+        denoise_patches(movie(noise((20, 9, 9))), patch={"time": 5, "y": 5, "x": 5})
     with pytest.raises(DataError, match="expected numbers"):
-        denoise_patches(xr.DataArray(np.full((5, 5, 5), "a"), dims=("time", "y", "x")), {"y": 3, "x": 3})
+        denoise_patches(xr.DataArray(np.full((5, 5, 5), "a"), dims=("time", "y", "x")), patch={"y": 3, "x": 3})
     level = xr.DataArray(np.zeros((9, 9)), dims=("y", "x"))
     with pytest.raises(DataError, match="expected a positive sigma at every voxel"):
-        denoise_patches(movie(noise((20, 9, 9))), {"y": 5, "x": 5}, sigma=level)
+        denoise_patches(movie(noise((20, 9, 9))), patch={"y": 5, "x": 5}, sigma=level)
 
 
 def test_two_photon_movie_leaves_a_residual_that_looks_like_noise(data_dir: Path) -> None:
     from sciml.io import open_recording
 
     recording = open_recording(data_dir / "sima_2p_example.h5", "imaging", dims=("y", "x", "time")).load()
-    result = denoise_patches(recording, {"y": 7, "x": 7})
+    result = denoise_patches(recording, patch={"y": 7, "x": 7})
     residual = (recording - result["denoised"]).transpose("time", "y", "x").values
     assert all(np.isfinite(result[name]).all() for name in ["denoised", *MAPS])
     for moved in (residual[1:] * residual[:-1], residual[:, 1:] * residual[:, :-1]):
@@ -363,7 +363,7 @@ def test_diffusion_volumes_leave_a_residual_without_anatomy(data_dir: Path) -> N
     nibabel = pytest.importorskip("nibabel")
     values = np.asarray(nibabel.load(data_dir / "dmri_small_64D.nii").dataobj)
     recording = xr.DataArray(values, dims=("x", "y", "z", "volume"))
-    result = denoise_patches(recording, {"x": 5, "y": 5, "z": 5})
+    result = denoise_patches(recording, patch={"x": 5, "y": 5, "z": 5})
     residual = (recording - result["denoised"]).values
     assert all(np.isfinite(result[name]).all() for name in ["denoised", *MAPS])
     assert 0 < mean_square(residual) < 0.3 * float(recording.astype(float).var("volume").mean())

@@ -29,7 +29,7 @@ CHILD = """
     def slowly(done, total):
         print(done, total, flush=True)
         time.sleep(0.5 if done else 0)
-    denoise_patches_to_file(open_recording(sys.argv[1]), sys.argv[2], {"z": 4, "y": 4, "x": 4}, progress=slowly)
+    denoise_patches_to_file(open_recording(sys.argv[1]), sys.argv[2], patch={"z": 4, "y": 4, "x": 4}, progress=slowly)
 """
 
 
@@ -61,10 +61,10 @@ def assert_same(path: Path, whole: xr.Dataset) -> None:
 def test_the_file_holds_what_memory_would(small_tiles: None, recording: xr.DataArray, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     out = tmp_path / "clean.nc"
-    found = denoise_patches_to_file(recording, out, PATCH, progress=lambda *counts: told.append(counts))
+    found = denoise_patches_to_file(recording, out, patch=PATCH, progress=lambda *counts: told.append(counts))
     assert found.n_tiles > 3
     assert told == [(done, found.n_tiles) for done in range(found.n_tiles + 1)]
-    whole = denoise_patches(recording, PATCH)
+    whole = denoise_patches(recording, patch=PATCH)
     assert_same(out, whole)
     np.testing.assert_allclose(found.sigma, whole["sigma"].mean(), rtol=1e-6)
     np.testing.assert_allclose(found.rank, whole["rank"].mean(), rtol=1e-6)
@@ -87,18 +87,18 @@ def test_a_zarr_folder_goes_on_where_it_stopped_and_holds_the_same(
             raise KeyboardInterrupt
 
     with pytest.raises(InterruptedRunError):
-        denoise_patches_to_file(movie, out, PATCH, progress=stop)
+        denoise_patches_to_file(movie, out, patch=PATCH, progress=stop)
     assert not out.exists()
-    assert denoise_patches_to_file(movie, out, PATCH).n_resumed == 2
-    whole = denoise_patches(movie, PATCH)
+    assert denoise_patches_to_file(movie, out, patch=PATCH).n_resumed == 2
+    whole = denoise_patches(movie, patch=PATCH)
     opened = open_recording(out)
     np.testing.assert_allclose(opened.values, whole["denoised"], rtol=1e-6)
     assert opened.attrs["history"] == whole["denoised"].attrs["history"]
     with xr.open_zarr(out, consolidated=False) as found:
         np.testing.assert_allclose(found["sigma"], whole["sigma"], rtol=5e-3)
     with pytest.raises(StorageError, match="exists"):
-        denoise_patches_to_file(movie, out, PATCH)
-    assert denoise_patches_to_file(movie, out, PATCH, overwrite=True).n_resumed == 0
+        denoise_patches_to_file(movie, out, patch=PATCH)
+    assert denoise_patches_to_file(movie, out, patch=PATCH, overwrite=True).n_resumed == 0
     assert [each.name for each in tmp_path.iterdir()] == ["clean.zarr"]
 
 
@@ -109,8 +109,8 @@ def test_masks_sigma_maps_and_complex_numbers_reach_the_file(
     mask[:4] = False
     level = xr.full_like(mask, 2.0, dtype=float)
     turned = (recording * np.exp(0.3j)).astype(np.complex64)
-    found = denoise_patches_to_file(turned, tmp_path / "a.nc", PATCH, sigma=level, mask=mask, maps=False)
-    whole = denoise_patches(turned, PATCH, sigma=level, mask=mask)
+    found = denoise_patches_to_file(turned, tmp_path / "a.nc", patch=PATCH, sigma=level, mask=mask, maps=False)
+    whole = denoise_patches(turned, patch=PATCH, sigma=level, mask=mask)
     np.testing.assert_allclose(open_recording(found.path), whole["denoised"], rtol=1e-6)
     with h5py.File(found.path) as file:
         assert "sigma" not in file
@@ -130,9 +130,9 @@ def test_a_killed_run_goes_on_and_loses_nothing_finished(
                 break
         child.wait()
     assert not out.exists()
-    found = denoise_patches_to_file(open_recording(stored), out, PATCH)
+    found = denoise_patches_to_file(open_recording(stored), out, patch=PATCH)
     assert found.n_resumed == 2
-    assert_same(out, denoise_patches(recording, PATCH))
+    assert_same(out, denoise_patches(recording, patch=PATCH))
 
 
 def test_ctrl_c_keeps_the_tiles_and_says_so(
@@ -144,13 +144,13 @@ def test_ctrl_c_keeps_the_tiles_and_says_so(
 
     out = tmp_path / "clean.nc"
     with pytest.raises(InterruptedRunError, match="stopped with 2 of"):
-        denoise_patches_to_file(recording, out, PATCH, progress=stop)
+        denoise_patches_to_file(recording, out, patch=PATCH, progress=stop)
     with pytest.raises(StorageError, match="unfinished run with other data or settings"):
-        denoise_patches_to_file(recording, out, PATCH, shrinkage="hard")
-    assert denoise_patches_to_file(recording, out, PATCH).n_resumed == 2
+        denoise_patches_to_file(recording, out, patch=PATCH, shrinkage="hard")
+    assert denoise_patches_to_file(recording, out, patch=PATCH).n_resumed == 2
     with pytest.raises(StorageError, match="exists"):
-        denoise_patches_to_file(recording, out, PATCH)
-    assert denoise_patches_to_file(recording, out, PATCH, shrinkage="hard", overwrite=True).n_resumed == 0
+        denoise_patches_to_file(recording, out, patch=PATCH)
+    assert denoise_patches_to_file(recording, out, patch=PATCH, shrinkage="hard", overwrite=True).n_resumed == 0
 
 
 def test_two_workers_of_a_cluster_give_the_same(
@@ -159,10 +159,10 @@ def test_two_workers_of_a_cluster_give_the_same(
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster:
-        whole = denoise_patches(recording, PATCH)
+        whole = denoise_patches(recording, patch=PATCH)
         for name, each in (("file", open_recording(stored)), ("chunks", recording.chunk(z=8, time=10))):
             out = tmp_path / f"{name}.nc"
-            found = denoise_patches_to_file(each, out, PATCH, scheduler=cluster.scheduler_address)
+            found = denoise_patches_to_file(each, out, patch=PATCH, scheduler=cluster.scheduler_address)
             assert found.n_tiles > 3
             assert_same(out, whole)
 
@@ -187,8 +187,9 @@ def test_memory_stays_bounded_on_a_file_several_times_larger(tmp_path: Path) -> 
         from sciml.io import open_recording
         import torch, dask.array, h5netcdf
         before = peak()
+        patch = {{"y": 6, "x": 6}}
         movie = open_recording({str(source)!r}, "movie", dims=("time", "y", "x"), rate=10.0)
-        found = denoise_patches_to_file(movie, {str(out)!r}, {{"y": 6, "x": 6}}, 6, memory="800MB", maps=False)
+        found = denoise_patches_to_file(movie, {str(out)!r}, patch=patch, stride=6, memory="800MB", maps=False)
         print(before, peak(), found.n_tiles, found.sigma)
     """
     done = subprocess.run(
@@ -212,8 +213,8 @@ def test_unfinished_work_is_not_taken_for_the_result(
 
     out = tmp_path / "clean.nc"
     with pytest.raises(InterruptedRunError):
-        denoise_patches_to_file(recording, out, PATCH, progress=stop)
+        denoise_patches_to_file(recording, out, patch=PATCH, progress=stop)
     journal = tmp_path / ".clean.nc.journal"
     journal.write_text(journal.read_text()[:-5])
-    assert denoise_patches_to_file(recording, out, PATCH).n_resumed == 2
-    assert_same(out, denoise_patches(recording, PATCH))
+    assert denoise_patches_to_file(recording, out, patch=PATCH).n_resumed == 2
+    assert_same(out, denoise_patches(recording, patch=PATCH))
