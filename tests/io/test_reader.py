@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 
 import sciml.io
 from sciml.errors import DataError
@@ -69,6 +70,11 @@ def test_a_package_that_is_installed_brings_its_reader(tmp_path: Path) -> None:
     assert done.stdout.strip() == "seismo"
 
 
+def _trip(_: list[str]) -> dict[str, xr.Variable]:
+    units: dict[str, xr.Variable] = {}
+    return {"a": units["unit"]}
+
+
 class Surprised:
     """A reader that trips over the file it recognizes, at a place of choice."""
 
@@ -78,13 +84,13 @@ class Surprised:
         self.where = where
 
     def sniff(self, tree: Tree) -> int:
-        return tree.root.children["absent"] and 0 if self.where == "sniff" else 90
+        if self.where == "sniff":
+            tree.root.children["absent"].text("name")
+        return 90
 
     def scan(self, tree: Tree) -> Contents:
         node = tree.root.children["x" if self.where == "coords" else "absent"]
-        signal = Signal(
-            path="x", values=scaled(node), dims=("time",), kind="x", coords=lambda notes: {str(notes): {}["unit"]}
-        )
+        signal = Signal(path="x", values=scaled(node), dims=("time",), kind="x", coords=_trip)
         return Contents(format="S", signals=(signal,))
 
 
