@@ -1,4 +1,4 @@
-"""The whole journey from one validated configuration to a run directory, and from there to predictions.
+"""From one validated configuration to a run directory, and from there to predictions.
 
 Names load on first use, so that a mistake in a configuration is found before torch is loaded.
 """

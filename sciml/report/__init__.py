@@ -3,21 +3,22 @@
 from sciml.report.build import report
 from sciml.report.document.parts import Figure, Finding, Section, Table
 from sciml.report.document.report import Report
-from sciml.report.record import Denoising, Forecast, RunSummary, Score, SplitSummary, Training
+from sciml.report.record import Chance, Denoising, Evaluation, Forecast, RunRecord, Score, SplitSummary
 from sciml.report.sections.denoising import denoising_report
 
 __all__ = [
+    "Chance",
     "Denoising",
+    "Evaluation",
     "Figure",
     "Finding",
     "Forecast",
     "Report",
-    "RunSummary",
+    "RunRecord",
     "Score",
     "Section",
     "SplitSummary",
     "Table",
-    "Training",
     "denoising_report",
     "report",
 ]

@@ -12,7 +12,7 @@ from sciml.recording import check, feature_dims, n_features
 from sciml.report.document.parts import Finding, Section
 from sciml.report.document.report import Report
 from sciml.report.document.wording import series
-from sciml.report.record import RunSummary
+from sciml.report.record import RunRecord
 from sciml.report.sections.coherence import frequency_evidence
 from sciml.report.sections.methods import cite, floor_methods, versions
 from sciml.report.sections.noise_floor import floor_facts, floor_findings, floor_numbers, floor_section
@@ -40,7 +40,7 @@ def report(target: Any, **context: Any) -> Report:
           found, the components above it;
         - `NoiseFloor`: the floor alone;
         - `torch.nn.Module`, its state dict, or a list of `LayerSpectrum`: outliers of each layer;
-        - `RunSummary`, or a mapping with its fields: the whole run.
+        - `RunRecord`, or a mapping with its fields: the whole run.
     context
         `title` for any target; `alpha` (level) and `model` (of the noise) for recordings, `alpha` for weights;
         `floor`, a noise floor of that recording found before; `config`, settings to be listed.
@@ -74,14 +74,14 @@ def _builder(target: Any) -> tuple[Callable[..., Report], tuple[str, ...]]:
         return _recording_report, ("title", "alpha", "model", "floor", "config")
     if isinstance(target, NoiseFloor):
         return _floor_report, ("title", "config")
-    if isinstance(target, RunSummary):
+    if isinstance(target, RunRecord):
         return _run_report, ("title",)
     if _is_net(target):
         return _weight_report, ("title", "alpha", "config")
     if isinstance(target, Mapping):
         return _mapping_report, ("title",)
     raise ConfigError(
-        "expected a recording (xarray.DataArray), a NoiseFloor, a torch.nn.Module or its state dict, or a RunSummary; "
+        "expected a recording (xarray.DataArray), a NoiseFloor, a torch.nn.Module or its state dict, or a RunRecord; "
         f"got {type(target).__name__}. Open a file first with sciml.io.open_recording"
     )
 
@@ -98,9 +98,9 @@ def _is_net(target: Any) -> bool:
 
 def _mapping_report(target: Mapping[str, Any], *, title: str | None = None) -> Report:
     try:
-        run = RunSummary(**target)
+        run = RunRecord(**target)
     except TypeError as error:
-        raise ConfigError(f"expected a mapping with the fields of sciml.report.RunSummary: {error}") from error
+        raise ConfigError(f"expected a mapping with the fields of sciml.report.RunRecord: {error}") from error
     return _run_report(run, title=title)
 
 
@@ -220,14 +220,14 @@ def _spectra(target: Any, alpha: float) -> Sequence[Any]:
     return weight_spectra(target, alpha=alpha)
 
 
-def _run_report(run: RunSummary, *, title: str | None = None) -> Report:
+def _run_report(run: RunRecord, *, title: str | None = None) -> Report:
     floor_text, floor_cites = ("", []) if run.noise_floor is None else floor_methods(run.noise_floor)
     fit_text, fit_cites = fit_methods(run)
-    weight_cites = list(CITES) if run.layers else []
+    weight_cites = list(CITES) if run.spectra else []
     numbers = {
         **run_numbers(run),
         "noise_floor": None if run.noise_floor is None else floor_numbers(run.noise_floor),
-        "layers": weight_numbers(run.layers),
+        "layers": weight_numbers(run.spectra),
     }
     return Report(
         title=title or run.title,
@@ -239,16 +239,16 @@ def _run_report(run: RunSummary, *, title: str | None = None) -> Report:
         numbers=numbers,
         config=run.config,
         provenance={"data": dict(run.data), "seed": run.seed, "versions": {**versions("torch"), **run.versions}},
-        methods=" ".join(part for part in (floor_text, fit_text, METHODS if run.layers else "") if part),
+        methods=" ".join(part for part in (floor_text, fit_text, METHODS if run.spectra else "") if part),
         references=cite([*floor_cites, *fit_cites, *weight_cites]),
     )
 
 
-def _all_findings(run: RunSummary) -> tuple[Finding, ...]:
+def _all_findings(run: RunRecord) -> tuple[Finding, ...]:
     """Return the verdict on the net first, then the noise floor and the weights."""
     own = run_findings(run)
     floor = floor_findings(run.noise_floor) if run.noise_floor is not None else ()
-    weights = (weight_finding(run.layers),) if run.layers else ()
+    weights = (weight_finding(run.spectra),) if run.spectra else ()
     results = [f for f in (*own, *floor, *weights) if f.severity == "result"]
     return (
         *own[:1],
@@ -257,7 +257,7 @@ def _all_findings(run: RunSummary) -> tuple[Finding, ...]:
     )
 
 
-def _run_sections(run: RunSummary) -> list[Section]:
+def _run_sections(run: RunRecord) -> list[Section]:
     sections = [split_section(run)]
     if run.recording is not None:
         sections += [quality_section(run.recording).section, spectrum_evidence(run.recording).section]
@@ -266,6 +266,6 @@ def _run_sections(run: RunSummary) -> list[Section]:
         if run.recording is not None:
             sections.append(components_section(run.recording, run.noise_floor))
     sections += fit_sections(run)
-    if run.layers:
-        sections.append(weight_section(run.layers, run.layers_before))
+    if run.spectra:
+        sections.append(weight_section(run.spectra, run.spectra_before))
     return sections

@@ -31,7 +31,7 @@ from sciml.report.figures.signals import (
     strips_figure,
     traces,
 )
-from sciml.report.record import Forecast, Score
+from sciml.report.record import Chance, Evaluation, Forecast, Score
 from sciml.signal.lines import find_lines
 
 HOSTILE = "<script>&\"' $\\frac{x}$ 細胞 \x00"
@@ -74,7 +74,9 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
         "components": component_courses([course, course], shape=(12,), dim=HOSTILE),
         "images": component_courses([image], shape=(200, 150), dim="pixel"),
         "curves": learning_curves(history, best_epoch=3),
-        "scores": score_figure(scores, metric="accuracy", band=(0.2, 0.4), level=0.25),
+        "scores": score_figure(
+            Evaluation(in_percent=True, scores=scores, chance=Chance(level=0.25, low=0.2, high=0.4, above=True))
+        ),
         "confusion": confusion_figure(np.array([[5, 1], [2, 4]]), classes=(HOSTILE, "b")),
         "skill": skill_figure(Forecast(horizon=t[1:9], mse={"persistence": t[1:9], HOSTILE: t[1:9] / 2})),
         "before": before_after(t, np.sin(t), np.sin(t) / 2, channel=HOSTILE, units="mV"),
