@@ -40,7 +40,7 @@ def row(path: Path, name: str, recording: xr.DataArray, floor: NoiseFloor, secon
     samples = recording.sizes["time"]
     return [
         path.name[:36], name.rsplit("/", 1)[-1][:24], f"{samples} x {recording.size // samples}", floor.model,
-        floor.rank, floor.textbook_rank, "yes" if floor.settled else "no", f"{floor.bulk_ratio:.2f}",
+        floor.rank, floor.mp_rank, "yes" if floor.converged else "no", f"{floor.bulk_ratio:.2f}",
         f"{floor.n_samples / floor.n_effective:.1f}", f"{seconds:.1f}",
     ]  # fmt: skip
 
@@ -57,7 +57,7 @@ def main() -> None:
                 continue
             rows.append(row(path, name, found, floor, time.perf_counter() - start))
             print(rows[-1], flush=True)
-    columns = ["file", "signal", "T x N", "model", "rank", "Marchenko-Pastur", "settled", "bulk ratio", "tau", "s"]
+    columns = ["file", "signal", "T x N", "model", "rank", "Marchenko-Pastur", "converged", "bulk ratio", "tau", "s"]
     record(
         "Noise floor: real recordings",
         "Components above the floor, beside the eigenvalues of the correlation matrix above the Marchenko-Pastur edge. "

@@ -94,9 +94,9 @@ def sampling_rate(recording: xr.DataArray) -> float:
     >>> sampling_rate(xr.DataArray(np.zeros(3), dims="time", coords={"time": [0.0, 0.5, 1.0]}))
     2.0
     """
-    stated = recording.attrs.get("sampling_rate")
-    if stated is not None:
-        return float(stated)
+    rate = recording.attrs.get("sampling_rate")
+    if rate is not None:
+        return float(rate)
     if TIME not in recording.coords or recording.sizes[TIME] < 2:
         raise DataError(
             "expected a time coordinate in seconds or attrs['sampling_rate'] in Hz, got neither; "
@@ -136,8 +136,12 @@ def blocks(
     With `ahead` the next block is read, and unpacked, while the caller works on this one: one block more in memory.
     """
     ordered = recording.transpose(TIME, ...)
-    runs = [slice(0, recording.sizes[TIME])] if across_gaps else segments(recording)
-    parts = [slice(start, min(start + rows, run.stop)) for run in runs for start in range(run.start, run.stop, rows)]
+    pieces = [slice(0, recording.sizes[TIME])] if across_gaps else segments(recording)
+    parts = [
+        slice(start, min(start + rows, piece.stop))
+        for piece in pieces
+        for start in range(piece.start, piece.stop, rows)
+    ]
     if not ahead or len(parts) < 2:
         yield from ((part, _block(ordered, part)) for part in parts)
         return

@@ -13,7 +13,7 @@ from typing import TextIO
 
 import click
 
-from sciml_cli.frame import Entry, LazyGroup, State
+from sciml_cli.options import Entry, LazyGroup, State
 
 __all__ = ["cli", "exit_on_sigterm", "run"]
 
@@ -23,15 +23,19 @@ cli = LazyGroup(
     "sciml",
     help="From a laboratory recording in HDF5 to a model one can trust, and a report that shows why.",
     table={
-        "info": Entry("sciml_cli.info:info", "List the signals of files, or say why there are none."),
-        "denoise": Entry("sciml_cli.denoise:denoise", "Remove what the noise floor says is noise."),
-        "fit": Entry("sciml_cli.fit:fit", "Train a net on a recording and write a run directory."),
-        "predict": Entry("sciml_cli.predict:predict", "Apply a trained run to another recording."),
-        "spectrum": Entry("sciml_cli.spectrum:spectrum", "Spectra of recordings and nets: report, noise, weights."),
-        "datasets": Entry("sciml_cli.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."),
-        "demo": Entry("sciml_cli.demo:demo", "Run the whole journey on a simulated recording."),
-        "doctor": Entry("sciml_cli.doctor:doctor", "Check this installation and this machine."),
-        "convert": Entry("sciml_cli.convert:convert", "Write a signal of any format as a netCDF recording."),
+        "info": Entry("sciml_cli.commands.info:info", "List the signals of files, or say why there are none."),
+        "denoise": Entry("sciml_cli.commands.denoise:denoise", "Remove what the noise floor says is noise."),
+        "fit": Entry("sciml_cli.commands.fit:fit", "Train a net on a recording and write a run directory."),
+        "predict": Entry("sciml_cli.commands.predict:predict", "Apply a trained run to another recording."),
+        "spectrum": Entry(
+            "sciml_cli.commands.spectrum:spectrum", "Spectra of recordings and nets: report, noise, weights."
+        ),
+        "datasets": Entry(
+            "sciml_cli.commands.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."
+        ),
+        "demo": Entry("sciml_cli.commands.demo:demo", "Run the whole journey on a simulated recording."),
+        "doctor": Entry("sciml_cli.commands.doctor:doctor", "Check this installation and this machine."),
+        "convert": Entry("sciml_cli.commands.convert:convert", "Write a signal of any format as a netCDF recording."),
     },
     epilog="Exit codes: 0 ok, 2 usage, 3 data, 4 config, 5 checkpoint, 6 a strict finding, 7 diverged, 74 disk, "
     "75 interrupted but resumable, 130 and 143 stopped by a signal.",

@@ -11,7 +11,19 @@ from typing import Any
 
 import click
 
-__all__ = ["emit", "note", "number", "plain", "printable", "progress_bar", "shell", "size", "table"]
+__all__ = [
+    "alert",
+    "emit",
+    "is_quiet",
+    "note",
+    "number",
+    "plain",
+    "printable",
+    "progress_bar",
+    "shell",
+    "size",
+    "table",
+]
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 4
@@ -25,9 +37,9 @@ def emit(name: str, document: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
     """Yield a callback (done, in all) that draws a bar on stderr where that is a terminal; None elsewhere."""
-    if quiet or not sys.stderr.isatty():
+    if is_quiet() or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
@@ -61,10 +73,21 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def note(message: str, *, quiet: bool = False) -> None:
-    """Print a line about the work on stderr."""
-    if not quiet:
-        click.echo("\n".join(map(printable, message.split("\n"))), err=True)
+def is_quiet() -> bool:
+    """Whether the command that runs was called with `--quiet`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(getattr(context.find_root().obj, "quiet", False))
+
+
+def note(message: str) -> None:
+    """Print a line about the work on stderr, unless `--quiet`."""
+    if not is_quiet():
+        alert(message)
+
+
+def alert(message: str) -> None:
+    """Print a warning or an error on stderr, `--quiet` or not."""
+    click.echo("\n".join(map(printable, message.split("\n"))), err=True)
 
 
 def printable(text: str) -> str:

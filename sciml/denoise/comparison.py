@@ -78,7 +78,7 @@ def compare(
 
     - `error`, `error_se`: held-out squared error and its standard error, in squared units of the data;
     - `excess`: `error` less sigma², over sigma²: the true error in units of the noise; below zero where sigma is but an
-      upper bound (`NoiseFloor.settled`);
+      upper bound (`NoiseFloor.converged`);
     - `residual_rank`, `residual_p_value`: components of what was removed above the recording's noise floor, and the
       probability that noise has one as strong as the strongest;
     - `residual_flatness`: geometric over arithmetic mean of the residual's spectrum, 1 for white;

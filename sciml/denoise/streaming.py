@@ -7,7 +7,7 @@ from sciml.denoise._weights import Shrinkage
 from sciml.denoise.estimator import ProjectingTransformer
 from sciml.denoise.lowrank import project
 from sciml.denoise.projection import Projector
-from sciml.noise import Model, NoiseFloor, RunningFloor
+from sciml.noise import Model, NoiseFloor, RunningNoiseFloor
 
 __all__ = ["StreamingDenoiser"]
 
@@ -15,9 +15,9 @@ __all__ = ["StreamingDenoiser"]
 class StreamingDenoiser(ProjectingTransformer):
     """A `Denoiser` that learns block by block, and denoises with what it has learned so far.
 
-    Sums are kept, not samples: memory does not depend on how long the recording gets. The floor is settled when it is
+    Sums are kept, not samples: memory does not depend on how long the recording gets. The floor is estimated when it is
     first asked for after a block, which costs a decomposition of one matrix (N, N). After all blocks it is that of
-    the whole recording (`RunningFloor`).
+    the whole recording (`RunningNoiseFloor`).
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class StreamingDenoiser(ProjectingTransformer):
         begin = not hasattr(self, "running_")
         recording = self._recording(X, reset=begin)
         if begin:
-            self.running_ = RunningFloor(memory=self.memory)
+            self.running_ = RunningNoiseFloor(memory=self.memory)
         self.running_.add(recording)
         # Filled in place: that transform settles the floor does not change what the estimator is.
         self._settled: list[tuple[NoiseFloor, Projector]] = []

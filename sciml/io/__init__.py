@@ -5,11 +5,11 @@ added, in `CONTRIBUTING.md`.
 """
 
 from sciml.io.hdf5.guard import Limits
-from sciml.io.hdf5.issues import Finding
-from sciml.io.hdf5.structure import Entry, outline
-from sciml.io.recordings.check_values import check
+from sciml.io.hdf5.issues import Issue
+from sciml.io.hdf5.structure import Entry, structure
+from sciml.io.recordings.check_values import check_values
 from sciml.io.recordings.open import describe, list_signals, open_recording, read_events
-from sciml.io.recordings.signal_detail import SignalDetail, examine
+from sciml.io.recordings.signal_detail import SignalDetail, signal_detail
 from sciml.io.schema.declarations import FileInfo, SignalInfo, TableInfo
 from sciml.io.write.nwb_copy import save_into_nwb_copy
 from sciml.io.write.save import save_recording
@@ -17,18 +17,18 @@ from sciml.io.write.save import save_recording
 __all__ = [
     "Entry",
     "FileInfo",
-    "Finding",
+    "Issue",
     "Limits",
     "SignalDetail",
     "SignalInfo",
     "TableInfo",
-    "check",
+    "check_values",
     "describe",
-    "examine",
     "list_signals",
     "open_recording",
-    "outline",
     "read_events",
     "save_into_nwb_copy",
     "save_recording",
+    "signal_detail",
+    "structure",
 ]

@@ -6,7 +6,7 @@ A reader is a class with a `name`, `sniff(tree)` and `scan(tree)`, registered un
 
 from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.schema.clock import Rate, Stamps
+from sciml.io.schema.clock import Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Reader, Signal, Table
 from sciml.io.schema.values import computed, folded, scaled
 
@@ -17,8 +17,8 @@ __all__ = [
     "Reader",
     "Scale",
     "Signal",
-    "Stamps",
     "Table",
+    "Timestamps",
     "Tree",
     "computed",
     "folded",

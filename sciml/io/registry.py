@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from sciml.errors import DataError, ScimlError
-from sciml.io.hdf5.issues import Finding
+from sciml.io.hdf5.issues import Issue
 from sciml.io.hdf5.tree import Tree
 from sciml.io.readers import (
     brw,
@@ -99,7 +99,7 @@ def choose(tree: Tree) -> Reader:
             with named(tree, reader):
                 sure = reader.sniff(tree)
         except DataError as error:
-            tree.findings.append(Finding(str(error), code="reader_failed"))
+            tree.findings.append(Issue("reader_failed", str(error)))
             continue
         if sure > most:
             best, most = reader, sure
@@ -128,7 +128,7 @@ def survey(tree: Tree) -> tuple[Reader, Contents]:
     except DataError as error:
         plain_one = BUILT_IN[-1]
         contents = plain_one.scan(tree)
-        failed = Finding(f"{error}; the arrays are listed as they are stored", code="reader_failed")
+        failed = Issue("reader_failed", f"{error}; the arrays are listed as they are stored")
         return plain_one, replace(contents, findings=(failed, *contents.findings))
 
 

@@ -90,7 +90,7 @@ def _place(path: str, paths: Iterable[str]) -> str:
 
 def _dataset(recording: xr.DataArray, drop: str | Iterable[str] | None) -> xr.Dataset:
     name = "recording" if recording.name is None else str(recording.name)
-    taken = set(map(str, (*recording.coords, *recording.dims)))
-    made = recording.to_dataset(name=f"{name}_values" if name in taken else name)
+    names = set(map(str, (*recording.coords, *recording.dims)))
+    made = recording.to_dataset(name=f"{name}_values" if name in names else name)
     made.attrs["source"] = recording.attrs.get("source", "")
     return made.drop_vars([drop] if isinstance(drop, str) else list(drop or ()), errors="ignore")

@@ -24,8 +24,8 @@ FLOOR_FIELDS = (
     "edge",
     "alpha",
     "correlation_time",
-    "textbook_rank",
-    "settled",
+    "mp_rank",
+    "converged",
     "warnings",
 )  # of the noise floor in `metrics.json`
 

@@ -99,7 +99,7 @@ def test_frames_without_a_clock_need_no_size_in_a_patch(sciml, tmp_path: Path) -
 def test_a_large_recording_with_a_channel_without_noise_of_its_own(
     sciml, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sciml.noise._source.MEMORY", 1)
+    monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
     values = np.random.default_rng(0).normal(size=(400, 16))
     values[:, 3] = {"constant": 0.0, "missing": np.nan, "duplicate": values[:, 2]}[kind]
     recording = xr.DataArray(values, dims=("time", "channel"), attrs={"sampling_rate": 10.0, "units": "V"})

@@ -107,7 +107,7 @@ def test_an_unknown_signal_lists_those_that_exist(sciml, recording: Path) -> Non
     [
         ["denoise", "{file}", "-o", "{out}"],
         ["spectrum", "report", "{file}", "-o", "{out}"],
-        ["spectrum", "report", "{file}", "-o", "{page}", "--json", "{out}"],
+        ["spectrum", "report", "{file}", "-o", "{page}", "--json-file", "{out}"],
         ["datasets", "make", "demo", "-o", "{out}"],
     ],
 )

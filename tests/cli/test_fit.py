@@ -194,7 +194,7 @@ def test_state_dicts_of_others_are_read(sciml, tmp_path: Path) -> None:
 
 
 def test_reports_on_recording_run_and_checkpoint(sciml, recording, fitted: Path, tmp_path: Path) -> None:
-    done = sciml("spectrum", "report", recording, fitted, "-o", tmp_path / "r.html", "--json", tmp_path / "r.json")
+    done = sciml("spectrum", "report", recording, fitted, "-o", tmp_path / "r.html", "--json-file", tmp_path / "r.json")
     assert done.code == 0, done.err
     assert done.out.splitlines() == [str(tmp_path / f"r-{k}.html") for k in (1, 2)]
     kinds = [json.loads((tmp_path / f"r-{k}.json").read_text())["kind"] for k in (1, 2)]
@@ -251,7 +251,7 @@ def test_the_worm_is_forecast_with_defaults(sciml, data_dir: Path, tmp_path: Pat
     assert set(document["baselines"]) == {"persistence", "ridge"}
     assert document["split"]["gap"] >= 6.0
     assert document["noise_floor"]["rank"] == 2
-    assert document["noise_floor"]["textbook_rank"] == 9
+    assert document["noise_floor"]["mp_rank"] == 9
     assert sciml("predict", tmp_path / "run", file, "-o", tmp_path / "out.nc").code == 0
     with h5py.File(tmp_path / "out.nc") as out:
         assert out["forecast"].shape[1:] == (62, 6)

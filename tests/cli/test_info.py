@@ -192,9 +192,9 @@ def test_all_real_files_are_shown_in_depth_without_a_traceback(sciml, data_dir: 
 def test_a_look_at_every_real_file_loads_nothing_heavy(data_dir: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from sciml.errors import DataError; from sciml.io import describe\n"
-        "from sciml_cli import page\n"
+        "from sciml_cli.commands import info_page\n"
         "for path in Path(sys.argv[1]).iterdir():\n"
-        "    try: page.overview(describe(path))\n"
+        "    try: info_page.overview(describe(path))\n"
         "    except DataError: pass\n"
         "print(sorted({'xarray', 'pandas', 'scipy', 'dask', 'torch'} & set(sys.modules)))"
     )

@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 
 from sciml.denoise import Denoiser, StreamingDenoiser
 from sciml.errors import ConfigError, DataError
-from sciml.noise import Model, RunningFloor
+from sciml.noise import Model, RunningNoiseFloor
 
 N, T = 24, 3000
 
@@ -64,8 +64,8 @@ def test_missing_values_and_dead_channels_are_as_in_the_whole() -> None:
 
 
 def test_memory_does_not_depend_on_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sciml.noise._excerpt.EXCERPT_BYTES", 200 * N * 4)
-    monkeypatch.setattr("sciml.noise._excerpt.SHORTEST", 50)
+    monkeypatch.setattr("sciml.noise.channels.subsample.EXCERPT_BYTES", 200 * N * 4)
+    monkeypatch.setattr("sciml.noise.channels.subsample.SHORTEST", 50)
     denoiser = StreamingDenoiser()
     whole, sizes = recording(0), []
     for start in range(0, T, 75):
@@ -111,8 +111,8 @@ def test_what_cannot_be_streamed_is_refused() -> None:
 
 def test_spectra_do_not_straddle_gaps_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow wave that starts anew after a gap: a stretch across it would see a jump, at all frequencies."""
-    monkeypatch.setattr("sciml.noise._excerpt.EXCERPT_BYTES", 400 * 8 * 4)  # 400 rows of eight channels
-    monkeypatch.setattr("sciml.noise._excerpt.SHORTEST", 50)
+    monkeypatch.setattr("sciml.noise.channels.subsample.EXCERPT_BYTES", 400 * 8 * 4)  # 400 rows of eight channels
+    monkeypatch.setattr("sciml.noise.channels.subsample.SHORTEST", 50)
     rng = np.random.default_rng(6)
     phase = np.tile(np.arange(250) / 250, 4)
     values = 50 * phase[:, None] * np.ones(8) + rng.normal(size=(1000, 8))
@@ -121,7 +121,7 @@ def test_spectra_do_not_straddle_gaps_of_the_clock(monkeypatch: pytest.MonkeyPat
     gappy = whole.assign_coords(time=clock)
 
     def spectrum(*parts: xr.DataArray) -> np.ndarray:
-        running = RunningFloor()
+        running = RunningNoiseFloor()
         for part in parts:
             running.add(part)
         return np.asarray(running.floor("colored").psd)

@@ -98,4 +98,4 @@ def test_what_is_in_a_file_is_told_though_a_reader_trips(
     assert [signal.path for signal in found.signals] == ["x"]
     (failed,) = [one for one in found.findings if one.code == "reader_failed"]
     assert failed.severity == "error"
-    assert "surprised" in failed
+    assert "surprised" in failed.message

@@ -33,7 +33,7 @@ from sciml.pipeline.config import Config, assign, known_keys, load_config, to_to
         ({"split": {"fractions": [0.5, 0.5]}}, "split.fractions.2: expected one value more; got [0.5, 0.5]"),
         (
             {"split": {"fractions": [0.5, 0.2, 0.2]}},
-            "split.fractions: expected three fractions above 0 that add up to 1",
+            "split.fractions: expected three fractions above 0 that add",
         ),
     ],
 )

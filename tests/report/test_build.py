@@ -65,7 +65,7 @@ def tone(n: int = 8192, rate: float = 1024.0) -> xr.DataArray:
 
 def test_json_carries_the_numbers_of_the_floor(made: Report, floor: NoiseFloor) -> None:
     numbers = json.loads(made.to_json())["numbers"]["noise_floor"]
-    for name in ("rank", "textbook_rank", "edge", "sigma", "model", "n_samples", "correlation_time"):
+    for name in ("rank", "mp_rank", "edge", "sigma", "model", "n_samples", "correlation_time"):
         assert numbers[name] == getattr(floor, name)
     np.testing.assert_array_equal(numbers["eigenvalues"], floor.eigenvalues)
     np.testing.assert_array_equal(numbers["p_values"], floor.p_values)
@@ -327,7 +327,7 @@ def test_worm_recording_gets_both_answers(data_dir: Path) -> None:
     from sciml.io import open_recording
 
     made = report(open_recording(data_dir / "nwb_scholz2018_141721.nwb", "acquisition/Activity_*"))
-    assert made.findings[0].numbers["textbook_rank"] == 9
+    assert made.findings[0].numbers["mp_rank"] == 9
     assert 1 <= made.findings[0].numbers["rank"] <= 4
     assert "a white-noise test would have said 9, because neighboring samples correlate" in made.findings[0].text
     assert len(made.to_html().encode()) < MEGABYTE

@@ -71,7 +71,7 @@ def test_visible_direction_has_its_singular_value(strength: float, expected: flo
     assert spectrum.singular_values[0] == pytest.approx(expected, abs=5 * s)
     assert spectrum.rank == 1
     assert spectrum.p_values[0] < 1e-12
-    assert spectrum.textbook_edge == pytest.approx(s * (math.sqrt(n) + math.sqrt(m)), rel=5 / math.sqrt(2 * n * m))
+    assert spectrum.mp_edge == pytest.approx(s * (math.sqrt(n) + math.sqrt(m)), rel=5 / math.sqrt(2 * n * m))
     assert spectrum.sigma == pytest.approx(s, abs=5 * spectrum.sigma_se)
     assert spectrum.sigma_se == pytest.approx(s / math.sqrt(2 * n * m), rel=0.01)
 
@@ -116,7 +116,7 @@ def test_spectrum_scales_with_the_weights(factor: float) -> None:
     before, after = spectrum_of(weight), spectrum_of(factor * weight)
     np.testing.assert_allclose(after.singular_values, factor * before.singular_values, rtol=1e-11)
     np.testing.assert_allclose(after.p_values, before.p_values, rtol=1e-6)
-    for field in ("sigma", "sigma_se", "edge", "textbook_edge"):
+    for field in ("sigma", "sigma_se", "edge", "mp_edge"):
         assert getattr(after, field) == pytest.approx(factor * getattr(before, field), rel=1e-11)
     assert (after.rank, after.warnings) == (before.rank, before.warnings)
 

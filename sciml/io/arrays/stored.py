@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from sciml.errors import ConfigError
 from sciml.io.arrays.lazy import LazyArray, ranks
 from sciml.io.arrays.scale import Scale, physical
-from sciml.io.hdf5.links import Box
+from sciml.io.hdf5.read_errors import Box
 from sciml.io.hdf5.source import OpenFile, Source, is_integer, n_selected, opened
 
 __all__ = ["Complex", "Stored", "WithMissing"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-__all__ = ["SIGNATURE", "endless_heap", "is_endless", "stated_items"]
+__all__ = ["SIGNATURE", "declared_items", "endless_global_heap", "is_endless"]
 
 SIGNATURE = b"GCOL\x01\0\0\0"
 HEADER = struct.Struct("<Q")  # after the signature: size of the heap, header included
@@ -26,10 +26,10 @@ MOST = 1000  # heaps looked at
 ELEMENT = np.dtype([("items", "<u4"), ("heap", "<u8"), ("object", "<u4")])  # of text and of rows of any length
 
 
-def endless_heap(path: Path) -> int | None:
+def endless_global_heap(path: Path) -> int | None:
     """Return where in the file a heap begins that HDF5 would read forever, None if there is none."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for number, start in enumerate(_heaps(data)):
+        for number, start in enumerate(_global_heaps(data)):
             if number >= MOST:
                 return None
             if is_endless(data, start):
@@ -37,7 +37,7 @@ def endless_heap(path: Path) -> int | None:
     return None
 
 
-def stated_items(dataset: h5py.Dataset) -> int | None:
+def declared_items(dataset: h5py.Dataset) -> int | None:
     """Return how many bytes (or items) the texts or rows of a dataset say that they have, None if it cannot be told.
 
     HDF5 allocates what a text says before it looks into the heap: 4 GB for a damaged one of three letters. Elements
@@ -55,7 +55,7 @@ def stated_items(dataset: h5py.Dataset) -> int | None:
     return int(np.frombuffer(raw[: len(raw) // ELEMENT.itemsize * ELEMENT.itemsize], ELEMENT)["items"].sum())
 
 
-def _heaps(data: mmap.mmap) -> Iterator[int]:
+def _global_heaps(data: mmap.mmap) -> Iterator[int]:
     for begin, end in ((0, SEARCHED), (max(SEARCHED, len(data) - SEARCHED), len(data))):
         start = data.find(SIGNATURE, begin, end)
         while start >= 0:

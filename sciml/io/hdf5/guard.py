@@ -154,10 +154,10 @@ def open_file(path: Place) -> h5py.File:
     with guard(str(path)):
         if isinstance(path, Remote):
             if not head.startswith(SIGNATURE):
-                raise DataError(f"{path}: not HDF5: {_looks_like(head)}")
+                raise DataError(f"{path}: not HDF5: {_resembles(head)}")
             return h5py.File(path.open("rb"), "r")
         if not h5py.is_hdf5(path):
-            raise DataError(f"{path}: not HDF5: {_looks_like(head)}")
+            raise DataError(f"{path}: not HDF5: {_resembles(head)}")
         return _opened(path)
 
 
@@ -181,7 +181,7 @@ def _followed(path: Path, error: OSError) -> h5py.File:
         raise error from None
 
 
-def _looks_like(head: bytes) -> str:
+def _resembles(head: bytes) -> str:
     for offset, signature, name in SIGNATURES:
         if head[offset : offset + len(signature)] == signature:
             return f"it looks like {name}"

@@ -1,8 +1,11 @@
 """What is odd about a file: words for people, a code and a path for programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-__all__ = ["Finding", "code_of", "counted", "together"]
+from sciml.errors import DataError
+
+__all__ = ["Issue", "IssueError", "Remark", "as_issue", "code_of", "counted", "said_once", "together"]
 
 # What cannot be read is an error, what may be misread a warning; all else is for information.
 ERRORS = frozenset(
@@ -19,8 +22,9 @@ WARNINGS = frozenset(
 )  # fmt: skip
 
 
-class Finding(str):
-    """A sentence that also says what kind of thing it is about, and where.
+@dataclass(frozen=True)
+class Issue:
+    """What is odd about a file: what kind of thing, in words, and where.
 
     Attributes
     ----------
@@ -29,38 +33,62 @@ class Finding(str):
         "external_link_refused", "external_storage_refused", "unknown_filter", "never_written", "large_chunk",
         "compression_ratio", "unreadable", "reader_failed", "alias", "blank_unit", "clock_drift"; when values were
         sampled also "not_finite", "constant", "dead", "clipped"; "note" for all else.
+    message
+        A sentence for people, with the remedy where there is one; `str` of an issue is its message.
     path
         The object in the file (the first, if several are alike); "" for the file as a whole.
-    severity
-        "error" for what cannot be read, "warning" for what may be misread, "info" for all else.
 
     Examples
     --------
-    >>> found = Finding("the unit 'n.a.' says nothing", code="blank_unit", path="acquisition/x")
-    >>> found, found.code, found.path, found.severity
-    ("the unit 'n.a.' says nothing", 'blank_unit', 'acquisition/x', 'warning')
+    >>> found = Issue("blank_unit", "the unit 'n.a.' says nothing", "acquisition/x")
+    >>> str(found), found.severity
+    ("the unit 'n.a.' says nothing", 'warning')
     """
 
     code: str
-    path: str
+    message: str
+    path: str = ""
 
-    def __new__(cls, text: str, *, code: str = "note", path: str = "") -> "Finding":
-        """Return the sentence with its code and path."""
-        made = super().__new__(cls, text)
-        made.code = code
-        made.path = path
-        return made
+    def __str__(self) -> str:
+        return self.message
 
     @property
     def severity(self) -> str:
-        """How much it matters: "error", "warning" or "info"."""
+        """How much it matters: "error" for what cannot be read, "warning" for what may be misread, "info" else."""
         return "error" if self.code in ERRORS else "warning" if self.code in WARNINGS else "info"
 
 
-def code_of(said: object, default: str = "note") -> str:
-    """Return the code of a sentence or of an error that was raised with one."""
-    sentence = said.args[0] if isinstance(said, Exception) and said.args else said
-    return sentence.code if isinstance(sentence, Finding) else default
+Remark = Issue | str  # a plain sentence is a note
+
+
+class IssueError(DataError):
+    """An error that carries what is wrong with the file as an `issue`, so that whoever lists the file can say it."""
+
+    def __init__(self, issue: Issue) -> None:
+        super().__init__(issue)  # not its message: an error travels between processes by its arguments
+        self.issue = issue
+
+    def __str__(self) -> str:
+        return self.issue.message
+
+
+def as_issue(remark: Remark) -> Issue:
+    """Return what was said as an issue."""
+    return remark if isinstance(remark, Issue) else Issue("note", remark)
+
+
+def said_once(remarks: Iterable[Remark]) -> tuple[Issue, ...]:
+    """Return issues in the order in which they were said, the first of those with the same message."""
+    first: dict[str, Issue] = {}
+    for issue in map(as_issue, remarks):
+        first.setdefault(issue.message, issue)
+    return tuple(first.values())
+
+
+def code_of(said: Remark | Exception | None, default: str = "note") -> str:
+    """Return the code of an issue, or of the one that an error carries."""
+    issue = said.issue if isinstance(said, IssueError) else said
+    return issue.code if isinstance(issue, Issue) else default
 
 
 def counted(number: int, thing: str) -> str:
@@ -74,19 +102,15 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def together(said: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
+def together(said: Mapping[Issue, Sequence[str]]) -> tuple[Issue, ...]:
     """Return each thing that is said once, with the first of the paths that it is true of and the number of the others.
 
     Examples
     --------
-    >>> together({"is dead": ["a", "b", "c"]})
-    ('a and 2 more: is dead',)
+    >>> [str(issue) for issue in together({Issue("dead", "is dead"): ["a", "b", "c"]})]
+    ['a and 2 more: is dead']
     """
     return tuple(
-        Finding(
-            f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {text}",
-            code=code_of(text),
-            path=paths[0],
-        )
-        for text, paths in said.items()
+        Issue(issue.code, f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {issue}", paths[0])
+        for issue, paths in said.items()
     )

@@ -20,7 +20,7 @@ import numpy as np
 
 from sciml.io.hdf5.global_heap import ELEMENT
 
-__all__ = ["stated_texts"]
+__all__ = ["declared_texts"]
 
 ATTRIBUTE, CONTINUATION = 0x0C, 0x10
 MOST = 2**20  # bytes of a header
@@ -30,7 +30,7 @@ PLACE = struct.Struct("<QQ")
 Block = tuple[int, int]  # where it begins in the file, and its size
 
 
-def stated_texts(identifier: Any) -> dict[bytes, int]:
+def declared_texts(identifier: Any) -> dict[bytes, int]:
     """Return how many bytes the texts of any length in each attribute of an open object say that they have.
 
     Attributes of other types come with numbers that mean nothing. Nothing is returned where the file is not read

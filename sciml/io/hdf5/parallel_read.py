@@ -120,13 +120,15 @@ def _decoded(dataset: h5py.Dataset, filters: tuple[int, ...], start: Chunk) -> N
     skipped, data = dataset.id.read_direct_chunk(start)
     for number in reversed(range(len(filters))):
         if not skipped >> number & 1:
-            data = _inflated(data, n_bytes, start) if filters[number] == DEFLATE else _unshuffled(data, dtype.itemsize)
+            data = (
+                _decompressed(data, n_bytes, start) if filters[number] == DEFLATE else _unshuffled(data, dtype.itemsize)
+            )
     if len(data) != n_bytes:
         raise DataError(f"the chunk at {start} has {len(data)} bytes in place of {n_bytes}; copy the file again")
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _inflated(data: bytes, n_bytes: int, start: Chunk) -> bytes:
+def _decompressed(data: bytes, n_bytes: int, start: Chunk) -> bytes:
     """Undo deflate, but never make more than a chunk of it."""
     try:
         return zlib.decompressobj().decompress(data, n_bytes + 1)

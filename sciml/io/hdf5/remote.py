@@ -90,8 +90,8 @@ class Facts:
 
 def _version(facts: dict[str, Any]) -> int:
     """Return a number that changes when the file does, where its server says so."""
-    told = [str(facts.get(key, "")) for key in ("ETag", "LastModified", "mtime", "created")]
-    return zlib.crc32("|".join(told).encode())
+    identity = [str(facts.get(key, "")) for key in ("ETag", "LastModified", "mtime", "created")]
+    return zlib.crc32("|".join(identity).encode())
 
 
 class Collection:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
-from sciml.io.hdf5.links import Box, Files, holes, obstacle
+from sciml.io.hdf5.links import Files
 from sciml.io.hdf5.parallel_read import read_parallel
+from sciml.io.hdf5.read_errors import Box, missing_regions, read_error
 from sciml.io.hdf5.remote import is_remote
 
 __all__ = ["OpenFile", "Source", "check_budget", "is_integer", "n_selected", "opened"]
@@ -42,7 +43,7 @@ class OpenFile:
     def dataset(self, source: Source) -> h5py.Dataset:
         """Return the open dataset, opened once."""
         with self._lock:
-            key = (source.path, source.holes)  # a request that allows holes does not answer one that does not
+            key = (source.path, source.missing_regions)  # a request that allows holes does not answer one that does not
             if key not in self._datasets:
                 self._datasets[key] = _open_dataset(self._file, source)
             return self._datasets[key]
@@ -66,8 +67,8 @@ def _open_dataset(file: h5py.File, source: Source) -> h5py.Dataset:
         if not isinstance(found, h5py.Dataset) or not source.fits(found):
             raise DataError(f"{source.label}: the file changed since it was opened; open it again")
         with Files(checked_path(source.file)) as files:
-            trouble = obstacle(found, files, source.limits)
-            if trouble and (source.holes is None or source.holes != holes(found, files)):
+            trouble = read_error(found, files, source.limits)
+            if trouble and (source.missing_regions is None or source.missing_regions != missing_regions(found, files)):
                 raise DataError(f"{source.label}: {trouble}")
         if not found.chunks or (cache := 2 * _row_of_chunks(found)) <= SMALL_ROWS:
             return found
@@ -98,7 +99,7 @@ class Source:
     mtime_ns: int
     limits: Limits = field(default=DEFAULT_LIMITS, repr=False)
     flat: tuple[int, ...] | None = None
-    holes: tuple[Box, ...] | None = None  # where values are known to be missing, and may be
+    missing_regions: tuple[Box, ...] | None = None  # where values are known to be missing, and may be
     growing: bool = False  # a program was writing it, in SWMR mode
 
     @cached_property
@@ -135,7 +136,7 @@ class Source:
             axis = vectors[0]
             before = sum(not is_integer(item) for item in key[:axis])
             parts = []
-            for run in _runs(key[axis], self._reach(dataset, axis)):
+            for run in _contiguous(key[axis], self._reach(dataset, axis)):
                 first, last = int(run[0]), int(run[-1])
                 block = self._read(dataset, (*key[:axis], slice(first, last + 1), *key[axis + 1 :]))
                 parts.append(block.take(run - first, axis=before))
@@ -197,7 +198,7 @@ def n_selected(key: tuple[Any, ...], shape: tuple[int, ...]) -> int:
     return math.prod(sizes)
 
 
-def _runs(index: NDArray[np.int64], chunk: int) -> list[NDArray[np.int64]]:
+def _contiguous(index: NDArray[np.int64], chunk: int) -> list[NDArray[np.int64]]:
     """Cut an increasing vector of positions where reading on would touch rows that nobody asked for."""
     cuts = np.flatnonzero(np.diff(index) > max(chunk, RUN_GAP)) + 1
     return np.split(index, cuts)

@@ -8,7 +8,7 @@ import h5py
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits
 from sciml.io.hdf5.tree import Node, open_tree
 
-__all__ = ["Entry", "outline"]
+__all__ = ["Entry", "structure"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ CLASSES = ("neurodata_type", "NX_class", "MATLAB_class", "datatype", "CLASS")
 UNITS = ("units", "unit")
 
 
-def outline(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> tuple[Entry, ...]:
+def structure(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> tuple[Entry, ...]:
     """Return what is stored in a file, object by object in the order of the file; each object is entered once.
 
     Raises
@@ -63,7 +63,7 @@ def outline(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) ->
     >>> with h5py.File(path, "w") as file:
     ...     file["g/x"] = [1.0, 2.0]
     ...     file["same"], file["to"] = file["g/x"], h5py.SoftLink("/g/x")
-    >>> [(entry.path, entry.kind, entry.target) for entry in outline(path)]
+    >>> [(entry.path, entry.kind, entry.target) for entry in structure(path)]
     [('g', 'group', ''), ('g/x', 'dataset', ''), ('same', 'alias', 'g/x'), ('to', 'link', '/g/x')]
     """
     with open_tree(path, limits) as tree:

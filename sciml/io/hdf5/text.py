@@ -5,7 +5,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-__all__ = ["clean_unit", "decode", "decode_array", "seconds_per", "text", "unit_symbol"]
+__all__ = ["METERS", "clean_unit", "decode", "decode_array", "seconds_per", "text", "unit_symbol"]
 
 BLANK_UNITS = frozenset({"", "none", "no unit", "nounit", "n.a.", "n/a", "na", "unknown", "-", "null"})
 
@@ -20,6 +20,9 @@ UNIT_SPELLINGS = {
     "arb. unit": "arbitrary",
     "arbitrary units": "arbitrary",
 }
+
+# How many meters a length is in.
+METERS = {"": 1.0, "m": 1.0, "meter": 1.0, "meters": 1.0, "km": 1e3, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048}
 
 # Words and the symbols of the same units, as physicists write them.
 NAMES = {

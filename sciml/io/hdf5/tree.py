@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.io.hdf5.digest import digest
-from sciml.io.hdf5.global_heap import stated_items
+from sciml.io.hdf5.global_heap import declared_items
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits, checked_path, guard
-from sciml.io.hdf5.issues import Finding, code_of
-from sciml.io.hdf5.links import Box, Files, filters, follow, holes, obstacle
-from sciml.io.hdf5.object_headers import stated_texts
+from sciml.io.hdf5.issues import Issue, Remark, code_of
+from sciml.io.hdf5.links import Files, follow
+from sciml.io.hdf5.object_headers import declared_texts
+from sciml.io.hdf5.read_errors import Box, filters, missing_regions, read_error
 from sciml.io.hdf5.source import Source
 from sciml.io.hdf5.text import decode, decode_array, text
 
@@ -76,7 +77,7 @@ class Node:
             with guard(self.path):
                 return self._handle.id.shape, self._handle.id.dtype
         except DataError as error:
-            self._tree.findings.append(Finding(str(error), code="unreadable", path=self.path))
+            self._tree.findings.append(Issue("unreadable", str(error), self.path))
             return None, None
 
     @property
@@ -116,7 +117,7 @@ class Node:
             with guard(self.path):
                 return int(self._handle.id.get_storage_size())
         except DataError as error:  # the index of the chunks is damaged
-            self._tree.findings.append(Finding(str(error), code="unreadable", path=self.path))
+            self._tree.findings.append(Issue("unreadable", str(error), self.path))
             return 0
 
     @property
@@ -157,7 +158,7 @@ class Node:
     @cached_property
     def _texts(self) -> dict[bytes, int]:
         """How many bytes the texts of attributes say that they have."""
-        return stated_texts(self._handle.id)
+        return declared_texts(self._handle.id)
 
     def _read_attribute(self, name: str) -> Any:
         try:
@@ -219,29 +220,29 @@ class Node:
         """The checksum of the file that was opened, as attributes of a recording."""
         return self._tree.digest
 
-    def obstacle(self) -> Finding | None:
+    def read_error(self) -> Issue | None:
         """Return why the values cannot be read, None if they can."""
-        return self._obstacle
+        return self._read_error
 
     @cached_property
-    def _obstacle(self) -> Finding | None:
+    def _read_error(self) -> Issue | None:
         try:
-            return obstacle(self._handle, self._tree.files, self._tree.limits)
+            return read_error(self._handle, self._tree.files, self._tree.limits)
         except DataError as error:
-            return Finding(str(error), code="unreadable")
+            return Issue("unreadable", str(error))
 
-    def holes(self) -> tuple[Box, ...] | None:
+    def missing_regions(self) -> tuple[Box, ...] | None:
         """Return where a virtual dataset has no source; None if nothing of the dataset can be read."""
-        return holes(self._handle, self._tree.files)
+        return missing_regions(self._handle, self._tree.files)
 
     def read(self, key: slice | None = None) -> NDArray[Any]:
         """Return the values (rows `key` of them), text as `str`; for tables, clocks and axes, not for signals."""
         if not self.is_dataset or self.shape is None:
             raise DataError(f"{self.path}: expected a dataset with values")
-        if trouble := self.obstacle():
+        if trouble := self.read_error():
             raise DataError(f"{self.path}: {trouble}")
-        share = 1.0 if key is None else _share(key, math.prod(self.shape[:1]))
-        if (n_bytes := self.n_bytes * share) > self._tree.limits.table_bytes:
+        fraction = 1.0 if key is None else _fraction(key, math.prod(self.shape[:1]))
+        if (n_bytes := self.n_bytes * fraction) > self._tree.limits.table_bytes:
             raise DataError(
                 f"{self.path}: a column or axis of {n_bytes / 2**20:.0f} MiB exceeds the limit of "
                 f"{self._tree.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
@@ -260,7 +261,7 @@ class Node:
         """Raise if texts of any length say that they have more bytes than the file, or than `most`."""
         if self.dtype is None or h5py.check_string_dtype(self.dtype) is None or self.dtype.kind != "O":
             return
-        n_bytes = stated_items(self._handle)
+        n_bytes = declared_items(self._handle)
         whole = self._handle.file.id.get_filesize()
         if n_bytes is not None and n_bytes > min(whole, most):
             raise DataError(
@@ -288,7 +289,7 @@ class Node:
                 labels: Any = self._handle.dims[axis] if h5py.h5a.exists(self._handle.id, b"DIMENSION_LIST") else ()
                 return self._tree.at(labels[0].id) if len(labels) else None
         except DataError as error:
-            self._tree.findings.append(Finding(f"{error}; it is left out", code="dangling_link", path=self.path))
+            self._tree.findings.append(Issue("dangling_link", f"{error}; it is left out", self.path))
             return None
 
     def source(self) -> Source:
@@ -319,7 +320,7 @@ class Tree:
     def __init__(self, handle: h5py.File, files: Files, limits: Limits) -> None:
         self.files = files
         self.limits = limits
-        self.findings: list[str] = []
+        self.findings: list[Remark] = []
         self._nodes: dict[Address, Node] = {}
         self._links: list[tuple[Node, bytes]] = []
         self._full = False
@@ -439,7 +440,7 @@ class Tree:
             reason = str(error).removeprefix(f"link to {exact}: ")
             node.broken[name] = reason
             code = code_of(error, "unreadable")
-            self.findings.append(Finding(f"the link {path} {reason}", code=code, path=path))
+            self.findings.append(Issue(code, f"the link {path} {reason}", path))
 
 
 def _address(identifier: Any) -> Address:
@@ -447,7 +448,7 @@ def _address(identifier: Any) -> Address:
     return (info.fileno, info.addr)
 
 
-def _share(key: slice, size: int) -> float:
+def _fraction(key: slice, size: int) -> float:
     """Return which part of `size` rows a slice takes."""
     return len(range(*key.indices(size))) / max(size, 1)
 

@@ -22,7 +22,7 @@ from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.schema.clock import Clock, Rate, joined
+from sciml.io.schema.clock import Clock, Rate, segmented
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.records import along, records
 from sciml.io.schema.values import folded, scaled
@@ -76,8 +76,8 @@ def _wells(tree: Tree) -> list[Node]:
 
 
 def _described(tree: Tree) -> dict[str, str]:
-    stated = {"description": tree.root.text("Description"), "program": tree.root.text("SoftwareVersion")}
-    return {"instrument": "3Brain BioCAM"} | {label: text for label, text in stated.items() if text}
+    declared = {"description": tree.root.text("Description"), "program": tree.root.text("SoftwareVersion")}
+    return {"instrument": "3Brain BioCAM"} | {label: text for label, text in declared.items() if text}
 
 
 def _version_3(tree: Tree) -> Signal:
@@ -181,7 +181,7 @@ def _clock(chunks: Node | None, rate: float, n_frames: int, notes: list[str]) ->
     if lengths.min() <= 0 or lengths.sum() != n_frames:
         notes.append(f"{chunks.path} lists {lengths.sum()} frames of {n_frames}; time is counted from the first")
         return Rate(rate)
-    return joined(rate, [0, *np.cumsum(lengths)[:-1].tolist()], (rows[:, 0] / rate).tolist())
+    return segmented(rate, [0, *np.cumsum(lengths)[:-1].tolist()], (rows[:, 0] / rate).tolist())
 
 
 def _number(node: Node) -> float:
@@ -195,20 +195,20 @@ def _settings(tree: Tree) -> dict[str, float]:
     for name in ("ExperimentInfo", "ExperimentSettings"):
         node = tree.root.dataset(name)
         try:
-            stated = json.loads(str(node.scalar("{}"))) if node is not None else {}
+            declared = json.loads(str(node.scalar("{}"))) if node is not None else {}
         except (ValueError, RecursionError):
             tree.findings.append(f"{name} is no JSON; its settings are left out")
             continue
-        _collect(stated, found, DEPTH)
+        _collect(declared, found, DEPTH)
         for section in CONVERTERS:  # what other sections say under the same name counts less
-            _collect(stated.get(section) if isinstance(stated, dict) else None, found, 1)
+            _collect(declared.get(section) if isinstance(declared, dict) else None, found, 1)
     attributes = {name: tree.root.number(name) for name in tree.root.attribute_names()}
     return found | {name: value for name, value in attributes.items() if value is not None}
 
 
-def _collect(stated: Any, found: dict[str, float], depth: int) -> None:
-    if isinstance(stated, dict) and depth:
-        for name, value in stated.items():
+def _collect(declared: Any, found: dict[str, float], depth: int) -> None:
+    if isinstance(declared, dict) and depth:
+        for name, value in declared.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 found[name] = float(value)
             else:

@@ -279,8 +279,8 @@ def _resolution(tree: Tree, node: Node) -> tuple[float, ...]:
     """Return the step along x, y and z in voxels of the full resolution."""
     _, setup, level, _ = node.path.split("/")
     rows = tree.get(f"{setup}/resolutions")
-    stated = rows.read() if rows is not None and rows.is_numeric and len(rows.shape or ()) == 2 else np.zeros((0, 3))
-    return tuple(stated[int(level)].tolist()) if int(level) < len(stated) else (1.0, 1.0, 1.0)
+    declared = rows.read() if rows is not None and rows.is_numeric and len(rows.shape or ()) == 2 else np.zeros((0, 3))
+    return tuple(declared[int(level)].tolist()) if int(level) < len(declared) else (1.0, 1.0, 1.0)
 
 
 def _voxels(step: tuple[float, ...], sizes: dict[str, int], _notes: list[str]) -> Coords:

@@ -173,7 +173,7 @@ def _mask(groups: tuple[Node, ...], dims: tuple[str, ...], shape: tuple[int, ...
     if not own or own != shape[len(shape) - len(own) :] or node.dtype is None or node.dtype.kind not in "iub":
         notes.append(f"{node.path} is {node.dtype} of shape {node.shape}; expected integers that fit {shape}; left out")
         return {}
-    if trouble := node.obstacle():
+    if trouble := node.read_error():
         raise DataError(f"{node.path}: {trouble}")
     along = dims[len(dims) - len(own) :]
     reasons = [reason or "" for reason in BITS]

@@ -36,8 +36,8 @@ class DataExchange:
     def sniff(self, tree: Tree) -> int:
         """Look for exchange/data beside angles or white and dark fields."""
         found = _exchanges(tree)
-        stated = tree.root.dataset("implements") is not None
-        return 90 if any(stated or set(COMPANIONS) & set(group.children) for group in found) else 0
+        declared = tree.root.dataset("implements") is not None
+        return 90 if any(declared or set(COMPANIONS) & set(group.children) for group in found) else 0
 
     def scan(self, tree: Tree) -> Contents:
         """Return projections, white and dark fields."""

@@ -21,7 +21,7 @@ from sciml.errors import DataError
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import grid, image_dims, is_real, unique
-from sciml.io.schema.clock import Clock, Rate, Stamps
+from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -119,7 +119,7 @@ def _clock(node: Node | None, size: int) -> Clock | None:
         return None
     seconds = seconds_per(_unit(node)) or 1.0
     if node.shape == (size,):
-        return Stamps(node, seconds)
+        return Timestamps(node, seconds)
     start, step = _start_and_step(node)
     return Rate(1.0 / (step * seconds), start * seconds) if step else None
 

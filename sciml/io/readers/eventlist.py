@@ -67,10 +67,10 @@ def _candidates(tree: Tree) -> list[Node]:
 
 
 def _findings(tree: Tree, streams: dict[str, Node], markers: Node | None) -> tuple[str, ...]:
-    left = [node for node in _candidates(tree) if node not in streams.values()]
+    others = [node for node in _candidates(tree) if node not in streams.values()]
     found = [
         f"{node.path} of shape {node.shape} has no name, or not the length of the others; it is left out"
-        for node in left
+        for node in others
     ]
     if markers is None:
         found.append(f"there is no {MARKERS}: nothing says when the events came")

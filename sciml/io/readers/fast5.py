@@ -59,17 +59,22 @@ def _is_series(node: Node | None) -> bool:
 
 
 def _channel(raw: Node, tree: Tree) -> Node | None:
-    beside = tree.get(f"{raw.path.rpartition('/')[0]}/channel_id")
-    return raw.child("Meta") or beside or tree.get("UniqueGlobalKey/channel_id")
+    sibling = tree.get(f"{raw.path.rpartition('/')[0]}/channel_id")
+    return raw.child("Meta") or sibling or tree.get("UniqueGlobalKey/channel_id")
 
 
 def _read(raw: Node, tree: Tree) -> Signal:
     r"""Return a read as a signal: :math:`\mathrm{pA} = (\mathrm{raw} + \mathrm{offset}) \cdot range / digitisation`."""
     channel = _channel(raw, tree)
-    stated = {name: _number(channel, name) for name in NUMBERS}
-    stated["sampling_rate"] = stated["sampling_rate"] or _number(channel, "sample_rate")
-    span, levels, offset, rate = stated["range"], stated["digitisation"], stated["offset"], stated["sampling_rate"]
-    notes = [f"channel_id states no {name}; {what}" for name, what in NUMBERS.items() if stated[name] is None]
+    declared = {name: _number(channel, name) for name in NUMBERS}
+    declared["sampling_rate"] = declared["sampling_rate"] or _number(channel, "sample_rate")
+    span, levels, offset, rate = (
+        declared["range"],
+        declared["digitisation"],
+        declared["offset"],
+        declared["sampling_rate"],
+    )
+    notes = [f"channel_id states no {name}; {what}" for name, what in NUMBERS.items() if declared[name] is None]
     scale = Scale(span / levels, (offset or 0.0) * span / levels) if span and levels else Scale()
     # A read starts where the run had got to, counted in samples.
     start = _number(raw, "start_time") or 0.0

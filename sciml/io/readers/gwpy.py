@@ -71,8 +71,8 @@ def _signal(node: Node) -> Signal:
     first = TIME if seconds else "frequency"
     dims = (first, "frequency" if seconds else "channel")[: len(node.shape or ())]
     raw_unit = node.text("unit") or node.text("units")
-    stated = {"channel": node.text("channel"), "name": node.text("name")}
-    found = {name: word for name, word in stated.items() if word and word.isprintable()}
+    declared = {"channel": node.text("channel"), "name": node.text("name")}
+    found = {name: word for name, word in declared.items() if word and word.isprintable()}
     return Signal(
         path=node.path,
         values=scaled(node, Scale()),

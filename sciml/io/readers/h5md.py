@@ -18,7 +18,7 @@ from sciml._later import xr
 from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.schema.clock import Clock, Rate, Stamps
+from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -95,7 +95,7 @@ def _clock(group: Node, size: int, notes: list[str]) -> Clock | None:
             offset = (node.number("offset") or 0.0) * (seconds or 1.0)
             return Rate(1 / step if step else np.nan, offset)
         if node.shape == (size,):
-            return Stamps(node, seconds or 1.0)
+            return Timestamps(node, seconds or 1.0)
     return None
 
 

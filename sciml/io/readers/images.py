@@ -115,8 +115,8 @@ def _signal(node: Node, tree: Tree, stacks: list[Node]) -> Signal:
 def _tags(node: Node) -> tuple[str, ...] | None:
     """Return the dims that ilastik states as JSON: {"axes": [{"key": "z", ...}, ...]}; None if it states none."""
     try:
-        stated = json.loads(node.text("axistags") or "{}")
-        dims = tuple(TAGS[axis["key"]] for axis in stated["axes"])
+        declared = json.loads(node.text("axistags") or "{}")
+        dims = tuple(TAGS[axis["key"]] for axis in declared["axes"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return dims if len(dims) == len(set(dims)) == len(node.shape or ()) else None
@@ -141,8 +141,8 @@ def _dims(node: Node) -> tuple[tuple[str, ...], str | None]:
 
 def _element_size(node: Node) -> tuple[float, ...] | None:
     """Return the size of a voxel along z, y and x in micrometers."""
-    stated = np.ravel(np.asarray(node.attr(ELEMENT_SIZE, ())))
-    return tuple(float(size) for size in stated) if stated.size == 3 and stated.dtype.kind in "iuf" else None
+    declared = np.ravel(np.asarray(node.attr(ELEMENT_SIZE, ())))
+    return tuple(float(size) for size in declared) if declared.size == 3 and declared.dtype.kind in "iuf" else None
 
 
 def _sizes(node: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:  # noqa: ARG001 - nothing of it can be odd
@@ -157,7 +157,7 @@ def _coords(node: Node, dims: tuple[str, ...], tree: Tree, notes: list[str]) -> 
     """Return the labels: of each pixel, or of each image."""
     coords = _sizes(node, dims, notes)
     for label in _images_of_labels(node, tree):
-        if trouble := label.obstacle():
+        if trouble := label.read_error():
             notes.append(f"{label.path}: {trouble}; it is left out")
             continue
         own = dims if len(label.shape or ()) == len(dims) else tuple(dim for dim in dims if dim != "channel")

@@ -96,10 +96,10 @@ def _start(recording: Node) -> float:
 def _volts(recording: Node, shape: tuple[int, ...], notes: list[str]) -> tuple[Scale, str]:
     """Return the microvolts of a bit, one a channel, as Open Ephys states them."""
     application = recording.child("application_data")
-    stated = application.attr("channel_bit_volts") if application is not None else None
+    declared = application.attr("channel_bit_volts") if application is not None else None
     stored = application.dataset("channel_bit_volts") if application is not None else None
     try:
-        gains = np.atleast_1d(np.asarray(stored.read() if stored is not None else stated, dtype=np.float64)).ravel()
+        gains = np.atleast_1d(np.asarray(stored.read() if stored is not None else declared, dtype=np.float64)).ravel()
     except (DataError, ValueError, TypeError) as error:
         notes.append(f"channel_bit_volts cannot be read ({error}); values are as stored")
         return Scale(), ""

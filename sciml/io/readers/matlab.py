@@ -38,7 +38,7 @@ NUMBERS = frozenset(
 )
 COMPLEX = ("real", "imag")
 RATES = ("samplingrate", "samplerate", "samplingfrequency", "samplefrequency", "sfreq", "fs", "srate", "fsample", "sr")
-STAMPS = ("time", "times", "timestamps", "timestamp", "t")
+TIMESTAMPS = ("time", "times", "timestamps", "timestamp", "t")
 PEEKED = 8  # variables that are looked at to recognize the format
 NAMED = 3  # cells that are named
 SMALL = 2**16
@@ -58,11 +58,11 @@ class Matlab:
         variables = [node for node in tree if node.text("MATLAB_class") and not node.path.startswith("#")]
         clocks = {parent.path: _clocks(parent) for parent in tree if not parent.is_dataset}
         arrays = [(node, clocks.get(node.path.rpartition("/")[0], NO_CLOCKS)) for node in variables if _is_array(node)]
-        signals = tuple(_signal(node, beside) for node, beside in arrays if node not in beside.stamps)
+        signals = tuple(_signal(node, own) for node, own in arrays if node not in own.timestamps)
         return Contents(
             format="MATLAB 7.3",
             signals=signals,
-            findings=tuple(text for node in variables if (text := _left_out(node, tree))),
+            findings=tuple(text for node in variables if (text := _omitted(node, tree))),
             attrs=_about(tree),
             reason=None if signals else "none of the variables is an array of numbers",
         )
@@ -79,7 +79,7 @@ def _is_complex(node: Node) -> bool:
     return node.dtype is not None and node.dtype.names == COMPLEX
 
 
-def _left_out(node: Node, tree: Tree) -> str | None:
+def _omitted(node: Node, tree: Tree) -> str | None:
     """Return what a variable is that is no array of numbers, and where its parts are."""
     kind = node.text("MATLAB_class")
     if node.attr("MATLAB_sparse") is not None:
@@ -114,17 +114,17 @@ class _Clocks:
     """What among the variables of a struct, or of the file, may be the clock of the others."""
 
     rate: float | None
-    stamps: tuple[Node, ...]
+    timestamps: tuple[Node, ...]
 
 
 NO_CLOCKS = _Clocks(None, ())
 
 
 def _clocks(parent: Node) -> _Clocks:
-    stated = numbers({name: node for name, node in parent.children.items() if bare(name) in RATES})
-    named = [node for name, node in parent.children.items() if bare(name) in STAMPS and is_real(node)]
+    declared = numbers({name: node for name, node in parent.children.items() if bare(name) in RATES})
+    named = [node for name, node in parent.children.items() if bare(name) in TIMESTAMPS and is_real(node)]
     vectors = [node for node in named if 1 < max(node.shape or (0,)) == prod(node.shape or (0,))]
-    rate = next((stated[name] for name in RATES if stated.get(name, 0.0) > 0), None)
+    rate = next((declared[name] for name in RATES if declared.get(name, 0.0) > 0), None)
     return _Clocks(rate, tuple(vectors) if len(parent.children) > 1 else ())
 
 
@@ -134,14 +134,14 @@ class _Layout:
 
     along: int | None
     rate: float | None = None
-    stamps: Node | None = None
+    timestamps: Node | None = None
     note: str | None = None
 
 
-def _signal(node: Node, beside: _Clocks) -> Signal:
+def _signal(node: Node, clocks: _Clocks) -> Signal:
     sizes = (node.shape or ())[::-1]
     rank = len(sizes)
-    layout = _layout(sizes, beside)
+    layout = _layout(sizes, clocks)
     axes = list(range(rank))
     dims = ["channel" if rank == 2 else f"dim_{axis}" for axis in axes]
     if layout.along is not None:
@@ -154,21 +154,21 @@ def _signal(node: Node, beside: _Clocks) -> Signal:
         dims=tuple(unique(dims)[axis] for axis in axes),
         kind=node.text("MATLAB_class"),
         clock=Rate(layout.rate) if layout.rate is not None else None,
-        coords=partial(_coords, layout.stamps) if layout.stamps is not None and layout.rate is None else None,
+        coords=partial(_coords, layout.timestamps) if layout.timestamps is not None and layout.rate is None else None,
         notes=(layout.note,) if layout.note else (),
     )
 
 
-def _layout(sizes: tuple[int, ...], beside: _Clocks) -> _Layout:
+def _layout(sizes: tuple[int, ...], clocks: _Clocks) -> _Layout:
     """Find time: by a vector of times or a sampling rate beside the variable, else a matrix's columns are channels."""
-    for stamps in beside.stamps:
-        size = prod(stamps.shape or (0,))
+    for timestamps in clocks.timestamps:
+        size = prod(timestamps.shape or (0,))
         if sizes.count(size) == 1:
-            note = None if beside.rate is not None else f"the times {stamps.path} state no unit; taken as seconds"
-            return _Layout(sizes.index(size), beside.rate, stamps, note)
-    if beside.rate is not None:
+            note = None if clocks.rate is not None else f"the times {timestamps.path} state no unit; taken as seconds"
+            return _Layout(sizes.index(size), clocks.rate, timestamps, note)
+    if clocks.rate is not None:
         longest = max(range(len(sizes)), key=lambda axis: sizes[axis])
-        return _Layout(longest, beside.rate, note="the file does not say which axis is time; the longest is taken")
+        return _Layout(longest, clocks.rate, note="the file does not say which axis is time; the longest is taken")
     if len(sizes) > 2:
         return _Layout(None)
     row = len(sizes) == 2 and sizes[0] == 1
@@ -176,9 +176,9 @@ def _layout(sizes: tuple[int, ...], beside: _Clocks) -> _Layout:
     return _Layout(int(row), note=f"the file does not name the axes; {what}, without a clock")
 
 
-def _coords(stamps: Node, notes: list[str]) -> Coords:
+def _coords(timestamps: Node, notes: list[str]) -> Coords:
     try:
-        values = np.asarray(stamps.read().ravel(), dtype=np.float64)
+        values = np.asarray(timestamps.read().ravel(), dtype=np.float64)
     except DataError as error:
         notes.append(f"{error}; the recording comes without times")
         return {}
@@ -193,10 +193,10 @@ def _values(node: Node, order: tuple[int, ...]) -> Values:
 
 
 def _complex_values(node: Node, order: tuple[int, ...]) -> LazyArray:
-    return Mapped(Stored(node.source(), order=order), _joined, np.complex128)
+    return Mapped(Stored(node.source(), order=order), _complex, np.complex128)
 
 
-def _joined(pairs: NDArray[Any]) -> NDArray[Any]:
+def _complex(pairs: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(pairs["real"] + 1j * pairs["imag"])
 
 

@@ -22,7 +22,7 @@ from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.schema.clock import Clock, Rate, Stamps
+from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.records import Columns, along, fields, records
 from sciml.io.schema.values import scaled
@@ -88,7 +88,7 @@ def _signal(data: Node, settings: Node, mapping: Node, routed: Node | None) -> S
     if rate is None and routed is None:
         rate = OLD_RATE
         notes.append(f"the layout of 2016 states no sampling rate; taken as {OLD_RATE:g} Hz")
-    if "HDF5 filter" in (data.obstacle() or ""):
+    if "HDF5 filter" in str(data.read_error()):
         notes.append(PLUGIN)
     frames = routed.dataset("frame_nos") if routed is not None else None
     clock = _clock(frames, math.nan if rate is None else rate, shape[1], notes)
@@ -113,9 +113,9 @@ def _first(group: Node, name: str) -> float | None:
 
 def _volts(settings: Node, notes: list[str]) -> float:
     """Return the volts of a count: as stated, or from the gain of the amplifier."""
-    stated = _first(settings, "lsb")
-    if stated is not None:
-        return stated
+    declared = _first(settings, "lsb")
+    if declared is not None:
+        return declared
     gain = _first(settings, "gain") or OLD_GAIN
     notes.append(f"the file states no volts a count (lsb); taken as {RANGE} V / {STEPS} / gain {gain:g}")
     return RANGE / (STEPS * gain)
@@ -135,7 +135,7 @@ def _clock(frames: Node | None, rate: float, n_frames: int, notes: list[str]) ->
     if last - first + 1 == n_frames or not rate > 0:
         return Rate(rate)
     notes.append(f"{last - first + 1 - n_frames} frames are missing between the first and the last")
-    return Stamps(frames, 1 / rate, first)
+    return Timestamps(frames, 1 / rate, first)
 
 
 def _counts(node: Node) -> bool:

@@ -21,7 +21,7 @@ from sciml.errors import DataError
 from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.schema.clock import Clock, Rate, joined
+from sciml.io.schema.clock import Clock, Rate, segmented
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.records import Columns, along, records
 from sciml.io.schema.values import scaled
@@ -59,13 +59,13 @@ class Mcs:
             except DataError as error:
                 findings.append(str(error))
         session = tree.root.children["Data"]
-        stated = {label: session.text(name) for name, label in META.items()}
+        declared = {label: session.text(name) for name, label in META.items()}
         return Contents(
             format=f"MCS-HDF5 {tree.root.text('McsHdf5ProtocolVersion')}".strip(),
             signals=tuple(signals),
             tables=tuple(tables),
             findings=tuple(findings),
-            attrs={label: text for label, text in stated.items() if text},
+            attrs={label: text for label, text in declared.items() if text},
             default=_unprocessed(signals, tree),
             reason=None if signals else "the file holds no analog stream",
         )
@@ -137,29 +137,34 @@ def _scale(info: Columns, notes: list[str]) -> tuple[Scale, str]:
     return Scale(per_channel=tuple(factors.tolist()), axis=0, zero=tuple(zeros)), unit
 
 
-def _clock(stamps: Node | None, info: Columns, n_samples: int, notes: list[str]) -> Clock | None:
+def _clock(timestamps: Node | None, info: Columns, n_samples: int, notes: list[str]) -> Clock | None:
     """Return the clock of the runs of samples: rows of first time stamp, first index, last index."""
-    ticks = set(info.get("Tick", np.zeros(0)).tolist())
-    if len(ticks) != 1 or not all(isinstance(tick, (int, float)) for tick in ticks):
+    intervals = set(info.get("Tick", np.zeros(0)).tolist())
+    if len(intervals) != 1 or not all(isinstance(interval, (int, float)) for interval in intervals):
         notes.append("the channels state no common sampling interval (Tick); no clock")
         return None
-    tick = float(ticks.pop())
-    rate = 1 / (tick * MICROSECOND) if tick else 0.0
+    interval = float(intervals.pop())
+    rate = 1 / (interval * MICROSECOND) if interval else 0.0
     try:
-        rows = _runs(stamps, n_samples)
+        rows = _segment_rows(timestamps, n_samples)
     except DataError as error:
         notes.append(f"{error}; time is counted from the first sample")
         return Rate(rate)
-    return joined(rate, rows[:, 1].tolist(), (rows[:, 0] * MICROSECOND).tolist())
+    return segmented(rate, rows[:, 1].tolist(), (rows[:, 0] * MICROSECOND).tolist())
 
 
-def _runs(stamps: Node | None, n_samples: int) -> NDArray[Any]:
-    if stamps is None or not stamps.is_numeric or len(stamps.shape or ()) != 2 or 3 not in (stamps.shape or ()):
+def _segment_rows(timestamps: Node | None, n_samples: int) -> NDArray[Any]:
+    if (
+        timestamps is None
+        or not timestamps.is_numeric
+        or len(timestamps.shape or ()) != 2
+        or 3 not in (timestamps.shape or ())
+    ):
         raise DataError("ChannelDataTimeStamps is not there, or not rows of three numbers")
-    rows = stamps.read()
+    rows = timestamps.read()
     rows = rows if rows.shape[1] == 3 else rows.T
     if rows[0, 1] != 0 or rows[-1, 2] != n_samples - 1 or (rows[1:, 1] != rows[:-1, 2] + 1).any():
-        raise DataError(f"{stamps.path}: its runs do not cover the {n_samples} samples one after the other")
+        raise DataError(f"{timestamps.path}: its runs do not cover the {n_samples} samples one after the other")
     return rows
 
 

@@ -25,7 +25,7 @@ from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import grid, unique
-from sciml.io.schema.clock import Clock, Rate, Stamps
+from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -171,7 +171,7 @@ def _clock(axis: _Axis, notes: list[str]) -> Clock | None:
     if axis.kind == "sample":
         step = (axis.step or 0.0) * seconds
         return Rate(1 / step if step else math.nan, axis.offset * seconds)
-    return Stamps(axis.values, seconds) if axis.values is not None else None
+    return Timestamps(axis.values, seconds) if axis.values is not None else None
 
 
 @dataclass(frozen=True)
@@ -191,12 +191,12 @@ class _Polynomial(Scale):
 def _scale(array: Node, notes: list[str]) -> Scale:
     node = array.dataset("polynom_coefficients")
     origin = array.number("expansion_origin", 0.0) or 0.0
-    stated = node.read() if node is not None and node.shape else np.atleast_1d(array.attr("polynom_coefficients", ()))
-    if stated.dtype.kind not in "iuf" or not np.isfinite(stated).all():
+    declared = node.read() if node is not None and node.shape else np.atleast_1d(array.attr("polynom_coefficients", ()))
+    if declared.dtype.kind not in "iuf" or not np.isfinite(declared).all():
         notes.append("polynom_coefficients are no finite numbers; values are as stored")
         return Scale()
-    coefficients = tuple(np.trim_zeros(stated.ravel().astype(np.float64), "b").tolist())
-    if not stated.size:
+    coefficients = tuple(np.trim_zeros(declared.ravel().astype(np.float64), "b").tolist())
+    if not declared.size:
         return Scale(zero=origin)
     if len(coefficients) <= 2:
         offset, factor = (*coefficients, 0.0, 0.0)[:2]

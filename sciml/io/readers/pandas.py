@@ -17,7 +17,7 @@ from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema import fields
 from sciml.io.schema.axes import coord_name
-from sciml.io.schema.clock import Stamps
+from sciml.io.schema.clock import Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -82,14 +82,14 @@ def _block(group: Node, name: str) -> Signal:
     )
 
 
-def _clock(index: Node, seconds: float) -> tuple[Stamps | None, int]:
+def _clock(index: Node, seconds: float) -> tuple[Timestamps | None, int]:
     """Return dates as seconds from the whole second of the first, which keeps large integers exact."""
     try:
         first = int(index.read(slice(0, 1))[0])
     except DataError:
         return None, 0
     whole = round(1 / seconds)
-    return Stamps(index, seconds, first // whole * whole), first // whole
+    return Timestamps(index, seconds, first // whole * whole), first // whole
 
 
 def _coords(group: Node, data: Node, index: Node | None, notes: list[str]) -> Coords:

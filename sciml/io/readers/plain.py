@@ -15,7 +15,7 @@ from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema import fields, tie_points
 from sciml.io.schema.axes import is_real
-from sciml.io.schema.clock import Clock, Rate, Stamps
+from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -35,7 +35,7 @@ RATES = {
     "fps",
 }
 LONGER = ("samplingrate", "samplerate", "samplingfrequency", "samplefrequency")  # ends of longer names
-STAMPS = {"time", "times", "timestamp", "timestamps", "t"}
+TIMESTAMPS = {"time", "times", "timestamp", "timestamps", "t"}
 INTERVALS = {"dt", "deltat", "samplinginterval", "sampleinterval", "samplingperiod", "timestep"}
 AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
 # Attributes that scale values: of the CF conventions, and of HDF-EOS 5.
@@ -79,9 +79,9 @@ def _is_sparse(node: Node) -> bool:
 
 def _sparse(node: Node) -> str:
     shape = node.dataset("shape")
-    stated = shape.read() if shape is not None and shape.is_numeric else np.ravel(np.asarray(node.attr("shape", ())))
+    declared = shape.read() if shape is not None and shape.is_numeric else np.ravel(np.asarray(node.attr("shape", ())))
     return (
-        f"{node.path} is a sparse matrix of shape {tuple(stated.tolist())}, which is no recording; its values are in "
+        f"{node.path} is a sparse matrix of shape {tuple(declared.tolist())}, which is no recording; its values are in "
         f"{node.path}/data, their places in indices and indptr"
     )
 
@@ -100,7 +100,7 @@ def _is_signal(node: Node, tree: Tree) -> bool:
     if not node.is_numeric or max(node.shape or (0,)) < 2 or node.text("CLASS") == "DIMENSION_SCALE":
         return False
     return not (
-        _plain_name(node.name) in STAMPS and len(node.shape or ()) == 1 and len(_parent(node, tree).children) > 1
+        _plain_name(node.name) in TIMESTAMPS and len(node.shape or ()) == 1 and len(_parent(node, tree).children) > 1
     )
 
 
@@ -175,7 +175,7 @@ def _first_number(node: Node, names: tuple[str, ...], default: float | None = No
 
 def _since(clock: Clock | None) -> dict[str, str]:
     """Return since when a clock of the CF conventions counts ("days since 2000-01-01")."""
-    since = clock.node.text("units").partition(" since ")[2] if isinstance(clock, Stamps) else ""
+    since = clock.node.text("units").partition(" since ")[2] if isinstance(clock, Timestamps) else ""
     return {"time_since": since} if since else {}
 
 
@@ -184,10 +184,15 @@ def _clocked_axis(node: Node, tree: Tree) -> int:
     shape = node.shape or ()
     for child in _parent(node, tree).children.values():
         size = (child.shape or (0,))[0]
-        if child is not node and size not in shape[:1] and shape.count(size) == 1 and _is_stamps_of(child, node, size):
+        if (
+            child is not node
+            and size not in shape[:1]
+            and shape.count(size) == 1
+            and _is_timestamps_of(child, node, size)
+        ):
             return shape.index(size)
     wide = len(shape) == 2 and shape[1] >= WIDE * shape[0]
-    return int(wide and (shape[1] >= LONG or _stated_rate(node, tree) is not None))
+    return int(wide and (shape[1] >= LONG or _declared_rate(node, tree) is not None))
 
 
 def _scale(node: Node) -> Scale:
@@ -213,7 +218,7 @@ def _named_axes(node: Node) -> tuple[dict[int, str], dict[int, Node]]:
     scales = {axis: scale for axis, scale in enumerate(node.scales()) if scale is not None}
     names = {axis: scale.name for axis, scale in scales.items()}
     for axis, scale in scales.items():
-        if _plain_name(scale.name) in STAMPS and TIME not in names.values():
+        if _plain_name(scale.name) in TIMESTAMPS and TIME not in names.values():
             names[axis] = TIME
     return names, scales
 
@@ -222,24 +227,24 @@ def _clock(node: Node, tree: Tree, scales: dict[int, Node], along: int) -> tuple
     """Return the clock of an axis: its time scale, a companion of time stamps, or a stated sampling rate."""
     size = (node.shape or (0,))[along]
     children = _parent(node, tree).children.values()
-    beside = [child for child in children if child is not node and _is_stamps_of(child, node, size)]
+    siblings = [child for child in children if child is not node and _is_timestamps_of(child, node, size)]
     own = [scale for axis, scale in scales.items() if axis == along]
-    candidates = [scale for scale in own if _is_time(scale)] + beside
+    candidates = [scale for scale in own if _is_time(scale)] + siblings
     notes: list[str] = []
     if own and (tied := tie_points.regular(own[0].name, size, _parent(node, tree).children)) is not None:
         return tied, ["time counts from the first sample"]
-    for stamps in candidates:
-        if stamps.shape != (size,):
+    for timestamps in candidates:
+        if timestamps.shape != (size,):
             continue
-        unit = stamps.text("units") or stamps.text("unit")
+        unit = timestamps.text("units") or timestamps.text("unit")
         seconds = seconds_per(unit) if unit else 1.0
-        if seconds is None or (not unit and stamps.dtype is not None and stamps.dtype.kind in "iu"):
-            notes.append(f"{stamps.path} looks like the clock, but its unit {unit!r} is no unit of time")
+        if seconds is None or (not unit and timestamps.dtype is not None and timestamps.dtype.kind in "iu"):
+            notes.append(f"{timestamps.path} looks like the clock, but its unit {unit!r} is no unit of time")
             continue
         if not unit:
-            notes.append(f"the clock {stamps.path} states no unit; taken as seconds")
-        return Stamps(stamps, seconds), notes
-    rate = _stated_rate(node, tree)
+            notes.append(f"the clock {timestamps.path} states no unit; taken as seconds")
+        return Timestamps(timestamps, seconds), notes
+    rate = _declared_rate(node, tree)
     return (None if rate is None else Rate(rate)), notes
 
 
@@ -251,15 +256,15 @@ def _is_unwritten(scale: Node) -> bool:
 def _is_time(scale: Node) -> bool:
     if _is_unwritten(scale):
         return False
-    return _plain_name(scale.name) in STAMPS or seconds_per(scale.text("units")) is not None
+    return _plain_name(scale.name) in TIMESTAMPS or seconds_per(scale.text("units")) is not None
 
 
-def _is_stamps_of(child: Node, node: Node, size: int) -> bool:
-    known = STAMPS | {_plain_name(node.name) + stamp for stamp in STAMPS}
+def _is_timestamps_of(child: Node, node: Node, size: int) -> bool:
+    known = TIMESTAMPS | {_plain_name(node.name) + timestamp for timestamp in TIMESTAMPS}
     return child.is_numeric and child.shape == (size,) and _plain_name(child.name) in known
 
 
-def _stated_rate(node: Node, tree: Tree) -> float | None:
+def _declared_rate(node: Node, tree: Tree) -> float | None:
     """Return the sampling rate that is stated nearby.
 
     In an attribute of the dataset, its group, a group beside that, or a group above; or as a number beside the data or
@@ -267,13 +272,13 @@ def _stated_rate(node: Node, tree: Tree) -> float | None:
     """
     parent = _parent(node, tree)
     above = _parent(parent, tree)
-    beside = [child for child in above.children.values() if not child.is_dataset and child is not parent]
-    beside = beside if len(beside) <= 8 else []
-    for holder in (node, parent, *beside, above, tree.root):
+    siblings = [child for child in above.children.values() if not child.is_dataset and child is not parent]
+    siblings = siblings if len(siblings) <= 8 else []
+    for holder in (node, parent, *siblings, above, tree.root):
         for name in holder.attribute_names():
             if _is_rate(name) and (rate := holder.number(name)) is not None:
                 return rate
-    rates = (_stated_beside(group) for group in (parent, *beside))
+    rates = (_rate_in(group) for group in (parent, *siblings))
     return next((rate for rate in rates if rate is not None), None)
 
 
@@ -282,11 +287,11 @@ def _is_rate(name: str) -> bool:
     return plain in RATES or plain.endswith(LONGER)
 
 
-def _stated_beside(parent: Node) -> float | None:
+def _rate_in(parent: Node) -> float | None:
     """Return the rate, or one over the interval in a unit of time, that a single number beside the data states."""
     for name, node in parent.children.items():
-        stated = _is_rate(name) or _plain_name(name) in INTERVALS
-        if not stated or not is_real(node) or set(node.shape or ()) - {1}:
+        declared = _is_rate(name) or _plain_name(name) in INTERVALS
+        if not declared or not is_real(node) or set(node.shape or ()) - {1}:
             continue
         value = node.scalar()
         if not isinstance(value, (int, float)) or not value > 0:

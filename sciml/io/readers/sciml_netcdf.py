@@ -11,7 +11,7 @@ from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Complex, Stored, lazy
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.schema.clock import EAGER, Rate, Stamps
+from sciml.io.schema.clock import EAGER, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import saved
 from sciml.io.write.header import HEADER, decode
@@ -37,8 +37,8 @@ class SavedRecording:
             signal = _signal(header, tree)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"the header of the recording does not fit the file ({error}); save it again") from error
-        told = ("instrument", "start", "description", "history")
-        attrs = {name: str(signal.attrs[name]) for name in told if name in signal.attrs}
+        kept = ("instrument", "start", "description", "history")
+        attrs = {name: str(signal.attrs[name]) for name in kept if name in signal.attrs}
         return Contents(format="sciml recording", signals=(signal,), attrs=attrs, default=signal.path)
 
 
@@ -55,7 +55,7 @@ def _signal(header: dict[str, Any], tree: Tree) -> Signal:
         dims=tuple(variable["dims"]),
         kind="recording",
         unit=str(variable["attrs"].get("units", "")),
-        clock=Rate(float(rate)) if rate is not None else Stamps(time) if time is not None else None,
+        clock=Rate(float(rate)) if rate is not None else Timestamps(time) if time is not None else None,
         coords=partial(_coords, header, tree),
         attrs=variable["attrs"],
     )

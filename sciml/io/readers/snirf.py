@@ -21,7 +21,7 @@ from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import is_real
-from sciml.io.schema.clock import Clock, Rate, Stamps
+from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.records import snake
 from sciml.io.schema.values import scaled
@@ -114,7 +114,7 @@ def _clock(group: Node, size: int, unit: str, notes: list[str]) -> Clock | None:
     offset = group.dataset("timeOffset")
     shift = float(offset.scalar(0.0)) if offset is not None and is_real(offset) else 0.0
     if times.shape == (size,) and size != 2 and not shift:
-        return Stamps(times, seconds)
+        return Timestamps(times, seconds)
     try:
         values = np.asarray(times.read(), dtype=np.float64).ravel()
     except DataError as error:
@@ -123,7 +123,7 @@ def _clock(group: Node, size: int, unit: str, notes: list[str]) -> Clock | None:
     if values.size == 2 and size > 2:
         return Rate(1 / (values[1] * seconds) if values[1] else np.nan, (float(values[0]) + shift) * seconds)
     notes.append(f"the times are {shift} {unit} later (timeOffset), which is left out") if shift else None
-    return Stamps(times, seconds) if times.shape == (size,) else None
+    return Timestamps(times, seconds) if times.shape == (size,) else None
 
 
 def _channels(group: Node, nirs: Node, size: int, notes: list[str]) -> Coords:
@@ -138,10 +138,15 @@ def _channels(group: Node, nirs: Node, size: int, notes: list[str]) -> Coords:
         cells = [node.scalar() if (node := one.dataset(name)) is not None else None for one in channels]
         if all(cell is not None for cell in cells):
             coords[snake(name)] = xr.Variable("channel", np.array(cells))
-    waves, index = _wavelengths(nirs), coords.get("wavelength_index")
-    known = waves is not None and index is not None and index.dtype.kind in "iu"
-    if waves is not None and index is not None and known and 0 < index.values.min() <= index.values.max() <= len(waves):
-        coords["wavelength"] = xr.Variable("channel", waves[index.values - 1], {"units": "nm"})
+    wavelengths, index = _wavelengths(nirs), coords.get("wavelength_index")
+    usable = wavelengths is not None and index is not None and index.dtype.kind in "iu"
+    if (
+        wavelengths is not None
+        and index is not None
+        and usable
+        and 0 < index.values.min() <= index.values.max() <= len(wavelengths)
+    ):
+        coords["wavelength"] = xr.Variable("channel", wavelengths[index.values - 1], {"units": "nm"})
     return coords
 
 
@@ -175,6 +180,6 @@ def _events(data: Node, name: str) -> xr.Dataset:
 def _about(tree: Tree) -> dict[str, str]:
     tags = _numbered(tree.root, "nirs")[0].child("metaDataTags")
     date, time = _word(tags, "MeasurementDate"), _word(tags, "MeasurementTime")
-    stated = {"start": f"{date}T{time}" if date and time else date, "instrument": _word(tags, "ManufacturerName")}
-    stated["subject"] = _word(tags, "SubjectID")
-    return {label: word for label, word in stated.items() if word}
+    declared = {"start": f"{date}T{time}" if date and time else date, "instrument": _word(tags, "ManufacturerName")}
+    declared["subject"] = _word(tags, "SubjectID")
+    return {label: word for label, word in declared.items() if word}

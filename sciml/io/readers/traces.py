@@ -124,9 +124,9 @@ def _rate(group: Node, writer: _Writer, tree: Tree) -> float | None:
             node: Node | None = start
             for part in filter(None, path.split("/")):
                 node = node.child(part) if node is not None else None
-            stated = numbers({name: node.children[name]}) if node is not None and name in node.children else {}
-            if stated.get(name, 0.0) > 0:
-                return stated[name]
+            declared = numbers({name: node.children[name]}) if node is not None and name in node.children else {}
+            if declared.get(name, 0.0) > 0:
+                return declared[name]
     return None
 
 

@@ -40,7 +40,7 @@ class Flash:
     def scan(self, tree: Tree) -> Contents:
         """Return the values of each group."""
         found = list(_indexed(tree))
-        timing = next((pair for pair in found if pair[1].name == "time" and _is_stamps(pair[1])), None)
+        timing = next((pair for pair in found if pair[1].name == "time" and _is_timestamps(pair[1])), None)
         signals = tuple(_of_flash(index, data, timing) for index, data in found)
         return Contents(format="FLASH trains", signals=signals)
 
@@ -61,7 +61,7 @@ def _is_ids(node: Node) -> bool:
     return bool(node.is_numeric and len(node.shape or ()) == 1 and node.dtype is not None and node.dtype.kind in "iu")
 
 
-def _is_stamps(node: Node) -> bool:
+def _is_timestamps(node: Node) -> bool:
     return len(node.shape or ()) == 1 and node.dtype is not None and node.dtype.kind in "iuf"
 
 
@@ -92,7 +92,7 @@ def _signal(data: Node, dims: tuple[str, ...], kind: str, coords: partial[Coords
 def _with_mask(coords: partial[Coords], data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
     """Return coordinates and, for floats, a mask of the values that are not there."""
     found: Coords = coords(notes)
-    if "mask" in found or data.dtype is None or data.dtype.kind != "f" or data.obstacle():
+    if "mask" in found or data.dtype is None or data.dtype.kind != "f" or data.read_error():
         return found
     mask = Mapped(Stored(data.source()), np.isnan, bool)
     return found | {"mask": xr.Variable(dims, lazy(mask), {"flags": ["not fired (NaN)"]})}
@@ -110,9 +110,9 @@ def _ids(index: Node, timing: tuple[Node, Node] | None, notes: list[str]) -> Coo
         return {}
 
 
-def _timed(ids: NDArray[np.generic], index: Node, stamps: Node) -> Coords:
+def _timed(ids: NDArray[np.generic], index: Node, timestamps: Node) -> Coords:
     """Return the time of trains in seconds since the whole second of the first that is timed; NaN for the others."""
-    known, times = index.read().astype(np.int64), stamps.read().astype(np.float64)
+    known, times = index.read().astype(np.int64), timestamps.read().astype(np.float64)
     if not np.isfinite(times).any():
         return {}
     order = np.argsort(known)
@@ -160,7 +160,7 @@ def _text(tree: Tree, path: str) -> str:
 
 def _keys(tree: Tree, findings: list[str]) -> Iterator[tuple[Node, Node]]:
     """Yield the datasets of the sources and, for each, the group that says which rows belong to which train."""
-    lost: set[str] = set()
+    incomplete: set[str] = set()
     for node in tree.datasets():
         root, _, path = node.path.partition("/")
         stamped = root == "CONTROL" and node.name == "timestamp"
@@ -169,8 +169,8 @@ def _keys(tree: Tree, findings: list[str]) -> Iterator[tuple[Node, Node]]:
         rows = _rows_of(path, tree)
         if rows is not None:
             yield node, rows
-        elif (source := path.rpartition("/")[0]) not in lost:
-            lost.add(source)
+        elif (source := path.rpartition("/")[0]) not in incomplete:
+            incomplete.add(source)
             findings.append(f"{node.path}: INDEX does not say which trains its rows belong to; it is not listed")
 
 
@@ -198,8 +198,8 @@ def _trains_of(data: Node, rows: Node, index: Node, row: str, notes: list[str]) 
     try:
         owners = _owners(rows, index, size)
         ids = index.children["trainId"].read()
-        stamps = index.dataset("timestamp")
-        nanoseconds = stamps.read() if stamps is not None and stamps.shape == ids.shape else None
+        timestamps = index.dataset("timestamp")
+        nanoseconds = timestamps.read() if timestamps is not None and timestamps.shape == ids.shape else None
     except DataError as error:
         notes.append(f"{error}; the rows have no trains")
         return {}
@@ -207,9 +207,9 @@ def _trains_of(data: Node, rows: Node, index: Node, row: str, notes: list[str]) 
     coords: Coords = {TRAIN: xr.Variable(row, np.where(owned, ids[owners], 0))}
     if nanoseconds is not None and nanoseconds.dtype.kind in "iu" and len(ids):
         # Nanoseconds since 1970 exceed the 53 bits of a float64: whole seconds are taken off as integers.
-        ticks = nanoseconds.astype(np.int64)
-        epoch = max(int(ticks[0]), 0) // 10**9
-        seconds = (ticks - epoch * 10**9) / 1e9
+        counts = nanoseconds.astype(np.int64)
+        epoch = max(int(counts[0]), 0) // 10**9
+        seconds = (counts - epoch * 10**9) / 1e9
         coords["time"] = xr.Variable(row, np.where(owned, seconds[owners], np.nan), {"units": "s", "unix_epoch": epoch})
     if not owned.all():
         notes.append(f"{int((~owned).sum())} rows belong to no train")

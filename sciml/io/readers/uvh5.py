@@ -85,17 +85,17 @@ def _dims(data: Node, header: Node, findings: list[str]) -> tuple[str, ...] | No
             f"of shape {shape}"
         )
         return None
-    stated = {
+    declared = {
         "frequency": _size(header, "Nfreqs"),
         "polarization": _size(header, "Npols"),
         "window": _size(header, "Nspws"),
     }
     memo = (ROWS, *(("window",) if rank == 4 else ()), "frequency", "polarization")
-    turned = (*memo[:-2], memo[-1], memo[-2])
-    for dims in (memo, turned):
-        if all(stated.get(dim) in (None, size) for dim, size in zip(dims, shape, strict=True)):
+    swapped = (*memo[:-2], memo[-1], memo[-2])
+    for dims in (memo, swapped):
+        if all(declared.get(dim) in (None, size) for dim, size in zip(dims, shape, strict=True)):
             return dims
-    findings.append(f"{data.path}: its shape {shape} does not fit the header, which states {stated}")
+    findings.append(f"{data.path}: its shape {shape} does not fit the header, which states {declared}")
     return None
 
 
@@ -195,7 +195,7 @@ def _coords(group: Node, header: Node, dims: tuple[str, ...], shape: tuple[int, 
     if numbers is not None:
         names = [POLARIZATIONS.get(number, str(number)) for number in numbers.tolist()]
         coords["polarization"] = xr.Variable("polarization", np.array(names))
-    return coords | _beside(group, dims, shape, notes)
+    return coords | _baseline_coords(group, dims, shape, notes)
 
 
 def _column(header: Node, name: str, size: int, notes: list[str]) -> NDArray[Any] | None:
@@ -241,20 +241,20 @@ def _rows(header: Node, rows: tuple[str, ...], sizes: dict[str, int], notes: lis
     if "integration_time" in columns:
         coords["integration_time"] = xr.Variable(rows, columns["integration_time"], {"units": "s"})
     uvw = header.dataset("uvw_array")
-    if uvw is not None and uvw.is_numeric and uvw.shape == (size, 3) and not uvw.obstacle():
+    if uvw is not None and uvw.is_numeric and uvw.shape == (size, 3) and not uvw.read_error():
         places = zip("uvw", uvw.read().T, strict=True)
         coords |= {name: xr.Variable(rows, column.reshape(shape), {"units": "m"}) for name, column in places}
     return coords
 
 
-def _beside(group: Node, dims: tuple[str, ...], shape: tuple[int, ...], notes: list[str]) -> Coords:
+def _baseline_coords(group: Node, dims: tuple[str, ...], shape: tuple[int, ...], notes: list[str]) -> Coords:
     """Return the flags (True = leave out) and the numbers of samples, which lie as the visibilities do."""
     coords: Coords = {}
     for name, label, flags in (("flags", "mask", ["flagged"]), ("nsamples", "n_samples", [])):
         node = group.dataset(name)
         if node is None:
             continue
-        trouble = node.obstacle() or ("" if node.is_numeric else f"holds {node.dtype}, no numbers")
+        trouble = node.read_error() or ("" if node.is_numeric else f"holds {node.dtype}, no numbers")
         if node.shape != group.children["visdata"].shape or trouble:
             notes.append(f"{node.path} of shape {node.shape} is left out: {trouble or 'not that of the visibilities'}")
             continue

@@ -16,7 +16,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.io.arrays import Computed, LazyArray, Stacked, Stored, Within, WithMissing, lazy
 from sciml.io.hdf5.remote import Place
 from sciml.io.hdf5.text import unit_symbol
-from sciml.io.schema.clock import EAGER, Rate, Span, Stamps, Ticks, time_axis
+from sciml.io.schema.clock import EAGER, Rate, Span, TimeAxis, Timestamps, time_axis_of
 from sciml.io.schema.declarations import Coords, Signal, SignalInfo
 from sciml.recording import TIME
 
@@ -56,24 +56,24 @@ def build(
     values: LazyArray = _values(signal, raw, dtype)
     if signal.values.is_restored:
         return _restored(signal, values)
-    notes = list(signal.notes)
-    ticks = _ticks(signal)
+    notes = list(map(str, signal.notes))
+    time_axis = _time_axis(signal)
     coords = signal.coords(notes) if signal.coords else {}
-    if masked and isinstance(values, Stored) and (trouble := signal.data.obstacle()):
+    if masked and isinstance(values, Stored) and (trouble := signal.data.read_error()):
         notes.append(f"values that cannot be had are NaN and masked: {trouble}")
         values, gone = _around(values, signal)
         coords["mask"] = coords["mask"] | gone if "mask" in coords else gone
-    attrs = _attrs(signal, signal.path, path, reader, raw, ticks, notes)
-    return _assemble(values, signal.dims, coords, ticks, attrs, signal.path.rpartition("/")[2])
+    attrs = _attrs(signal, signal.path, path, reader, raw, time_axis, notes)
+    return _assemble(values, signal.dims, coords, time_axis, attrs, signal.path.rpartition("/")[2])
 
 
 def _around(values: Stored, signal: Signal) -> tuple[WithMissing, xr.Variable]:
     """Return values with NaN where there are none, and the mask of the rows that this touches."""
-    found = None if signal.values.is_folded else signal.data.holes()
+    found = None if signal.values.is_folded else signal.data.missing_regions()
     whole = tuple((0, size) for size in values.shape)
     boxes = (whole,) if found is None else tuple(tuple(box[axis] for axis in values.order) for box in found)
     if found is not None:
-        values.source = replace(values.source, holes=found)
+        values.source = replace(values.source, missing_regions=found)
     ranges = Within(tuple(box[0] for box in boxes))
     mask = xr.Variable(signal.dims[0], lazy(Computed(ranges, values.shape[0], bool)), {"reason": "values are missing"})
     return WithMissing(
@@ -103,10 +103,10 @@ def stacked(
                 )
     parts = [_values(signal, raw, dtype) for signal in signals]
     starts = _starts(signals)
-    ticks = _common_ticks(signals, pattern) if starts is None else time_axis(Rate(starts[0]), first.shape[0])
+    time_axis = _common_time_axis(signals, pattern) if starts is None else time_axis_of(Rate(starts[0]), first.shape[0])
     dim = first.stack if first.stack not in first.dims else "series"
     dims = (first.dims[0], dim, *first.dims[1:])
-    notes = [note for signal in signals for note in signal.notes]
+    notes = [str(note) for signal in signals for note in signal.notes]
     notes.insert(0, f"{len(signals)} signals of equal clocks stacked along {dim}")
     names = _short_names([signal.path for signal in signals])
     coords: Coords = {dim: xr.Variable(dim, np.array(names, dtype=str))}
@@ -114,9 +114,9 @@ def stacked(
         notes.insert(1, "time counts from the start of each trial; start_time is when that was")
         coords["start_time"] = xr.Variable(dim, np.array(starts[1]), {"units": "s"})
     common = {key: one for key, one in first.attrs.items() if all(other.attrs.get(key) == one for other in signals)}
-    attrs = _attrs(replace(first, attrs=common), pattern, path, reader, raw, ticks, notes)
+    attrs = _attrs(replace(first, attrs=common), pattern, path, reader, raw, time_axis, notes)
     values = Stacked([part for part in parts if isinstance(part, Stored)])
-    return _assemble(values, dims, coords, ticks, attrs, pattern.rpartition("/")[2])
+    return _assemble(values, dims, coords, time_axis, attrs, pattern.rpartition("/")[2])
 
 
 def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> LazyArray:
@@ -127,12 +127,12 @@ def _values(signal: Signal, raw: bool, dtype: DTypeLike | None) -> LazyArray:
     return signal.values.array(raw=raw, dtype=dtype)
 
 
-def _ticks(signal: Signal) -> Ticks | None:
+def _time_axis(signal: Signal) -> TimeAxis | None:
     if signal.clock is None:
         return None
     if trouble := signal.clock.problem(signal.shape[0]):
         raise DataError(f"{signal.path}: {trouble}; open its values alone with the path {signal.data.path}")
-    return time_axis(signal.clock, signal.shape[0])
+    return time_axis_of(signal.clock, signal.shape[0])
 
 
 def _starts(signals: Sequence[Signal]) -> tuple[float, list[float]] | None:
@@ -144,14 +144,14 @@ def _starts(signals: Sequence[Signal]) -> tuple[float, list[float]] | None:
     return clocks[0].rate, starts
 
 
-def _common_ticks(signals: Sequence[Signal], pattern: str) -> Ticks | None:
+def _common_time_axis(signals: Sequence[Signal], pattern: str) -> TimeAxis | None:
     """Return the clock that all signals share: the same object, the same rate and start, or the same stamps."""
-    first = _ticks(signals[0])
+    first = _time_axis(signals[0])
     for other in signals[1:]:
         if other.clock == signals[0].clock:
             continue
-        ticks = _ticks(other)
-        if first is None or ticks is None or not _same_times(signals[0], other, first, ticks):
+        time_axis = _time_axis(other)
+        if first is None or time_axis is None or not _same_times(signals[0], other, first, time_axis):
             raise DataError(
                 f"{pattern}: expected signals of one clock to stack them, but the clocks of {signals[0].path} and "
                 f"{other.path} differ; open them one by one, or choose a narrower pattern"
@@ -159,10 +159,10 @@ def _common_ticks(signals: Sequence[Signal], pattern: str) -> Ticks | None:
     return first
 
 
-def _same_times(one: Signal, other: Signal, first: Ticks, second: Ticks) -> bool:
+def _same_times(one: Signal, other: Signal, first: TimeAxis, second: TimeAxis) -> bool:
     if isinstance(one.clock, Rate) and isinstance(other.clock, Rate):
         return False  # equal ones are equal declarations
-    if isinstance(one.clock, Stamps) and isinstance(other.clock, Stamps) and one.clock.node is other.clock.node:
+    if isinstance(one.clock, Timestamps) and isinstance(other.clock, Timestamps) and one.clock.node is other.clock.node:
         return one.clock == other.clock
     times, others = first.variable.values, second.variable.values
     step = float(np.median(np.abs(np.diff(times)))) if times.size > 1 else 0.0
@@ -178,13 +178,13 @@ def _assemble(
     values: LazyArray,
     dims: Sequence[str],
     coords: Coords,
-    ticks: Ticks | None,
+    time_axis: TimeAxis | None,
     attrs: Mapping[str, Any],
     name: str | None,
 ) -> xr.DataArray:
     coords = {label: variable for label, variable in coords.items() if set(variable.dims) <= set(dims)}
-    if ticks is not None:
-        coords[TIME] = ticks.variable
+    if time_axis is not None:
+        coords[TIME] = time_axis.variable
     from sciml.io.arrays.indexing import is_lazy
 
     # An index would read what is lazy: long clocks come without one.
@@ -200,7 +200,7 @@ def _restored(signal: Signal, values: LazyArray) -> xr.DataArray:
 
 
 def _attrs(
-    signal: Signal, label: str, path: Place, reader: str, raw: bool, ticks: Ticks | None, notes: list[str]
+    signal: Signal, label: str, path: Place, reader: str, raw: bool, time_axis: TimeAxis | None, notes: list[str]
 ) -> dict[str, Any]:
     attrs: dict[str, Any] = {"units": signal.unit}
     if signal.raw_unit != signal.unit:
@@ -211,10 +211,10 @@ def _attrs(
         attrs["units"] = ""
         attrs.pop("units_symbol", None)
         notes.append(f"values as stored; physical = {signal.values.scale.formula}")
-    if ticks is not None:
-        notes.extend(ticks.notes)
-        if ticks.rate is not None:
-            attrs["sampling_rate"] = ticks.rate
+    if time_axis is not None:
+        notes.extend(time_axis.notes)
+        if time_axis.rate is not None:
+            attrs["sampling_rate"] = time_axis.rate
     attrs |= {"source": path.name, "signal": label, "reader": reader, **signal.data.digest, **signal.attrs}
     read = f"read {label} of {path.name} with sciml {__version__} (reader {reader})"
     attrs["history"] = "\n".join([read, *(f"note: {note}" for note in notes)])

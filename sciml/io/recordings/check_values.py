@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits
-from sciml.io.hdf5.issues import Finding, code_of, counted, together
+from sciml.io.hdf5.issues import Issue, code_of, counted, together
 from sciml.io.hdf5.remote import Place
 from sciml.io.hdf5.tree import open_tree
 from sciml.io.recordings.assemble import build
 from sciml.io.recordings.open import select
 from sciml.io.recordings.sample import Sample, sampled
 from sciml.io.registry import survey
-from sciml.io.schema.clock import EAGER, Stamps
+from sciml.io.schema.clock import EAGER, Timestamps
 from sciml.io.schema.declarations import Signal
 from sciml.recording import GAP, TIME
 
-__all__ = ["check"]
+__all__ = ["check_values"]
 
 SIGNAL_BYTES = 2**23  # read of one signal
 FILE_BYTES = 2**29  # read of all signals of a file
@@ -37,13 +37,13 @@ DRIFT = 1e-3  # between the median steps of the first and the last tenth of a cl
 Progress = Callable[[int, int], None]
 
 
-def check(
+def check_values(
     path: str | os.PathLike[str],
     signal: str | None = None,
     *,
     progress: Progress | None = None,
     limits: Limits = DEFAULT_LIMITS,
-) -> tuple[Finding, ...]:
+) -> tuple[Issue, ...]:
     """Return what is odd about the values of a file: samples of at most 8 MiB of each signal are read.
 
     Codes: "not_finite" (share of NaN and infinity), "dead" (channels that are 0 in all that was read), "constant",
@@ -71,10 +71,10 @@ def check(
     >>> with h5py.File(path, "w") as file:
     ...     file["x"] = np.random.default_rng(0).normal(size=(100, 3)) * [1.0, 0.0, 1.0]
     ...     file["x"].attrs["units"] = "mV"
-    >>> [(found, found.code) for found in check(path)]
+    >>> [(found.message, found.code) for found in check_values(path)]
     [('x: 1 of 3 channels is 0 throughout: 1', 'dead')]
     """
-    said: dict[str, list[str]] = {}
+    said: dict[Issue, list[str]] = {}
     spent = 0
     with open_tree(path, limits) as tree:
         _, contents = survey(tree)
@@ -83,15 +83,15 @@ def check(
             if progress is not None:
                 progress(number, len(signals))
             if spent > FILE_BYTES:
-                left = f"the values of {counted(len(signals) - number, 'signal')} from here on were not looked at"
-                said.setdefault(Finding(left), []).append(each.path)
+                unread = f"the values of {counted(len(signals) - number, 'signal')} from here on were not looked at"
+                said.setdefault(Issue("note", unread), []).append(each.path)
                 break
             try:
                 found, n_bytes = _look(each, tree.files.main)
             except DataError as error:
-                found, n_bytes = [Finding(f"cannot be read: {error}", code=_why(each, error))], 0
+                found, n_bytes = [Issue(_why(each, error), f"cannot be read: {error}")], 0
             if not each.unit and not each.raw_unit:
-                found.append(Finding("no unit is stated", code="blank_unit"))
+                found.append(Issue("blank_unit", "no unit is stated"))
             for one in found:
                 said.setdefault(one, []).append(each.path)
             spent += n_bytes
@@ -99,19 +99,19 @@ def check(
 
 
 def _why(signal: Signal, error: DataError) -> str:
-    return code_of(error, code_of(signal.data.obstacle(), "unreadable"))
+    return code_of(error, code_of(signal.data.read_error(), "unreadable"))
 
 
-def _look(signal: Signal, path: Place) -> tuple[list[Finding], int]:
+def _look(signal: Signal, path: Place) -> tuple[list[Issue], int]:
     """Return what is said of one signal, and how many bytes were read for it."""
     recording = build(replace(signal, coords=None, clock=None), path=path, reader="", raw=True, dtype=None)
     if not recording.ndim or not recording.size:
         return [], 0
     sample = sampled(recording.variable, signal, budget=SIGNAL_BYTES)
-    return [*_values(sample, signal), *_stamps(signal)], sample.values.nbytes
+    return [*_values(sample, signal), *_timestamps(signal)], sample.values.nbytes
 
 
-def _values(sample: Sample, signal: Signal) -> list[Finding]:
+def _values(sample: Sample, signal: Signal) -> list[Issue]:
     values = sample.columns
     if values.dtype.kind not in "iuf":
         return []
@@ -121,15 +121,15 @@ def _values(sample: Sample, signal: Signal) -> list[Finding]:
     where, inside = ("", "") if sample.whole else (" that were read", " in all that was read")
     found = []
     if absent.any():
-        found.append(Finding(f"{absent.mean():.2%} of the values{where} are not finite or missing", code="not_finite"))
+        found.append(Issue("not_finite", f"{absent.mean():.2%} of the values{where} are not finite or missing"))
     thing = _thing(signal.dims[1:])
     for which, code, words in _still(values, absent):
         if which.any():
-            found.append(Finding(f"{_columns(which, thing)} {words}{inside}{_names(which, thing)}", code=code))
-    held, share = _held(values, absent, timed=signal.dims[0] == TIME)
+            found.append(Issue(code, f"{_columns(which, thing)} {words}{inside}{_names(which, thing)}"))
+    held, fraction = _held(values, absent, timed=signal.dims[0] == TIME)
     if held.any():
-        said = f"{_columns(held, thing)} clipped: {share:.2%} of the values{where} are held at an extreme"
-        found.append(Finding(f"{said}{_names(held, thing)}", code="clipped"))
+        said = f"{_columns(held, thing)} clipped: {fraction:.2%} of the values{where} are held at an extreme"
+        found.append(Issue("clipped", f"{said}{_names(held, thing)}"))
     return found
 
 
@@ -138,8 +138,8 @@ def _still(values: NDArray[Any], absent: NDArray[np.bool_]) -> tuple[tuple[NDArr
     if len(values) < FEWEST:
         return ()
     still = (values == values[:1]).all(axis=0) & ~absent.any(axis=0)
-    dead = still & (values[0] == 0)
-    return (dead, "dead", "0 throughout"), (still & ~dead, "constant", "constant")
+    silent = still & (values[0] == 0)
+    return (silent, "dead", "0 throughout"), (still & ~silent, "constant", "constant")
 
 
 def _held(values: NDArray[Any], absent: NDArray[np.bool_], *, timed: bool) -> tuple[NDArray[np.bool_], float]:
@@ -163,8 +163,8 @@ def _ceiling(values: NDArray[Any], absent: NDArray[np.bool_]) -> NDArray[np.bool
         return found
     for extreme in (kept.max(), kept.min()):
         at = values == extreme
-        beside = at[1:] & at[:-1]
-        lasting = np.r_[beside, False] | np.r_[False, beside]
+        adjacent = at[1:] & at[:-1]
+        lasting = np.r_[adjacent, False] | np.r_[False, adjacent]
         if extreme != 0 and at.sum() >= CLIPPED and lasting.sum() > HELD * at.sum():
             found |= at
     return found if found.any() and len(np.unique(kept)) >= LEVELS else np.zeros(values.shape, bool)
@@ -189,10 +189,10 @@ def _names(which: NDArray[np.bool_], thing: str) -> str:
     return f": {', '.join(map(str, places.tolist()))}" if thing in NAMES and len(places) <= NAMED else ""
 
 
-def _stamps(signal: Signal) -> list[Finding]:
+def _timestamps(signal: Signal) -> list[Issue]:
     """Return the gaps and the drift of time stamps."""
     clock = signal.clock
-    if not isinstance(clock, Stamps) or not FEWEST < signal.shape[0] <= EAGER:
+    if not isinstance(clock, Timestamps) or not FEWEST < signal.shape[0] <= EAGER:
         return []
     steps = np.diff(clock.read())
     steps = steps[np.isfinite(steps)]
@@ -200,11 +200,11 @@ def _stamps(signal: Signal) -> list[Finding]:
         return []
     found = []
     if gaps := int((steps > GAP * usual).sum()):
-        lost = float(steps[steps > GAP * usual].sum())
-        found.append(Finding(f"the clock has {counted(gaps, 'gap')}, {lost:.6g} s in all", code="gaps"))
+        missing = float(steps[steps > GAP * usual].sum())
+        found.append(Issue("gaps", f"the clock has {counted(gaps, 'gap')}, {missing:.6g} s in all"))
     tenth = max(len(steps) // 10, 1)
     first, last = float(np.median(steps[:tenth])), float(np.median(steps[-tenth:]))
     if first > 0 and abs(last - first) > DRIFT * first:
         said = f"the clock drifts: its step is {first:.6g} s in the first tenth and {last:.6g} s in the last"
-        found.append(Finding(said, code="clock_drift"))
+        found.append(Issue("clock_drift", said))
     return found

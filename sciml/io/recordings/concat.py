@@ -14,7 +14,7 @@ from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Concatenated, lazy
 from sciml.io.hdf5.guard import Limits
-from sciml.io.schema.clock import EAGER, Ticks, joined, time_axis
+from sciml.io.schema.clock import EAGER, TimeAxis, segmented, time_axis_of
 from sciml.recording import TIME
 
 __all__ = ["ALONG", "Part", "check_equal", "common_attrs", "edges", "join", "shifts_of"]
@@ -50,20 +50,20 @@ def join(parts: Sequence[Part], limits: Limits) -> xr.DataArray:
     check_equal(parts, dim)
     recordings = [part.recording for part in parts]
     notes = [f"{len(parts)} files joined along {dim}"]
-    ticks = None
+    time_axis = None
     if dim == TIME and TIME in recordings[0].coords:
         shifts = shifts_of(parts)
         if any(shifts):
             notes.append("each clock was shifted by the start that its file states")
         order = sorted(range(len(parts)), key=lambda k: edges(recordings[k])[0] + shifts[k])
         recordings, shifts = [recordings[k] for k in order], [shifts[k] for k in order]
-        ticks = _ticks(recordings, shifts, limits)
-        notes.extend(ticks.notes)
+        time_axis = _time_axis(recordings, shifts, limits)
+        notes.extend(time_axis.notes)
     coords = _coords(recordings, notes, limits)
-    attrs = common_attrs(recordings, ticks, notes)
+    attrs = common_attrs(recordings, time_axis, notes)
     values = _end_to_end([recording.variable for recording in recordings], limits)
     made = xr.DataArray(values, coords=coords, attrs=attrs, name=recordings[0].name)
-    return made if ticks is None else made.assign_coords(ticks.coordinates)
+    return made if time_axis is None else made.assign_coords(time_axis.coordinates)
 
 
 def _first_dim(first: Part) -> str:
@@ -142,7 +142,7 @@ def shifts_of(parts: Sequence[Part]) -> list[float]:
     return [float(shift) for shift in apart]
 
 
-def _ticks(recordings: Sequence[xr.DataArray], shifts: Sequence[float], limits: Limits) -> Ticks:
+def _time_axis(recordings: Sequence[xr.DataArray], shifts: Sequence[float], limits: Limits) -> TimeAxis:
     spans = [(first + shift, last + shift) for (first, last), shift in zip(map(edges, recordings), shifts, strict=True)]
     for (one, (_, end)), (other, (start, _)) in pairwise(zip(recordings, spans, strict=True)):
         if not start > end:
@@ -155,14 +155,14 @@ def _ticks(recordings: Sequence[xr.DataArray], shifts: Sequence[float], limits: 
     rate = recordings[0].attrs.get("sampling_rate")
     if rate is not None:
         firsts = np.cumsum([0, *sizes[:-1]]).tolist()
-        return time_axis(joined(float(rate), firsts, [start for start, _ in spans]), sum(sizes))
+        return time_axis_of(segmented(float(rate), firsts, [start for start, _ in spans]), sum(sizes))
     clocks = [
         one.coords[TIME].variable + shift if shift else one.coords[TIME].variable
         for one, shift in zip(recordings, shifts, strict=True)
     ]
     variable = _end_to_end(clocks, limits)
     variable.attrs.update(recordings[0].coords[TIME].attrs)
-    return Ticks(variable.load() if variable.size <= EAGER else variable, None)
+    return TimeAxis(variable.load() if variable.size <= EAGER else variable, None)
 
 
 def _coords(recordings: Sequence[xr.DataArray], notes: list[str], limits: Limits) -> dict[str, xr.Variable]:
@@ -192,7 +192,9 @@ def _end_to_end(variables: Sequence[xr.Variable], limits: Limits) -> xr.Variable
     return xr.Variable(first.dims, lazy(Concatenated(variables, limits)), first.attrs)
 
 
-def common_attrs(recordings: Sequence[xr.DataArray], ticks: Ticks | None, notes: Sequence[str]) -> dict[str, Any]:
+def common_attrs(
+    recordings: Sequence[xr.DataArray], time_axis: TimeAxis | None, notes: Sequence[str]
+) -> dict[str, Any]:
     """Return the attributes that all share; sources and checksums one a line, histories in full."""
     attrs = {
         key: value
@@ -201,8 +203,8 @@ def common_attrs(recordings: Sequence[xr.DataArray], ticks: Ticks | None, notes:
     }
     for key in ("source", "sha256"):
         attrs[key] = "\n".join(str(one.attrs.get(key, "")) for one in recordings)
-    if ticks is not None and ticks.rate is not None:
-        attrs["sampling_rate"] = ticks.rate
+    if time_axis is not None and time_axis.rate is not None:
+        attrs["sampling_rate"] = time_axis.rate
     histories = [str(one.attrs.get("history", "")) for one in recordings]
     attrs["history"] = "\n".join([*histories, *(f"note: {note}" for note in notes)])
     return attrs

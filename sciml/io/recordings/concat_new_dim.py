@@ -14,7 +14,7 @@ from sciml.errors import DataError
 from sciml.io.arrays import LazyArray, lazy
 from sciml.io.hdf5.source import check_budget, n_selected
 from sciml.io.recordings.concat import Part, check_equal, common_attrs, edges, shifts_of
-from sciml.io.schema.clock import Rate, Ticks, time_axis
+from sciml.io.schema.clock import Rate, TimeAxis, time_axis_of
 from sciml.recording import TIME
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = ["side_by_side"]
 SAME_STEP = 1e-3  # of a step: times since the start that differ less are one clock
 
 
-class _Abreast(LazyArray):
+class _AlongNewDim(LazyArray):
     """Variables of one shape, read or not, side by side along a new axis 1."""
 
     def __init__(self, parts: Sequence[xr.Variable], limits: Limits) -> None:
@@ -65,17 +65,17 @@ def side_by_side(parts: Sequence[Part], dim: str, limits: Limits) -> xr.DataArra
     first = recordings[0]
     notes = [f"{len(parts)} files side by side along {dim}"]
     coords: dict[str, xr.Variable] = {dim: xr.Variable(dim, _names(parts))}
-    ticks = None
+    time_axis = None
     if TIME in first.coords and TIME in first.dims:
-        ticks, starts = _clock(parts)
+        time_axis, starts = _clock(parts)
         if starts is not None:
             notes.append("time counts from the start of each file; start_time is when that was")
             coords["start_time"] = xr.Variable(dim, starts, {"units": "s"})
     coords |= _coords(recordings, dim, notes, limits)
     values = _put([one.variable for one in recordings], dim, limits)
-    attrs = common_attrs(recordings, ticks, notes)
+    attrs = common_attrs(recordings, time_axis, notes)
     made = xr.DataArray(values, coords=coords, attrs=attrs, name=first.name)
-    return made if ticks is None else made.assign_coords(ticks.coordinates)
+    return made if time_axis is None else made.assign_coords(time_axis.coordinates)
 
 
 def _names(parts: Sequence[Part]) -> NDArray[np.str_]:
@@ -83,15 +83,15 @@ def _names(parts: Sequence[Part]) -> NDArray[np.str_]:
     return np.array(stems if len(set(stems)) == len(stems) else [f"{k} {stem}" for k, stem in enumerate(stems)])
 
 
-def _clock(parts: Sequence[Part]) -> tuple[Ticks, NDArray[np.float64] | None]:
+def _clock(parts: Sequence[Part]) -> tuple[TimeAxis, NDArray[np.float64] | None]:
     """Return the clock of all files, and when each began if they began at different times."""
     times = [part.recording.coords[TIME].variable for part in parts]
     rate = parts[0].recording.attrs.get("sampling_rate")
     starts = np.array([edges(part.recording)[0] for part in parts]) + shifts_of(parts)
     if rate is not None:
         if np.ptp(starts) == 0:
-            return Ticks(times[0], float(rate)), None
-        return time_axis(Rate(float(rate)), times[0].size), starts
+            return TimeAxis(times[0], float(rate)), None
+        return time_axis_of(Rate(float(rate)), times[0].size), starts
     since = [one.values - one.values[:1] for one in times]
     step = float(np.median(np.abs(np.diff(since[0])))) if since[0].size > 1 else 0.0
     for part, other in zip(parts[1:], since[1:], strict=True):
@@ -101,8 +101,8 @@ def _clock(parts: Sequence[Part]) -> tuple[Ticks, NDArray[np.float64] | None]:
                 "open them one by one, or bring them to one clock with recording.interp(time=...)"
             )
     if np.ptp(starts) == 0:
-        return Ticks(times[0], None), None
-    return Ticks(xr.Variable(TIME, since[0], times[0].attrs), None), starts
+        return TimeAxis(times[0], None), None
+    return TimeAxis(xr.Variable(TIME, since[0], times[0].attrs), None), starts
 
 
 def _coords(recordings: Sequence[xr.DataArray], dim: str, notes: list[str], limits: Limits) -> dict[str, xr.Variable]:
@@ -135,4 +135,4 @@ def _put(variables: Sequence[xr.Variable], dim: str, limits: Limits) -> xr.Varia
     dims = (first.dims[0], dim, *first.dims[1:])
     if any(variable.chunks for variable in variables):
         return xr.concat([xr.DataArray(one) for one in variables], dim).transpose(*dims).variable
-    return xr.Variable(dims, lazy(_Abreast(variables, limits)), first.attrs)
+    return xr.Variable(dims, lazy(_AlongNewDim(variables, limits)), first.attrs)

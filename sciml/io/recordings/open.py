@@ -15,15 +15,15 @@ from numpy.typing import DTypeLike
 from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits
-from sciml.io.hdf5.issues import Finding, code_of, counted, together
+from sciml.io.hdf5.issues import Issue, Remark, as_issue, code_of, counted, said_once, together
 from sciml.io.hdf5.tree import Tree, open_tree
 from sciml.io.readers import plain
 from sciml.io.recordings.assemble import Chunks, build, chunked, chunks_in_file, info, stacked
 from sciml.io.recordings.concat import Part, join
 from sciml.io.recordings.concat_new_dim import side_by_side
-from sciml.io.recordings.overrides import Stated, mapped
+from sciml.io.recordings.overrides import Overrides, overrides_from
 from sciml.io.registry import named, scan, survey
-from sciml.io.schema.clock import Runs, Stamps
+from sciml.io.schema.clock import RegularSegments, Timestamps
 from sciml.io.schema.declarations import Contents, FileInfo, Signal, SignalInfo, TableInfo
 from sciml.io.write.zarr import is_zarr, open_saved
 
@@ -138,11 +138,11 @@ def open_recording(
     >>> recording.sizes["time"], recording.attrs["sampling_rate"], recording[0].values.tolist()
     (3, 30000.0, [0.195, 0.78])
     """
-    stated = mapped(mapping, signal=signal, dims=dims, units=units, rate=rate, scale=scale, offset=offset)
+    overrides = overrides_from(mapping, signal=signal, dims=dims, units=units, rate=rate, scale=scale, offset=offset)
     if allow_missing not in (None, "mask"):
         raise ConfigError(f"allow_missing={allow_missing!r}: expected None or 'mask'")
     opened = partial(build, masked=allow_missing == "mask", raw=raw, dtype=dtype)
-    one = partial(_open_one, stated=stated, chunks=chunks, dtype=dtype, raw=raw, opened=opened, limits=limits)
+    one = partial(_open_one, overrides=overrides, chunks=chunks, dtype=dtype, raw=raw, opened=opened, limits=limits)
     if isinstance(path, (str, os.PathLike)):
         return one(path).recording
     parts = [one(each) for each in path]
@@ -159,7 +159,7 @@ def open_recording(
 def _open_one(
     path: Paths,
     *,
-    stated: Stated,
+    overrides: Overrides,
     chunks: Chunks | None,
     dtype: DTypeLike | None,
     raw: bool,
@@ -168,20 +168,22 @@ def _open_one(
 ) -> Part:
     if is_zarr(path):
         saved = open_saved(path, dtype, limits)
-        if stated != Stated() and stated != Stated(signal=str(saved.name)):
-            raise ConfigError(f"{path}: a Zarr folder states its one signal itself; expected no mapping, got {stated}")
+        if overrides != Overrides() and overrides != Overrides(signal=str(saved.name)):
+            raise ConfigError(
+                f"{path}: a Zarr folder states its one signal itself; expected no mapping, got {overrides}"
+            )
         saved = saved if chunks is None else chunked(saved, saved.encoding["preferred_chunks"], chunks)
         return Part(saved, str(saved.attrs.get("start", "")))
     with open_tree(path, limits) as tree:
         reader, contents = scan(tree)
-        chosen = [stated.apply(signal) for signal in select(contents, tree, stated.signal)]
+        chosen = [overrides.apply(signal) for signal in select(contents, tree, overrides.signal)]
         where = tree.files.main
         with named(tree, reader):
             if len(chosen) == 1:
                 name = "plain" if chosen[0].kind == "dataset" else reader.name
                 recording = opened(chosen[0], path=where, reader=name)
             else:
-                recording = stacked(chosen, str(stated.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
+                recording = stacked(chosen, str(overrides.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
         recording = recording if chunks is None else chunked(recording, chunks_in_file(chosen[0]), chunks)
         return Part(recording, contents.attrs.get("start", ""))
 
@@ -251,14 +253,13 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
         reader, contents = survey(tree)
         signals = tuple(info(signal, reader.name) for signal in contents.signals)
         said = (*contents.findings, *_findings(contents.signals, signals), *tree.findings, *_aliases(tree))
-        findings = (text if isinstance(text, Finding) else Finding(text) for text in said)
         return FileInfo(
             path=str(path),
             n_bytes=tree.files.main.stat().st_size,
             format=contents.format,
             signals=signals,
             tables=tuple(TableInfo(table.name, table.rows, table.columns) for table in contents.tables),
-            findings=tuple(dict.fromkeys(findings)),
+            findings=said_once(said),
             reason=_reason(contents, tree),
             attrs=contents.attrs,
             default=_default(contents),
@@ -317,50 +318,50 @@ def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DE
         return events
 
 
-def _findings(signals: Sequence[Signal], infos: Sequence[SignalInfo]) -> list[Finding]:
+def _findings(signals: Sequence[Signal], infos: Sequence[SignalInfo]) -> list[Issue]:
     """Return what is odd about signals, each thing once, with those that it is true of."""
-    affected: dict[str, list[str]] = {}
-    for signal, stated in zip(signals, infos, strict=True):
-        for text in (*signal.notes, *_troubles(signal, stated)):
-            affected.setdefault(text, []).append(signal.path)
+    affected: dict[Issue, list[str]] = {}
+    for signal, listed in zip(signals, infos, strict=True):
+        for issue in map(as_issue, (*signal.notes, *_troubles(signal, listed))):
+            affected.setdefault(issue, []).append(signal.path)
     return list(together(affected))
 
 
-def _troubles(signal: Signal, stated: SignalInfo) -> list[str]:
-    found: list[str] = []
-    trouble: str | None = signal.problem or signal.data.obstacle()
+def _troubles(signal: Signal, listed: SignalInfo) -> list[Issue]:
+    found: list[Issue] = []
+    trouble: Remark | None = signal.problem or signal.data.read_error()
     if trouble is None and signal.clock is not None and signal.shape:
         trouble = signal.clock.problem(signal.shape[0])
     if trouble:
-        found.append(Finding(f"cannot be read: {trouble}", code=code_of(trouble, "unreadable")))
-    elif gaps := _gaps(signal, stated):
+        found.append(Issue(code_of(trouble, "unreadable"), f"cannot be read: {trouble}"))
+    elif gaps := _gaps(signal, listed):
         found.append(gaps)
     if signal.raw_unit and not signal.unit:
-        found.append(Finding(f"the unit {signal.raw_unit!r} says nothing; taken as none", code="blank_unit"))
+        found.append(Issue("blank_unit", f"the unit {signal.raw_unit!r} says nothing; taken as none"))
     if trouble is None and signal.data.n_bytes > MAX_RATIO * signal.data.stored_bytes > 0:
         ratio = f"its {signal.data.n_bytes} bytes are stored in {signal.data.stored_bytes}: nearly all values are alike"
-        found.append(Finding(ratio, code="compression_ratio"))
+        found.append(Issue("compression_ratio", ratio))
     return found
 
 
-def _gaps(signal: Signal, stated: SignalInfo) -> Finding | None:
+def _gaps(signal: Signal, listed: SignalInfo) -> Issue | None:
     """Return what the clock says of gaps and of drift, without reading all of it."""
     clock, size = signal.clock, signal.shape[0] if signal.shape else 0
-    if isinstance(clock, Runs) and len(clock.firsts) > 1:
-        return Finding(f"the clock has {counted(len(clock.firsts) - 1, 'gap')}", code="gaps")
-    if not isinstance(clock, Stamps):
+    if isinstance(clock, RegularSegments) and len(clock.firsts) > 1:
+        return Issue("gaps", f"the clock has {counted(len(clock.firsts) - 1, 'gap')}")
+    if not isinstance(clock, Timestamps):
         return None
-    rate, duration = stated.rate, stated.duration
+    rate, duration = listed.rate, listed.duration
     if rate is None or duration is None or abs(duration * rate - size) <= size * DRIFT + 1:
         return None
     span = f"its {size} samples span {duration:.6g} s, not {size / rate:.6g} s"
     last = clock.final_rate(size)
     if last is not None and abs(last - rate) > DRIFT * rate:
-        return Finding(f"{span}: the rate changes from {rate:.6g} to {last:.6g} Hz", code="clock_drift")
-    return Finding(f"{span}: the clock has gaps, or its rate changes", code="gaps") if duration * rate > size else None
+        return Issue("clock_drift", f"{span}: the rate changes from {rate:.6g} to {last:.6g} Hz")
+    return Issue("gaps", f"{span}: the clock has gaps, or its rate changes") if duration * rate > size else None
 
 
-def _aliases(tree: Tree) -> list[Finding]:
+def _aliases(tree: Tree) -> list[Issue]:
     aliased = [node for node in tree if node.aliases]
     if not aliased:
         return []
@@ -369,7 +370,7 @@ def _aliases(tree: Tree) -> list[Finding]:
         f"{counted(len(aliased), 'object')} under several paths, counted once, for example "
         f"{example.path or '/'} = {example.aliases[0]}"
     )
-    return [Finding(said, code="alias", path=example.path)]
+    return [Issue("alias", said, example.path)]
 
 
 def _reason(contents: Contents, tree: Tree) -> str | None:

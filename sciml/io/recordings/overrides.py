@@ -13,11 +13,11 @@ from sciml.io.schema.declarations import Signal
 from sciml.io.schema.values import with_order, with_scale
 from sciml.recording import TIME
 
-__all__ = ["Stated", "mapped"]
+__all__ = ["Overrides", "overrides_from"]
 
 
 @dataclass(frozen=True)
-class Stated:
+class Overrides:
     """What replaces the facts that a reader found; None leaves them.
 
     Attributes
@@ -43,14 +43,16 @@ class Stated:
 
     def apply(self, signal: Signal) -> Signal:
         """Return the declaration of a signal with what is stated here in place of what was found."""
-        stated = [f"{name} = {value!r}" for name, value in vars(self).items() if name != "signal" and value is not None]
-        if not stated:
+        changes = [
+            f"{name} = {value!r}" for name, value in vars(self).items() if name != "signal" and value is not None
+        ]
+        if not changes:
             return signal
         if signal.values.is_restored:
             raise ConfigError(
-                f"{signal.path}: expected no {', '.join(stated)} for a recording that sciml saved; change its attrs"
+                f"{signal.path}: expected no {', '.join(changes)} for a recording that sciml saved; change its attrs"
             )
-        signal = self._scaled(signal if self.dims is None else self._turned(signal, self.dims))
+        signal = self._scaled(signal if self.dims is None else self._reordered(signal, self.dims))
         if self.units is not None:
             signal = replace(signal, unit=self.units, raw_unit=self.units)
         if self.rate is not None and signal.rebin is not None and self.rate > 0:
@@ -60,9 +62,9 @@ class Stated:
                 raise ConfigError(f"rate={self.rate}: expected dims that name an axis 'time', got {signal.dims}")
             start = signal.clock.start if isinstance(signal.clock, Rate) else 0.0
             signal = replace(signal, clock=Rate(self.rate, start))
-        return replace(signal, notes=(*signal.notes, f"stated by the caller: {', '.join(stated)}"))
+        return replace(signal, notes=(*signal.notes, f"stated by the caller: {', '.join(changes)}"))
 
-    def _turned(self, signal: Signal, dims: tuple[str, ...]) -> Signal:
+    def _reordered(self, signal: Signal, dims: tuple[str, ...]) -> Signal:
         """Return the signal with other names of the stored axes, time first."""
         stored = signal.data.shape or ()
         if signal.values.is_folded or not signal.values.is_scaled:
@@ -93,7 +95,7 @@ class Stated:
         return replace(signal, values=with_scale(signal.values, scale))
 
 
-def mapped(file: str | os.PathLike[str] | None, **stated: Any) -> Stated:
+def overrides_from(file: str | os.PathLike[str] | None, **changes: Any) -> Overrides:
     """Return a mapping from a TOML file, if one is given, and from what is stated besides, which wins.
 
     Raises
@@ -101,14 +103,14 @@ def mapped(file: str | os.PathLike[str] | None, **stated: Any) -> Stated:
     ConfigError
         The file is missing or no TOML, or a key or a value does not fit.
     """
-    known = {one.name for one in fields(Stated)}
+    known = {one.name for one in fields(Overrides)}
     found = _read(Path(file)) if file is not None else {}
     if unknown := sorted(set(found) - known):
         raise ConfigError(f"{file}: unknown {', '.join(unknown)}; expected some of {', '.join(sorted(known))}")
-    facts = {**found, **{name: value for name, value in stated.items() if value is not None}}
+    facts = {**found, **{name: value for name, value in changes.items() if value is not None}}
     for name, value in facts.items():
         facts[name] = _checked(name, value)
-    return Stated(**facts)
+    return Overrides(**facts)
 
 
 def _read(path: Path) -> dict[str, Any]:

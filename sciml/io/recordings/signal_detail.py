@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits
-from sciml.io.hdf5.issues import Finding, code_of
+from sciml.io.hdf5.issues import Issue, code_of
 from sciml.io.hdf5.tree import open_tree
 from sciml.io.recordings.assemble import build, info, stacked
 from sciml.io.recordings.open import describe, select
@@ -24,7 +24,7 @@ from sciml.io.schema.clock import EAGER, Rate
 from sciml.io.schema.declarations import Signal, SignalInfo
 from sciml.recording import TIME, segments
 
-__all__ = ["AxisInfo", "SignalDetail", "examine"]
+__all__ = ["AxisInfo", "SignalDetail", "signal_detail"]
 
 BUDGET = 2**25  # bytes of values that are read
 SHOWN = 8  # gaps and notes that are kept
@@ -88,11 +88,11 @@ class SignalDetail:
     n_sampled: int = 0
     n_values: int = 0
     trace: tuple[float, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Issue, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def examine(
+def signal_detail(
     path: str | os.PathLike[str], signal: str | None = None, *, limits: Limits = DEFAULT_LIMITS
 ) -> SignalDetail:
     """Return one signal in depth; at most about 32 MiB of its values are read.
@@ -117,7 +117,7 @@ def examine(
     >>> with h5py.File(path, "w") as file:
     ...     x = file.create_dataset("x", data=np.arange(6, dtype="i2"), chunks=(3,), compression="gzip")
     ...     x.attrs["units"] = "mV"
-    >>> found = examine(path)
+    >>> found = signal_detail(path)
     >>> found.filters, found.chunks, found.statistics["median"]
     (('deflate 4',), (3,), 2.5)
     """
@@ -142,11 +142,11 @@ def examine(
             sample = sampled(recording.variable, first, budget=BUDGET // len(chosen))
             detail = replace(detail, masks=_masks(recording), n_sampled=sample.values.size, **_values(sample))
         except DataError as error:
-            code = code_of(error, code_of(first.data.obstacle(), "unreadable"))
-            detail = replace(detail, findings=(Finding(str(error), code=code, path=first.path),))
+            code = code_of(error, code_of(first.data.read_error(), "unreadable"))
+            detail = replace(detail, findings=(Issue(code, str(error), first.path),))
     paths = {each.path for each in chosen}
     said = tuple(found for found in describe(path, limits=limits).findings if found.path in paths)
-    return replace(detail, findings=(*detail.findings, *(one for one in said if "cannot be read" not in one)))
+    return replace(detail, findings=(*detail.findings, *(one for one in said if "cannot be read" not in one.message)))
 
 
 def _info(chosen: Sequence[Signal], recording: xr.DataArray, reader: str) -> SignalInfo:
@@ -205,8 +205,8 @@ def _times(recording: xr.DataArray, signal: Signal) -> dict[str, Any]:
     if size > EAGER:
         return {"clock": f"{size} time stamps, not read"}
     times = recording[TIME].values
-    runs = segments(recording)
-    gaps = tuple((float(times[run.start - 1]), float(times[run.start])) for run in runs[1:])
+    parts = segments(recording)
+    gaps = tuple((float(times[part.start - 1]), float(times[part.start])) for part in parts[1:])
     step = float(np.median(np.diff(times))) if size > 1 else math.nan
     words = f"{size} time stamps from {times[0]:.10g} to {times[-1]:.10g} s, median step {step:.6g} s"
     return {"clock": words, "n_gaps": len(gaps), "gaps": gaps[:SHOWN]}

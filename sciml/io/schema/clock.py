@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Computed, RegularTimes, Scale, Stored, lazy
-from sciml.io.hdf5.issues import counted
+from sciml.io.hdf5.issues import Remark, counted
 from sciml.io.hdf5.tree import Node
 from sciml.recording import TIME
 
-__all__ = ["EAGER", "Clock", "Rate", "Runs", "Span", "Stamps", "Ticks", "joined", "time_axis"]
+__all__ = ["EAGER", "Clock", "Rate", "RegularSegments", "Span", "TimeAxis", "Timestamps", "segmented", "time_axis_of"]
 
 EAGER = 2**22  # samples up to which the time coordinate is held in memory and indexed
 PEEK = 1000  # stamps that are read to tell the rate when signals are only listed
@@ -52,7 +52,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Runs:
+class RegularSegments:
     """Runs of a regular clock: sample `firsts[k] + i` is at `starts[k] + i / rate` seconds."""
 
     rate: float
@@ -82,13 +82,13 @@ class Runs:
         return np.asarray(np.asarray(self.starts)[run] + (positions - firsts[run]) / self.rate)
 
 
-def joined(rate: float, firsts: Sequence[int], starts: Sequence[float]) -> Rate | Runs:
+def segmented(rate: float, firsts: Sequence[int], starts: Sequence[float]) -> Rate | RegularSegments:
     """Return the clock of runs of samples; runs that follow each other within half a sample are one.
 
     Examples
     --------
-    >>> joined(10.0, [0, 5], [1.0, 1.5]), joined(10.0, [0, 5], [1.0, 2.0])
-    (Rate(rate=10.0, start=1.0), Runs(rate=10.0, firsts=(0, 5), starts=(1.0, 2.0)))
+    >>> segmented(10.0, [0, 5], [1.0, 1.5]), segmented(10.0, [0, 5], [1.0, 2.0])
+    (Rate(rate=10.0, start=1.0), RegularSegments(rate=10.0, firsts=(0, 5), starts=(1.0, 2.0)))
     """
     kept = [0]
     for run in range(1, len(firsts)):
@@ -97,18 +97,18 @@ def joined(rate: float, firsts: Sequence[int], starts: Sequence[float]) -> Rate 
             kept.append(run)
     if len(kept) == 1 and firsts[0] == 0:
         return Rate(rate, starts[0])
-    return Runs(rate, tuple(firsts[run] for run in kept), tuple(starts[run] for run in kept))
+    return RegularSegments(rate, tuple(firsts[run] for run in kept), tuple(starts[run] for run in kept))
 
 
 @dataclass(frozen=True)
-class Stamps:
+class Timestamps:
     """Sample i is at `(node[i] - origin) * seconds`; the origin keeps large integer stamps exact."""
 
     node: Node
     seconds: float = 1.0
     origin: int = 0
 
-    def problem(self, n_samples: int) -> str | None:
+    def problem(self, n_samples: int) -> Remark | None:
         """Return why there are no such times, None if there are."""
         if not self.node.is_numeric or self.node.shape != (n_samples,):
             return (
@@ -116,7 +116,7 @@ class Stamps:
             )
         if self.node.dtype is not None and self.node.dtype.kind == "c":
             return f"its clock {self.node.path} holds complex numbers; expected times"
-        return self.node.obstacle()
+        return self.node.read_error()
 
     def span(self, n_samples: int) -> Span:
         """Return rate (of the first stamps), duration and start."""
@@ -149,11 +149,11 @@ class Stamps:
         return Scale(self.seconds, zero=self.origin)
 
 
-Clock = Rate | Runs | Stamps
+Clock = Rate | RegularSegments | Timestamps
 
 
 @dataclass(frozen=True)
-class Ticks:
+class TimeAxis:
     """A time coordinate, its rate if it is regular, and what is odd about it."""
 
     variable: xr.Variable
@@ -171,42 +171,42 @@ class Ticks:
         return bool(self.variable.size <= EAGER)
 
 
-def time_axis(clock: Clock, n_samples: int) -> Ticks:
+def time_axis_of(clock: Clock, n_samples: int) -> TimeAxis:
     """Return the time coordinate of a clock: in memory up to `EAGER` samples, computed or read on demand beyond."""
     attributes = {"units": "s", "long_name": "time"}
     if isinstance(clock, Rate):
         times = RegularTimes(clock.start, clock.rate)
         if n_samples <= EAGER:
-            return Ticks(xr.Variable(TIME, times(np.arange(n_samples)), attributes), clock.rate)
-        return Ticks(xr.Variable(TIME, lazy(Computed(times, n_samples, np.float64)), attributes), clock.rate)
-    if isinstance(clock, Runs):
+            return TimeAxis(xr.Variable(TIME, times(np.arange(n_samples)), attributes), clock.rate)
+        return TimeAxis(xr.Variable(TIME, lazy(Computed(times, n_samples, np.float64)), attributes), clock.rate)
+    if isinstance(clock, RegularSegments):
         note = f"the clock has {counted(len(clock.firsts) - 1, 'gap')}" if len(clock.firsts) > 1 else None
         notes = () if note is None else (note,)
         if n_samples <= EAGER:
             stamped = clock(np.arange(n_samples))
-            return Ticks(xr.Variable(TIME, stamped, attributes), None, (*notes, *_oddities(stamped)))
-        return Ticks(xr.Variable(TIME, lazy(Computed(clock, n_samples, np.float64)), attributes), None, notes)
+            return TimeAxis(xr.Variable(TIME, stamped, attributes), None, (*notes, *_oddities(stamped)))
+        return TimeAxis(xr.Variable(TIME, lazy(Computed(clock, n_samples, np.float64)), attributes), None, notes)
     if n_samples > EAGER:
         stored = Stored(clock.node.source(), scale=clock.scale, dtype=np.float64)
         note = f"the clock has {n_samples} stamps and was not checked for gaps"
-        return Ticks(xr.Variable(TIME, lazy(stored), attributes), None, (note,))
-    stamps = clock.read()
-    return Ticks(xr.Variable(TIME, stamps, attributes), _regular_rate(stamps), _oddities(stamps))
+        return TimeAxis(xr.Variable(TIME, lazy(stored), attributes), None, (note,))
+    timestamps = clock.read()
+    return TimeAxis(xr.Variable(TIME, timestamps, attributes), _regular_rate(timestamps), _oddities(timestamps))
 
 
-def _regular_rate(stamps: NDArray[np.float64]) -> float | None:
-    if stamps.size < 3 or not np.isfinite(stamps).all():
+def _regular_rate(timestamps: NDArray[np.float64]) -> float | None:
+    if timestamps.size < 3 or not np.isfinite(timestamps).all():
         return None
-    steps = np.diff(stamps)
+    steps = np.diff(timestamps)
     step = float(np.median(steps))
-    rounding = 4 * np.finfo(np.float64).eps * float(np.abs(stamps).max())
+    rounding = 4 * np.finfo(np.float64).eps * float(np.abs(timestamps).max())
     if not (step > 0 and np.abs(steps - step).max() <= JITTER * step + rounding):
         return None
-    return float((stamps.size - 1) / (stamps[-1] - stamps[0]))
+    return float((timestamps.size - 1) / (timestamps[-1] - timestamps[0]))
 
 
-def _oddities(stamps: NDArray[np.float64]) -> tuple[str, ...]:
-    if not np.isfinite(stamps).all():
-        return (f"{int((~np.isfinite(stamps)).sum())} time stamps are not finite",)
-    backward = int((np.diff(stamps) <= 0).sum())
+def _oddities(timestamps: NDArray[np.float64]) -> tuple[str, ...]:
+    if not np.isfinite(timestamps).all():
+        return (f"{int((~np.isfinite(timestamps)).sum())} time stamps are not finite",)
+    backward = int((np.diff(timestamps) <= 0).sum())
     return (f"the clock stands still or runs backward {counted(backward, 'time')}",) if backward else ()

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from sciml._later import xr
-from sciml.io.hdf5.issues import Finding
+from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock
 from sciml.io.schema.values import Values
@@ -105,7 +105,7 @@ class FileInfo:
     format: str
     signals: tuple[SignalInfo, ...] = ()
     tables: tuple[TableInfo, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Issue, ...] = ()
     reason: str | None = None
     attrs: Mapping[str, str] = field(default_factory=dict)
     default: str | None = None
@@ -144,9 +144,9 @@ class Signal:
     clock: Clock | None = None
     coords: Callable[[list[str]], Coords] | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Remark, ...] = ()
     stack: str = "channel"
-    problem: str | None = None
+    problem: Remark | None = None
     rebin: Callable[[float], Signal] | None = None
 
     @property
@@ -177,7 +177,7 @@ class Contents:
     format: str
     signals: tuple[Signal, ...] = ()
     tables: tuple[Table, ...] = ()
-    findings: tuple[str, ...] = ()
+    findings: tuple[Remark, ...] = ()
     attrs: Mapping[str, str] = field(default_factory=dict)
     default: str | None = None
     reason: str | None = None

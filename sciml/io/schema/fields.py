@@ -51,7 +51,7 @@ def columns(node: Node) -> list[Signal]:
                 values=computed(node, partial(_made, node, name, base, sizes), sizes),
                 dims=dims,
                 kind="table column",
-                coords=partial(_beside, node, name, dims),
+                coords=partial(_siblings, node, name, dims),
                 stack="column",
             )
         )
@@ -59,7 +59,7 @@ def columns(node: Node) -> list[Signal]:
 
 
 def _made(node: Node, name: str, base: np.dtype[Any], shape: tuple[int, ...]) -> LazyArray:
-    if trouble := node.obstacle():
+    if trouble := node.read_error():
         raise DataError(f"{node.path}: {trouble}")
     return _Column(Stored(node.source()), name, base, shape)
 
@@ -79,7 +79,7 @@ class _Column(LazyArray):
         return outer(rows, (*kept, *key[1:])).astype(self.dtype, copy=False)
 
 
-def _beside(node: Node, name: str, dims: tuple[str, ...], notes: list[str]) -> Coords:
+def _siblings(node: Node, name: str, dims: tuple[str, ...], notes: list[str]) -> Coords:
     """Return the other columns of one value a row as coordinates."""
     if (node.shape or (0,))[0] > EAGER:
         return {}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.hdf5.issues import Finding
+from sciml.io.hdf5.issues import Issue, IssueError
 from sciml.io.hdf5.tree import Node, Tree
 
 __all__ = [
@@ -93,12 +93,12 @@ def ragged_rows(index: Node, n_cells: int) -> Iterator[slice]:
         raise DataError(f"{index.path}: expected a row of integers, got shape {stored.shape} of {stored.dtype}")
     ends = stored.astype(np.int64)
     if (np.diff(ends, prepend=0) < 0).any() or (ends.size and ends[-1] > n_cells):
-        raise DataError(_overrun(index, n_cells, int(ends[-1])))
+        raise IssueError(_overrun(index, n_cells, int(ends[-1])))
     starts = ends - np.diff(ends, prepend=0)
     return (slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True))
 
 
-def overruns(table: Node) -> list[Finding]:
+def overruns(table: Node) -> list[Issue]:
     """Return the ragged columns whose last row ends beyond their values, by the one number that tells it."""
     found = []
     for name in column_names(table):
@@ -114,12 +114,12 @@ def overruns(table: Node) -> list[Finding]:
     return found
 
 
-def _overrun(index: Node, n_cells: int, last: int) -> Finding:
-    return Finding(
+def _overrun(index: Node, n_cells: int, last: int) -> Issue:
+    return Issue(
+        "ragged_overrun",
         f"{index.path}: expected row ends that rise to at most {n_cells}, the number of values; "
         f"got a last end of {last}",
-        code="ragged_overrun",
-        path=index.path,
+        index.path,
     )
 
 

@@ -19,9 +19,11 @@ __all__ = ["interpolated", "regular"]
 EVEN = 1e-6  # relative difference of steps below which pieces are one line
 
 
-def _points(dim: str, size: int, beside: Mapping[str, Node]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _points(
+    dim: str, size: int, siblings: Mapping[str, Node]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Return positions and values from the first to the last position, None if there are none that fit."""
-    nodes = [beside.get(f"{dim}_{end}") for end in ("indices", "values")]
+    nodes = [siblings.get(f"{dim}_{end}") for end in ("indices", "values")]
     if any(node is None or not is_real(node) or len(node.shape or ()) != 1 for node in nodes):
         return None
     try:
@@ -34,9 +36,9 @@ def _points(dim: str, size: int, beside: Mapping[str, Node]) -> tuple[NDArray[np
     return at.astype(np.float64), (values - first).astype(np.float64)
 
 
-def regular(dim: str, size: int, beside: Mapping[str, Node]) -> Rate | None:
+def regular(dim: str, size: int, siblings: Mapping[str, Node]) -> Rate | None:
     """Return the clock of tie points of a time, counted from the first, if they lie on one line."""
-    points, node = _points(dim, size, beside), beside.get(f"{dim}_values")
+    points, node = _points(dim, size, siblings), siblings.get(f"{dim}_values")
     seconds = seconds_per(node.text("units")) if node is not None else None
     if points is None or seconds is None:
         return None
@@ -47,9 +49,9 @@ def regular(dim: str, size: int, beside: Mapping[str, Node]) -> Rate | None:
     return Rate((size - 1) / (values[-1] * seconds))
 
 
-def interpolated(dim: str, size: int, beside: Mapping[str, Node]) -> NDArray[np.float64] | None:
+def interpolated(dim: str, size: int, siblings: Mapping[str, Node]) -> NDArray[np.float64] | None:
     """Return the value at each position."""
-    points, node = _points(dim, size, beside), beside.get(f"{dim}_values")
+    points, node = _points(dim, size, siblings), siblings.get(f"{dim}_values")
     if points is None or node is None:
         return None
     at, values = points

@@ -98,7 +98,7 @@ def _add(file: h5py.File, recording: xr.DataArray, module: str, name: str | None
     group.attrs["comments"] = str(recording.attrs.get("history", "")) or "no history"
     for key in series:
         if key not in OWN:
-            _share(series, key, group)
+            _link_shared(series, key, group)
     _write_data(group, series["data"], recording)
 
 
@@ -137,7 +137,7 @@ def _module(file: h5py.File, name: str) -> h5py.Group:
     return module
 
 
-def _share(series: h5py.Group, key: str, group: h5py.Group) -> None:
+def _link_shared(series: h5py.Group, key: str, group: h5py.Group) -> None:
     """Link the clock and whatever was a link; copy the rest, whose references stay valid within the file."""
     link = series.get(key, getlink=True)
     if isinstance(link, h5py.SoftLink):
@@ -162,5 +162,5 @@ def _write_data(group: h5py.Group, old: h5py.Dataset, recording: xr.DataArray) -
     for start in range(0, ordered.sizes[TIME], rows):
         part = slice(start, start + rows)
         data[part] = np.asarray(ordered.isel({TIME: part}).values)
-    stated: dict[str, Any] = {key: old.attrs[key] for key in ("unit",) if key in old.attrs}
-    data.attrs.update({**stated, "conversion": 1.0, "offset": 0.0, "resolution": -1.0})
+    attributes: dict[str, Any] = {key: old.attrs[key] for key in ("unit",) if key in old.attrs}
+    data.attrs.update({**attributes, "conversion": 1.0, "offset": 0.0, "resolution": -1.0})

@@ -121,8 +121,10 @@ class RegionFile:
             return _chunks(variable, chunk_hint) if variable.ndim else None
 
         def blocks(label: str, variable: xr.Variable, **options: Any) -> Iterator[tuple[Any, NDArray[Any]]]:
-            told = save._Told(None, 0)
-            return iter(()) if label in filled else save._blocks(label, variable, told=told, counted="", **options)
+            reported = save._Progress(None, 0)
+            return (
+                iter(()) if label in filled else save._blocks(label, variable, reported=reported, counted="", **options)
+            )
 
         text = save._header_text(template, self.name, self._variables)
         zarr.write(self.part, text, self._variables | filled, chunks, blocks)
@@ -179,8 +181,8 @@ def _allot(file: Any, label: str, template: xr.DataArray, hint: Mapping[str, int
 def _chunks(template: xr.DataArray | xr.Variable, hint: Mapping[str, int]) -> tuple[int, ...]:
     """Return chunks as wide as a region, up to a limit, and along the other dims as long as their bytes allow."""
     wide = {dim: min(hint[str(dim)], CHUNK_SIDE) for dim in template.dims if str(dim) in hint}
-    left = max(1, CHUNK_BYTES // (int(np.prod([*wide.values()], dtype=np.int64)) * template.dtype.itemsize))
+    room = max(1, CHUNK_BYTES // (int(np.prod([*wide.values()], dtype=np.int64)) * template.dtype.itemsize))
     for dim in reversed([dim for dim in template.dims if dim not in wide]):
-        wide[dim] = min(template.sizes[dim], left)
-        left = max(1, left // wide[dim])
+        wide[dim] = min(template.sizes[dim], room)
+        room = max(1, room // wide[dim])
     return tuple(wide[dim] for dim in template.dims)

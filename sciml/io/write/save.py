@@ -92,13 +92,15 @@ def save_recording(
         raise ConfigError(f"along={along!r}: expected one of the dims {', '.join(map(str, recording.dims))}")
     name, variables = _variables(recording)
     text = _header_text(recording, name, variables)
-    told = _Told(progress, recording.nbytes)
+    reported = _Progress(progress, recording.nbytes)
     if target.suffix in files.FOLDERS:
         with files.replacing_folder(target, overwrite=overwrite) as part:
-            zarr.write(part, text, variables, partial(_chunks, along=along), partial(_blocks, told=told, counted=name))
+            zarr.write(
+                part, text, variables, partial(_chunks, along=along), partial(_blocks, reported=reported, counted=name)
+            )
         return target
     with files.replacing(target, overwrite=overwrite) as part:
-        _write(part, text, name, variables, recording, along, told)
+        _write(part, text, name, variables, recording, along, reported)
     return target
 
 
@@ -116,7 +118,7 @@ def _header_text(recording: xr.DataArray, name: str, variables: dict[str, xr.Var
     return encode(header)
 
 
-class _Told:
+class _Progress:
     """How far the writing of the values is."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
@@ -136,9 +138,9 @@ def _variables(recording: xr.DataArray) -> tuple[str, dict[str, xr.Variable]]:
         raise DataError(f"expected a recording with values, got shape {recording.shape}")
     coords = {_checked_name(label): variable.variable for label, variable in recording.coords.items()}
     plain = str("" if recording.name is None else recording.name).rpartition("/")[2]
-    taken = {*coords, *map(str, recording.dims), HEADER, ""}
-    name = plain if plain not in taken and plain.isprintable() and not plain.startswith(".") else "recording"
-    while name in taken - {""}:
+    names = {*coords, *map(str, recording.dims), HEADER, ""}
+    name = plain if plain not in names and plain.isprintable() and not plain.startswith(".") else "recording"
+    while name in names - {""}:
         name += "_"
     return name, {name: recording.variable, **coords}
 
@@ -173,7 +175,7 @@ def _write(
     variables: dict[str, xr.Variable],
     recording: xr.DataArray,
     along: str | None,
-    told: _Told,
+    reported: _Progress,
 ) -> None:
     import h5netcdf  # type: ignore[import-untyped]
     import h5py
@@ -185,12 +187,16 @@ def _write(
             file.dimensions[PAIR] = 2
         file.create_variable(HEADER, (), dtype=h5py.string_dtype())[...] = text
         for label, variable in variables.items():
-            _write_variable(file, label, variable, sink, along=along, blocks=partial(_blocks, told=told, counted=name))
+            _write_variable(
+                file, label, variable, sink, along=along, blocks=partial(_blocks, reported=reported, counted=name)
+            )
             for key, value in variable.attrs.items():
                 _write_attribute(file.variables[label], str(key), value)
-        beside = [label for label in variables if label != name and label not in recording.dims and " " not in label]
-        if beside:
-            file.variables[name].attrs["coordinates"] = " ".join(beside)
+        coords_held = [
+            label for label in variables if label != name and label not in recording.dims and " " not in label
+        ]
+        if coords_held:
+            file.variables[name].attrs["coordinates"] = " ".join(coords_held)
 
 
 class _Sink(io.RawIOBase):
@@ -258,7 +264,7 @@ def _write_variable(
     blocks: Callable[[str, xr.Variable], Iterator[tuple[Any, NDArray[Any]]]] | None = None,
 ) -> None:
     target = _create_variable(file, label, variable, along)
-    for rows, values in (blocks or partial(_blocks, told=_Told(None, 0), counted=""))(label, variable):
+    for rows, values in (blocks or partial(_blocks, reported=_Progress(None, 0), counted=""))(label, variable):
         target[rows] = values
         sink.check()
 
@@ -281,7 +287,7 @@ def _create_variable(file: Any, label: str, variable: xr.Variable, along: str | 
 
 
 def _blocks(
-    label: str, variable: xr.Variable, *, told: _Told, counted: str, native: bool = False
+    label: str, variable: xr.Variable, *, reported: _Progress, counted: str, native: bool = False
 ) -> Iterator[tuple[Any, NDArray[Any]]]:
     """Yield where each block goes, and its values in a dtype that can be stored (`native`: numbers stay theirs)."""
     if variable.dtype.kind in "UO":
@@ -292,7 +298,7 @@ def _blocks(
         values = np.asarray(variable[rows].values)
         yield rows, values if native and values.dtype.kind not in "mM" else _stored(values)
         if label == counted:
-            told.add(values.nbytes)
+            reported.add(values.nbytes)
 
 
 def _stored(values: NDArray[Any]) -> NDArray[Any]:

@@ -53,8 +53,8 @@ def eigenvalue_histogram(
     limits
         Common range of the horizontal axis, to set two histograms side by side.
     """
-    values = _positive(floor.textbook_eigenvalues if textbook else floor.eigenvalues)
-    edge, rank = (floor.textbook_edge, floor.textbook_rank) if textbook else (floor.edge, floor.rank)
+    values = _positive(floor.mp_eigenvalues if textbook else floor.eigenvalues)
+    edge, rank = (floor.mp_edge, floor.mp_rank) if textbook else (floor.edge, floor.rank)
     kind = "white noise (textbook)" if textbook else f"{floor.model} noise"
     low, high = limits or spectrum_limits(floor)
     figure, axes = board(height=3.1)
@@ -89,8 +89,8 @@ def eigenvalue_histogram(
 
 def spectrum_limits(floor: NoiseFloor) -> tuple[float, float]:
     """Return the range of eigenvalues that shows both views of the floor."""
-    shown = np.concatenate([_positive(floor.eigenvalues), _positive(floor.textbook_eigenvalues)])
-    edges = [floor.edge, floor.textbook_edge]
+    shown = np.concatenate([_positive(floor.eigenvalues), _positive(floor.mp_eigenvalues)])
+    edges = [floor.edge, floor.mp_edge]
     low = max(min(float(shown.min(initial=1.0)), *edges), 1e-4 * max(edges))
     return low / 1.3, max(float(shown.max(initial=1.0)), *edges) * 1.4
 
@@ -115,7 +115,7 @@ def _expected(
     if textbook:
         law = MarchenkoPastur(floor.gamma)
         share = (law.cdf(x * half) - law.cdf(x / half)) / (1 - law.atom)
-        return x, len(floor.textbook_eigenvalues) * share
+        return x, len(floor.mp_eigenvalues) * share
     return x, (len(floor.eigenvalues) - floor.rank) * (floor.bulk_cdf(x * half) - floor.bulk_cdf(x / half))
 
 
@@ -125,8 +125,8 @@ def _edge_line(ax: Axes, edge: float, top: float) -> None:
 
 
 def _histogram_table(floor: NoiseFloor, *, textbook: bool) -> Table:
-    values = floor.textbook_eigenvalues if textbook else floor.eigenvalues
-    rank, edge = (floor.textbook_rank, floor.textbook_edge) if textbook else (floor.rank, floor.edge)
+    values = floor.mp_eigenvalues if textbook else floor.eigenvalues
+    rank, edge = (floor.mp_rank, floor.mp_edge) if textbook else (floor.rank, floor.edge)
     noise = values[rank:]
     rows: list[tuple[object, ...]] = [
         ("eigenvalues", len(values)),

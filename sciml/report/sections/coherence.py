@@ -3,7 +3,7 @@
 import xarray as xr
 
 from sciml.errors import DataError
-from sciml.noise import SharedBand, SpectralNoiseFloor, spectral_noise_floor
+from sciml.noise import CoherentBand, SpectralNoiseFloor, spectral_noise_floor
 from sciml.recording import TIME, n_features
 from sciml.report.document.parts import Figure, Finding, Section, Table
 from sciml.report.document.wording import count, p_value, quantity, sentence, series
@@ -84,7 +84,7 @@ def _finding(floor: SpectralNoiseFloor) -> Finding:
     )
 
 
-def _where(floor: SpectralNoiseFloor, band: SharedBand) -> str:
+def _where(floor: SpectralNoiseFloor, band: CoherentBand) -> str:
     return f"{quantity(band.frequency, 'Hz')} ({len(band.channels)} of {len(floor.live)} channels)"
 
 

@@ -35,15 +35,15 @@ def headline(floor: NoiseFloor) -> str:
 
 
 def _comparison(floor: NoiseFloor) -> str:
-    if floor.textbook_rank == floor.rank:
+    if floor.mp_rank == floor.rank:
         return "a white-noise test says the same"
-    would = "none" if floor.textbook_rank == 0 else str(floor.textbook_rank)
+    would = "none" if floor.mp_rank == 0 else str(floor.mp_rank)
     return f"a white-noise test would have said {would}, because {_reason(floor)}"
 
 
 def _reason(floor: NoiseFloor) -> str:
     """Say why the textbook counts differently."""
-    if floor.textbook_rank < floor.rank:
+    if floor.mp_rank < floor.rank:
         return "it takes what the components add to the variance for noise"
     if "colored" in floor.model and floor.n_samples / floor.n_effective > MEMORY:
         return f"neighboring samples correlate {_memory(floor)}"
@@ -61,7 +61,7 @@ def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
     unit = stated_unit(floor.units)
     numbers = {
         "rank": floor.rank,
-        "textbook_rank": floor.textbook_rank,
+        "mp_rank": floor.mp_rank,
         "p_value": float(floor.p_values[max(floor.rank - 1, 0)]),
         "correlation_time_s": floor.correlation_time,
     }
@@ -139,15 +139,15 @@ def _why(floor: NoiseFloor) -> str:
         f"other. Here noise correlates {_memory(floor)}, so each channel is worth about "
         f"{count(worth, 'independent sample')}, and channels that share nothing still correlate by chance. Noise alone "
         f"reaches eigenvalues up to {floor.edge:.3g} noise variances, where the textbook expects "
-        f"{floor.textbook_edge:.3g}. What lies between the two edges is no evidence of anything that channels share."
+        f"{floor.mp_edge:.3g}. What lies between the two edges is no evidence of anything that channels share."
     )
 
 
 def _side_by_side(floor: NoiseFloor) -> Table:
     taus, unit = floor.n_samples / floor.n_effective, stated_unit(floor.units) or "units"
     rows: tuple[tuple[Any, ...], ...] = (
-        ("components above", floor.textbook_rank, floor.rank),
-        ("edge [noise variances]", floor.textbook_edge, floor.edge),
+        ("components above", floor.mp_rank, floor.rank),
+        ("edge [noise variances]", floor.mp_edge, floor.edge),
         ("independent samples per channel", floor.n_samples, floor.n_effective),
         ("correlation length [samples]", 1.0, taus),
         ("correlation time [s]", 0.0, floor.correlation_time),

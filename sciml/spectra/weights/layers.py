@@ -33,7 +33,7 @@ class LayerSpectrum:
         Standard deviation of the noise entries, and its standard error.
     edge
         Singular value that the largest of a pure noise matrix exceeds with probability `alpha`.
-    textbook_edge
+    mp_edge
         σ (√n + √p), the end of the bulk in the limit of large matrices, without fluctuation.
     rank
         Number of outliers: leading singular values whose p-value is below `alpha`.
@@ -65,7 +65,7 @@ class LayerSpectrum:
     sigma: float
     sigma_se: float
     edge: float
-    textbook_edge: float
+    mp_edge: float
     rank: int
     p_values: Array
     bulk_distance: float
@@ -143,7 +143,7 @@ def _spectrum(weight: Weight, alpha: float) -> LayerSpectrum:
         sigma=noise.sigma * largest,
         sigma_se=noise.sigma_se * largest,
         edge=noise.edge * largest,
-        textbook_edge=noise.sigma * largest * (math.sqrt(long) + math.sqrt(short)),
+        mp_edge=noise.sigma * largest * (math.sqrt(long) + math.sqrt(short)),
         rank=int(np.count_nonzero(noise.p_values < alpha)),
         p_values=noise.p_values,
         bulk_distance=noise.bulk_distance,

@@ -27,7 +27,7 @@ def colored() -> NoiseFloor:
 def worded(floor: NoiseFloor, rank: int, textbook: int, p: float, **changes: object) -> str:
     p_values = np.full_like(floor.p_values, 0.4)
     p_values[:rank] = p
-    return headline(replace(floor, rank=rank, textbook_rank=textbook, p_values=p_values, **changes))  # type: ignore[arg-type]
+    return headline(replace(floor, rank=rank, mp_rank=textbook, p_values=p_values, **changes))  # type: ignore[arg-type]
 
 
 def test_many_components(colored: NoiseFloor) -> None:

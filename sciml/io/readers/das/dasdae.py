@@ -3,9 +3,10 @@
 from functools import partial
 
 from sciml.errors import DataError
+from sciml.io.hdf5.text import METERS
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.readers.das.fiber import METERS, fiber, parent_of, spaced, stamps
-from sciml.io.schema.clock import Clock, Stamps
+from sciml.io.readers.das.fiber import fiber, parent_of, spaced, timestamps
+from sciml.io.schema.clock import Clock, Timestamps
 from sciml.io.schema.declarations import Signal
 
 __all__ = ["arrays", "declare"]
@@ -44,9 +45,9 @@ def declare(data: Node, tree: Tree) -> Signal:
 
 def _clock(times: Node | None) -> tuple[Clock | None, int | None, list[str]]:
     if times is not None and times.is_numeric and not times.number("is_datetime64"):
-        return Stamps(times, 1e-9 if times.number("is_timedelta64") else 1.0), None, []
+        return Timestamps(times, 1e-9 if times.number("is_timedelta64") else 1.0), None, []
     try:
-        clock, epoch = stamps(times, 10**9)
+        clock, epoch = timestamps(times, 10**9)
     except DataError as error:
         return None, None, [f"{error}; no clock"]
     return clock, epoch, []

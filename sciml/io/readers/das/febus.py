@@ -70,8 +70,8 @@ def declare(data: Node, tree: Tree) -> Signal:
 
 
 def _numbers(zone: Node, name: str) -> list[float]:
-    stated = np.ravel(np.asarray(zone.attr(name, ())))
-    return [float(value) for value in stated] if stated.dtype.kind in "iuf" else []
+    declared = np.ravel(np.asarray(zone.attr(name, ())))
+    return [float(value) for value in declared] if declared.dtype.kind in "iuf" else []
 
 
 def _first(zone: Node, *names: str) -> float | None:
@@ -123,7 +123,7 @@ def _distances(start: float, step: float, size: int, _notes: list[str]) -> Coord
 
 
 def _blocks(data: Node, first: int, kept: int) -> LazyArray:
-    if trouble := data.obstacle():
+    if trouble := data.read_error():
         raise DataError(f"{data.path}: {trouble}")
     return _Blocks(Stored(data.source(), scale=Scale()), first, kept)
 

@@ -16,15 +16,14 @@ from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import unique
-from sciml.io.schema.clock import Clock, Stamps
+from sciml.io.schema.clock import Clock, Timestamps
 from sciml.io.schema.declarations import Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
-__all__ = ["METERS", "fiber", "parent_of", "ramp", "spaced", "stamps", "value", "word"]
+__all__ = ["fiber", "parent_of", "ramp", "spaced", "timestamps", "value", "word"]
 
 AXES = {"time": TIME, "locus": "channel", "distance": "channel", "channel": "channel"}
-METERS = {"": 1.0, "m": 1.0, "meter": 1.0, "meters": 1.0, "km": 1e3, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048}
 
 
 def fiber(
@@ -67,7 +66,7 @@ def fiber(
 
 def _guess(shape: tuple[int, ...], clock: Clock | None) -> tuple[str, str]:
     """Return what the first two axes are: time is the one that has as many values as there are time stamps."""
-    swapped = isinstance(clock, Stamps) and clock.node.shape == (shape[1],) != (shape[0],)
+    swapped = isinstance(clock, Timestamps) and clock.node.shape == (shape[1],) != (shape[0],)
     return ("distance", "time") if swapped else ("time", "distance")
 
 
@@ -91,13 +90,13 @@ def ramp(start: float, step: float, size: int) -> NDArray[Any]:
     return start + step * np.arange(size)
 
 
-def stamps(node: Node | None, per_second: int) -> tuple[Stamps, int]:
+def timestamps(node: Node | None, per_second: int) -> tuple[Timestamps, int]:
     """Return a clock of absolute time stamps, counted from a whole second, and that second since 1970."""
     if node is None or not node.is_numeric or len(node.shape or ()) != 1:
         raise DataError("the file holds no time stamps")
     first = node.read(slice(0, 1))
     epoch = int(first[0]) // per_second if (np.abs(first.astype(np.float64)) < 2.0**62).all() else 0
-    return Stamps(node, 1 / per_second, epoch * per_second), epoch
+    return Timestamps(node, 1 / per_second, epoch * per_second), epoch
 
 
 def spaced(channels: Node, spacing: float, _size: int) -> NDArray[Any]:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io.hdf5.text import METERS
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.readers.das.fiber import METERS, fiber, ramp, spaced, stamps
+from sciml.io.readers.das.fiber import fiber, ramp, spaced, timestamps
 from sciml.io.schema.clock import Clock, Rate
 from sciml.io.schema.declarations import Signal
 
@@ -32,7 +33,7 @@ def _unit_of(times: Node | None) -> int:
 
 def _clocked(times: Node | None, notes: list[str]) -> tuple[Clock | None, int | None]:
     try:
-        return stamps(times, _unit_of(times))
+        return timestamps(times, _unit_of(times))
     except DataError as error:
         notes.append(f"{error}; no clock")
         return None, None
@@ -191,7 +192,7 @@ def _hdas(data: Node, tree: Tree) -> Signal:
     trigger, divisors, spacing, offset = header[6], header[15] * header[98], header[1], header[11]
     if not (np.isfinite([trigger, divisors, spacing, offset]).all() and trigger > 0 < divisors and spacing > 0):
         raise DataError(f"{name}: expected a rate and a spacing above 0, got {trigger} / {divisors} Hz and {spacing} m")
-    stated = data.text("start_time")
+    declared = data.text("start_time")
     return fiber(
         data,
         names=names,
@@ -199,7 +200,7 @@ def _hdas(data: Node, tree: Tree) -> Signal:
         unit="strain/s" if name == "File_Header" else "",
         kind="HDAS",
         distance=partial(ramp, offset, spacing),
-        attrs={"unix_epoch": None if stated else int(header[100]), "start": stated, "instrument": "Aragon HDAS"},
+        attrs={"unix_epoch": None if declared else int(header[100]), "start": declared, "instrument": "Aragon HDAS"},
     )
 
 

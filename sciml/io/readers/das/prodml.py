@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 
 from sciml.errors import DataError
+from sciml.io.hdf5.text import METERS
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.readers.das.fiber import METERS, fiber, parent_of, ramp, stamps
+from sciml.io.readers.das.fiber import fiber, parent_of, ramp, timestamps
 from sciml.io.schema.clock import Clock, Rate
 from sciml.io.schema.declarations import Signal
 
@@ -58,7 +59,7 @@ def declare(data: Node, tree: Tree) -> Signal:
 
 def _clock(times: Node | None, rate: float | None) -> tuple[Clock | None, int | None, list[str]]:
     try:
-        clock, epoch = stamps(times, _per_second(times, rate) if times is not None and times.is_numeric else 1)
+        clock, epoch = timestamps(times, _per_second(times, rate) if times is not None and times.is_numeric else 1)
         return clock, epoch, []
     except DataError as error:
         trouble = str(error)

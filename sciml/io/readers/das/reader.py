@@ -21,7 +21,7 @@ from sciml.errors import DataError
 from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.das import dasdae, febus, more_dialects, prodml
-from sciml.io.readers.das.fiber import fiber, parent_of, ramp, spaced, stamps, value, word
+from sciml.io.readers.das.fiber import fiber, parent_of, ramp, spaced, timestamps, value, word
 from sciml.io.schema.clock import Clock, Rate
 from sciml.io.schema.declarations import Contents, Signal
 
@@ -104,8 +104,8 @@ def _optodas(data: Node, tree: Tree) -> Signal:
     header = tree.root.children["header"]
     step, scale = value(header, "dt"), value(header, "dataScale")
     named = header.dataset("dimensionNames")
-    stated = np.atleast_1d(named.read()).ravel() if named is not None else np.zeros(0)
-    names = [str(name) for name in stated] if stated.dtype.kind == "U" else ["time", "distance"]
+    declared = np.atleast_1d(named.read()).ravel() if named is not None else np.zeros(0)
+    names = [str(name) for name in declared] if declared.dtype.kind == "U" else ["time", "distance"]
     began = value(header, "time") + value(tree.root, "timing/sampleSkew", 0.0)
     along = names.index("time") if "time" in names else 0
     began += value(header, f"dimensionRanges/dimension{along}/min", 0.0) * step
@@ -148,7 +148,7 @@ def _terra15(data: Node, tree: Tree) -> Signal:
     clock: Clock | None = None
     epoch, notes = None, []
     try:
-        clock, epoch = stamps(times, 1)
+        clock, epoch = timestamps(times, 1)
     except DataError as error:
         notes.append(f"{error}; no clock")
     return fiber(

@@ -29,7 +29,7 @@ __all__ = ["Lh5"]
 
 TABLE = re.compile(r"(table|struct)\{.*\}")
 RAGGED = re.compile(r"array<1>\{array<1>\{.*\}\}")
-STAMP = "timestamp"
+TIMESTAMP = "timestamp"
 
 
 class Lh5:
@@ -86,7 +86,7 @@ def _signals(node: Node, tree: Tree, findings: list[str]) -> list[Signal]:
 def _column(node: Node, parent: Node) -> Signal:
     rest = {2: ("sample",), 3: ("y", "x")}.get(len(node.shape or ()))
     dims = ("event", *(rest or tuple(f"dim_{axis}" for axis in range(1, len(node.shape or ())))))
-    return _declared(node, dims, "column", partial(_beside, parent, node.shape[0] if node.shape else 0))
+    return _declared(node, dims, "column", partial(_row_coords, parent, node.shape[0] if node.shape else 0))
 
 
 def _declared(node: Node, dims: tuple[str, ...], kind: str, coords: partial[Coords]) -> Signal:
@@ -198,7 +198,7 @@ def _clock(group: Node) -> tuple[Rate | None, list[str]]:
 
 def _of_waveforms(group: Node, parent: Node, size: int, notes: list[str]) -> Coords:
     """Return the other columns of the event, and t0 and dt in seconds."""
-    coords = _beside(parent, size, notes)
+    coords = _row_coords(parent, size, notes)
     for name in ("t0", "dt"):
         node = group.children[name]
         seconds = _seconds(node)
@@ -226,7 +226,7 @@ def _rows(table: Node) -> int:
     return 0
 
 
-def _beside(table: Node, size: int, notes: list[str]) -> Coords:
+def _row_coords(table: Node, size: int, notes: list[str]) -> Coords:
     """Return the other columns of a table as coordinates along event."""
     coords: Coords = {}
     if not _is_table(table) or size > EAGER or _is_waveform(table):
@@ -268,13 +268,13 @@ def _events_of(values: Node, ends: Node, notes: list[str]) -> Coords:
 
 def _table(node: Node) -> Table:
     columns = _columns(node)
-    timed = STAMP in columns and _seconds(columns[STAMP]) is not None
+    timed = TIMESTAMP in columns and _seconds(columns[TIMESTAMP]) is not None
     return Table(node.path, _rows(node), tuple(columns), partial(_events, node.path, columns) if timed else None)
 
 
 def _events(path: str, columns: dict[str, Node]) -> xr.Dataset:
     found = {name: xr.Variable("event", node.read(), _units(node)) for name, node in columns.items()}
-    start = np.asarray(found[STAMP].values, dtype=np.float64) * (_seconds(columns[STAMP]) or 1.0)
+    start = np.asarray(found[TIMESTAMP].values, dtype=np.float64) * (_seconds(columns[TIMESTAMP]) or 1.0)
     found |= {name: xr.Variable("event", start, {"units": "s"}) for name in ("start_time", "stop_time")}
     return xr.Dataset(found, attrs={"table": path})
 

@@ -101,7 +101,7 @@ def _coordinates(detector: Node, data: Node, dims: Sequence[str], notes: list[st
     for name in OF_PIXELS:
         node = detector.dataset(name)
         own = _places(node, name, tuple(dims), shape)
-        if node is None or not own or node.obstacle():
+        if node is None or not own or node.read_error():
             continue
         unit = clean_unit(node.text("units"))
         label = name if name not in dims else f"{name}_values"
@@ -132,7 +132,7 @@ def _mask(detector: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -
     shape = data.shape or ()
     masks = []
     for node in _masks(detector, shape[-2:]):
-        if trouble := node.obstacle():
+        if trouble := node.read_error():
             notes.append(f"{node.path}: {trouble}; it masks nothing")
         else:
             masks.append(Stored(node.source()))

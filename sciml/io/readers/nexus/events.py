@@ -105,7 +105,7 @@ def _coords(group: Node, node: Node, notes: list[str]) -> Coords:
     size = (node.shape or (0,))[0]
     coords: Coords = {}
     ids = group.dataset("event_id")
-    if ids is not None and ids is not node and ids.shape == node.shape and not ids.obstacle():
+    if ids is not None and ids is not node and ids.shape == node.shape and not ids.read_error():
         coords["event_id"] = xr.Variable("event", ids.read() if size <= EAGER else lazy(Stored(ids.source())))
     try:
         starts = _starts(group, size, notes)
@@ -183,17 +183,17 @@ def _times(group: Node, starts: NDArray[np.int64], size: int, notes: list[str]) 
     return {"time": xr.Variable("event", values, attributes)}
 
 
-def _seconds(stamps: NDArray[Any], seconds: float) -> tuple[NDArray[np.float64], int]:
+def _seconds(timestamps: NDArray[Any], seconds: float) -> tuple[NDArray[np.float64], int]:
     """Return times in seconds and the whole seconds (`epoch`) that were taken off.
 
     Nanoseconds since 1970 exceed the 53 bits of a float64: integers are shifted before they become floats.
     """
-    if stamps.dtype.kind not in "iu":
-        return np.asarray(stamps * seconds, dtype=np.float64), 0
+    if timestamps.dtype.kind not in "iu":
+        return np.asarray(timestamps * seconds, dtype=np.float64), 0
     whole = max(round(1 / seconds), 1)
-    ticks = stamps.astype(np.int64)
-    epoch = max(int(ticks[0]), 0) // whole
-    return np.asarray((ticks - epoch * whole) * seconds, dtype=np.float64), epoch
+    counts = timestamps.astype(np.int64)
+    epoch = max(int(counts[0]), 0) // whole
+    return np.asarray((counts - epoch * whole) * seconds, dtype=np.float64), epoch
 
 
 def _holders(group: Node, tree: Tree) -> list[Node]:
@@ -204,8 +204,8 @@ def _holders(group: Node, tree: Tree) -> list[Node]:
     same = [node for node in detectors if events is not None and node.child("event_id") is events]
     name = group.name.removesuffix("_events")
     named = [node for node in detectors if node.name == name]
-    beside = parent.child(name) if parent is not None and name != group.name else None
-    return [holder for holder in (group, parent, *same, *named, beside) if holder is not None]
+    sibling = parent.child(name) if parent is not None and name != group.name else None
+    return [holder for holder in (group, parent, *same, *named, sibling) if holder is not None]
 
 
 def _pixels(holders: list[Node]) -> Node | None:
@@ -244,26 +244,26 @@ def _dims(pixels: Node, places: dict[str, Node]) -> tuple[str, ...]:
     shape = pixels.shape or ()
     if len(shape) != 2:
         return ("pixel",) if len(shape) == 1 else tuple(f"dim_{axis}" for axis in range(len(shape)))
-    turned = {"x", "y"} <= set(places) and (places["x"].shape, places["y"].shape) == ((shape[0],), (shape[1],))
-    return ("x", "y") if turned and (shape[0] != shape[1] or places["x"].number("axis") == 1) else ("y", "x")
+    swapped = {"x", "y"} <= set(places) and (places["x"].shape, places["y"].shape) == ((shape[0],), (shape[1],))
+    return ("x", "y") if swapped and (shape[0] != shape[1] or places["x"].number("axis") == 1) else ("y", "x")
 
 
 def _of_pixels(pixels: Node, dims: tuple[str, ...], places: dict[str, Node], notes: list[str]) -> Coords:
     sizes = dict(zip(dims, pixels.shape or (), strict=True))
     coords: Coords = {}
     for name, node in places.items():
-        if node.is_numeric and node.shape == (sizes.get(name),) and not node.obstacle():
+        if node.is_numeric and node.shape == (sizes.get(name),) and not node.read_error():
             coords[name] = xr.Variable(name, node.read(), {"units": clean_unit(node.text("units"))})
         else:
             notes.append(f"{node.path} of shape {node.shape} does not fit the {sizes.get(name)} pixels along {name}")
-    if int(np.prod(pixels.shape or ())) <= EAGER and not pixels.obstacle():
+    if int(np.prod(pixels.shape or ())) <= EAGER and not pixels.read_error():
         coords["pixel_id"] = xr.Variable(dims, pixels.read())
     return coords
 
 
 def _counts(ids: Node, pixels: Node) -> _Counts:
     for node in (ids, pixels):
-        if trouble := node.obstacle():
+        if trouble := node.read_error():
             raise DataError(f"{node.path}: {trouble}")
     return _Counts(Stored(ids.source()), Stored(pixels.source()))
 

@@ -24,21 +24,23 @@ def end_to_end(first: Signal, group: Node, names: list[str], tree: Tree) -> Sign
     nodes = [node for name in names if (node := group.dataset(name)) is not None]
     shape = first.data.shape or ()
     misfit = [node.path for node in nodes if (node.shape or ())[1:] != shape[1:] or node.dtype != first.data.dtype]
-    lost = [f"its part {name} {group.broken[name]}" for name in names if name in group.broken]
-    lost += [f"its part {path} has other frames than {first.path}" for path in misfit]
+    trouble = [f"its part {name} {group.broken[name]}" for name in names if name in group.broken]
+    trouble += [f"its part {path} has other frames than {first.path}" for path in misfit]
     return replace(
         first,
-        problem="; ".join(lost) or None,
+        problem="; ".join(trouble) or None,
         values=computed(
-            first.data, partial(_joined, nodes, tree), (sum((node.shape or (0,))[0] for node in nodes), *shape[1:])
+            first.data,
+            partial(_concatenated, nodes, tree),
+            (sum((node.shape or (0,))[0] for node in nodes), *shape[1:]),
         ),
         coords=partial(_of_parts, detector_of(first.data, tree), nodes, first.dims, tree.limits),
     )
 
 
-def _joined(nodes: list[Node], tree: Tree) -> LazyArray:
+def _concatenated(nodes: list[Node], tree: Tree) -> LazyArray:
     for node in nodes:
-        if trouble := node.obstacle():
+        if trouble := node.read_error():
             raise DataError(f"{node.path}: {trouble}")
     rank = len(nodes[0].shape or ())
     dims = [f"axis_{axis}" for axis in range(rank)]

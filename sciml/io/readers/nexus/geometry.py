@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.io.hdf5.text import clean_unit
+from sciml.io.hdf5.text import METERS, clean_unit
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.readers.das.fiber import METERS
 from sciml.io.schema.axes import is_real
 
 __all__ = ["chain", "placement"]
@@ -47,8 +46,8 @@ def chain(component: Node, tree: Tree) -> list[Node]:
         A step is missing, or the chain comes back to itself.
     """
     steps: list[Node] = []
-    stated = component.dataset("depends_on")
-    name = str(stated.scalar("")).strip() if stated is not None else component.text("depends_on")
+    declared = component.dataset("depends_on")
+    name = str(declared.scalar("")).strip() if declared is not None else component.text("depends_on")
     holder = component.path
     while name not in ("", "."):
         step = tree.get(name) if name.startswith("/") else tree.get(f"{holder}/{name}")

@@ -10,7 +10,7 @@ from sciml.io.arrays import Scale
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import columns
-from sciml.io.schema.clock import Clock, Stamps
+from sciml.io.schema.clock import Clock, Timestamps
 from sciml.io.schema.declarations import Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -47,7 +47,7 @@ def _clock(group: Node, data: Node) -> tuple[Clock | None, str | None]:
         return None, (
             f"{times.path} of shape {times.shape} in {unit!r}: expected times of {(data.shape or (0,))[0]} values"
         )
-    return Stamps(times, seconds * (times.number("scaling_factor") or 1.0)), None
+    return Timestamps(times, seconds * (times.number("scaling_factor") or 1.0)), None
 
 
 def _log(group: Node, data: Node, clock: Clock | None) -> Signal:
@@ -83,7 +83,7 @@ def measured(tree: Tree) -> list[Signal]:
     return found
 
 
-def _column(data: Node, beside: dict[str, Node]) -> Signal:
+def _column(data: Node, siblings: dict[str, Node]) -> Signal:
     raw_unit = data.text("units")
     rank = len(data.shape or ())
     rest = {1: (), 2: ("channel",), 3: ("y", "x")}.get(rank, tuple(f"dim_{axis}" for axis in range(1, rank)))
@@ -94,14 +94,14 @@ def _column(data: Node, beside: dict[str, Node]) -> Signal:
         kind="measurement",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
-        coords=partial(_when, data, beside),
+        coords=partial(_when, data, siblings),
         stack="column",
     )
 
 
-def _when(data: Node, beside: dict[str, Node], notes: list[str]) -> Coords:
+def _when(data: Node, siblings: dict[str, Node], notes: list[str]) -> Coords:
     """Return when each point was measured, where the scan counts that too."""
-    named = {name: node for name, node in beside.items() if name in CLOCKS and node is not data}
+    named = {name: node for name, node in siblings.items() if name in CLOCKS and node is not data}
     try:
         coords = columns(named, "frame", (data.shape or (0,))[0], notes, dims=("frame", "y", "x"))
     except DataError as error:

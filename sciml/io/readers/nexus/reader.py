@@ -28,7 +28,7 @@ from sciml.io.readers.nexus.detector import detector_of, facts, with_detector
 from sciml.io.readers.nexus.frame_files import end_to_end
 from sciml.io.readers.nexus.geometry import placement
 from sciml.io.schema.axes import coord_name
-from sciml.io.schema.clock import EAGER, Clock, Stamps
+from sciml.io.schema.clock import EAGER, Clock, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -88,9 +88,9 @@ def _children(node: Node, *classes: str) -> list[Node]:
 def _default(tree: Tree) -> Node | None:
     """Return the dataset of the default plot: along @default from the root, else the first entry's first NXdata."""
     node: Node | None = tree.root
-    seen: set[str] = set()
-    while node is not None and node.text("NX_class") not in PLOTTED and node.path not in seen:
-        seen.add(node.path)
+    visited: set[str] = set()
+    while node is not None and node.text("NX_class") not in PLOTTED and node.path not in visited:
+        visited.add(node.path)
         named = node.child(node.text("default")) if node.text("default") else None
         node = named or _first(node)
     if node is None:
@@ -215,8 +215,8 @@ def _axes(group: Node, data: Node) -> tuple[str, ...]:
     In old files the dataset's @axes outranks the group's; older ones mark the axis datasets with @axis.
     """
     rank = len(data.shape or ())
-    for stated in (data.texts("axes"), group.texts("axes"), group.texts(f"{data.name}_axes")):
-        names = tuple(name for text in stated for name in _split(text))
+    for declared in (data.texts("axes"), group.texts("axes"), group.texts(f"{data.name}_axes")):
+        names = tuple(name for text in declared for name in _split(text))
         if len(names) == rank:
             return tuple("" if name == "." else name for name in names)
         # One name for an array of many dims is the axis of the first.
@@ -250,7 +250,7 @@ def _clock(group: Node, axes: tuple[str, ...], dims: tuple[str, ...], shape: tup
     axis = dims.index(TIME)
     node = group.dataset(axes[axis])
     seconds = seconds_per(node.text("units", "s")) if node is not None else None
-    return Stamps(node, seconds) if node is not None and seconds and node.shape == (shape[axis],) else None
+    return Timestamps(node, seconds) if node is not None and seconds and node.shape == (shape[axis],) else None
 
 
 def _coords(group: Node, data: Node, axes: tuple[str, ...], dims: tuple[str, ...], notes: list[str]) -> Coords:
@@ -293,9 +293,9 @@ def _axis(group: Node, node: Node, name: str, axes: tuple[str, ...], dims: tuple
     label = name if own == (name,) or name not in dims else f"{name}_values"
     label = coord_name(label, ())
     if node.shape == sizes:
-        names = [f"{name}_errors", *_stated_uncertainties(node)]
-        beside = _companion(group, node, names, own, f"{label}_uncertainty", [])
-        return {label: _variable(node, own, attributes), **beside}
+        names = [f"{name}_errors", *_declared_uncertainties(node)]
+        companions = _companion(group, node, names, own, f"{label}_uncertainty", [])
+        return {label: _variable(node, own, attributes), **companions}
     if len(sizes) == 1 and node.shape == (sizes[0] + 1,):
         edges = node.read()
         centers = 0.5 * (edges[1:] + edges[:-1])
@@ -308,8 +308,8 @@ def _axis(group: Node, node: Node, name: str, axes: tuple[str, ...], dims: tuple
 
 
 def _positions(group: Node, name: str, axes: tuple[str, ...]) -> tuple[int, ...]:
-    stated = np.ravel(np.asarray(group.attr(f"{name}_indices", ())))
-    digits = [part for item in stated for part in _split(str(item))]
+    declared = np.ravel(np.asarray(group.attr(f"{name}_indices", ())))
+    digits = [part for item in declared for part in _split(str(item))]
     if digits and all(item.isdigit() for item in digits):
         return tuple(int(item) for item in digits)
     return (axes.index(name),) if name in axes else ()
@@ -319,19 +319,19 @@ def _variable(node: Node, dims: tuple[str, ...], attributes: dict[str, str]) -> 
     size = int(np.prod(node.shape or ()))
     if len(dims) == 1 and size <= EAGER:
         return xr.Variable(dims, node.read(), attributes)
-    if trouble := node.obstacle():
+    if trouble := node.read_error():
         raise DataError(f"axis {node.path}: {trouble}")
     return xr.Variable(dims, lazy(Stored(node.source())), attributes)
 
 
 def _uncertainty(group: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
     """Return the standard deviations of the values as a coordinate `uncertainty`."""
-    named = [f"{data.name}_errors", *_stated_uncertainties(data)]
+    named = [f"{data.name}_errors", *_declared_uncertainties(data)]
     named += [*group.texts(f"{data.name}_uncertainties"), *group.texts(f"{data.name}_uncertainty"), "errors"]
     return _companion(group, data, named, dims, "uncertainty", notes)
 
 
-def _stated_uncertainties(node: Node) -> list[str]:
+def _declared_uncertainties(node: Node) -> list[str]:
     return [name for key in UNCERTAIN for name in _names(node, key)]
 
 
@@ -353,7 +353,7 @@ def _masked(group: Node, data: Node, dims: tuple[str, ...]) -> Coords:
     """Return the mask of canSAS: not 0 where a value is to be left out."""
     for name in (*group.texts("mask"), "mask", "Mask"):
         node = group.dataset(name)
-        if node is not None and node.shape == data.shape and node.is_numeric and not node.obstacle():
+        if node is not None and node.shape == data.shape and node.is_numeric and not node.read_error():
             stored = Mapped(Stored(node.source()), _nonzero, bool)
             return {"mask": xr.Variable(dims, lazy(stored), {"flags": [f"masked ({node.name})"]})}
     return {}

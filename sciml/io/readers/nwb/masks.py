@@ -83,7 +83,7 @@ def _extent(table: Node, node: Node, axes: tuple[str, ...], tree: Tree) -> tuple
 
 
 def _made(node: Node, ends: NDArray[np.int64], sizes: tuple[int, ...], axes: tuple[str, ...]) -> "_Footprints":
-    if trouble := node.obstacle():
+    if trouble := node.read_error():
         raise DataError(f"{node.path}: {trouble}")
     return _Footprints(node.source(), ends, sizes, axes)
 

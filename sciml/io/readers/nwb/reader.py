@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Computed, Scale, lazy
-from sciml.io.hdf5.issues import Finding
+from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.nwb import sweeps, units
 from sciml.io.readers.nwb.masks import footprints
 from sciml.io.schema import tables
-from sciml.io.schema.clock import EAGER, Clock, Rate, Stamps, time_axis
+from sciml.io.schema.clock import EAGER, Clock, Rate, Timestamps, time_axis_of
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.values import scaled, with_order
 from sciml.recording import TIME
@@ -72,8 +72,8 @@ class Nwb:
 
     def scan(self, tree: Tree) -> Contents:
         """Return the time series and tables of the session."""
-        if tree.root.attr("nwb_version") is None and (stated := tree.root.dataset("nwb_version")) is not None:
-            return _version_1(str(stated.scalar("1")))
+        if tree.root.attr("nwb_version") is None and (declared := tree.root.dataset("nwb_version")) is not None:
+            return _version_1(str(declared.scalar("1")))
         findings: list[str] = []
         signals: list[Signal] = []
         by_path = sweeps.sweeps(tree, findings)
@@ -215,8 +215,8 @@ def _clock(group: Node) -> Clock | None:
         rate = start.number("rate")
         origin = start.scalar(float("nan"))
         return Rate(float("nan") if rate is None else rate, float(origin) if isinstance(origin, (int, float)) else 0.0)
-    stamps = group.dataset("timestamps")
-    return Stamps(stamps) if stamps is not None else None
+    timestamps = group.dataset("timestamps")
+    return Timestamps(timestamps) if timestamps is not None else None
 
 
 def _scale(group: Node, data: Node) -> Scale:
@@ -247,12 +247,12 @@ def _remarks(group: Node) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, (str, int, float)) and value != ""}
 
 
-def _notes(group: Node, data: Node, kind: str, raw_unit: str) -> tuple[str, ...]:
-    notes: list[str] = []
+def _notes(group: Node, data: Node, kind: str, raw_unit: str) -> tuple[Remark, ...]:
+    notes: list[Remark] = []
     counts = data.dtype is not None and data.dtype.kind in "iu" and raw_unit in ("volts", "V", "amperes", "A")
     if counts and data.number("conversion", 1.0) == 1.0 and group.dataset("channel_conversion") is None:
         counted = f"integers with conversion 1 in {raw_unit} are almost surely uncalibrated counts"
-        notes.append(Finding(counted, code="uncalibrated_integers"))
+        notes.append(Issue("uncalibrated_integers", counted))
     if AXES.get(kind, ())[:2] == ("y", "x"):
         notes.append("writers of NWB disagree whether images are stored (y, x) or (x, y); taken as (y, x)")
     return tuple(notes)
@@ -263,7 +263,7 @@ def _oriented(signal: Signal, group: Node) -> Signal:
     shape = signal.data.shape or ()
     if len(shape) != 2 or shape[0] == shape[1]:
         return signal
-    if isinstance(signal.clock, Stamps):
+    if isinstance(signal.clock, Timestamps):
         swapped = signal.clock.node.shape == (shape[1],)
     else:
         rois = group.dataset("rois")
@@ -302,7 +302,7 @@ def _axis_names(group: Node, signal: Signal, tree: Tree, notes: list[str]) -> Co
     coords: Coords = {}
     for name, label in (("features", "channel"), ("feature_units", "feature_units")):
         node = group.dataset(name)
-        if node is not None and node.shape == (sizes.get("channel"),) and not node.obstacle():
+        if node is not None and node.shape == (sizes.get("channel"),) and not node.read_error():
             coords[label] = xr.Variable("channel", node.read())
     if signal.kind == "SpatialSeries" and sizes.get("channel") in (2, 3):
         coords["channel"] = xr.Variable("channel", np.array(list("xyz"[: sizes["channel"]])))
@@ -328,7 +328,7 @@ class _Within:
 def _invalid_times(table: Node, signal: Signal, tree: Tree, notes: list[str]) -> Coords:
     try:
         rows = tables.to_events(table, tree)
-        clock = time_axis(signal.clock, signal.shape[0]).variable if signal.clock else None
+        clock = time_axis_of(signal.clock, signal.shape[0]).variable if signal.clock else None
     except DataError as error:
         notes.append(f"{INVALID} cannot be read and masks nothing: {error}")
         return {}

@@ -159,7 +159,7 @@ def _span(times: Node, ends: NDArray[np.int64]) -> tuple[float, float]:
 
 
 def _counted(times: Node, ends: NDArray[np.int64], rate: float, start: int, sizes: tuple[int, ...]) -> LazyArray:
-    if trouble := times.obstacle():
+    if trouble := times.read_error():
         raise DataError(f"{times.path}: {trouble}")
     return _Binned(Stored(times.source()), ends, rate, start, sizes)
 

@@ -65,7 +65,7 @@ class Velox:
         if len(groups) > MOST:
             findings.append(f"the file holds {len(groups)} images and spectra; only the first {MOST} are listed")
         found = [(kind, group, _metadata(group, findings)) for kind, group in groups[:MOST]]
-        signals = [signal for kind, group, stated in found if (signal := _signal(kind, group, stated, findings))]
+        signals = [signal for kind, group, metadata in found if (signal := _signal(kind, group, metadata, findings))]
         signals += [one for group in _groups(tree, STREAM)[:MOST] if (one := _spectrum_image(group, findings))]
         return Contents(
             format="EMD (Velox)",
@@ -78,7 +78,7 @@ class Velox:
 
 def _spectrum_image(group: Node, findings: list[str]) -> Signal | None:
     """Return the counts of a stream by pixel and energy."""
-    data, settings = group.children["Data"], _stated(group.dataset("AcquisitionSettings"))
+    data, settings = group.children["Data"], _parsed(group.dataset("AcquisitionSettings"))
     channels = settings.number("bincount")
     height, width = (settings.number(f"RasterScanDefinition/{name}") for name in ("Height", "Width"))
     sizes = tuple(int(size) if size and 0 < size < 2**31 else 0 for size in (height, width, channels))
@@ -88,41 +88,41 @@ def _spectrum_image(group: Node, findings: list[str]) -> Signal | None:
             "and bincount, so that it cannot be opened as an image"
         )
         return None
-    stated = _metadata(group, findings)
+    metadata = _metadata(group, findings)
     return Signal(
         path=data.path,
         values=computed(data, partial(_counted, data, sizes), sizes),
         dims=("y", "x", "energy"),
-        kind=f"spectrum image {stated.text('BinaryResult/Detector')}".strip(),
+        kind=f"spectrum image {metadata.text('BinaryResult/Detector')}".strip(),
         unit="counts",
         raw_unit="counts",
-        coords=partial(_of_spectra, sizes, stated),
-        attrs=_remarks(stated) | _about(stated),
+        coords=partial(_of_spectra, sizes, metadata),
+        attrs=_remarks(metadata) | _about(metadata),
         notes=("the frames of the scan are added up",),
     )
 
 
 def _counted(data: Node, sizes: tuple[int, ...]) -> SpectrumImage:
-    if trouble := data.obstacle():
+    if trouble := data.read_error():
         raise DataError(f"{data.path}: {trouble}")
     height, width, channels = sizes
     return SpectrumImage(Stored(data.source()), (height, width, channels))
 
 
-def _of_spectra(sizes: tuple[int, ...], stated: _Stated, notes: list[str]) -> Coords:
-    return _pixels(sizes[:2], stated, notes) | _energies(sizes[2], stated)
+def _of_spectra(sizes: tuple[int, ...], metadata: _Metadata, notes: list[str]) -> Coords:
+    return _pixels(sizes[:2], metadata, notes) | _energies(sizes[2], metadata)
 
 
-def _stated(node: Node | None) -> _Stated:
+def _parsed(node: Node | None) -> _Metadata:
     """Return the JSON of a dataset of texts, of the first if there are several."""
     try:
-        return _Stated(json.loads(str(node.scalar("{}")))) if node is not None else _Stated({})
+        return _Metadata(json.loads(str(node.scalar("{}")))) if node is not None else _Metadata({})
     except (ValueError, RecursionError):
-        return _Stated({})
+        return _Metadata({})
 
 
 @dataclass(frozen=True)
-class _Stated:
+class _Metadata:
     """The metadata of a frame: nested texts, by paths like Optics/CameraLength."""
 
     content: Any
@@ -147,78 +147,78 @@ def _groups(tree: Tree, kind: str) -> list[Node]:
     return [child for child in children if {"Data", "Metadata"} <= set(child.children)]
 
 
-def _metadata(group: Node, findings: list[str]) -> _Stated:
+def _metadata(group: Node, findings: list[str]) -> _Metadata:
     """Return the metadata of the first frame: JSON in the bytes of the first column, padded with zeros."""
     node = group.dataset("Metadata")
     if node is None or not node.is_numeric or node.dtype != np.uint8:
         findings.append(f"{group.path}/Metadata holds no bytes; the images come without units")
-        return _Stated({})
+        return _Metadata({})
     try:
-        if trouble := node.obstacle():
+        if trouble := node.read_error():
             raise DataError(f"{node.path}: {trouble}")
         first = [0] * (len(node.shape or ()) - 1)
         column = Stored(node.source()).read((slice(0, METADATA_BYTES), *first))
-        return _Stated(json.loads(text(column.tobytes().split(b"\0")[0])))
+        return _Metadata(json.loads(text(column.tobytes().split(b"\0")[0])))
     except (DataError, ValueError, RecursionError) as error:
         findings.append(f"{group.path}/Metadata cannot be read as JSON ({error}); the images come without units")
-        return _Stated({})
+        return _Metadata({})
 
 
-def _signal(kind: str, group: Node, stated: _Stated, findings: list[str]) -> Signal | None:
+def _signal(kind: str, group: Node, metadata: _Metadata, findings: list[str]) -> Signal | None:
     data = group.dataset("Data")
     dims, order = LAYOUTS[kind]
     if data is None or not data.is_numeric or len(data.shape or ()) != len(dims):
         what = f"shape {data.shape} of {data.dtype}" if data is not None else "no dataset"
         findings.append(f"{group.path}/Data: expected numbers along {len(dims)} axes, got {what}; it is not listed")
         return None
-    detector = stated.text("BinaryResult/Detector")
+    detector = metadata.text("BinaryResult/Detector")
     return Signal(
         path=data.path,
         values=scaled(data, order=order),
         dims=dims,
         kind=f"{kind.lower()} {detector}".strip(),
-        coords=partial(_coords, kind, data, stated),
-        attrs=_remarks(stated) | _about(stated),
+        coords=partial(_coords, kind, data, metadata),
+        attrs=_remarks(metadata) | _about(metadata),
     )
 
 
-def _coords(kind: str, data: Node, stated: _Stated, notes: list[str]) -> Coords:
+def _coords(kind: str, data: Node, metadata: _Metadata, notes: list[str]) -> Coords:
     shape = data.shape or ()
-    return _energies(shape[0], stated) if kind == "Spectrum" else _pixels(shape[:2], stated, notes)
+    return _energies(shape[0], metadata) if kind == "Spectrum" else _pixels(shape[:2], metadata, notes)
 
 
-def _energies(size: int, stated: _Stated) -> Coords:
-    detector = f"Detectors/Detector-{stated.text('BinaryResult/DetectorIndex')}"
-    step, start = stated.number(f"{detector}/Dispersion"), stated.number(f"{detector}/OffsetEnergy")
+def _energies(size: int, metadata: _Metadata) -> Coords:
+    detector = f"Detectors/Detector-{metadata.text('BinaryResult/DetectorIndex')}"
+    step, start = metadata.number(f"{detector}/Dispersion"), metadata.number(f"{detector}/OffsetEnergy")
     return grid("energy", size, step=step, start=start, unit="eV")
 
 
-def _pixels(shape: tuple[int, ...], stated: _Stated, notes: list[str]) -> Coords:
+def _pixels(shape: tuple[int, ...], metadata: _Metadata, notes: list[str]) -> Coords:
     result = "BinaryResult"
     coords: Coords = {}
     for dim, size, extent in (("y", shape[0], "height"), ("x", shape[1], "width")):
         coords |= grid(
             dim,
             size,
-            step=stated.number(f"{result}/PixelSize/{extent}"),
-            start=stated.number(f"{result}/Offset/{dim}") or 0.0,
-            unit=stated.text(f"{result}/PixelUnit{dim.upper()}"),
+            step=metadata.number(f"{result}/PixelSize/{extent}"),
+            start=metadata.number(f"{result}/Offset/{dim}") or 0.0,
+            unit=metadata.text(f"{result}/PixelUnit{dim.upper()}"),
         )
     if len(coords) < 2:
         notes.append("the metadata states no size of the pixels")
     return coords
 
 
-def _remarks(stated: _Stated) -> dict[str, Any]:
-    numbers = {label: stated.number(path) for label, path in NUMBERS.items()}
-    detector = stated.text("BinaryResult/Detector")
+def _remarks(metadata: _Metadata) -> dict[str, Any]:
+    numbers = {label: metadata.number(path) for label, path in NUMBERS.items()}
+    detector = metadata.text("BinaryResult/Detector")
     return {label: value for label, value in {"detector": detector or None, **numbers}.items() if value is not None}
 
 
-def _about(stated: _Stated) -> dict[str, str]:
-    maker, model = stated.text("Instrument/Manufacturer"), stated.text("Instrument/InstrumentModel")
+def _about(metadata: _Metadata) -> dict[str, str]:
+    maker, model = metadata.text("Instrument/Manufacturer"), metadata.text("Instrument/InstrumentModel")
     found = {"instrument": f"{maker} {model}".strip(), "start": ""}
-    seconds = stated.number("Acquisition/AcquisitionStartDatetime/DateTime")
+    seconds = metadata.number("Acquisition/AcquisitionStartDatetime/DateTime")
     if seconds is not None and 0 < seconds < 2**33:
         found["start"] = datetime.fromtimestamp(seconds, UTC).isoformat()
     return {label: value for label, value in found.items() if value}

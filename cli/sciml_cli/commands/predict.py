@@ -1,0 +1,54 @@
+"""`sciml predict RUN FILE -o OUT`: a trained run on another recording."""
+
+from pathlib import Path
+
+import click
+
+from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.output import emit, table
+
+__all__ = ["predict"]
+
+SHOWN = 5  # rows
+
+
+@click.command("predict", cls=Command)
+@click.argument("run", type=FILE)
+@click.argument("file", type=FILE)
+@click.option("-o", "--out", required=True, type=FILE, help="netCDF file to write.")
+@signal_option
+@click.option("--step", type=click.FloatRange(0, min_open=True), help="From window to window [s]; default at events.")
+@overwrite_option
+@json_option
+def predict(
+    run: Path, file: Path, out: Path, signal: str | None, step: float | None, overwrite: bool, as_json: bool
+) -> None:
+    """Apply the net of a run directory to FILE and write class probabilities, or forecasts, to OUT.
+
+    FILE must have the channels, unit and sampling rate that the net was trained on.
+    """
+    from sciml.pipeline import predict as apply
+
+    found = apply(run, file, out, signal=signal, step=step, overwrite=overwrite)
+    data = found.dataset
+    if as_json:
+        emit("predict", {"out": out, "windows": data.sizes["window"], "accuracy": found.accuracy, **_content(data)})
+        return
+    if "predicted" in data:
+        best = data["probabilities"].max("class")
+        rows = [
+            (f"{float(t):.3f}", str(name), f"{float(p):.3f}")
+            for t, name, p in zip(data["time"].values, data["predicted"].values, best.values, strict=True)
+        ]
+        click.echo(table(("time [s]", "predicted", "probability"), rows[:SHOWN]))
+        if len(rows) > SHOWN:
+            click.echo(f"... and {len(rows) - SHOWN} more")
+    if found.accuracy is not None:
+        click.echo(f"accuracy {found.accuracy:.3f} of the labels in the file")
+    click.echo(f"{out}: {data.sizes['window']} windows")
+
+
+def _content(data: object) -> dict[str, object]:
+    """Return times and predicted labels; forecasts are too large for a line of JSON and are in the file."""
+    names = [name for name in ("time", "predicted") if name in data]  # type: ignore[operator]
+    return {name: data[name].values for name in names}  # type: ignore[index]

@@ -1,0 +1,135 @@
+"""Groups that load a command when it is called, and the options that commands share."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "FILE",
+    "SOURCE",
+    "Command",
+    "Entry",
+    "LazyGroup",
+    "State",
+    "json_option",
+    "overwrite_option",
+    "signal_option",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path)  # existence is the library's to check: its message says more
+
+
+class _Source(click.Path):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
+SOURCE = _Source(path_type=Path)  # a recording: a file, or the address of one elsewhere (https://, s3://)
+
+
+@dataclass
+class State:
+    """What holds for the whole call, whichever command it reaches."""
+
+    debug: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command lives ("module:name") and its line in the help."""
+
+    target: str
+    help: str
+
+
+class LazyGroup(click.Group):
+    """A group whose help needs nothing but its table: modules load when their command is called."""
+
+    def __init__(self, name: str, *, table: Mapping[str, Entry], **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table, which is the order of the journey."""
+        del ctx
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command and return the command."""
+        del ctx
+        if cmd_name not in self.table:
+            return None
+        module, attribute = self.table[cmd_name].target.split(":")
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names; an unknown one is answered with the nearest."""
+        name = args[0]
+        if name in self.table or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        near = difflib.get_close_matches(name, self.table, n=1)
+        advice = f"did you mean '{near[0]}'?" if near else f"choose one of {', '.join(self.table)}"
+        raise click.UsageError(f"no command '{name}'; {advice}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table, importing nothing."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in self.table.items()])
+
+
+def _remember_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(State).debug |= value
+
+
+def _remember_quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(State).quiet |= value
+
+
+class Command(click.Command):
+    """A command that understands `--quiet` and `--debug`; `sciml_cli.output.note` keeps to the former."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.params += [_quiet_option(), _debug_option()]
+
+
+def _quiet_option() -> click.Option:
+    text = "No progress and no notes on stderr; warnings and errors stay."
+    return click.Option(
+        ["-q", "--quiet"], is_flag=True, is_eager=True, expose_value=False, callback=_remember_quiet, help=text
+    )
+
+
+def _debug_option() -> click.Option:
+    text = "Show the traceback of an error."
+    return click.Option(
+        ["--debug"], is_flag=True, is_eager=True, expose_value=False, callback=_remember_debug, help=text
+    )
+
+
+def json_option(function: F) -> F:
+    """Add `--json`, which every command has: its result as one document on stdout, in place of words for people."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
+
+
+def overwrite_option(function: F) -> F:
+    """Add `--overwrite`."""
+    return click.option("--overwrite", is_flag=True, help="Replace an output that exists.")(function)
+
+
+def signal_option(function: F) -> F:
+    """Add `--signal`."""
+    text = "Path of the signal in the file, a unique end of it, or a pattern with *; default its only signal."
+    return click.option("--signal", help=text)(function)

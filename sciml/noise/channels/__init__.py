@@ -1,0 +1,1 @@
+"""What one pass over a recording yields, and which of its channels are used."""

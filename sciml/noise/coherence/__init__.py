@@ -1,0 +1,1 @@
+"""The noise floor in frequency: which oscillations channels share."""

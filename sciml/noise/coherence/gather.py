@@ -1,0 +1,269 @@
+"""From the tests of all bands to the result: control over bands, modes, peaks, channels, warnings in words."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy.ndimage
+import scipy.signal
+import scipy.stats
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.noise.channels.names import channel_names
+from sciml.noise.coherence.bands import BandPlan
+from sciml.noise.coherence.cross_spectra import CrossSpectra
+from sciml.noise.coherence.modes import FEW_CHANNELS, BandModes, BandTest, find_modes, line_frequency, participation
+from sciml.noise.coherence.result import CoherentBand, CoherentMode, Control, SpectralNoiseFloor
+from sciml.noise.coherence.whiten import Whitener
+from sciml.recording import n_features
+from sciml.rmt.coherence import largest_eigenvalue
+from sciml.rmt.laws import TracyWidom
+
+__all__ = ["Measured", "gather"]
+
+MAX_MODES = 16
+NEIGHBORS = 10  # bands on each side that say what looks are usually worth
+DIP = 4.0  # two peaks are two bands where the strength between them falls by this factor
+PARTLY = 0.9  # share of the segments, below which a warning says how many were left out
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A recording after it was read: its cross-spectra, the bands and channels they belong to."""
+
+    recording: xr.DataArray
+    cross: CrossSpectra
+    plan: BandPlan
+    whitener: Whitener
+    segments_left_out: int
+
+
+def gather(measured: Measured, tests: list[BandTest], *, alpha: float, control: Control) -> SpectralNoiseFloor:
+    """Control the tests over bands, look for further modes where there is one, and merge neighbors."""
+    cross, plan, recording = measured.cross, measured.plan, measured.recording
+    adjusted, factor = _controlled(np.array([test.p_value for test in tests]), control)
+    found = np.flatnonzero(adjusted < alpha)
+    n_tests, usual = factor(len(found)), _usual_looks(cross)
+    eigenvalues = _padded([test.eigenvalues for test in tests])
+    modes = {
+        int(b): find_modes(
+            cross, int(b), tests[b], n_tests=n_tests, alpha=alpha, looks=float(usual[b]),
+            n_null=measured.whitener.n_null, most=MAX_MODES,
+        )
+        for b in found
+    }  # fmt: skip
+    p_values = _all_p_values(adjusted, modes, n_tests, eigenvalues.shape[1])
+    strength = np.zeros(len(tests))
+    for b, each in modes.items():
+        strength[b] = _strength(each, cross.n_channels, usual[b])[0]
+    names = channel_names(recording)
+    return SpectralNoiseFloor(
+        frequency=plan.frequency,
+        bandwidth=plan.bandwidth,
+        n_tapers=plan.n_tapers,
+        degrees_of_freedom=cross.effective,
+        eigenvalues=eigenvalues,
+        edge=_edges(cross, len(tests), alpha),
+        p_values=p_values,
+        rank=np.array([len(modes[b].p_values) if b in modes else 0 for b in range(len(tests))]),
+        components=_components(modes, len(tests), measured),
+        bands=tuple(
+            _band(measured, modes, p_values, usual, strength, part, alpha) for part in _parts(plan, found, strength)
+        ),
+        alpha=alpha,
+        control=control,
+        n_segments=plan.n_segments - measured.segments_left_out,
+        segment=plan.length / plan.rate,
+        sampling_rate=plan.rate,
+        n_features=n_features(recording),
+        live=measured.whitener.live,
+        names=names,
+        units=str(recording.attrs.get("units", "")),
+        warnings=_warnings(measured, names),
+        attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
+    )
+
+
+def _controlled(p: NDArray[np.float64], control: Control) -> tuple[NDArray[np.float64], Callable[[int], float]]:
+    """Return p-values controlled over bands, and by what those of further modes are multiplied, given what is found."""
+    n = len(p)
+    if control == "family":
+        order = np.argsort(p)
+        adjusted = np.empty(n)
+        adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(n, 0, -1)), 1.0)
+        return adjusted, lambda _: float(n)
+    method: Literal["bh", "by"] = "bh" if control == "fdr" else "by"
+    penalty = 1.0 if control == "fdr" else float(np.sum(1 / np.arange(1, n + 1)))
+    adjusted = np.asarray(scipy.stats.false_discovery_control(p, method=method))
+    return adjusted, lambda found: n * penalty / max(found, 1)
+
+
+def _usual_looks(cross: CrossSpectra) -> NDArray[np.float64]:
+    """Return what looks are worth in the neighborhood: beside a narrow line, what they would be worth without it."""
+    share = cross.effective / cross.looks
+    around = scipy.ndimage.median_filter(share, size=2 * NEIGHBORS + 1, mode="nearest")
+    return np.asarray(np.maximum(share, around) * cross.looks)
+
+
+def _all_p_values(
+    adjusted: NDArray[np.float64], modes: dict[int, BandModes], n_tests: float, n_kept: int
+) -> NDArray[np.float64]:
+    p_values = np.full((len(adjusted), n_kept), np.nan)
+    p_values[:, 0] = adjusted
+    for b, each in modes.items():
+        more = np.minimum(n_tests * each.p_values[1:], 1.0)
+        p_values[b, 1 : len(each.p_values)] = np.maximum(np.maximum.accumulate(more), adjusted[b])
+    return p_values
+
+
+def _strength(modes: BandModes, n_channels: int, looks: float) -> NDArray[np.float64]:
+    """Return the power of each mode in noise variances: the eigenvalue less noise and bias.
+
+    References
+    ----------
+    Baik and Silverstein (2006), doi:10.1016/j.jmva.2005.08.003: lam = l (1 + g / (l - 1)), solved for l.
+    """
+    g = n_channels / looks
+    half = np.maximum(modes.eigenvalues, (1 + np.sqrt(g)) ** 2) + 1 - g
+    root = np.sqrt(np.maximum(half**2 - 4 * np.maximum(modes.eigenvalues, (1 + np.sqrt(g)) ** 2), 0.0))
+    return np.asarray((half + root) / 2 - 1)
+
+
+def _padded(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    width = max(map(len, rows))
+    return np.stack([np.pad(row, (0, width - len(row)), constant_values=np.nan) for row in rows])
+
+
+def _edges(cross: CrossSpectra, n_bands: int, alpha: float) -> NDArray[np.float64]:
+    """Return the eigenvalue that noise exceeds in one of all bands with probability alpha."""
+    n = cross.n_channels
+    if n < FEW_CHANNELS:  # two channels of coherence c have the eigenvalue 1 + c
+        level = alpha / n_bands / (n * (n - 1) / 2)
+        return np.asarray(1 + np.sqrt(-np.expm1(np.log(level) / np.maximum(cross.effective - 1, 1e-3))))
+    laws = [largest_eigenvalue(n, looks) for looks in cross.effective]
+    quantile = float(TracyWidom(2).isf(alpha / (2 * n_bands)))
+    return np.array([law.center + quantile * law.scale for law in laws])
+
+
+def _components(modes: dict[int, BandModes], n_bands: int, measured: Measured) -> NDArray[np.complex64]:
+    most = max((len(each.p_values) for each in modes.values()), default=0)
+    out = np.zeros((n_bands, n_features(measured.recording), most), dtype=np.complex64)
+    for b, each in modes.items():
+        out[b, measured.whitener.live, : each.patterns.shape[1]] = each.patterns
+    return out
+
+
+def _parts(
+    plan: BandPlan, found: NDArray[np.int64], strength: NDArray[np.float64]
+) -> list[tuple[int, NDArray[np.int64]]]:
+    """Return (peak, bands) of each stretch of neighboring bands, parted where the strength dips."""
+    if not len(found):
+        return []
+    reach = (plan.bandwidth[found][1:] + plan.bandwidth[found][:-1]) / 2
+    cuts = np.flatnonzero(np.diff(plan.frequency[found]) > reach) + 1
+    parts: list[tuple[int, NDArray[np.int64]]] = []
+    for stretch in np.split(found, cuts):
+        level = np.log(np.maximum(strength[stretch], np.finfo(float).tiny))
+        padded = np.concatenate([[level.min() - 2 * np.log(DIP)], level, [level.min() - 2 * np.log(DIP)]])
+        peaks = scipy.signal.find_peaks(padded, prominence=np.log(DIP))[0] - 1
+        valleys = [a + int(np.argmin(level[a : b + 1])) for a, b in itertools.pairwise(peaks)]
+        pieces = np.split(stretch, valleys)
+        parts += [(int(stretch[peak]), piece) for peak, piece in zip(peaks, pieces, strict=True)]
+    return parts
+
+
+def _band(
+    measured: Measured,
+    modes: dict[int, BandModes],
+    p_values: NDArray[np.float64],
+    usual: NDArray[np.float64],
+    strength: NDArray[np.float64],
+    part: tuple[int, NDArray[np.int64]],
+    alpha: float,
+) -> CoherentBand:
+    plan, (peak, bands) = measured.plan, part
+    near = bands[np.abs(bands - peak) <= 1]
+    frequency, width = plan.frequency, plan.bandwidth
+    line = line_frequency(measured.cross, plan, peak, modes[peak])
+    shares, channel_p = participation(measured.cross, peak, modes[peak], float(usual[peak]))
+    return CoherentBand(
+        low=float(np.min(frequency[bands] - width[bands] / 2)),
+        high=float(np.max(frequency[bands] + width[bands] / 2)),
+        frequency=line if line is not None else float(np.average(frequency[near], weights=strength[near])),
+        narrow=line is not None,
+        bandwidth=float(width[peak]),
+        degrees_of_freedom=float(measured.cross.effective[peak]),
+        modes=tuple(
+            _mode(measured, modes[peak], peak, k, shares[:, k], channel_p[:, k], p_values[peak, k], usual[peak], alpha)
+            for k in range(len(modes[peak].p_values))
+        ),
+    )
+
+
+def _mode(
+    measured: Measured,
+    modes: BandModes,
+    peak: int,
+    k: int,
+    share: NDArray[np.float64],
+    channel_p: NDArray[np.float64],
+    p_value: float,
+    looks: float,
+    alpha: float,
+) -> CoherentMode:
+    """Describe one mode channel by channel, in the recording's own unit and phase."""
+    plan, live = measured.plan, measured.whitener.live
+    strength = float(_strength(modes, measured.cross.n_channels, looks)[k])
+    response = measured.whitener.response(plan.frequency[peak : peak + 1] / plan.rate)[0]
+    pattern = modes.patterns[:, k] * modes.noise / response
+    sides = 1 if measured.recording.dtype.kind == "c" else 2
+    amplitude = np.abs(pattern) * np.sqrt(strength * sides * plan.bandwidth[peak] / plan.rate)
+    taking_part = np.flatnonzero(_holm(channel_p) < alpha)
+    ordered = taking_part[np.argsort(-share[taking_part], kind="stable")]
+    reference = ordered[0] if len(ordered) else int(np.argmax(np.abs(modes.patterns[:, k])))
+    phase = np.angle(pattern * np.conj(pattern[reference]))
+    everywhere = [_spread(each, live, n_features(measured.recording)) for each in (share, channel_p, phase, amplitude)]
+    return CoherentMode(
+        float(modes.eigenvalues[k]), float(p_value), strength, tuple(int(live[i]) for i in ordered), *everywhere
+    )
+
+
+def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _controlled(p, "family")[0]
+
+
+def _spread(values: NDArray[np.float64], live: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    out = np.full(n, np.nan)
+    out[live] = values
+    return out
+
+
+def _warnings(measured: Measured, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Say in words what the user should know before trusting the result."""
+    whitener, plan, n = measured.whitener, measured.plan, n_features(measured.recording)
+    found = []
+    for count, what in ((len(whitener.constant), "constant"), (len(whitener.missing), "mostly missing")):
+        if count:
+            found.append(f"{count} of {n} channels are {what} and were left out")
+    if whitener.duplicates:
+        first = [f"{names[b]} of {names[a]}" for a, b in whitener.duplicates[:3]]
+        found.append(
+            f"{len(whitener.duplicates)} of {n} channels are copies of others and were left out ({', '.join(first)}"
+            f"{', ...' if len(whitener.duplicates) > 3 else ''})"
+        )
+    if whitener.n_null:
+        found.append(
+            f"{whitener.n_null} combination of channels is always zero, as after a common reference; where channels "
+            "differ in power, the reference itself is shared: quiet channels then have a mode of equal phase"
+        )
+    if measured.segments_left_out > (1 - PARTLY) * plan.n_segments:
+        found.append(
+            f"{measured.segments_left_out} of {plan.n_segments} segments have a missing or masked value in some "
+            "channel and were left out"
+        )
+    if measured.cross.n_channels < FEW_CHANNELS:
+        found.append("fewer than 6 channels: the largest pairwise coherence is tested, not the eigenvalue")
+    return tuple(found)

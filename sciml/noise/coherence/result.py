@@ -1,0 +1,202 @@
+"""What is found in frequency: modes that channels share, the bands they lie in, and the floor they rise above."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+__all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor"]
+
+Control = Literal["family", "fdr", "fdr-dependent"]
+
+
+@dataclass(frozen=True)
+class CoherentMode:
+    """One thing that channels share in a band. Modes of nearly equal strength are known up to a mixture of each other.
+
+    Attributes
+    ----------
+    eigenvalue, p_value
+        In units of the channels' noise; p-value controlled over all bands.
+    strength
+        Power of the mode over that of the noise, summed over channels, corrected for the bias of the eigenvalue.
+    channels
+        Those that take part (Holm's test over channels), strongest first.
+    coherence, channel_p
+        Of every channel: share of its power in the band that follows the course of the mode as the other channels
+        have it, and the p-value of that; NaN where a channel was left out.
+    phase
+        Of every channel relative to the strongest, in radians, positive where it leads.
+    amplitude
+        Root mean square of the mode in each channel, in the recording's unit.
+    """
+
+    eigenvalue: float
+    p_value: float
+    strength: float
+    channels: tuple[int, ...]
+    coherence: NDArray[np.float64]
+    channel_p: NDArray[np.float64]
+    phase: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CoherentBand:
+    """Neighboring bands in which channels share something: limits, peak and width in Hz, the modes at the peak.
+
+    `narrow`: one line, much narrower than the band, carries most of the strongest mode; `frequency` is then the line's.
+    """
+
+    low: float
+    high: float
+    frequency: float
+    narrow: bool
+    bandwidth: float
+    degrees_of_freedom: float
+    modes: tuple[CoherentMode, ...]
+
+    @property
+    def p_value(self) -> float:
+        """That of the strongest mode, controlled over all bands."""
+        return self.modes[0].p_value
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels that take part in any of the modes."""
+        return tuple(dict.fromkeys(channel for mode in self.modes for channel in mode.channels))
+
+
+@dataclass(frozen=True)
+class SpectralNoiseFloor:
+    """What pure noise would share at each frequency, and what rises above it.
+
+    `eigenvalues (frequency, component)` are those of the coherence matrix, of mean 1; `edge (frequency)` is what the
+    largest of noise exceeds in one of the bands with probability `alpha`. `p_values (frequency, component)` are
+    controlled over all bands; NaN where a component was not tested because an earlier one was noise.
+    `components (frequency, channel, outlier)` are patterns in units of each channel's noise, of unit length.
+    """
+
+    frequency: NDArray[np.float64]
+    bandwidth: NDArray[np.float64]
+    n_tapers: NDArray[np.int64]
+    degrees_of_freedom: NDArray[np.float64]
+    eigenvalues: NDArray[np.float64]
+    edge: NDArray[np.float64]
+    p_values: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    components: NDArray[np.complex64]
+    bands: tuple[CoherentBand, ...]
+    alpha: float
+    control: Control
+    n_segments: int
+    segment: float
+    sampling_rate: float
+    n_features: int
+    live: NDArray[np.int64]
+    names: tuple[str, ...]
+    units: str
+    warnings: tuple[str, ...] = ()
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def modes(self) -> tuple[tuple[float, CoherentMode], ...]:
+        """All modes as (peak frequency in Hz, mode), in order of frequency."""
+        return tuple((band.frequency, mode) for band in self.bands for mode in band.modes)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return all numbers as a Dataset with dims `frequency`, `component`, `channel`, `outlier` and `mode`.
+
+        Examples
+        --------
+        >>> from sciml.noise import spectral_noise_floor
+        >>> noise = np.random.default_rng(0).normal(size=(2000, 8))
+        >>> recording = xr.DataArray(noise, dims=("time", "channel"), attrs={"sampling_rate": 100.0})
+        >>> spectral_noise_floor(recording).to_dataset()["eigenvalues"].dims
+        ('frequency', 'component')
+        """
+        by_frequency = ("bandwidth", "n_tapers", "degrees_of_freedom", "edge", "rank")
+        modes = [mode for _, mode in self.modes]
+        per_mode = {name: np.array([getattr(m, name) for m in modes]) for name in ("eigenvalue", "p_value", "strength")}
+        per_channel = {
+            name: np.array([getattr(m, name) for m in modes]).reshape(len(modes), self.n_features)
+            for name in ("coherence", "channel_p", "phase", "amplitude")
+        }
+        takes_part = np.array([np.isin(np.arange(self.n_features), m.channels) for m in modes], dtype=bool)
+        return xr.Dataset(
+            {
+                **{name: ("frequency", getattr(self, name)) for name in by_frequency},
+                "eigenvalues": (("frequency", "component"), self.eigenvalues),
+                "p_values": (("frequency", "component"), self.p_values),
+                "components_real": (("frequency", "channel", "outlier"), self.components.real),
+                "components_imag": (("frequency", "channel", "outlier"), self.components.imag),
+                **{f"mode_{name}": ("mode", values) for name, values in per_mode.items()},
+                **{f"mode_{name}": (("mode", "channel"), values) for name, values in per_channel.items()},
+                "mode_takes_part": (("mode", "channel"), takes_part.reshape(len(modes), self.n_features)),
+                "mode_frequency": ("mode", np.array([f for f, _ in self.modes]), {"units": "Hz"}),
+            },
+            coords={
+                "frequency": ("frequency", self.frequency, {"units": "Hz"}),
+                "channel_name": ("channel", np.array(self.names, dtype=str)),
+            },
+            attrs={
+                **self.attrs, "alpha": self.alpha, "control": self.control, "sampling_rate": self.sampling_rate,
+                "segment": self.segment, "n_segments": self.n_segments, "units": self.units,
+                "warnings": "\n".join(self.warnings),
+            },
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return bands, modes and the tests at each frequency as plain Python values, for JSON."""
+        left_out = {"components", "live", "names"}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        plain["bands"] = [{**asdict(band), "p_value": band.p_value} for band in self.bands]
+        for band in plain["bands"]:
+            for mode in band["modes"]:
+                mode["channel_names"] = [self.names[i] for i in mode["channels"]]
+        return {name: _plain(value) for name, value in plain.items()}
+
+    def summary(self) -> str:
+        """Return the result in words, one line a band.
+
+        Examples
+        --------
+        >>> from sciml.noise import spectral_noise_floor
+        >>> noise = np.random.default_rng(0).normal(size=(2000, 8))
+        >>> recording = xr.DataArray(noise, dims=("time", "channel"), attrs={"sampling_rate": 100.0})
+        >>> spectral_noise_floor(recording).summary()
+        'No oscillation is shared by the 8 channels between ... and ... Hz (level 0.05 over ... bands).'
+        """
+        low, high = self.frequency[0], self.frequency[-1]
+        where = f"between {low:.3g} and {high:.4g} Hz"
+        level = f"level {self.alpha:g} over {len(self.frequency)} bands"
+        if not self.bands:
+            return f"No oscillation is shared by the {len(self.live)} channels {where} ({level})."
+        head = f"Shared activity in {_counted(len(self.bands), 'band')} {where} ({level}):"
+        return "\n".join([head, *(f"- {self._line(band)}" for band in self.bands)])
+
+    def _line(self, band: CoherentBand) -> str:
+        width = f" ({band.low:.4g} to {band.high:.4g} Hz)"
+        n = len(band.channels)
+        return (
+            f"{band.frequency:.4g} Hz{width}: {_counted(len(band.modes), 'mode')} in {n} of {len(self.live)} channels, "
+            f"p {_below(band.p_value)}, {band.modes[0].strength:.3g} times the noise of one channel"
+        )
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _below(p: float) -> str:
+    return "< 1e-12" if p < 1e-12 else f"= {p:.2g}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -1,0 +1,154 @@
+"""Channels made comparable: which of them can be used, and a short filter for each that flattens its spectrum."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.signal
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml import linalg
+from sciml.errors import DataError
+from sciml.noise.channels.duplicates import duplicates_of
+from sciml.recording import TIME, blocks, n_features
+
+__all__ = ["Whitener", "first_look", "fit_whitener", "whitened_segments"]
+
+LOOK_BYTES = 2**27  # of the part of the recording that the channels are judged by, as float64
+FIT_SAMPLES = 2**15  # that a filter is fitted to
+NULL = 1e-10  # eigenvalue of the correlation matrix, in means, below which a direction is empty
+SMALLEST = 1e-6  # share of a channel's variance that its filter may leave at least
+MAX_GRAM = 2048  # channels whose correlation matrix is looked at for empty directions
+
+
+@dataclass(frozen=True)
+class Whitener:
+    """Channels in use, and the filter (lag, channel) that makes each of them roughly white with unit variance."""
+
+    live: NDArray[np.int64]
+    taps: NDArray[Any]
+    constant: tuple[int, ...]
+    missing: tuple[int, ...]
+    duplicates: tuple[tuple[int, int], ...]
+    n_null: int
+
+    def response(self, cycles: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Return the transfer functions at frequencies in cycles a sample, shape (frequency, channel)."""
+        lags = np.arange(len(self.taps))
+        return np.asarray(np.exp(-2j * np.pi * cycles[:, None] * lags) @ self.taps)
+
+
+def first_look(recording: xr.DataArray) -> NDArray[Any]:
+    """Return the samples that the channels are judged by, (n, channel): all of a small recording, or its beginning."""
+    rows = min(recording.sizes[TIME], max(4096, LOOK_BYTES // (8 * n_features(recording))))
+    return next(blocks(recording, rows, across_gaps=True))[1]
+
+
+def fit_whitener(look: NDArray[Any], longest: int, order: int) -> Whitener:
+    """Choose the channels that vary and are not copies, and fit an autoregressive filter to each.
+
+    Any fixed filter per channel leaves coherences as they are. These keep strong slow noise from leaking into weak
+    fast noise, and make channels of any unit and scale weigh alike.
+    """
+    values = look.astype(np.complex128 if np.iscomplexobj(look) else np.float64)
+    rough = linalg.moments([values])
+    missing = rough.count < 0.5 * len(values)
+    usable = np.flatnonzero(~missing & ~rough.constant)
+    scale = np.sqrt(rough.variance[usable])
+    standard = (values[:, usable] - rough.mean[usable]) / scale
+    filled = np.where(np.isfinite(standard), standard, 0)
+    pairs = duplicates_of(filled, (np.abs(filled) ** 2).sum(axis=0))
+    kept = np.setdiff1d(np.arange(len(usable)), [later for _, later in pairs])
+    live = usable[kept]
+    if len(live) < 2:
+        raise DataError(
+            f"expected at least two channels that vary and differ, got {len(live)} of {look.shape[1]} "
+            f"({int((rough.constant & ~missing).sum())} constant, {int(missing.sum())} mostly missing, {len(pairs)} "
+            "copies of others); coherence compares channels: give a recording of several"
+        )
+    taps = _autoregression(_complete_stretch(standard[:, kept], longest), order) / scale[kept]
+    return Whitener(
+        live=live,
+        taps=taps,
+        constant=tuple(np.flatnonzero(rough.constant & ~missing).tolist()),
+        missing=tuple(np.flatnonzero(missing).tolist()),
+        duplicates=tuple((int(usable[first]), int(usable[later])) for first, later in pairs),
+        n_null=_empty_directions(standard[:, kept]),
+    )
+
+
+def _empty_directions(standard: NDArray[Any]) -> int:
+    """Return how many combinations of the channels are always zero, as after a common reference."""
+    complete = standard[np.isfinite(standard).all(axis=1)]
+    if not 4 * standard.shape[1] <= len(complete) or standard.shape[1] > MAX_GRAM:
+        return 0
+    values = np.linalg.eigvalsh(complete.conj().T @ complete / len(complete))
+    return int(np.count_nonzero(values < NULL))
+
+
+def _complete_stretch(standard: NDArray[Any], longest: int) -> NDArray[Any]:
+    """Return the longest stretch without a missing value, gaps and overlong stretches cut."""
+    finite = np.isfinite(standard).all(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], finite, [False]]).astype(np.int8)))
+    if not len(edges):
+        raise DataError(
+            "expected samples at which every channel has a value, found none; "
+            "leave out the channels with most missing values"
+        )
+    lengths = edges[1::2] - edges[::2]
+    start = int(edges[::2][lengths.argmax()])
+    return standard[start : start + min(int(lengths.max()), longest, FIT_SAMPLES)]
+
+
+def _autoregression(x: NDArray[Any], order: int) -> NDArray[Any]:
+    """Return prediction-error filters (order + 1, channel) of unit output by Burg's method.
+
+    References
+    ----------
+    Burg (1967); Kay and Marple (1981), doi:10.1109/PROC.1981.12184, eq. 2.71 to 2.74.
+    """
+    x = x - x.mean(axis=0)
+    taps = np.zeros((order + 1, x.shape[1]), dtype=x.dtype)
+    taps[0] = 1.0
+    error = np.mean(np.abs(x) ** 2, axis=0)
+    smallest = SMALLEST * np.maximum(error, np.finfo(float).tiny)
+    forward, backward = x[1:], x[:-1]
+    for step in range(1, order + 1):
+        power = np.sum(np.abs(forward) ** 2 + np.abs(backward) ** 2, axis=0)
+        reflection = -2 * np.sum(forward * backward.conj(), axis=0) / np.maximum(power, np.finfo(float).tiny)
+        shifted = np.zeros_like(taps)
+        shifted[1 : step + 1] = taps[:step][::-1].conj()
+        taps = taps + reflection * shifted
+        error = error * (1 - np.abs(reflection) ** 2)
+        forward, backward = forward + reflection * backward, backward + reflection.conj() * forward
+        forward, backward = forward[1:], backward[:-1]
+    return np.asarray(taps / np.sqrt(np.maximum(error, smallest)))
+
+
+def whitened_segments(
+    recording: xr.DataArray, whitener: Whitener, length: int, *, at_once: int
+) -> Iterator[tuple[int, int, NDArray[Any]]]:
+    """Yield (samples read so far, segments left out, whitened segments of shape (segment, time, channel)).
+
+    Segments follow one another without overlap, never straddle a gap, and are left out where any channel in use has a
+    missing or masked value. Each is demeaned, filtered, and freed of its linear trend.
+    """
+    order = len(whitener.taps) - 1
+    step = length + order
+    for part, values in blocks(recording, step * at_once):
+        n = len(values) // step
+        cut = values[: n * step].reshape(n, step, values.shape[1])[:, :, whitener.live]
+        complete = np.isfinite(cut).all(axis=(1, 2)) if n else np.zeros(0, dtype=bool)
+        chosen = cut[complete].astype(np.complex128 if np.iscomplexobj(cut) else np.float64)
+        yield part.stop, int(n - complete.sum()), _filtered(chosen, whitener.taps)
+
+
+def _filtered(x: NDArray[Any], taps: NDArray[Any]) -> NDArray[Any]:
+    if not len(x):
+        return x[:, len(taps) - 1 :]
+    x = x - x.mean(axis=1, keepdims=True)
+    order = len(taps) - 1
+    out = sum(taps[lag] * x[:, order - lag : x.shape[1] - lag] for lag in range(order + 1))
+    return np.asarray(scipy.signal.detrend(out, axis=1))

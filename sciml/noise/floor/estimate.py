@@ -1,0 +1,276 @@
+"""From a recording to its noise floor."""
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.errors import ConfigError, DataError
+from sciml.linalg import few_threads
+from sciml.noise.channels.names import channel_names
+from sciml.noise.channels.read import Observed, Progress, component_maps, observe
+from sciml.noise.floor.components import Components, components_of
+from sciml.noise.floor.result import MODELS, Model, NoiseFloor
+from sciml.noise.floor.select_model import Choice, Fit, choose
+from sciml.noise.matrix.gram import Matrix
+from sciml.recording import check, sampling_rate
+from sciml.rmt.laws import MarchenkoPastur
+
+__all__ = ["floor_of", "noise_floor"]
+
+Array = NDArray[np.float64]
+
+MANY = 0.25  # of the dimensions: simulated noise that neighboring channels share converged with .3 to .5 of them
+N_BINS = 1024  # of the power spectrum that is kept
+REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
+
+
+def noise_floor(
+    recording: xr.DataArray,
+    model: Model | Literal["auto"] = "auto",
+    alpha: float = 0.05,
+    *,
+    progress: Progress | None = None,
+) -> NoiseFloor:
+    r"""Estimate the noise of a recording and find the components that rise above it.
+
+    The recording X (T samples, N channels; pixels count as channels) is demeaned, each channel divided by the
+    standard deviation of its noise, and the eigenvalues of X^H X / (T - 1) compared with the largest that noise
+    reaches. All models but `counts` say that channels are independent, of variances S_i(f) at frequency f:
+
+    - `white`, `heteroscedastic`: S_i(f) = sigma_i²: Marchenko-Pastur bulk, Tracy-Widom edge (Johnstone 2001);
+    - `colored`: S_i(f) = sigma_i² S(f): generalized Marchenko-Pastur bulk, El Karoui's edge (2007);
+    - `heteroscedastic+colored`: any S_i(f): the edge of a Gram matrix with a variance profile
+      (`sciml.rmt.profile.VarianceProfile`);
+    - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether they share more than that product.
+
+    The spectra are those of the recording itself. No smoothing blunts their peaks: the law averages over channels and
+    frequencies, and only bins that the data cannot tell apart are merged. In other words, this is the limit of
+    infinitely many phase-randomized surrogates, solved instead of drawn.
+
+    Noise and rank depend on each other. Both are re-estimated from what is left after the found components until
+    they agree and the bulk fits, be it after a few were taken out that do not stand out by themselves. Where that
+    never is (within 12 rounds, or the count runs past half of the channels), the estimate from the whole recording is
+    kept, an upper bound on the noise, `converged` is False and a warning says so.
+
+    A recording too large to hold is read once, in blocks; memory does not depend on its length. Of more than 8192
+    channels that do not fit, a random choice decides on the floor, and a second reading extends components to all.
+
+    Parameters
+    ----------
+    recording
+        Dims `time` and any others, real or complex, any unit and scale. Samples at which most channels are missing or
+        masked are left out; other missing values count as the channel's mean. Constant and mostly missing channels,
+        and copies of another channel, are left out and named.
+    model
+        Kind of noise, or "auto" to choose by tests on the recording: whole numbers whose variance is their mean; color
+        in time; spectra that differ between channels; unequal variances.
+    alpha
+        Probability with which pure noise is given a component.
+    progress
+        Called with the samples read and the samples in all.
+
+    Raises
+    ------
+    DataError
+        Fewer than two channels or samples, values that are not numbers, nothing but missing values, or no counts where
+        `model="counts"`.
+    ConfigError
+        An unknown model, or alpha outside (0, 1).
+
+    References
+    ----------
+    Marchenko and Pastur (1967), doi:10.1070/SM1967v001n04ABEH001994; Johnstone (2001), doi:10.1214/aos/1009210544;
+    El Karoui (2007), doi:10.1214/009117906000000917, theorem 1; Alt, Erdos and Krueger (2017), doi:10.1214/17-EJP42;
+    Landa, Zhang and Kluger (2022), doi:10.1137/21M1456807.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> shared = rng.normal(size=(2000, 1)) @ rng.normal(size=(1, 20))
+    >>> floor = noise_floor(xr.DataArray(shared + rng.normal(size=(2000, 20)), dims=("time", "channel")))
+    >>> floor.rank
+    1
+    """
+    _checked(model, alpha)
+    return floor_of(observe(check(recording), progress), recording, model, alpha, progress=progress)
+
+
+def floor_of(
+    observed: Observed,
+    template: xr.DataArray,
+    model: Model | Literal["auto"],
+    alpha: float,
+    *,
+    progress: Progress | None = None,
+) -> NoiseFloor:
+    """Return the noise floor that follows from sums over a recording; clock, units and names are the template's."""
+    _checked(model, alpha)
+    with few_threads(min(len(observed.live), observed.n_samples)):
+        choice = choose(Matrix(observed), model, alpha, recording=template)
+        return _result(template, observed, choice, requested=model, alpha=alpha, progress=progress)
+
+
+def _checked(model: str, alpha: float) -> None:
+    if model not in ("auto", *get_args(Model)):
+        raise ConfigError(f"expected a noise model of auto, {', '.join(MODELS)}; got {model!r}")
+    if not 0 < alpha < 1:
+        raise ConfigError(f"expected alpha between 0 and 1, got {alpha}")
+
+
+def _result(
+    recording: xr.DataArray,
+    first: Observed,
+    choice: Choice,
+    *,
+    requested: str,
+    alpha: float,
+    progress: Progress | None,
+) -> NoiseFloor:
+    fit, matrix = choice.fit, choice.matrix
+    observed, rate = matrix.observed, _rate(recording)
+    tau = fit.spectra.tau if "colored" in choice.model else 1.0  # white samples and counts stand for themselves
+    found = components_of(choice)
+    sigma = float(np.sqrt(np.mean(found.channel_noise**2)))
+    frequency, psd = _density(fit, matrix, sigma, rate)
+    components, mean, scale = _maps(recording, choice, found, progress)
+    parameters = 2 * matrix.n_channels * observed.n_samples / tau * (2 if matrix.is_complex else 1)
+    return NoiseFloor(
+        model=choice.model,
+        requested=requested,
+        reason=choice.reason,
+        alpha=alpha,
+        sigma=sigma,
+        sigma_se=sigma / float(np.sqrt(parameters)),
+        rank=fit.rank,
+        edge=float(fit.law.threshold(alpha)),
+        detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
+        eigenvalues=fit.eigenvalues,
+        p_values=fit.p_values,
+        strengths=found.strengths,
+        strength_intervals=found.intervals,
+        overlaps_channel=found.overlaps_channel,
+        overlaps_time=found.overlaps_time,
+        components=components,
+        singular_values=found.singular_values,
+        channel_mean=mean,
+        channel_scale=scale,
+        n_samples=observed.n_samples,
+        n_features=first.n_features,
+        n_used=matrix.n_channels,
+        n_effective=observed.n_samples / tau,
+        correlation_time=tau / rate if rate else None,
+        **_marchenko_pastur(first, choice),
+        frequency=frequency,
+        psd=psd,
+        units=str(recording.attrs.get("units", "")),
+        bulk_ratio=fit.bulk_ratio,
+        converged=fit.converged,
+        profile=fit.profile,
+        complex_data=matrix.is_complex,
+        dead_channels=tuple(sorted((*observed.constant, *observed.missing))),
+        duplicate_channels=observed.duplicates,
+        n_null=matrix.null.shape[1],
+        channel_names=channel_names(recording),
+        warnings=tuple(_warnings(choice)),
+        attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
+    )
+
+
+def _marchenko_pastur(first: Observed, choice: Choice) -> dict[str, Any]:
+    """Return what the Marchenko-Pastur edge says of the channels divided by their standard deviations."""
+    matrix = Matrix(first) if choice.counts else choice.matrix
+    values = matrix.eigen(matrix.total_scale, 0).values
+    edge = MarchenkoPastur(matrix.n_channels / matrix.freedom).support[-1][1]
+    return {
+        "mp_rank": int(np.count_nonzero(values > edge)),
+        "mp_edge": edge,
+        "mp_eigenvalues": values,
+    }
+
+
+def _rate(recording: xr.DataArray) -> float | None:
+    try:
+        return sampling_rate(recording)
+    except DataError:
+        return None
+
+
+def _maps(
+    recording: xr.DataArray, choice: Choice, found: Components, progress: Progress | None
+) -> tuple[NDArray[Any], NDArray[Any], Array]:
+    """Return components (N, rank), mean and noise standard deviation of all channels, those left out included.
+
+    A channel that was left out has no part in any component. Columns of X = C F^T: conjugate to the eigenvectors of
+    X^H X.
+    """
+    observed, maps = choice.matrix.observed, found.directions.conj()
+    if observed.n_unread:
+        return component_maps(recording, observed, maps, found.channel_noise, progress)
+    components = np.zeros((observed.n_features, maps.shape[1]), dtype=maps.dtype)
+    scale = np.zeros(observed.n_features)
+    components[observed.live], scale[observed.live] = maps, found.channel_noise
+    return components, observed.every_mean, scale
+
+
+def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> tuple[Array, Array]:
+    """Return the one-sided density of the noise, averaged over channels, in at most `N_BINS` bins of frequency."""
+    order = np.argsort(matrix.waves.frequencies, kind="stable")
+    frequency = matrix.waves.frequencies[order] * (rate or 1.0)
+    sided = 1.0 if matrix.is_complex else 2.0
+    density = fit.spectra.pooled[order] * sigma**2 * sided / (rate or 1.0)
+    starts = np.arange(0, len(frequency), -(-len(frequency) // N_BINS))
+    widths = np.diff(starts, append=len(frequency))
+    return np.add.reduceat(frequency, starts) / widths, np.add.reduceat(density, starts) / widths
+
+
+def _warnings(choice: Choice) -> list[str]:
+    """Say in words what the user should know before trusting the floor."""
+    observed, fit, matrix = choice.matrix.observed, choice.fit, choice.matrix
+    found = []
+    dead = len(observed.constant) + len(observed.missing)
+    if dead:
+        found.append(f"{dead} of {observed.n_features} channels are constant or mostly missing and were left out")
+    if observed.duplicates:
+        pairs = ", ".join(f"{later} of {first}" for first, later in observed.duplicates[:5])
+        more = "" if len(observed.duplicates) <= 5 else f" and {len(observed.duplicates) - 5} more"
+        found.append(f"channels that are copies of another were left out: {pairs}{more}")
+    if matrix.null.shape[1] and choice.counts is None:
+        found.append(_null_words(matrix))
+    if observed.n_dropped:
+        found.append(f"{observed.n_dropped} samples at which most channels are missing or masked were left out")
+    if observed.share.min() < 1:
+        found.append(
+            f"{100 * (1 - observed.share.mean()):.2g} % of the values are missing; they count as their channel's mean, "
+            "which weakens components a little"
+        )
+    if observed.n_unread:
+        found.append(
+            f"the floor is that of {len(observed.live)} channels chosen at random from {observed.n_features}; "
+            "components were extended to the others"
+        )
+    if not fit.converged:
+        found.append(
+            f"the noise is not of this model ({MODELS[choice.model]}): ever more components stand out as found ones "
+            "are removed; sigma and edge are upper bounds and the rank is a lower one; compare channels of one kind, "
+            "or whiten each channel first, to find more"
+        )
+    if fit.converged and fit.rank > MANY * min(matrix.n_channels, observed.freedom):
+        found.append(
+            f"{fit.rank} components in {min(matrix.n_channels, observed.freedom)} dimensions are many: noise that "
+            "neighboring channels share looks the same, and then sigma is too low; compare channels that lie apart"
+        )
+    if len(observed.live) < 8:
+        found.append(f"{len(observed.live)} channels are few for the large-N laws; p-values are rough")
+    return found
+
+
+def _null_words(matrix: Matrix) -> str:
+    """Say which combinations of channels are constant: what subtracting a reference leaves."""
+    null = matrix.null / matrix.total_scale[:, None]
+    if null.shape[1] == 1:
+        weights = np.abs(null[:, 0])
+        if weights.std() < REFERENCE_TOLERANCE * weights.mean():
+            return "the channels add up to a constant: their average was subtracted, one dimension fewer is tested"
+    return f"{null.shape[1]} combinations of channels are constant (a reference was subtracted), and are not tested"

@@ -1,0 +1,1 @@
+"""Models of the noise: one file each."""

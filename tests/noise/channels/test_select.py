@@ -1,0 +1,90 @@
+"""Channels that are left out: the same ones, and the same floor of the others, however a recording is read."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import xarray as xr
+from numpy.typing import NDArray
+
+from sciml.noise import NoiseFloor, RunningNoiseFloor, noise_floor, spectral_noise_floor
+from sciml.noise.channels.duplicates import duplicates, duplicates_of
+
+N, T = 16, 600
+
+
+def recording(values: NDArray[np.float64]) -> xr.DataArray:
+    return xr.DataArray(values, dims=("time", "channel"), attrs={"sampling_rate": 10.0})
+
+
+def with_one(kind: str) -> NDArray[np.float64]:
+    """Return two components in noise; channel 5 carries none of it."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(T, N)) + rng.normal(size=(T, 2)) @ rng.normal(size=(2, N))
+    values[:, 5] = {
+        "constant": 0.0,
+        "missing": np.where(np.arange(T) % 3 == 0, values[:, 5], np.nan),
+        "duplicate": -3 * values[:, 2],
+        "nearly duplicate": values[:, 2] + 1e-4 * values[:, 2].std() * rng.normal(size=T),
+    }[kind]
+    return values
+
+
+def held(values: NDArray[np.float64]) -> NoiseFloor:
+    return noise_floor(recording(values), "heteroscedastic")
+
+
+def streamed(values: NDArray[np.float64]) -> NoiseFloor:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sciml.noise.channels.read.MEMORY", 1)
+        patch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * N * 170)
+        return noise_floor(recording(values), "heteroscedastic")
+
+
+def running(values: NDArray[np.float64]) -> NoiseFloor:
+    floor = RunningNoiseFloor()
+    for start in range(0, T, 170):
+        floor.add(recording(values[start : start + 170]))
+    return floor.floor("heteroscedastic")
+
+
+READ = [held, streamed, running]
+
+
+@pytest.mark.parametrize("read", READ)
+@pytest.mark.parametrize("kind", ["constant", "missing", "duplicate", "nearly duplicate"])
+def test_the_floor_is_that_of_the_other_channels(read: Callable[..., NoiseFloor], kind: str) -> None:
+    values = with_one(kind)
+    floor, others = read(values), read(np.delete(values, 5, axis=1))
+    np.testing.assert_array_equal(floor.live, np.delete(np.arange(N), 5))
+    assert floor.rank == others.rank == 2
+    # Missing values of the channel change nothing; products of another size are rounded in another order.
+    np.testing.assert_allclose(floor.eigenvalues, others.eigenvalues, rtol=1e-9)
+    assert floor.sigma == pytest.approx(others.sigma, rel=1e-9)
+    assert not floor.components[5].any()
+
+
+def test_the_floor_in_frequency_leaves_a_near_duplicate_out() -> None:
+    floor = spectral_noise_floor(recording(with_one("nearly duplicate")))
+    np.testing.assert_array_equal(floor.live, np.delete(np.arange(N), 5))
+
+
+@pytest.mark.parametrize("complex_data", [False, True])
+def test_duplicates_of_values_are_those_of_all_their_correlations(complex_data: bool) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(300, 400)) + (1j * rng.normal(size=(300, 400)) if complex_data else 0)
+    others = rng.permutation(400)
+    for later, first in zip(others[:150], others[150:300], strict=True):  # some within the limit, some beyond it
+        near = values[:, first] + 10 ** rng.uniform(-5, -2) * rng.normal(size=300)
+        values[:, later] = near * rng.uniform(0.5, 2) * (np.exp(2j) if complex_data else -1)
+    scatter = (np.abs(values) ** 2).sum(axis=0)
+    expected = duplicates(values.conj().T @ values / np.sqrt(np.outer(scatter, scatter)))
+    assert 60 < len(expected) < 140
+    assert duplicates_of(values, scatter) == expected
+
+
+def test_of_three_equal_channels_the_first_is_used() -> None:
+    values = np.random.default_rng(2).normal(size=(50, 6))
+    values[:, 4] = values[:, 1] = -values[:, 3]
+    scatter = (values**2).sum(axis=0)
+    assert duplicates_of(values, scatter) == [(1, 3), (1, 4)]

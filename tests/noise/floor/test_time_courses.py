@@ -1,0 +1,46 @@
+"""What the spectrum of a course does to its component, against simulation."""
+
+import numpy as np
+import pytest
+
+from sciml.noise.floor.time_courses import course_effects
+from sciml.rmt.profile import VarianceProfile
+
+T, N = 300, 80
+
+
+def spectrum() -> np.ndarray:
+    """Power of AR(1) noise of phi .9 at T frequencies, of mean one."""
+    power = 0.19 / np.abs(1 - 0.9 * np.exp(-1j * np.pi * np.arange(1, T + 1) / (T + 1))) ** 2
+    return power / power.mean()
+
+
+def simulated(share: np.ndarray, strength: float, draws: int = 60) -> tuple[float, np.ndarray, float, float]:
+    """Return means of the outlying eigenvalue, the power of the course that is found, and the overlaps in time, map."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(draws):
+        course, maps = np.sqrt(share) * rng.choice([-1.0, 1.0], T), rng.normal(size=N)
+        maps /= np.linalg.norm(maps)
+        noise = np.sqrt(spectrum())[:, None] * rng.normal(size=(T, N)) / np.sqrt(T)
+        left, values, right = np.linalg.svd(noise + strength * np.outer(course, maps), full_matrices=False)
+        found.append((values[0] ** 2, left[:, 0] ** 2, (left[:, 0] @ course) ** 2, (right[0] @ maps) ** 2))
+    z, power, time, channel = zip(*found, strict=True)
+    return float(np.mean(z)), np.mean(power, axis=0), float(np.mean(time)), float(np.mean(channel))
+
+
+@pytest.mark.parametrize("width", [10.0, 60.0, np.inf])
+def test_effects_are_those_of_simulated_components(width: float) -> None:
+    profile = VarianceProfile(spectrum()[:, None], row_counts=np.ones(T), column_counts=[N])
+    share = np.exp(-np.arange(T) / width)
+    share, even = share / share.sum(), np.full(T, 1 / T)
+    strength = 2 * float(np.sqrt(profile.detection_limit))
+    z, power, time, channel = simulated(share, strength)
+    effects = course_effects(profile, np.array([z]), power[None])
+    assert effects.loudness[0] == pytest.approx(share @ spectrum(), rel=0.05)  # for even courses 4 % low
+    # At this eigenvalue an even course is of this strength and these overlaps.
+    rows, columns = (each[0] for each in profile.resolvent(z))
+    alone = 1 / np.sqrt(z * (even @ rows) * columns[0])
+    assert alone * effects.strength[0] == pytest.approx(strength, rel=0.01)
+    _, _, even_time, even_channel = simulated(even, alone)
+    assert even_time * effects.overlap_time[0] == pytest.approx(time, abs=0.01)
+    assert even_channel * effects.overlap_channel[0] == pytest.approx(channel, abs=0.015)
