@@ -38,7 +38,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _known_task(name: Any) -> Any:
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         expected = " or ".join(filter(None, (", ".join(map(repr, [*TASKS][:-1])), repr([*TASKS][-1]))))
         raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
     return name

@@ -14,7 +14,7 @@ from typing import IO, Any
 from sciml import files
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
-from sciml.report.document.report import plain
+from sciml.report.document.plain import plain
 
 __all__ = ["RunFolder"]
 

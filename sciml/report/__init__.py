@@ -1,10 +1,16 @@
 """Reports: what was found, in words first, with the evidence, in one HTML file or one JSON document."""
 
-from sciml.report.build import report
+from sciml.report.build import (
+    denoising_report,
+    noise_floor_report,
+    recording_report,
+    report,
+    run_report,
+    weights_report,
+)
 from sciml.report.document.parts import Figure, Finding, Section, Table
 from sciml.report.document.report import Report
 from sciml.report.record import Chance, Denoising, Evaluation, Forecast, RunRecord, Score, SplitSummary
-from sciml.report.sections.denoising import denoising_report
 
 __all__ = [
     "Chance",
@@ -20,5 +26,9 @@ __all__ = [
     "SplitSummary",
     "Table",
     "denoising_report",
+    "noise_floor_report",
+    "recording_report",
     "report",
+    "run_report",
+    "weights_report",
 ]
