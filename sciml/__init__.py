@@ -7,40 +7,32 @@ Submodules load on first use, so that `import sciml` is instant:
 ((0.25, 2.25),)
 """
 
-from importlib import import_module, metadata
-from types import ModuleType
+from importlib import metadata
+
+import lazy_loader
 
 __version__ = metadata.version("sciml")
 
-_SUBMODULES = (
-    "data",
-    "datasets",
-    "denoise",
-    "errors",
-    "io",
-    "linalg",
-    "nn",
-    "noise",
-    "pipeline",
-    "recording",
-    "report",
-    "rmt",
-    "signal",
-    "simulate",
-    "spectra",
-    "theory",
-    "train",
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        "data",
+        "datasets",
+        "denoise",
+        "environment",
+        "errors",
+        "io",
+        "linalg",
+        "nn",
+        "noise",
+        "pipeline",
+        "recording",
+        "report",
+        "rmt",
+        "signal",
+        "simulate",
+        "spectra",
+        "theory",
+        "train",
+    ],
 )
-
-__all__ = ["__version__", *_SUBMODULES]
-
-
-def __getattr__(name: str) -> ModuleType:
-    """Import a submodule when it is first asked for."""
-    if name in _SUBMODULES:
-        return import_module(f"sciml.{name}")
-    raise AttributeError(f"module 'sciml' has no attribute {name!r}; its rooms are {', '.join(_SUBMODULES)}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

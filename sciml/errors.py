@@ -10,6 +10,7 @@ __all__ = [
     "DivergedError",
     "InterruptedRunError",
     "MissingDependencyError",
+    "NumericalError",
     "ScimlError",
     "ScimlWarning",
     "StorageError",
@@ -44,6 +45,10 @@ class DivergedError(ScimlError, ArithmeticError):
     """Training produced a loss or a gradient that is not finite."""
 
     exit_code = 7
+
+
+class NumericalError(ScimlError, ArithmeticError):
+    """An equation was not solved to the accuracy that its result needs; no number is returned in its place."""
 
 
 class StorageError(ScimlError, OSError):

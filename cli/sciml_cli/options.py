@@ -1,8 +1,9 @@
 """Groups that load a command when it is called, and the options that commands share."""
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ __all__ = [
     "Entry",
     "LazyGroup",
     "State",
+    "grouped",
     "json_option",
     "overwrite_option",
     "signal_option",
@@ -122,6 +124,21 @@ def _debug_option() -> click.Option:
 def json_option(function: F) -> F:
     """Add `--json`, which every command has: its result as one document on stdout, in place of words for people."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
+
+
+def grouped(record: type[Any], name: str, options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    """Add options whose values reach the command as one dataclass: `name=record(...)`, a field an option."""
+
+    def add(function: F) -> F:
+        @functools.wraps(function)
+        def call(**given: Any) -> Any:
+            return function(**{name: record(**{each.name: given.pop(each.name) for each in fields(record)})}, **given)
+
+        for option in reversed(options):
+            call = option(call)
+        return call  # type: ignore[return-value]
+
+    return add
 
 
 def overwrite_option(function: F) -> F:

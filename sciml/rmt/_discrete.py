@@ -173,6 +173,10 @@ class DiscreteLaw(ABC):
         """Return x with the share `above` of the continuous part above it."""
         if self._coarse is not None:
             return self._refined(self._coarse._quantile(above), above)
+        return self._searched(above)
+
+    def _searched(self, above: Array) -> Array:
+        """Return the same by Newton's method inside a bracket."""
         core = self._core
         knots, z_knots = core.table
         table = self._above(knots + 1j * core.height(knots, np.zeros_like(knots)), z_knots)
@@ -189,11 +193,17 @@ class DiscreteLaw(ABC):
         return self._center + self._unit * np.clip(core.z(u)[0].real, low, high)
 
     def _refined(self, x: Array, above: Array) -> Array:
-        """Return quantiles after two steps of Newton's method from those of the grouped law."""
+        """Return quantiles two steps of Newton's method from those of the grouped law; else by search."""
+        step = np.full(x.shape, np.inf)
         for _ in range(2):
             density = self.pdf(x) / (1 - self.atom)
             excess = self.sf(x) / (1 - self.atom) - above
-            x = x + np.where(density > 0, excess / np.where(density > 0, density, 1.0), 0.0)
+            step = np.where(density > 0, excess / np.where(density > 0, density, 1.0), np.inf)
+            x = x + np.where(np.isfinite(step), step, 0.0)
+        # The error falls with its square, and the last step had it all.
+        off = ~(np.abs(step) < 1e-5 * self._unit * np.abs(above * (1 - above)))
+        if off.any():
+            x[off] = self._searched(above[off])
         return x
 
     def median(self) -> float:

@@ -24,6 +24,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from sciml.errors import NumericalError
+
 __all__ = ["Subordination"]
 
 Array = NDArray[np.float64]
@@ -31,6 +33,7 @@ Complex = NDArray[np.complex128]
 
 BLOCK = 1 << 17  # numbers in a temporary matrix (points x atoms): a megabyte stays in the cache
 NEIGHBORS = 24  # poles on each side that sift the intervals which may hold a gap
+MAX_STEPS = 200
 KNOTS = 64  # of the table, in each bulk, beside the atoms themselves
 EPS = float(np.finfo(np.float64).eps)
 
@@ -85,7 +88,7 @@ class Subordination:
         # One pole, or y alone, would put the root here; all of them together put it further right.
         s = np.maximum(self.c[near] - square[np.arange(a.size), near], y**2)
         active = np.arange(a.size)
-        for _ in range(200):
+        for _ in range(MAX_STEPS):
             inverse = 1 / (square[active] + s[active, None])
             root = np.sqrt(np.maximum(s[active], 1e-200))
             total = inverse @ self.c + y[active] / root
@@ -96,6 +99,7 @@ class Subordination:
                 break
             moved = s[active] + total * (total - 1) / slope
             active, s[active] = active[moved > s[active] * (1 + EPS)], moved
+        _all_done(active)
         return np.asarray(np.sqrt(s))
 
     @cached_property
@@ -136,7 +140,7 @@ class Subordination:
         wall = -np.where(offset < 0, offset, -np.inf).max(axis=1, initial=-np.inf)  # distance to the next pole
         distance = np.sqrt(self.c[pole])
         active = np.arange(pole.size)
-        for _ in range(200):
+        for _ in range(MAX_STEPS):
             inverse = 1 / (offset[active] + distance[active, None])
             square = c[active] * inverse**2
             total = square.sum(axis=1)
@@ -152,6 +156,7 @@ class Subordination:
             still = moved > distance[active] * (1 + EPS)
             distance[active] = moved
             active = active[still]
+        _all_done(active)
         return np.asarray(self.t[pole] + sign * distance)
 
     @cached_property
@@ -202,7 +207,7 @@ class Subordination:
         a, u = np.clip(start, low, high), np.empty(goal.size, dtype=np.complex128)
         low, high = low.copy(), high.copy()
         active = np.arange(goal.size)
-        for _ in range(120):
+        for _ in range(MAX_STEPS):
             point = a[active] + 1j * self.height(a[active], y[active])
             u[active] = point
             value, slope = self.z(point)
@@ -226,4 +231,14 @@ class Subordination:
             active = active[~done]
             if not active.size:
                 break
+        _all_done(active)
         return u
+
+
+def _all_done(active: NDArray[np.intp]) -> None:
+    """Refuse to return points at which Newton's method, monotone or inside a bracket, has not ended."""
+    if active.size:
+        raise NumericalError(
+            f"the subordination function did not converge at {active.size} points; merge atoms that are closer to each "
+            "other than rounding tells"
+        )

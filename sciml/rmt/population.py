@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import ArrayLike, NDArray
 
-from sciml.errors import ConfigError, DataError
+from sciml.errors import ConfigError, DataError, NumericalError
 from sciml.rmt._check import shape, spectrum
 from sciml.rmt._generalized import GeneralizedMarchenkoPastur
 
@@ -144,9 +144,12 @@ def _equations(t: Array, gamma: float, lam: Array, z: Complex) -> tuple[Array, A
 def _least_squares(relative: Array, rows: Array, right: Array) -> Array:
     """Return the weights of least squares; sum and mean, which are known, count a hundred times as much."""
     known = 100 * np.stack([np.ones(relative.size), relative])
-    weights, _ = scipy.optimize.nnls(
-        np.concatenate([rows, known]), np.append(right, [100.0, 100.0]), maxiter=100 * relative.size
-    )
+    try:
+        weights, _ = scipy.optimize.nnls(
+            np.concatenate([rows, known]), np.append(right, [100.0, 100.0]), maxiter=100 * relative.size
+        )
+    except RuntimeError as error:
+        raise NumericalError(f"the weights of the population did not converge: {error}; take fewer values") from error
     return np.asarray(weights)
 
 
@@ -164,6 +167,8 @@ def _linear_program(relative: Array, rows: Array, right: Array) -> Array:
     )
     if found.x is None:
         raise DataError(f"the linear program found no population spectrum: {found.message}")
+    if not found.success:
+        raise NumericalError(f"the linear program did not converge: {found.message}; take fewer values or points")
     return np.asarray(found.x[:-1])
 
 

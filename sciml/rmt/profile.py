@@ -8,25 +8,22 @@ whose channels differ in color a full table.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sciml.errors import ConfigError, DataError
+from sciml.errors import ConfigError, DataError, NumericalError
 from sciml.rmt._check import numbers
+from sciml.rmt.dyson import Edge, Equations, bulk_cdf, find_edge, solve_above
 from sciml.rmt.edges import EdgeLaw, white
 
 __all__ = ["VarianceProfile"]
 
 Array = NDArray[np.float64]
 
-MAX_STEPS = 60
 MAX_ITERATIONS = 2000  # above the edge; a thousandth above it takes 140
-TOLERANCE = 1e-10  # of Newton's method, relative
-BULK_POINTS = 128
+TOLERANCE = 1e-10  # of the resolvent, relative
 BULK_GROUPS = 24  # of rows and of columns: the bulk, unlike its edge, hardly feels a finer profile
-RESOLUTION = 1e-3  # distance from the real axis at which the bulk is evaluated, relative to its width
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ class VarianceProfile:
     ------
     DataError, ConfigError
         Values that are negative, not finite or all zero; counts that do not fit.
+    NumericalError
+        When first asked for: an edge or a density that rounding hides.
 
     References
     ----------
@@ -113,16 +112,16 @@ class VarianceProfile:
         return float(self.row_counts @ self.values @ self.column_counts / (self.n_samples * self.n_features))
 
     @cached_property
-    def _equations(self) -> "_Equations":
+    def _equations(self) -> Equations:
         """The equations for the side with fewer groups: X X^H has the same eigenvalues but zero."""
         table = self.values / self._scale
         if table.shape[0] < table.shape[1]:
-            return _Equations(table.T, self.column_counts, self.row_counts, self.n_samples)
-        return _Equations(table, self.row_counts, self.column_counts, self.n_samples)
+            return Equations(table.T, self.column_counts, self.row_counts, self.n_samples)
+        return Equations(table, self.row_counts, self.column_counts, self.n_samples)
 
     @cached_property
-    def _edge(self) -> "_Edge":
-        return _find_edge(self._equations)
+    def _edge(self) -> Edge:
+        return find_edge(self._equations)
 
     @property
     def edge(self) -> float:
@@ -177,6 +176,8 @@ class VarianceProfile:
         ------
         ConfigError
             A z that is not above the edge.
+        NumericalError
+            A z that rounding does not tell from the edge.
 
         References
         ----------
@@ -195,13 +196,26 @@ class VarianceProfile:
         if not at.min() > self._edge.z:
             raise ConfigError(f"expected z above the edge {self.edge:g}, got {at.min() * self._scale:g}")
         table, rows, n = self.values / self._scale, self.row_counts, self.n_samples
-        system = _Equations(table, rows, self.column_counts, n)
-        a = np.tile(1 / at[:, None], (1, table.shape[1]))
+        system = Equations(table, rows, self.column_counts, n)
+        a, change = np.tile(1 / at[:, None], (1, table.shape[1])), np.full(at.size, np.inf)
         for _ in range(MAX_ITERATIONS):
             last, a = a, 1 / (at[:, None] - (rows / (1 - system.load(a))) @ table / n)
-            if np.abs(a - last).max() < TOLERANCE * a.min():
+            change = np.abs(a - last).max(axis=1)
+            if change.max() < TOLERANCE * a.min():
                 break
+        for i in np.flatnonzero(change >= TOLERANCE * a.min()):
+            a[i] = self._columns_at(float(at[i]))
         return 1 / (at[:, None] * (1 - system.load(a))) / self._scale, a / self._scale
+
+    def _columns_at(self, z: float) -> Array:
+        """Return the diagonal over columns at one z close to the edge, where repetition is too slow."""
+        system = self._equations
+        point = solve_above(system, z)
+        if point is None:
+            raise NumericalError(f"rounding hides whether z = {z * self._scale:g} is above the edge; take one above it")
+        if system.table.shape == self.values.shape:
+            return point.a
+        return 1 / (z * (1 - system.load(point.a)))
 
     def second_moment(self, *, complex_data: bool = False) -> float:
         r"""Return the expected sum of squared eigenvalues of X^H X / n, exact for normal entries.
@@ -227,7 +241,7 @@ class VarianceProfile:
         table, columns = _coarse(table.T, self.column_counts, BULK_GROUPS)
         if self.n_samples < self.n_features:
             table, rows, columns = table.T, columns, rows
-        return _bulk_cdf(_Equations(table, rows, columns, self.n_samples), self._edge.z)
+        return bulk_cdf(Equations(table, rows, columns, self.n_samples), self._edge.z)
 
     def bulk_cdf(self, x: ArrayLike) -> Array:
         """Probability that an eigenvalue other than zero is at most x, to about .005.
@@ -243,121 +257,6 @@ class VarianceProfile:
         return np.asarray(np.interp(numbers("x", x) / self._scale, grid, cdf, left=0.0, right=1.0))[()]
 
 
-@dataclass(frozen=True)
-class _Equations:
-    """Profile (other side, solved side), the weights of both, and the divisor n."""
-
-    table: Array
-    other_weights: Array
-    weights: Array
-    divisor: float
-
-    def load(self, a: NDArray[Any]) -> NDArray[Any]:
-        """Return d_b for a of shape (..., solved side)."""
-        return np.asarray((self.weights * a) @ self.table.T / self.divisor)
-
-
-@dataclass(frozen=True)
-class _Point:
-    """A solution on the curve z(theta): a, z, and their derivatives along theta."""
-
-    a: Array
-    z: float
-    slope: float
-    tangent: Array
-
-
-@dataclass(frozen=True)
-class _Edge:
-    z: float
-    width: float
-    theta: float
-
-
-def _solve_at(system: _Equations, a: Array, theta: float) -> _Point | None:
-    """Return the point of the curve at `theta` by damped Newton steps from `a`; None beyond its end."""
-    table, n, w = system.table, system.divisor, system.weights
-    size = len(w)
-    for _ in range(MAX_STEPS):
-        room = 1 - system.load(a)
-        if room.min() <= 0:
-            return None
-        r = system.other_weights / room
-        value = 1 / a + r @ table / n
-        jacobian = np.zeros((size + 1, size + 1))
-        jacobian[:size, :size] = ((table * (r / room)[:, None]).T @ table / n**2) * w
-        jacobian[np.arange(size), np.arange(size)] -= 1 / a**2
-        jacobian[:size, size], jacobian[size, :size] = -1.0, w
-        z = float((w * a) @ value / (w @ a))
-        right = np.zeros((size + 1, 2))
-        right[:size, 0], right[size, 0], right[size, 1] = z - value, theta - w @ a, 1.0
-        try:
-            solution = np.linalg.solve(jacobian, right)
-        except np.linalg.LinAlgError:
-            return None
-        step: Array = np.asarray(solution[:size, 0], dtype=np.float64)
-        length = _allowed(system, a, step)
-        if length == 0:
-            return None
-        a = a + length * step
-        if length == 1 and np.abs(step / a).max() < TOLERANCE:
-            return _Point(
-                a,
-                z + float(solution[size, 0]),
-                float(solution[size, 1]),
-                np.asarray(solution[:size, 1], dtype=np.float64),
-            )
-    return None
-
-
-def _allowed(system: _Equations, a: Array, step: Array) -> float:
-    """Return the longest of 1, 1/2, 1/4, ... of the step that stays where the equations hold; 0 if none does."""
-    length = 1.0
-    while length > 1e-6:
-        moved = a + length * step
-        if moved.min() > 0 and system.load(moved).max() < 1:
-            return length
-        length /= 2
-    return 0.0
-
-
-def _find_edge(system: _Equations) -> _Edge:
-    """Follow z(theta) to its minimum: doublings until the slope turns, then a safeguarded secant in log theta."""
-    total = float(system.weights.sum())
-    start = 1e-3 / max(float(system.load(np.ones(len(system.weights))).max()), 1.0)
-    point = _solve_at(system, np.full(len(system.weights), start), start * total)
-    if point is None or point.slope >= 0:
-        raise ArithmeticError("the variance profile has no solution far above its spectrum")
-    low, high, step = np.log(start * total), np.inf, np.log(2.0)
-    falls, rises = point.slope, np.nan
-    while high - low > 1e-6:
-        middle = low + (min(step, (high - low) / 2) if np.isnan(rises) else _secant(falls, rises) * (high - low))
-        tried = _solve_at(system, point.a * np.exp(middle) / (system.weights @ point.a), float(np.exp(middle)))
-        if tried is None:
-            high, rises = middle, np.nan
-        elif tried.slope < 0:
-            low, falls, point = middle, tried.slope, tried
-        else:
-            high, rises, point = middle, tried.slope, tried
-        if tried is not None and abs(tried.slope) * np.exp(middle) < 1e-9 * tried.z:
-            break
-    return _Edge(point.z, _width(system, point), float(system.weights @ point.a))
-
-
-def _secant(falls: float, rises: float) -> float:
-    """Return where between two slopes of opposite sign to look next, as a share kept off both ends."""
-    return min(max(falls / (falls - rises), 0.05), 0.95)
-
-
-def _width(system: _Equations, point: _Point) -> float:
-    """Return (z'' / 2)^(1/3): at the minimum the tangent spans the null space of the symmetric Jacobian."""
-    a, w = point.a, system.weights
-    u = point.tangent / (w @ point.tangent)
-    room, lift = 1 - system.load(a), system.load(u)
-    second = (system.other_weights * lift**2 / room**3) @ system.table / system.divisor
-    return float(np.cbrt((w * u) @ (u**2 / a**3 + second)))
-
-
 def _coarse(table: Array, counts: Array, n_groups: int) -> tuple[Array, Array]:
     """Average the columns of a table into at most `n_groups` of similar variances."""
     if len(counts) <= n_groups:
@@ -366,41 +265,3 @@ def _coarse(table: Array, counts: Array, n_groups: int) -> tuple[Array, Array]:
     starts = np.linspace(0, len(order), n_groups, endpoint=False).astype(int)
     merged = np.add.reduceat(counts[order], starts)
     return np.add.reduceat(table[:, order] * counts[order], starts, axis=1) / merged, merged
-
-
-def _bulk_cdf(system: _Equations, edge: float) -> tuple[Array, Array]:
-    """Return a grid over the bulk and the cdf there: a rough pass over (0, edge) finds where the bulk begins."""
-    grid = np.linspace(0, edge, BULK_POINTS)
-    rough = _density(system, grid, edge, 0.02 * edge)
-    low = float(grid[max(0, int(np.argmax(rough > 0.05 * rough.max())) - 5)])
-    grid = low + (edge - low) * (1 - np.cos(np.linspace(0, np.pi, BULK_POINTS))) / 2
-    density = _density(system, grid, edge, RESOLUTION * (edge - low))
-    cdf = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(grid))])
-    return grid, cdf / cdf[-1]
-
-
-def _density(system: _Equations, grid: Array, edge: float, height: float) -> Array:
-    """Return the imaginary part of the resolvent's trace at `height` above the grid, followed down from far above."""
-    a: NDArray[np.complex128] = np.tile(1 / (grid[:, None] + 4j * edge), (1, len(system.weights)))
-    for level in edge * np.geomspace(4.0, height / edge, 12):
-        a = _newton_complex(system, a, grid + 1j * level)
-    return np.maximum(-(a.imag @ system.weights), 0.0)
-
-
-def _newton_complex(system: _Equations, a: NDArray[np.complex128], z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Solve the equations at each z, from the solutions a bit further from the real axis."""
-    table, n, w = system.table, system.divisor, system.weights
-    index = np.arange(len(w))
-    for _ in range(8):
-        room = 1 - system.load(a)
-        r = system.other_weights / room
-        residual = 1 / a + r @ table / n - z[:, None]
-        jacobian = np.einsum("xb,bi,bj->xij", r / room, table, table, optimize=True) / n**2 * w
-        jacobian[:, index, index] -= 1 / a**2
-        step = np.linalg.solve(jacobian, -residual[..., None])[..., 0]
-        # A step out of the half plane that the resolvent maps into is halved rather than followed.
-        moved = a + step
-        a = np.where(moved.imag < 0, moved, a + step / 4)
-        if np.abs(step / a).max() < 1e-8:
-            break
-    return np.asarray(a)

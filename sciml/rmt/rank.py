@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.optimize
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
@@ -278,14 +279,20 @@ def kritchman_nadler(
 def _kritchman_nadler_variance(values: Array, n: int, k: int) -> float:
     p = values.size
     rest = float(values[k:].sum())
-    variance = rest / ((p - k) * (1 - k / n))
-    for _ in range(noise_level.MAX_ITERATIONS):
+
+    def refit(variance: float) -> float:
         a = values[:k] + variance - variance * (p - k) / n
         rho = (a + np.sqrt(np.maximum(a**2 - 4 * values[:k] * variance, 0.0))) / 2
-        last, variance = variance, (rest + float((values[:k] - rho).sum())) / (p - k)
+        return (rest + float((values[:k] - rho).sum())) / (p - k)
+
+    variance = rest / ((p - k) * (1 - k / n))
+    for _ in range(noise_level.MAX_ITERATIONS):
+        last, variance = variance, refit(variance)
         if abs(variance - last) <= 1e-12 * variance:
-            break
-    return variance
+            return variance
+    # Where most values are components the steps overshoot. A solution lies between no noise and nothing but noise.
+    highest = float(values.sum()) / (p - k) * (1 + 1e-9)
+    return float(scipy.optimize.brentq(lambda v: refit(v) - v, 0.0, highest, xtol=1e-14 * highest, rtol=1e-12))
 
 
 def marchenko_pastur(

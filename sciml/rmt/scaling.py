@@ -283,7 +283,7 @@ def _fit_quadratic(data: Array) -> tuple[float, float]:
         method="bounded",
         options={"xatol": 0.02 * high},
     )
-    curvature = float(found.x) if found.fun < distances[best] else float(CURVATURES[best])
+    curvature = float(found.x) if found.success and found.fun < distances[best] else float(CURVATURES[best])
     ratio = curvature / unit
     scale = _distance(part, ratio)[1]
     # b / (1 + c) = scale and c = ratio b; the product scale ratio is c / (1 + c), below 1 for any real noise.
@@ -317,9 +317,9 @@ def dyson_equalize(Y: ArrayLike) -> Equalized:
     Three things differ from the paper, so that the largest noise value may be tested. One step on the data as they
     come leaves it too large: for variances over a range of 100 and (m, n) = (100, 300), by 1.6 times its own scatter
     (40 draws). So rows and columns are first brought to equal mean square (`sinkhorn`), and the step is repeated while
-    it still moves a variance by more than a factor of 1.6. And eta, there the median, is divided by the median mu_beta
-    of the Marchenko-Pastur law, which leaves the value of square matrices too large by 0.3 instead of 0.8 of its
-    scatter; elsewhere it is that of white noise within 0.2 (60 draws).
+    it still moves a variance by more than a factor of 1.6, five times at most. And eta, there the median, is divided by
+    the median mu_beta of the Marchenko-Pastur law, which leaves the value of square matrices too large by 0.3 instead
+    of 0.8 of its scatter; elsewhere it is that of white noise within 0.2 (60 draws).
 
     Rows and columns of zeros, or nearly all zeros, are dropped.
 

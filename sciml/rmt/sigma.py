@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 import scipy.signal
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
@@ -240,15 +241,20 @@ def residual_variance(scatter: NDArray[np.float64], long: int, rank: int) -> flo
     if rank == 0 or plain == 0:
         return plain
     beta, found = (m - rank) / (long - rank), scatter[:rank] * long / (long - rank)
-    variance = plain
-    for _ in range(MAX_ITERATIONS):
+
+    def refit(variance: float) -> float:
         excess = np.maximum(found / variance - 1 - beta, 2 * np.sqrt(beta))
         strength = (excess + np.sqrt(np.maximum(excess**2 - 4 * beta, 0))) / 2  # theta² / (sigma² (n - k))
-        taken = min(float((1 / strength).sum()) / (long - rank), MAX_CORRECTION)
-        last, variance = variance, plain / (1 - taken)
+        return plain / (1 - min(float((1 / strength).sum()) / (long - rank), MAX_CORRECTION))
+
+    variance = plain
+    for _ in range(MAX_ITERATIONS):
+        last, variance = variance, refit(variance)
         if abs(variance - last) <= 1e-13 * variance:
-            break
-    return variance
+            return variance
+    # It grows from step to step, ever more slowly where two solutions are about to meet, up to the largest correction.
+    highest = plain / (1 - MAX_CORRECTION) * (1 + 1e-9)
+    return float(scipy.optimize.brentq(lambda v: refit(v) - v, variance, highest, xtol=1e-14 * plain, rtol=1e-13))
 
 
 def known(sigma: float, *, standard_error: float = 0.0) -> SigmaEstimate:

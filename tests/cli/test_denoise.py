@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -101,7 +102,8 @@ def test_a_large_recording_with_a_channel_without_noise_of_its_own(
 ) -> None:
     monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
     values = np.random.default_rng(0).normal(size=(400, 16))
-    values[:, 3] = {"constant": 0.0, "missing": np.nan, "duplicate": values[:, 2]}[kind]
+    spoiled: dict[str, Any] = {"constant": 0.0, "missing": np.nan, "duplicate": values[:, 2]}
+    values[:, 3] = spoiled[kind]
     recording = xr.DataArray(values, dims=("time", "channel"), attrs={"sampling_rate": 10.0, "units": "V"})
     source = save_recording(recording, tmp_path / "a.nc")
     assert sciml("denoise", source, "-o", tmp_path / "b.nc", "-q").code == 0

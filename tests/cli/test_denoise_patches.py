@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def movie(tmp_path: Path) -> Path:
     return save_recording(found, tmp_path / "movie.nc")
 
 
-def test_it_writes_what_the_library_gives(sciml: Callable, movie: Path, tmp_path: Path) -> None:
+def test_it_writes_what_the_library_gives(sciml: Callable[..., Any], movie: Path, tmp_path: Path) -> None:
     out = tmp_path / "clean.nc"
     done = sciml("denoise", movie, "-o", out, "--patch", "5,5", "--stride", "3", "--maps", "--json")
     assert done.code == 0, done.err
@@ -32,7 +33,7 @@ def test_it_writes_what_the_library_gives(sciml: Callable, movie: Path, tmp_path
         assert {"sigma", "rank", "variance", "removed", "coverage"} <= set(found)
 
 
-def test_masks_and_noise_maps_come_from_files(sciml: Callable, movie: Path, tmp_path: Path) -> None:
+def test_masks_and_noise_maps_come_from_files(sciml: Callable[..., Any], movie: Path, tmp_path: Path) -> None:
     mask = xr.DataArray(np.ones((20, 18)), dims=("y", "x"), name="mask")
     mask[:5] = 0
     save_recording(mask, tmp_path / "mask.nc")
@@ -58,7 +59,7 @@ def test_masks_and_noise_maps_come_from_files(sciml: Callable, movie: Path, tmp_
     ],
 )
 def test_wrong_options_are_refused(
-    sciml: Callable, movie: Path, tmp_path: Path, options: list[str], code: int, message: str
+    sciml: Callable[..., Any], movie: Path, tmp_path: Path, options: list[str], code: int, message: str
 ) -> None:
     done = sciml("denoise", movie, "-o", tmp_path / "a.nc", *options)
     assert (done.code, message in done.err) == (code, True), done.err

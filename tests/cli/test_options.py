@@ -74,11 +74,12 @@ def commands(group: LazyGroup) -> Iterator[click.Command]:
     context = click.Context(group)
     for name in group.table:
         command = group.get_command(context, name)
+        assert command is not None
         yield from commands(command) if isinstance(command, LazyGroup) else [command]
 
 
 def test_json_quiet_and_debug_mean_the_same_in_every_command() -> None:
-    meanings = {}
+    meanings: dict[str, set[str | None]] = {}
     for command in commands(app.cli):
         options = {option.opts[-1]: option for option in command.params if isinstance(option, click.Option)}
         for name in ("--json", "--quiet", "--debug"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
@@ -57,7 +58,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def registry(server: Server, tmp_path: Path) -> Path:
     sha256 = hashlib.sha256(CONTENT).hexdigest()
     path = tmp_path / "registry.toml"
-    entries = {
+    entries: dict[str, dict[str, Any]] = {
         "good": {"file": "a.h5", "url": f"{server.url}/a.h5", "sha256": sha256},
         "changed": {"file": "changed.h5", "url": f"{server.url}/a.h5", "sha256": "0" * 64},
         "absent": {"file": "b.h5", "url": f"{server.url}/b.h5", "sha256": sha256},

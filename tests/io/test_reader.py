@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 
 import sciml.io
 from sciml.errors import DataError
@@ -19,8 +20,15 @@ from sciml.io.reader import Contents, Signal, Tree, scaled
 GUIDE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 
 
+def blocks(language: str) -> str:
+    """Return the one block of code in a language in the section on readers."""
+    section = GUIDE.read_text().partition("## Add a reader")[2].partition("\n## ")[0]
+    (found,) = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    return str(found)
+
+
 def test_the_reader_of_the_guide_opens_its_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    code = blocks("python")
     assert len(code.splitlines()) < 60
     names: dict[str, type] = {}
     exec(code, names)  # noqa: S102 - our own guide
@@ -34,11 +42,16 @@ def test_the_reader_of_the_guide_opens_its_format(tmp_path: Path, monkeypatch: p
     assert (recording.dims, recording.attrs["units"]) == (("time", "station"), "m/s")
     assert recording.attrs["sampling_rate"] == 50.0
     np.testing.assert_allclose(recording.values, counts * 2e-9, rtol=1e-6)  # float32 for 16-bit counts
+    assert [(signal.path, signal.rate) for signal in sciml.io.list_signals(tmp_path / "a.h5")] == [("counts", 50.0)]
+    assert sciml.io.describe(tmp_path / "a.h5").format == "Seismo"
+    sciml.io.save_recording(recording, tmp_path / "b.nc")
+    again = sciml.io.open_recording(tmp_path / "b.nc")
+    assert again.identical(recording.load())
 
 
 def test_a_package_that_is_installed_brings_its_reader(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    (declared,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    code = blocks("python")
+    declared = blocks("toml")
     ((group, points),) = tomllib.loads(declared)["project"]["entry-points"].items()
     (tmp_path / "my_package.py").write_text(code)
     installed = tmp_path / "my_package-1.0.dist-info"
@@ -57,6 +70,11 @@ def test_a_package_that_is_installed_brings_its_reader(tmp_path: Path) -> None:
     assert done.stdout.strip() == "seismo"
 
 
+def _trip(_: list[str]) -> dict[str, xr.Variable]:
+    units: dict[str, xr.Variable] = {}
+    return {"a": units["unit"]}
+
+
 class Surprised:
     """A reader that trips over the file it recognizes, at a place of choice."""
 
@@ -66,13 +84,13 @@ class Surprised:
         self.where = where
 
     def sniff(self, tree: Tree) -> int:
-        return tree.root.children["absent"] and 0 if self.where == "sniff" else 90
+        if self.where == "sniff":
+            tree.root.children["absent"].text("name")
+        return 90
 
     def scan(self, tree: Tree) -> Contents:
         node = tree.root.children["x" if self.where == "coords" else "absent"]
-        signal = Signal(
-            path="x", values=scaled(node), dims=("time",), kind="x", coords=lambda notes: {str(notes): {}["unit"]}
-        )
+        signal = Signal(path="x", values=scaled(node), dims=("time",), kind="x", coords=_trip)
         return Contents(format="S", signals=(signal,))
 
 

@@ -1,12 +1,15 @@
 """The generalized Marchenko-Pastur law against Marchenko-Pastur, polynomial roots, simulation and invariances."""
 
+from collections.abc import Callable
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 import scipy.integrate
 from hypothesis import given, settings
 
-from sciml.errors import ConfigError, DataError
+from sciml.errors import ConfigError, DataError, NumericalError
+from sciml.rmt import _subordination
 from sciml.rmt.laws import GeneralizedMarchenkoPastur, MarchenkoPastur, Semicircle
 
 quick = settings(derandomize=True, deadline=None, max_examples=30)
@@ -255,3 +258,22 @@ def test_symmetric_noise_has_the_semicircle():
     values = np.linalg.eigvalsh((X + X.T) / np.sqrt(2 * n))
     empirical = (np.arange(n) + 0.5) / n
     assert abs(empirical - Semicircle().cdf(values)).max() < 2 * np.log(n) / n
+
+
+@pytest.mark.parametrize("ask", [lambda law: law.pdf(1.5), lambda law: law.support, lambda law: law.ppf(0.3)])
+def test_what_does_not_converge_is_an_error(
+    ask: Callable[[GeneralizedMarchenkoPastur], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_subordination, "MAX_STEPS", 1)
+    with pytest.raises(NumericalError, match="did not converge"):
+        ask(GeneralizedMarchenkoPastur([1.0, 3.0, 3.5], None, 0.4))
+
+
+def test_quantiles_of_many_values_are_right_to_rounding_where_the_density_all_but_vanishes() -> None:
+    # Newton's method from the quantiles of a grouped law steps out of the bulk at its ends and where bulks meet.
+    values = np.concatenate([np.geomspace(1, 2, 1500), np.geomspace(60, 90, 1500)])
+    law = GeneralizedMarchenkoPastur(values, None, 0.3)
+    p = np.concatenate(
+        [np.geomspace(1e-12, 0.4, 30), 0.5 + np.geomspace(1e-10, 1e-2, 20), 1 - np.geomspace(1e-10, 0.4, 30)]
+    )
+    np.testing.assert_allclose(law.cdf(law.ppf(p)), p, rtol=1e-9, atol=1e-14)

@@ -4,9 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.optimize
 from scipy.stats import wasserstein_distance
 
-from sciml.errors import ConfigError, DataError
+from sciml.errors import ConfigError, DataError, NumericalError
+from sciml.rmt import population
 from sciml.rmt.population import population_moments, population_spectrum
 
 TRUTHS = {"one": np.ones(200), "two": np.repeat([1.0, 10.0], 100), "uniform": np.linspace(1, 5, 200)}
@@ -105,3 +107,15 @@ def test_wrong_arguments_are_refused():
         population_moments([[1.0, np.nan]], 1)
     with pytest.raises(ConfigError, match="1 to 1 moments"):
         population_moments([[1.0, 2.0]], 2)
+
+
+@pytest.mark.parametrize("method", ["least_squares", "linear_program"])
+def test_a_fit_that_does_not_converge_is_an_error(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gives_up(*_: object, **__: object) -> object:
+        if method == "least_squares":
+            raise RuntimeError("Maximum number of iterations reached.")
+        return scipy.optimize.OptimizeResult(x=np.ones(11), success=False, message="Iteration limit reached.")
+
+    monkeypatch.setattr(scipy.optimize, "nnls" if method == "least_squares" else "linprog", gives_up)
+    with pytest.raises(NumericalError, match="did not converge"):
+        population.population_spectrum(np.linspace(0.5, 2, 20), 60, method=method, n_values=10, n_points=6)

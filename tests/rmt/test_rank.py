@@ -10,6 +10,7 @@ from sciml.rmt.laws import TracyWidom
 from sciml.rmt.rank import (
     RankEstimate,
     WhiteTest,
+    _kritchman_nadler_variance,
     colored_test,
     consensus,
     kritchman_nadler,
@@ -241,3 +242,15 @@ def test_white_test_is_a_rank_estimate_with_more():
     assert isinstance(test, WhiteTest)
     assert test.threshold == pytest.approx(test.law.threshold(0.05) * test.sigma**2)
     assert test.p_values[0] < 1e-6 < test.p_values[1]
+
+
+def test_kritchman_nadler_level_solves_its_equation_where_most_values_are_components() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        p = int(rng.integers(4, 70))
+        n, k = int(p * np.exp(rng.uniform(0.1, 2))), int(rng.integers(p // 2, p))
+        lam = np.sort(np.exp(2 * rng.normal(size=p)))[::-1]
+        variance = _kritchman_nadler_variance(lam, n, k)
+        a = lam[:k] + variance - variance * (p - k) / n
+        rho = (a + np.sqrt(np.maximum(a**2 - 4 * lam[:k] * variance, 0))) / 2
+        assert variance == pytest.approx((lam[k:].sum() + (lam[:k] - rho).sum()) / (p - k), rel=1e-9)

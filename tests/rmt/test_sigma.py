@@ -8,7 +8,15 @@ import scipy.signal
 from hypothesis import given, settings
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt.sigma import from_differences, from_high_band, from_noise, known, median_edge_refit, residual_variance
+from sciml.rmt.sigma import (
+    MAX_CORRECTION,
+    from_differences,
+    from_high_band,
+    from_noise,
+    known,
+    median_edge_refit,
+    residual_variance,
+)
 
 quick = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -287,3 +295,20 @@ def test_known_levels_are_taken_as_they_are():
     assert from_differences(np.ones((100, 2))).sigma == 0.0
     with pytest.raises(DataError, match="at least 16 samples"):
         from_high_band(np.zeros((8, 2)))
+
+
+def test_residual_variance_solves_its_equation_however_slowly_the_steps_converge() -> None:
+    # Of 24000 such calls 24 were not done after the hundred steps that once were all.
+    rng = np.random.default_rng(0)
+    for _ in range(1500):
+        m = int(rng.integers(3, 60))
+        n = int(m * np.exp(rng.uniform(0, 3)))
+        scatter = np.sort(np.exp(2 * rng.normal(size=m)))[::-1]
+        rank = int(rng.integers(1, m))
+        variance = residual_variance(scatter, n, rank)
+        plain = scatter[rank:].sum() * n / ((m - rank) * (n - rank))
+        beta = (m - rank) / (n - rank)
+        excess = np.maximum(scatter[:rank] * n / (n - rank) / variance - 1 - beta, 2 * np.sqrt(beta))
+        strength = (excess + np.sqrt(np.maximum(excess**2 - 4 * beta, 0))) / 2
+        removed = min((1 / strength).sum() / (n - rank), MAX_CORRECTION)
+        assert variance == pytest.approx(plain / (1 - removed), rel=1e-10)

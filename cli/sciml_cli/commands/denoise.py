@@ -1,10 +1,19 @@
 """`sciml denoise FILE -o OUT`: a recording without what its noise floor calls noise."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sciml_cli.commands.denoise_options import check_output, print_comparison, save, whole_options, write_page
+from sciml_cli.commands.denoise_options import (
+    Target,
+    WholeOptions,
+    check_output,
+    print_comparison,
+    save,
+    whole_options,
+    write_page,
+)
 from sciml_cli.commands.denoise_patches import PatchOptions, by_patches, patch_options, sizes, values_of
 from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
 from sciml_cli.output import alert, emit, note, plain
@@ -42,10 +51,7 @@ def denoise(
     alpha: float | None,
     rank: int | None,
     patches: PatchOptions,
-    whiten: bool,
-    fill: bool,
-    comparing: bool,
-    page: Path | None,
+    whole: WholeOptions,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -57,50 +63,76 @@ def denoise(
     An OUT that ends in .nwb is a copy of the NWB file FILE with the result in a processing module beside the original
     series; .zarr is a Zarr folder, any other netCDF. With --compare, methods are compared by values hidden from them.
     """
-    from sciml.denoise import denoise as remove_noise
     from sciml.io import open_recording
-    from sciml.noise import noise_floor
 
-    check_output(file, out, page, comparing=comparing, overwrite=overwrite)  # before the work, not after it
+    check_output(file, out, whole.report, comparing=whole.compare, overwrite=overwrite)  # before the work
     recording = open_recording(file, signal)
-    if comparing:
+    if whole.compare:
         patch = None if patches.patch is None else sizes("--patch", patches.patch, recording)
         print_comparison(recording, model=model, patch=patch, as_json=as_json)
-    if out is None or comparing:
+    if out is None or whole.compare:
         return
+    target = Target(file, out, whole.report, overwrite)
     if patches.patch is not None:
         options = {"rank": rank, **({} if alpha is None else {"alpha": alpha})}
-        by_patches(recording, out, patches, options, overwrite=overwrite, as_json=as_json)
-        written = values_of(out)
-        if page is not None:
-            write_page(recording, written, page, {"patch": patches.patch, **options}, overwrite=overwrite)
-        if written != out:
-            save(open_recording(written), file, out, overwrite=overwrite)
-            written.unlink()
-        return
-    patches.refuse()
+        _denoise_patches(recording, target, patches, options, as_json=as_json)
+    else:
+        patches.refuse()
+        _denoise_whole(recording, target, patches, whole, model, alpha, rank, as_json=as_json)
+
+
+def _denoise_patches(
+    recording: Any, target: Target, patches: PatchOptions, options: dict[str, Any], *, as_json: bool
+) -> None:
+    from sciml.io import open_recording
+
+    by_patches(recording, target.out, patches, options, overwrite=target.overwrite, as_json=as_json)
+    written = values_of(target.out)
+    write_page(recording, written, target, {"patch": patches.patch, **options})
+    if written != target.out:
+        save(open_recording(written), target)
+        written.unlink()
+
+
+def _denoise_whole(
+    recording: Any,
+    target: Target,
+    patches: PatchOptions,
+    whole: WholeOptions,
+    model: str,
+    alpha: float | None,
+    rank: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from sciml.denoise import denoise as remove_noise
+
     sigma = patches.one_sigma()
-    floor = None
-    if sigma is None:
-        floor = noise_floor(recording, model, 0.05 if alpha is None else alpha)  # type: ignore[arg-type]
-        for warning in floor.warnings:
-            alert(f"warning: {warning}")
-        note(floor.summary())
+    floor = _floor(recording, model, 0.05 if alpha is None else alpha) if sigma is None else None
     cleaned = remove_noise(
         recording,
         floor,
         rank=rank,
         sigma=sigma,
         shrinkage=WHOLE[patches.shrinkage],  # type: ignore[arg-type]
-        whiten="time" if whiten else None,
-        fill=fill,
+        whiten="time" if whole.whiten else None,
+        fill=whole.fill,
     )
-    save(cleaned, file, out, overwrite=overwrite)
-    if page is not None:
-        write_page(recording, out, page, {"model": model, "rank": rank}, overwrite=overwrite)
+    save(cleaned, target)
+    write_page(recording, target.out, target, {"model": model, "rank": rank})
     kept, n_features = cleaned.attrs["noise_rank"], recording.size // recording.sizes["time"]
     if as_json:
         described = None if floor is None else plain(floor.to_dict())
-        emit("denoise", {"out": out, "rank": kept, "noise_floor": described})
+        emit("denoise", {"out": target.out, "rank": kept, "noise_floor": described})
     else:
-        click.echo(f"{out}: {kept} of {n_features} components kept")
+        click.echo(f"{target.out}: {kept} of {n_features} components kept")
+
+
+def _floor(recording: Any, model: str, alpha: float) -> Any:
+    from sciml.noise import noise_floor
+
+    floor = noise_floor(recording, model, alpha)  # type: ignore[arg-type]
+    for warning in floor.warnings:
+        alert(f"warning: {warning}")
+    note(floor.summary())
+    return floor

@@ -1,35 +1,54 @@
 """Options of `sciml denoise` for whole recordings, the comparison of methods, and where the result goes."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from sciml_cli.options import FILE
+from sciml_cli.options import FILE, grouped
 from sciml_cli.output import emit, note, number, plain, table
 
-__all__ = ["check_output", "print_comparison", "save", "whole_options", "write_page"]
+__all__ = ["Target", "WholeOptions", "check_output", "print_comparison", "save", "whole_options", "write_page"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True)
+class WholeOptions:
+    """What the options for whole recordings, comparison and report say, as they were given."""
+
+    whiten: bool
+    fill: bool
+    compare: bool
+    report: Path | None
+
+
+OPTIONS = (
+    click.option("--whiten", is_flag=True, help="Divide by the noise's spectrum in time before, multiply after."),
+    click.option("--fill", is_flag=True, help="Write the estimate where samples are missing."),
+    click.option("--compare", is_flag=True,
+                 help="Compare methods, with --patch patches too, by hidden values and print a table; "
+                      "nothing is written."),
+    click.option("--report", type=FILE,
+                 help="HTML page to write too: before, after, what was removed, its spectrum, maps."),
+)  # fmt: skip
+
+
 def whole_options(function: F) -> F:
-    """Add the options that only concern whole recordings."""
-    for option in reversed(
-        (
-            click.option("--whiten", is_flag=True,
-                         help="Divide by the noise's spectrum in time before, multiply after."),
-            click.option("--fill", is_flag=True, help="Write the estimate where samples are missing."),
-            click.option("--compare", "comparing", is_flag=True,
-                         help="Compare methods, with --patch patches too, by hidden values and print a table; "
-                              "nothing is written."),
-            click.option("--report", "page", type=FILE,
-                         help="HTML page to write too: before, after, what was removed, its spectrum, maps."),
-        )
-    ):  # fmt: skip
-        function = option(function)
-    return function
+    """Add the options that only concern whole recordings, and hand them over as `whole`."""
+    return grouped(WholeOptions, "whole", OPTIONS)(function)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The file that is read, the one that is written, the page on it if one is asked for, and what may be replaced."""
+
+    file: Path
+    out: Path
+    report: Path | None
+    overwrite: bool
 
 
 def check_output(file: Path, out: Path | None, page: Path | None, *, comparing: bool, overwrite: bool) -> None:
@@ -48,34 +67,35 @@ def check_output(file: Path, out: Path | None, page: Path | None, *, comparing: 
         check_target(page, overwrite=overwrite)
 
 
-def save(recording: Any, file: Path, out: Path, *, overwrite: bool) -> None:
+def save(recording: Any, target: Target) -> None:
     """Write to netCDF, or into a copy of the NWB file that the recording came from."""
     from sciml.io import save_into_nwb_copy, save_recording
 
-    if out.suffix == ".nwb":
-        save_into_nwb_copy(recording, file, out, overwrite=overwrite)
+    if target.out.suffix == ".nwb":
+        save_into_nwb_copy(recording, target.file, target.out, overwrite=target.overwrite)
     else:
-        save_recording(recording, out, overwrite=overwrite)
+        save_recording(recording, target.out, overwrite=target.overwrite)
 
 
-def write_page(recording: Any, out: Path, page: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
-    """Write the report on a denoised recording, read back from its file, maps too where it has them."""
+def write_page(recording: Any, written: Path, target: Target, settings: dict[str, Any]) -> None:
+    """Write the report, if one is asked for, on a denoised recording, read back from its file with its maps."""
+    if target.report is None:
+        return
     import xarray as xr
 
     from sciml.io import open_recording
     from sciml.report import denoising_report
 
-    cleaned = open_recording(out, f"{recording.name}_denoised" if out.suffix == ".nwb" else None)
-    if out.suffix == ".nwb":
+    cleaned = open_recording(written, f"{recording.name}_denoised" if written.suffix == ".nwb" else None)
+    if written.suffix == ".nwb":
         found = denoising_report(recording, cleaned, settings=settings)
     else:
-        whole = (
-            xr.open_zarr(out, consolidated=False) if out.suffix == ".zarr" else xr.open_dataset(out, engine="h5netcdf")
-        )
+        folder = written.suffix == ".zarr"
+        whole = xr.open_zarr(written, consolidated=False) if folder else xr.open_dataset(written, engine="h5netcdf")
         with whole as file:
             maps = {name: file[name].load() for name in ("sigma", "rank", "variance", "removed") if name in file}
         found = denoising_report(recording, xr.Dataset({"denoised": cleaned.variable, **maps}), settings=settings)
-    found.to_html(page, overwrite=overwrite)
+    found.to_html(target.report, overwrite=target.overwrite)
     for finding in found.findings:
         note(f"- {finding.text}")
 

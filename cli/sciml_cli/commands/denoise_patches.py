@@ -1,14 +1,14 @@
 """`sciml denoise FILE -o OUT --patch 7,7`: the options of patches, and the call."""
 
-import functools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from sciml_cli.options import grouped
 from sciml_cli.output import emit, note, number
 
 __all__ = ["PatchOptions", "by_patches", "patch_options", "sizes", "values_of"]
@@ -68,15 +68,7 @@ OPTIONS = (
 
 def patch_options(function: F) -> F:
     """Add the options and hand them over as `patches`."""
-
-    @functools.wraps(function)
-    def call(**given: Any) -> Any:
-        mine = {each.name: given.pop(each.name) for each in fields(PatchOptions)}
-        return function(patches=PatchOptions(**mine), **given)
-
-    for option in reversed(OPTIONS):
-        call = option(call)
-    return call  # type: ignore[return-value]
+    return grouped(PatchOptions, "patches", OPTIONS)(function)
 
 
 def by_patches(

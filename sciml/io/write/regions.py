@@ -94,7 +94,7 @@ class RegionFile:
         )
 
     def _create(self, template: xr.DataArray, maps: Mapping[str, xr.DataArray], chunk_hint: Mapping[str, int]) -> None:
-        import h5netcdf  # type: ignore[import-untyped]
+        import h5netcdf
 
         text = save._header_text(template, self.name, self._variables)
         with save._Sink(self.part) as sink, h5py.File(sink, "w") as hdf5, h5netcdf.File(hdf5, "w") as file:

@@ -177,7 +177,7 @@ def _write(
     along: str | None,
     reported: _Progress,
 ) -> None:
-    import h5netcdf  # type: ignore[import-untyped]
+    import h5netcdf
     import h5py
 
     with _Sink(part) as sink, h5py.File(sink, "w") as hdf5, h5netcdf.File(hdf5, "w") as file:

@@ -20,7 +20,7 @@ from sciml.io.hdf5.source import Source
 from sciml.io.schema import clock
 
 VALUES = np.random.default_rng(0).integers(-1000, 1000, (500, 6), dtype=np.int16)
-LAYOUTS = {
+LAYOUTS: dict[str, dict[str, Any]] = {
     "contiguous": {},
     "rows": {"chunks": (64, 6), "compression": "gzip"},
     "columns": {"chunks": (500, 1), "shuffle": True},
@@ -107,7 +107,7 @@ def test_dtype_raw_and_defaults(path: Path) -> None:
     assert open_recording(path).dtype == np.float32
     assert open_recording(path, dtype="float64").dtype == np.float64
     raw = open_recording(path, raw=True)
-    assert (raw.dtype, raw.attrs["units"]) == (np.int16, "")
+    assert (raw.dtype, raw.attrs["units"]) == (np.dtype(np.int16), "")
     np.testing.assert_array_equal(raw.values, VALUES)
     with pytest.raises(ConfigError, match="raw=True"):
         open_recording(path, dtype="int32")

@@ -296,8 +296,10 @@ def saved(path: Path) -> None:
     source.unlink()
 
 
-BY_FILE = (nwb, gwosc, nexus, nexus_events, cxi, euxfel, flash, eventlist, lh5, fast5, uvh5, das, mcs, kwik, brw, brw4)
-BY_FILE += (maxwell, nix, velox, emd, dataexchange, ebsd, traces, sleap, images, plain)
+BY_FILE = (
+    nwb, gwosc, nexus, nexus_events, cxi, euxfel, flash, eventlist, lh5, fast5, uvh5, das, mcs, kwik, brw, brw4,
+    maxwell, nix, velox, emd, dataexchange, ebsd, traces, sleap, images, plain,
+)  # fmt: skip
 BY_PATH: dict[str, Callable[[Path], None]] = {"matlab": matlab, "newest": newest, "saved": saved}
 FORMATS = (*(write.__name__ for write in BY_FILE), *BY_PATH)
 

@@ -58,11 +58,12 @@ class Ranges(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
-    handler = type("Handler", (Ranges,), {"folder": tmp_path, "asked": []})
+    asked: list[int] = []
+    handler = type("Handler", (Ranges,), {"folder": tmp_path, "asked": asked})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", handler.asked
+        yield f"http://127.0.0.1:{server.server_port}", asked
         server.shutdown()
         thread.join()
 

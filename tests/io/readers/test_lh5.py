@@ -1,6 +1,7 @@
 """LH5: waveforms on their clock, columns and ragged columns, on a real file and on ones written to specification."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -43,9 +44,9 @@ def test_elements_of_ragged_columns_know_their_event(data_dir: Path) -> None:
     np.testing.assert_array_equal(ragged.event, np.arange(100))
 
 
-def _write(path: Path, **changes: object) -> None:
+def _write(path: Path, **changes: Any) -> None:
     """Write a table of a column, a ragged column and waveforms."""
-    columns = {
+    columns: dict[str, Any] = {
         "waveform/values": (WAVES, "array_of_equalsized_arrays<1,1>{real}", "ADC"),
         "waveform/t0": (np.full(4, -2.0), "array<1>{real}", "us"),
         "waveform/dt": (np.full(4, 0.5), "array<1>{real}", "us"),

@@ -1,6 +1,8 @@
 """Encoded waveforms of LH5: what an encoder written from the specification made comes back, sample by sample."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -45,7 +47,7 @@ def uleb128(wave: np.ndarray, _shift: int) -> np.ndarray:
     return np.array(found, np.uint8)
 
 
-ENCODERS = {"radware_sigcompress": radware, "uleb128_zigzag_diff": uleb128}
+ENCODERS: dict[str, Callable[[Any, int], np.ndarray]] = {"radware_sigcompress": radware, "uleb128_zigzag_diff": uleb128}
 
 
 def written(path: Path, codec: str, shift: int = -32768) -> Path:

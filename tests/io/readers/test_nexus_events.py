@@ -2,10 +2,12 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 
 from sciml.errors import DataError
 from sciml.io import describe, open_recording
@@ -95,7 +97,7 @@ def _write(
             events[name] = value
 
 
-def _open(path: Path) -> object:
+def _open(path: Path) -> xr.DataArray:
     return open_recording(path, "entry/bank/bank_events")
 
 
@@ -133,7 +135,7 @@ def test_ids_of_no_pixel_are_in_none_and_pixels_may_share_an_id(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("index", [(0, 3, 1), (0, 2, 9), (0.0, np.nan, 2.0), ((0, 1), (2, 3)), None])
-def test_an_index_that_cannot_be_one_gives_no_pulses(tmp_path: Path, index: object) -> None:
+def test_an_index_that_cannot_be_one_gives_no_pulses(tmp_path: Path, index: Any) -> None:
     _write(tmp_path / "a.nxs", index=index)
     events = _open(tmp_path / "a.nxs")
     np.testing.assert_array_equal(events.values, np.arange(5) * 10)

@@ -86,7 +86,8 @@ def test_footprints_that_do_not_fit_are_left_out_and_noted(tmp_path: Path, ends:
 
 
 def test_suite2p_traces_come_with_rate_and_classification(tmp_path: Path) -> None:
-    path = suite2p(tmp_path / "a.h5", iscell=[[1, 0.9], [0, 0.2], [1, 0.6]], **{"ops/fs": 15.5})
+    entries: dict[str, Any] = {"iscell": [[1, 0.9], [0, 0.2], [1, 0.6]], "ops/fs": 15.5}
+    path = suite2p(tmp_path / "a.h5", **entries)
     recording = open_recording(path, "Fneu")
     np.testing.assert_array_equal(recording.values, TRACES.T / 2)
     assert recording.attrs["sampling_rate"] == 15.5

@@ -1,6 +1,7 @@
 """Visibilities: complex numbers, flags and axes, on a real file and on ones written to the memo."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -94,9 +95,9 @@ def test_rows_of_equal_baselines_become_time_and_baseline(tmp_path: Path) -> Non
         (slice(None, None, -1), slice(None, None, -1)),
     ],
 )
-def test_time_and_baseline_are_indexed_as_numpy_does(tmp_path: Path, key: tuple[object, ...]) -> None:
+def test_time_and_baseline_are_indexed_as_numpy_does(tmp_path: Path, key: tuple[Any, ...]) -> None:
     values = _write(tmp_path / "a.uvh5")
-    expected = (values["r"] + 1j * values["i"]).reshape(2, 3, N_FREQUENCIES, N_POLARIZATIONS)
+    expected: np.ndarray = (values["r"] + 1j * values["i"]).reshape(2, 3, N_FREQUENCIES, N_POLARIZATIONS)
     for axis, item in reversed(list(enumerate(key))):
         expected = expected[(slice(None),) * axis + (item,)]
     np.testing.assert_array_equal(open_recording(tmp_path / "a.uvh5")[key].values, expected)
@@ -112,7 +113,7 @@ def test_time_and_baseline_are_indexed_as_numpy_does(tmp_path: Path, key: tuple[
         {"time_array": np.full(N_ROWS, np.nan)},
     ],
 )
-def test_other_rows_stay_as_they_are(tmp_path: Path, change: dict[str, np.ndarray]) -> None:
+def test_other_rows_stay_as_they_are(tmp_path: Path, change: dict[str, Any]) -> None:
     values = _write(tmp_path / "a.uvh5", **change)
     recording = open_recording(tmp_path / "a.uvh5")
     assert recording.dims[0] == "baseline_time"
@@ -155,7 +156,7 @@ def test_visibilities_that_do_not_fit_are_a_finding(tmp_path: Path, values: np.n
 
 @pytest.mark.parametrize("name", ["time_array", "ant_1_array", "polarization_array", "uvw_array", "Nbls"])
 @pytest.mark.parametrize("value", [None, b"text", np.zeros((2, 2, 2)), np.full(2, np.nan), np.zeros(N_ROWS, complex)])
-def test_a_header_that_lacks_an_entry_loses_only_that(tmp_path: Path, name: str, value: object) -> None:
+def test_a_header_that_lacks_an_entry_loses_only_that(tmp_path: Path, name: str, value: Any) -> None:
     values = _write(tmp_path / "a.uvh5", **{name: value})
     recording = open_recording(tmp_path / "a.uvh5")
     np.testing.assert_array_equal(recording.values.reshape(values.shape), values["r"] + 1j * values["i"])
