@@ -20,7 +20,7 @@ from sciml.recording import feature_dims, n_features, sampling_rate
 
 __all__ = ["Preprocess", "PreprocessLayer"]
 
-RATE_TOLERANCE = 1e-3  # relative; a rate read off time stamps varies by their jitter
+RATE_TOLERANCE = 1e-3  # relative; a rate read off timestamps varies by their jitter
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +278,7 @@ def _moments(windows: Windows, train: ArrayLike, *, full: bool) -> tuple[int, ND
 
 
 def _scale(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the deviations, 1 for constant channels; say which channels carry nothing or lost their digits."""
+    """Return the deviations, 1 for constant channels; say which channels carry nothing or too few digits."""
     rounding = np.abs(mean) * np.finfo(np.float32).eps
     # The deviation of a constant as float64 rounds it is far below the step of float32.
     constant = deviation <= 1e-3 * rounding

@@ -165,7 +165,7 @@ class Config(_Section):
         return self
 
     def decided(self, *, windows: Mapping[str, Any], denoise: bool, options: Mapping[str, Any]) -> "Config":
-        """Return the configuration with what its task decides; a gap, `denoise` and options that are stated stay.
+        """Return the configuration with what its task decides; a gap, `denoise` and options that are given stay.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""What tasks share in judging a trained model on the part that nothing was chosen by, beside simpler models."""
+"""What tasks share in evaluating a trained model on the part that nothing was chosen by, next to simpler models."""
 
 from collections.abc import Sequence
 from typing import Any

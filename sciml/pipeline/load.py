@@ -89,11 +89,13 @@ def _concat(
             moved = {name: events[name] + shift for name in ("start_time", "stop_time")}
             tables.append(events.assign(moved).reset_coords(drop=True))
         offset = float(clock[-1]) + shift + 10 / rate  # a gap, ten samples long
-    joined = xr.concat(recordings, TIME, combine_attrs="override", coords="minimal", compat="override", join="override")
-    joined.attrs = {key: value for key, value in first.attrs.items() if key != "sampling_rate"}
-    joined.attrs["source"] = ", ".join(str(recording.attrs.get("source", "")) for recording in recordings)
-    joined.attrs["sha256"] = " ".join(str(recording.attrs.get("sha256", "")) for recording in recordings)
-    return joined, xr.concat(tables, "event", join="override", combine_attrs="override") if tables else None
+    combined = xr.concat(
+        recordings, TIME, combine_attrs="override", coords="minimal", compat="override", join="override"
+    )
+    combined.attrs = {key: value for key, value in first.attrs.items() if key != "sampling_rate"}
+    combined.attrs["source"] = ", ".join(str(recording.attrs.get("source", "")) for recording in recordings)
+    combined.attrs["sha256"] = " ".join(str(recording.attrs.get("sha256", "")) for recording in recordings)
+    return combined, xr.concat(tables, "event", join="override", combine_attrs="override") if tables else None
 
 
 def _same_channels(first: xr.DataArray, other: xr.DataArray, name: str, other_name: str) -> None:

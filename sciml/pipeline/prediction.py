@@ -23,7 +23,7 @@ from sciml.recording import sampling_rate
 __all__ = ["Prediction", "predict"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What a run says of a recording.
 
@@ -73,8 +73,8 @@ def predict(
 ) -> Prediction:
     """Apply the trained model of a run to a recording, windowed as in training.
 
-    A classifier looks at the events of the recording if it has the table that the run was trained with, else (or with
-    a `step`) at windows one after the other. A forecaster looks at the whole recording.
+    A classifier is applied at the events of the recording if it has the table that the run was trained with, else (or
+    with a `step`) to windows one after the other; a forecaster always to windows one after the other.
 
     Parameters
     ----------

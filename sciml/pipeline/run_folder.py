@@ -173,7 +173,7 @@ class RunFolder:
                 f"{said}\nto go on: sciml fit --resume --out {self.path}", exit_code=code
             ) from error
         except BaseException as error:
-            with contextlib.suppress(OSError):  # on a full disk the first error is the one to tell
+            with contextlib.suppress(OSError):  # on a full disk the first error is the one to report
                 self._leave(error)
             raise
         self.note("finished", exit_code=0)

@@ -180,7 +180,7 @@ def _captured_warnings() -> Iterator[list[str]]:
 
 
 def _identity(loaded: Loaded) -> dict[str, Any]:
-    """Return what tells this recording from another one."""
+    """Return what distinguishes this recording from another one."""
     attrs = loaded.recording.attrs
     return {name: str(attrs.get(name, "")) for name in ("signal", "sha256")}
 

@@ -26,7 +26,7 @@ __all__ = [
     "train_config",
 ]
 
-ADAM = 4  # copies of the weights in training: themselves, their gradient, two moments
+ADAM = 4  # arrays as large as the weights in training: themselves, their gradient, two moments
 FLOAT = 4  # bytes
 
 
@@ -66,7 +66,7 @@ def resolve(config: Config, loaded: Loaded) -> Config:
     Raises
     ------
     ConfigError
-        A window length that the events do not tell.
+        A window length that the events do not determine.
     DataError
         A column of labels that is not there.
     """
@@ -89,7 +89,7 @@ def train_config(config: Config) -> TrainConfig:
     return TrainConfig(**values, seed=config.seed, loss=get_task(config.task).loss)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DryRun:
     """What a run would do.
 
@@ -132,6 +132,9 @@ class DryRun:
         """Return sizes in one line."""
         parts = ", ".join(f"{n} {part}" for part, n in self.windows.items())
         return f"{parts} windows; {self.config.model.name} of {self.parameters:,} parameters"
+
+    def __repr__(self) -> str:
+        return f"DryRun({self.summary()})"
 
 
 def plan(cut: SplitWindows) -> DryRun:

@@ -425,7 +425,7 @@ def _is_net(target: Any) -> bool:
     return isinstance(target, Sequence) and bool(target) and all(hasattr(x, "singular_values") for x in target)
 
 
-# what tells a kind of target, and its report; the first that fits is taken
+# how a kind of target is recognized, and its report; the first that fits is used
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Report]], ...] = (
     (lambda target: isinstance(target, xr.DataArray), recording_report),
     (lambda target: isinstance(target, NoiseFloor), noise_floor_report),

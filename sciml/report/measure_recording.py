@@ -62,7 +62,7 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
     density, no_density = _or_reason(welch.result) if welch else (None, no_density)
     return RecordingMeasures(
         quality=measure_quality(recording),
-        traces=tuple(course for each in traces for course in each.result()),
+        traces=tuple(curve for each in traces for curve in each.result()),
         density=density,
         no_density=no_density,
         lines=() if density is None else _lines(density),
@@ -169,11 +169,11 @@ class _Envelopes:
 
     def add(self, part: slice, values: AnyArray) -> None:
         columns = max(2, round(2 * COLUMNS * len(values) / self.total))
-        for times, shown, course in zip(self.times, self.values, self.project(values).T, strict=True):
+        for times, shown, curve in zip(self.times, self.values, self.project(values).T, strict=True):
             if part.start in self.breaks:
                 times.append(np.array([self.time[part.start]]))
                 shown.append(np.array([np.nan]))
-            t, y = envelope(self.time[part], course, columns=columns)
+            t, y = envelope(self.time[part], curve, columns=columns)
             times.append(t)
             shown.append(y)
 
@@ -181,9 +181,9 @@ class _Envelopes:
         """Project one block; missing values count as the mean, samples without any value stay missing."""
         centered = (values - self.mean) * self.inverse
         missing = ~np.isfinite(centered)
-        course = np.where(missing, 0.0, centered) @ self.basis.conj()
-        course = np.abs(course) if np.iscomplexobj(course) else course
-        return np.where(missing.all(axis=1)[:, None], np.nan, course)
+        scores = np.where(missing, 0.0, centered) @ self.basis.conj()
+        scores = np.abs(scores) if np.iscomplexobj(scores) else scores
+        return np.where(missing.all(axis=1)[:, None], np.nan, scores)
 
     def result(self) -> tuple[TimeCourse, ...]:
         pairs = zip(self.times, self.values, strict=True)

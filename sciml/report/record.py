@@ -173,7 +173,7 @@ class Forecast:
     reference: str = "persistence"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Evaluation:
     """Scores on the held-out part, of the net and of its baselines.
 
@@ -241,8 +241,11 @@ class Evaluation:
         """
         return f"held-out {self.metric}: " + ", ".join(f"{score.name} {score.value:.4g}" for score in self.scores)
 
+    def __repr__(self) -> str:
+        return f"Evaluation({self.summary()})"
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RunRecord:
     """Everything that a run found. Only the first three are needed; absent parts are left out of the report.
 

@@ -32,7 +32,7 @@ __all__ = ["FitResult", "fit"]
 CHECKPOINTS = "checkpoints"  # folder of a run directory
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitResult:
     """What training gave. `model` is in eval mode on `device`, with the weights of `best_epoch`.
 
@@ -61,6 +61,9 @@ class FitResult:
         """
         best = f"best validation {self.monitor} {self.best_value:.4g} in epoch {self.best_epoch}"
         return f"{self.epochs_run} epochs on {self.device}, {best}"
+
+    def __repr__(self) -> str:
+        return f"FitResult({self.summary()})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model as plain numbers and strings.

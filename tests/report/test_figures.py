@@ -190,7 +190,7 @@ def test_envelope_of_nothing_is_nothing() -> None:
     assert np.isnan(envelope(np.arange(9.0), np.full(9, np.nan), columns=2)[1]).all()
 
 
-def test_planted_lines_are_found_with_their_frequency() -> None:
+def test_true_lines_are_found_with_their_frequency() -> None:
     rate, t = 512.0, np.arange(2**15) / 512.0
     noise = scipy.signal.lfilter([1], [1, -0.9], np.random.default_rng(0).normal(size=len(t)))
     waves = sum(a * np.sin(2 * np.pi * f * t) for a, f in ((2, 50), (1, 60), (1, 62), (0.5, 150)))

@@ -1,4 +1,4 @@
-"""To foretell the next samples of all channels: errors by horizon beside persistence and ridge regression."""
+"""To forecast the next samples of all channels: errors by horizon beside persistence and ridge regression."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -56,12 +56,12 @@ class Forecasting:
     greater_is_better = False
     columns = ("model", "error / variance", "skill over persistence")
 
-    def labels(self, config: Config) -> tuple[str, str]:  # noqa: ARG002 (other tasks are told where)
+    def labels(self, config: Config) -> tuple[str, str]:  # noqa: ARG002 (other tasks have some)
         """Return no table: the recording is its own target."""
         return "", ""
 
     def defaults(self, config: Config, loaded: Loaded) -> Config:  # noqa: ARG002 (other tasks look at events)
-        """Take 5 s to foretell 1 s; do not denoise, for noise correlated in time can be foretold like signal."""
+        """Take 5 s to forecast 1 s; do not denoise, for noise correlated in time can be forecast like signal."""
         chosen = config.windows
         horizon = chosen.horizon or HORIZON
         return config.decided(
@@ -146,7 +146,7 @@ class Forecasting:
         return found
 
     def question(self, config: Config, windows: Windows) -> tuple[str, str]:  # noqa: ARG002 (windows say it all)
-        """Ask how well the next samples are foretold."""
+        """Ask how well the next samples are forecast."""
         signal = windows.recording.attrs.get("signal", "the recording")
         length, ahead = (f"{n / windows.rate:.3g} s" for n in (windows.length, windows.horizon))
         question = f"How well do the last {length} of {windows.n_channels} channels foretell the next {ahead}?"

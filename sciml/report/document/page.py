@@ -16,7 +16,7 @@ from sciml.report.document.wording import cell, clean, flatten
 
 __all__ = ["render"]
 
-# Severity is told by word and shape, not by color alone.
+# Severity is shown by word and shape, not by color alone.
 GLYPHS = {"result": "◆", "note": "○", "caution": "▲", "problem": "■"}
 KINDS = {
     "recording": "report on a recording", "noise floor": "report on a noise floor",

@@ -235,7 +235,7 @@ def skill_figure(forecast: Forecast) -> Figure:
 def before_after(
     time: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[np.float64], *, channel: str, units: str
 ) -> Figure:
-    """Draw a stretch of one channel as recorded and as denoised."""
+    """Draw some samples of one channel as recorded and as denoised."""
     figure, axes = board(height=3.0)
     ax: Axes = axes[0, 0]
     ax.plot(time, before, color=NOISE, linewidth=0.8, label="recorded")
@@ -251,6 +251,6 @@ def before_after(
         figure,
         title=f"Before and after: {channel}",
         description=f"{len(time)} samples of {channel} as recorded and as denoised, over time in seconds.",
-        table=Table("This stretch", ("trace", f"s.d. [{units}]", f"lowest [{units}]", f"highest [{units}]"), rows),
+        table=Table("These samples", ("trace", f"s.d. [{units}]", f"lowest [{units}]", f"highest [{units}]"), rows),
         data={"time_s": time, "recorded": before, "denoised": after},
     )

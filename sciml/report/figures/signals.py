@@ -32,7 +32,7 @@ from sciml.signal.lines import Line, strongest_of_groups
 
 __all__ = ["Component", "component_figure", "power_figure", "spectrogram_figure", "strips_figure", "traces"]
 
-COLUMNS = 700  # stretches of a curve across a wide figure: about one a screen pixel at 72 dpi
+COLUMNS = 700  # intervals of a curve across a wide figure: about one a screen pixel at 72 dpi
 IMAGE = (190, 560)  # rows and columns of a spectrogram's image
 DECIBELS = np.arange(2.0, 21.0, 1.0)  # above the median; few levels keep the image small
 
@@ -265,12 +265,12 @@ def strips_figure(strips: Sequence[Strip], *, start: float, stop: float) -> Figu
         figure,
         title="Data quality in time",
         description=(
-            f"One strip for each of {count(len(strips), 'flag')}, filled while the flag is set, with the share of the "
-            "recording at the right: " + "; ".join(f"{s.name} {percent(s.fraction)}" for s in strips) + "."
+            f"One strip for each of {count(len(strips), 'flag')}, filled while the flag is set, with the fraction of "
+            "the recording at the right: " + "; ".join(f"{s.name} {percent(s.fraction)}" for s in strips) + "."
         ),
         table=Table(
             "Flags",
-            ("flag", "share of the recording [%]", "stretches"),
+            ("flag", "fraction of the recording [%]", "intervals"),
             tuple((s.name, 100 * s.fraction, len(s.intervals)) for s in strips),
         ),
         data={s.name: [list(pair) for pair in s.intervals] for s in strips},

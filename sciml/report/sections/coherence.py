@@ -45,7 +45,7 @@ def _text(floor: SpectralNoiseFloor) -> str:
         "what channels that share nothing would show, whatever the color and power of their noise: here neither needs "
         f"a model. Bands are {quantity(float(floor.bandwidth.min()), 'Hz')} to "
         f"{quantity(float(floor.bandwidth.max()), 'Hz')} wide and worth {floor.degrees_of_freedom.min():.0f} to "
-        f"{floor.degrees_of_freedom.max():.0f} independent looks. In pure noise a band is found in at most "
+        f"{floor.degrees_of_freedom.max():.0f} degrees of freedom. In pure noise a band is found in at most "
         f"{100 * floor.alpha:g} % of recordings."
     )
 

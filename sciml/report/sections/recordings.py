@@ -99,8 +99,8 @@ def _fact_rows(recording: xr.DataArray, quality: Quality) -> tuple[tuple[str, An
         ("longest gap [s]", quality.longest_gap or None),
         ("masked share [%]", 100 * quality.masked_fraction),
     ]
-    stated = [(name, str(recording.attrs[name])) for name in ("instrument", "start") if name in recording.attrs]
-    return tuple(row for row in [*rows, *stated] if row[1] is not None)
+    given = [(name, str(recording.attrs[name])) for name in ("instrument", "start") if name in recording.attrs]
+    return tuple(row for row in [*rows, *given] if row[1] is not None)
 
 
 def _quality_findings(quality: Quality) -> tuple[Finding, ...]:
