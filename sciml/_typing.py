@@ -1,4 +1,4 @@
-"""Types of arrays, by what they hold."""
+"""Types of arrays."""
 
 from typing import Any
 

@@ -51,11 +51,11 @@ def _look(file: Path | str, *, signal: str | None, tree: bool, findings: bool) -
     from sciml_cli.commands import info_page
 
     found = describe(file)
-    document = vars(found) | {"findings": [_finding(one) for one in found.findings]}
+    document = found.to_dict()
     parts = [] if signal is not None or tree or findings else [info_page.overview(found)]
     if signal is not None:
         detail = signal_detail(file, signal)
-        document["signal"] = vars(detail) | {"findings": [_finding(one) for one in detail.findings]}
+        document["signal"] = detail.to_dict()
         parts.append(info_page.signal(found, detail))
     if tree:
         entries = structure(file)
@@ -64,13 +64,9 @@ def _look(file: Path | str, *, signal: str | None, tree: bool, findings: bool) -
     if findings:
         said = (*found.findings, *check_values(file, signal, progress=_Progress(file)))
         once = tuple({(one.code, one.message): one for one in said}.values())
-        document["findings"] = [_finding(one) for one in once]
+        document["findings"] = [issue.to_dict() for issue in once]
         parts.append(info_page.findings(found, once))
     return document, "\n\n".join(parts)
-
-
-def _finding(found: Any) -> dict[str, str]:
-    return {"code": found.code, "path": found.path, "severity": found.severity, "words": str(found)}
 
 
 class _Progress:

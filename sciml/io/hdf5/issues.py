@@ -57,6 +57,10 @@ class Issue:
         """How much it matters: "error" for what cannot be read, "warning" for what may be misread, "info" else."""
         return "error" if self.code in ERRORS else "warning" if self.code in WARNINGS else "info"
 
+    def to_dict(self) -> dict[str, str]:
+        """Return plain Python values, for JSON; `words` is the message."""
+        return {"code": self.code, "path": self.path, "severity": self.severity, "words": self.message}
+
 
 Remark = Issue | str  # a plain sentence is a note
 

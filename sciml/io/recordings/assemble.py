@@ -17,7 +17,8 @@ from sciml.io.arrays import Computed, LazyArray, Stacked, Stored, Within, WithMi
 from sciml.io.hdf5.remote import Place
 from sciml.io.hdf5.text import unit_symbol
 from sciml.io.schema.clock import EAGER, Rate, Span, TimeAxis, Timestamps, time_axis_of
-from sciml.io.schema.declarations import Coords, Signal, SignalInfo
+from sciml.io.schema.declarations import Coords, Signal
+from sciml.io.schema.listing import SignalInfo
 from sciml.recording import TIME
 
 __all__ = ["Chunks", "build", "chunked", "chunks_in_file", "info", "stacked"]

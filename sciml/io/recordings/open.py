@@ -24,7 +24,8 @@ from sciml.io.recordings.concat_new_dim import side_by_side
 from sciml.io.recordings.overrides import Overrides, overrides_from
 from sciml.io.registry import named, scan, survey
 from sciml.io.schema.clock import RegularSegments, Timestamps
-from sciml.io.schema.declarations import Contents, FileInfo, Signal, SignalInfo, TableInfo
+from sciml.io.schema.declarations import Contents, Signal
+from sciml.io.schema.listing import FileInfo, SignalInfo, TableInfo
 from sciml.io.write.zarr import is_zarr, open_saved
 
 __all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings", "select"]

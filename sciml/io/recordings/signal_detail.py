@@ -21,7 +21,8 @@ from sciml.io.recordings.open import describe, select
 from sciml.io.recordings.sample import Sample, sampled
 from sciml.io.registry import survey
 from sciml.io.schema.clock import EAGER, Rate
-from sciml.io.schema.declarations import Signal, SignalInfo
+from sciml.io.schema.declarations import Signal
+from sciml.io.schema.listing import SignalInfo
 from sciml.recording import TIME, segments
 
 __all__ = ["AxisInfo", "SignalDetail", "signal_detail"]
@@ -90,6 +91,22 @@ class SignalDetail:
     trace: tuple[float, ...] = ()
     findings: tuple[Issue, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return what the signal is, its clock and its values in words."""
+        values = ", ".join(f"{name} {value:.4g}" for name, value in self.statistics.items())
+        return "\n".join(
+            line for line in (self.info.summary(), f"  clock: {self.clock}", f"  values: {values}") if line
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values, for JSON."""
+        return {
+            **vars(self),
+            "info": self.info.to_dict(),
+            "coords": [vars(axis) for axis in self.coords],
+            "findings": [issue.to_dict() for issue in self.findings],
+        }
 
 
 def signal_detail(

@@ -1,4 +1,4 @@
-"""What a reader says about a file: signals, tables and findings, as declarations; and what the user is told of them."""
+"""What a reader says about a file: signals, tables and findings, as declarations."""
 
 from __future__ import annotations
 
@@ -6,110 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
-
 from sciml._later import xr
-from sciml.io.hdf5.issues import Issue, Remark
+from sciml.io.hdf5.issues import Remark
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.clock import Clock
 from sciml.io.schema.values import Values
 
-__all__ = ["Contents", "FileInfo", "Reader", "Signal", "SignalInfo", "Table", "TableInfo"]
+__all__ = ["Contents", "Coords", "Reader", "Signal", "Table"]
 
 Coords: TypeAlias = "dict[str, xr.Variable]"
-
-
-@dataclass(frozen=True)
-class SignalInfo:
-    """A signal of a file, as it can be opened: nothing of it has been read.
-
-    Attributes
-    ----------
-    path
-        The name for `open_recording(file, path)`.
-    dims, shape
-        Of the recording, time first.
-    dtype
-        Of the values as stored.
-    unit
-        Of the physical values; "" if the file states none.
-    rate
-        Samples per second in Hz; for time stamps that of the first ones; None if there is no clock.
-    duration
-        In seconds, gaps included; None if there is no clock.
-    start
-        Time of the first sample in seconds on the clock of the file; None if there is no clock.
-    stack
-        The dim along which such signals stack, "" if they do not: trials of one rate stack though they start at
-        different times, all others if they share their clock.
-    n_bytes
-        Size of the stored values before compression.
-    stored_bytes
-        What they take in the file, after compression; 0 if they are elsewhere or nowhere.
-    memory_bytes
-        What the physical values take in memory when all are read.
-    kind
-        What the format calls it, for example "ElectricalSeries".
-    reader
-        The name of the reader that found it.
-    """
-
-    path: str
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    unit: str
-    rate: float | None
-    duration: float | None
-    n_bytes: int
-    kind: str
-    reader: str
-    stored_bytes: int = 0
-    memory_bytes: int = 0
-    start: float | None = None
-    stack: str = "channel"
-
-
-@dataclass(frozen=True)
-class TableInfo:
-    """A table of a file: its name for `read_events`, its number of rows and its columns."""
-
-    name: str
-    rows: int
-    columns: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class FileInfo:
-    """What is in a file.
-
-    Attributes
-    ----------
-    path, format
-        The file, and what it was recognized as.
-    signals, tables
-        What can be opened with `open_recording` and, if it has start times, with `read_events`.
-    findings
-        What is odd about the file, in words; each has a `code`, a `path` and a `severity` for programs.
-    reason
-        Why there are no signals; None if there are some.
-    attrs
-        Instrument, start, description, ... as far as the file states them.
-    default
-        The signal that `open_recording` takes if none is named; None if one must be named.
-    n_bytes
-        Size of the file.
-    """
-
-    path: str
-    format: str
-    signals: tuple[SignalInfo, ...] = ()
-    tables: tuple[TableInfo, ...] = ()
-    findings: tuple[Issue, ...] = ()
-    reason: str | None = None
-    attrs: Mapping[str, str] = field(default_factory=dict)
-    default: str | None = None
-    n_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """What is odd about a file is said in words, with a code and a path for programs."""
 
+import json
 import pickle
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from sciml.io import FileInfo, describe
+from sciml.io import FileInfo, describe, signal_detail
 from sciml.io.hdf5.issues import Issue, IssueError
 
 
@@ -90,3 +91,20 @@ def test_an_error_keeps_its_issue_between_processes() -> None:
     error = IssueError(Issue("dangling_link", "points nowhere", "gone"))
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (again.issue, str(again), again.exit_code) == (error.issue, "points nowhere", 3)
+
+
+def test_what_is_told_of_a_file_is_words_and_plain_values(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.arange(12.0).reshape(6, 2)
+        file["x"].attrs.update(units="mV", sampling_rate=50.0)
+        file["gone"] = h5py.SoftLink("/nowhere")
+    found, detail = describe(tmp_path / "a.h5"), signal_detail(tmp_path / "a.h5", "x")
+    assert found.summary().splitlines() == [
+        f"{tmp_path / 'a.h5'}: HDF5, 1 signal",
+        "  x (time 6, channel 2) [mV], 50 Hz",
+    ]
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["signals"][0]["shape"] == [6, 2]
+    assert ("dangling_link", "error") in [(each["code"], each["severity"]) for each in plain["findings"]]
+    assert "median 5.5" in detail.summary()
+    assert json.loads(json.dumps(detail.to_dict()))["info"]["path"] == "x"
