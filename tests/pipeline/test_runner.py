@@ -334,7 +334,7 @@ def test_one_channel_is_learned_without_a_noise_floor(settings, tmp_path: Path) 
 
 
 def test_noise_without_components_is_not_denoised(settings, tmp_path: Path) -> None:
-    """A projector onto nothing would leave nothing to learn from: the net sees the recording as it is."""
+    """A denoiser that keeps nothing would leave nothing to learn from: the net sees the recording as it is."""
     quiet = write_nwb(population_recording(n_neurons=16, duration=180.0, snr=1e-6, seed=6), tmp_path / "noise.nwb")
     result = run(settings("noise.model=colored", "noise.alpha=1e-4", files=(quiet,)), out=tmp_path / "run")
     assert result.metrics["denoised_components"] is None
