@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.data import Split, Windows
-from sciml.denoise import Projector, projector
+from sciml.denoise import LinearDenoiser, linear_denoiser
 from sciml.errors import DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.pipeline.config import Noise
@@ -34,7 +34,7 @@ class LearnedDenoiser:
     """
 
     floor: NoiseFloor | None
-    denoiser: Projector | None
+    denoiser: LinearDenoiser | None
     warnings: tuple[str, ...] = ()
 
 
@@ -57,7 +57,7 @@ def learn_denoiser(windows: Windows, split: Split, config: Noise) -> LearnedDeno
     if floor.rank == 0:
         text = "no component of the train part rises above its noise floor: nothing to denoise"
         return LearnedDenoiser(whole, None, (text,))
-    return LearnedDenoiser(whole, projector(floor))
+    return LearnedDenoiser(whole, linear_denoiser(floor))
 
 
 def train_part(windows: Windows, split: Split) -> xr.DataArray:

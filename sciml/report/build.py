@@ -313,7 +313,7 @@ def denoising_report(
     >>> import numpy as np
     >>> from sciml.denoise import denoise_patches
     >>> movie = xr.DataArray(np.random.default_rng(0).normal(size=(40, 16, 16)), dims=("time", "y", "x"))
-    >>> found = denoising_report(movie, denoise_patches(movie, {"y": 7, "x": 7}))
+    >>> found = denoising_report(movie, denoise_patches(movie, patch={"y": 7, "x": 7}))
     >>> [section.title for section in found.sections]
     ['Before and after', 'What was removed', 'How far to trust the result']
     """

@@ -49,6 +49,7 @@ def plain(model: str) -> NoiseFloor:
 MODELS = get_args(Model)
 CONTINUOUS = [model for model in MODELS if model != "counts"]  # counts have no unit, sign, offset, or phase
 Change = Callable[[Values], Values]
+Read = Callable[..., NoiseFloor]
 
 EVERY: dict[str, tuple[Change, list[str]]] = {
     "strain": (lambda x: x * 1e-21, CONTINUOUS),
@@ -124,12 +125,46 @@ def test_components_are_orthonormal_for_any_shape(model: Model, shape: tuple[int
     assert floor.sigma > 0
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_constant_channel_is_named_and_changes_nothing(model: Model) -> None:
-    floor = noise_floor(recording(np.insert(data_of(model), 5, 7, axis=1)), model=model)
-    assert floor.excluded == {5: "constant"}
+UNUSED: dict[str, tuple[Change, str]] = {
+    "constant": (lambda x: np.full(len(x), 7.0), "constant"),
+    "missing": (lambda x: np.where(np.arange(len(x)) % 3 == 0, x[:, 2], np.nan), "missing"),
+    "duplicate": (lambda x: -3 * x[:, 2], "duplicate of 2"),
+    "nearly duplicate": (lambda x: x[:, 2] + 1e-4 * x[:, 2].std() * np.sin(np.arange(len(x))), "duplicate of 2"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSED)
+@pytest.mark.parametrize("model", CONTINUOUS)
+def test_a_channel_without_noise_of_its_own_is_named_and_changes_nothing(model: Model, kind: str, read: Read) -> None:
+    values, (made, reason) = planted(), UNUSED[kind]
+    floor = read(recording(np.insert(values, 5, made(values), axis=1)), model)
+    assert floor.excluded == {5: reason}
+    np.testing.assert_array_equal(floor.used, np.delete(np.arange(N + 1), 5))
     assert not floor.components[5].any()
     assert_same(plain(model), floor)
+
+
+def test_a_constant_channel_of_counts_is_named_and_changes_nothing() -> None:
+    floor = noise_floor(recording(np.insert(counts(), 5, 7, axis=1)), "counts")
+    assert floor.excluded == {5: "constant"}
+    assert not floor.components[5].any()
+    assert_same(plain("counts"), floor)
+
+
+def test_duplicates_of_counts_are_named() -> None:
+    floor = noise_floor(recording(np.insert(counts(), 5, counts()[:, 2], axis=1)), "counts")
+    assert floor.excluded == {5: "duplicate of 2"}
+    assert_same(plain("counts"), floor)
+
+
+@pytest.mark.parametrize("model", CONTINUOUS)
+def test_a_subtracted_reference_is_one_dimension_less_however_a_recording_is_read(model: Model, read: Read) -> None:
+    values = planted() / np.linspace(0.5, 2, N)  # equal channels: what is subtracted is the average of each
+    referenced = recording(values - values.mean(axis=1, keepdims=True))
+    floor = read(referenced, model)
+    assert floor.n_null == 1
+    assert not floor.excluded
+    assert_same(noise_floor(referenced, model), floor)
 
 
 @pytest.mark.parametrize("model", CONTINUOUS)

@@ -1,5 +1,6 @@
 """What is found in frequency: modes that channels share, the bands they lie in, and the floor they rise above."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -95,12 +96,21 @@ class SpectralNoiseFloor:
     n_segments: int
     segment: float
     sampling_rate: float
-    n_features: int
-    used: IntArray
+    excluded: Mapping[int, str]
     names: tuple[str, ...]
     units: str
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_features(self) -> int:
+        """Channels that there are."""
+        return len(self.names)
+
+    @property
+    def used(self) -> IntArray:
+        """Indices of the channels that were compared: all but the `excluded` ones."""
+        return np.setdiff1d(np.arange(self.n_features), np.array([*self.excluded], dtype=np.int64))
 
     @property
     def modes(self) -> tuple[tuple[float, CoherentMode], ...]:
@@ -151,8 +161,10 @@ class SpectralNoiseFloor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return bands, modes and the tests at each frequency as plain Python values, for JSON."""
-        left_out = {"components", "used", "names"}
+        left_out = {"components", "names"}
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        plain["n_features"] = self.n_features
+        plain["excluded"] = {str(channel): reason for channel, reason in self.excluded.items()}
         plain["bands"] = [{**asdict(band), "p_value": band.p_value} for band in self.bands]
         for band in plain["bands"]:
             for mode in band["modes"]:

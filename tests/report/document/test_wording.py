@@ -1,6 +1,7 @@
 """Sentences made from numbers: right for none, one and many."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,10 +25,20 @@ def colored() -> NoiseFloor:
     return noise_floor(recording, model="colored")
 
 
-def worded(floor: NoiseFloor, rank: int, textbook: int, p: float, **changes: object) -> str:
+def worded(floor: NoiseFloor, rank: int, textbook: int, p: float, **changes: Any) -> str:
     p_values = np.full_like(floor.p_values, 0.4)
     p_values[:rank] = p
-    return headline(replace(floor, rank=rank, mp_rank=textbook, p_values=p_values, **changes))  # type: ignore[arg-type]
+    plain = replace(floor.marchenko_pastur, mp_rank=textbook)
+    samples = {name: value for name, value in changes.items() if name != "model"}
+    changed = replace(
+        floor,
+        rank=rank,
+        p_values=p_values,
+        marchenko_pastur=plain,
+        samples=replace(floor.samples, **samples),
+        choice=replace(floor.choice, model=changes.get("model", floor.model)),
+    )
+    return headline(changed)
 
 
 def test_many_components(colored: NoiseFloor) -> None:
