@@ -55,7 +55,7 @@ def noise_floor(
     - `white`, `heteroscedastic`: S_i(f) = sigma_i²: Marchenko-Pastur bulk, Tracy-Widom edge (Johnstone 2001);
     - `colored`: S_i(f) = sigma_i² S(f): generalized Marchenko-Pastur bulk, El Karoui's edge (2007);
     - `heteroscedastic+colored`: any S_i(f): the edge of a Gram matrix with a variance profile
-      (`sciml.rmt.profile.VarianceProfile`);
+      (`sciml.rmt.variance_profile.VarianceProfile`);
     - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether channels have more in common.
 
     The spectra are those of the recording itself. No smoothing blunts their peaks: the law averages over channels and

@@ -20,8 +20,8 @@ from sciml.noise.floor.parts import (
 )
 from sciml.noise.models.base import NoiseModel
 from sciml.noise.models.registry import Model, noise_model
-from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.spacing import r_ratio
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["NoiseFloor"]
 

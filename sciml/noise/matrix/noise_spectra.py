@@ -7,7 +7,7 @@ import scipy.sparse
 import scipy.special
 
 from sciml._typing import AnyArray, FloatArray, IntArray
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 from sciml.signal.correlation import correlation_samples
 
 __all__ = ["NoiseSpectra", "noise_spectra"]

@@ -10,7 +10,7 @@ from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.rmt.edges import EdgeLaw
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["Fit", "Methods", "NoiseModel", "Prepared", "ReadAll", "UnsuitableValuesError", "p_words"]
 

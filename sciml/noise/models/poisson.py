@@ -14,8 +14,8 @@ from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, ReadAll,
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
-from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.scaling import biwhiten
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["CountResiduals", "Poisson", "count_residuals"]
 

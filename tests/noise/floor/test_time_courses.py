@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sciml.noise.floor.time_courses import time_course_effects
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 T, N = 300, 80
 

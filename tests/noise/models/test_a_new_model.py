@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import xarray as xr
+from sciml.rmt.profile import VarianceProfile
 
 from sciml.noise import noise_floor
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.noise.models.registry import NOISE_MODELS, noise_model
 from sciml.report import report
-from sciml.rmt.profile import VarianceProfile
 
 
 class Uniform(NoiseModel):
@@ -24,10 +24,10 @@ class Uniform(NoiseModel):
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
         return VarianceProfile([[1.0]], row_counts=[dof], column_counts=[spectra.uniqueness.sum()])
 
-    def rejected(self, fit: Fit, prepared: Prepared) -> str | None:  # noqa: ARG002
+    def rejected(self, fit: Fit, prepared: Prepared) -> str | None:
         return "it is colored" if fit.spectra.p_white() < 1e-3 else None
 
-    def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
+    def chosen(self, fit: Fit, prepared: Prepared) -> str:
         return f"the dummy explains {prepared.matrix.n_channels} channels"
 
 
