@@ -31,7 +31,7 @@ class LowRankDenoiser(nn.Module):
     .. math:: \hat x = m + B \,\mathrm{diag}(w)\, A (x - m)
 
     Its numbers are buffers: `.to(device)` moves them, a state dict holds them, no optimizer changes them. A missing
-    value counts as its channel's mean. Of a fitted denoiser: `LowRankDenoiser.of(denoiser.linear_denoiser_)`.
+    value counts as its channel's mean. Of a fitted denoiser: `LowRankDenoiser.of(denoiser.projector_)`.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ class LowRankDenoiser(nn.Module):
             self.register_buffer(name, each.to(dtype))
 
     @classmethod
-    def of(cls, projector: LinearDenoiser, *, dtype: torch.dtype = torch.float32) -> Self:
+    def of(cls, denoiser: LinearDenoiser, *, dtype: torch.dtype = torch.float32) -> Self:
         """Return the layer of a map over channels such as `sciml.denoise.LinearDenoiser`."""
-        return cls(projector.mean, projector.encode, projector.decode, projector.weights, dtype=dtype)
+        return cls(denoiser.mean, denoiser.encode, denoiser.decode, denoiser.weights, dtype=dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the denoised (batch, channel, time)."""

@@ -110,7 +110,7 @@ def rate_of(recording: xr.DataArray) -> float:
 
 def removed_fraction(before: xr.DataArray, residual: xr.DataArray) -> float:
     """Return the power of what was removed over the variance of the recording, samples along the first dim."""
-    centered = before - before.mean(before.dims[0])
+    centered = before - before.mean([before.dims[0]])
     power = float(np.nansum(np.abs(centered.values) ** 2))
     return float(np.nansum(np.abs(residual.values) ** 2) / power) if power > 0 else 0.0
 
@@ -159,7 +159,8 @@ def components_above_floor(residual: xr.DataArray, floor: NoiseFloor) -> tuple[i
     and a floor of its own would take that for unequal noise.
     """
     flat = np.asarray(residual.values).reshape(len(residual), -1)[:, floor.used]
-    X = (flat - flat.mean(axis=0)) / floor.channel_scale[floor.used]
+    X = (flat - np.nanmean(flat, axis=0)) / floor.channel_scale[floor.used]
+    X = np.where(np.isnan(X), 0.0, X)  # as in the floor, what is missing counts as no noise
     short = X @ X.conj().T if X.shape[0] < X.shape[1] else X.conj().T @ X
     values = scipy.linalg.eigvalsh(short)[::-1] / (len(X) - 1)
     law = floor.profile.edge_law(complex_data=floor.complex_data)

@@ -12,6 +12,7 @@ from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.noise.models.registry import NOISE_MODELS, noise_model
 from sciml.report import report
+from sciml.rmt.variance_profile import VarianceProfile
 
 
 class Uniform(NoiseModel):
@@ -24,10 +25,10 @@ class Uniform(NoiseModel):
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
         return VarianceProfile([[1.0]], row_counts=[dof], column_counts=[spectra.uniqueness.sum()])
 
-    def rejected(self, fit: Fit, prepared: Prepared) -> str | None:  # noqa: ARG002
+    def rejected(self, fit: Fit, prepared: Prepared) -> str | None:
         return "it is colored" if fit.spectra.p_white() < 1e-3 else None
 
-    def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
+    def chosen(self, fit: Fit, prepared: Prepared) -> str:
         return f"the dummy explains {prepared.matrix.n_channels} channels"
 
 
