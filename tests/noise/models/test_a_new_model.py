@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import xarray as xr
-from sciml.rmt.profile import VarianceProfile
 
 from sciml.noise import noise_floor
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
