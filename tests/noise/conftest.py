@@ -11,14 +11,14 @@ Floor = Callable[..., NoiseFloor]
 
 
 def held(recording: xr.DataArray, model: str = "auto") -> NoiseFloor:
-    return noise_floor(recording, model)
+    return noise_floor(recording, model=model)
 
 
 def streamed(recording: xr.DataArray, model: str = "auto") -> NoiseFloor:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sciml.noise.channels.read.MEMORY", 1)
         patch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * 24 * 170)
-        return noise_floor(recording, model)
+        return noise_floor(recording, model=model)
 
 
 def running(recording: xr.DataArray, model: str = "auto") -> NoiseFloor:
