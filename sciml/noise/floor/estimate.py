@@ -81,6 +81,7 @@ def noise_floor(
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> shared = rng.normal(size=(2000, 1)) @ rng.normal(size=(1, 20))
     >>> floor = noise_floor(xr.DataArray(shared + rng.normal(size=(2000, 20)), dims=("time", "channel")))
