@@ -34,7 +34,7 @@ from sciml.rmt.laws import MarchenkoPastur
 __all__ = ["check_options", "floor_of", "noise_floor"]
 
 
-MANY = 0.25  # of the dimensions: simulated noise that neighboring channels share converged with .3 to .5 of them
+MANY = 0.25  # of the dimensions: simulated noise common to neighboring channels converged with .3 to .5 of them
 N_BINS = 1024  # of the power spectrum that is kept
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
@@ -56,14 +56,14 @@ def noise_floor(
     - `colored`: S_i(f) = sigma_i² S(f): generalized Marchenko-Pastur bulk, El Karoui's edge (2007);
     - `heteroscedastic+colored`: any S_i(f): the edge of a Gram matrix with a variance profile
       (`sciml.rmt.variance_profile.VarianceProfile`);
-    - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether they share more than that product.
+    - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether channels have more in common.
 
     The spectra are those of the recording itself. No smoothing blunts their peaks: the law averages over channels and
     frequencies, and only bins that the data cannot tell apart are merged. In other words, this is the limit of
     infinitely many phase-randomized surrogates, solved instead of drawn.
 
-    Noise and rank depend on each other. Both are re-estimated from what is left after the found components until
-    they agree and the bulk fits, be it after a few were taken out that do not stand out by themselves. Where that
+    Noise and rank depend on each other. Both are re-estimated from what remains after removing the found components
+    until they agree and the bulk fits, be it after a few were removed that do not stand out by themselves. Where that
     never is (within 12 rounds, or the count runs past half of the channels), the estimate from the whole recording is
     kept, an upper bound on the noise, `converged` is False and a warning says so.
 
@@ -75,7 +75,7 @@ def noise_floor(
     recording
         Dims `time` and any others, real or complex, any unit and scale. Samples at which most channels are missing or
         masked are left out; other missing values count as the channel's mean. Constant and mostly missing channels,
-        and copies of another channel, are left out and named.
+        and duplicates of another channel, are excluded and named.
     model
         Kind of noise, or "auto" to choose by tests on the recording: whole numbers whose variance is their mean; color
         in time; spectra that differ between channels; unequal variances.
@@ -265,7 +265,8 @@ def _warnings(choice: Choice) -> list[str]:
     if fit.converged and fit.rank > MANY * min(matrix.n_channels, statistics.dof):
         found.append(
             f"{fit.rank} components in {min(matrix.n_channels, statistics.dof)} dimensions are many: noise that "
-            "neighboring channels share looks the same, and then sigma is too low; compare channels that lie apart"
+            "neighboring channels have in common looks the same, and then sigma is too low; compare channels that lie "
+            "apart"
         )
     if len(statistics.used) < 8:
         found.append(f"{len(statistics.used)} channels are few for the large-N laws; p-values are rough")

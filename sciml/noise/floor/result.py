@@ -34,7 +34,7 @@ class NoiseFloor:
 
     Eigenvalues are those of X^H X / (T - 1) after each channel was demeaned and divided by the standard deviation of
     its noise in these samples, so that noise has mean eigenvalue 1 (`model="white"`: one common scale; `"counts"`: the
-    independent expectation was taken away and each count divided by its standard deviation). Noise that differs between
+    independent expectation was subtracted and each count divided by its standard deviation). Noise that differs between
     channels no more than by chance has the same `channel_scale`; `components` are orthonormal after division by it, and
     `singular_values` are all those of the demeaned recording then. Of each component k above the floor:
 

@@ -70,7 +70,7 @@ class Matrix:
         return Eigen(values, scaled.conj().T @ left / np.sqrt(values[:wanted] * self.dof))
 
     def noise_scale(self, scale: FloatArray, rank: int) -> FloatArray:
-        """Return each channel's noise standard deviation beside `rank` components, by principal-axis steps."""
+        """Return each channel's noise standard deviation given `rank` components, by principal-axis steps."""
         costly = not self.tall and self.n_channels * self.dof > COSTLY  # each step is a product of all values
         steps = 1 if costly else N_AXIS_STEPS
         for _ in range(steps if rank else 0):
@@ -97,8 +97,8 @@ class Matrix:
         its own axes. A weaker one has N / (T d²) more, which it takes from all N channels alike.
         """
         ratio = self.n_channels / self.dof
-        squares = shrink.debias_eigenvalue(eigenvalues, ratio) - 1
-        return float((1 / np.maximum(squares, np.sqrt(ratio))).sum() / self.dof)
+        squares = shrink.spike_strength(eigenvalues, ratio, below=np.sqrt(ratio))
+        return float((1 / squares).sum() / self.dof)
 
     @cached_property
     def fourier(self) -> FourierCoefficients:

@@ -13,10 +13,10 @@ from sciml.signal.correlation import correlation_samples
 __all__ = ["NoiseSpectra", "noise_spectra"]
 
 
-LEAST_KEPT = 0.05  # of a frequency, beside time courses that take all of it
-SHARPEST = 3.0  # beside time courses that take more than 3/4, what remains of a frequency is mostly others'
+LEAST_KEPT = 0.05  # of a frequency, after removing time courses that take all of it
+SHARPEST = 3.0  # after removing time courses that take more than 3/4, what remains of a frequency is mostly others'
 WIDEST_BIN = 64
-MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum share one
+MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum have one together
 
 
 @dataclass(frozen=True)

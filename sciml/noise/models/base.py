@@ -122,7 +122,7 @@ class NoiseModel(Protocol):
         return None
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
-        """Return in words what speaks for the model once it is chosen, beside what rejected the simpler ones."""
+        """Return in words what speaks for the model once it is chosen, after what rejected the simpler ones."""
         return ""
 
     def confirmed(self, fit: Fit, prepared: Prepared, alpha: float) -> Fit:  # noqa: ARG002

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import xarray as xr
-from sciml.rmt.profile import VarianceProfile
 
 from sciml.noise import noise_floor
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.noise.models.registry import NOISE_MODELS, noise_model
 from sciml.report import report
+from sciml.rmt.variance_profile import VarianceProfile
 
 
 class Uniform(NoiseModel):
