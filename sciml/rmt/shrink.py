@@ -33,6 +33,7 @@ __all__ = [
     "operator",
     "optshrink",
     "overlaps",
+    "spike_strength",
     "spike_to_singular",
 ]
 
@@ -90,8 +91,8 @@ def operator(y: ArrayLike, beta: float) -> Array:
     """
     value, ratio = numbers("y", y), aspect_ratio(beta)
     gap = _gap(value, ratio)
-    square = np.where(gap > 0, value, 1 + np.sqrt(ratio)) ** 2 - ratio - 1
-    return np.where(gap > 0, np.sqrt((square + gap) / 2), 0.0)[()]
+    lam = np.where(gap > 0, value, 1 + np.sqrt(ratio)) ** 2
+    return np.where(gap > 0, np.sqrt(_squared_strength(lam, gap, ratio)), 0.0)[()]
 
 
 def frobenius(y: ArrayLike, beta: float) -> Array:
@@ -263,12 +264,53 @@ def debias_eigenvalue(lam: ArrayLike, gamma: float) -> Array:
     >>> debias_eigenvalue([2.0, 3.75], 0.5).tolist()
     [1.0, 3.0]
     """
+    return (1 + spike_strength(lam, gamma))[()]
+
+
+def spike_strength(lam: ArrayLike, gamma: float, *, below: ArrayLike = 0.0) -> Array:
+    r"""Return the squared strength of the spike behind an eigenvalue of a sample covariance, noise variance being 1.
+
+    .. math:: x^2 = \tfrac12 \Big(\lambda - 1 - \gamma + \sqrt{(\lambda - 1 - \gamma)^2 - 4\gamma}\Big),
+              \qquad \lambda > (1 + \sqrt\gamma)^2
+
+    which solves lambda = (x² + 1)(x² + gamma) / x². The population eigenvalue is x² + 1.
+
+    Parameters
+    ----------
+    lam
+        Eigenvalues of X^H X / n_samples divided by the noise variance.
+    gamma
+        n_features / n_samples, any positive number.
+    below
+        What holds at and below the edge, where an eigenvalue says nothing of a spike: 0 for none, sqrt(gamma) for the
+        detection limit, or numbers of the shape of `lam`.
+
+    Raises
+    ------
+    ConfigError, DataError
+        `gamma` not positive; NaN.
+
+    References
+    ----------
+    Baik and Silverstein (2006), doi:10.1016/j.jmva.2005.08.003; Benaych-Georges and Nadakuditi (2012),
+    doi:10.1016/j.jmva.2012.04.019, section 3.1.
+
+    Examples
+    --------
+    >>> spike_strength([2.0, 3.75], 0.5).tolist(), spike_strength([2.0, 3.75], 0.25, below=0.5).round(3).tolist()
+    ([0.0, 2.0], [0.5, 2.396])
+    """
     value, ratio = numbers("lam", lam), positive("gamma", gamma)
     low, high = (1 - np.sqrt(ratio)) ** 2, (1 + np.sqrt(ratio)) ** 2
     found = value > high
     safe = np.where(found, value, high)
-    spike = (safe + 1 - ratio + np.sqrt((safe - high) * (safe - low))) / 2
-    return np.where(found, spike, 1.0)[()]
+    squared = _squared_strength(safe, np.sqrt((safe - high) * (safe - low)), ratio)
+    return np.where(found, squared, below)[()]
+
+
+def _squared_strength(lam: Array, gap: Array, gamma: float) -> Array:
+    """Return x² from an eigenvalue and gap = sqrt((lam - gamma - 1)² - 4 gamma)."""
+    return (lam - gamma - 1 + gap) / 2
 
 
 def hard_threshold(beta: float) -> float:

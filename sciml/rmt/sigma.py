@@ -13,6 +13,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import positive, shape, spectrum
 from sciml.rmt.laws import MarchenkoPastur
 from sciml.rmt.matrix import matrix
+from sciml.rmt.shrink import spike_strength
 
 __all__ = [
     "EdgeRefit",
@@ -243,8 +244,7 @@ def residual_variance(scatter: NDArray[np.float64], long: int, rank: int) -> flo
     beta, found = (m - rank) / (long - rank), scatter[:rank] * long / (long - rank)
 
     def refit(variance: float) -> float:
-        excess = np.maximum(found / variance - 1 - beta, 2 * np.sqrt(beta))
-        strength = (excess + np.sqrt(np.maximum(excess**2 - 4 * beta, 0))) / 2  # theta² / (sigma² (n - k))
+        strength = spike_strength(found / variance, beta, below=np.sqrt(beta))  # theta² / (sigma² (n - k))
         return plain / (1 - min(float((1 / strength).sum()) / (long - rank), MAX_CORRECTION))
 
     variance = plain

@@ -8,16 +8,22 @@ from typing import Any, Literal
 import numpy as np
 import scipy.linalg
 import scipy.ndimage
-import scipy.signal
 import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.denoise.evaluate.held_out import SHARE, Hidden, interpolated
+from sciml.denoise.evaluate.residual import (
+    components_above_floor,
+    rate_of,
+    removed_fraction,
+    residual_spectrum,
+    spectral_flatness,
+)
 from sciml.denoise.lowrank.denoising import denoise
 from sciml.denoise.patches.denoising import denoise_patches
 from sciml.errors import ConfigError, DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
-from sciml.recording import TIME, check, sampling_rate
+from sciml.recording import TIME, check
 from sciml.rmt import shrink
 
 __all__ = ["METHODS", "Method", "compare"]
@@ -232,30 +238,20 @@ def _assessed(
     cleaned = _run(variants[best], _filled(part))
     seconds = time.perf_counter() - begin
     residual = part.copy(data=_filled(part).values - cleaned.transpose(*part.dims).values)
-    frequency, psd = scipy.signal.welch(
-        residual.values.reshape(len(residual), -1), _rate(part), nperseg=min(256, len(residual)), axis=0,
-        return_onesided=not np.iscomplexobj(residual.values),
-    )  # fmt: skip
-    rank, p_value = _left_over(residual, floor)
+    frequency, psd = residual_spectrum(residual, rate_of(part))
+    rank, p_value = components_above_floor(residual, floor)
     n = len(errors[best])
     row: dict[str, Any] = {
         "error": errors[best].mean(),
         "error_se": errors[best].std(ddof=1) / np.sqrt(n),
         "residual_rank": rank,
         "residual_p_value": p_value,
-        "residual_flatness": _flatness(psd.mean(axis=1)[1:]),
-        "removed": float(np.sum(np.abs(residual.values) ** 2) / np.nansum(np.abs(part - part.mean(TIME)) ** 2)),
+        "residual_flatness": spectral_flatness(psd),
+        "removed": removed_fraction(part, residual),
         "seconds": seconds,
     }
-    spectrum = xr.DataArray(psd.mean(axis=1), dims="frequency", coords={"frequency": frequency})
+    spectrum = xr.DataArray(psd, dims="frequency", coords={"frequency": frequency})
     return xr.Dataset({**row, "residual_psd": spectrum}).assign_coords(denoiser=name)
-
-
-def _rate(part: xr.DataArray) -> float:
-    try:
-        return sampling_rate(part)
-    except DataError:  # no clock: frequencies are in cycles a sample
-        return 1.0
 
 
 def _held_out(method: Method, part: xr.DataArray, hidden: Hidden) -> Array:
@@ -298,25 +294,6 @@ def _filled(part: xr.DataArray) -> xr.DataArray:
     flat = part.values.reshape(part.sizes[TIME], -1)
     holes = ~np.isfinite(flat)
     return part if not holes.any() else part.copy(data=interpolated(flat, holes).reshape(part.shape))
-
-
-def _left_over(residual: xr.DataArray, floor: NoiseFloor) -> tuple[int, float]:
-    """Return how many components the residual still has above the recording's own floor, and the strongest's p-value.
-
-    In units of that floor: noise that was removed along the components is missing from the residual of their channels,
-    and a floor of its own would take that for unequal noise.
-    """
-    flat = residual.values.reshape(residual.sizes[TIME], -1)[:, floor.used]
-    X = (flat - flat.mean(axis=0)) / floor.channel_scale[floor.used]
-    short = X @ X.conj().T if X.shape[0] < X.shape[1] else X.conj().T @ X
-    values = scipy.linalg.eigvalsh(short)[::-1] / (len(X) - 1)
-    law = floor.profile.edge_law(complex_data=floor.complex_data)
-    return int(np.count_nonzero(values > law.threshold(floor.alpha))), float(law.p_value(values[:1])[0])
-
-
-def _flatness(psd: Array) -> float:
-    positive = psd[psd > 0]
-    return float(np.exp(np.log(positive).mean()) / positive.mean()) if positive.size else 1.0
 
 
 def _mean_variance(floor: NoiseFloor) -> float:

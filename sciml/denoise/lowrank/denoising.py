@@ -142,11 +142,7 @@ def denoise(
     check(recording)
     _one_noise(floor, sigma, whiten)
     if whiten is not None:
-        floor = noise_floor(recording) if floor is None else floor
-        filters = whitening(recording, floor)
-        flat = denoise(filters.whiten(recording), rank=rank, shrinkage=shrinkage)
-        cleaned = filters.unwhiten(flat).astype(np.result_type(recording.dtype, np.float32))
-        return _relabeled(cleaned, recording, from_floor(floor), flat.attrs["noise_rank"], f"{shrinkage}, whitened")
+        return _whitened(recording.copy(data=recording.values), floor, rank, shrinkage)
     basis = _basis(recording, floor, sigma)
     if len(basis.mean) != n_features(recording):
         raise DataError(
@@ -157,6 +153,15 @@ def denoise(
     basis = with_rank(basis, recording, kept)
     cleaned = apply(recording, make_denoiser(basis, kept, shrinkage), fill=fill)
     return _relabeled(cleaned, recording, basis, kept, shrinkage)
+
+
+def _whitened(held: xr.DataArray, floor: NoiseFloor | None, rank: int | None, shrinkage: Shrinkage) -> xr.DataArray:
+    """Denoise a recording in memory as one with noise of one spectral density."""
+    floor = noise_floor(held) if floor is None else floor
+    filters = whitening(held, floor)
+    flat = denoise(filters.whiten(held), rank=rank, shrinkage=shrinkage)
+    cleaned = filters.unwhiten(flat).astype(np.result_type(held.dtype, np.float32))
+    return _relabeled(cleaned, held, from_floor(floor), flat.attrs["noise_rank"], f"{shrinkage}, whitened")
 
 
 def _one_noise(floor: NoiseFloor | None, sigma: ArrayLike | None, whiten: str | None) -> None:

@@ -10,7 +10,7 @@ from sciml.rmt.checks import positive
 from sciml.rmt.covariance.nonlinear import correlation, problem
 from sciml.rmt.edges import white
 from sciml.rmt.rank.tests import white_test
-from sciml.rmt.shrink import debias_eigenvalue
+from sciml.rmt.shrink import spike_strength
 
 __all__ = ["LOSSES", "spiked"]
 
@@ -110,11 +110,11 @@ def spiked(
 
 
 def _shrink_spikes(lam: Array, gamma: float, shrinker: Callable[[Array, Array], Array]) -> Array:
-    ell = debias_eigenvalue(lam, gamma)
-    seen = ell > 1
-    excess = np.where(seen, ell - 1, 1.0)
+    strength = spike_strength(lam, gamma)
+    found = strength > 0
+    excess = np.where(found, strength, 1.0)
     c2 = (1 - gamma / excess**2) / (1 + gamma / excess)
-    return np.where(seen, shrinker(np.where(seen, ell, 1.0), np.where(seen, c2, 0.0)), 1.0)
+    return np.where(found, shrinker(1 + strength, np.where(found, c2, 0.0)), 1.0)
 
 
 def _noise(

@@ -11,6 +11,7 @@ from sciml.errors import ConfigError
 from sciml.rmt import sigma as noise_level
 from sciml.rmt.checks import positive, shape, spectrum
 from sciml.rmt.edges import EdgeLaw, colored, ratio_tail, white
+from sciml.rmt.shrink import spike_strength
 
 __all__ = [
     "Consensus",
@@ -278,11 +279,14 @@ def kritchman_nadler(
 
 def _kritchman_nadler_variance(values: Array, n: int, k: int) -> float:
     p = values.size
-    rest = float(values[k:].sum())
+    rest, gamma = float(values[k:].sum()), (p - k) / n
 
     def refit(variance: float) -> float:
-        a = values[:k] + variance - variance * (p - k) / n
-        rho = (a + np.sqrt(np.maximum(a**2 - 4 * values[:k] * variance, 0.0))) / 2
+        if variance <= 0:
+            return rest / (p - k)
+        relative = values[:k] / variance
+        below = (relative - 1 - gamma) / 2  # the real part of the two solutions
+        rho = variance * (1 + spike_strength(relative, gamma, below=below))
         return (rest + float((values[:k] - rho).sum())) / (p - k)
 
     variance = rest / ((p - k) * (1 - k / n))
