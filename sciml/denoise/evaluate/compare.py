@@ -22,7 +22,7 @@ from sciml.denoise.evaluate.residual import (
 from sciml.denoise.lowrank.denoising import denoise
 from sciml.denoise.patches.denoising import denoise_patches
 from sciml.errors import ConfigError, DataError
-from sciml.noise import Model, NoiseFloor, noise_floor
+from sciml.noise import Model, NoiseFloor, noise_floor, noise_model
 from sciml.recording import TIME, check
 from sciml.rmt import shrink
 
@@ -137,7 +137,9 @@ def _timed(recording: xr.DataArray, patch: Mapping[str, int] | None) -> xr.DataA
 
 
 def _most_channels(model: str) -> int:
-    return MAX_WHITE_CHANNELS if model in ("white", "heteroscedastic") else MAX_CHANNELS
+    if model == "auto" or noise_model(model).colored or noise_model(model).needs_values:
+        return MAX_CHANNELS
+    return MAX_WHITE_CHANNELS
 
 
 def _middle(recording: xr.DataArray, most: int) -> xr.DataArray:
