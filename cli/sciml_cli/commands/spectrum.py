@@ -144,8 +144,8 @@ def noise(
     click.echo("\n" + table(columns, [_component_row(floor, k) for k in shown]))
     if floor.rank:
         click.echo(
-            "\nstrength: standard deviation before the noise added to it, all channels together; loadings, time course: squared "
-            "cosine with the true pattern over channels and in time"
+            "\nstrength: standard deviation before the noise added to it, all channels together; loadings, time "
+            "course: squared cosine with the true pattern over channels and in time"
         )
 
 
