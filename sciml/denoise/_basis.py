@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError, ScimlWarning
-from sciml.noise import NoiseFloor, leading_components
+from sciml.noise import Model, NoiseFloor, leading_components
 from sciml.recording import n_features
 from sciml.rmt import edges
 
@@ -38,6 +38,7 @@ class Basis:
     units: str = ""
     profile: Array | None = None
     white: bool = False
+    model: Model = "heteroscedastic"
 
 
 def from_floor(floor: NoiseFloor) -> Basis:
@@ -54,14 +55,15 @@ def from_floor(floor: NoiseFloor) -> Basis:
         noise=f"the {floor.model} noise floor (sigma {floor.sigma:.6g} {floor.units}, level {floor.alpha:g})",
         sigma=floor.sigma,
         units=floor.units,
-        profile=_profile(floor) if floor.model == "counts" else None,
+        profile=_profile(floor) if floor.noise_model.needs_values else None,
+        model=floor.model,
     )
 
 
 def _profile(floor: NoiseFloor) -> Array:
     """Return the share of each channel in the counts of all live ones; zero for those that are not live."""
     share = np.zeros(floor.n_features)
-    share[floor.live] = floor.channel_mean[floor.live]
+    share[floor.used] = floor.channel_mean[floor.used]
     return np.asarray(share / share.sum())
 
 
@@ -73,7 +75,7 @@ def from_sigma(recording: xr.DataArray, sigma: ArrayLike, *, alpha: float = 0.05
         raise ConfigError(f"expected sigma as one positive number or {n} of them, in units of the data, got {sigma!r}")
     scale = np.broadcast_to(given.ravel(), n)
     found = leading_components(recording, scale)
-    freedom, live = found.n_samples - 1, len(found.live)
+    freedom, live = found.n_samples - 1, len(found.used)
     values = found.eigenvalues
     threshold = edges.white(live, freedom, complex_data=found.complex_data).threshold(alpha)
     rank = int(np.count_nonzero(values > threshold))
@@ -81,7 +83,7 @@ def from_sigma(recording: xr.DataArray, sigma: ArrayLike, *, alpha: float = 0.05
     level = float(np.sqrt(np.mean(given**2)))
     return Basis(
         mean=found.mean,
-        scale=np.where(np.isin(np.arange(n), found.live), scale, 0.0),
+        scale=np.where(np.isin(np.arange(n), found.used), scale, 0.0),
         components=found.components[:, : min(rank, len(values) - 1)],
         singular_values=np.sqrt(values * freedom),
         sides=(len(values), max(live, freedom)),
@@ -118,8 +120,8 @@ def with_rank(basis: Basis, recording: xr.DataArray, rank: int) -> Basis:
         ScimlWarning,
         stacklevel=3,
     )
-    found = leading_components(recording, basis.scale, rank, counts=basis.profile is not None)
-    if not np.array_equal(np.flatnonzero(basis.scale), found.live):
+    found = leading_components(recording, basis.scale, rank, model=basis.model)
+    if not np.array_equal(np.flatnonzero(basis.scale), found.used):
         raise DataError(
             f"expected a rank of at most the {basis.rank} components above the noise floor, which is that of another "
             f"recording; got {rank}: compute the floor of this one"

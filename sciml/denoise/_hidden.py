@@ -32,7 +32,7 @@ class Hidden:
         n = part.sizes[TIME]
         length, margin = _block(n, part, floor)
         shape = (n, part.size // n)
-        live = np.isin(np.arange(shape[1]), floor.live)
+        live = np.isin(np.arange(shape[1]), floor.used)
         present = np.isfinite(part.values.reshape(shape))
         hidden, scored = [], []
         for _ in range(n_draws):
@@ -57,7 +57,7 @@ def _block(n: int, part: xr.DataArray, floor: NoiseFloor) -> tuple[int, int]:
 
     White noise forgets at once. Colored noise has three correlation times to do so, in a short recording one at least.
     """
-    if "colored" not in floor.model:
+    if not floor.noise_model.colored:
         return 1, 0
     tau = part.sizes[TIME] / floor.n_effective if floor.n_effective else 1.0
     margin = int(np.ceil(MARGIN * tau))

@@ -46,7 +46,7 @@ def whitening(recording: xr.DataArray, floor: NoiseFloor) -> Whitening:
     DataError
         Values are missing, or the floor is that of counts.
     """
-    if floor.model == "counts":
+    if floor.noise_model.needs_values:
         raise DataError("expected noise with a spectrum to whiten, got counts, which are scaled already")
     if not np.isfinite(recording.values).all():
         raise DataError("expected a recording without missing values to whiten along time; fill or cut them first")

@@ -306,8 +306,8 @@ def _left_over(residual: xr.DataArray, floor: NoiseFloor) -> tuple[int, float]:
     In units of that floor: noise that was removed along the components is missing from the residual of their channels,
     and a floor of its own would take that for unequal noise.
     """
-    flat = residual.values.reshape(residual.sizes[TIME], -1)[:, floor.live]
-    X = (flat - flat.mean(axis=0)) / floor.channel_scale[floor.live]
+    flat = residual.values.reshape(residual.sizes[TIME], -1)[:, floor.used]
+    X = (flat - flat.mean(axis=0)) / floor.channel_scale[floor.used]
     short = X @ X.conj().T if X.shape[0] < X.shape[1] else X.conj().T @ X
     values = scipy.linalg.eigvalsh(short)[::-1] / (len(X) - 1)
     law = floor.profile.edge_law(complex_data=floor.complex_data)
@@ -320,4 +320,4 @@ def _flatness(psd: Array) -> float:
 
 
 def _mean_variance(floor: NoiseFloor) -> float:
-    return float(np.mean(floor.channel_scale[floor.live] ** 2))
+    return float(np.mean(floor.channel_scale[floor.used] ** 2))

@@ -3,8 +3,9 @@
 from sciml.noise.coherence.estimate import CoherentBand, CoherentMode, SpectralNoiseFloor, spectral_noise_floor
 from sciml.noise.floor.estimate import noise_floor
 from sciml.noise.floor.leading import Leading, leading_components
-from sciml.noise.floor.result import MODELS, Model, NoiseFloor
+from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.floor.running import RunningNoiseFloor
+from sciml.noise.models.registry import MODELS, Model
 
 __all__ = [
     "MODELS",

@@ -58,13 +58,13 @@ def test_missing_values_and_dead_channels_are_as_in_the_whole() -> None:
     whole[100:400, 3] = np.nan
     whole[:, 7] = 1.5
     streamed, batch = stream(whole, model="heteroscedastic"), Denoiser(model="heteroscedastic").fit(whole)
-    assert streamed.floor_.dead_channels == (7,)
+    assert streamed.floor_.excluded == {7: "constant"}
     assert streamed.rank_ == batch.rank_
     assert streamed.sigma_ == pytest.approx(batch.sigma_, rel=0.01)
 
 
 def test_memory_does_not_depend_on_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sciml.noise.channels.subsample.EXCERPT_BYTES", 200 * N * 4)
+    monkeypatch.setattr("sciml.noise.channels.subsample.SUBSAMPLE_BYTES", 200 * N * 4)
     monkeypatch.setattr("sciml.noise.channels.subsample.SHORTEST", 50)
     denoiser = StreamingDenoiser()
     whole, sizes = recording(0), []
@@ -111,7 +111,7 @@ def test_what_cannot_be_streamed_is_refused() -> None:
 
 def test_spectra_do_not_straddle_gaps_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow wave that starts anew after a gap: a stretch across it would see a jump, at all frequencies."""
-    monkeypatch.setattr("sciml.noise.channels.subsample.EXCERPT_BYTES", 400 * 8 * 4)  # 400 rows of eight channels
+    monkeypatch.setattr("sciml.noise.channels.subsample.SUBSAMPLE_BYTES", 400 * 8 * 4)  # 400 rows of eight channels
     monkeypatch.setattr("sciml.noise.channels.subsample.SHORTEST", 50)
     rng = np.random.default_rng(6)
     phase = np.tile(np.arange(250) / 250, 4)

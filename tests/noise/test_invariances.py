@@ -127,7 +127,7 @@ def test_components_are_orthonormal_for_any_shape(model: Model, shape: tuple[int
 @pytest.mark.parametrize("model", MODELS)
 def test_a_constant_channel_is_named_and_changes_nothing(model: Model) -> None:
     floor = noise_floor(recording(np.insert(data_of(model), 5, 7, axis=1)), model=model)
-    assert floor.dead_channels == (5,)
+    assert floor.excluded == {5: "constant"}
     assert not floor.components[5].any()
     assert_same(plain(model), floor)
 

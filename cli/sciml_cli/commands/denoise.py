@@ -131,7 +131,7 @@ def _denoise_whole(
 def _floor(recording: Any, model: str, alpha: float) -> Any:
     from sciml.noise import noise_floor
 
-    floor = noise_floor(recording, model, alpha)  # type: ignore[arg-type]
+    floor = noise_floor(recording, model, alpha)
     for warning in floor.warnings:
         alert(f"warning: {warning}")
     note(floor.summary())

@@ -104,7 +104,7 @@ def print_comparison(recording: Any, *, model: str, patch: dict[str, int] | None
     """Print the table of `sciml.denoise.compare`, the best method first."""
     from sciml.denoise import compare
 
-    found = compare(recording, patch=patch, model=model)  # type: ignore[arg-type]
+    found = compare(recording, patch=patch, model=model)
     names = [str(name) for name in found["denoiser"].values]
     columns = ("error", "error_se", "excess", "removed", "residual_rank", "residual_p_value", "residual_flatness")
     if as_json:

@@ -1,15 +1,13 @@
 """Duplicate channels: of those that agree up to scale, sign and phase, the first is used."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import scipy.spatial
-from numpy.typing import NDArray
+
+from sciml._typing import AnyArray, FloatArray, IntArray
 
 __all__ = ["duplicates", "duplicates_of"]
-
-Indices = NDArray[np.intp]
 
 DUPLICATE = 1e-6  # channels whose correlation comes this close to 1 are one channel recorded twice
 N_PROJECTIONS = 4
@@ -17,13 +15,13 @@ FURTHEST = 10.0  # standard deviations: with four projections, one pair of dupli
 CHANNELS_AT_ONCE = 64
 
 
-def duplicates(correlation: NDArray[Any]) -> list[tuple[int, int]]:
+def duplicates(correlation: AnyArray) -> list[tuple[int, int]]:
     """Return pairs (first, later) of duplicates from the correlations (N, N) of channels."""
     every = np.arange(len(correlation))
     return _of_the_first(every, lambda some: (every, np.abs(correlation[some])))
 
 
-def duplicates_of(values: NDArray[Any], scatter: NDArray[np.float64]) -> list[tuple[int, int]]:
+def duplicates_of(values: AnyArray, scatter: FloatArray) -> list[tuple[int, int]]:
     """Return the same from demeaned values (T, N) and their sums of squares, without a matrix of all pairs.
 
     The projections on a random vector of two unit vectors of correlation 1 - d differ by sqrt(2 d) times a standard
@@ -34,7 +32,7 @@ def duplicates_of(values: NDArray[Any], scatter: NDArray[np.float64]) -> list[tu
     tree, radius = scipy.spatial.KDTree(points), FURTHEST * np.sqrt(2 * DUPLICATE)
     nearest = np.asarray(tree.query(points, k=2, distance_upper_bound=radius)[0])[:, 1]
 
-    def correlations(some: Indices) -> tuple[Indices, NDArray[np.float64]]:
+    def correlations(some: IntArray) -> tuple[IntArray, FloatArray]:
         distances = scipy.spatial.KDTree(points[some]).sparse_distance_matrix(tree, radius, output_type="ndarray")
         near = np.unique(distances["j"])
         products = np.abs(values[:, some].conj().T @ values[:, near])
@@ -44,7 +42,7 @@ def duplicates_of(values: NDArray[Any], scatter: NDArray[np.float64]) -> list[tu
 
 
 def _of_the_first(
-    candidates: Indices, correlations: Callable[[Indices], tuple[Indices, NDArray[np.float64]]]
+    candidates: IntArray, correlations: Callable[[IntArray], tuple[IntArray, FloatArray]]
 ) -> list[tuple[int, int]]:
     """Return each duplicate with the first channel in use that it agrees with, in order of the duplicates.
 

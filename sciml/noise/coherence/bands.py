@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
+from sciml._typing import FloatArray, IntArray
 from sciml.errors import ConfigError, DataError
 
 __all__ = ["BandPlan", "Resolution", "plan_bands"]
@@ -35,8 +35,8 @@ class Resolution:
 class BandPlan:
     """Bands of `n_tapers` sine tapers around `center`, which counts bins of a transform of 2 (length + 1) samples."""
 
-    center: NDArray[np.int64]
-    n_tapers: NDArray[np.int64]
+    center: IntArray
+    n_tapers: IntArray
     length: int
     order: int
     n_segments: int
@@ -48,17 +48,17 @@ class BandPlan:
         return 2 * (self.length + 1)
 
     @property
-    def frequency(self) -> NDArray[np.float64]:
+    def frequency(self) -> FloatArray:
         """Centers in Hz."""
         return np.asarray(self.center * self.rate / self.n_fft)
 
     @property
-    def bandwidth(self) -> NDArray[np.float64]:
+    def bandwidth(self) -> FloatArray:
         """Full widths in Hz."""
         return np.asarray((self.n_tapers + 1) * self.rate / (self.length + 1))
 
     @property
-    def looks(self) -> NDArray[np.int64]:
+    def looks(self) -> IntArray:
         """Degrees of freedom: tapers times segments."""
         return np.asarray(self.n_tapers * self.n_segments)
 
@@ -154,9 +154,7 @@ def _widths(
     return narrowest / duration, max(min(widest, budget / 4), narrowest) / duration
 
 
-def _grid(
-    widths: tuple[float, float], length: int, rate: float, low: float, high: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _grid(widths: tuple[float, float], length: int, rate: float, low: float, high: float) -> tuple[IntArray, IntArray]:
     """Return centers and numbers of tapers of half-overlapping bands over positive frequencies.
 
     Frequency 0 (taken out with the trend) and the Nyquist frequency are real numbers, not complex ones: no band

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, ComplexArray, FloatArray, IntArray
 from sciml.noise.coherence.bands import BandPlan
 
 __all__ = ["CrossSpectra", "cross_spectra", "sine_tapered"]
@@ -22,12 +22,12 @@ class CrossSpectra:
     """
 
     n_channels: int
-    looks: NDArray[np.int64]
-    effective: NDArray[np.float64]
-    rows: list[NDArray[np.complex128]] = field(default_factory=list)
-    matrices: NDArray[Any] | None = None
+    looks: IntArray
+    effective: FloatArray
+    rows: list[ComplexArray] = field(default_factory=list)
+    matrices: AnyArray | None = None
 
-    def matrix(self, band: int) -> NDArray[Any]:
+    def matrix(self, band: int) -> AnyArray:
         """Return S = Y^H Y / looks, shape (channel, channel)."""
         if self.matrices is not None:
             return np.asarray(self.matrices[band] / self.looks[band])
@@ -38,14 +38,14 @@ class CrossSpectra:
         """Tell whether there are more channels than looks, and the looks at hand."""
         return self.matrices is None and self.n_channels > self.looks[band]
 
-    def power(self, band: int) -> NDArray[np.float64]:
+    def power(self, band: int) -> FloatArray:
         """Return the mean square of each channel."""
         if self.matrices is not None:
             return np.asarray(np.diagonal(self.matrices[band]).real / self.looks[band], dtype=np.float64)
         return np.asarray(np.mean(np.abs(self.rows[band]) ** 2, axis=0))
 
 
-def sine_tapered(transform: NDArray[Any], center: int, n_tapers: int, length: int) -> NDArray[np.complex128]:
+def sine_tapered(transform: AnyArray, center: int, n_tapers: int, length: int) -> ComplexArray:
     r"""Return the transforms under the first K sine tapers at one frequency, shape (segment, taper, channel).
 
     .. math:: v_k(t) = \sqrt{\tfrac{2}{L + 1}} \sin\frac{\pi k t}{L + 1}, \qquad
@@ -67,11 +67,11 @@ def sine_tapered(transform: NDArray[Any], center: int, n_tapers: int, length: in
 
 
 def cross_spectra(
-    segments: Iterable[NDArray[Any]], plan: BandPlan, n_channels: int, *, hold: bool, dtype: Any
+    segments: Iterable[AnyArray], plan: BandPlan, n_channels: int, *, hold: bool, dtype: Any
 ) -> CrossSpectra:
     """Sum over whitened segments (segment, time, channel); with `hold` keep every look."""
     n_bands = len(plan.center)
-    rows: list[list[NDArray[np.complex128]]] = [[] for _ in range(n_bands)]
+    rows: list[list[ComplexArray]] = [[] for _ in range(n_bands)]
     matrices = None if hold else np.zeros((n_bands, n_channels, n_channels), dtype=dtype)
     worth = [_Worth() for _ in range(n_bands)]
     n_segments = 0
@@ -94,7 +94,7 @@ def cross_spectra(
     return CrossSpectra(n_channels, looks, effective, [np.concatenate(r) for r in rows if r], matrices)
 
 
-def _transform(block: NDArray[Any], n_fft: int) -> NDArray[Any]:
+def _transform(block: AnyArray, n_fft: int) -> AnyArray:
     """Transform samples t = 1 ... L (the phase of the first sample matters to the sine tapers)."""
     padded = np.concatenate([np.zeros_like(block[:, :1]), block], axis=1)
     if np.iscomplexobj(block):
@@ -111,10 +111,10 @@ class _Worth:
     """
 
     def __init__(self) -> None:
-        self.weight: NDArray[np.float64] | None = None
+        self.weight: FloatArray | None = None
         self.trace = self.square = 0.0
 
-    def add(self, looks: NDArray[np.complex128]) -> None:
+    def add(self, looks: ComplexArray) -> None:
         n_channels = looks.shape[2]
         if self.weight is None:
             power = np.mean(np.abs(looks) ** 2, axis=(0, 1))

@@ -1,20 +1,20 @@
 """The noise floor in frequency: which oscillations channels share, how many modes, and which channels take part."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from sciml import linalg
+from sciml._typing import AnyArray
 from sciml.errors import ConfigError, DataError
 from sciml.noise.coherence.bands import FEWEST_LOOKS, MIN_LENGTH, Resolution, plan_bands
 from sciml.noise.coherence.cross_spectra import cross_spectra
 from sciml.noise.coherence.gather import Measured, gather
 from sciml.noise.coherence.modes import screen
 from sciml.noise.coherence.result import CoherentBand, CoherentMode, Control, SpectralNoiseFloor
-from sciml.noise.coherence.whiten import first_look, fit_whitener, whitened_segments
+from sciml.noise.coherence.whiten import first_samples, fit_whitener, whitened_segments
 from sciml.recording import TIME, check, n_features, sampling_rate, segments
 
 __all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor", "spectral_noise_floor"]
@@ -142,10 +142,10 @@ def _measure(recording: xr.DataArray, wanted: Resolution, memory: int, progress:
         room=total if hold else memory // (itemsize * n * n),
         largest_segment=max(memory // (64 * n), MIN_LENGTH),
     )
-    whitener = fit_whitener(first_look(recording), max(runs), plan.order)
+    whitener = fit_whitener(first_samples(recording), max(runs), plan.order)
     left_out: list[int] = []
 
-    def blocks() -> Iterator[NDArray[Any]]:
+    def blocks() -> Iterator[AnyArray]:
         at_once = max(1, memory // (160 * n * plan.n_fft))
         for done, dropped, block in whitened_segments(recording, whitener, plan.length, at_once=at_once):
             left_out.append(dropped)
@@ -154,7 +154,7 @@ def _measure(recording: xr.DataArray, wanted: Resolution, memory: int, progress:
                 progress(done, total)
 
     dtype = np.complex128 if itemsize == 16 else np.complex64
-    cross = cross_spectra(blocks(), plan, len(whitener.live), hold=hold, dtype=dtype)
+    cross = cross_spectra(blocks(), plan, len(whitener.used), hold=hold, dtype=dtype)
     if int(cross.looks.min()) < FEWEST_LOOKS:
         raise DataError(
             f"expected segments of {plan.length / rate:g} s without a missing value in any channel, got "

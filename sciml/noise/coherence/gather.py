@@ -10,9 +10,10 @@ import scipy.ndimage
 import scipy.signal
 import scipy.stats
 import xarray as xr
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.noise.channels.names import channel_names
+from sciml.noise.channels.select import exclusion_words
 from sciml.noise.coherence.bands import BandPlan
 from sciml.noise.coherence.cross_spectra import CrossSpectra
 from sciml.noise.coherence.modes import FEW_CHANNELS, BandModes, BandTest, find_modes, line_frequency, participation
@@ -79,7 +80,7 @@ def gather(measured: Measured, tests: list[BandTest], *, alpha: float, control: 
         segment=plan.length / plan.rate,
         sampling_rate=plan.rate,
         n_features=n_features(recording),
-        live=measured.whitener.live,
+        used=measured.whitener.used,
         names=names,
         units=str(recording.attrs.get("units", "")),
         warnings=_warnings(measured, names),
@@ -87,7 +88,7 @@ def gather(measured: Measured, tests: list[BandTest], *, alpha: float, control: 
     )
 
 
-def _controlled(p: NDArray[np.float64], control: Control) -> tuple[NDArray[np.float64], Callable[[int], float]]:
+def _controlled(p: FloatArray, control: Control) -> tuple[FloatArray, Callable[[int], float]]:
     """Return p-values controlled over bands, and by what those of further modes are multiplied, given what is found."""
     n = len(p)
     if control == "family":
@@ -101,16 +102,14 @@ def _controlled(p: NDArray[np.float64], control: Control) -> tuple[NDArray[np.fl
     return adjusted, lambda found: n * penalty / max(found, 1)
 
 
-def _usual_looks(cross: CrossSpectra) -> NDArray[np.float64]:
+def _usual_looks(cross: CrossSpectra) -> FloatArray:
     """Return what looks are worth in the neighborhood: beside a narrow line, what they would be worth without it."""
     share = cross.effective / cross.looks
     around = scipy.ndimage.median_filter(share, size=2 * NEIGHBORS + 1, mode="nearest")
     return np.asarray(np.maximum(share, around) * cross.looks)
 
 
-def _all_p_values(
-    adjusted: NDArray[np.float64], modes: dict[int, BandModes], n_tests: float, n_kept: int
-) -> NDArray[np.float64]:
+def _all_p_values(adjusted: FloatArray, modes: dict[int, BandModes], n_tests: float, n_kept: int) -> FloatArray:
     p_values = np.full((len(adjusted), n_kept), np.nan)
     p_values[:, 0] = adjusted
     for b, each in modes.items():
@@ -119,7 +118,7 @@ def _all_p_values(
     return p_values
 
 
-def _strength(modes: BandModes, n_channels: int, looks: float) -> NDArray[np.float64]:
+def _strength(modes: BandModes, n_channels: int, looks: float) -> FloatArray:
     """Return the power of each mode in noise variances: the eigenvalue less noise and bias.
 
     References
@@ -132,12 +131,12 @@ def _strength(modes: BandModes, n_channels: int, looks: float) -> NDArray[np.flo
     return np.asarray((half + root) / 2 - 1)
 
 
-def _padded(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+def _padded(rows: list[FloatArray]) -> FloatArray:
     width = max(map(len, rows))
     return np.stack([np.pad(row, (0, width - len(row)), constant_values=np.nan) for row in rows])
 
 
-def _edges(cross: CrossSpectra, n_bands: int, alpha: float) -> NDArray[np.float64]:
+def _edges(cross: CrossSpectra, n_bands: int, alpha: float) -> FloatArray:
     """Return the eigenvalue that noise exceeds in one of all bands with probability alpha."""
     n = cross.n_channels
     if n < FEW_CHANNELS:  # two channels of coherence c have the eigenvalue 1 + c
@@ -148,23 +147,21 @@ def _edges(cross: CrossSpectra, n_bands: int, alpha: float) -> NDArray[np.float6
     return np.array([law.center + quantile * law.scale for law in laws])
 
 
-def _components(modes: dict[int, BandModes], n_bands: int, measured: Measured) -> NDArray[np.complex64]:
+def _components(modes: dict[int, BandModes], n_bands: int, measured: Measured) -> AnyArray:
     most = max((len(each.p_values) for each in modes.values()), default=0)
     out = np.zeros((n_bands, n_features(measured.recording), most), dtype=np.complex64)
     for b, each in modes.items():
-        out[b, measured.whitener.live, : each.patterns.shape[1]] = each.patterns
+        out[b, measured.whitener.used, : each.patterns.shape[1]] = each.patterns
     return out
 
 
-def _parts(
-    plan: BandPlan, found: NDArray[np.int64], strength: NDArray[np.float64]
-) -> list[tuple[int, NDArray[np.int64]]]:
+def _parts(plan: BandPlan, found: IntArray, strength: FloatArray) -> list[tuple[int, IntArray]]:
     """Return (peak, bands) of each stretch of neighboring bands, parted where the strength dips."""
     if not len(found):
         return []
     reach = (plan.bandwidth[found][1:] + plan.bandwidth[found][:-1]) / 2
     cuts = np.flatnonzero(np.diff(plan.frequency[found]) > reach) + 1
-    parts: list[tuple[int, NDArray[np.int64]]] = []
+    parts: list[tuple[int, IntArray]] = []
     for stretch in np.split(found, cuts):
         level = np.log(np.maximum(strength[stretch], np.finfo(float).tiny))
         padded = np.concatenate([[level.min() - 2 * np.log(DIP)], level, [level.min() - 2 * np.log(DIP)]])
@@ -178,10 +175,10 @@ def _parts(
 def _band(
     measured: Measured,
     modes: dict[int, BandModes],
-    p_values: NDArray[np.float64],
-    usual: NDArray[np.float64],
-    strength: NDArray[np.float64],
-    part: tuple[int, NDArray[np.int64]],
+    p_values: FloatArray,
+    usual: FloatArray,
+    strength: FloatArray,
+    part: tuple[int, IntArray],
     alpha: float,
 ) -> CoherentBand:
     plan, (peak, bands) = measured.plan, part
@@ -208,14 +205,14 @@ def _mode(
     modes: BandModes,
     peak: int,
     k: int,
-    share: NDArray[np.float64],
-    channel_p: NDArray[np.float64],
+    share: FloatArray,
+    channel_p: FloatArray,
     p_value: float,
     looks: float,
     alpha: float,
 ) -> CoherentMode:
     """Describe one mode channel by channel, in the recording's own unit and phase."""
-    plan, live = measured.plan, measured.whitener.live
+    plan, used = measured.plan, measured.whitener.used
     strength = float(_strength(modes, measured.cross.n_channels, looks)[k])
     response = measured.whitener.response(plan.frequency[peak : peak + 1] / plan.rate)[0]
     pattern = modes.patterns[:, k] * modes.noise / response
@@ -225,19 +222,19 @@ def _mode(
     ordered = taking_part[np.argsort(-share[taking_part], kind="stable")]
     reference = ordered[0] if len(ordered) else int(np.argmax(np.abs(modes.patterns[:, k])))
     phase = np.angle(pattern * np.conj(pattern[reference]))
-    everywhere = [_spread(each, live, n_features(measured.recording)) for each in (share, channel_p, phase, amplitude)]
+    everywhere = [_spread(each, used, n_features(measured.recording)) for each in (share, channel_p, phase, amplitude)]
     return CoherentMode(
-        float(modes.eigenvalues[k]), float(p_value), strength, tuple(int(live[i]) for i in ordered), *everywhere
+        float(modes.eigenvalues[k]), float(p_value), strength, tuple(int(used[i]) for i in ordered), *everywhere
     )
 
 
-def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+def _holm(p: FloatArray) -> FloatArray:
     return _controlled(p, "family")[0]
 
 
-def _spread(values: NDArray[np.float64], live: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+def _spread(values: FloatArray, used: IntArray, n: int) -> FloatArray:
     out = np.full(n, np.nan)
-    out[live] = values
+    out[used] = values
     return out
 
 
@@ -245,15 +242,7 @@ def _warnings(measured: Measured, names: tuple[str, ...]) -> tuple[str, ...]:
     """Say in words what the user should know before trusting the result."""
     whitener, plan, n = measured.whitener, measured.plan, n_features(measured.recording)
     found = []
-    for count, what in ((len(whitener.constant), "constant"), (len(whitener.missing), "mostly missing")):
-        if count:
-            found.append(f"{count} of {n} channels are {what} and were left out")
-    if whitener.duplicates:
-        first = [f"{names[b]} of {names[a]}" for a, b in whitener.duplicates[:3]]
-        found.append(
-            f"{len(whitener.duplicates)} of {n} channels are copies of others and were left out ({', '.join(first)}"
-            f"{', ...' if len(whitener.duplicates) > 3 else ''})"
-        )
+    found += exclusion_words(whitener.excluded, n, names)
     if whitener.n_null:
         found.append(
             f"{whitener.n_null} combination of channels is always zero, as after a common reference; where channels "

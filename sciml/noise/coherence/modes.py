@@ -1,12 +1,11 @@
 """Modes of one band: eigenvalues against noise, one mode after another, and the channels that take part in each."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, ComplexArray, FloatArray
 from sciml.noise.coherence.bands import BandPlan
 from sciml.noise.coherence.cross_spectra import CrossSpectra, sine_tapered
 from sciml.rmt.coherence import largest_eigenvalue, pair_p_value
@@ -25,7 +24,7 @@ SMALLEST_NOISE = 1e-4  # share of a channel's power
 class BandTest:
     """Eigenvalues of the coherence matrix (largest first), the test of whether there is any mode, and its edge."""
 
-    eigenvalues: NDArray[np.float64]
+    eigenvalues: FloatArray
     p_value: float
     looks: float
     pair: tuple[int, int] | None
@@ -35,10 +34,10 @@ class BandTest:
 class BandModes:
     """Modes of one band: arrays over (mode,) and (channel, mode) in units of each channel's `noise` (an amplitude)."""
 
-    eigenvalues: NDArray[np.float64]
-    p_values: NDArray[np.float64]
-    patterns: NDArray[np.complex128]
-    noise: NDArray[np.float64]
+    eigenvalues: FloatArray
+    p_values: FloatArray
+    patterns: ComplexArray
+    noise: FloatArray
 
 
 def screen(cross: CrossSpectra, band: int, *, n_null: int, n_kept: int) -> BandTest:
@@ -62,9 +61,7 @@ def screen(cross: CrossSpectra, band: int, *, n_null: int, n_kept: int) -> BandT
     return BandTest(values, min(1.0, 2 * min(p_eigen, p_pair)), looks, pair if p_pair < p_eigen else None)
 
 
-def _strongest_pair(
-    matrix: NDArray[Any], scale: NDArray[np.float64], looks: float, n_null: int
-) -> tuple[float, tuple[int, int]]:
+def _strongest_pair(matrix: AnyArray, scale: FloatArray, looks: float, n_null: int) -> tuple[float, tuple[int, int]]:
     coherence = np.abs(matrix / np.outer(scale, scale))
     np.fill_diagonal(coherence, 0.0)
     n = len(scale)
@@ -116,7 +113,7 @@ def find_modes(
     return BandModes(values[:found], np.array(p_values), vectors[:, :found].conj(), scale)
 
 
-def _start(power: NDArray[np.float64], pair: tuple[int, int] | None) -> NDArray[np.float64]:
+def _start(power: FloatArray, pair: tuple[int, int] | None) -> FloatArray:
     """Return scales to start from: where a pair was found, it stands out of the other channels' eigenvalues."""
     scale = np.sqrt(np.maximum(power, np.finfo(float).tiny))
     if pair is not None:
@@ -125,8 +122,8 @@ def _start(power: NDArray[np.float64], pair: tuple[int, int] | None) -> NDArray[
 
 
 def _beside(
-    cross: CrossSpectra, band: int, scale: NDArray[np.float64], power: NDArray[np.float64], n_modes: int, n_kept: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
+    cross: CrossSpectra, band: int, scale: FloatArray, power: FloatArray, n_modes: int, n_kept: int
+) -> tuple[FloatArray, FloatArray, AnyArray]:
     """Return the channels' noise beside some modes, and eigenvalues and eigenvectors in units of that noise."""
     looks = float(cross.looks[band])
     for _ in range(AXIS_STEPS):
@@ -140,9 +137,7 @@ def _beside(
     return scale, values, vectors
 
 
-def _eigen(
-    cross: CrossSpectra, band: int, scale: NDArray[np.float64], n_largest: int
-) -> tuple[NDArray[np.float64], NDArray[Any]]:
+def _eigen(cross: CrossSpectra, band: int, scale: FloatArray, n_largest: int) -> tuple[FloatArray, AnyArray]:
     """Return the largest eigenvalues and eigenvectors of S_ij / (scale_i scale_j), from its short side."""
     if not cross.wide(band):
         matrix = cross.matrix(band) / scale[:, None] / scale
@@ -158,9 +153,7 @@ def _eigen(
     return positive, np.asarray(rows.conj().T @ left / np.sqrt(positive * n))
 
 
-def participation(
-    cross: CrossSpectra, band: int, modes: BandModes, looks: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def participation(cross: CrossSpectra, band: int, modes: BandModes, looks: float) -> tuple[FloatArray, FloatArray]:
     """Return the share of each channel's power that a mode explains, and the p-value of its taking part.
 
     The course of the mode is estimated from the other channels alone, so that a channel of pure noise has the null
@@ -183,11 +176,11 @@ def participation(
 def _leave_one_out(
     cross: CrossSpectra,
     band: int,
-    scale: NDArray[np.float64],
-    values: NDArray[np.float64],
-    vectors: NDArray[Any],
-    vector: NDArray[Any],
-) -> NDArray[np.float64]:
+    scale: FloatArray,
+    values: FloatArray,
+    vectors: AnyArray,
+    vector: AnyArray,
+) -> FloatArray:
     """Return the squared coherence of each channel with the mode of the others; column i is the mode without i."""
     matrix = cross.matrix(band) / scale[:, None] / scale
     matrix = matrix - (vectors * values) @ vectors.conj().T
@@ -206,11 +199,11 @@ def _leave_one_out(
 def _leave_one_out_wide(
     cross: CrossSpectra,
     band: int,
-    scale: NDArray[np.float64],
-    values: NDArray[np.float64],
-    vectors: NDArray[Any],
-    vector: NDArray[Any],
-) -> NDArray[np.float64]:
+    scale: FloatArray,
+    values: FloatArray,
+    vectors: AnyArray,
+    vector: AnyArray,
+) -> FloatArray:
     """Return the same from the looks: column i is the course of the mode without channel i."""
     del values
     rows = cross.rows[band] / scale
@@ -245,7 +238,7 @@ def line_frequency(cross: CrossSpectra, plan: BandPlan, band: int, modes: BandMo
     return float((plan.center[band] + offsets[best]) * plan.rate / plan.n_fft)
 
 
-def _line_looks(offset: float, n_tapers: int, length: int) -> NDArray[np.complex128]:
+def _line_looks(offset: float, n_tapers: int, length: int) -> ComplexArray:
     """Return V_k: the looks at a line of unit amplitude, `offset` bins above the center of the band."""
     bins = np.arange(-n_tapers, n_tapers + 1) - offset
     angle = np.pi * bins / (length + 1)

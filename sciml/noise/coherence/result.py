@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+
+from sciml._typing import AnyArray, FloatArray, IntArray
 
 __all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor"]
 
@@ -37,10 +38,10 @@ class CoherentMode:
     p_value: float
     strength: float
     channels: tuple[int, ...]
-    coherence: NDArray[np.float64]
-    channel_p: NDArray[np.float64]
-    phase: NDArray[np.float64]
-    amplitude: NDArray[np.float64]
+    coherence: FloatArray
+    channel_p: FloatArray
+    phase: FloatArray
+    amplitude: FloatArray
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,15 @@ class SpectralNoiseFloor:
     `components (frequency, channel, outlier)` are patterns in units of each channel's noise, of unit length.
     """
 
-    frequency: NDArray[np.float64]
-    bandwidth: NDArray[np.float64]
-    n_tapers: NDArray[np.int64]
-    degrees_of_freedom: NDArray[np.float64]
-    eigenvalues: NDArray[np.float64]
-    edge: NDArray[np.float64]
-    p_values: NDArray[np.float64]
-    rank: NDArray[np.int64]
-    components: NDArray[np.complex64]
+    frequency: FloatArray
+    bandwidth: FloatArray
+    n_tapers: IntArray
+    degrees_of_freedom: FloatArray
+    eigenvalues: FloatArray
+    edge: FloatArray
+    p_values: FloatArray
+    rank: IntArray
+    components: AnyArray
     bands: tuple[CoherentBand, ...]
     alpha: float
     control: Control
@@ -95,7 +96,7 @@ class SpectralNoiseFloor:
     segment: float
     sampling_rate: float
     n_features: int
-    live: NDArray[np.int64]
+    used: IntArray
     names: tuple[str, ...]
     units: str
     warnings: tuple[str, ...] = ()
@@ -150,7 +151,7 @@ class SpectralNoiseFloor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return bands, modes and the tests at each frequency as plain Python values, for JSON."""
-        left_out = {"components", "live", "names"}
+        left_out = {"components", "used", "names"}
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         plain["bands"] = [{**asdict(band), "p_value": band.p_value} for band in self.bands]
         for band in plain["bands"]:
@@ -173,7 +174,7 @@ class SpectralNoiseFloor:
         where = f"between {low:.3g} and {high:.4g} Hz"
         level = f"level {self.alpha:g} over {len(self.frequency)} bands"
         if not self.bands:
-            return f"No oscillation is shared by the {len(self.live)} channels {where} ({level})."
+            return f"No oscillation is shared by the {len(self.used)} channels {where} ({level})."
         head = f"Shared activity in {_counted(len(self.bands), 'band')} {where} ({level}):"
         return "\n".join([head, *(f"- {self._line(band)}" for band in self.bands)])
 
@@ -181,7 +182,7 @@ class SpectralNoiseFloor:
         width = f" ({band.low:.4g} to {band.high:.4g} Hz)"
         n = len(band.channels)
         return (
-            f"{band.frequency:.4g} Hz{width}: {_counted(len(band.modes), 'mode')} in {n} of {len(self.live)} channels, "
+            f"{band.frequency:.4g} Hz{width}: {_counted(len(band.modes), 'mode')} in {n} of {len(self.used)} channels, "
             f"p {_below(band.p_value)}, {band.modes[0].strength:.3g} times the noise of one channel"
         )
 

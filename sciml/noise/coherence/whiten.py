@@ -1,22 +1,22 @@
 """Channels made comparable: which of them can be used, and a short filter for each that flattens its spectrum."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.signal
 import xarray as xr
-from numpy.typing import NDArray
 
-from sciml import linalg
+from sciml._typing import AnyArray, ComplexArray, FloatArray, IntArray
 from sciml.errors import DataError
+from sciml.linalg import Moments
 from sciml.noise.channels.duplicates import duplicates_of
+from sciml.noise.channels.select import ChannelSelection, select_channels
 from sciml.recording import TIME, blocks, n_features
 
-__all__ = ["Whitener", "first_look", "fit_whitener", "whitened_segments"]
+__all__ = ["Whitener", "first_samples", "fit_whitener", "whitened_segments"]
 
-LOOK_BYTES = 2**27  # of the part of the recording that the channels are judged by, as float64
+FIRST_BYTES = 2**27  # of the part of the recording that channels are chosen by, as float64
 FIT_SAMPLES = 2**15  # that a filter is fitted to
 NULL = 1e-10  # eigenvalue of the correlation matrix, in means, below which a direction is empty
 SMALLEST = 1e-6  # share of a channel's variance that its filter may leave at least
@@ -27,59 +27,58 @@ MAX_GRAM = 2048  # channels whose correlation matrix is looked at for empty dire
 class Whitener:
     """Channels in use, and the filter (lag, channel) that makes each of them roughly white with unit variance."""
 
-    live: NDArray[np.int64]
-    taps: NDArray[Any]
-    constant: tuple[int, ...]
-    missing: tuple[int, ...]
-    duplicates: tuple[tuple[int, int], ...]
+    used: IntArray
+    taps: AnyArray
+    excluded: Mapping[int, str]
     n_null: int
 
-    def response(self, cycles: NDArray[np.float64]) -> NDArray[np.complex128]:
+    def response(self, cycles: FloatArray) -> ComplexArray:
         """Return the transfer functions at frequencies in cycles a sample, shape (frequency, channel)."""
         lags = np.arange(len(self.taps))
         return np.asarray(np.exp(-2j * np.pi * cycles[:, None] * lags) @ self.taps)
 
 
-def first_look(recording: xr.DataArray) -> NDArray[Any]:
-    """Return the samples that the channels are judged by, (n, channel): all of a small recording, or its beginning."""
-    rows = min(recording.sizes[TIME], max(4096, LOOK_BYTES // (8 * n_features(recording))))
+def first_samples(recording: xr.DataArray) -> AnyArray:
+    """Return the samples that channels are chosen by, (n, channel): all of a small recording, or its beginning."""
+    rows = min(recording.sizes[TIME], max(4096, FIRST_BYTES // (8 * n_features(recording))))
     return next(blocks(recording, rows, across_gaps=True))[1]
 
 
-def fit_whitener(look: NDArray[Any], longest: int, order: int) -> Whitener:
-    """Choose the channels that vary and are not copies, and fit an autoregressive filter to each.
+def fit_whitener(samples: AnyArray, longest: int, order: int) -> Whitener:
+    """Choose the channels that are used, and fit an autoregressive filter to each.
 
     Any fixed filter per channel leaves coherences as they are. These keep strong slow noise from leaking into weak
     fast noise, and make channels of any unit and scale weigh alike.
     """
-    values = look.astype(np.complex128 if np.iscomplexobj(look) else np.float64)
-    rough = linalg.moments([values])
-    missing = rough.count < 0.5 * len(values)
-    usable = np.flatnonzero(~missing & ~rough.constant)
-    scale = np.sqrt(rough.variance[usable])
-    standard = (values[:, usable] - rough.mean[usable]) / scale
-    filled = np.where(np.isfinite(standard), standard, 0)
-    pairs = duplicates_of(filled, (np.abs(filled) ** 2).sum(axis=0))
-    kept = np.setdiff1d(np.arange(len(usable)), [later for _, later in pairs])
-    live = usable[kept]
-    if len(live) < 2:
-        raise DataError(
-            f"expected at least two channels that vary and differ, got {len(live)} of {look.shape[1]} "
-            f"({int((rough.constant & ~missing).sum())} constant, {int(missing.sum())} mostly missing, {len(pairs)} "
-            "copies of others); coherence compares channels: give a recording of several"
-        )
-    taps = _autoregression(_complete_stretch(standard[:, kept], longest), order) / scale[kept]
-    return Whitener(
-        live=live,
-        taps=taps,
-        constant=tuple(np.flatnonzero(rough.constant & ~missing).tolist()),
-        missing=tuple(np.flatnonzero(missing).tolist()),
-        duplicates=tuple((int(usable[first]), int(usable[later])) for first, later in pairs),
-        n_null=_empty_directions(standard[:, kept]),
+    values = samples.astype(np.complex128 if np.iscomplexobj(samples) else np.float64)
+    selection, standard, scale = _standardized(values)
+    taps = _autoregression(_complete_segment(standard, longest), order) / scale
+    return Whitener(used=selection.used, taps=taps, excluded=selection.excluded, n_null=_empty_directions(standard))
+
+
+def _standardized(values: AnyArray) -> tuple[ChannelSelection, AnyArray, FloatArray]:
+    """Return the channels that are used, their values in standard deviations about the mean, and these."""
+    moments = Moments.of([values])
+
+    def standard(some: IntArray) -> AnyArray:
+        return np.asarray((values[:, some] - moments.mean[some]) / np.sqrt(moments.variance[some]))
+
+    def found(some: IntArray) -> list[tuple[int, int]]:
+        filled = np.nan_to_num(standard(some), nan=0.0, posinf=0.0, neginf=0.0)
+        return duplicates_of(filled, (np.abs(filled) ** 2).sum(axis=0))
+
+    selection = select_channels(
+        count=moments.count,
+        n_samples=len(values),
+        constant=moments.constant,
+        scatter=moments.scatter,
+        duplicates=found,
     )
+    selection.demand_two(values.shape[1], "coherence compares channels: give a recording of several")
+    return selection, standard(selection.used), np.sqrt(moments.variance[selection.used])
 
 
-def _empty_directions(standard: NDArray[Any]) -> int:
+def _empty_directions(standard: AnyArray) -> int:
     """Return how many combinations of the channels are always zero, as after a common reference."""
     complete = standard[np.isfinite(standard).all(axis=1)]
     if not 4 * standard.shape[1] <= len(complete) or standard.shape[1] > MAX_GRAM:
@@ -88,8 +87,8 @@ def _empty_directions(standard: NDArray[Any]) -> int:
     return int(np.count_nonzero(values < NULL))
 
 
-def _complete_stretch(standard: NDArray[Any], longest: int) -> NDArray[Any]:
-    """Return the longest stretch without a missing value, gaps and overlong stretches cut."""
+def _complete_segment(standard: AnyArray, longest: int) -> AnyArray:
+    """Return the longest segment without a missing value, gaps and overlong segments cut."""
     finite = np.isfinite(standard).all(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], finite, [False]]).astype(np.int8)))
     if not len(edges):
@@ -102,7 +101,7 @@ def _complete_stretch(standard: NDArray[Any], longest: int) -> NDArray[Any]:
     return standard[start : start + min(int(lengths.max()), longest, FIT_SAMPLES)]
 
 
-def _autoregression(x: NDArray[Any], order: int) -> NDArray[Any]:
+def _autoregression(x: AnyArray, order: int) -> AnyArray:
     """Return prediction-error filters (order + 1, channel) of unit output by Burg's method.
 
     References
@@ -129,7 +128,7 @@ def _autoregression(x: NDArray[Any], order: int) -> NDArray[Any]:
 
 def whitened_segments(
     recording: xr.DataArray, whitener: Whitener, length: int, *, at_once: int
-) -> Iterator[tuple[int, int, NDArray[Any]]]:
+) -> Iterator[tuple[int, int, AnyArray]]:
     """Yield (samples read so far, segments left out, whitened segments of shape (segment, time, channel)).
 
     Segments follow one another without overlap, never straddle a gap, and are left out where any channel in use has a
@@ -139,13 +138,13 @@ def whitened_segments(
     step = length + order
     for part, values in blocks(recording, step * at_once):
         n = len(values) // step
-        cut = values[: n * step].reshape(n, step, values.shape[1])[:, :, whitener.live]
+        cut = values[: n * step].reshape(n, step, values.shape[1])[:, :, whitener.used]
         complete = np.isfinite(cut).all(axis=(1, 2)) if n else np.zeros(0, dtype=bool)
         chosen = cut[complete].astype(np.complex128 if np.iscomplexobj(cut) else np.float64)
         yield part.stop, int(n - complete.sum()), _filtered(chosen, whitener.taps)
 
 
-def _filtered(x: NDArray[Any], taps: NDArray[Any]) -> NDArray[Any]:
+def _filtered(x: AnyArray, taps: AnyArray) -> AnyArray:
     if not len(x):
         return x[:, len(taps) - 1 :]
     x = x - x.mean(axis=1, keepdims=True)

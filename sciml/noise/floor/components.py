@@ -1,52 +1,50 @@
-"""Components of a recording: strengths, how well these are known, and how far to trust the shapes."""
+"""Components of a recording: strengths, their intervals, and how far to trust the shapes."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.special
 import scipy.stats
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, FloatArray
 from sciml.noise.floor.select_model import Choice
-from sciml.noise.floor.time_courses import CourseEffects, course_effects
+from sciml.noise.floor.time_courses import TimeCourseEffects, time_course_effects
 from sciml.noise.matrix.gram import Eigen, Matrix
 from sciml.rmt import shrink
 
 __all__ = ["Components", "components_of"]
 
-Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 UNLIKE = 4.0  # standard deviations from the typical noise, at which a channel's noise is no matter of chance
-MOST_TURNED = 0.5  # of one direction that another can hold: half of each, where strengths are equal
+MOST_LEAKED = 0.5  # of one direction that another can hold: half of each, where strengths are equal
 
 
 @dataclass(frozen=True)
 class Components:
-    """Components beside noise of standard deviation `channel_noise` (N,) in the units of the data.
+    """Components in noise of standard deviation `channel_noise` (N,) in the units of the data.
 
     `directions` (N, rank) are orthonormal after each channel was divided by its noise, `singular_values` all those of
     the matrix (T, N) then, `strengths` (rank,) and their `intervals` (rank, 2) in the units of the data, overlaps
     squared cosines with the signal's own vectors.
     """
 
-    channel_noise: Array
-    directions: NDArray[Any]
-    singular_values: Array
-    strengths: Array
-    intervals: Array
-    overlaps_channel: Array
-    overlaps_time: Array
+    channel_noise: FloatArray
+    directions: AnyArray
+    singular_values: FloatArray
+    strengths: FloatArray
+    intervals: FloatArray
+    overlaps_channel: FloatArray
+    overlaps_time: FloatArray
 
 
 def components_of(choice: Choice) -> Components:
     """Return the components that a fit found, on the channels divided by what is best known of their noise."""
     matrix, rank = choice.matrix, choice.fit.rank
-    scale, unsure = _steady_scale(choice)
+    scale, relative_variance = _steady_scale(choice)
     noise = _channel_noise(choice, scale)
     found = matrix.eigen(scale, rank)
-    singular_values = np.sqrt(found.values[: len(choice.fit.eigenvalues)] * matrix.freedom)
+    singular_values = np.sqrt(found.values[: len(choice.fit.eigenvalues)] * matrix.dof)
     spikes = _spikes(matrix, singular_values, rank)
     over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
     if not matrix.tall:
@@ -56,44 +54,46 @@ def components_of(choice: Choice) -> Components:
     over_time = np.minimum(over_time * effects.overlap_time, 1.0)
     in_noise = spikes.strength * effects.strength
     unit, unit_error = _unit(found.directions, noise, over_channels)
-    turn_channels, turn_time = _turning(found.directions, unsure, in_noise, effects.loudness)
-    mixed = _mixing(found.directions, noise, turn_channels) / unit**2
-    strengths = in_noise * unit / np.sqrt(matrix.observed.n_samples)
-    known = spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny)
-    relative = np.sqrt(known**2 * effects.loudness + unit_error**2 + mixed**2)
+    leaked_channels, leaked_time = _eigenvector_leakage(
+        found.directions, relative_variance, in_noise, effects.relative_noise_power
+    )
+    mixed = _perturbed_unit(found.directions, noise, leaked_channels) / unit**2
+    strengths = in_noise * unit / np.sqrt(matrix.statistics.n_samples)
+    strength_error = spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny)
+    relative = np.sqrt(strength_error**2 * effects.relative_noise_power + unit_error**2 + mixed**2)
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
     intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
     return Components(
         noise, found.directions, singular_values, strengths, intervals,
-        over_channels * _own_share(turn_channels), over_time * _own_share(turn_time),
+        over_channels * _own_part(leaked_channels), over_time * _own_part(leaked_time),
     )  # fmt: skip
 
 
-def _effects(choice: Choice, scale: Array, found: Eigen) -> CourseEffects:
-    """Return what the spectra of the courses do to the components, in the noise that was fitted."""
+def _effects(choice: Choice, scale: FloatArray, found: Eigen) -> TimeCourseEffects:
+    """Return what the spectra of the time courses do to the components, in the noise that was fitted."""
     fit, matrix = choice.fit, choice.matrix
-    if not fit.rank or "colored" not in choice.model:
-        return CourseEffects(*np.ones((4, fit.rank)))
-    power = matrix.waves.dimensions[:, None] * matrix.courses(scale, found.directions)
+    if not fit.rank or not choice.model.colored:
+        return TimeCourseEffects(*np.ones((4, fit.rank)))
+    power = matrix.fourier.dimensions[:, None] * matrix.time_course_power(scale, found.directions)
     binned = np.add.reduceat(power, fit.spectra.starts).T
     parts = len(fit.profile.row_counts) // len(fit.spectra.starts)  # of time, where samples weigh unequally
-    return course_effects(fit.profile, fit.eigenvalues[: fit.rank], np.tile(binned, parts) / parts)
+    return time_course_effects(fit.profile, fit.eigenvalues[: fit.rank], np.tile(binned, parts) / parts)
 
 
-def _steady_scale(choice: Choice) -> tuple[Array, Array]:
-    """Return the noise standard deviation of each live channel, and with what relative variance its square is known.
+def _steady_scale(choice: Choice) -> tuple[FloatArray, FloatArray]:
+    """Return the noise standard deviation of each used channel, and the relative variance of its square.
 
     In strongly colored noise few samples count, and the variances found of equal channels scatter. They are pulled
     towards their typical value as far as chance explains that scatter (James-Stein estimates of the logarithms: Efron
     and Morris 1975, doi:10.1080/01621459.1975.10479864), except for channels unlike the others. Their sum is kept.
     """
     fit, matrix = choice.fit, choice.matrix
-    if choice.model in ("white", "counts"):
+    if choice.model.equal_variances:
         return fit.scale, np.zeros(len(fit.scale))
-    share, weights = matrix.observed.share, matrix.observed.row_weights
-    variance = fit.scale**2 / share
+    present, weights = matrix.statistics.fraction_present, matrix.statistics.row_weights
+    variance = fit.scale**2 / present
     level = np.log(variance)
-    relative = fit.spectra.scatter(common=choice.model != "heteroscedastic+colored") / fit.spectra.known
+    relative = fit.spectra.relative_variance(common=choice.model.common_spectrum) / fit.spectra.effective_fraction
     if weights is not None:
         relative = relative * np.mean(weights**2)
     # The logarithm of a mean of 2 / v squared normal values, of relative variance v, has the variance polygamma(1, 1/v)
@@ -105,24 +105,24 @@ def _steady_scale(choice: Choice) -> tuple[Array, Array]:
     kept = np.where(like, real / (real + chance), 1.0)
     pulled = variance * np.exp((kept - 1) * off)
     pulled[like] *= variance[like].sum() / pulled[like].sum()
-    return np.sqrt(pulled * share), kept * chance
+    return np.sqrt(pulled * present), kept * chance
 
 
-def _channel_noise(choice: Choice, scale: Array) -> Array:
-    """Return the noise standard deviation of each live channel, at the samples that are present, in data units."""
-    if choice.counts is not None:
-        return choice.counts.channel_scale
-    return np.asarray(scale / np.sqrt(choice.matrix.observed.share))
+def _channel_noise(choice: Choice, scale: FloatArray) -> FloatArray:
+    """Return the noise standard deviation of each used channel, at the samples that are present, in data units."""
+    if choice.prepared.channel_scale is not None:
+        return choice.prepared.channel_scale
+    return np.asarray(scale / np.sqrt(choice.matrix.statistics.fraction_present))
 
 
-def _spikes(matrix: Matrix, singular_values: Array, rank: int) -> shrink.OptShrink:
+def _spikes(matrix: Matrix, singular_values: FloatArray, rank: int) -> shrink.OptShrink:
     """Return strengths and overlaps of the components, from the singular values of the noise beside them."""
     n_values = len(singular_values)
-    sides = (n_values, max(matrix.n_channels - matrix.null.shape[1], matrix.freedom))
+    sides = (n_values, max(matrix.n_channels - matrix.null.shape[1], matrix.dof))
     return shrink.optshrink(singular_values, min(rank, n_values - 1), sides, complex_data=matrix.is_complex)
 
 
-def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tuple[Array, Array]:
+def _unit(directions: AnyArray, channel_noise: FloatArray, overlap: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return what one noise standard deviation of each component is in the units of the data, and its relative error.
 
     That is the norm of D u. The direction found is c u + s e, with c² = `overlap` and e spread over all channels alike;
@@ -136,34 +136,36 @@ def _unit(directions: NDArray[Any], channel_noise: Array, overlap: Array) -> tup
     return np.sqrt(true), scatter / (safe * true)
 
 
-def _turning(directions: NDArray[Any], unsure: Array, strength: Array, loudness: Array) -> tuple[Array, Array]:
-    """Return how far components turn into each other, squared: (j, k) for maps over the channels and for courses.
+def _eigenvector_leakage(
+    directions: AnyArray, relative_variance: FloatArray, strength: FloatArray, relative_noise_power: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return how much of each component leaks into another, squared: (j, k) for loadings and for time courses.
 
     Those of nearly equal strength do: to first order the direction j contains a_jk u_k. For strengths d in noise of
-    variance l_j at the frequencies of the course j, the noise makes Var a_jk = (l_j d_j² + l_k d_k²) / (d_j² - d_k²)²,
-    of courses (l_k d_j² + l_j d_k²) / (d_j² - d_k²)². Errors q_i in the channels' variances, of variance `unsure`, turn
-    maps by d_k² / (d_j² - d_k²) times sum_i q_i u_ji u_ki more.
+    variance l_j at the frequencies of the time course j, the noise makes Var a_jk = (l_j d_j² + l_k d_k²) /
+    (d_j² - d_k²)², of time courses (l_k d_j² + l_j d_k²) / (d_j² - d_k²)². Errors q_i in the channels' variances, of
+    `relative_variance`, perturb loadings by d_k² / (d_j² - d_k²) times sum_i q_i u_ji u_ki more.
     """
-    squares, loud = strength**2, loudness * strength**2
+    squares, loud = strength**2, relative_noise_power * strength**2
     gap = squares[:, None] - squares
     np.fill_diagonal(gap, np.inf)
     weight = np.abs(directions) ** 2
-    skew = (weight.T * unsure) @ weight
+    skew = (weight.T * relative_variance) @ weight
     with np.errstate(divide="ignore"):
-        maps = (loud[:, None] + loud + squares**2 * skew) / gap**2
-        return maps, (np.outer(squares, loudness) + np.outer(loudness, squares)) / gap**2
+        loadings = (loud[:, None] + loud + squares**2 * skew) / gap**2
+        return loadings, (np.outer(squares, relative_noise_power) + np.outer(relative_noise_power, squares)) / gap**2
 
 
-def _own_share(turn: Array) -> Array:
+def _own_part(leakage: FloatArray) -> FloatArray:
     """Return how much of each component is its own; of two that are equal, half."""
-    return np.asarray(1 / (1 + np.minimum(turn, 1.0).sum(axis=1)))
+    return np.asarray(1 / (1 + np.minimum(leakage, 1.0).sum(axis=1)))
 
 
-def _mixing(directions: NDArray[Any], channel_noise: Array, turn: Array) -> Array:
+def _perturbed_unit(directions: AnyArray, channel_noise: FloatArray, leakage: FloatArray) -> FloatArray:
     """Return the standard deviation of |D u_j|² / 2 for that part of it which comes from the other components.
 
     To first order |D u_j|² moves by 2 a_jk u_j^H D² u_k.
     """
     coupling = np.abs((directions.conj().T * channel_noise**2) @ directions) ** 2
-    share = 0.5 if np.iscomplexobj(directions) else 1.0  # of a complex product only the real part counts
-    return np.asarray(np.sqrt(share * (np.minimum(turn, MOST_TURNED) * coupling).sum(axis=1)))
+    real_part = 0.5 if np.iscomplexobj(directions) else 1.0  # of a complex product only the real part counts
+    return np.asarray(np.sqrt(real_part * (np.minimum(leakage, MOST_LEAKED) * coupling).sum(axis=1)))

@@ -1,25 +1,30 @@
 """From a recording to its noise floor."""
 
-from typing import Any, Literal, get_args
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.linalg import few_threads
+from sciml.noise.channels.extend import extended_components
 from sciml.noise.channels.names import channel_names
-from sciml.noise.channels.read import Observed, Progress, component_maps, observe
+from sciml.noise.channels.read import Progress, read_channels
+from sciml.noise.channels.select import exclusion_words
+from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.components import Components, components_of
-from sciml.noise.floor.result import MODELS, Model, NoiseFloor
-from sciml.noise.floor.select_model import Choice, Fit, choose
+from sciml.noise.floor.result import NoiseFloor
+from sciml.noise.floor.select_model import Choice, fit_requested, select_model
 from sciml.noise.matrix.gram import Matrix
+from sciml.noise.models.base import Fit, ReadAll
+from sciml.noise.models.registry import NOISE_MODELS, Model, noise_model
 from sciml.recording import check, sampling_rate
 from sciml.rmt.laws import MarchenkoPastur
 
-__all__ = ["floor_of", "noise_floor"]
+__all__ = ["check_options", "floor_of", "noise_floor"]
 
-Array = NDArray[np.float64]
 
 MANY = 0.25  # of the dimensions: simulated noise that neighboring channels share converged with .3 to .5 of them
 N_BINS = 1024  # of the power spectrum that is kept
@@ -93,35 +98,45 @@ def noise_floor(
     >>> floor.rank
     1
     """
-    _checked(model, alpha)
-    return floor_of(observe(check(recording), progress), recording, model, alpha, progress=progress)
+    check_options(model, alpha)
+    hold = model != "auto" and noise_model(model).needs_values
+    statistics = read_channels(check(recording), progress, hold=hold)
+    read_all = partial(read_channels, recording, hold=True) if statistics.standardized is not None else None
+    return floor_of(statistics, recording, model, alpha, progress=progress, read_all=read_all)
 
 
 def floor_of(
-    observed: Observed,
+    statistics: ChannelStatistics,
     template: xr.DataArray,
     model: Model | Literal["auto"],
     alpha: float,
     *,
     progress: Progress | None = None,
+    read_all: ReadAll | None = None,
 ) -> NoiseFloor:
-    """Return the noise floor that follows from sums over a recording; clock, units and names are the template's."""
-    _checked(model, alpha)
-    with few_threads(min(len(observed.live), observed.n_samples)):
-        choice = choose(Matrix(observed), model, alpha, recording=template)
-        return _result(template, observed, choice, requested=model, alpha=alpha, progress=progress)
+    """Return the noise floor that follows from the statistics of channels; clock, units, names are the template's."""
+    check_options(model, alpha)
+    with few_threads(min(len(statistics.used), statistics.n_samples)):
+        matrix = Matrix(statistics)
+        if model == "auto":
+            choice = select_model(matrix, alpha, read_all)
+        else:
+            choice = fit_requested(noise_model(model), matrix, alpha, read_all)
+        return _result(template, matrix, choice, requested=model, alpha=alpha, progress=progress)
 
 
-def _checked(model: str, alpha: float) -> None:
-    if model not in ("auto", *get_args(Model)):
-        raise ConfigError(f"expected a noise model of auto, {', '.join(MODELS)}; got {model!r}")
+def check_options(model: str, alpha: float) -> None:
+    """Raise a ConfigError if there is no such model, or alpha is no probability."""
+    names = ["auto", *(each.name for each in NOISE_MODELS)]
+    if model not in names:
+        raise ConfigError(f"expected a noise model of {', '.join(names)}; got {model!r}")
     if not 0 < alpha < 1:
         raise ConfigError(f"expected alpha between 0 and 1, got {alpha}")
 
 
 def _result(
     recording: xr.DataArray,
-    first: Observed,
+    plain: Matrix,
     choice: Choice,
     *,
     requested: str,
@@ -129,15 +144,15 @@ def _result(
     progress: Progress | None,
 ) -> NoiseFloor:
     fit, matrix = choice.fit, choice.matrix
-    observed, rate = matrix.observed, _rate(recording)
-    tau = fit.spectra.tau if "colored" in choice.model else 1.0  # white samples and counts stand for themselves
+    statistics, rate = matrix.statistics, _rate(recording)
+    tau = fit.spectra.tau if choice.model.colored else 1.0  # white samples and counts stand for themselves
     found = components_of(choice)
     sigma = float(np.sqrt(np.mean(found.channel_noise**2)))
     frequency, psd = _density(fit, matrix, sigma, rate)
-    components, mean, scale = _maps(recording, choice, found, progress)
-    parameters = 2 * matrix.n_channels * observed.n_samples / tau * (2 if matrix.is_complex else 1)
+    components, mean, scale = _all_channels(recording, choice, found, progress)
+    parameters = 2 * matrix.n_channels * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
-        model=choice.model,
+        model=choice.model.name,
         requested=requested,
         reason=choice.reason,
         alpha=alpha,
@@ -156,12 +171,12 @@ def _result(
         singular_values=found.singular_values,
         channel_mean=mean,
         channel_scale=scale,
-        n_samples=observed.n_samples,
-        n_features=first.n_features,
+        n_samples=statistics.n_samples,
+        n_features=statistics.n_features,
         n_used=matrix.n_channels,
-        n_effective=observed.n_samples / tau,
+        n_effective=statistics.n_samples / tau,
         correlation_time=tau / rate if rate else None,
-        **_marchenko_pastur(first, choice),
+        **_marchenko_pastur(plain),
         frequency=frequency,
         psd=psd,
         units=str(recording.attrs.get("units", "")),
@@ -169,8 +184,7 @@ def _result(
         converged=fit.converged,
         profile=fit.profile,
         complex_data=matrix.is_complex,
-        dead_channels=tuple(sorted((*observed.constant, *observed.missing))),
-        duplicate_channels=observed.duplicates,
+        excluded=statistics.excluded,
         n_null=matrix.null.shape[1],
         channel_names=channel_names(recording),
         warnings=tuple(_warnings(choice)),
@@ -178,11 +192,10 @@ def _result(
     )
 
 
-def _marchenko_pastur(first: Observed, choice: Choice) -> dict[str, Any]:
+def _marchenko_pastur(matrix: Matrix) -> dict[str, Any]:
     """Return what the Marchenko-Pastur edge says of the channels divided by their standard deviations."""
-    matrix = Matrix(first) if choice.counts else choice.matrix
     values = matrix.eigen(matrix.total_scale, 0).values
-    edge = MarchenkoPastur(matrix.n_channels / matrix.freedom).support[-1][1]
+    edge = MarchenkoPastur(matrix.n_channels / matrix.dof).support[-1][1]
     return {
         "mp_rank": int(np.count_nonzero(values > edge)),
         "mp_edge": edge,
@@ -197,27 +210,27 @@ def _rate(recording: xr.DataArray) -> float | None:
         return None
 
 
-def _maps(
+def _all_channels(
     recording: xr.DataArray, choice: Choice, found: Components, progress: Progress | None
-) -> tuple[NDArray[Any], NDArray[Any], Array]:
+) -> tuple[AnyArray, AnyArray, FloatArray]:
     """Return components (N, rank), mean and noise standard deviation of all channels, those left out included.
 
     A channel that was left out has no part in any component. Columns of X = C F^T: conjugate to the eigenvectors of
     X^H X.
     """
-    observed, maps = choice.matrix.observed, found.directions.conj()
-    if observed.n_unread:
-        return component_maps(recording, observed, maps, found.channel_noise, progress)
-    components = np.zeros((observed.n_features, maps.shape[1]), dtype=maps.dtype)
-    scale = np.zeros(observed.n_features)
-    components[observed.live], scale[observed.live] = maps, found.channel_noise
-    return components, observed.every_mean, scale
+    statistics, loadings = choice.matrix.statistics, found.directions.conj()
+    if statistics.n_unread:
+        return extended_components(recording, statistics, loadings, found.channel_noise, progress)
+    components = np.zeros((statistics.n_features, loadings.shape[1]), dtype=loadings.dtype)
+    scale = np.zeros(statistics.n_features)
+    components[statistics.used], scale[statistics.used] = loadings, found.channel_noise
+    return components, statistics.every_mean, scale
 
 
-def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> tuple[Array, Array]:
+def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> tuple[FloatArray, FloatArray]:
     """Return the one-sided density of the noise, averaged over channels, in at most `N_BINS` bins of frequency."""
-    order = np.argsort(matrix.waves.frequencies, kind="stable")
-    frequency = matrix.waves.frequencies[order] * (rate or 1.0)
+    order = np.argsort(matrix.fourier.frequencies, kind="stable")
+    frequency = matrix.fourier.frequencies[order] * (rate or 1.0)
     sided = 1.0 if matrix.is_complex else 2.0
     density = fit.spectra.pooled[order] * sigma**2 * sided / (rate or 1.0)
     starts = np.arange(0, len(frequency), -(-len(frequency) // N_BINS))
@@ -227,42 +240,35 @@ def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> tupl
 
 def _warnings(choice: Choice) -> list[str]:
     """Say in words what the user should know before trusting the floor."""
-    observed, fit, matrix = choice.matrix.observed, choice.fit, choice.matrix
-    found = []
-    dead = len(observed.constant) + len(observed.missing)
-    if dead:
-        found.append(f"{dead} of {observed.n_features} channels are constant or mostly missing and were left out")
-    if observed.duplicates:
-        pairs = ", ".join(f"{later} of {first}" for first, later in observed.duplicates[:5])
-        more = "" if len(observed.duplicates) <= 5 else f" and {len(observed.duplicates) - 5} more"
-        found.append(f"channels that are copies of another were left out: {pairs}{more}")
-    if matrix.null.shape[1] and choice.counts is None:
+    statistics, fit, matrix = choice.matrix.statistics, choice.fit, choice.matrix
+    found = exclusion_words(statistics.excluded, statistics.n_features)
+    if matrix.null.shape[1] and choice.prepared.channel_scale is None:
         found.append(_null_words(matrix))
-    if observed.n_dropped:
-        found.append(f"{observed.n_dropped} samples at which most channels are missing or masked were left out")
-    if observed.share.min() < 1:
+    if statistics.n_dropped:
+        found.append(f"{statistics.n_dropped} samples at which most channels are missing or masked were left out")
+    if statistics.fraction_present.min() < 1:
         found.append(
-            f"{100 * (1 - observed.share.mean()):.2g} % of the values are missing; they count as their channel's mean, "
-            "which weakens components a little"
+            f"{100 * (1 - statistics.fraction_present.mean()):.2g} % of the values are missing; they count as their "
+            "channel's mean, which weakens components a little"
         )
-    if observed.n_unread:
+    if statistics.n_unread:
         found.append(
-            f"the floor is that of {len(observed.live)} channels chosen at random from {observed.n_features}; "
+            f"the floor is that of {len(statistics.used)} channels chosen at random from {statistics.n_features}; "
             "components were extended to the others"
         )
     if not fit.converged:
         found.append(
-            f"the noise is not of this model ({MODELS[choice.model]}): ever more components stand out as found ones "
+            f"the noise is not of this model ({choice.model.words}): ever more components stand out as found ones "
             "are removed; sigma and edge are upper bounds and the rank is a lower one; compare channels of one kind, "
             "or whiten each channel first, to find more"
         )
-    if fit.converged and fit.rank > MANY * min(matrix.n_channels, observed.freedom):
+    if fit.converged and fit.rank > MANY * min(matrix.n_channels, statistics.dof):
         found.append(
-            f"{fit.rank} components in {min(matrix.n_channels, observed.freedom)} dimensions are many: noise that "
+            f"{fit.rank} components in {min(matrix.n_channels, statistics.dof)} dimensions are many: noise that "
             "neighboring channels share looks the same, and then sigma is too low; compare channels that lie apart"
         )
-    if len(observed.live) < 8:
-        found.append(f"{len(observed.live)} channels are few for the large-N laws; p-values are rough")
+    if len(statistics.used) < 8:
+        found.append(f"{len(statistics.used)} channels are few for the large-N laws; p-values are rough")
     return found
 
 

@@ -1,38 +1,42 @@
 """The strongest components of a recording in given units of noise, whether they rise above it or not."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from sciml.noise.channels.read import Observed, component_maps, observe
+from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.noise.channels.extend import extended_components
+from sciml.noise.channels.read import read_channels
 from sciml.noise.matrix.gram import Matrix
-from sciml.noise.models.poisson import count_residuals
+from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
+from sciml.noise.models.registry import Model, noise_model
 
 __all__ = ["Leading", "leading_components"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Leading:
     """Eigenvalues of X^H X / (T - 1) in units of the noise, descending, and components (N, k), columns of X = C F^T.
 
-    `live` are the channels that have a part in them; those left out have zeros.
+    `used` are the channels that have a part in them; the others have zeros.
     """
 
-    eigenvalues: Array
-    components: NDArray[Any]
-    mean: NDArray[Any]
-    live: NDArray[np.int64]
+    eigenvalues: FloatArray
+    components: AnyArray
+    mean: AnyArray
+    used: IntArray
     n_samples: int
     complex_data: bool
 
 
 def leading_components(
-    recording: xr.DataArray, scale: Array, n_components: int | None = None, *, counts: bool = False
+    recording: xr.DataArray,
+    scale: FloatArray,
+    n_components: int | None = None,
+    *,
+    model: Model = HETEROSCEDASTIC.name,
 ) -> Leading:
     """Return the strongest components of a recording whose channels have noise of standard deviation `scale`, (N,).
 
@@ -40,8 +44,8 @@ def leading_components(
     ----------
     n_components
         Default all.
-    counts
-        Take the residuals of counts beside the independence model, scaled to unit variance, in place of the values.
+    model
+        Noise model whose values are taken: those of counts are residuals, of standard deviation one whatever `scale`.
 
     Raises
     ------
@@ -56,23 +60,20 @@ def leading_components(
     >>> leading_components(noisy, np.ones(20), 3).components.shape
     (20, 3)
     """
-    observed = _observed(recording, counts=counts)
-    matrix, live = Matrix(observed), observed.live
-    # Missing values count as zero: noise of the samples that are present, spread over all.
-    used = observed.total_scale.mean() * np.ones(len(live)) if counts else scale[live] * np.sqrt(observed.share)
-    found = matrix.eigen(used, n_components)
+    kind = noise_model(model)
+    matrix = Matrix(read_channels(recording, hold=kind.needs_values))
+    prepared = kind.prepare(matrix, partial(read_channels, recording, hold=True))
+    matrix, statistics, used = prepared.matrix, prepared.matrix.statistics, prepared.matrix.statistics.used
+    if prepared.channel_scale is not None:
+        noise = statistics.total_scale.mean() * np.ones(len(used))
+    else:  # missing values count as zero: noise of the samples that are present, spread over all
+        noise = scale[used] * np.sqrt(statistics.fraction_present)
+    found = matrix.eigen(noise, n_components)
     directions = found.directions.conj()
-    if observed.n_unread:
-        components, mean, _ = component_maps(recording, observed, directions, used, None)
+    if statistics.n_unread:
+        components, mean, _ = extended_components(recording, statistics, directions, noise, None)
     else:
-        components, mean = np.zeros((observed.n_features, directions.shape[1]), directions.dtype), observed.every_mean
-        components[live] = directions
-    return Leading(found.values, components, mean, live, observed.n_samples, observed.is_complex)
-
-
-def _observed(recording: xr.DataArray, *, counts: bool) -> Observed:
-    if not counts:
-        return observe(recording)
-    residuals = count_residuals(recording)
-    assert residuals is not None  # noqa: S101 - strict: it would have raised
-    return residuals.observed
+        shape = (statistics.n_features, directions.shape[1])
+        components, mean = np.zeros(shape, directions.dtype), statistics.every_mean
+        components[used] = directions
+    return Leading(found.values, components, mean, used, statistics.n_samples, statistics.is_complex)

@@ -1,28 +1,20 @@
 """What a noise floor is: the numbers, their words, and their labeled forms."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.noise.models.base import NoiseModel
+from sciml.noise.models.registry import Model, noise_model
 from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.spacing import r_ratio
 
-__all__ = ["MODELS", "Model", "NoiseFloor"]
-
-Array = NDArray[np.float64]
-
-Model = Literal["white", "heteroscedastic", "colored", "heteroscedastic+colored", "counts"]
-MODELS: dict[Model, str] = {
-    "white": "one variance for all channels, no correlation in time",
-    "heteroscedastic": "a variance per channel, no correlation in time",
-    "colored": "a variance per channel, one spectrum in time for all channels",
-    "heteroscedastic+colored": "a variance and a spectrum in time per channel",
-    "counts": "Poisson counts of a rate per channel times an exposure per sample",
-}
+__all__ = ["NoiseFloor"]
 
 
 @dataclass(frozen=True)
@@ -53,16 +45,16 @@ class NoiseFloor:
     rank: int
     edge: float
     detection_limit: float
-    eigenvalues: Array
-    p_values: Array
-    strengths: Array
-    strength_intervals: Array
-    overlaps_channel: Array
-    overlaps_time: Array
-    components: NDArray[Any]
-    singular_values: Array
-    channel_mean: NDArray[Any]
-    channel_scale: Array
+    eigenvalues: FloatArray
+    p_values: FloatArray
+    strengths: FloatArray
+    strength_intervals: FloatArray
+    overlaps_channel: FloatArray
+    overlaps_time: FloatArray
+    components: AnyArray
+    singular_values: FloatArray
+    channel_mean: AnyArray
+    channel_scale: FloatArray
     n_samples: int
     n_features: int
     n_used: int
@@ -70,16 +62,15 @@ class NoiseFloor:
     correlation_time: float | None
     mp_rank: int
     mp_edge: float
-    mp_eigenvalues: Array
-    frequency: Array
-    psd: Array
+    mp_eigenvalues: FloatArray
+    frequency: FloatArray
+    psd: FloatArray
     units: str
     bulk_ratio: float
     converged: bool
     profile: VarianceProfile
     complex_data: bool = False
-    dead_channels: tuple[int, ...] = ()
-    duplicate_channels: tuple[tuple[int, int], ...] = ()
+    excluded: Mapping[int, str] = field(default_factory=dict)
     n_null: int = 0
     channel_names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -91,12 +82,16 @@ class NoiseFloor:
         return self.n_used / self.n_samples
 
     @property
-    def live(self) -> NDArray[np.int64]:
-        """Indices of the channels that carry noise: neither constant, mostly missing, nor a copy of another."""
-        left_out = [*self.dead_channels, *(later for _, later in self.duplicate_channels)]
-        return np.setdiff1d(np.arange(self.n_features), np.array(left_out, dtype=np.int64))
+    def used(self) -> IntArray:
+        """Indices of the channels that carry noise of their own: all but the `excluded` ones."""
+        return np.setdiff1d(np.arange(self.n_features), np.array([*self.excluded], dtype=np.int64))
 
-    def bulk_cdf(self, eigenvalues: NDArray[Any]) -> Array:
+    @property
+    def noise_model(self) -> NoiseModel:
+        """The noise model itself: what it says of channels and samples."""
+        return noise_model(self.model)
+
+    def bulk_cdf(self, eigenvalues: AnyArray) -> FloatArray:
         """Return the cdf that the noise model predicts for the noise eigenvalues, at given ones."""
         noise = self.eigenvalues[self.rank :]
         return self.profile.bulk_cdf(eigenvalues / (noise.mean() or 1.0) * self.profile.mean_eigenvalue)
@@ -170,6 +165,6 @@ class NoiseFloor:
         if self.rank == self.mp_rank:
             return text + ", as the textbook Marchenko-Pastur edge says too."
         text += f"; the textbook Marchenko-Pastur edge would have said {self.mp_rank}"
-        if self.correlation_time and "colored" in self.model and self.rank < self.mp_rank:
+        if self.correlation_time and self.noise_model.colored and self.rank < self.mp_rank:
             text += f", because the noise is correlated over {self.correlation_time:.3g} s"
         return text + "."

@@ -1,22 +1,20 @@
 """From the periodograms of the noise to its variance profile: channels by frequency, as fine as the data are."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse
 import scipy.special
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.rmt.profile import VarianceProfile
 from sciml.signal.correlation import correlation_samples
 
 __all__ = ["NoiseSpectra", "noise_spectra"]
 
-Array = NDArray[np.float64]
 
-LEAST_KEPT = 0.05  # of a frequency, beside courses that take all of it
-SHARPEST = 3.0  # beside courses that take more than 3/4, what is left of a frequency is mostly others'
+LEAST_KEPT = 0.05  # of a frequency, beside time courses that take all of it
+SHARPEST = 3.0  # beside time courses that take more than 3/4, what remains of a frequency is mostly others'
 WIDEST_BIN = 64
 MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum share one
 
@@ -26,30 +24,31 @@ class NoiseSpectra:
     """Power of the noise in bins of frequency: `power` (bin, channel), in units of each channel's noise variance.
 
     Bins begin at the frequencies `starts`; `sizes` says how many dimensions of time each stands for and `degrees` how
-    many squared normal values each of its powers averages, `left` how much of each channel is noise (beside components
-    that were taken out), `pooled` is the average over channels at each single frequency. `coarse` is what is left of
-    the power in a few fixed bands.
+    many squared normal values each of its powers averages, `uniqueness` the part of each channel that is noise, after
+    removing components, `pooled` the average over channels at each single frequency, `coarse` the power that remains in
+    a few fixed bands.
 
-    The courses of those components took dimensions of time from the noise, and with them the share `lost` of its power;
+    The time courses of the components took dimensions of time from the noise, and with them `removed_power` of it, one
+    being all;
     `excess` is by how much more unequal those that remain are: sum x² / (sum x)² of their variances less that of all.
     """
 
-    power: Array
-    starts: NDArray[np.int64]
-    sizes: Array
-    degrees: Array
-    left: Array
-    pooled: Array
-    coarse: Array
-    coarse_sizes: Array
-    coarse_degrees: Array
-    lost: float
+    power: FloatArray
+    starts: IntArray
+    sizes: FloatArray
+    degrees: FloatArray
+    uniqueness: FloatArray
+    pooled: FloatArray
+    coarse: FloatArray
+    coarse_sizes: FloatArray
+    coarse_degrees: FloatArray
+    removed_power: float
     excess: float
 
     @property
-    def pooled_bins(self) -> Array:
+    def pooled_bins(self) -> FloatArray:
         """The spectrum averaged over channels, one value a bin."""
-        return np.asarray(self.power @ self.left / self.left.sum())
+        return np.asarray(self.power @ self.uniqueness / self.uniqueness.sum())
 
     @property
     def tau(self) -> float:
@@ -57,22 +56,22 @@ class NoiseSpectra:
         return correlation_samples(self.pooled_bins, self.sizes)
 
     @property
-    def known(self) -> Array:
-        """Share of each channel's samples that its noise is known from, beside the components.
+    def effective_fraction(self) -> FloatArray:
+        """Part of each channel's samples that its noise is estimated from, after removing the components.
 
         The variance of its square is that of maximum likelihood (Lawley and Maxwell 1971, Factor Analysis as a
         Statistical Method, chapter 4): 2 / T times the inverse of the squared elements of I - U U^H.
         """
-        return self.left**2 * (1 - self.lost)
+        return self.uniqueness**2 * (1 - self.removed_power)
 
-    def profile(self, freedom: int, *, common: bool) -> VarianceProfile:
-        """Return the variance profile over `freedom` samples; `common` takes one spectrum for all channels."""
-        rows = self.sizes * (freedom / self.sizes.sum())
-        single = self.pooled_bins[:, None], np.array([self.left.sum()])
-        power, counts = single if common else _grouped(self.power, self.left)
+    def profile(self, dof: int, *, common: bool) -> VarianceProfile:
+        """Return the variance profile over `dof` samples; `common` takes one spectrum for all channels."""
+        rows = self.sizes * (dof / self.sizes.sum())
+        single = self.pooled_bins[:, None], np.array([self.uniqueness.sum()])
+        power, counts = single if common else _grouped(self.power, self.uniqueness)
         return VarianceProfile(power, row_counts=rows, column_counts=counts)
 
-    def scatter(self, *, common: bool) -> Array:
+    def relative_variance(self, *, common: bool) -> FloatArray:
         """Return the relative variance by chance of each channel's mean power, were the values real.
 
         For d dimensions of time of power S it is 2 sum(d S²) / sum(d S)²; `common` takes the spectrum of all channels.
@@ -89,7 +88,7 @@ class NoiseSpectra:
         With x the power of a channel in a fixed band over the pooled one, a mean of m squared normal values, the
         deviance m (x - 1 - log x) has a known mean and variance; summed over channels and bands it is normal.
         """
-        pooled = self.coarse @ self.left / self.left.sum()
+        pooled = self.coarse @ self.uniqueness / self.uniqueness.sum()
         relative = self.coarse / np.maximum(pooled[:, None], np.finfo(float).tiny)
         relative = relative / np.average(relative, axis=0, weights=self.coarse_sizes)
         return _deviance_p_value(relative, self.coarse_degrees)
@@ -98,12 +97,12 @@ class NoiseSpectra:
         """Return the p-value of the hypothesis that no channel, and not their average, is colored."""
         sizes = self.coarse_degrees
         each = self.coarse / np.average(self.coarse, axis=0, weights=self.coarse_sizes)
-        pooled = each @ self.left / self.left.sum()
-        together = _deviance_p_value(pooled[:, None], sizes * self.left.sum())
+        pooled = each @ self.uniqueness / self.uniqueness.sum()
+        together = _deviance_p_value(pooled[:, None], sizes * self.uniqueness.sum())
         return min(1.0, 2 * min(_deviance_p_value(each, sizes), together))
 
 
-def _deviance_p_value(relative: Array, degrees: NDArray[Any]) -> float:
+def _deviance_p_value(relative: FloatArray, degrees: AnyArray) -> float:
     """Test values that are means of `degrees` (one number a row) squared normal values."""
     half = degrees[:, None] / 2
     x = np.maximum(relative, np.finfo(float).tiny)
@@ -116,17 +115,22 @@ def _deviance_p_value(relative: Array, degrees: NDArray[Any]) -> float:
 
 
 def noise_spectra(
-    power: Array, left: Array, dimensions: Array, squares: NDArray[np.int64], *, taken: Array
+    power: FloatArray,
+    uniqueness: FloatArray,
+    dimensions: FloatArray,
+    squares: IntArray,
+    *,
+    removed_fraction: FloatArray,
 ) -> NoiseSpectra:
-    r"""Return the spectra of noise from the power that is left of it beside components.
+    r"""Return the spectra of noise from the power that remains after removing components.
 
-    Courses that take the share h of the dimensions at a frequency leave of the power S there, and of what noise of
+    Time courses that take the part h of the dimensions at a frequency leave of the power S there, and of what noise of
     other frequencies has in their span, p. Where they have no relation to each other (free compression: Nica and
     Speicher 2006, Lectures on the Combinatorics of Free Probability, lecture 14), that is
 
     .. math:: p = (1 - h)^2 S + h (1 - h) s, \qquad s = \sum h q / \sum h, \quad q = p / (1 - h)
 
-    so S is q + (q - s) h / (1 - h): power per dimension that is left, with the contrast that the courses blurred.
+    so S is q + (q - s) h / (1 - h): power per remaining dimension, with the contrast that the time courses blurred.
 
     Neighboring frequencies that the data cannot tell apart are merged. A bin of M values is kept whole where their
     spread about their mean, relative to that of chi-square noise, is within one standard deviation of what M equal
@@ -136,93 +140,93 @@ def noise_spectra(
     Parameters
     ----------
     power
-        Periodograms (frequency, channel) of what is left.
-    left
+        Periodograms (frequency, channel) of what remains.
+    uniqueness
         Weight of each channel in the pooled spectrum.
     dimensions
         Dimensions of time that each frequency stands for.
     squares
         Squared normal values that the power at each frequency averages.
-    taken
-        Share h of each frequency's dimensions that went with components.
+    removed_fraction
+        Part h of each frequency's dimensions that went with components.
     """
     level = np.average(power, axis=0, weights=dimensions)
     power = power / np.where(level > 0, level, 1.0)
-    kept = np.maximum(1 - taken, LEAST_KEPT)
-    blurred = np.minimum(taken / kept, SHARPEST)
-    each = dimensions / kept
-    inside = (each * taken) @ power / max(float(dimensions @ taken), np.finfo(float).tiny)
-    pooled_left = power @ left / left.sum()
-    even = pooled_left / kept
-    pooled = np.maximum(even + blurred * (even - inside @ left / left.sum()), 0.0)
-    starts, bands = _split(even, _pooled_variance(power, left) * 2 / squares), _bands(len(power))
+    kept_fraction = np.maximum(1 - removed_fraction, LEAST_KEPT)
+    blurred = np.minimum(removed_fraction / kept_fraction, SHARPEST)
+    each = dimensions / kept_fraction
+    inside = (each * removed_fraction) @ power / max(float(dimensions @ removed_fraction), np.finfo(float).tiny)
+    pooled_rest = power @ uniqueness / uniqueness.sum()
+    even = pooled_rest / kept_fraction
+    pooled = np.maximum(even + blurred * (even - inside @ uniqueness / uniqueness.sum()), 0.0)
+    starts, bands = _split(even, _pooled_variance(power, uniqueness) * 2 / squares), _bands(len(power))
     sizes, degrees = _sizes(dimensions, squares, starts)
     fine = _sums(power, each * (1 + blurred), starts) - np.outer(np.add.reduceat(dimensions * blurred, starts), inside)
     coarse_sizes, coarse_degrees = _sizes(dimensions, squares, bands)
-    lost, excess = _lost(pooled, pooled_left, dimensions)
+    removed_power, excess = _removed_power(pooled, pooled_rest, dimensions)
     return NoiseSpectra(
-        power=_positive(fine / sizes[:, None], left) * (1 - lost),
+        power=_positive(fine / sizes[:, None], uniqueness) * (1 - removed_power),
         starts=starts,
         sizes=sizes,
         degrees=degrees,
-        left=left,
-        pooled=pooled * (1 - lost),
+        uniqueness=uniqueness,
+        pooled=pooled * (1 - removed_power),
         coarse=_sums(power, each, bands) / coarse_sizes[:, None],
         coarse_sizes=coarse_sizes,
         coarse_degrees=coarse_degrees,
-        lost=lost,
+        removed_power=removed_power,
         excess=excess,
     )
 
 
-def _lost(whole: Array, left: Array, dimensions: Array) -> tuple[float, float]:
-    """Return which share of the noise went with the courses, and how much more unequal the dimensions that stay are."""
-    total, remaining = (max(float(dimensions @ each), np.finfo(float).tiny) for each in (whole, left))
-    squares, remaining_squares = float(dimensions @ whole**2), float(dimensions @ (whole * left))
+def _removed_power(whole: FloatArray, rest: FloatArray, dimensions: FloatArray) -> tuple[float, float]:
+    """Return the part of the noise that went with time courses, and how much more unequal the other dimensions are."""
+    total, remaining = (max(float(dimensions @ each), np.finfo(float).tiny) for each in (whole, rest))
+    squares, remaining_squares = float(dimensions @ whole**2), float(dimensions @ (whole * rest))
     return 1 - remaining / total, remaining_squares / remaining**2 - squares / total**2
 
 
-def _positive(power: Array, left: Array) -> Array:
-    """Return powers none of which is negative, with the average over channels (weights `left`) that they had."""
+def _positive(power: FloatArray, uniqueness: FloatArray) -> FloatArray:
+    """Return powers none of which is negative, with the average over channels (weights `uniqueness`) that they had."""
     positive = np.maximum(power, 0.0)
-    average, now = np.maximum(power @ left, 0.0), positive @ left
+    average, now = np.maximum(power @ uniqueness, 0.0), positive @ uniqueness
     return np.asarray(positive * (average / np.where(now > 0, now, 1.0))[:, None])
 
 
-def _sizes(dimensions: Array, squares: NDArray[np.int64], starts: NDArray[np.int64]) -> tuple[Array, Array]:
+def _sizes(dimensions: FloatArray, squares: IntArray, starts: IntArray) -> tuple[FloatArray, FloatArray]:
     """Return the dimensions that each bin stands for, and the squared normal values that its mean averages."""
     sizes = np.add.reduceat(dimensions, starts)
     return sizes, sizes**2 / np.add.reduceat(dimensions**2 / squares, starts)
 
 
-def _sums(power: Array, weights: Array, starts: NDArray[np.int64]) -> Array:
+def _sums(power: FloatArray, weights: FloatArray, starts: IntArray) -> FloatArray:
     """Return the weighted sums of the power (frequency, channel) over each bin."""
     n = len(power)
     return np.asarray(scipy.sparse.csr_array((weights, np.arange(n), np.append(starts, n)), (len(starts), n)) @ power)
 
 
-def _bands(n: int) -> NDArray[np.int64]:
+def _bands(n: int) -> IntArray:
     """Return where fixed bands for the tests begin: sixteen even ones, and finer towards frequency zero."""
     even, fine = np.linspace(0, n, 16, endpoint=False), np.geomspace(1, n, 12, endpoint=False)
     return np.unique(np.concatenate([even, fine]).astype(np.int64))
 
 
-def _pooled_variance(power: Array, left: Array) -> Array:
+def _pooled_variance(power: FloatArray, uniqueness: FloatArray) -> FloatArray:
     """Return the sum of squares of the channels' local powers over their squared sum: 1 / N for equal channels."""
     width = min(16, len(power))
     starts = np.arange(0, len(power) - width + 1, width)
     sizes = np.diff(starts, append=len(power))
-    local = np.add.reduceat(power, starts, axis=0) / sizes[:, None] * left
+    local = np.add.reduceat(power, starts, axis=0) / sizes[:, None] * uniqueness
     concentration = (local**2).sum(axis=1) / np.maximum(local.sum(axis=1) ** 2, np.finfo(float).tiny)
     return np.repeat(np.maximum(concentration, 1 / power.shape[1]), sizes)
 
 
-def _split(pooled: Array, variance: Array) -> NDArray[np.int64]:
+def _split(pooled: FloatArray, variance: FloatArray) -> IntArray:
     """Return where bins begin: halved until each is as even as chance."""
     n = len(pooled)
     first, last = np.arange(0, n, WIDEST_BIN), np.minimum(np.arange(0, n, WIDEST_BIN) + WIDEST_BIN, n)
     sums = [np.concatenate([[0.0], np.cumsum(each)]) for each in (pooled, pooled**2, variance)]
-    done: list[NDArray[Any]] = []
+    done: list[AnyArray] = []
     while len(first):
         size = last - first
         total, squares, noise = (each[last] - each[first] for each in sums)
@@ -235,18 +239,18 @@ def _split(pooled: Array, variance: Array) -> NDArray[np.int64]:
     return np.sort(np.concatenate(done)).astype(np.int64)
 
 
-def _grouped(power: Array, left: Array) -> tuple[Array, Array]:
+def _grouped(power: FloatArray, uniqueness: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Average channels of similar spectrum where there are more than `MAX_GROUPS` of them.
 
     The most uneven spectra decide the edge: half of the groups are single channels.
     """
     n = power.shape[1]
     if n <= MAX_GROUPS:
-        return power, left
+        return power, uniqueness
     order = np.argsort((power**2).sum(axis=0), kind="stable")
     single = MAX_GROUPS // 2
     starts = np.append(
         np.linspace(0, n - single, MAX_GROUPS - single, endpoint=False).astype(int), np.arange(n - single, n)
     )
-    counts = np.add.reduceat(left[order], starts)
-    return np.add.reduceat((power * left)[:, order], starts, axis=1) / counts, counts
+    counts = np.add.reduceat(uniqueness[order], starts)
+    return np.add.reduceat((power * uniqueness)[:, order], starts, axis=1) / counts, counts

@@ -1,54 +1,190 @@
-"""Counts: what is left when each channel has a rate and each sample an exposure, scaled to unit variance."""
+"""Poisson counts: what is left when each channel has a rate and each sample an exposure, scaled to unit variance."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
 
-from sciml.errors import DataError
-from sciml.noise.channels.read import Observed, observe
-from sciml.recording import TIME, blocks
+from sciml._typing import BoolArray, FloatArray, IntArray
+from sciml.linalg import few_threads
+from sciml.noise.channels.accumulate import ChannelAccumulator
+from sciml.noise.channels.statistics import ChannelStatistics, channel_statistics
+from sciml.noise.matrix.gram import Matrix
+from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, ReadAll, UnsuitableValuesError
+from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
+from sciml.rmt.edges import EdgeLaw
+from sciml.rmt.laws import TracyWidom
+from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.scaling import biwhiten
 
-__all__ = ["CountResiduals", "count_residuals"]
-
-Array = NDArray[np.float64]
+__all__ = ["CountResiduals", "Poisson", "count_residuals"]
 
 LARGEST_MEAN = 1e4  # beyond, readings of a converter are likelier than counts
 FEWEST = 10  # a sample or channel with fewer counts, where others have more, is left out
 FEWEST_SERIES = 8  # channels, and samples
+COUNT_DRAWS = 60
+COUNT_LEVEL = 1e-6  # residuals of sparse counts are heavy-tailed, and then the test of whiteness is only rough
+COUNT_DISPERSION = (0.8, 1.25)  # variance over mean of what counts as counts
 
 
 @dataclass(frozen=True)
-class CountResiduals:
-    r"""Counts Y of N channels and T samples beside the independence model, scaled to unit variance.
+class CountResiduals(Prepared):
+    r"""Counts Y of N channels and T samples less the independence model, scaled to unit variance.
 
     .. math:: E_{ti} = \frac{\sum_j Y_{tj} \sum_s Y_{si}}{\sum_{sj} Y_{sj}}, \qquad
               R = \mathrm{diag}(\sqrt u)\, (Y - E) \,\mathrm{diag}(\sqrt v)
 
     with u, v the factors that bring Y, an unbiased estimate of its own variance, to unit mean in each row and column
-    (Landa, Zhang and Kluger 2022, doi:10.1137/21M1456807). `observed` holds R; `channel_scale` is the standard
-    deviation of a channel's noise, root mean square over the samples, and `exposure` the relative size of each sample.
+    (Landa, Zhang and Kluger 2022, doi:10.1137/21M1456807). `matrix` is that of R; `channel_scale` is the standard
+    deviation of a channel's noise, root mean square over the samples, and `expected` is E.
     """
 
-    observed: Observed
-    channel_scale: Array
-    exposure: Array
-    expected: Array
+    expected: FloatArray | None = None
 
-    def largest_of_noise(self, n_draws: int) -> Array:
+    def largest_of_noise(self, n_draws: int) -> FloatArray:
         """Return the largest eigenvalue of the residuals of simulated independent counts, over their mean eigenvalue.
 
         Where expected counts are far below one, residuals are so heavy-tailed that the Tracy-Widom law is no guide.
         The seed is fixed: the same recording gives the same floor.
         """
+        assert self.expected is not None  # noqa: S101
         rng = np.random.default_rng(0)
         return np.array([_largest(rng.poisson(self.expected).astype(np.float64)) for _ in range(n_draws)])
 
 
-def _largest(counts: Array) -> float:
+class Poisson(NoiseModel):
+    """Counts of mean a_i b_t: what is tested is whether channels have more in common than that product."""
+
+    name = "counts"
+    words = "Poisson counts of a rate per channel times an exposure per sample"
+    methods = Methods(
+        "Values were taken as Poisson counts around the product of a rate per channel and an exposure per sample, "
+        "and residuals scaled to unit variance in every channel and sample (Landa et al. 2022); their largest "
+        "eigenvalue follows a Tracy–Widom law (Tracy and Widom 1996) with the centering and scaling of "
+        "Johnstone (2001), and among sparse counts has to exceed that of simulated ones too.",
+        ("landa", "johnstone", "tracy"),
+        edge="Counts vary by as much as their mean, so each was compared with the product of its channel's rate and "
+        "its sample's exposure and divided by its own standard deviation; what is left follows the Marchenko–Pastur "
+        "law. The textbook view takes the raw counts and finds that product itself.",
+    )
+    equal_variances = True
+    needs_values = True
+
+    def prepare(self, matrix: Matrix, read_all: ReadAll | None) -> Prepared:
+        """Return the scaled residuals of counts; a recording of too many channels is read once more for them."""
+        statistics = matrix.statistics
+        if not statistics.no_counts and (statistics.standardized is None or statistics.n_unread):
+            if read_all is None:
+                raise UnsuitableValuesError("expected values that fit into memory: counts need all samples at once")
+            statistics = read_all()
+        return count_residuals(statistics)
+
+    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+        """Return one variance for all."""
+        return HETEROSCEDASTIC.variance_profile(spectra, dof)
+
+    def rejected(self, fit: Fit, prepared: Prepared) -> str | None:  # noqa: ARG002
+        """Reject values whose variance is not their mean, and noise that is correlated in time."""
+        low, high = COUNT_DISPERSION
+        return None if low < _dispersion(fit) < high and fit.spectra.p_white() >= COUNT_LEVEL else ""
+
+    def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
+        """Variance and mean agree."""
+        return f"whole numbers whose variance is {_dispersion(fit):.2f} of their mean beside the components found"
+
+    def confirmed(self, fit: Fit, prepared: Prepared, alpha: float) -> Fit:
+        """Demand of what stands out from white noise in the residuals that it does so among simulated counts too."""
+        if fit.rank == 0:
+            return fit
+        assert isinstance(prepared, CountResiduals)  # noqa: S101
+        largest = prepared.largest_of_noise(COUNT_DRAWS) * float(np.mean(fit.eigenvalues[fit.rank :]))
+        standard = TracyWidom(1)
+        scale = float(np.std(largest, ddof=1)) / np.sqrt(standard.var())
+        simulated = EdgeLaw(float(np.mean(largest)) - scale * standard.mean(), scale, 1)
+        p_values = np.maximum(fit.p_values, simulated.p_value(fit.eigenvalues))
+        rank = int(np.count_nonzero((p_values < alpha) & (fit.eigenvalues > np.quantile(largest, 1 - alpha))))
+        return replace(fit, p_values=p_values, rank=rank)
+
+
+def _dispersion(fit: Fit) -> float:
+    """Return the variance of counts over their mean."""
+    return float(np.mean(fit.scale**2))
+
+
+def count_residuals(statistics: ChannelStatistics) -> CountResiduals:
+    """Return the residuals of a recording of counts, all values of which are held.
+
+    Raises
+    ------
+    UnsuitableValuesError
+        Values that are not whole numbers of zero or more, missing ones included, too few series of them, or none that
+        differ from the product of a rate and an exposure.
+    """
+    counts = _counts(statistics)
+    columns = _well_filled(counts.sum(axis=0))
+    rows = _well_filled(counts[:, columns].sum(axis=1))
+    filled = counts[np.ix_(rows, columns)]
+    if min(filled.shape) < FEWEST_SERIES:
+        n_rows, n_columns = filled.shape
+        raise _no_counts(
+            f"it takes {FEWEST_SERIES} channels and samples that hold enough, got {n_columns} and {n_rows}"
+        )
+    expected = _independent(filled)
+    if np.allclose(filled, expected, rtol=1e-9):
+        raise _no_counts("they are exactly the product of a rate per channel and one per sample")
+    scaled = biwhiten(filled - expected, filled)
+    columns[columns] = scaled.column_factor > 0
+    kept = np.ix_(scaled.row_factor > 0, scaled.column_factor > 0)
+    residual, used = _merged(statistics, counts, columns, scaled.scaled)
+    channel = scaled.column_factor[scaled.column_factor > 0]
+    sample = scaled.row_factor[scaled.row_factor > 0]
+    scales = float(np.sqrt(np.mean(1 / sample**2))) / channel  # 1 / sample² is proportional to a sample's variance
+    return CountResiduals(Matrix(residual), channel_scale=scales[used], n_projected=1, expected=expected[kept])
+
+
+def _merged(
+    statistics: ChannelStatistics, counts: FloatArray, columns: BoolArray, scaled: FloatArray
+) -> tuple[ChannelStatistics, IntArray]:
+    """Return the statistics of scaled residuals with the channels and means of the counts, and which are used."""
+    accumulator = ChannelAccumulator(scaled.shape[1], hold=True)
+    with few_threads(scaled.shape[1]):
+        accumulator.add(scaled)
+        plain = channel_statistics(accumulator, channels=statistics.used[columns], n_features=statistics.n_features)
+    sparse = dict.fromkeys(statistics.used[~columns].tolist(), "missing")
+    used = np.flatnonzero(np.isin(statistics.used[columns], plain.used))
+    every_mean = statistics.every_mean.copy()
+    every_mean[statistics.used] = counts.mean(axis=0)
+    merged = replace(
+        plain,
+        excluded=dict(sorted({**statistics.excluded, **sparse, **plain.excluded}.items())),
+        n_dropped=len(counts) - plain.n_samples,
+        n_unread=0,
+        mean=every_mean[plain.used],
+        every_mean=every_mean,
+    )
+    return merged, used
+
+
+def _counts(statistics: ChannelStatistics) -> FloatArray:
+    """Return the values of the used channels, (T, N), as they were read."""
+    if statistics.no_counts:
+        raise _no_counts(statistics.no_counts)
+    if not 0 < (mean := float(np.mean(statistics.every_mean))) < LARGEST_MEAN:
+        raise _no_counts(f"their mean is {mean:.3g}")
+    assert statistics.standardized is not None  # noqa: S101
+    return np.round(statistics.standardized * statistics.total_scale + statistics.mean)
+
+
+def _no_counts(problem: str) -> UnsuitableValuesError:
+    return UnsuitableValuesError(f"expected counts: {problem}; choose another noise model")
+
+
+def _independent(counts: FloatArray) -> FloatArray:
+    """Return what is expected of counts (T, N) that are the product of a rate and an exposure."""
+    return np.asarray(np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum())
+
+
+def _largest(counts: FloatArray) -> float:
     """Return the largest eigenvalue of the scaled residuals over the mean of all."""
     counts = counts[np.ix_(counts.any(axis=1), counts.any(axis=0))]
     scaled = biwhiten(counts - _independent(counts), counts).scaled
@@ -57,84 +193,6 @@ def _largest(counts: Array) -> float:
     return float(values[-1] / values[1:].mean())
 
 
-def _independent(counts: Array) -> Array:
-    return np.asarray(np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum())
-
-
-def _complain(problem: str, *, strict: bool) -> None:
-    """Say why a recording does not hold counts that can be tested, if `strict`."""
-    if strict:
-        raise DataError(f"expected counts: {problem}; choose another noise model")
-
-
-def count_residuals(recording: xr.DataArray, *, strict: bool = True) -> CountResiduals | None:
-    """Return the residuals of a recording of counts; None if it holds none, or a DataError if `strict`.
-
-    Raises
-    ------
-    DataError
-        Values that are not whole numbers of zero or more, missing ones included, too few series of them, or none that
-        differ from the product of a rate and an exposure, with `strict`.
-    """
-    whole = recording.sizes[TIME]
-    values = next(iter(blocks(recording, whole, across_gaps=True)))[1]
-    problem = _why_not_counts(values)
-    if problem:
-        _complain(problem, strict=strict)
-        return None
-    counts = np.asarray(values, dtype=np.float64)
-    varying = counts.max(axis=0) > counts.min(axis=0)
-    columns = _well_filled(counts.sum(axis=0)) & varying
-    rows = _well_filled(counts[:, columns].sum(axis=1))
-    used = counts[np.ix_(rows, columns)]
-    if min(used.shape) < FEWEST_SERIES:
-        _complain(
-            f"it takes {FEWEST_SERIES} channels and samples that hold enough, got {used.shape[1]} and {used.shape[0]}",
-            strict=strict,
-        )
-        return None
-    expected = _independent(used)
-    if np.allclose(used, expected, rtol=1e-9):
-        _complain("they are exactly the product of a rate per channel and one per sample", strict=strict)
-        return None
-    scaled = biwhiten(used - expected, used)
-    rows[rows] = scaled.row_factor > 0
-    columns[columns] = scaled.column_factor > 0
-    channel = scaled.column_factor[scaled.column_factor > 0]
-    sample = scaled.row_factor[scaled.row_factor > 0]
-    live = np.flatnonzero(columns)
-    plain = observe(xr.DataArray(scaled.scaled, dims=(TIME, "channel")))
-    scales = float(np.sqrt(np.mean(1 / sample**2))) / channel  # 1 / sample² is proportional to a sample's variance
-    observed = replace(
-        plain,
-        n_features=counts.shape[1],
-        live=live[plain.live],
-        n_dropped=len(counts) - plain.n_samples,
-        mean=counts[:, live[plain.live]].mean(axis=0),
-        every_mean=counts.mean(axis=0),
-        constant=tuple(np.flatnonzero(~varying).tolist()),
-        missing=tuple(np.flatnonzero(~columns & varying).tolist()),
-        duplicates=tuple((int(live[a]), int(live[b])) for a, b in plain.duplicates),
-    )
-    exposure = np.zeros(len(counts))
-    exposure[rows] = used.sum(axis=1)[scaled.row_factor > 0] / used.sum(axis=1).mean()
-    kept = np.ix_(scaled.row_factor > 0, scaled.column_factor > 0)
-    return CountResiduals(observed, scales[plain.live], exposure, expected[kept])
-
-
-def _well_filled(totals: Array) -> NDArray[np.bool_]:
+def _well_filled(totals: FloatArray) -> BoolArray:
     """Return which totals are no exceptions: neither nearly empty nor far below the typical one."""
     return np.asarray((totals > 0) & (totals >= min(FEWEST, float(np.median(totals)) / 2)))
-
-
-def _why_not_counts(values: NDArray[Any]) -> str:
-    """Return what keeps values from being counts, or an empty string."""
-    if values.dtype.kind == "c":
-        return "values are complex"
-    if not np.isfinite(values).all():
-        return "values are missing"
-    if values.min() < 0 or (values.dtype.kind == "f" and bool((values != np.round(values)).any())):
-        return "values are negative or not whole"
-    if not 0 < values.mean() < LARGEST_MEAN:
-        return f"their mean is {values.mean():.3g}"
-    return ""

@@ -60,7 +60,7 @@ def floor_over_frequency(floor: SpectralNoiseFloor) -> Figure:
         figure,
         title="The noise floor at each frequency",
         description=(
-            f"The two largest eigenvalues of the coherence matrix of {count(len(floor.live), 'channel')} over "
+            f"The two largest eigenvalues of the coherence matrix of {count(len(floor.used), 'channel')} over "
             f"{count(len(x), 'frequency')}, with the edge that the largest eigenvalue of independent channels exceeds "
             f"anywhere with probability {floor.alpha:g}. "
             + (

@@ -85,7 +85,7 @@ def _finding(floor: SpectralNoiseFloor) -> Finding:
 
 
 def _where(floor: SpectralNoiseFloor, band: CoherentBand) -> str:
-    return f"{quantity(band.frequency, 'Hz')} ({len(band.channels)} of {len(floor.live)} channels)"
+    return f"{quantity(band.frequency, 'Hz')} ({len(band.channels)} of {len(floor.used)} channels)"
 
 
 def _band_table(floor: SpectralNoiseFloor) -> Table:

@@ -81,49 +81,15 @@ def versions(*packages: str) -> dict[str, str]:
 
 def floor_methods(floor: NoiseFloor) -> tuple[str, list[str]]:
     """Return the sentences on the noise floor and the keys of what they cite."""
+    methods = floor.noise_model.methods
     text = (
-        f"The noise floor was found from {floor.n_samples:,} samples of {count(len(floor.live), 'channel')}. Channels "
-        "were demeaned and "
-        + (
-            "scaled by one common noise standard deviation"
-            if floor.model == "white"
-            else "divided by the standard deviation of their noise"
-        )
-        + "; an eigenvalue of the sample covariance counted as signal where it exceeded what the largest eigenvalue of "
-        f"pure noise exceeds with probability {floor.alpha:g}. "
+        f"The noise floor was found from {floor.n_samples:,} samples of {count(len(floor.used), 'channel')}. Channels "
+        f"were demeaned and {methods.scaling}; an eigenvalue of the sample covariance counted as signal where it "
+        "exceeded what the largest eigenvalue of "
+        f"pure noise exceeds with probability {floor.alpha:g}. {methods.sentence} "
     )
-    if floor.model == "counts":
-        text += (
-            "Values were taken as Poisson counts around the product of a rate per channel and an exposure per sample, "
-            "and residuals scaled to unit variance in every channel and sample (Landa et al. 2022); their largest "
-            "eigenvalue follows a Tracy–Widom law (Tracy and Widom 1996) with the centering and scaling of "
-            "Johnstone (2001), and among sparse counts has to exceed that of simulated ones too. "
-        )
-        keys = ["landa", "johnstone", "tracy"]
-    elif floor.model == "heteroscedastic+colored":
-        text += (
-            "Noise was taken as independent between channels, each with a power spectrum of its own, estimated from "
-            "what remains of the recording after the found components, rank and spectra being re-estimated until they "
-            "agreed; its largest eigenvalue then follows a Tracy–Widom law (Tracy and Widom 1996) at the edge of a "
-            "Gram matrix with a variance profile (Alt et al. 2017). "
-        )
-        keys = ["alt", "tracy"]
-    elif floor.model == "colored":
-        text += (
-            "Noise was taken as independent between channels with a common power spectrum in time, estimated from "
-            "what remains of the recording after the found components, rank and spectrum being re-estimated until they "
-            "agreed; its largest eigenvalue then follows a Tracy–Widom law (Tracy and Widom 1996) with the centering "
-            "and scaling of El Karoui (2007). "
-        )
-        keys = ["elkaroui", "tracy"]
-    else:
-        text += (
-            "Noise was taken as independent between channels and samples; its largest eigenvalue then follows a "
-            "Tracy–Widom law (Tracy and Widom 1996) with the centering and scaling of Johnstone (2001). "
-        )
-        keys = ["johnstone", "tracy"]
     text += "For comparison, the upper edge of the Marchenko–Pastur law (Marchenko and Pastur 1967) is given."
-    return text, [*keys, "marchenko"]
+    return text, [*methods.cites, "marchenko"]
 
 
 def spectrum_methods(segment: float) -> tuple[str, list[str]]:

@@ -45,7 +45,7 @@ def _reason(floor: NoiseFloor) -> str:
     """Say why the textbook counts differently."""
     if floor.mp_rank < floor.rank:
         return "it takes what the components add to the variance for noise"
-    if "colored" in floor.model and floor.n_samples / floor.n_effective > MEMORY:
+    if floor.noise_model.colored and floor.n_samples / floor.n_effective > MEMORY:
         return f"neighboring samples correlate {_memory(floor)}"
     return "its edge makes no allowance for chance fluctuation"
 
@@ -122,13 +122,9 @@ def _choice(floor: NoiseFloor) -> str:
 
 
 def _why(floor: NoiseFloor) -> str:
-    if floor.model == "counts":
-        return (
-            "Counts vary by as much as their mean, so each was compared with the product of its channel's rate and its "
-            "sample's exposure and divided by its own standard deviation; what is left follows the Marchenko–Pastur "
-            "law. The textbook view takes the raw counts and finds that product itself."
-        )
-    if "colored" not in floor.model:
+    if floor.noise_model.methods.edge:
+        return floor.noise_model.methods.edge
+    if not floor.noise_model.colored:
         return (
             "Noise without correlation in time follows the Marchenko–Pastur law, and its largest eigenvalue fluctuates "
             "around the law's edge by the Tracy–Widom law; the edge in the right-hand figure includes that margin."

@@ -56,7 +56,7 @@ READ = [held, streamed, running]
 def test_the_floor_is_that_of_the_other_channels(read: Callable[..., NoiseFloor], kind: str) -> None:
     values = with_one(kind)
     floor, others = read(values), read(np.delete(values, 5, axis=1))
-    np.testing.assert_array_equal(floor.live, np.delete(np.arange(N), 5))
+    np.testing.assert_array_equal(floor.used, np.delete(np.arange(N), 5))
     assert floor.rank == others.rank == 2
     # Missing values of the channel change nothing; products of another size are rounded in another order.
     np.testing.assert_allclose(floor.eigenvalues, others.eigenvalues, rtol=1e-9)
@@ -66,7 +66,7 @@ def test_the_floor_is_that_of_the_other_channels(read: Callable[..., NoiseFloor]
 
 def test_the_floor_in_frequency_leaves_a_near_duplicate_out() -> None:
     floor = spectral_noise_floor(recording(with_one("nearly duplicate")))
-    np.testing.assert_array_equal(floor.live, np.delete(np.arange(N), 5))
+    np.testing.assert_array_equal(floor.used, np.delete(np.arange(N), 5))
 
 
 @pytest.mark.parametrize("complex_data", [False, True])

@@ -134,7 +134,7 @@ def test_dead_channels_and_missing_samples_are_left_out_and_named() -> None:
     values[:1000, 7] = np.nan
     values[40:60, 9] = np.nan
     floor = noise_floor(recording(values))
-    assert floor.dead_channels == (5, 7)
+    assert floor.excluded == {5: "constant", 7: "missing"}
     assert floor.rank == 2
     assert floor.n_samples == T
     assert "2 of 48 channels are constant or mostly missing" in floor.warnings[0]
@@ -187,7 +187,7 @@ def test_holes_scattered_over_all_channels_cost_little() -> None:
 
 def test_unknown_models_and_levels_are_refused() -> None:
     noise = recording(np.random.default_rng(0).normal(size=(100, 4)))
-    with pytest.raises(ConfigError, match="expected a noise model of auto, white"):
+    with pytest.raises(ConfigError, match="expected a noise model of auto, counts, white"):
         noise_floor(noise, model="pink")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="alpha between 0 and 1"):
         noise_floor(noise, alpha=2.0)

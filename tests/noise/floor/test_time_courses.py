@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sciml.noise.floor.time_courses import course_effects
+from sciml.noise.floor.time_courses import time_course_effects
 from sciml.rmt.profile import VarianceProfile
 
 T, N = 300, 80
@@ -35,8 +35,8 @@ def test_effects_are_those_of_simulated_components(width: float) -> None:
     share, even = share / share.sum(), np.full(T, 1 / T)
     strength = 2 * float(np.sqrt(profile.detection_limit))
     z, power, time, channel = simulated(share, strength)
-    effects = course_effects(profile, np.array([z]), power[None])
-    assert effects.loudness[0] == pytest.approx(share @ spectrum(), rel=0.05)  # for even courses 4 % low
+    effects = time_course_effects(profile, np.array([z]), power[None])
+    assert effects.relative_noise_power[0] == pytest.approx(share @ spectrum(), rel=0.05)  # for even courses 4 % low
     # At this eigenvalue an even course is of this strength and these overlaps.
     rows, columns = (each[0] for each in profile.resolvent(z))
     alone = 1 / np.sqrt(z * (even @ rows) * columns[0])

@@ -1,0 +1,170 @@
+"""What one pass over a recording yields of the channels that are used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.errors import DataError
+from sciml.noise.channels.accumulate import ChannelAccumulator
+from sciml.noise.channels.duplicates import duplicates, duplicates_of
+from sciml.noise.channels.select import ChannelSelection, select_channels
+from sciml.noise.channels.subsample import Subsample, Subsampler, enough
+
+__all__ = ["MIN_SAMPLES", "ChannelStatistics", "channel_statistics"]
+
+MIN_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """What one pass over a recording of N channels yields. All but `every_mean` and `excluded` refers to `used` ones.
+
+    `mean` (of the samples present) and `fraction_present` have one entry a used channel, `every_mean` one for each
+    channel that was read; `excluded` says why a channel is not used, by its number.
+    Standardized values are demeaned, divided by `total_scale`, and zero where a sample is missing: noise stays noise.
+    `row_weights`, mean one, say what equal parts of the samples weigh where they weigh unequally.
+    `standardized` holds them all, or is None and `gram`, their X^H X / dof, and a `subsample` stand for them.
+    `no_counts` says why the values are not counts, in words; empty where they may be.
+    """
+
+    n_features: int
+    used: IntArray
+    excluded: Mapping[int, str]
+    mean: AnyArray
+    every_mean: AnyArray
+    fraction_present: FloatArray
+    total_scale: FloatArray
+    n_samples: int
+    n_dropped: int
+    n_unread: int
+    standardized: AnyArray | None
+    gram: AnyArray | None
+    subsample: Subsample | None
+    resolution: float
+    no_counts: str = ""
+    row_weights: FloatArray | None = None
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom in time: the mean takes one."""
+        return self.n_samples - 1
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether values are complex."""
+        return bool(np.iscomplexobj(self.mean))
+
+
+def channel_statistics(
+    accumulator: ChannelAccumulator,
+    *,
+    channels: IntArray | None = None,
+    n_features: int | None = None,
+    n_samples: int | None = None,
+    row_weights: FloatArray | None = None,
+) -> ChannelStatistics:
+    """Choose the used channels of what was accumulated, and bring everything into their standardized units.
+
+    Parameters
+    ----------
+    channels, n_features
+        Numbers of the channels that were read, and how many there are: all by default.
+    n_samples
+        How many samples count, where old ones are forgotten.
+    row_weights
+        What these weigh.
+
+    Raises
+    ------
+    DataError
+        Fewer than two channels that vary, or too few samples at which they have values.
+    """
+    channels = np.arange(len(accumulator.count)) if channels is None else channels
+    n_features = n_features or len(channels)
+    if accumulator.n_kept < 2:
+        raise DataError(
+            f"expected samples at which the channels have values, found {accumulator.n_kept} of {accumulator.n_read}; "
+            "at the others most channels are missing: leave out the channels with most missing values"
+        )
+    _demand_samples(accumulator)
+    values, mean, scatter = accumulator.centered()
+    selection = _select(accumulator, values, scatter)
+    selection.demand_two(n_features, "a noise floor compares channels: give a recording of several")
+    used = selection.used
+    scale = np.sqrt(scatter / accumulator.dof)[used]
+    numbered = selection.renumbered(channels)
+    if values is not None:
+        values = values if len(used) == values.shape[1] else values[:, used]
+        values /= scale
+    return ChannelStatistics(
+        n_features=n_features,
+        used=numbered.used,
+        excluded=numbered.excluded,
+        mean=accumulator.offset[used] + mean[used] * accumulator.unit[used],
+        every_mean=accumulator.offset + mean * accumulator.unit,
+        fraction_present=accumulator.count[used] / accumulator.n_kept,
+        total_scale=scale * accumulator.unit[used],
+        n_samples=n_samples or accumulator.n_kept,
+        n_dropped=accumulator.n_read - accumulator.n_kept,
+        n_unread=n_features - len(channels),
+        standardized=values,
+        gram=_correlation(accumulator, used, scatter),
+        subsample=_subsample(accumulator, values, used, mean[used], scale),
+        resolution=float(np.finfo(accumulator.precision).eps),
+        no_counts=accumulator.whole_numbers.problem,
+        row_weights=row_weights,
+    )
+
+
+def _select(accumulator: ChannelAccumulator, values: AnyArray | None, scatter: FloatArray) -> ChannelSelection:
+    def found(some: IntArray) -> list[tuple[int, int]]:
+        if values is not None:
+            every = len(some) == values.shape[1]
+            return duplicates_of(values if every else values[:, some], scatter[some])
+        correlation = _correlation(accumulator, some, scatter)
+        assert correlation is not None  # noqa: S101
+        return duplicates(correlation)
+
+    return select_channels(
+        count=accumulator.count,
+        n_samples=accumulator.n_kept,
+        constant=accumulator.moments.constant,
+        scatter=scatter,
+        duplicates=found,
+    )
+
+
+def _correlation(accumulator: ChannelAccumulator, some: IntArray, scatter: FloatArray) -> AnyArray | None:
+    """Return the correlations of some channels; None where the values are held."""
+    gram = accumulator.moments.gram
+    if gram is None:
+        return None
+    root = np.sqrt(scatter[some])
+    return np.asarray(gram[np.ix_(some, some)] / np.outer(root, root))
+
+
+def _demand_samples(accumulator: ChannelAccumulator) -> None:
+    if accumulator.n_kept < MIN_SAMPLES:
+        raise DataError(
+            f"expected at least {MIN_SAMPLES} samples at which the channels have values, got {accumulator.n_kept} of "
+            f"{accumulator.n_read}; give a longer recording, or leave out the channels with most missing values"
+        )
+
+
+def _subsample(
+    accumulator: ChannelAccumulator,
+    standardized: AnyArray | None,
+    used: IntArray,
+    mean: AnyArray,
+    scale: FloatArray,
+) -> Subsample | None:
+    """Return what stands for the recording where its spectra are concerned; None if it can stand for itself."""
+    if standardized is None:
+        return accumulator.subsampler.subsample().standardized(used, mean, scale)
+    if not enough(*standardized.shape):
+        return None
+    subsampler = Subsampler(standardized.shape[1], standardized.dtype)
+    subsampler.add(standardized)
+    return subsampler.subsample()

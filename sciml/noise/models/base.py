@@ -1,0 +1,135 @@
+"""What a noise model is: how it sees the recording, the variances it allows, and when the data reject it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sciml._typing import FloatArray
+from sciml.errors import DataError
+from sciml.noise.channels.statistics import ChannelStatistics
+from sciml.noise.matrix.gram import Matrix
+from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.rmt.edges import EdgeLaw
+from sciml.rmt.profile import VarianceProfile
+
+__all__ = ["Fit", "Methods", "NoiseModel", "Prepared", "ReadAll", "UnsuitableValuesError", "p_words"]
+
+ReadAll = Callable[[], ChannelStatistics]
+
+
+class UnsuitableValuesError(DataError):
+    """The values are none that the model can be fitted to, whatever their noise."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The matrix that a model is fitted on.
+
+    `channel_scale`, the noise standard deviation of each used channel in the units of the data, is set where the model
+    scaled the values itself; `n_projected` of their dimensions were then projected out.
+    """
+
+    matrix: Matrix
+    channel_scale: FloatArray | None = None
+    n_projected: int = 0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Rank and noise that agree: the spectrum in units of the noise, its law, the channels' scales and spectra.
+
+    `law` and `profile` are those of the noise after removing the components found.
+    """
+
+    eigenvalues: FloatArray
+    p_values: FloatArray
+    scale: FloatArray
+    law: EdgeLaw
+    profile: VarianceProfile
+    rank: int
+    spectra: NoiseSpectra
+    bulk_ratio: float
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Methods:
+    """What a report says of a model: a sentence for its methods with the keys of what it cites, and one on its edge.
+
+    `edge` is empty where the edge is that of noise without correlation in time.
+    """
+
+    sentence: str
+    cites: tuple[str, ...]
+    scaling: str = "divided by the standard deviation of their noise"
+    edge: str = ""
+
+
+class NoiseModel(Protocol):
+    """A kind of noise. A new one is a class in a file of its own and one line in `sciml.noise.models.registry`.
+
+    Attributes
+    ----------
+    name, words
+        What the user calls it, and what that means.
+    methods
+        What a report says of it.
+    colored
+        Samples correlate in time: fewer count than there are.
+    equal_variances
+        All channels have noise of one variance, estimated with one sigma (`sciml.rmt.rank.white_test`).
+    common_spectrum
+        The channels' spectra are alike up to scale.
+    needs_values
+        It is fitted on all values at once; moments of the channels are not enough.
+    must_converge
+        Words for the reason if rank and noise do not converge and a richer model is tried; empty if none is.
+    """
+
+    name: str
+    words: str
+    methods: Methods
+    colored: bool = False
+    equal_variances: bool = False
+    common_spectrum: bool = True
+    needs_values: bool = False
+    must_converge: str = ""
+
+    def prepare(self, matrix: Matrix, read_all: ReadAll | None) -> Prepared:  # noqa: ARG002
+        """Return the matrix that the model is fitted on: by default that of the standardized channels.
+
+        `read_all` reads the recording once more and returns statistics that hold all values; None where it is too
+        large for that.
+
+        Raises
+        ------
+        UnsuitableValuesError
+            The model cannot be fitted to such values.
+        """
+        return Prepared(matrix)
+
+    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+        """Return the variances of the noise, (frequency, channel), over `dof` samples."""
+        ...
+
+    @property
+    def tested_on(self) -> "NoiseModel":
+        """The model on whose fit `rejected` decides: itself, or a more general one of which it is a special case."""
+        return self
+
+    def rejected(self, fit: Fit, prepared: Prepared) -> str | None:  # noqa: ARG002
+        """Return in words why the data reject the model that was fitted ("" for no words), or None if they do not."""
+        return None
+
+    def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
+        """Return in words what speaks for the model once it is chosen, beside what rejected the simpler ones."""
+        return ""
+
+    def confirmed(self, fit: Fit, prepared: Prepared, alpha: float) -> Fit:  # noqa: ARG002
+        """Return the fit after tests that the model demands of what stands out."""
+        return fit
+
+
+def p_words(p_value: float) -> str:
+    """Return a p-value in words, as in "p = 0.2"."""
+    return "p < 1e-12" if p_value < 1e-12 else f"p = {p_value:.2g}"
