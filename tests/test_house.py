@@ -77,6 +77,8 @@ PRIVATE = frozenset(
 )
 # The terms themselves, names of other libraries and of the protocol of files.
 ALLOWED = re.compile(
+    r"(?i:time_?courses?)|degrees_of_freedom|ranks_tried|global_?heaps?|(log|number|index)_ticks|tick_params|ticks|set_[xy]ticks"
+)
     r"(time|component)_?courses?|global_?heaps?|(log|number|index)_ticks|tick_params|ticks|set_[xy]ticks"
 )
 
