@@ -23,7 +23,7 @@ from _report import machine, record, table
 from threadpoolctl import threadpool_limits
 
 from sciml.denoise import compare, denoise_patches
-from sciml.denoise.comparison import METHODS, WIDTHS
+from sciml.denoise.evaluate.compare import METHODS, WIDTHS
 from sciml.io import open_recording
 from sciml.noise import noise_floor
 
@@ -127,7 +127,7 @@ def rivals(part: xr.DataArray, case: Case) -> tuple[dict[str, Callable[..., Any]
             methods[f"PCA {rank}"] = partial(pca, rank=rank)
     if case.patch is None:
         return methods, "whole", max(1, floor.rank)
-    found = max(1, round(float(denoise_patches(part, case.patch)["rank"].mean())))
+    found = max(1, round(float(denoise_patches(part, patch=case.patch)["rank"].mean())))
     methods["PCA of patches"] = partial(patch_pca, patch=case.patch, rank=found)
     methods.setdefault(f"PCA {found}", partial(pca, rank=found))
     return methods, "patches", found
@@ -137,7 +137,7 @@ def row(name: str, case: Case) -> list[str]:
     begin = time.perf_counter()
     part = load(case)
     methods, ours, rank = rivals(part, case)
-    found = compare(part, methods, patch=case.patch, model=case.model)  # type: ignore[arg-type]
+    found = compare(part, methods=methods, patch=case.patch, model=case.model)  # type: ignore[arg-type]
     error = {str(each): float(found["error"].sel(denoiser=each)) for each in found["denoiser"].values}
     base = error[ours]
 

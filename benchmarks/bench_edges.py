@@ -8,7 +8,7 @@ import numpy as np
 from _report import machine, record, table
 from numpy.typing import NDArray
 
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 Array = NDArray[np.float64]
 Kind = Callable[[np.random.Generator, int, int], Array]

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from sciml.noise import noise_floor
 from sciml.rmt import shrink
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 Draw = Callable[[np.random.Generator, int, int], np.ndarray]
 

@@ -66,7 +66,7 @@ def volumes(data: xr.DataArray) -> NDArray[np.floating]:
 
 def ours(phantom: Phantom) -> tuple[Run, xr.Dataset]:
     wall, cpu = time.perf_counter(), time.process_time()
-    result = denoise_patches(phantom.recording, PATCH)
+    result = denoise_patches(phantom.recording, patch=PATCH)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return Run(wall, cpu, volumes(result["denoised"]), float(result["sigma"].mean())), result
 
@@ -172,7 +172,7 @@ def random_row(options: dict[str, float]) -> list[str]:
     ]
     for size, stride in ((5, None), (5, 2), (6, None), (7, None)):
         patch = dict.fromkeys(PATCH, size)
-        denoised = volumes(denoise_patches(phantom.recording, patch, stride)["denoised"])
+        denoised = volumes(denoise_patches(phantom.recording, patch=patch, stride=stride)["denoised"])
         error = float(np.sqrt(np.mean((denoised - truth) ** 2)))
         cells.append(f"{error:.4f}" + ("" if peer is None else f", **{error / peer.error(truth):.3f}**"))
     return cells
@@ -198,7 +198,8 @@ def phantoms() -> None:
 
 SCALE = """
 import resource, sys, time
-from sciml.denoise import _tile, denoise_patches_to_file
+from sciml.denoise import denoise_patches_to_file
+from sciml.denoise.patches import tile
 from sciml.io import open_recording
 from sciml.io.write import regions
 from sciml.linalg import batched
@@ -214,11 +215,11 @@ def timed(what, function, clock):
     return call
 batched.eigh = timed("eigen", batched.eigh, time.thread_time)
 batched.eigvalsh = timed("eigen", batched.eigvalsh, time.thread_time)
-_tile._read = timed("read", _tile._read, time.perf_counter)
+tile._read = timed("read", tile._read, time.perf_counter)
 regions.RegionFile.write = timed("write", regions.RegionFile.write, time.perf_counter)
 movie = open_recording(sys.argv[1], "movie", dims=("time", "y", "x"), rate=30.0)
 wall, cpu = time.perf_counter(), time.process_time()
-found = denoise_patches_to_file(movie, sys.argv[2], {"y": 7, "x": 7}, memory="2GB")
+found = denoise_patches_to_file(movie, sys.argv[2], patch={"y": 7, "x": 7}, memory="2GB")
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(wall, cpu, spent["eigen"], spent["read"], spent["write"], peak, found.n_tiles, found.sigma)

@@ -27,6 +27,17 @@ class Health:
     facts: Mapping[str, Any]
     problems: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return facts and problems as plain values."""
+        return {"facts": dict(self.facts), "problems": list(self.problems)}
+
+    def summary(self) -> str:
+        """Return what needs attention, one line each."""
+        return "\n".join(self.problems) or "nothing needs attention"
+
+    def __repr__(self) -> str:
+        return f"Health({len(self.facts)} facts, {len(self.problems)} problems)"
+
 
 def diagnose() -> Health:
     """Look at versions, torch and its devices, HDF5 and its filters, memory, and disk.

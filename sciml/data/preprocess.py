@@ -1,4 +1,4 @@
-"""What is learned about the units of a recording before a net sees it: means, scales and the projector of a denoiser.
+"""What is learned about the units of a recording before a net sees it: means, scales and the matrix of a denoiser.
 
 Fitted on the train part only. As a layer it is the first, untrained step of the net and travels in its checkpoint.
 """
@@ -20,12 +20,12 @@ from sciml.recording import feature_dims, n_features, sampling_rate
 
 __all__ = ["Preprocess", "PreprocessLayer"]
 
-RATE_TOLERANCE = 1e-3  # relative; a rate read off time stamps varies by their jitter
+RATE_TOLERANCE = 1e-3  # relative; a rate read off timestamps varies by their jitter
 
 
 @dataclass(frozen=True, eq=False)
 class Preprocess:
-    r"""Standardize channels, after an optional projection that removes noise.
+    r"""Standardize channels, after an optional linear denoiser.
 
     .. math:: z = g\, P (x - \mu) / s
 
@@ -36,9 +36,9 @@ class Preprocess:
     scale
         Standard deviation s of each channel over the train part, shape (channel,), in `units`; 1 where constant.
     matrix
-        Projector P of a denoiser, shape (channel, channel), or None.
+        Matrix P of a linear denoiser, shape (channel, channel), or None.
     gain
-        Factor g that gives the projected channels a mean variance of one; 1 without projector.
+        Factor g that gives the denoised channels a mean variance of one; 1 without denoiser.
     units, sampling_rate, labels
         What the net was trained on: unit of the values, rate in Hz, names of the channels (empty if unnamed).
     n_samples
@@ -63,7 +63,7 @@ class Preprocess:
         windows, train
             The windows, and the indices of those to learn from: `split.train`.
         matrix
-            Projector of a denoiser that saw the train part only, shape (channel, channel).
+            Matrix of a linear denoiser of the train part only, shape (channel, channel).
 
         Raises
         ------
@@ -83,18 +83,18 @@ class Preprocess:
         >>> fitted.mean.tolist(), fitted.scale.tolist(), fitted.units
         ([2.0], [1.0], 'V')
         """
-        projector = None if matrix is None else _projector(matrix, windows.n_channels)
-        n, mean, covariance = _moments(windows, train, full=projector is not None)
-        variance = np.diagonal(covariance) if projector is not None else covariance
+        denoiser = None if matrix is None else _check_denoiser(matrix, windows.n_channels)
+        n, mean, covariance = _moments(windows, train, full=denoiser is not None)
+        variance = np.diagonal(covariance) if denoiser is not None else covariance
         scale = _scale(mean, np.sqrt(np.maximum(variance, 0.0)))
         gain = 1.0
-        if projector is not None:
-            projected = np.einsum("ij,jk,ik->i", projector, covariance, projector) / scale**2
-            gain = float(1.0 / np.sqrt(projected.mean())) if projected.mean() > 0 else 1.0
+        if denoiser is not None:
+            denoised = np.einsum("ij,jk,ik->i", denoiser, covariance, denoiser) / scale**2
+            gain = float(1.0 / np.sqrt(denoised.mean())) if denoised.mean() > 0 else 1.0
         return cls(
             mean,
             scale,
-            projector,
+            denoiser,
             gain,
             str(windows.recording.attrs.get("units", "")),
             windows.rate,
@@ -103,7 +103,7 @@ class Preprocess:
         )
 
     def apply(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Return the input of a net: windows (n, channel, time) in the recording's units, projected and scaled.
+        """Return the input of a net: windows (n, channel, time) in the recording's units, denoised and scaled.
 
         Examples
         --------
@@ -116,7 +116,7 @@ class Preprocess:
         return np.asarray(centered / (self.scale / self.gain).astype(np.float32)[:, None], dtype=np.float32)
 
     def standardize(self, y: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Return the target of a forecast: (n, channel, time), scaled but not projected: it stays what was measured.
+        """Return the target of a forecast: (n, channel, time), scaled but not denoised: it stays what was measured.
 
         Examples
         --------
@@ -242,7 +242,7 @@ class PreprocessLayer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (batch, channel, time) in the recording's units to the same shape without unit."""
-        # In bfloat16 the projection would cost five of the eight digits that the recording has.
+        # In bfloat16 the denoiser would cost five of the eight digits that the recording has.
         with torch.autocast(x.device.type, enabled=False):
             centered = x - self.mean
             if self.matrix is not None:
@@ -250,15 +250,15 @@ class PreprocessLayer(nn.Module):
             return centered / self.scale
 
 
-def _projector(matrix: ArrayLike, n_channels: int) -> NDArray[np.float64]:
-    projector = np.asarray(matrix, dtype=np.float64)
-    if projector.shape != (n_channels, n_channels) or not np.isfinite(projector).all():
+def _check_denoiser(matrix: ArrayLike, n_channels: int) -> NDArray[np.float64]:
+    denoiser = np.asarray(matrix, dtype=np.float64)
+    if denoiser.shape != (n_channels, n_channels) or not np.isfinite(denoiser).all():
         raise DataError(
-            f"expected a finite projector of shape {(n_channels, n_channels)}, got shape {projector.shape}"
-            f"{'' if np.isfinite(projector).all() else ' with values that are not finite'}; "
+            f"expected a finite matrix of a denoiser of shape {(n_channels, n_channels)}, got shape {denoiser.shape}"
+            f"{'' if np.isfinite(denoiser).all() else ' with values that are not finite'}; "
             "take the one of a denoiser of this recording"
         )
-    return projector
+    return denoiser
 
 
 def _moments(windows: Windows, train: ArrayLike, *, full: bool) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
@@ -278,7 +278,7 @@ def _moments(windows: Windows, train: ArrayLike, *, full: bool) -> tuple[int, ND
 
 
 def _scale(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the deviations, 1 for constant channels; say which channels carry nothing or lost their digits."""
+    """Return the deviations, 1 for constant channels; say which channels carry nothing or too few digits."""
     rounding = np.abs(mean) * np.finfo(np.float32).eps
     # The deviation of a constant as float64 rounds it is far below the step of float32.
     constant = deviation <= 1e-3 * rounding

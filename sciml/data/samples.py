@@ -77,20 +77,21 @@ def read_samples(recording: xr.DataArray) -> Samples:
     n, channels = recording.sizes[TIME], n_features(recording)
     values = np.empty((n, channels), dtype=np.float32) if 4 * n * channels <= MEMORY_BUDGET else None
     valid = np.empty(n, dtype=np.bool_)
-    seen = np.zeros(channels, dtype=np.bool_)
+    has_samples = np.zeros(channels, dtype=np.bool_)
     for part, block in blocks(recording, rows_of_block(channels)):
         with np.errstate(over="ignore"):  # beyond the range of float32 counts as missing
             single = block.astype(np.float32)
         finite = np.isfinite(single)
         valid[part] = finite.all(axis=1)
-        seen |= finite.any(axis=0)
+        has_samples |= finite.any(axis=0)
         if values is not None:
             values[part] = single
-    if not seen.all():
-        dead = np.flatnonzero(~seen)
+    if not has_samples.all():
+        empty = np.flatnonzero(~has_samples)
+        named = f"{', '.join(map(str, empty[:10]))}{', ...' if len(empty) > 10 else ''}"
         raise DataError(
-            f"expected every channel to have samples, got {len(dead)} of {channels} channels masked or missing "
-            f"throughout (numbers {', '.join(map(str, dead[:10]))}{', ...' if len(dead) > 10 else ''}); leave them out"
+            f"expected every channel to have samples, got {len(empty)} of {channels} channels masked or missing "
+            f"throughout (numbers {named}); leave them out"
         )
     samples = Samples(recording, sampling_rate(recording), valid, values)
     if np.any(np.diff(samples.clock) < 0):

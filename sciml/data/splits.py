@@ -27,16 +27,16 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Block:
-    """A contiguous stretch of time, in seconds, and the part it belongs to."""
+    """A contiguous interval of time, in seconds, and the part it belongs to."""
 
     start: float
     stop: float
     part: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """Which windows train, which choose the best epoch, which judge; no two parts closer than `gap`.
+    """Which windows train, which choose the best epoch, which evaluate; no two parts closer than `gap`.
 
     Attributes
     ----------
@@ -121,6 +121,14 @@ class Split:
         part = np.repeat(np.arange(3), [len(indices) for indices in self.parts.values()])
         order = np.argsort(windows.starts[chosen], kind="stable")
         return _distance(windows, chosen[order], part[order], self.gap)
+
+    def summary(self) -> str:
+        """Return the sizes of the parts in one line."""
+        sizes = ", ".join(f"{len(indices)} {part}" for part, indices in self.parts.items())
+        return f"{sizes} by {self.unit} (n = {len(self.blocks)}), {self.gap:g} s apart"
+
+    def __repr__(self) -> str:
+        return f"Split({self.summary()})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the split as plain numbers and strings, with its hash, to be stored as JSON.
@@ -228,37 +236,37 @@ def split_by_time(
     ([177, 59, 59], {'train': 3, 'validation': 1, 'test': 1})
     """
     gap = windows.span / windows.rate if gap is None else float(gap)
-    shares = _shares(fractions, gap)
+    proportions = _proportions(fractions, gap)
     order = np.argsort(windows.starts, kind="stable")
-    n_blocks = _block_count(windows, shares, gap, n_blocks)
+    n_blocks = _block_count(windows, proportions, gap, n_blocks)
     block_of = np.arange(len(order)) * n_blocks // len(order)
     rng = np.random.default_rng(seed)
-    part_of_block, kept, absent = _draw(windows, order, block_of, shares, gap, rng)
+    part_of_block, kept, absent = _draw(windows, order, block_of, proportions, gap, rng)
     for _ in range(DRAWS - 1):
         if not absent:
             break
-        other = _draw(windows, order, block_of, shares, gap, rng)
+        other = _draw(windows, order, block_of, proportions, gap, rng)
         if _badness(other[2]) < _badness(absent):
             part_of_block, kept, absent = other
     _complain(windows, absent)
     return _describe(windows, order, block_of, part_of_block, kept, gap, seed)
 
 
-def _shares(fractions: Sequence[float], gap: float) -> NDArray[np.float64]:
-    shares = np.asarray(fractions, dtype=np.float64)
-    if shares.shape != (3,) or np.any(shares < 0) or shares[0] <= 0 or abs(shares.sum() - 1) > 1e-6:
+def _proportions(fractions: Sequence[float], gap: float) -> NDArray[np.float64]:
+    proportions = np.asarray(fractions, dtype=np.float64)
+    if proportions.shape != (3,) or np.any(proportions < 0) or proportions[0] <= 0 or abs(proportions.sum() - 1) > 1e-6:
         raise ConfigError(
             f"expected fractions of train, validation and test that sum to 1, got {tuple(map(float, fractions))}; "
             "for example (0.6, 0.2, 0.2)"
         )
     if not gap >= 0:
         raise ConfigError(f"expected a gap of at least 0 s, got {gap}")
-    return shares
+    return proportions
 
 
-def _block_count(windows: Windows, shares: NDArray[np.float64], gap: float, n_blocks: int | None) -> int:
+def _block_count(windows: Windows, proportions: NDArray[np.float64], gap: float, n_blocks: int | None) -> int:
     """Return the number of blocks: a whole number of rounds where nothing was asked for."""
-    parts = int(np.count_nonzero(shares))
+    parts = int(np.count_nonzero(proportions))
     if len(windows) < 2 * parts:
         raise DataError(
             f"expected at least {2 * parts} windows for {parts} parts, got {len(windows)}; "
@@ -273,23 +281,23 @@ def _block_count(windows: Windows, shares: NDArray[np.float64], gap: float, n_bl
     width = 8 * (windows.span / windows.rate + gap)
     duration = float(windows.stops.max() - windows.times.min())
     fitting = int(min(30, duration / width, len(windows) / 2))
-    a_round = max(Fraction(float(share)).limit_denominator(10).denominator for share in shares)
+    a_round = max(Fraction(float(each)).limit_denominator(10).denominator for each in proportions)
     return max(fitting // a_round * a_round, min(a_round, len(windows) // 2), parts)
 
 
-def _deal(n_blocks: int, shares: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+def _deal(n_blocks: int, proportions: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Return the part of each block: in each round the parts come in random order, each in its proportion."""
-    counts = np.floor(shares * n_blocks + 1e-9).astype(np.int64)
-    counts = np.maximum(counts, shares > 0)
+    counts = np.floor(proportions * n_blocks + 1e-9).astype(np.int64)
+    counts = np.maximum(counts, proportions > 0)
     while counts.sum() != n_blocks:  # hand out (or take back) what rounding left, where it is missed most
-        excess = counts - shares * n_blocks
+        excess = counts - proportions * n_blocks
         missed = -excess if counts.sum() < n_blocks else np.where(counts > 1, excess, -np.inf)
         counts[np.argmax(missed)] += np.sign(n_blocks - counts.sum())
     rounds = int(counts[counts > 0].min())
     part = []
     for k in range(rounds):
         quota = (counts * (k + 1)) // rounds - (counts * k) // rounds
-        part += [np.repeat(p, quota[p]) for p in rng.permutation(len(shares))]
+        part += [np.repeat(p, quota[p]) for p in rng.permutation(len(proportions))]
     return np.concatenate(part)
 
 
@@ -297,15 +305,15 @@ def _draw(
     windows: Windows,
     order: NDArray[np.int64],
     block_of: NDArray[np.int64],
-    shares: NDArray[np.float64],
+    proportions: NDArray[np.float64],
     gap: float,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], dict[str, list[str]]]:
     """Deal the blocks once: the part of each, the windows that stay, the classes that a part lacks."""
-    part_of_block = _deal(int(block_of[-1]) + 1, shares, rng)
+    part_of_block = _deal(int(block_of[-1]) + 1, proportions, rng)
     part = part_of_block[block_of]
     kept = _separate(windows, order, part, gap)
-    return part_of_block, kept, _absent(windows, order, part, kept, shares)
+    return part_of_block, kept, _absent(windows, order, part, kept, proportions)
 
 
 def _badness(absent: Mapping[str, list[str]]) -> tuple[bool, int, int]:
@@ -363,11 +371,11 @@ def _absent(
     order: NDArray[np.int64],
     part: NDArray[np.int64],
     kept: NDArray[np.bool_],
-    shares: NDArray[np.float64],
+    proportions: NDArray[np.float64],
 ) -> dict[str, list[str]]:
     """Return the classes that a part has not; a part without any window is listed too."""
     absent: dict[str, list[str]] = {}
-    for p in np.flatnonzero(shares):
+    for p in np.flatnonzero(proportions):
         indices = order[kept & (part == p)]
         counts = _counts(windows, indices)
         if not len(indices) or 0 in counts.values():
@@ -383,7 +391,7 @@ def _counts(windows: Windows, indices: NDArray[np.int64]) -> dict[str, int]:
 
 
 def _complain(windows: Windows, absent: Mapping[str, list[str]]) -> None:
-    """Say which classes are not in which part: an error where nothing could be learned or judged, else a warning."""
+    """Say which classes are not in which part: an error where nothing could be learned or evaluated, else a warning."""
     import warnings
 
     remedy = "choose more blocks, a smaller gap, or shorter windows"

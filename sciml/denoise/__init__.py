@@ -1,31 +1,32 @@
 """Remove what the noise floor says is noise."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sciml.denoise.comparison import compare
-from sciml.denoise.lowrank import Projector, Shrinkage, denoise, projector
-from sciml.denoise.patches import denoise_patches
-from sciml.denoise.tofile import PatchFile, denoise_patches_to_file
+import lazy_loader
+
+from sciml.denoise.evaluate import compare
+from sciml.denoise.lowrank import LinearDenoiser, denoise, linear_denoiser
+from sciml.denoise.patches import PatchFile, denoise_patches, denoise_patches_to_file
+from sciml.rmt.shrink import Shrinkage
+
+if TYPE_CHECKING:
+    from sciml.denoise.lowrank.estimator import Denoiser
+    from sciml.denoise.lowrank.streaming import StreamingDenoiser
 
 __all__ = [
     "Denoiser",
+    "LinearDenoiser",
     "PatchFile",
-    "Projector",
     "Shrinkage",
     "StreamingDenoiser",
     "compare",
     "denoise",
     "denoise_patches",
     "denoise_patches_to_file",
-    "projector",
+    "linear_denoiser",
 ]
 
-_ESTIMATORS = {"Denoiser": "estimator", "StreamingDenoiser": "streaming"}
-
-
-def __getattr__(name: str) -> Any:
-    """Import the estimators when they are first asked for: scikit-learn takes longer to load than all the rest."""
-    if name in _ESTIMATORS:
-        return getattr(import_module(f"sciml.denoise.{_ESTIMATORS[name]}"), name)
-    raise AttributeError(f"module 'sciml.denoise' has no attribute {name!r}")
+# When they are first asked for: scikit-learn takes longer to load than all the rest.
+__getattr__, _, _ = lazy_loader.attach(
+    __name__, submod_attrs={"lowrank.estimator": ["Denoiser"], "lowrank.streaming": ["StreamingDenoiser"]}
+)

@@ -12,7 +12,7 @@ from sciml.errors import ConfigError
 __all__ = ["LowRankDenoiser"]
 
 
-class Projector(Protocol):
+class LinearDenoiser(Protocol):
     """A linear map over channels in factors, as `LowRankDenoiser` takes them."""
 
     @property
@@ -82,9 +82,9 @@ class LowRankDenoiser(nn.Module):
             self.register_buffer(name, each.to(dtype))
 
     @classmethod
-    def of(cls, projector: Projector, *, dtype: torch.dtype = torch.float32) -> Self:
-        """Return the layer of a map over channels such as `sciml.denoise.Projector`."""
-        return cls(projector.mean, projector.encode, projector.decode, projector.weights, dtype=dtype)
+    def of(cls, denoiser: LinearDenoiser, *, dtype: torch.dtype = torch.float32) -> Self:
+        """Return the layer of a map over channels such as `sciml.denoise.LinearDenoiser`."""
+        return cls(denoiser.mean, denoiser.encode, denoiser.decode, denoiser.weights, dtype=dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the denoised (batch, channel, time)."""

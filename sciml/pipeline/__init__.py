@@ -1,10 +1,11 @@
-"""The whole journey from one validated configuration to a run directory, and from there to predictions.
+"""From one validated configuration to a run directory, and from there to predictions.
 
 Names load on first use, so that a mistake in a configuration is found before torch is loaded.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from sciml.pipeline.config import Config, assign, load_config, to_toml, validate
@@ -15,22 +16,19 @@ if TYPE_CHECKING:
     from sciml.pipeline.runner import RunResult, dry_run, run
     from sciml.pipeline.windows import DryRun
 
-_WHERE = {
-    "Config": "config",
-    "DryRun": "windows",
-    "Prediction": "prediction",
-    "RunResult": "runner",
-    "assign": "config",
-    "demo": "demonstration",
-    "dry_run": "runner",
-    "load_config": "config",
-    "load_weights": "model",
-    "predict": "prediction",
-    "report_on": "report_target",
-    "run": "runner",
-    "to_toml": "config",
-    "validate": "config",
-}
+# No file is called as a function in it is: the module, once imported, would take the name of the function.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": ["Config", "assign", "load_config", "to_toml", "validate"],
+        "demonstration": ["demo"],
+        "model": ["load_weights"],
+        "prediction": ["Prediction", "predict"],
+        "report_target": ["report_on"],
+        "runner": ["RunResult", "dry_run", "run"],
+        "windows": ["DryRun"],
+    },
+)
 
 __all__ = [
     "Config",
@@ -48,10 +46,3 @@ __all__ = [
     "to_toml",
     "validate",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import the module that holds a public name when it is first asked for."""
-    if name in _WHERE:
-        return getattr(import_module(f"sciml.pipeline.{_WHERE[name]}"), name)
-    raise AttributeError(f"module 'sciml.pipeline' has no attribute {name!r}; it has {', '.join(__all__)}")

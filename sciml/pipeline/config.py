@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from sciml.errors import ConfigError
+from sciml.pipeline.tasks import TASKS
 
 __all__ = [
     "Config",
@@ -33,6 +35,16 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _known_task(name: Any) -> Any:
+    if not isinstance(name, str) or name not in TASKS:
+        expected = " or ".join(filter(None, (", ".join(map(repr, [*TASKS][:-1])), repr([*TASKS][-1]))))
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return name
+
+
+TaskName = Annotated[str, BeforeValidator(_known_task)]
 
 
 class _Section(BaseModel):
@@ -133,7 +145,7 @@ class Config(_Section):
     sciml.errors.ConfigError: train.epoch: no such key; did you mean train.epochs?
     """
 
-    task: Literal["classify", "forecast"] = "classify"
+    task: TaskName = "classify"
     seed: int = Field(default=0, ge=0, lt=2**63)
     data: Data = Data()
     windows: Windows = Windows()
@@ -148,9 +160,32 @@ class Config(_Section):
         total = sum(self.split.fractions)
         if not (0.999 < total < 1.001 and min(self.split.fractions) > 0):
             raise ValueError(
-                f"split.fractions: expected three shares above 0 that add up to 1, got {list(self.split.fractions)}"
+                f"split.fractions: expected three fractions above 0 that add up to 1, got {list(self.split.fractions)}"
             )
         return self
+
+    def decided(self, *, windows: Mapping[str, Any], denoise: bool, options: Mapping[str, Any]) -> "Config":
+        """Return the configuration with what its task decides; a gap, `denoise` and options that are given stay.
+
+        Examples
+        --------
+        >>> Config().decided(windows={"length": 2.0}, denoise=True, options={}).split.gap
+        2.0
+        """
+        chosen = self.windows.model_copy(update=windows)
+        span = (chosen.length or 0.0) + (chosen.horizon or 0.0)
+        return self.model_copy(
+            update={
+                "windows": chosen,
+                "split": self.split.model_copy(update={"gap": span if self.split.gap is None else self.split.gap}),
+                "noise": self.noise.model_copy(
+                    update={"denoise": denoise if self.noise.denoise is None else self.noise.denoise}
+                ),
+                "model": self.model.model_copy(
+                    update={"options": dict(options) if self.model.options is None else self.model.options}
+                ),
+            }
+        )
 
 
 def validate(values: Mapping[str, Any], *, source: str = "") -> Config:

@@ -1,4 +1,4 @@
-"""The whole journey on a recording whose truth is known."""
+"""A run from end to end on a recording whose truth is known."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -8,37 +8,37 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.data import Split, Windows
-from sciml.denoise import Projector, projector
+from sciml.denoise import LinearDenoiser, linear_denoiser
 from sciml.errors import DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.pipeline.config import Noise
 from sciml.recording import TIME, feature_dims, n_features, sampling_rate
 from sciml.report import Denoising
 
-__all__ = ["Floors", "learn", "show", "train_part"]
+__all__ = ["LearnedDenoiser", "describe_denoising", "learn_denoiser", "train_part"]
 
-SHOWN = 400  # samples of the stretch before and after
+SHOWN = 400  # samples that are shown before and after
 HELD = 2**25  # values of the recording that the residual is tested on
 
 
 @dataclass(frozen=True, eq=False)
-class Floors:
+class LearnedDenoiser:
     """The noise floor of the whole recording, to report, and the denoiser of the train part, to learn with.
 
     Attributes
     ----------
-    whole
+    floor
         None where the recording has no noise floor; a warning says why.
-    project
+    denoiser
         None where nothing is denoised.
     """
 
-    whole: NoiseFloor | None
-    project: Projector | None
+    floor: NoiseFloor | None
+    denoiser: LinearDenoiser | None
     warnings: tuple[str, ...] = ()
 
 
-def learn(windows: Windows, split: Split, config: Noise) -> Floors:
+def learn_denoiser(windows: Windows, split: Split, config: Noise) -> LearnedDenoiser:
     """Find the noise floor of a recording, and learn a denoiser from its train blocks alone.
 
     A recording without a noise floor (one channel, for example), or without a component above it, is not denoised;
@@ -48,15 +48,16 @@ def learn(windows: Windows, split: Split, config: Noise) -> Floors:
     try:
         whole = noise_floor(recording, config.model, config.alpha)
     except DataError as error:
-        return Floors(None, None, (f"no noise floor: {error}",))
+        return LearnedDenoiser(None, None, (f"no noise floor: {error}",))
     if not config.denoise:
-        return Floors(whole, None)
+        return LearnedDenoiser(whole, None)
     # the kind of noise is no secret of the test part; how strong it is, and where, is learned from the train part
     kind: Model = whole.model if config.model == "auto" else config.model
     floor = noise_floor(train_part(windows, split), kind, config.alpha)
     if floor.rank == 0:
-        return Floors(whole, None, ("no component of the train part rises above its noise floor: nothing to denoise",))
-    return Floors(whole, projector(floor))
+        text = "no component of the train part rises above its noise floor: nothing to denoise"
+        return LearnedDenoiser(whole, None, (text,))
+    return LearnedDenoiser(whole, linear_denoiser(floor))
 
 
 def train_part(windows: Windows, split: Split) -> xr.DataArray:
@@ -76,8 +77,8 @@ def train_part(windows: Windows, split: Split) -> xr.DataArray:
     return part.assign_coords({TIME: clock}).drop_attrs(deep=False).assign_attrs(attrs)
 
 
-def show(
-    recording: xr.DataArray, floors: Floors, *, truth: NDArray[np.floating[Any]] | None = None
+def describe_denoising(
+    recording: xr.DataArray, learned: LearnedDenoiser, *, truth: NDArray[np.floating[Any]] | None = None
 ) -> Denoising | None:
     """Return what the denoiser did to the recording, and whether what it removed is noise.
 
@@ -86,18 +87,18 @@ def show(
     truth
         The clean recording (time, channel), where it is known.
     """
-    project, whole = floors.project, floors.whole
-    if project is None or whole is None:
+    denoiser, whole = learned.denoiser, learned.floor
+    if denoiser is None or whole is None:
         return None
     part = recording.transpose(TIME, ...).isel({TIME: slice(0, max(SHOWN, HELD // n_features(recording)))})
     before = np.asarray(part.values, dtype=np.float64).reshape(part.sizes[TIME], -1)
-    after = project(before)
+    after = denoiser(before)
     variance = np.nanvar(before, axis=0)
-    alive = variance > 0
-    share = np.nanvar(after, axis=0)[alive] / variance[alive]
-    channel = int(np.flatnonzero(alive)[np.argmax(share)])
+    varies = variance > 0
+    kept = np.nanvar(after, axis=0)[varies] / variance[varies]
+    channel = int(np.flatnonzero(varies)[np.argmax(kept)])
     residual = part.copy(data=(before - after).reshape(part.shape))
-    left = _floor_of(residual, whole)
+    removed = _floor_of(residual, whole)
     errors = _errors(before, after, truth)
     n = min(SHOWN, len(before))
     rate = sampling_rate(recording)
@@ -107,10 +108,10 @@ def show(
         after=after[:n, channel],
         channel=_name(part, channel),
         units=str(recording.attrs.get("units", "")),
-        method=f"optimal singular value shrinkage of {project.rank} components, learned from the train part alone",
-        variance_kept=float(share.mean()),
-        residual_rank=None if left is None else left.rank,
-        residual_p_value=None if left is None else float(left.p_values[0]),
+        method=f"optimal singular value shrinkage of {denoiser.rank} components, learned from the train part alone",
+        variance_kept=float(kept.mean()),
+        residual_rank=None if removed is None else removed.rank,
+        residual_p_value=None if removed is None else float(removed.p_values[0]),
         error_before=errors[0],
         error_after=errors[1],
     )

@@ -1,6 +1,5 @@
 """The net of a run as it travels: preprocessing first, then the net, and what a prediction needs to know."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,61 +12,34 @@ from sciml.data import Preprocess, Windows
 from sciml.errors import CheckpointError
 from sciml.nn import models
 from sciml.pipeline.config import Config, to_toml
+from sciml.pipeline.tasks.base import get_task
 from sciml.train import checkpoint
 
-__all__ = ["Forecaster", "Restored", "assemble", "baggage", "build_net", "load_weights", "restore"]
+__all__ = ["Restored", "build_net", "inference_state", "load_weights", "n_parameters", "restore"]
 
 FORMAT = 1
 
 
-class Forecaster(nn.Module):
-    """Last sample plus what the net expects to change, in units of each channel's standard deviation.
-
-    A net that says nothing repeats the last sample: persistence is where learning starts.
-    """
-
-    center: torch.Tensor
-    spread: torch.Tensor
-
-    def __init__(self, preprocess: Preprocess, net: nn.Module) -> None:
-        super().__init__()
-        self.preprocess = preprocess.as_module()
-        self.net = net
-        self.register_buffer("center", torch.from_numpy(preprocess.mean).float())
-        self.register_buffer("spread", torch.from_numpy(preprocess.scale).float())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (batch, channel, time) in the recording's units to standardized (batch, channel, horizon)."""
-        last = (x[:, :, -1] - self.center) / self.spread
-        change: torch.Tensor = self.net(self.preprocess(x))
-        return last[:, :, None] + change
-
-
 def build_net(config: Config, windows: Windows) -> nn.Module:
     """Return the net for these windows, its weights drawn by torch from the run's seed."""
-    outputs: int | list[int] = len(windows.classes) if windows.labels is not None else 0
-    if not outputs:
-        outputs = [windows.n_channels, windows.horizon]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return models.build(
             config.model.name,
             n_channels=windows.n_channels,
             n_times=windows.length,
-            n_outputs=outputs,
+            n_outputs=get_task(config.task).output_shape(windows),
             **(config.model.options or {}),
         )
 
 
-def assemble(task: str, preprocess: Preprocess, net: nn.Module) -> nn.Module:
-    """Return the whole model, from the recording's units to logits or standardized forecasts."""
-    if task == "forecast":
-        return Forecaster(preprocess, net)
-    return nn.Sequential(OrderedDict(preprocess=preprocess.as_module(), net=net))
+def n_parameters(net: nn.Module) -> int:
+    """Return the number of weights to train."""
+    return sum(each.numel() for each in net.parameters() if each.requires_grad)
 
 
-def baggage(config: Config, windows: Windows, preprocess: Preprocess, net: nn.Module) -> dict[str, Any]:
-    """Return what goes into each checkpoint beside the weights."""
+def inference_state(config: Config, windows: Windows, preprocess: Preprocess, net: nn.Module) -> dict[str, Any]:
+    """Return what goes into each checkpoint beside the weights: what a prediction needs to know."""
     return {
         "run_format": FORMAT,
         "task": config.task,
@@ -87,7 +59,6 @@ class Restored:
     preprocess: Preprocess
     task: str
     classes: tuple[str, ...]
-    horizon: int
     epoch: int
     path: Path
 
@@ -108,7 +79,7 @@ def restore(run: Path) -> Restored:
             "train it again with this version"
         )
     preprocess = Preprocess.from_state(extra["preprocess"])
-    model = assemble(extra["task"], preprocess, models.build(**extra["net"]))
+    model = get_task(extra["task"]).assemble(preprocess, models.build(**extra["net"]))
     try:
         model.load_state_dict(found.state["model"])
     except RuntimeError as error:
@@ -119,7 +90,6 @@ def restore(run: Path) -> Restored:
         preprocess,
         extra["task"],
         tuple(extra["classes"]),
-        extra["horizon"],
         found.state["epoch"],
         found.path,
     )

@@ -14,15 +14,16 @@ from sciml.data import Windows, sliding_windows
 from sciml.errors import DataError, ScimlWarning
 from sciml.io import describe, open_recording, read_events
 from sciml.pipeline.config import Config
-from sciml.pipeline.evaluation import outputs
+from sciml.pipeline.evaluation import model_outputs
 from sciml.pipeline.model import Restored, restore
 from sciml.pipeline.run_folder import RunFolder
-from sciml.recording import feature_dims, sampling_rate
+from sciml.pipeline.tasks.base import get_task
+from sciml.recording import sampling_rate
 
 __all__ = ["Prediction", "predict"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What a run says of a recording.
 
@@ -36,12 +37,29 @@ class Prediction:
     path
         The file it was written to, if it was.
     accuracy
-        Share of labeled windows that were recognized; None where there are no labels.
+        Fraction of labeled windows that were recognized; None where there are no labels.
     """
 
     dataset: xr.Dataset
     path: Path | None = None
     accuracy: float | None = None
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return `dataset`."""
+        return self.dataset
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return file, number of windows and accuracy as plain values."""
+        path = None if self.path is None else str(self.path)
+        return {"path": path, "windows": self.dataset.sizes["window"], "accuracy": self.accuracy}
+
+    def summary(self) -> str:
+        """Return number of windows and accuracy in one line."""
+        scored = "" if self.accuracy is None else f", accuracy {self.accuracy:.3f} of the labels"
+        return f"{self.dataset.sizes['window']} windows{scored}"
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.summary()})"
 
 
 def predict(
@@ -55,8 +73,8 @@ def predict(
 ) -> Prediction:
     """Apply the trained model of a run to a recording, windowed as in training.
 
-    A classifier looks at the events of the recording if it has the table that the run was trained with, else (or with
-    a `step`) at windows one after the other. A forecaster looks at the whole recording.
+    A classifier is applied at the events of the recording if it has the table that the run was trained with, else (or
+    with a `step`) to windows one after the other; a forecaster always to windows one after the other.
 
     Parameters
     ----------
@@ -97,8 +115,10 @@ def predict(
     recording = open_recording(file, config.data.signal if signal is None else signal)
     model.preprocess.check(recording)
     windows, indices, labels = _windows(config, recording, Path(file), step)
-    said = outputs(model.model, windows, indices)
-    found = _forecast(model, said, windows) if model.task == "forecast" else _classes(model, said, labels)
+    outputs = model_outputs(model.model, windows, indices)
+    found = get_task(model.task).predict(
+        outputs, windows, preprocess=model.preprocess, classes=model.classes, labels=labels
+    )
     times = windows.times[indices]
     found = found.assign_coords(time=("window", times, {"units": "s", "long_name": "start of the window"}))
     found = found.assign_attrs(_provenance(recording, folder, model, windows))
@@ -113,7 +133,7 @@ def _windows(
 ) -> tuple[Windows, NDArray[np.int64], NDArray[Any] | None]:
     """Return windows, which of them to look at, and their labels where they have some."""
     length = config.windows.length or 0.0
-    table, _, column = (config.data.labels or "").rpartition(":")
+    table, column = get_task(config.task).labels(config)
     has_events = bool(table) and any(f"/{found.name}".endswith(f"/{table}") for found in describe(file).tables)
     if step is not None or not has_events:
         every = step or config.windows.step or length
@@ -142,44 +162,6 @@ def _nearest(windows: Windows, wanted: NDArray[np.float64]) -> tuple[NDArray[np.
     left = np.maximum(right - 1, 0)
     nearest = np.where(wanted - times[left] <= times[right] - wanted, left, right)
     return nearest, np.abs(wanted - times[nearest]) <= 0.75 / windows.rate
-
-
-def _classes(model: Restored, logits: NDArray[np.float64], labels: NDArray[Any] | None) -> xr.Dataset:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
-    names = np.array(model.classes, dtype=str)
-    found = xr.Dataset(
-        {
-            "logits": (("window", "class"), logits),
-            "probabilities": (("window", "class"), probabilities),
-            "predicted": ("window", names[logits.argmax(axis=1)]),
-        },
-        coords={"class": names},
-    )
-    if labels is not None:
-        found["label"] = ("window", np.array([_name(label) for label in labels.tolist()], dtype=str))
-    return found
-
-
-def _name(label: Any) -> str:
-    """Return a label as training names its classes."""
-    if isinstance(label, bytes):
-        return label.decode()
-    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
-
-
-def _forecast(model: Restored, said: NDArray[np.float64], windows: Windows) -> xr.Dataset:
-    recording = windows.recording
-    ahead = (np.arange(model.horizon) + 1) / windows.rate
-    attrs = {"units": str(recording.attrs.get("units", ""))}
-    found = xr.Dataset(
-        {"forecast": (("window", "channel", "ahead"), model.preprocess.restore(said), attrs)},
-        coords={"ahead": ("ahead", ahead, {"units": "s", "long_name": "time after the last sample of the window"})},
-    )
-    dims = feature_dims(recording)
-    if len(dims) == 1 and dims[0] in recording.coords:
-        found = found.assign_coords(channel=[str(name) for name in recording[dims[0]].values.tolist()])
-    return found
 
 
 def _accuracy(found: xr.Dataset) -> float | None:

@@ -21,7 +21,7 @@ def report_on(
     Parameters
     ----------
     target
-        A path; a checkpoint is told by its ending (.pt, .pth, .ckpt, .safetensors).
+        A path; a checkpoint is recognized by its ending (.pt, .pth, .ckpt, .safetensors).
     signal, model
         For recordings: the signal in the file, the kind of noise.
     alpha

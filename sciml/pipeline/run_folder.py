@@ -14,7 +14,7 @@ from typing import IO, Any
 from sciml import files
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
-from sciml.report.document.report import plain
+from sciml.report.document.plain import plain
 
 __all__ = ["RunFolder"]
 
@@ -173,7 +173,7 @@ class RunFolder:
                 f"{said}\nto go on: sciml fit --resume --out {self.path}", exit_code=code
             ) from error
         except BaseException as error:
-            with contextlib.suppress(OSError):  # on a full disk the first error is the one to tell
+            with contextlib.suppress(OSError):  # on a full disk the first error is the one to report
                 self._leave(error)
             raise
         self.note("finished", exit_code=0)

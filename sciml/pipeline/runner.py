@@ -1,4 +1,4 @@
-"""The whole journey: recording, noise floor, windows, split, denoiser, net, training, scores, spectra, report."""
+"""A run from end to end: recording, noise floor, windows, split, denoiser, net, training, scores, spectra, report."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,14 +12,23 @@ from torch import nn
 
 from sciml.data import Preprocess, WindowDataset
 from sciml.nn import init
-from sciml.pipeline import denoising, model
 from sciml.pipeline.config import Config
-from sciml.pipeline.evaluation import judge
-from sciml.pipeline.load import Source, open_source, planted, resolve
-from sciml.pipeline.record import Found, numbers, summarize
+from sciml.pipeline.denoising import LearnedDenoiser, learn_denoiser
+from sciml.pipeline.load import Loaded
+from sciml.pipeline.model import build_net, inference_state, n_parameters
+from sciml.pipeline.record import make_record
 from sciml.pipeline.run_folder import RunFolder
-from sciml.pipeline.windows import DryRun, Prepared, account, prepare, train_config
-from sciml.report import report
+from sciml.pipeline.tasks.base import get_task
+from sciml.pipeline.windows import (
+    DryRun,
+    SplitWindows,
+    load_for,
+    plan,
+    resolve,
+    split_windows,
+    train_config,
+)
+from sciml.report import RunRecord, report
 from sciml.spectra import weight_spectra
 from sciml.train import Callback, FitData, FitResult, ProgressBar, TrainState, fit
 
@@ -41,6 +50,17 @@ class RunResult:
     metrics: Mapping[str, Any] = field(repr=False)
     already_finished: bool = False
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `metrics.json`."""
+        return dict(self.metrics)
+
+    def summary(self) -> str:
+        """Return where the run is, and the scores of its models, in one line."""
+        key = get_task(self.metrics["task"]).score
+        models = {"net": self.metrics["net"], **self.metrics["baselines"]}
+        scores = ", ".join(f"{name} {found[key]:.4g}" for name, found in models.items())
+        return f"{self.out}: held-out {self.metrics['metric']} {scores}"
+
     @property
     def report(self) -> Path:
         """The report to open."""
@@ -56,7 +76,7 @@ def run(
     progress: Progress | None = None,
     callbacks: Sequence[object] = (),
 ) -> RunResult:
-    """Go the whole way from a configuration to a run directory.
+    """Execute a configuration: from a recording to a run directory.
 
     The directory then holds `config.toml` (as it was used), `split.json`, `checkpoints/`, `metrics.json`,
     `report.html`, `report.json`, `status.json` and `log.txt` (a line an epoch). A recording that `sciml.simulate` wrote
@@ -106,18 +126,18 @@ def run(
     """
     folder = RunFolder(Path(out))
     folder.check(resume=resume, overwrite=overwrite)
-    source = open_source(config)
-    config, data = resolve(config, source), _identity(source)
+    loaded = load_for(config)
+    config, data = resolve(config, loaded), _identity(loaded)
     train_config(config)  # its own check, before anything is read or written
     if resume:
         folder.match(config, data)
         if folder.finished:
             return RunResult(folder.path, folder.metrics(), already_finished=True)
-    with _heard() as heard:  # what does not fit is found out before an older run is overwritten
-        prepared = prepare(config, source.held())
-        model.build_net(config, prepared.windows)
+    with _captured_warnings() as captured:  # what does not fit is found out before an older run is overwritten
+        cut = split_windows(config, loaded.held())
+        build_net(config, cut.windows)
     with folder.hold(config, data, resume=resume, overwrite=overwrite):
-        return _Journey(folder, prepared, progress or _silent, heard).go(callbacks, resume=resume)
+        return _Run(folder, cut, progress or _silent, captured).execute(callbacks, resume=resume)
 
 
 def dry_run(config: Config) -> DryRun:
@@ -138,10 +158,10 @@ def dry_run(config: Config) -> DryRun:
     >>> found.batch["x"]["dims"], found.batch["x"]["unit"], found.config.windows.length
     (['window', 'channel', 'time'], 'dF/F', 1.0)
     """
-    source = open_source(config)
-    config = resolve(config, source)
+    loaded = load_for(config)
+    config = resolve(config, loaded)
     train_config(config)
-    return account(prepare(config, source))
+    return plan(split_windows(config, loaded))
 
 
 def _silent(_: str) -> None:
@@ -149,84 +169,78 @@ def _silent(_: str) -> None:
 
 
 @contextmanager
-def _heard() -> Iterator[list[str]]:
+def _captured_warnings() -> Iterator[list[str]]:
     """Collect the warnings of a block for the report, and hand them on at its end."""
-    heard: list[str] = []
+    captured: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
-        yield heard
-    heard += dict.fromkeys(str(each.message) for each in caught)
+        yield captured
+    captured += dict.fromkeys(str(each.message) for each in caught)
     for each in caught:
         warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
-def _identity(source: Source) -> dict[str, Any]:
-    """Return what tells this recording from another one."""
-    attrs = source.recording.attrs
+def _identity(loaded: Loaded) -> dict[str, Any]:
+    """Return what distinguishes this recording from another one."""
+    attrs = loaded.recording.attrs
     return {name: str(attrs.get(name, "")) for name in ("signal", "sha256")}
 
 
 @dataclass(frozen=True, eq=False)
-class _Journey:
+class _Run:
     """One run under way."""
 
     folder: RunFolder
-    prepared: Prepared
-    say: Progress
-    heard: list[str]  # warnings so far
+    cut: SplitWindows
+    log: Progress
+    warnings: list[str]  # so far
 
     @property
     def config(self) -> Config:
-        return self.prepared.config
+        return self.cut.config
 
-    def go(self, callbacks: Sequence[object], *, resume: bool) -> RunResult:
-        windows, split = self.prepared.windows, self.prepared.split
-        self.tell_split()
-        with _heard() as heard:
-            floors = self.learn()
-            matrix = None if floors.project is None else floors.project.matrix
+    def execute(self, callbacks: Sequence[object], *, resume: bool) -> RunResult:
+        windows, split, task = self.cut.windows, self.cut.split, get_task(self.config.task)
+        self.write_split()
+        with _captured_warnings() as captured:
+            learned = self.learn_denoiser()
+            matrix = None if learned.denoiser is None else learned.denoiser.matrix
             preprocess = Preprocess.fit(windows, split.train, matrix=matrix)
-        net, began = self.build(preprocess)
-        before = weight_spectra(net.state_dict())
-        trained = self.train(preprocess, net, callbacks, resume=resume)
-        self.say("scoring on the held-out part, beside baselines")
-        judgment = judge(trained.model, preprocess, windows, split, seed=self.config.seed)
-        truth = planted(self.config.data.files)
-        found = Found(
-            config=self.config,
-            prepared=self.prepared,
-            floors=floors,
-            denoising=denoising.show(windows.recording, floors, truth=truth.signal if truth else None),
-            began=began,
-            parameters=_size(net),
-            trained=trained,
-            judgment=judgment,
-            spectra_before=before,
-            spectra=weight_spectra(net.state_dict()),
-            truth={"rank": truth.rank} if truth else {},
-            warnings=tuple(dict.fromkeys((*self.heard, *heard, *floors.warnings, *judgment.warnings))),
+        net, initialization = self.build(preprocess)
+        spectra_before = weight_spectra(net.state_dict())
+        training = self.train(preprocess, net, callbacks, resume=resume)
+        self.log("scoring on the held-out part, beside baselines")
+        evaluation = task.evaluate(training.model, preprocess, windows, split, seed=self.config.seed)
+        record = make_record(
+            self.cut,
+            learned,
+            net,
+            initialization=initialization,
+            spectra_before=spectra_before,
+            training=training,
+            evaluation=evaluation,
+            warnings=(*self.warnings, *captured),
         )
-        return self.write(found)
+        return self.write(record)
 
-    def tell_split(self) -> None:
-        split = self.prepared.split
+    def write_split(self) -> None:
+        split = self.cut.split
         self.folder.write_json("split.json", split.to_dict(), schema="sciml.split/1")
         counts = ", ".join(f"{len(indices)} {part}" for part, indices in split.parts.items())
-        gap = self.prepared.smallest_gap
-        self.say(f"{len(self.prepared.windows)} windows: {counts}, at least {gap:.3g} s apart")
+        self.log(f"{len(self.cut.windows)} windows: {counts}, at least {self.cut.smallest_gap:.3g} s apart")
 
-    def learn(self) -> denoising.Floors:
-        floors = denoising.learn(self.prepared.windows, self.prepared.split, self.config.noise)
-        if floors.whole is not None:
-            self.say(floors.whole.summary())
-        for warning in floors.warnings:
-            self.say(warning)
-        return floors
+    def learn_denoiser(self) -> LearnedDenoiser:
+        learned = learn_denoiser(self.cut.windows, self.cut.split, self.config.noise)
+        if learned.floor is not None:
+            self.log(learned.floor.summary())
+        for warning in learned.warnings:
+            self.log(warning)
+        return learned
 
     def build(self, preprocess: Preprocess) -> tuple[nn.Module, init.InitReport]:
         """Return the net as it begins, and how it began: measured on what the net will see of train windows."""
-        windows = self.prepared.windows
-        net = model.build_net(self.config, windows)
-        X, _ = windows.arrays(self.prepared.split.train[:SAMPLE])
+        windows = self.cut.windows
+        net = build_net(self.config, windows)
+        X, _ = windows.arrays(self.cut.split.train[:SAMPLE])
         began = init.initialize(
             net,
             method=self.config.init.method,
@@ -234,33 +248,33 @@ class _Journey:
             generator=torch.Generator().manual_seed(self.config.seed),
             **self.config.init.options,
         )
-        self.say(f"{self.config.model.name}, {_size(net):,} parameters, initialized by method {began.method}")
+        self.log(f"{self.config.model.name}, {n_parameters(net):,} parameters, initialized by method {began.method}")
         return net, began
 
     def train(self, preprocess: Preprocess, net: nn.Module, callbacks: Sequence[object], *, resume: bool) -> FitResult:
-        windows, split = self.prepared.windows, self.prepared.split
+        windows, split = self.cut.windows, self.cut.split
         parts = [
             WindowDataset(windows, indices, target_transform=preprocess.standardize)
             for indices in (split.train, split.validation)
         ]
         with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:
             return fit(
-                model.assemble(self.config.task, preprocess, net),
+                get_task(self.config.task).assemble(preprocess, net),
                 FitData(*parts),
                 train_config(self.config),
                 (*callbacks, ProgressBar(stream=log), _Status(self.folder)),
                 run_dir=self.folder.path,
                 resume=resume,
-                extra_state=model.baggage(self.config, windows, preprocess, net),
+                extra_state=inference_state(self.config, windows, preprocess, net),
             )
 
-    def write(self, found: Found) -> RunResult:
+    def write(self, record: RunRecord) -> RunResult:
         """Write report and metrics; `metrics.json` comes last, for it says that the run has an end."""
-        self.say("writing the report")
-        document = report(summarize(found))
+        self.log("writing the report")
+        document = report(record)
         document.to_html(self.folder.path / "report.html", overwrite=True)
         document.to_json(self.folder.path / "report.json", overwrite=True)
-        self.folder.write_json("metrics.json", numbers(found), schema="sciml.run/1")
+        self.folder.write_json("metrics.json", record.to_dict(), schema="sciml.run/1")
         return RunResult(self.folder.path, self.folder.metrics())
 
 
@@ -272,7 +286,3 @@ class _Status(Callback):
 
     def on_epoch_end(self, state: TrainState) -> None:
         self.folder.note("running", epoch=state.epoch, step=state.step, best_epoch=state.best_epoch)
-
-
-def _size(net: nn.Module) -> int:
-    return sum(each.numel() for each in net.parameters() if each.requires_grad)

@@ -1,59 +1,95 @@
-"""From a configuration to windows that are split, and the account of them that a dry run gives."""
+"""From a configuration to windows that are split, and what a dry run says of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from sciml.data import Split, WindowDataset, Windows, sliding_windows, split_by_time, windows_around
+from sciml.data import Split, WindowDataset, Windows, split_by_time
 from sciml.pipeline.config import Config
-from sciml.pipeline.load import Source
-from sciml.pipeline.model import build_net
+from sciml.pipeline.load import Loaded, check_files, load
+from sciml.pipeline.model import build_net, n_parameters
+from sciml.pipeline.tasks.base import get_task
 from sciml.train import TrainConfig
 
-__all__ = ["DryRun", "Prepared", "account", "prepare", "train_config"]
+__all__ = [
+    "DryRun",
+    "SplitWindows",
+    "describe_recording",
+    "load_for",
+    "plan",
+    "resolve",
+    "split_windows",
+    "train_config",
+]
 
-ADAM = 4  # copies of the weights in training: themselves, their gradient, two moments
+ADAM = 4  # arrays as large as the weights in training: themselves, their gradient, two moments
 FLOAT = 4  # bytes
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """Windows, their split, and the smallest distance in seconds that was found between its parts."""
+class SplitWindows:
+    """Windows of a configuration that is decided, their split, and the smallest distance between its parts [s]."""
 
     config: Config
     windows: Windows
     split: Split
     smallest_gap: float
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many windows were left out, by reason."""
+        between = sum(self.split.dropped.values())
+        return {**self.windows.dropped, **({"closer than the gap to another part": between} if between else {})}
 
-def prepare(config: Config, source: Source) -> Prepared:
+
+def load_for(config: Config) -> Loaded:
+    """Open what the task of a configuration learns from.
+
+    Raises
+    ------
+    ConfigError
+        No file, or no labels where the task needs them.
+    DataError
+        As `sciml.pipeline.load.load`.
+    """
+    check_files(config)
+    return load(config, *get_task(config.task).labels(config))
+
+
+def resolve(config: Config, loaded: Loaded) -> Config:
+    """Return the configuration with everything decided that was left to the task and the recording.
+
+    Raises
+    ------
+    ConfigError
+        A window length that the events do not determine.
+    DataError
+        A column of labels that is not there.
+    """
+    files = tuple(str(Path(file).absolute()) for file in config.data.files)
+    decided = get_task(config.task).defaults(config, loaded)
+    return decided.model_copy(update={"data": config.data.model_copy(update={"files": files})})
+
+
+def split_windows(config: Config, loaded: Loaded) -> SplitWindows:
     """Cut the windows of a resolved configuration and split them by time."""
-    windows = _cut(config, source)
-    asked = config.split
+    windows, asked = get_task(config.task).windows(config, loaded), config.split
     split = split_by_time(windows, fractions=asked.fractions, gap=asked.gap, n_blocks=asked.n_blocks, seed=config.seed)
-    return Prepared(config, windows, split, split.check(windows))
-
-
-def _cut(config: Config, source: Source) -> Windows:
-    asked = config.windows
-    length = asked.length or 0.0
-    if source.events is not None:
-        return windows_around(source.recording, source.events, label=source.label, before=asked.before, length=length)
-    return sliding_windows(source.recording, length=length, step=asked.step or 0.0, horizon=asked.horizon or 0.0)
+    return SplitWindows(config, windows, split, split.check(windows))
 
 
 def train_config(config: Config) -> TrainConfig:
     """Return the settings of `sciml.train.fit`: the run's seed, the task's loss, and 0 as "none"."""
     values: dict[str, Any] = config.train.model_dump()
     values |= {"patience": values["patience"] or None, "clip_norm": values["clip_norm"] or None}
-    loss = "cross_entropy" if config.task == "classify" else "mse"
-    return TrainConfig(**values, seed=config.seed, loss=loss)
+    return TrainConfig(**values, seed=config.seed, loss=get_task(config.task).loss)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DryRun:
     """What a run would do.
 
@@ -88,36 +124,43 @@ class DryRun:
     memory: Mapping[str, int]
     batch: Mapping[str, Any]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {**vars(self), "config": self.config.model_dump(mode="json")}
 
-def account(prepared: Prepared) -> DryRun:
+    def summary(self) -> str:
+        """Return sizes in one line."""
+        parts = ", ".join(f"{n} {part}" for part, n in self.windows.items())
+        return f"{parts} windows; {self.config.model.name} of {self.parameters:,} parameters"
+
+    def __repr__(self) -> str:
+        return f"DryRun({self.summary()})"
+
+
+def plan(cut: SplitWindows) -> DryRun:
     """Return what a run with these windows would do, nothing trained and nothing written."""
-    windows, split, config = prepared.windows, prepared.split, prepared.config
+    windows, split, config = cut.windows, cut.split, cut.config
     net = build_net(config, windows)
-    parameters = sum(each.numel() for each in net.parameters() if each.requires_grad)
     n = min(config.train.batch_size, len(split.train))
     x, y = WindowDataset(windows, split.train).batch(range(n))
-    attrs = windows.recording.attrs
+    units = str(windows.recording.attrs.get("units", ""))
     return DryRun(
         config=config,
         recording=describe_recording(windows),
         windows={part: len(indices) for part, indices in split.parts.items()},
         class_counts=split.class_counts(windows),
-        dropped=dropped(prepared),
+        dropped=cut.dropped,
         n_blocks=len(split.blocks),
-        gap=prepared.smallest_gap,
-        parameters=parameters,
+        gap=cut.smallest_gap,
+        parameters=n_parameters(net),
         memory={
             "recording": FLOAT * windows.recording.size,
-            "weights": ADAM * FLOAT * parameters,
+            "weights": ADAM * FLOAT * n_parameters(net),
             "activations": _activations(net, x),
         },
         batch={
-            "x": {"dims": ["window", "channel", "time"], "shape": list(x.shape), "unit": str(attrs.get("units", ""))},
-            "y": {
-                "dims": ["window", "channel", "ahead"] if windows.horizon else ["window"],
-                "shape": list(y.shape),
-                "unit": str(attrs.get("units", "")) if windows.horizon else "class",
-            },
+            "x": {"dims": ["window", "channel", "time"], "shape": list(x.shape), "unit": units},
+            "y": {**get_task(config.task).target(windows), "shape": list(y.shape)},
         },
     )
 
@@ -136,22 +179,16 @@ def describe_recording(windows: Windows) -> dict[str, Any]:
     }
 
 
-def dropped(prepared: Prepared) -> dict[str, int]:
-    """Return how many windows were left out, by reason."""
-    between = sum(prepared.split.dropped.values())
-    return {**prepared.windows.dropped, **({"closer than the gap to another part": between} if between else {})}
-
-
 def _activations(net: nn.Module, x: torch.Tensor) -> int:
     """Return the bytes of all layers' outputs for a batch, twice for their gradients."""
     sizes: list[int] = []
 
-    def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    def record_size(_module: nn.Module, _inputs: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor):
             sizes.append(output[0].numel())
 
     leaves = [module for module in net.modules() if not list(module.children())]
-    handles = [module.register_forward_hook(note) for module in leaves]
+    handles = [module.register_forward_hook(record_size) for module in leaves]
     try:
         net.eval()
         with torch.no_grad():

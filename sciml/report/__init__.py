@@ -1,23 +1,34 @@
 """Reports: what was found, in words first, with the evidence, in one HTML file or one JSON document."""
 
-from sciml.report.build import report
+from sciml.report.build import (
+    denoising_report,
+    noise_floor_report,
+    recording_report,
+    report,
+    run_report,
+    weights_report,
+)
 from sciml.report.document.parts import Figure, Finding, Section, Table
 from sciml.report.document.report import Report
-from sciml.report.record import Denoising, Forecast, RunSummary, Score, SplitSummary, Training
-from sciml.report.sections.denoising import denoising_report
+from sciml.report.record import Chance, Denoising, Evaluation, Forecast, RunRecord, Score, SplitSummary
 
 __all__ = [
+    "Chance",
     "Denoising",
+    "Evaluation",
     "Figure",
     "Finding",
     "Forecast",
     "Report",
-    "RunSummary",
+    "RunRecord",
     "Score",
     "Section",
     "SplitSummary",
     "Table",
-    "Training",
     "denoising_report",
+    "noise_floor_report",
+    "recording_report",
     "report",
+    "run_report",
+    "weights_report",
 ]

@@ -1,5 +1,9 @@
-"""From whatever there is to report on to a `Report`: a recording, a noise floor, a net's weights, a run."""
+"""From whatever there is to report on to a `Report`: a recording, a noise floor, a net's weights, a run.
 
+Estimators are called here alone; sections are given what they show.
+"""
+
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,18 +11,20 @@ from typing import Any
 import xarray as xr
 
 from sciml.errors import ConfigError, DataError
-from sciml.noise import NoiseFloor, noise_floor
-from sciml.recording import check, feature_dims, n_features
+from sciml.noise import NoiseFloor, SpectralNoiseFloor, noise_floor, spectral_noise_floor
+from sciml.recording import TIME, check, feature_dims, n_features
 from sciml.report.document.parts import Finding, Section
 from sciml.report.document.report import Report
-from sciml.report.document.wording import series
-from sciml.report.record import RunSummary
-from sciml.report.sections.coherence import frequency_evidence
+from sciml.report.document.wording import count, series
+from sciml.report.measure_denoising import measure_denoising, parts_of
+from sciml.report.measure_recording import measure_recording
+from sciml.report.record import RunRecord
+from sciml.report.sections.coherence import coherence_evidence
+from sciml.report.sections.denoising import denoising_findings, denoising_sections
 from sciml.report.sections.methods import cite, floor_methods, versions
 from sciml.report.sections.noise_floor import floor_facts, floor_findings, floor_numbers, floor_section
 from sciml.report.sections.recordings import (
     components_section,
-    data_hash,
     facts,
     quality_section,
     recording_name,
@@ -27,7 +33,10 @@ from sciml.report.sections.recordings import (
 from sciml.report.sections.run import fit_methods, fit_sections, run_facts, run_findings, run_numbers, split_section
 from sciml.report.sections.weights import CITES, METHODS, weight_finding, weight_numbers, weight_section
 
-__all__ = ["report"]
+__all__ = ["denoising_report", "noise_floor_report", "recording_report", "report", "run_report", "weights_report"]
+
+COHERENCE_VALUES = 2**26  # samples times channels up to which the floor in frequency is part of a report
+COHERENCE_CHANNELS = 512
 
 
 def report(target: Any, **context: Any) -> Report:
@@ -36,14 +45,12 @@ def report(target: Any, **context: Any) -> Report:
     Parameters
     ----------
     target
-        - recording (`xr.DataArray` with a `time` dim): what it is, its spectrum, its noise floor as white and as
-          found, the components above it;
-        - `NoiseFloor`: the floor alone;
-        - `torch.nn.Module`, its state dict, or a list of `LayerSpectrum`: outliers of each layer;
-        - `RunSummary`, or a mapping with its fields: the whole run.
+        - recording (`xr.DataArray` with a `time` dim): `recording_report`;
+        - `NoiseFloor`: `noise_floor_report`;
+        - `torch.nn.Module`, its state dict, or a list of `LayerSpectrum`: `weights_report`;
+        - `RunRecord`, or a mapping with its fields: `run_report`.
     context
-        `title` for any target; `alpha` (level) and `model` (of the noise) for recordings, `alpha` for weights;
-        `floor`, a noise floor of that recording found before; `config`, settings to be listed.
+        What that function takes beside its target.
 
     Raises
     ------
@@ -59,7 +66,13 @@ def report(target: Any, **context: Any) -> Report:
     >>> report(noise.assign_attrs(sampling_rate=10.0)).findings[0].text
     'No components above the noise floor (the strongest has p = ...'
     """
-    build, names = _builder(target)
+    build = next((build for is_kind, build in _KINDS if is_kind(target)), None)
+    if build is None:
+        raise ConfigError(
+            "expected a recording (xarray.DataArray), a NoiseFloor, a torch.nn.Module or its state dict, or a "
+            f"RunRecord; got {type(target).__name__}. Open a file first with sciml.io.open_recording"
+        )
+    names = [name for name, each in inspect.signature(build).parameters.items() if each.kind is each.KEYWORD_ONLY]
     unknown = sorted(set(context) - set(names))
     if unknown:
         raise ConfigError(
@@ -68,43 +81,7 @@ def report(target: Any, **context: Any) -> Report:
     return build(target, **context)
 
 
-def _builder(target: Any) -> tuple[Callable[..., Report], tuple[str, ...]]:
-    """Return the function for this kind of target, and the context it takes."""
-    if isinstance(target, xr.DataArray):
-        return _recording_report, ("title", "alpha", "model", "floor", "config")
-    if isinstance(target, NoiseFloor):
-        return _floor_report, ("title", "config")
-    if isinstance(target, RunSummary):
-        return _run_report, ("title",)
-    if _is_net(target):
-        return _weight_report, ("title", "alpha", "config")
-    if isinstance(target, Mapping):
-        return _mapping_report, ("title",)
-    raise ConfigError(
-        "expected a recording (xarray.DataArray), a NoiseFloor, a torch.nn.Module or its state dict, or a RunSummary; "
-        f"got {type(target).__name__}. Open a file first with sciml.io.open_recording"
-    )
-
-
-def _is_net(target: Any) -> bool:
-    """Tell whether the target is a net, its weights, or their spectra, without importing torch for it."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(target, torch.nn.Module):
-        return True
-    if isinstance(target, Mapping):
-        return bool(target) and torch is not None and all(isinstance(v, torch.Tensor) for v in target.values())
-    return isinstance(target, Sequence) and bool(target) and all(hasattr(x, "singular_values") for x in target)
-
-
-def _mapping_report(target: Mapping[str, Any], *, title: str | None = None) -> Report:
-    try:
-        run = RunSummary(**target)
-    except TypeError as error:
-        raise ConfigError(f"expected a mapping with the fields of sciml.report.RunSummary: {error}") from error
-    return _run_report(run, title=title)
-
-
-def _recording_report(
+def recording_report(
     recording: xr.DataArray,
     *,
     title: str | None = None,
@@ -113,43 +90,73 @@ def _recording_report(
     floor: NoiseFloor | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Report:
+    """Report on a recording: what it is, its spectrum, its noise floor as white and as found, its components.
+
+    The recording is read three times at most: for its noise floor, for the floor in frequency, and for all else.
+
+    Parameters
+    ----------
+    recording
+        Dims `time` and any others.
+    title
+        Default its source.
+    alpha, model
+        Level, and kind of noise (`sciml.noise.noise_floor`).
+    floor
+        A noise floor of this recording that was found before.
+    config
+        Settings to be listed.
+
+    Raises
+    ------
+    DataError
+        A recording that cannot be analyzed (`sciml.recording.check`).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = xr.DataArray(np.random.default_rng(1).normal(size=(600, 8)), dims=("time", "channel"))
+    >>> [section.title for section in recording_report(noise).sections][2:4]
+    ['Noise floor', 'Components']
+    """
     check(recording, minimum=8)
-    quality, spectrum = quality_section(recording), spectrum_evidence(recording)
-    floor, why_not = (floor, "") if floor is not None else _try_floor(recording, model, alpha)
-    shared = frequency_evidence(recording, alpha=alpha)
+    floor, why_not = (floor, "") if floor is not None else _floor_or_reason(recording, model, alpha)
+    coherent = coherence_evidence(_coherence_or_reason(recording, alpha))
+    measured = measure_recording(recording, floor)
+    quality, spectrum = quality_section(recording, measured), spectrum_evidence(recording, measured)
     sections = [quality.section, spectrum.section]
     if floor is None:
-        findings = (*spectrum.findings, Finding(why_not, "note"), *shared.findings, *quality.findings)
+        findings = (*spectrum.findings, Finding(why_not, "note"), *coherent.findings, *quality.findings)
         sections.append(Section("Noise floor", text=why_not))
         text, cites = "", list[str]()
     else:
-        findings = (*floor_findings(floor), *shared.findings, *spectrum.findings, *quality.findings)
-        sections += [floor_section(floor), components_section(recording, floor)]
+        findings = (*floor_findings(floor), *coherent.findings, *spectrum.findings, *quality.findings)
+        sections += [floor_section(floor), components_section(recording, floor, measured.components)]
         text, cites = floor_methods(floor)
     if n_features(recording) > 1:
-        sections.append(shared.section)
+        sections.append(coherent.section)
     numbers = {
         "recording": quality.numbers,
         "spectrum": spectrum.numbers,
         "noise_floor": None if floor is None else floor_numbers(floor),
-        "by_frequency": shared.numbers,
+        "by_frequency": coherent.numbers,
     }
     return Report(
         title=title or str(recording.attrs.get("source") or recording_name(recording)),
         kind="recording",
         subject=_subject(recording),
-        facts=(*facts(recording), *(floor_facts(floor) if floor is not None else ())),
+        facts=(*facts(recording, measured.quality), *(floor_facts(floor) if floor is not None else ())),
         findings=findings,
         sections=tuple(sections),
         numbers=numbers,
         config={"model": model, "alpha": alpha, **(config or {})},
-        provenance={"data": _origin(recording), "versions": versions()},
-        methods=" ".join(part for part in (spectrum.methods, text, shared.methods) if part),
-        references=cite([*spectrum.cites, *cites, *shared.cites]),
+        provenance={"data": _origin(recording, measured.sha256), "versions": versions()},
+        methods=" ".join(part for part in (spectrum.methods, text, coherent.methods) if part),
+        references=cite([*spectrum.cites, *cites, *coherent.cites]),
     )
 
 
-def _try_floor(recording: xr.DataArray, model: Any, alpha: float) -> tuple[NoiseFloor | None, str]:
+def _floor_or_reason(recording: xr.DataArray, model: Any, alpha: float) -> tuple[NoiseFloor | None, str]:
     """Return the noise floor, or None and the reason why this recording has none."""
     if n_features(recording) < 2:
         return None, (
@@ -162,19 +169,55 @@ def _try_floor(recording: xr.DataArray, model: Any, alpha: float) -> tuple[Noise
         return None, f"No noise floor: {error}."
 
 
+def _coherence_or_reason(recording: xr.DataArray, alpha: float) -> SpectralNoiseFloor | str:
+    """Return what channels share at which frequency, or the reason why this recording does not say."""
+    n = n_features(recording)
+    if n < 2:
+        return "One channel shares nothing: this floor compares channels."
+    if n > COHERENCE_CHANNELS or recording.size > COHERENCE_VALUES:
+        return (
+            f"Left out to keep this report quick: {count(n, 'channel')} of {count(recording.sizes[TIME], 'sample')}. "
+            "sciml spectrum noise FILE --by-frequency finds it."
+        )
+    try:
+        return spectral_noise_floor(recording, alpha=alpha)
+    except DataError as error:
+        return f"Not shown: {error}."
+
+
 def _subject(recording: xr.DataArray) -> str:
     dims = " × ".join(["time", *feature_dims(recording)])
     return f"{recording_name(recording)} · {dims}" if recording.attrs.get("source") else dims
 
 
-def _origin(recording: xr.DataArray) -> dict[str, Any]:
+def _origin(recording: xr.DataArray, sha256: str | None) -> dict[str, Any]:
     kept = {name: str(recording.attrs[name]) for name in ("source", "signal", "reader") if name in recording.attrs}
     history = recording.attrs.get("history", [])
     steps = history.splitlines() if isinstance(history, str) else [str(step) for step in history]
-    return {**kept, "sha256": data_hash(recording), "history": "; ".join(steps)}
+    return {**kept, "sha256": sha256, "history": "; ".join(steps)}
 
 
-def _floor_report(floor: NoiseFloor, *, title: str | None = None, config: Mapping[str, Any] | None = None) -> Report:
+def noise_floor_report(
+    floor: NoiseFloor, *, title: str | None = None, config: Mapping[str, Any] | None = None
+) -> Report:
+    """Report on a noise floor alone.
+
+    Parameters
+    ----------
+    floor
+        From `sciml.noise.noise_floor`.
+    title
+        Default the signal that it is of.
+    config
+        Settings to be listed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = xr.DataArray(np.random.default_rng(1).normal(size=(600, 8)), dims=("time", "channel"))
+    >>> noise_floor_report(noise_floor(noise)).kind
+    'noise floor'
+    """
     text, cites = floor_methods(floor)
     shape = (("channels", f"{floor.n_features:,}"), ("samples", f"{floor.n_samples:,}"))
     return Report(
@@ -192,9 +235,28 @@ def _floor_report(floor: NoiseFloor, *, title: str | None = None, config: Mappin
     )
 
 
-def _weight_report(
+def weights_report(
     target: Any, *, title: str | None = None, alpha: float = 0.05, config: Mapping[str, Any] | None = None
 ) -> Report:
+    """Report on the weights of a net: outliers of each layer.
+
+    Parameters
+    ----------
+    target
+        A `torch.nn.Module`, its state dict, or a list of `LayerSpectrum`.
+    title
+        Default the name of its class.
+    alpha
+        Level of the test, where the spectra are not given.
+    config
+        Settings to be listed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> weights_report({"head.weight": torch.randn(40, 30)}).kind
+    'weights'
+    """
     layers = target if isinstance(target, Sequence) else _spectra(target, alpha)
     return Report(
         title=title or (type(target).__name__ if hasattr(target, "state_dict") else "Weights of a net"),
@@ -220,14 +282,86 @@ def _spectra(target: Any, alpha: float) -> Sequence[Any]:
     return weight_spectra(target, alpha=alpha)
 
 
-def _run_report(run: RunSummary, *, title: str | None = None) -> Report:
+def denoising_report(
+    before: xr.DataArray, after: xr.DataArray | xr.Dataset, *, title: str | None = None, settings: Any = None
+) -> Report:
+    """Report on a denoised recording beside the one it was made from.
+
+    Of large recordings the middle is looked at, 4 million values at most.
+
+    Parameters
+    ----------
+    before
+        The recording: `time` (else its first dim is taken for the samples) and one to three dims more.
+    after
+        What `sciml.denoise.denoise` or `denoise_patches` made of it: a recording, or a Dataset with `denoised` and
+        maps.
+    title
+        Default the source of the recording.
+    settings
+        A mapping, to be listed.
+
+    Raises
+    ------
+    ConfigError
+        A Dataset without `denoised`.
+    DataError
+        The two are not of the same dims and sizes, or have no dim beside the samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sciml.denoise import denoise_patches
+    >>> movie = xr.DataArray(np.random.default_rng(0).normal(size=(40, 16, 16)), dims=("time", "y", "x"))
+    >>> found = denoising_report(movie, denoise_patches(movie, patch={"y": 7, "x": 7}))
+    >>> [section.title for section in found.sections]
+    ['Before and after', 'What was removed', 'How far to trust the result']
+    """
+    denoised, maps = parts_of(after)
+    measured = measure_denoising(before, denoised, maps)
+    return Report(
+        title=title or str(before.attrs.get("source", "A denoised recording")),
+        kind="denoising",
+        subject=" × ".join(map(str, before.dims)),
+        facts=tuple((str(dim), f"{size:,}") for dim, size in before.sizes.items()),
+        findings=tuple(denoising_findings(measured)),
+        sections=tuple(denoising_sections(measured, maps)),
+        numbers={
+            "variance_removed": measured.removed_fraction,
+            "neighbor_correlation_of_removed": measured.neighbor_correlations,
+            **measured.medians,
+        },
+        config=dict(settings or {}),
+        provenance={
+            "history": "; ".join(str(denoised.attrs.get("history", "")).splitlines()),
+            "versions": versions(),
+        },
+        references=cite(["gavish", "welch"]),
+    )
+
+
+def run_report(run: RunRecord, *, title: str | None = None) -> Report:
+    """Report on a run, from its question to its scores.
+
+    Parameters
+    ----------
+    run
+        What it found.
+    title
+        Default its own.
+
+    Examples
+    --------
+    >>> run_report(RunRecord(title="Noise", question="Is it noise?", task="classify")).subject
+    'Is it noise?'
+    """
     floor_text, floor_cites = ("", []) if run.noise_floor is None else floor_methods(run.noise_floor)
     fit_text, fit_cites = fit_methods(run)
-    weight_cites = list(CITES) if run.layers else []
+    weight_cites = list(CITES) if run.spectra else []
     numbers = {
         **run_numbers(run),
         "noise_floor": None if run.noise_floor is None else floor_numbers(run.noise_floor),
-        "layers": weight_numbers(run.layers),
+        "layers": weight_numbers(run.spectra),
     }
     return Report(
         title=title or run.title,
@@ -239,16 +373,24 @@ def _run_report(run: RunSummary, *, title: str | None = None) -> Report:
         numbers=numbers,
         config=run.config,
         provenance={"data": dict(run.data), "seed": run.seed, "versions": {**versions("torch"), **run.versions}},
-        methods=" ".join(part for part in (floor_text, fit_text, METHODS if run.layers else "") if part),
+        methods=" ".join(part for part in (floor_text, fit_text, METHODS if run.spectra else "") if part),
         references=cite([*floor_cites, *fit_cites, *weight_cites]),
     )
 
 
-def _all_findings(run: RunSummary) -> tuple[Finding, ...]:
+def _mapping_report(target: Mapping[str, Any], *, title: str | None = None) -> Report:
+    try:
+        run = RunRecord(**target)
+    except TypeError as error:
+        raise ConfigError(f"expected a mapping with the fields of sciml.report.RunRecord: {error}") from error
+    return run_report(run, title=title)
+
+
+def _all_findings(run: RunRecord) -> tuple[Finding, ...]:
     """Return the verdict on the net first, then the noise floor and the weights."""
     own = run_findings(run)
     floor = floor_findings(run.noise_floor) if run.noise_floor is not None else ()
-    weights = (weight_finding(run.layers),) if run.layers else ()
+    weights = (weight_finding(run.spectra),) if run.spectra else ()
     results = [f for f in (*own, *floor, *weights) if f.severity == "result"]
     return (
         *own[:1],
@@ -257,15 +399,37 @@ def _all_findings(run: RunSummary) -> tuple[Finding, ...]:
     )
 
 
-def _run_sections(run: RunSummary) -> list[Section]:
+def _run_sections(run: RunRecord) -> list[Section]:
+    recording, floor = run.recording, run.noise_floor
+    measured = None if recording is None else measure_recording(recording, floor)
     sections = [split_section(run)]
-    if run.recording is not None:
-        sections += [quality_section(run.recording).section, spectrum_evidence(run.recording).section]
-    if run.noise_floor is not None:
-        sections.append(floor_section(run.noise_floor))
-        if run.recording is not None:
-            sections.append(components_section(run.recording, run.noise_floor))
+    if recording is not None and measured is not None:
+        sections += [quality_section(recording, measured).section, spectrum_evidence(recording, measured).section]
+    if floor is not None:
+        sections.append(floor_section(floor))
+    if recording is not None and measured is not None and floor is not None:
+        sections.append(components_section(recording, floor, measured.components))
     sections += fit_sections(run)
-    if run.layers:
-        sections.append(weight_section(run.layers, run.layers_before))
+    if run.spectra:
+        sections.append(weight_section(run.spectra, run.spectra_before))
     return sections
+
+
+def _is_net(target: Any) -> bool:
+    """Tell whether the target is a net, its weights, or their spectra, without importing torch for it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(target, torch.nn.Module):
+        return True
+    if isinstance(target, Mapping):
+        return bool(target) and torch is not None and all(isinstance(v, torch.Tensor) for v in target.values())
+    return isinstance(target, Sequence) and bool(target) and all(hasattr(x, "singular_values") for x in target)
+
+
+# how a kind of target is recognized, and its report; the first that fits is used
+_KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Report]], ...] = (
+    (lambda target: isinstance(target, xr.DataArray), recording_report),
+    (lambda target: isinstance(target, NoiseFloor), noise_floor_report),
+    (lambda target: isinstance(target, RunRecord), run_report),
+    (_is_net, weights_report),
+    (lambda target: isinstance(target, Mapping), _mapping_report),
+)

@@ -1,4 +1,4 @@
-"""What a run hands to its report: plain arrays and numbers, gathered by whoever ran it."""
+"""What a run found: one record of its objects, of which `metrics.json` and `report.json` are made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +13,21 @@ from sciml.noise import NoiseFloor
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
     from sciml.nn.init import InitReport
     from sciml.spectra import LayerSpectrum
+    from sciml.train import FitResult
 
-__all__ = ["Denoising", "Forecast", "RunSummary", "Score", "SplitSummary", "Training"]
+__all__ = ["Chance", "Denoising", "Evaluation", "Forecast", "RunRecord", "Score", "SplitSummary"]
+
+FLOOR_FIELDS = (
+    "model",
+    "rank",
+    "sigma",
+    "edge",
+    "alpha",
+    "correlation_time",
+    "mp_rank",
+    "converged",
+    "warnings",
+)  # of the noise floor in `metrics.json`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +45,15 @@ class SplitSummary:
     windows
         Number of windows of each part: {"train": 120, "validation": 40, "test": 40}.
     class_counts
-        For each part, the number of windows of each class; empty for a forecast.
+        For each part, the number of windows of each class; empty where windows have no class.
     checked
         True once the distance between the parts was verified on the windows themselves.
     smallest_gap
         The smallest distance in seconds that was found, if known.
     dropped
-        Windows left out because they fell into a gap, a mask or between blocks.
+        Windows left out because they fell into a gap, a mask or between blocks, by reason.
+    sha256
+        Of the split.
     """
 
     unit: str
@@ -48,29 +63,43 @@ class SplitSummary:
     class_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     checked: bool = False
     smallest_gap: float | None = None
-    dropped: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    sha256: str = ""
+
+    @property
+    def n_dropped(self) -> int:
+        """How many windows were left out."""
+        return sum(self.dropped.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values.
+
+        Examples
+        --------
+        >>> SplitSummary(unit="time block", n_units=12, gap=2.0, windows={"train": 5}).to_dict()["n_units"]
+        12
+        """
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Denoising:
-    """What denoising did, shown on a stretch of one channel.
+    """What denoising did, shown on some samples of one channel.
 
     Parameters
     ----------
     time, before, after
-        The stretch: seconds, and values in `units`; shape (n,) each.
+        The samples: seconds, and values in `units`; shape (n,) each.
     channel, units
         Which channel it is.
     method
         In words, as "optimal singular value shrinkage (rank 2)".
     variance_kept
-        Share of the recording's variance that is left after denoising.
+        Fraction of the recording's variance that is left after denoising.
     residual_rank
         Components above the noise floor in what was removed; 0 where all structure was kept.
     residual_p_value
         p-value of the largest eigenvalue of what was removed, under the same noise model.
-    residual_autocorrelation
-        Lag-1 autocorrelation of what was removed.
     error_before, error_after
         Relative error against the truth in the same units as each other, where the truth is known.
     """
@@ -84,34 +113,8 @@ class Denoising:
     variance_kept: float
     residual_rank: int | None = None
     residual_p_value: float | None = None
-    residual_autocorrelation: float | None = None
     error_before: float | None = None
     error_after: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """How the net learned.
-
-    Parameters
-    ----------
-    history
-        One mapping an epoch: `epoch`, and any of `train_loss`, `validation_loss`, `train_accuracy`,
-        `validation_accuracy`, ... ; whatever ends in the same word shares a figure, None counts as not measured.
-    best_epoch
-        Epoch whose weights were kept.
-    monitor
-        Quantity that chose it.
-    seconds, device
-        Wall time of the fit, and where it ran.
-    """
-
-    history: Sequence[Mapping[str, Any]]
-    best_epoch: int
-    monitor: str = "loss"
-    stopped_early: bool = False
-    seconds: float | None = None
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,32 @@ class Score:
     low: float | None = None
     high: float | None = None
     role: Literal["model", "baseline"] = "baseline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chance:
+    """What a model without knowledge scores.
+
+    Parameters
+    ----------
+    level, low, high
+        The score expected, and the two-sided 95 % band around it for this many windows.
+    above
+        Whether the net's score lies above the band.
+    p_value
+        Probability that chance alone scores as high as the net; None where it cannot be tested.
+    """
+
+    level: float
+    low: float
+    high: float
+    above: bool
+    p_value: float | None = None
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """Both ends of the band."""
+        return self.low, self.high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +173,81 @@ class Forecast:
     reference: str = "persistence"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunSummary:
-    """Everything that the report of a run shows. Only the first three are needed; absent parts are left out.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Evaluation:
+    """Scores on the held-out part, of the net and of its baselines.
+
+    Parameters
+    ----------
+    metric, greater_is_better, in_percent
+        What the scores are, as "accuracy" or "mean squared error"; whether sentences give them in percent.
+    scores
+        The net's first, then those of the baselines.
+    n_test
+        Number of held-out windows that the scores stand on.
+    chance
+        None where chance is not defined.
+    confusion, classes
+        Counts by true class (row) and predicted class (column); None, and empty, without classes.
+    forecast
+        Errors by horizon, if something was forecast.
+    numbers
+        What `metrics.json` holds of it: `net`, `baselines`, and more by name.
+    warnings
+        What the reader should know before trusting the scores.
+    """
+
+    metric: str = "accuracy"
+    greater_is_better: bool = True
+    in_percent: bool = False
+    scores: tuple[Score, ...] = ()
+    n_test: int | None = None
+    chance: Chance | None = None
+    confusion: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    forecast: Forecast | None = None
+    numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def net(self) -> Score | None:
+        """The net's score."""
+        return next((score for score in self.scores if score.role == "model"), None)
+
+    @property
+    def best_baseline(self) -> Score | None:
+        """The best score of a baseline, None where there is none."""
+        sign = 1 if self.greater_is_better else -1
+        baselines = [score for score in self.scores if score.role == "baseline"]
+        return max(baselines, key=lambda score: sign * score.value, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `metrics.json` holds of the scores.
+
+        Examples
+        --------
+        >>> Evaluation(n_test=40, numbers={"net": {"accuracy": 0.5}}).to_dict()
+        {'metric': 'accuracy', 'n_test': 40, 'net': {'accuracy': 0.5}}
+        """
+        return {"metric": self.metric, "n_test": self.n_test, **self.numbers}
+
+    def summary(self) -> str:
+        """Return the scores in one line.
+
+        Examples
+        --------
+        >>> Evaluation(scores=(Score(name="net", value=0.9, role="model"), Score(name="linear", value=0.8))).summary()
+        'held-out accuracy: net 0.9, linear 0.8'
+        """
+        return f"held-out {self.metric}: " + ", ".join(f"{score.name} {score.value:.4g}" for score in self.scores)
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.summary()})"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class RunRecord:
+    """Everything that a run found. Only the first three are needed; absent parts are left out of the report.
 
     Parameters
     ----------
@@ -155,65 +256,96 @@ class RunSummary:
     question
         One sentence that the run answers, as "Can the stimulus be told from one second of activity?".
     task
-        "classify" or "forecast".
+        Its name, as "classify".
     data
         Name and value of what describes the input: source, signal, shape, units, sampling_rate, duration, sha256.
     recording
         The recording itself; then its quality, power spectrum and components are shown as well.
-    split, noise_floor, denoising, initialization, training
+    split, noise_floor, denoising, initialization, training, evaluation
         The steps of the run.
-    metric, greater_is_better
-        What the scores are, as "accuracy" or "mean squared error".
-    scores
-        The net and its baselines on the held-out part.
-    n_test
-        Number of held-out windows that the scores stand on.
-    chance_level, chance_band
-        Score expected without knowledge, and the 95 % interval around it for this many windows.
-    chance_p_value
-        Probability that chance alone scores as high as the net.
-    confusion, classes
-        Counts by true class (row) and predicted class (column).
-    forecast
-        Errors by horizon.
-    layers, layers_before
+    denoised_components
+        Components that the net's denoiser keeps; None where nothing is denoised.
+    spectra, spectra_before
         Weight spectra after training and at the start.
     model, n_parameters
         Name and size of the net.
     truth
-        What was planted, for simulated data: {"rank": 3}.
+        What is known of simulated data: {"rank": 3}.
     warnings
         What the reader should know before trusting the result.
-    config, versions, seed
+    config, versions
         How to do it again.
     """
 
     title: str
     question: str
-    task: Literal["classify", "forecast"]
+    task: str
     data: Mapping[str, Any] = field(default_factory=dict)
     recording: xr.DataArray | None = None
     split: SplitSummary | None = None
     noise_floor: NoiseFloor | None = None
     denoising: Denoising | None = None
+    denoised_components: int | None = None
     initialization: "InitReport | None" = None
-    training: Training | None = None
-    metric: str = "accuracy"
-    greater_is_better: bool = True
-    scores: tuple[Score, ...] = ()
-    n_test: int | None = None
-    chance_level: float | None = None
-    chance_band: tuple[float, float] | None = None
-    chance_p_value: float | None = None
-    confusion: NDArray[np.int64] | None = None
-    classes: tuple[str, ...] = ()
-    forecast: Forecast | None = None
-    layers: "Sequence[LayerSpectrum]" = ()
-    layers_before: "Sequence[LayerSpectrum]" = ()
+    training: "FitResult | None" = None
+    evaluation: Evaluation = Evaluation()
+    spectra: "Sequence[LayerSpectrum]" = ()
+    spectra_before: "Sequence[LayerSpectrum]" = ()
     model: str = ""
     n_parameters: int | None = None
     truth: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    seed: int | None = None
+
+    def __repr__(self) -> str:
+        return f"RunRecord({self.title!r}, {self.evaluation.summary()})"
+
+    @property
+    def seed(self) -> int | None:
+        """What decided every random draw."""
+        return self.config.get("seed")
+
+    def summary(self) -> str:
+        """Return question and scores in two lines.
+
+        Examples
+        --------
+        >>> RunRecord(title="T", question="Q?", task="classify").summary().splitlines()[0]
+        'Q?'
+        """
+        return f"{self.question}\n{self.evaluation.summary()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `metrics.json`: what a program wants to know of a run.
+
+        Examples
+        --------
+        >>> RunRecord(title="T", question="Q?", task="classify", truth={"rank": 3}).to_dict()["truth"]
+        {'rank': 3}
+        """
+        floor, began, training = self.noise_floor, self.initialization, self.training
+        return {
+            "task": self.task,
+            **self.evaluation.to_dict(),
+            "noise_floor": None if floor is None else {name: getattr(floor, name) for name in FLOOR_FIELDS},
+            "denoised_components": self.denoised_components,
+            "truth": dict(self.truth),
+            "split": None if self.split is None else self.split.to_dict(),
+            "model": {
+                "name": self.model,
+                "parameters": self.n_parameters,
+                "init": None if began is None else began.method,
+            },
+            "layers": [_layer(layer) for layer in self.spectra],
+            "training": None if training is None else _training(training),
+            "warnings": list(self.warnings),
+        }
+
+
+def _layer(layer: "LayerSpectrum") -> dict[str, Any]:
+    return {"name": layer.name, "rank": layer.rank, "edge": layer.edge, "largest": float(layer.singular_values[0])}
+
+
+def _training(training: "FitResult") -> dict[str, Any]:
+    return {key: value for key, value in training.to_dict().items() if key not in ("history", "monitor")}

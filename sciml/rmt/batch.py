@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
 from sciml.rmt import edges
-from sciml.rmt._check import shape
+from sciml.rmt.checks import shape
 from sciml.rmt.laws import MarchenkoPastur
 from sciml.rmt.sigma import MAX_ITERATIONS
 

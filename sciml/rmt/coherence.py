@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError
-from sciml.rmt._check import numbers
+from sciml.rmt.checks import numbers
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
 

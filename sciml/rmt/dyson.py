@@ -11,7 +11,7 @@ map a -> a - (z_i(a) - z) a_i² is monotone, and such an a bounds its iterates),
 .. math:: E = \min_{a > 0,\, d < 1} \max_i z_i(a)
 
 which bounds E from above at any a, and from below by the tangent planes of any mean of the z_i: an edge is certified,
-however it was found (`bounds`). References as in `sciml.rmt.profile`; Ajanki, Erdos and Krueger (2019),
+however it was found (`bounds`). References as in `sciml.rmt.variance_profile`; Ajanki, Erdos and Krueger (2019),
 doi:10.1090/memo/1261, for the equation's stability.
 """
 

@@ -8,7 +8,7 @@ import scipy.optimize
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import numbers, shape, spectrum
+from sciml.rmt.checks import numbers, shape, spectrum
 from sciml.rmt.laws import TracyWidom
 
 __all__ = ["EdgeLaw", "TraceRatioLaw", "colored", "heteroscedastic", "trace_ratio", "white"]

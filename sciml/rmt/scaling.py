@@ -13,9 +13,9 @@ import scipy.optimize
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import positive
-from sciml.rmt._matrix import gram_eigenvalues, matrix
+from sciml.rmt.checks import positive
 from sciml.rmt.laws import MarchenkoPastur
+from sciml.rmt.matrix import gram_eigenvalues, matrix
 
 __all__ = ["Balance", "Equalized", "biwhiten", "dyson_equalize", "sinkhorn"]
 

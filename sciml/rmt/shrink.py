@@ -8,20 +8,25 @@ y = sv / (sigma sqrt(n)), with n the **long** side, and beta = m / n. A signal o
 everything else stays below the edge 1 + sqrt(beta) and shrinks to zero. Multiply the result by sigma sqrt(n).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import aspect_ratio, numbers, positive, shape, spectrum
+from sciml.rmt.checks import aspect_ratio, numbers, positive, shape, spectrum
 from sciml.rmt.laws import MarchenkoPastur
 
 __all__ = [
+    "SHRINKERS",
     "OptShrink",
     "Overlaps",
+    "Shrinkage",
     "debias_eigenvalue",
     "frobenius",
+    "hard",
     "hard_threshold",
     "hard_threshold_unknown_sigma",
     "nuclear",
@@ -32,6 +37,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+Shrinkage = Literal["frobenius", "operator", "nuclear", "hard", "none"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,41 @@ def nuclear(y: ArrayLike, beta: float) -> Array:
     x, top = np.where(found, strength, 1.0), np.where(found, value, 1.0)
     shrunk = (x**4 - ratio - np.sqrt(ratio) * x * top) / (x**2 * top)
     return np.where(found, np.maximum(shrunk, 0.0), 0.0)[()]
+
+
+def hard(y: ArrayLike, beta: float) -> Array:
+    r"""Return y unchanged above `hard_threshold` and zero up to there.
+
+    Parameters, errors as for `operator`; reference as for `hard_threshold`.
+
+    Examples
+    --------
+    >>> hard([2.0, 3.0], 1.0).tolist()
+    [0.0, 3.0]
+    """
+    value = numbers("y", y)
+    return np.where(value > hard_threshold(beta), value, 0.0)[()]
+
+
+def unshrunk(y: ArrayLike, beta: float) -> Array:  # noqa: ARG001
+    """Return y: components that are kept stay as strong as they are."""
+    return numbers("y", y)[()]
+
+
+SHRINKERS: dict[str, Callable[[ArrayLike, float], Array]] = {
+    "frobenius": frobenius,
+    "operator": operator,
+    "nuclear": nuclear,
+    "hard": hard,
+    "none": unshrunk,
+}
+"""What becomes of a singular value y beside white noise, for the least error in a norm; all take (y, beta)."""
+
+
+def check_shrinkage(shrinkage: str) -> None:
+    """Refuse what is none of `Shrinkage`."""
+    if shrinkage not in get_args(Shrinkage):
+        raise ConfigError(f"expected a shrinkage of {', '.join(get_args(Shrinkage))}, got {shrinkage!r}")
 
 
 def _gap(y: Array, beta: float) -> Array:

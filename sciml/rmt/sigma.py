@@ -10,9 +10,9 @@ import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import positive, shape, spectrum
-from sciml.rmt._matrix import matrix
+from sciml.rmt.checks import positive, shape, spectrum
 from sciml.rmt.laws import MarchenkoPastur
+from sciml.rmt.matrix import matrix
 
 __all__ = [
     "EdgeRefit",

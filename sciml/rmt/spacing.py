@@ -14,7 +14,7 @@ import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt._check import numbers
+from sciml.rmt.checks import numbers
 
 __all__ = [
     "RatioResult",
@@ -39,7 +39,7 @@ ORDER = 64
 
 
 class Law(Protocol):
-    """A law of `sciml.rmt.laws` or `sciml.rmt.free`."""
+    """A law of `sciml.rmt.laws` or `sciml.rmt.laws.free`."""
 
     @property
     def support(self) -> tuple[tuple[float, float], ...]:

@@ -88,7 +88,7 @@ def _running_median(density: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _averages(log_ratio: NDArray[np.float64]) -> float:
-    """Return the number of averages K whose law has the quartile distance of the observed log ratios."""
+    """Return the number of averages K whose law has the quartile distance of these log ratios."""
     low, high = np.quantile(log_ratio, [0.25, 0.75])
     spread = max(float(high - low), 1e-3)
 

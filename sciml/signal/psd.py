@@ -1,6 +1,5 @@
 """Power spectra and spectrograms of recordings, block by block, gaps and missing samples respected."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from sciml.errors import DataError
 from sciml.recording import TIME, blocks, check, feature_dims, feature_shape, n_features, sampling_rate, segments
 
-__all__ = ["power_spectrum", "spectrogram"]
+__all__ = ["SpectrogramAccumulator", "WelchAccumulator", "power_spectrum", "spectrogram"]
 
 BLOCK_BYTES = 2**27  # what one block of samples may take in memory, as float64
 
@@ -53,23 +52,10 @@ def power_spectrum(recording: xr.DataArray, *, segment: float | None = None) -> 
     >>> float(power_spectrum(wave).idxmax("frequency"))
     32.0
     """
-    rate, length = _resolution(recording, segment, share=8)
-    total = np.zeros((length // 2 + 1, n_features(recording)))
-    count = np.zeros(n_features(recording), dtype=np.int64)
-    for _, density in _periodograms(recording, rate, length):
-        complete = np.asarray(np.isfinite(density).all(axis=1))
-        total += np.where(complete[:, None, :], density, 0.0).sum(axis=0)
-        count += complete.sum(axis=0)
-    if not count.any():
-        raise DataError(
-            f"expected at least one run of {length / rate:g} s without a missing sample, found none; "
-            "choose a shorter segment or leave out channels that are mostly missing"
-        )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / count
-    return _labelled(
-        recording, mean.reshape(-1, *feature_shape(recording)), ("frequency", *feature_dims(recording)), rate, length
-    ).assign_attrs(n_segments=int(count.max()))
+    welch = WelchAccumulator(recording, segment=segment)
+    for part, values in blocks(recording, welch.rows):
+        welch.add(part, values)
+    return welch.result()
 
 
 def spectrogram(recording: xr.DataArray, *, segment: float | None = None) -> xr.DataArray:
@@ -102,24 +88,92 @@ def spectrogram(recording: xr.DataArray, *, segment: float | None = None) -> xr.
     >>> spectrogram(noise, segment=1.0).sizes["frequency"]
     129
     """
-    rate, length = _resolution(recording, segment, share=64)
-    parts = [(centers, density) for centers, density in _periodograms(recording, rate, length)]
-    density = np.concatenate([part for _, part in parts]).swapaxes(0, 1)
-    time = np.concatenate([centers for centers, _ in parts])
-    shaped = density.reshape(*density.shape[:2], *feature_shape(recording))
-    return _labelled(recording, shaped, ("frequency", TIME, *feature_dims(recording)), rate, length).assign_coords(
-        {TIME: (TIME, time, {"units": "s"})}
-    )
+    periodograms = SpectrogramAccumulator(recording, segment=segment)
+    for part, values in blocks(recording, periodograms.rows):
+        periodograms.add(part, values)
+    return periodograms.result()
 
 
-def _resolution(recording: xr.DataArray, segment: float | None, *, share: int) -> tuple[float, int]:
+class WelchAccumulator:
+    """`power_spectrum` of blocks that someone else reads: `add` each in order of time, then ask for the `result`.
+
+    A block ends at gaps of the clock and holds at most `rows` samples of shape (n, n_features), NaN where missing.
+
+    Examples
+    --------
+    >>> noise = xr.DataArray(np.random.default_rng(0).normal(size=512), dims="time", attrs={"sampling_rate": 64.0})
+    >>> welch = WelchAccumulator(noise, segment=1.0)
+    >>> welch.add(slice(0, 512), noise.values[:, None])
+    >>> welch.result().equals(power_spectrum(noise, segment=1.0))
+    True
+    """
+
+    def __init__(self, recording: xr.DataArray, *, segment: float | None = None) -> None:
+        self.recording = recording
+        self.rate, self.length = _resolution(recording, segment, parts=8)
+        self.rows = _rows(recording, self.length)
+        self.total = np.zeros((self.length // 2 + 1, n_features(recording)))
+        self.count = np.zeros(n_features(recording), dtype=np.int64)
+
+    def add(self, part: slice, values: NDArray[Any]) -> None:  # noqa: ARG002 (an average has no order in time)
+        """Take one block in."""
+        density = _periodograms(values, self.rate, self.length)
+        complete = np.asarray(np.isfinite(density).all(axis=1))
+        self.total += np.where(complete[:, None, :], density, 0.0).sum(axis=0)
+        self.count += complete.sum(axis=0)
+
+    def result(self) -> xr.DataArray:
+        """Return the density, as `power_spectrum` does."""
+        if not self.count.any():
+            raise DataError(
+                f"expected at least one run of {self.length / self.rate:g} s without a missing sample, found none; "
+                "choose a shorter segment or leave out channels that are mostly missing"
+            )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = self.total / self.count
+        shaped, dims = mean.reshape(-1, *feature_shape(self.recording)), ("frequency", *feature_dims(self.recording))
+        density = _labelled(self.recording, shaped, dims, self.rate, self.length)
+        return density.assign_attrs(n_segments=int(self.count.max()))
+
+
+class SpectrogramAccumulator:
+    """`spectrogram` of blocks that someone else reads; see `WelchAccumulator`."""
+
+    def __init__(self, recording: xr.DataArray, *, segment: float | None = None) -> None:
+        self.recording = recording
+        self.rate, self.length = _resolution(recording, segment, parts=64)
+        self.rows = _rows(recording, self.length)
+        in_coords = TIME in recording.coords
+        self.clock = recording[TIME].values if in_coords else np.arange(recording.sizes[TIME]) / self.rate
+        self.times: list[NDArray[Any]] = []
+        self.densities: list[NDArray[np.float64]] = []
+
+    def add(self, part: slice, values: NDArray[Any]) -> None:
+        """Take one block in."""
+        density = _periodograms(values, self.rate, self.length)
+        if not len(density):
+            return
+        starts = part.start + np.arange(len(density)) * (self.length - self.length // 2)
+        self.times.append(self.clock[starts] + 0.5 * (self.length - 1) / self.rate)
+        self.densities.append(density)
+
+    def result(self) -> xr.DataArray:
+        """Return the densities, as `spectrogram` does."""
+        density = np.concatenate(self.densities).swapaxes(0, 1)
+        shaped = density.reshape(*density.shape[:2], *feature_shape(self.recording))
+        dims = ("frequency", TIME, *feature_dims(self.recording))
+        labelled = _labelled(self.recording, shaped, dims, self.rate, self.length)
+        return labelled.assign_coords({TIME: (TIME, np.concatenate(self.times), {"units": "s"})})
+
+
+def _resolution(recording: xr.DataArray, segment: float | None, *, parts: int) -> tuple[float, int]:
     """Return the sampling rate and the number of samples of one segment."""
     check(recording, minimum=8)
     if recording.dtype.kind == "c":
         raise DataError("expected a real recording, got complex values; take the spectra of .real and .imag")
     rate = sampling_rate(recording)
     longest = max(run.stop - run.start for run in segments(recording))
-    length = max(longest // share, min(longest, 256)) if segment is None else round(segment * rate)
+    length = max(longest // parts, min(longest, 256)) if segment is None else round(segment * rate)
     if not 8 <= length <= longest:
         raise DataError(
             f"expected a segment between {8 / rate:g} and {longest / rate:g} s, got {length / rate:g} s; "
@@ -128,20 +182,19 @@ def _resolution(recording: xr.DataArray, segment: float | None, *, share: int) -
     return rate, length
 
 
-def _periodograms(
-    recording: xr.DataArray, rate: float, length: int
-) -> Iterator[tuple[NDArray[Any], NDArray[np.float64]]]:
-    """Yield (centers in s, densities of shape (segment, frequency, feature)) block by block."""
-    clock = recording[TIME].values if TIME in recording.coords else np.arange(recording.sizes[TIME]) / rate
-    rows = max(length, BLOCK_BYTES // (8 * n_features(recording)) // length * length)
-    for part, values in blocks(recording, rows):
-        if len(values) < length:
-            continue
-        _, _, density = scipy.signal.spectrogram(
-            values.astype(np.float64), fs=rate, window="hann", nperseg=length, noverlap=length // 2, axis=0
-        )
-        starts = part.start + np.arange(density.shape[-1]) * (length - length // 2)
-        yield clock[starts] + 0.5 * (length - 1) / rate, np.moveaxis(density, -1, 0)
+def _rows(recording: xr.DataArray, length: int) -> int:
+    """Return how many samples of all channels a block has: whole segments."""
+    return max(length, BLOCK_BYTES // (8 * n_features(recording)) // length * length)
+
+
+def _periodograms(values: NDArray[Any], rate: float, length: int) -> NDArray[np.float64]:
+    """Return the densities of the segments of a block, shape (segment, frequency, feature)."""
+    if len(values) < length:
+        return np.empty((0, length // 2 + 1, values.shape[1]))
+    _, _, density = scipy.signal.spectrogram(
+        values.astype(np.float64), fs=rate, window="hann", nperseg=length, noverlap=length // 2, axis=0
+    )
+    return np.moveaxis(density, -1, 0)
 
 
 def _labelled(

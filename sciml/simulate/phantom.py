@@ -76,8 +76,8 @@ def smooth_phantom(
     time = np.arange(n_samples)
     signal = np.full((n_samples, *shape), OFFSET * sigma)
     for k in range(1, rank + 1):
-        course = np.sin(2 * np.pi * k * time / n_samples + rng.uniform(0, 2 * np.pi))
-        signal += amplitude * np.multiply.outer(course, _source(place, rng))
+        time_course = np.sin(2 * np.pi * k * time / n_samples + rng.uniform(0, 2 * np.pi))
+        signal += amplitude * np.multiply.outer(time_course, _source(place, rng))
     box = tuple(slice(size // 3, size // 2) for size in shape)
     square = np.sign(np.sin(2 * np.pi * (time + 0.5) / 13))
     signal[(slice(None), *box)] += 1.5 * amplitude * square.reshape(-1, *[1] * len(shape))

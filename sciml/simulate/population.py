@@ -188,9 +188,9 @@ def _latents(
     power = responses.var(axis=0)
     responses *= np.sqrt((1 - spontaneous) / np.where(power > 0, power, 1.0))
     # a latent that no stimulus drives is spontaneous altogether
-    share = np.where(power > 0, spontaneous, 1.0)
+    fraction = np.where(power > 0, spontaneous, 1.0)
     phi = np.exp(-1 / (SPONTANEOUS * rate))
-    return responses + ar1_noise(time.size, rank, phi=phi, sigma=np.sqrt(share), rng=rng)
+    return responses + ar1_noise(time.size, rank, phi=phi, sigma=np.sqrt(fraction), rng=rng)
 
 
 def _frame(time: NDArray[np.float64], rate: float, n_neurons: int, rng: np.random.Generator) -> xr.DataArray:

@@ -132,8 +132,8 @@ def direction_tuning(n_directions: int, n_latents: int) -> NDArray[np.float64]:
     [[1, 0, 1], [0, 1, -1], [-1, 0, 1], [0, -1, -1]]
     """
     theta = 2 * np.pi * np.arange(n_directions) / n_directions
-    waves = [wave(m * theta) for m in range(1, n_directions // 2 + 1) for wave in (np.cos, np.sin)]
+    harmonics = [wave(m * theta) for m in range(1, n_directions // 2 + 1) for wave in (np.cos, np.sin)]
     # the sine of the highest harmonic vanishes where n is even, hence the cut at n - 1
-    columns = [*waves[: n_directions - 1], np.ones(n_directions)]
+    columns = [*harmonics[: n_directions - 1], np.ones(n_directions)]
     columns += [np.zeros(n_directions)] * (n_latents - n_directions)
     return np.stack(columns[:n_latents], axis=1)

@@ -25,14 +25,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, special
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError
 
 __all__ = ["ACTIVATIONS", "Activation", "CriticalPoint", "LengthMap", "critical_point", "propagate"]
 
-Array = NDArray[np.float64]
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 _NORMAL = 1.0 / math.sqrt(2.0 * math.pi)
@@ -47,20 +46,20 @@ _ROUNDING = 1e-13  # relative error of the integrals, with room to spare
 class Activation:
     """A scalar nonlinearity: `phi`, its derivative `dphi`, and the points `kinks` where either is not smooth."""
 
-    phi: Callable[[Array], Array]
-    dphi: Callable[[Array], Array]
+    phi: Callable[[FloatArray], FloatArray]
+    dphi: Callable[[FloatArray], FloatArray]
     kinks: tuple[float, ...] = ()
 
 
-def _elu(x: Array, *, scale: float = 1.0, alpha: float = 1.0) -> Array:
+def _elu(x: FloatArray, *, scale: float = 1.0, alpha: float = 1.0) -> FloatArray:
     return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0)))
 
 
-def _delu(x: Array, *, scale: float = 1.0, alpha: float = 1.0) -> Array:
+def _delu(x: FloatArray, *, scale: float = 1.0, alpha: float = 1.0) -> FloatArray:
     return scale * np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0.0)))
 
 
-def _dsigmoid(x: Array) -> Array:
+def _dsigmoid(x: FloatArray) -> FloatArray:
     return special.expit(x) * special.expit(-x)
 
 
@@ -131,9 +130,9 @@ class LengthMap:
     activation: str
     sigma_w2: float
     sigma_b2: float
-    q: Array
-    chi_1: Array
-    chi_q: Array
+    q: FloatArray
+    chi_1: FloatArray
+    chi_q: FloatArray
 
     @property
     def xi_c(self) -> float:
@@ -277,7 +276,7 @@ def _small_signal(member: Activation) -> _Moments:
 
 
 @lru_cache(maxsize=4096)
-def _gaussian_rule(kinks: tuple[float, ...]) -> tuple[Array, Array]:
+def _gaussian_rule(kinks: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
     """Return nodes and weights of E[f(z)], z ~ N(0, 1): Gauss-Legendre on panels that end at the kinks of f."""
     inner = [kink for kink in kinks if abs(kink) < _PANELS[-1]]
     ends = np.unique(np.concatenate([-_PANELS, _PANELS, inner]))

@@ -1,4 +1,4 @@
-"""What is called while a net trains, what it is told, and the progress bar."""
+"""What is called while a net trains, what it is given, and the progress bar."""
 
 import sys
 from dataclasses import dataclass

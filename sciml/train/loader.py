@@ -124,7 +124,7 @@ def in_sequence(n: int, batch_size: int) -> list[NDArray[np.int64]]:
 
 
 def fingerprint(parts: Sequence[Batches]) -> str:
-    """Return a hash of the sizes and the first and last items of parts: enough to tell another data set.
+    """Return a hash of the sizes and the first and last items of parts: enough to recognize another data set.
 
     Examples
     --------

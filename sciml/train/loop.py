@@ -32,12 +32,12 @@ __all__ = ["FitResult", "fit"]
 CHECKPOINTS = "checkpoints"  # folder of a run directory
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitResult:
     """What training gave. `model` is in eval mode on `device`, with the weights of `best_epoch`.
 
-    `best_value` is the validation value that the configuration monitors, `seconds` the time of all sessions of the
-    run, `resumed_from` the step that this session began with, if it resumed.
+    `best_value` is the validation value that the configuration monitors (`monitor`: "loss" or "accuracy"), `seconds`
+    the time of all sessions of the run, `resumed_from` the step that this session began with, if it resumed.
     """
 
     model: nn.Module = field(repr=False)
@@ -49,6 +49,21 @@ class FitResult:
     seconds: float
     device: str
     resumed_from: int | None = None
+    monitor: str = "loss"
+
+    def summary(self) -> str:
+        """Return epochs and best value in one line.
+
+        Examples
+        --------
+        >>> FitResult(nn.Identity(), (), 3, 0.25, 5, False, 1.5, "cpu").summary()
+        '5 epochs on cpu, best validation loss 0.25 in epoch 3'
+        """
+        best = f"best validation {self.monitor} {self.best_value:.4g} in epoch {self.best_epoch}"
+        return f"{self.epochs_run} epochs on {self.device}, {best}"
+
+    def __repr__(self) -> str:
+        return f"FitResult({self.summary()})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model as plain numbers and strings.
@@ -122,7 +137,7 @@ def fit(
     with _surroundings(device, config), Interrupts(enabled=run_dir is not None) as interrupts:
         run = _Run(model, data, config, callbacks, run_dir, extra_state, interrupts)
         run.prepare(resume=resume)
-        run.go()
+        run.execute()
         return run.result()
 
 
@@ -261,7 +276,7 @@ class _Run:
 
     # ---- training
 
-    def go(self) -> None:
+    def execute(self) -> None:
         """Run the epochs that are left."""
         if self.finished:
             return
@@ -423,6 +438,7 @@ class _Run:
             self.seconds,
             str(self.device),
             self.resumed_from,
+            self.config.monitor,
         )
 
     # ---- small things

@@ -36,7 +36,7 @@ class ChanceBand:
     alpha: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClassificationScores:
     """Scores of labels; `interval` is that of the accuracy at 95 %, `confusion[i, j]` counts class i called j."""
 
@@ -63,8 +63,23 @@ class ClassificationScores:
         content = {**asdict(self), "confusion": self.confusion.tolist(), "interval": list(self.interval)}
         return {**content, "above_chance": self.above_chance}
 
+    def summary(self) -> str:
+        """Return accuracy, interval and chance in one line.
 
-@dataclass(frozen=True, eq=False)
+        Examples
+        --------
+        >>> classification_scores([0, 1, 1], [0, 1, 0], n_classes=2).summary()
+        'accuracy 0.667 (95 % interval 0.208 to 0.939), chance 0.000 to 1.000'
+        """
+        low, high = self.interval
+        chance = f"chance {self.chance.low:.3f} to {self.chance.high:.3f}"
+        return f"accuracy {self.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}), {chance}"
+
+    def __repr__(self) -> str:
+        return f"ClassificationScores({self.summary()})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class ForecastScores:
     """Scores of a forecast for each step ahead, averaged over channels in units of their variance.
 
@@ -113,6 +128,21 @@ class ForecastScores:
         steps = {name: getattr(self, name).tolist() for name in ("r2", "nrmse", "skill")}
         means = {name: getattr(self, name) for name in ("mean_r2", "mean_nrmse", "mean_skill")}
         return {**steps, **means, "n": self.n, "n_channels": self.n_channels}
+
+    def summary(self) -> str:
+        """Return the means over the steps ahead in one line.
+
+        Examples
+        --------
+        >>> y = np.array([[[1.0]], [[3.0]]])
+        >>> forecast_scores(y, y, last=np.zeros((2, 1))).summary()
+        'R² 1, root of squared error over variance 0, skill over persistence 1'
+        """
+        means = f"R² {self.mean_r2:.4g}, root of squared error over variance {self.mean_nrmse:.4g}"
+        return f"{means}, skill over persistence {self.mean_skill:.4g}"
+
+    def __repr__(self) -> str:
+        return f"ForecastScores({self.summary()})"
 
 
 @dataclass(frozen=True)
@@ -276,11 +306,11 @@ def permutation_test(
     if len(np.unique(y[first] if pure else y)) < 2 or (pure and len(names) < 4):
         note = f"not testable: {len(names)} blocks of one class each leave nothing to exchange"
         return PermutationTest(float("nan"), 0, len(names), note)
-    observed = np.count_nonzero(y == z)
+    n_right = np.count_nonzero(y == z)
     as_good = 0
     for _ in range(n_permutations):
         exchanged = rng.permutation(y[first])[unit] if pure else _within(y, unit, rng)
-        as_good += int(np.count_nonzero(exchanged == z) >= observed)
+        as_good += int(np.count_nonzero(exchanged == z) >= n_right)
     what = "labels of whole blocks exchanged" if pure else "labels exchanged within blocks"
     return PermutationTest((1 + as_good) / (1 + n_permutations), n_permutations, len(names), what)
 

@@ -1,5 +1,6 @@
 """Losses as sums with weights, so that batches of unequal size count by what is in them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,14 +103,26 @@ def objective(config: TrainConfig, train: Batches, device: torch.device) -> Obje
     >>> objective(TrainConfig(class_weights="balanced"), part, torch.device("cpu")).weights
     tensor([0.6667, 2.0000])
     """
-    if config.loss == "mse":
-        return MeanSquare()
+    return OBJECTIVES[config.loss](config, train, device)
+
+
+def _cross_entropy(config: TrainConfig, train: Batches, device: torch.device) -> CrossEntropy:
     weights: torch.Tensor | None = None
     if config.class_weights == "balanced":
         weights = torch.as_tensor(_balanced(train), dtype=torch.float32, device=device)
     elif config.class_weights is not None:
         weights = torch.tensor([float(w) for w in config.class_weights], device=device)
     return CrossEntropy(weights, config.label_smoothing)
+
+
+def _mean_square(_config: TrainConfig, _train: Batches, _device: torch.device) -> MeanSquare:
+    return MeanSquare()
+
+
+OBJECTIVES: dict[str, Callable[[TrainConfig, Batches, torch.device], Objective]] = {
+    "cross_entropy": _cross_entropy,
+    "mse": _mean_square,
+}
 
 
 def _balanced(train: Batches) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

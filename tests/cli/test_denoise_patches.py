@@ -25,7 +25,7 @@ def test_it_writes_what_the_library_gives(sciml: Callable[..., Any], movie: Path
     done = sciml("denoise", movie, "-o", out, "--patch", "5,5", "--stride", "3", "--maps", "--json")
     assert done.code == 0, done.err
     document = json.loads(done.out)
-    whole = denoise_patches(open_recording(movie), {"y": 5, "x": 5}, 3)
+    whole = denoise_patches(open_recording(movie), patch={"y": 5, "x": 5}, stride=3)
     np.testing.assert_allclose(open_recording(out), whole["denoised"], rtol=1e-6)
     assert document["patch"] == {"y": 5, "x": 5}
     assert document["sigma"] == pytest.approx(float(whole["sigma"].mean()), rel=1e-5)

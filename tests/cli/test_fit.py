@@ -216,10 +216,10 @@ def test_denoising_keeps_the_asked_for_components(sciml, recording, tmp_path: Pa
     assert listed["signals"][0]["shape"] == [3000, 16]
 
 
-def test_the_demo_finds_what_was_planted(sciml, tmp_path: Path) -> None:
+def test_the_demo_finds_the_true_rank(sciml, tmp_path: Path) -> None:
     done = sciml("demo", "--out", tmp_path / "demo", "--duration", "200", "--epochs", "3")
     assert done.code == 0, done.err
-    assert "rank found 3, planted 3" in done.out
+    assert "rank found 3, true 3" in done.out
     assert f"open the report: {tmp_path / 'demo' / 'run' / 'report.html'}" in done.out
     numbers = json.loads((tmp_path / "demo" / "run" / "report.json").read_text())["numbers"]
     assert (numbers["noise_floor"]["rank"], numbers["truth"]["rank"]) == (3, 3)

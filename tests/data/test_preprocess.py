@@ -53,14 +53,14 @@ def test_applied_train_samples_have_mean_zero_and_variance_one():
     np.testing.assert_allclose(z.std(axis=(0, 2)), 1, atol=1e-6)
 
 
-def projector(channels=4, seed=1):
+def denoiser(channels=4, seed=1):
     direction = np.linalg.qr(np.random.default_rng(seed).normal(size=(channels, 2)))[0]
     return direction @ direction.T
 
 
-def test_projection_is_the_formula():
+def test_denoising_is_the_formula():
     windows = sliding_windows(noise(offset=5.0), length=2.0, step=2.0)
-    P = projector()
+    P = denoiser()
     fitted = Preprocess.fit(windows, np.arange(len(windows)), matrix=P)
     X = windows.arrays([3])[0]
     want = fitted.gain * P @ (X[0] - fitted.mean[:, None]) / fitted.scale[:, None]
@@ -70,7 +70,7 @@ def test_projection_is_the_formula():
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-21])
-@pytest.mark.parametrize("matrix", [None, projector()], ids=["plain", "projected"])
+@pytest.mark.parametrize("matrix", [None, denoiser()], ids=["plain", "denoised"])
 def test_layer_equals_apply_and_travels_in_a_state_dict(scale, matrix):
     windows = sliding_windows(noise(scale), length=2.0, step=2.0)
     fitted = Preprocess.fit(windows, np.arange(10), matrix=matrix)
@@ -90,7 +90,7 @@ def test_layer_equals_apply_and_travels_in_a_state_dict(scale, matrix):
 
 def test_layer_keeps_its_digits_under_bfloat16():
     windows = sliding_windows(noise(), length=2.0, step=2.0)
-    layer = Preprocess.fit(windows, np.arange(10), matrix=projector()).as_module()
+    layer = Preprocess.fit(windows, np.arange(10), matrix=denoiser()).as_module()
     x = torch.from_numpy(windows.arrays()[0])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = layer(x)
@@ -99,7 +99,7 @@ def test_layer_keeps_its_digits_under_bfloat16():
 
 def test_standardize_and_restore_are_inverse():
     windows = sliding_windows(noise(offset=2.0), length=2.0, step=2.0, horizon=0.5)
-    fitted = Preprocess.fit(windows, np.arange(10), matrix=projector())
+    fitted = Preprocess.fit(windows, np.arange(10), matrix=denoiser())
     y = windows.arrays()[1]
     np.testing.assert_allclose(fitted.restore(fitted.standardize(y)), y, atol=1e-5)
     want = (y - fitted.mean[:, None]) / fitted.scale[:, None]
@@ -108,7 +108,7 @@ def test_standardize_and_restore_are_inverse():
 
 def test_state_comes_back_through_weights_only_loading():
     windows = sliding_windows(noise(), length=2.0, step=2.0)
-    fitted = Preprocess.fit(windows, np.arange(10), matrix=projector())
+    fitted = Preprocess.fit(windows, np.arange(10), matrix=denoiser())
     file = io.BytesIO()
     torch.save(fitted.to_state(), file)
     file.seek(0)
@@ -155,7 +155,7 @@ def test_a_mean_that_hides_the_variation_from_float32_is_said():
         Preprocess.fit(windows, np.arange(10))
 
 
-def test_a_projector_of_another_shape_is_refused():
+def test_a_matrix_of_another_shape_is_refused():
     windows = sliding_windows(noise(), length=2.0, step=2.0)
     with pytest.raises(DataError, match=r"shape \(4, 4\), got shape \(3, 3\)"):
         Preprocess.fit(windows, [0], matrix=np.eye(3))

@@ -18,7 +18,7 @@ def fitted() -> tuple[Denoiser, np.ndarray]:
 
 def test_the_layer_is_the_denoiser() -> None:
     denoiser, X = fitted()
-    layer = LowRankDenoiser.of(denoiser.projector_, dtype=torch.float64)
+    layer = LowRankDenoiser.of(denoiser.linear_denoiser_, dtype=torch.float64)
     batch = torch.as_tensor(X.reshape(3, 200, 12).swapaxes(1, 2))
     result = layer(batch).numpy().swapaxes(1, 2).reshape(600, 12)
     np.testing.assert_allclose(result, denoiser.transform(X), rtol=1e-10)
@@ -27,8 +27,8 @@ def test_the_layer_is_the_denoiser() -> None:
 
 
 def test_its_numbers_are_saved_and_never_trained() -> None:
-    layer = LowRankDenoiser.of(fitted()[0].projector_)
-    other = LowRankDenoiser.of(fitted()[0].projector_)
+    layer = LowRankDenoiser.of(fitted()[0].linear_denoiser_)
+    other = LowRankDenoiser.of(fitted()[0].linear_denoiser_)
     other.mean.zero_()
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other.mean, layer.mean)
@@ -41,7 +41,7 @@ def test_its_numbers_are_saved_and_never_trained() -> None:
 
 
 def test_a_missing_value_counts_as_the_mean() -> None:
-    layer = LowRankDenoiser.of(fitted()[0].projector_)
+    layer = LowRankDenoiser.of(fitted()[0].linear_denoiser_)
     x = layer.mean[None, :, None].clone()
     x[0, 3, 0] = torch.nan
     torch.testing.assert_close(layer(x)[0, :, 0], layer.mean)

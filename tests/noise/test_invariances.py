@@ -20,25 +20,25 @@ def recording(values: Values) -> xr.DataArray:
     return xr.DataArray(values, dims=("time", "channel"), attrs={"sampling_rate": 10.0, "units": "V"})
 
 
-def planted(shape: tuple[int, int] = (T, N), *, complex_data: bool = False, strength: float = 1.0) -> Values:
+def with_components(shape: tuple[int, int] = (T, N), *, complex_data: bool = False, strength: float = 1.0) -> Values:
     """Two components, clear of the noise: unequal channels, correlated in time."""
     rng = np.random.default_rng(3)
     noise = rng.normal(size=shape) + (1j * rng.normal(size=shape) if complex_data else 0)
     noise[1:] += 0.5 * noise[:-1]
-    waves = np.stack([np.sin(np.arange(shape[0]) * 2 * np.pi * k / shape[0] + k) for k in (3, 5)], axis=1)
-    maps = rng.normal(size=(2, shape[1]))
-    return np.asarray((strength * waves * [4, 2] @ maps + noise) * np.linspace(0.5, 2, shape[1]))
+    sines = np.stack([np.sin(np.arange(shape[0]) * 2 * np.pi * k / shape[0] + k) for k in (3, 5)], axis=1)
+    loadings = rng.normal(size=(2, shape[1]))
+    return np.asarray((strength * sines * [4, 2] @ loadings + noise) * np.linspace(0.5, 2, shape[1]))
 
 
 def counts(strength: float = 1.0) -> Values:
     """Poisson counts, a component of which half of the channels follow."""
     rng = np.random.default_rng(4)
-    share = np.sin(np.arange(T) / 20)[:, None] * np.repeat([0.8, 0.0], N // 2)
-    return rng.poisson(np.linspace(4, 12, N) * (1 + strength * share))
+    modulation = np.sin(np.arange(T) / 20)[:, None] * np.repeat([0.8, 0.0], N // 2)
+    return rng.poisson(np.linspace(4, 12, N) * (1 + strength * modulation))
 
 
 def data_of(model: str) -> Values:
-    return counts() if model == "counts" else planted()
+    return counts() if model == "counts" else with_components()
 
 
 @cache
@@ -49,6 +49,7 @@ def plain(model: str) -> NoiseFloor:
 MODELS = get_args(Model)
 CONTINUOUS = [model for model in MODELS if model != "counts"]  # counts have no unit, sign, offset, or phase
 Change = Callable[[Values], Values]
+Read = Callable[..., NoiseFloor]
 
 EVERY: dict[str, tuple[Change, list[str]]] = {
     "strain": (lambda x: x * 1e-21, CONTINUOUS),
@@ -82,31 +83,31 @@ def test_the_floor_does_not_depend_on(change: str, model: Model) -> None:
 
 @pytest.mark.parametrize("change", EVERY)
 def test_the_choice_of_the_model_does_not_depend_on(change: str) -> None:
-    changed = noise_floor(recording(EVERY[change][0](planted())))
+    changed = noise_floor(recording(EVERY[change][0](with_components())))
     assert changed.model == plain("auto").model
     assert_same(plain("auto"), changed, factor=FACTORS.get(change, 1.0))
 
 
 @pytest.mark.parametrize("model", CONTINUOUS)
 def test_a_phase_of_complex_data_does_not_matter(model: Model) -> None:
-    values = planted((150, 12), complex_data=True)
+    values = with_components((150, 12), complex_data=True)
     turn = np.exp(1j * np.linspace(0, 6, 12))  # of each channel its own
     assert_same(noise_floor(recording(values), model=model), noise_floor(recording(values * turn), model=model))
 
 
 def test_white_noise_model_is_invariant_under_rotation_of_the_channels() -> None:
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(N, N)))[0]
-    assert_same(plain("white"), noise_floor(recording(planted() @ rotation), model="white"))
+    assert_same(plain("white"), noise_floor(recording(with_components() @ rotation), model="white"))
 
 
 @pytest.mark.parametrize("model", CONTINUOUS)
-def test_pure_noise_has_rank_zero_and_empty_maps(model: Model) -> None:
+def test_pure_noise_has_rank_zero_and_no_loadings(model: Model) -> None:
     noise = np.random.default_rng(5).normal(size=(T, N))
     floor = noise_floor(recording(noise), model=model)
     assert floor.rank == 0
     assert floor.components.shape == (N, 0)
     assert floor.strengths.size == 0
-    np.testing.assert_allclose(floor.channel_scale, 1.0, rtol=0.2)  # noise maps are maps of the noise
+    np.testing.assert_allclose(floor.channel_scale, 1.0, rtol=0.2)  # of pure noise, the noise
     assert floor.sigma == pytest.approx(1.0, rel=0.05)
 
 
@@ -117,24 +118,58 @@ def test_pure_counts_have_rank_zero() -> None:
 @pytest.mark.parametrize("shape", [(40, 90), (50, 50), (T, N)])
 @pytest.mark.parametrize("model", CONTINUOUS)
 def test_components_are_orthonormal_for_any_shape(model: Model, shape: tuple[int, int]) -> None:
-    floor = noise_floor(recording(planted(shape, strength=2.0)), model=model)
+    floor = noise_floor(recording(with_components(shape, strength=2.0)), model=model)
     assert floor.rank > 0
     np.testing.assert_allclose(floor.components.T @ floor.components, np.eye(floor.rank), atol=1e-9)
     assert np.isfinite(floor.p_values).all()
     assert floor.sigma > 0
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_constant_channel_is_named_and_changes_nothing(model: Model) -> None:
-    floor = noise_floor(recording(np.insert(data_of(model), 5, 7, axis=1)), model=model)
-    assert floor.excluded == {5: "constant"}
+UNUSED: dict[str, tuple[Change, str]] = {
+    "constant": (lambda x: np.full(len(x), 7.0), "constant"),
+    "missing": (lambda x: np.where(np.arange(len(x)) % 3 == 0, x[:, 2], np.nan), "missing"),
+    "duplicate": (lambda x: -3 * x[:, 2], "duplicate of 2"),
+    "nearly duplicate": (lambda x: x[:, 2] + 1e-4 * x[:, 2].std() * np.sin(np.arange(len(x))), "duplicate of 2"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSED)
+@pytest.mark.parametrize("model", CONTINUOUS)
+def test_a_channel_without_noise_of_its_own_is_named_and_changes_nothing(model: Model, kind: str, read: Read) -> None:
+    values, (made, reason) = with_components(), UNUSED[kind]
+    floor = read(recording(np.insert(values, 5, made(values), axis=1)), model)
+    assert floor.excluded == {5: reason}
+    np.testing.assert_array_equal(floor.used, np.delete(np.arange(N + 1), 5))
     assert not floor.components[5].any()
     assert_same(plain(model), floor)
 
 
+def test_a_constant_channel_of_counts_is_named_and_changes_nothing() -> None:
+    floor = noise_floor(recording(np.insert(counts(), 5, 7, axis=1)), "counts")
+    assert floor.excluded == {5: "constant"}
+    assert not floor.components[5].any()
+    assert_same(plain("counts"), floor)
+
+
+def test_duplicates_of_counts_are_named() -> None:
+    floor = noise_floor(recording(np.insert(counts(), 5, counts()[:, 2], axis=1)), "counts")
+    assert floor.excluded == {5: "duplicate of 2"}
+    assert_same(plain("counts"), floor)
+
+
+@pytest.mark.parametrize("model", CONTINUOUS)
+def test_a_subtracted_reference_is_one_dimension_less_however_a_recording_is_read(model: Model, read: Read) -> None:
+    values = with_components() / np.linspace(0.5, 2, N)  # equal channels: what is subtracted is the average of each
+    referenced = recording(values - values.mean(axis=1, keepdims=True))
+    floor = read(referenced, model)
+    assert floor.n_null == 1
+    assert not floor.excluded
+    assert_same(noise_floor(referenced, model), floor)
+
+
 @pytest.mark.parametrize("model", CONTINUOUS)
 def test_missing_values_are_left_out(model: Model) -> None:
-    values = planted()
+    values = with_components()
     values[40:60, 9] = np.nan
     floor = noise_floor(recording(values), model=model)
     assert floor.rank == plain(model).rank

@@ -31,7 +31,10 @@ from sciml.pipeline.config import Config, assign, known_keys, load_config, to_to
         ({"data": "x.h5"}, "data: expected a table; got 'x.h5'"),
         ({"data": {"signal": 3}}, "data.signal: expected text; got 3"),
         ({"split": {"fractions": [0.5, 0.5]}}, "split.fractions.2: expected one value more; got [0.5, 0.5]"),
-        ({"split": {"fractions": [0.5, 0.2, 0.2]}}, "split.fractions: expected three shares above 0 that add up to 1"),
+        (
+            {"split": {"fractions": [0.5, 0.2, 0.2]}},
+            "split.fractions: expected three fractions above 0 that add",
+        ),
     ],
 )
 def test_each_mistake_is_named_with_its_path_and_a_remedy(values: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The journey: nothing of the test part is learned from, what was planted is found, and a run can be gone on with."""
+"""A run: nothing of the test part is learned from, the truth is found, and what was stopped can be resumed."""
 
 import json
 import signal
@@ -22,11 +22,11 @@ from sciml.errors import (
 )
 from sciml.io import open_recording
 from sciml.pipeline import RunResult, demo, dry_run, predict, run, to_toml, validate
-from sciml.pipeline.denoising import learn, train_part
-from sciml.pipeline.load import Source, open_source, planted, resolve
-from sciml.pipeline.model import Forecaster
+from sciml.pipeline.denoising import learn_denoiser, train_part
+from sciml.pipeline.load import Loaded, ground_truth
 from sciml.pipeline.run_folder import RunFolder
-from sciml.pipeline.windows import prepare
+from sciml.pipeline.tasks.forecast import Forecaster
+from sciml.pipeline.windows import load_for, resolve, split_windows
 from sciml.simulate import population_recording, write_nwb
 from sciml.train import Callback, TrainState, checkpoint
 
@@ -42,7 +42,7 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return demo(tmp_path_factory.mktemp("demo") / "demo", duration=240.0, n_neurons=24, epochs=20)
 
 
-def test_the_demo_beats_chance_and_finds_the_planted_rank(done: RunResult) -> None:
+def test_the_demo_beats_chance_and_finds_the_true_rank(done: RunResult) -> None:
     metrics = done.metrics
     assert metrics["net"]["above_chance"]
     assert metrics["net"]["accuracy"] > metrics["chance"]["band"][1]
@@ -68,40 +68,40 @@ def test_denoising_brings_the_demo_closer_to_the_truth(done: RunResult) -> None:
 def test_the_test_part_changes_nothing_that_is_learned(settings) -> None:
     """Ten times the values in every window of validation and test: denoiser and preprocessing stay, to the last bit."""
     config = settings("noise.model=colored")
-    source = open_source(config)
-    config = resolve(config, source)
-    prepared = prepare(config, source)
-    other = source.recording.load().copy(deep=True)
-    held_out = np.concatenate([prepared.split.validation, prepared.split.test])
-    for start in prepared.windows.starts[held_out]:
-        other.values[start : start + prepared.windows.span] *= 10
-    changed = prepare(config, Source(other, source.events, source.label))
-    np.testing.assert_array_equal(changed.split.train, prepared.split.train)
+    loaded = load_for(config)
+    config = resolve(config, loaded)
+    cut = split_windows(config, loaded)
+    other = loaded.recording.load().copy(deep=True)
+    held_out = np.concatenate([cut.split.validation, cut.split.test])
+    for start in cut.windows.starts[held_out]:
+        other.values[start : start + cut.windows.span] *= 10
+    changed = split_windows(config, Loaded(other, loaded.events, loaded.label))
+    np.testing.assert_array_equal(changed.split.train, cut.split.train)
     learned = []
-    for each in (prepared, changed):
-        project = learn(each.windows, each.split, config.noise).project
-        assert project is not None
-        fitted = Preprocess.fit(each.windows, each.split.train, matrix=project.matrix)
-        learned.append([project.matrix, fitted.mean, fitted.scale, np.float64(fitted.gain)])
+    for each in (cut, changed):
+        denoiser = learn_denoiser(each.windows, each.split, config.noise).denoiser
+        assert denoiser is not None
+        fitted = Preprocess.fit(each.windows, each.split.train, matrix=denoiser.matrix)
+        learned.append([denoiser.matrix, fitted.mean, fitted.scale, np.float64(fitted.gain)])
     for first, second in zip(*learned, strict=True):
         np.testing.assert_array_equal(first, second)
 
 
 def test_the_train_part_keeps_clear_of_the_others(settings) -> None:
     config = settings()
-    source = open_source(config)
-    prepared = prepare(resolve(config, source), source)
-    inside = set(train_part(prepared.windows, prepared.split)["time"].values)
-    clock = source.recording["time"].values
-    for index in np.concatenate([prepared.split.validation, prepared.split.test]):
-        start = prepared.windows.starts[index]
-        assert not inside.intersection(clock[start : start + prepared.windows.span])
+    loaded = load_for(config)
+    cut = split_windows(resolve(config, loaded), loaded)
+    inside = set(train_part(cut.windows, cut.split)["time"].values)
+    clock = loaded.recording["time"].values
+    for index in np.concatenate([cut.split.validation, cut.split.test]):
+        start = cut.windows.starts[index]
+        assert not inside.intersection(clock[start : start + cut.windows.span])
 
 
 def test_a_recording_too_large_to_hold_gives_the_same_run(settings, tmp_path: Path, monkeypatch) -> None:
     run(settings(), out=tmp_path / "held")
     monkeypatch.setattr("sciml.pipeline.load.HELD", 0)
-    assert open_source(settings()).held().recording.chunks is not None
+    assert load_for(settings()).held().recording.chunks is not None
     run(settings(), out=tmp_path / "chunked")
     held, chunked = weights(tmp_path / "held"), weights(tmp_path / "chunked")
     for name, value in held.items():
@@ -109,12 +109,12 @@ def test_a_recording_too_large_to_hold_gives_the_same_run(settings, tmp_path: Pa
         torch.testing.assert_close(chunked[name], value, rtol=1e-3, atol=1e-4)
 
 
-def test_what_was_planted_is_read_from_the_file(file: Path, simulation) -> None:
-    truth = planted((str(file),))
+def test_the_truth_is_read_from_the_file(file: Path, simulation) -> None:
+    truth = ground_truth((str(file),))
     assert truth is not None
     assert truth.rank == simulation.rank
     np.testing.assert_allclose(truth.signal, simulation.signal.values, atol=1e-6)
-    assert planted((str(file), str(file))) is None
+    assert ground_truth((str(file), str(file))) is None
 
 
 class _Stop(Callback):
@@ -150,11 +150,11 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
 def test_a_run_killed_before_its_report_is_completed(settings, tmp_path: Path, monkeypatch) -> None:
     config = settings()
 
-    def killed(_found: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("sciml.pipeline.runner.summarize", killed)
+        patch.setattr("sciml.pipeline.runner.make_record", killed)
         with pytest.raises(InterruptedRunError):
             run(config, out=tmp_path / "run")
     assert not RunFolder(tmp_path / "run").finished
@@ -177,10 +177,10 @@ def test_what_a_run_decided_is_what_its_config_says(settings, tmp_path: Path, ta
     values = settings(task=task).model_dump(mode="json", exclude_none=True)
     del values["model"]
     config = validate(values)
-    resolved = resolve(config, open_source(config))
+    resolved = resolve(config, load_for(config))
     stored = validate(tomllib.loads(to_toml(resolved)))
     assert stored == resolved
-    assert resolve(stored, open_source(stored)) == resolved
+    assert resolve(stored, load_for(stored)) == resolved
 
 
 def test_a_moved_recording_is_still_the_same(settings, file: Path, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_a_forecast_begins_as_persistence(settings, tmp_path: Path) -> None:
     np.testing.assert_allclose(forecast, [[[3.0] * 3, [8.0] * 3]], rtol=1e-6)
 
 
-def test_a_forecast_is_judged_beside_persistence_and_ridge(settings, tmp_path: Path) -> None:
+def test_a_forecast_is_evaluated_beside_persistence_and_ridge(settings, tmp_path: Path) -> None:
     result = run(settings("windows.length=1", "windows.horizon=0.2", task="forecast"), out=tmp_path / "run")
     metrics = result.metrics
     assert metrics["baselines"]["persistence"]["mean_skill"] == 0.0
@@ -305,13 +305,13 @@ def test_predictions_refuse_another_rate_unit_or_number_of_channels(settings, fi
 def test_several_files_are_one_recording_with_a_gap(settings, file: Path, tmp_path: Path) -> None:
     other = write_nwb(population_recording(n_neurons=16, duration=180.0, seed=5), tmp_path / "other.nwb")
     config = settings(files=(file, other))
-    source = open_source(config)
-    assert source.recording.sizes["time"] == 2 * 3600
-    np.testing.assert_array_equal(source.recording.values[3600:], open_recording(other).values)
+    loaded = load_for(config)
+    assert loaded.recording.sizes["time"] == 2 * 3600
+    np.testing.assert_array_equal(loaded.recording.values[3600:], open_recording(other).values)
     plan = dry_run(config)
     single = dry_run(settings())
     assert sum(plan.windows.values()) > 1.9 * sum(single.windows.values())
-    starts = prepare(resolve(config, source), source).windows.starts
+    starts = split_windows(resolve(config, loaded), loaded).windows.starts
     assert not np.any((starts < 3600) & (starts + 20 > 3600))
 
 
@@ -334,7 +334,7 @@ def test_one_channel_is_learned_without_a_noise_floor(settings, tmp_path: Path) 
 
 
 def test_noise_without_components_is_not_denoised(settings, tmp_path: Path) -> None:
-    """A projector onto nothing would leave nothing to learn from: the net sees the recording as it is."""
+    """A denoiser that keeps nothing would leave nothing to learn from: the net sees the recording as it is."""
     quiet = write_nwb(population_recording(n_neurons=16, duration=180.0, snr=1e-6, seed=6), tmp_path / "noise.nwb")
     result = run(settings("noise.model=colored", "noise.alpha=1e-4", files=(quiet,)), out=tmp_path / "run")
     assert result.metrics["denoised_components"] is None

@@ -14,9 +14,20 @@ import xarray as xr
 from sciml.errors import ConfigError, DataError
 from sciml.nn.init import initialize
 from sciml.noise import NoiseFloor, noise_floor
-from sciml.report import Denoising, Forecast, Report, RunSummary, Score, SplitSummary, Training, report
+from sciml.report import (
+    Chance,
+    Denoising,
+    Evaluation,
+    Forecast,
+    Report,
+    RunRecord,
+    Score,
+    SplitSummary,
+    report,
+)
 from sciml.simulate import population_recording
 from sciml.spectra import weight_spectra
+from sciml.train import EpochRecord, FitResult
 
 MEGABYTE = 1_000_000
 
@@ -60,10 +71,10 @@ def test_json_carries_the_numbers_of_the_floor(made: Report, floor: NoiseFloor) 
     np.testing.assert_array_equal(numbers["p_values"], floor.p_values)
 
 
-def test_the_planted_rank_is_in_the_first_sentence(made: Report) -> None:
-    planted = population_recording(n_neurons=48, duration=300.0, seed=1).rank
-    assert made.findings[0].text.startswith(f"{planted} components above the noise floor, p < 1e-6")
-    assert made.findings[0].numbers["rank"] == planted
+def test_the_true_rank_is_in_the_first_sentence(made: Report) -> None:
+    truth = population_recording(n_neurons=48, duration=300.0, seed=1).rank
+    assert made.findings[0].text.startswith(f"{truth} components above the noise floor, p < 1e-6")
+    assert made.findings[0].numbers["rank"] == truth
 
 
 def test_page_of_a_recording_shows_both_floors_and_says_why(made: Report) -> None:
@@ -187,7 +198,7 @@ def test_what_cannot_be_reported_on_says_what_can() -> None:
         report(tone(), tilte="x")
     with pytest.raises(DataError, match="dim named 'time'"):
         report(xr.DataArray(np.zeros((20, 3)), dims=("frame", "channel")))
-    with pytest.raises(ConfigError, match="RunSummary"):
+    with pytest.raises(ConfigError, match="RunRecord"):
         report({"title": "x", "colour": 1})
 
 
@@ -216,11 +227,12 @@ def test_a_net_its_weights_and_their_spectra_give_the_same_numbers(net: torch.nn
     )
 
 
-def run_summary(recording: xr.DataArray, floor: NoiseFloor, net: torch.nn.Module) -> RunSummary:
+def run_record(recording: xr.DataArray, floor: NoiseFloor, net: torch.nn.Module) -> RunRecord:
     t = np.arange(200) / 20
     layers = weight_spectra(net)
     began = initialize(copy.deepcopy(net), method="he", generator=torch.Generator().manual_seed(0))
-    return RunSummary(
+    history = tuple(EpochRecord(i, 10 * i, 1e-3, 1 / i, 1 / i, None, 0.5, 1.0) for i in (1, 2, 3))
+    return RunRecord(
         title="Stimulus from activity",
         question="Can the stimulus be told?",
         task="classify",
@@ -229,7 +241,7 @@ def run_summary(recording: xr.DataArray, floor: NoiseFloor, net: torch.nn.Module
         split=SplitSummary(
             unit="time block", n_units=12, gap=2.0, windows={"train": 60, "validation": 20, "test": 20},
             class_counts={"train": {"a": 30, "b": 30}, "test": {"a": 10, "b": 10}}, checked=True,
-            smallest_gap=2.1, dropped=1,
+            smallest_gap=2.1, dropped={"masked": 1},
         ),
         noise_floor=floor,
         denoising=Denoising(
@@ -238,22 +250,21 @@ def run_summary(recording: xr.DataArray, floor: NoiseFloor, net: torch.nn.Module
             residual_rank=0, residual_p_value=0.6, error_before=1.0, error_after=float("nan"),
         ),
         initialization=began,
-        training=Training(
-            history=[{"epoch": i, "train_loss": 1 / i, "validation_loss": 1 / i, "validation_accuracy": 0.5}
-                     for i in (1, 2, 3)],
-            best_epoch=2, seconds=1.5,
+        training=FitResult(net, history, 2, 0.5, 3, False, 1.5, "cpu"),
+        evaluation=Evaluation(
+            in_percent=True,
+            scores=(Score(name="fcn", value=0.9, low=0.7, high=0.97, role="model"), Score(name="ridge", value=0.6)),
+            n_test=20, chance=Chance(level=0.5, low=0.3, high=0.7, above=True, p_value=0.001),
+            confusion=np.array([[9, 1], [1, 9]]), classes=("a", "b"),
+            forecast=Forecast(horizon=t[1:5], mse={"persistence": t[1:5], "fcn": t[1:5] / 2}),
         ),
-        scores=(Score(name="fcn", value=0.9, low=0.7, high=0.97, role="model"), Score(name="ridge", value=0.6)),
-        n_test=20, chance_level=0.5, chance_band=(0.3, 0.7), chance_p_value=0.001,
-        confusion=np.array([[9, 1], [1, 9]]), classes=("a", "b"),
-        forecast=Forecast(horizon=t[1:5], mse={"persistence": t[1:5], "fcn": t[1:5] / 2}),
-        layers=layers, layers_before=layers, model="fcn", n_parameters=1234, truth={"rank": 3},
-        config={"train": {"lr": 1e-3}}, versions={"torch": "2.x"}, seed=7,
+        spectra=layers, spectra_before=layers, model="fcn", n_parameters=1234, truth={"rank": 3},
+        config={"train": {"lr": 1e-3}, "seed": 7}, versions={"torch": "2.x"},
     )  # fmt: skip
 
 
 def test_report_of_a_run_holds_every_step(recording: xr.DataArray, floor: NoiseFloor, net: torch.nn.Module) -> None:
-    made = report(run_summary(recording, floor, net))
+    made = report(run_record(recording, floor, net))
     assert titles(made) == [
         "Question and data", "The recording", "Power spectrum", "Noise floor", "Components", "Denoising", "Scores",
         "Training", "Weight spectra",
@@ -274,7 +285,8 @@ def test_report_of_a_run_holds_every_step(recording: xr.DataArray, floor: NoiseF
     assert content["numbers"]["scores"]["fcn"]["value"] == 0.9
     assert content["numbers"]["truth"] == {"rank": 3}
     assert content["not_finite"]
-    assert content["config"] == {"train": {"lr": 0.001}}
+    assert content["config"] == {"train": {"lr": 0.001}, "seed": 7}
+    assert content["provenance"]["seed"] == 7
 
 
 def test_a_mapping_with_the_fields_of_a_run_is_a_run() -> None:

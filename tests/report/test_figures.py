@@ -23,15 +23,15 @@ from sciml.report.figures.learning import (
     skill_figure,
 )
 from sciml.report.figures.signals import (
-    Course,
-    Strip,
-    component_courses,
+    Component,
+    component_figure,
     power_figure,
     spectrogram_figure,
     strips_figure,
     traces,
 )
-from sciml.report.record import Forecast, Score
+from sciml.report.measures import Strip
+from sciml.report.record import Chance, Evaluation, Forecast, Score
 from sciml.signal.lines import find_lines
 
 HOSTILE = "<script>&\"' $\\frac{x}$ 細胞 \x00"
@@ -49,8 +49,8 @@ def floor() -> NoiseFloor:
 
 def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
     rng, f, t = np.random.default_rng(1), np.arange(1.0, 400.0), np.arange(300) / 10
-    course = Course(t, np.where(t == 5, np.nan, np.sin(t)), rng.normal(size=12), 9.5, 1e-9)
-    image = Course(t, np.cos(t), rng.normal(size=200 * 150), 3.0, 0.01)
+    component = Component(t, np.where(t == 5, np.nan, np.sin(t)), rng.normal(size=12), 9.5, 1e-9)
+    image = Component(t, np.cos(t), rng.normal(size=200 * 150), 3.0, 0.01)
     waves = rng.normal(size=(1500, 6)) + np.sin(np.arange(1500))[:, None] * [2, 2, 2, 0, 0, 0]
     named = {"channel": [HOSTILE, *"bcdef"]}
     shared = spectral_noise_floor(
@@ -71,10 +71,12 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
         "spectrogram": spectrogram_figure(f, t, rng.exponential(size=(399, 300)), channel=HOSTILE),
         "strips": strips_figure([Strip(HOSTILE, ((0.0, 1.0), (2.0, 3.0)), 0.1), Strip("b", (), 0.0)], start=0, stop=20),
         "traces": traces([t, t], [np.sin(t), np.full(300, np.nan)], names=[HOSTILE, "b"], units=HOSTILE),
-        "components": component_courses([course, course], shape=(12,), dim=HOSTILE),
-        "images": component_courses([image], shape=(200, 150), dim="pixel"),
+        "components": component_figure([component, component], shape=(12,), dim=HOSTILE),
+        "images": component_figure([image], shape=(200, 150), dim="pixel"),
         "curves": learning_curves(history, best_epoch=3),
-        "scores": score_figure(scores, metric="accuracy", band=(0.2, 0.4), level=0.25),
+        "scores": score_figure(
+            Evaluation(in_percent=True, scores=scores, chance=Chance(level=0.25, low=0.2, high=0.4, above=True))
+        ),
         "confusion": confusion_figure(np.array([[5, 1], [2, 4]]), classes=(HOSTILE, "b")),
         "skill": skill_figure(Forecast(horizon=t[1:9], mse={"persistence": t[1:9], HOSTILE: t[1:9] / 2})),
         "before": before_after(t, np.sin(t), np.sin(t) / 2, channel=HOSTILE, units="mV"),
@@ -188,7 +190,7 @@ def test_envelope_of_nothing_is_nothing() -> None:
     assert np.isnan(envelope(np.arange(9.0), np.full(9, np.nan), columns=2)[1]).all()
 
 
-def test_planted_lines_are_found_with_their_frequency() -> None:
+def test_true_lines_are_found_with_their_frequency() -> None:
     rate, t = 512.0, np.arange(2**15) / 512.0
     noise = scipy.signal.lfilter([1], [1, -0.9], np.random.default_rng(0).normal(size=len(t)))
     waves = sum(a * np.sin(2 * np.pi * f * t) for a, f in ((2, 50), (1, 60), (1, 62), (0.5, 150)))

@@ -8,7 +8,7 @@ import scipy.optimize
 
 from sciml.errors import NumericalError
 from sciml.rmt import dyson
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 Draw = Callable[[np.random.Generator, int, int], np.ndarray]
 

@@ -40,7 +40,7 @@ def test_trials_lie_inside_the_recording_and_pauses_last_at_least_0_8_s(simulati
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3, 4, 6])
-def test_signal_has_the_planted_rank_and_strengths(rank):
+def test_signal_has_the_stated_rank_and_strengths(rank):
     simulation = population_recording(n_neurons=12, duration=60.0, rank=rank)
     signal = standardized(simulation, "signal")
     lam = np.linalg.eigvalsh(signal.T @ signal / len(signal))[::-1]
@@ -69,7 +69,7 @@ def colored_edge(n: int, p: int, phi: float) -> float:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_planted_components_stand_above_twice_the_colored_edge_and_a_white_test_is_fooled(seed):
+def test_true_components_stand_above_twice_the_colored_edge_and_a_white_test_is_fooled(seed):
     simulation = population_recording(seed=seed)
     X = standardized(simulation, "recording")
     n, p = X.shape

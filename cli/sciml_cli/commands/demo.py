@@ -55,7 +55,7 @@ def _summary(metrics: Mapping[str, Any]) -> str:
             f"held-out accuracy {net['accuracy']:.1%}, {beats} the band of chance "
             f"({chance['band'][0]:.1%} to {chance['band'][1]:.1%}); linear baseline "
             f"{metrics['baselines']['linear']['accuracy']:.1%}",
-            f"rank found {floor['rank']}, planted {metrics['truth']['rank']} "
+            f"rank found {floor['rank']}, true {metrics['truth']['rank']} "
             f"(a textbook white-noise edge says {floor['mp_rank']})",
         ]
     )

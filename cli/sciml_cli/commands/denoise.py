@@ -22,9 +22,6 @@ __all__ = ["denoise"]
 
 MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "counts"])
 
-# The names of norms for patches, and what they are for whole recordings.
-WHOLE = {"frobenius": "optimal", "operator": "operator", "nuclear": "nuclear", "hard": "none"}
-
 
 @click.command("denoise", cls=Command)
 @click.argument("file", type=FILE)
@@ -114,7 +111,7 @@ def _denoise_whole(
         floor,
         rank=rank,
         sigma=sigma,
-        shrinkage=WHOLE[patches.shrinkage],  # type: ignore[arg-type]
+        shrinkage=patches.shrinkage,  # type: ignore[arg-type]
         whiten="time" if whole.whiten else None,
         fill=whole.fill,
     )
@@ -131,7 +128,7 @@ def _denoise_whole(
 def _floor(recording: Any, model: str, alpha: float) -> Any:
     from sciml.noise import noise_floor
 
-    floor = noise_floor(recording, model, alpha)
+    floor = noise_floor(recording, model=model, alpha=alpha)
     for warning in floor.warnings:
         alert(f"warning: {warning}")
     note(floor.summary())

@@ -55,8 +55,9 @@ OPTIONS = (
     click.option("--stride", help="Steps between patches, written as --patch or one number; default half a patch."),
     click.option("--sigma", help=f"Noise standard deviation: {FILE_OF}; default estimated."),
     click.option("--mask", type=click.Path(path_type=Path), help="netCDF file that is not zero at voxels to denoise."),
-    click.option("--shrinkage", type=click.Choice(["frobenius", "operator", "nuclear", "hard"]), default="frobenius",
-                 show_default=True, help="Norm of the error that components are shrunk for; hard keeps them."),
+    click.option("--shrinkage", type=click.Choice(["frobenius", "operator", "nuclear", "hard", "none"]),
+                 default="frobenius", show_default=True,
+                 help="Norm of the error that components are shrunk for; hard keeps clear ones as they are, none all."),
     click.option("--weights", type=click.Choice(["gaussian", "uniform", "rank"]), default="gaussian",
                  show_default=True, help="How patches that overlap are averaged."),
     click.option("--maps", is_flag=True, help="Write maps of sigma, rank, variance, removed and coverage too."),
@@ -90,10 +91,10 @@ def by_patches(
     found = denoise_patches_to_file(
         recording,
         written,
-        patch,
-        None if stride is None else int(stride) if stride.isdigit() else sizes("--stride", stride, recording),
-        _sigma(options.sigma),
-        None if options.mask is None else _map(options.mask) != 0,
+        patch=patch,
+        stride=None if stride is None else int(stride) if stride.isdigit() else sizes("--stride", stride, recording),
+        sigma=_sigma(options.sigma),
+        mask=None if options.mask is None else _map(options.mask) != 0,
         shrinkage=options.shrinkage,  # type: ignore[arg-type]
         weights=options.weights,  # type: ignore[arg-type]
         device=options.device,

@@ -15,6 +15,19 @@ __all__ = ["fit"]
 STRICT = 6
 
 
+class _Task(click.ParamType[str]):
+    """The name of a task; which there are is asked when one is given, for help loads nothing of the library."""
+
+    name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from sciml.pipeline.tasks import TASKS
+
+        return click.Choice(tuple(TASKS)).convert(value, param, ctx)
+
+
+TASK = _Task()
+
 HELP = """Learn from a recording: noise floor, denoising, windows, split by time, net, training, scores, report.
 
 Settings come from flags, then --set, then CONFIG.toml, then defaults; the run directory keeps what was used.
@@ -29,7 +42,7 @@ sciml fit --resume --out run
 @click.command("fit", cls=Command, help=HELP)
 @click.argument("inputs", metavar="[CONFIG.toml] [FILE]...", nargs=-1, type=FILE)
 @click.option("--out", type=FILE, help="Run directory to write.")
-@click.option("--task", type=click.Choice(["classify", "forecast"]), help="What to learn. [default: classify]")
+@click.option("--task", type=TASK, help="What to learn: classify, forecast, ... [default: classify]")
 @click.option("--labels", metavar="TABLE:COLUMN", help="Classes of events, as intervals/trials:stimulus.")
 @signal_option
 @click.option("--model", metavar="NAME", help="Net: fcn, resnet1d, linear or a plug-in. [default: fcn]")

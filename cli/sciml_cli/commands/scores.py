@@ -3,36 +3,32 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sciml_cli.output import number, table
+from sciml_cli.output import table
 
 __all__ = ["score_table", "verdict"]
 
 
 def score_table(metrics: Mapping[str, Any]) -> str:
     """Return the held-out scores of a run as a table, best first among the baselines."""
-    classify = metrics["task"] == "classify"
-    key = "accuracy" if classify else "error"
-    baselines = sorted(metrics["baselines"].items(), key=lambda item: float(item[1][key]), reverse=classify)
-    rows = [_row(name, found, classify) for name, found in (("net", metrics["net"]), *baselines)]
-    if not classify:
-        columns = ("model", "error / variance", "skill over persistence")
-        return f"held-out part ({metrics['n_test']} windows)\n\n{table(columns, rows)}"
-    low, high = metrics["chance"]["band"]
-    rows.append(("chance", f"{metrics['chance']['level']:.3f}", f"{low:.3f} to {high:.3f}"))
-    columns = ("model", "accuracy", "95 % interval")
-    return f"held-out part ({metrics['n_test']} windows)\n\n{table(columns, rows)}"
+    from sciml.pipeline.tasks.base import get_task
 
-
-def _row(name: str, found: Mapping[str, Any], classify: bool) -> tuple[str, ...]:
-    if classify:
-        low, high = found["interval"]
-        return name, f"{found['accuracy']:.3f}", f"{low:.3f} to {high:.3f}"
-    return name, number(found["error"]), number(found["mean_skill"])
+    task, chance = get_task(metrics["task"]), metrics.get("chance")
+    baselines = sorted(
+        metrics["baselines"].items(), key=lambda item: float(item[1][task.score]), reverse=task.greater_is_better
+    )
+    rows = [(name, *task.row(found)) for name, found in (("net", metrics["net"]), *baselines)]
+    if chance is not None:
+        low, high = chance["band"]
+        rows.append(("chance", f"{chance['level']:.3f}", f"{low:.3f} to {high:.3f}"))
+    return f"held-out part ({metrics['n_test']} windows)\n\n{table(task.columns, rows)}"
 
 
 def verdict(metrics: Mapping[str, Any]) -> bool:
-    """Return whether the net beats chance, and no baseline beats the net."""
-    if metrics["task"] == "classify":
-        best = max(found["accuracy"] for found in metrics["baselines"].values())
-        return bool(metrics["net"]["above_chance"]) and metrics["net"]["accuracy"] >= best
-    return bool(metrics["net"]["error"] <= min(found["error"] for found in metrics["baselines"].values()))
+    """Return whether the net beats chance, where there is one, and no baseline beats the net."""
+    from sciml.pipeline.tasks.base import get_task
+
+    task, net = get_task(metrics["task"]), metrics["net"]
+    others = [found[task.score] for found in metrics["baselines"].values()]
+    best = max(others) if task.greater_is_better else min(others)
+    unbeaten = net[task.score] >= best if task.greater_is_better else net[task.score] <= best
+    return bool(net.get("above_chance", True) and unbeaten)

@@ -64,7 +64,7 @@ class LayerInit:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InitReport:
     """How a net started: one row a layer, in the order of its modules.
 
@@ -88,6 +88,9 @@ class InitReport:
     n_blocks: int = 0
     untouched: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return f"InitReport(method {self.method!r}, {len(self.layers)} layers)"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, ready for JSON."""

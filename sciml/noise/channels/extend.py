@@ -43,6 +43,6 @@ def extended_components(
     variance = np.maximum(squares / np.maximum(count, 1) - np.abs(mean) ** 2, 0)
     slopes = cross / np.maximum(power, np.finfo(float).tiny)
     noise = np.sqrt(np.maximum(variance - np.abs(slopes) ** 2 @ (power / statistics.n_samples), 1e-4 * variance))
-    maps = np.divide(slopes, noise[:, None], out=np.zeros_like(slopes), where=noise[:, None] > 0)
-    norm = np.linalg.norm(maps, axis=0)
-    return maps / np.where(norm > 0, norm, 1), mean + (0 if offset is None else offset), noise
+    loadings = np.divide(slopes, noise[:, None], out=np.zeros_like(slopes), where=noise[:, None] > 0)
+    norm = np.linalg.norm(loadings, axis=0)
+    return loadings / np.where(norm > 0, norm, 1), mean + (0 if offset is None else offset), noise

@@ -1,1 +1,1 @@
-"""The noise floor in frequency: which oscillations channels share."""
+"""The noise floor in frequency: which oscillations channels have in common."""

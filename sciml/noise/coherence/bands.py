@@ -1,4 +1,4 @@
-"""Which frequencies are looked at, how wide a band around each, and how long the segments are."""
+"""Which frequencies are tested, how wide a band around each, and how long the segments are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from sciml.errors import ConfigError, DataError
 
 __all__ = ["BandPlan", "Resolution", "plan_bands"]
 
-SEGMENTS = 12  # a narrow line has one phase a segment: fewer segments are few looks at it
+SEGMENTS = 12  # a narrow line has one phase a segment: fewer segments are few averages of it
 MIN_LENGTH = 32  # samples of a segment
-MIN_LOOKS, MOST_LOOKS = 24, 96  # narrowest band in inverse durations; between them it is the number of channels
-FEWEST_LOOKS = 8  # of any band
+MIN_AVERAGES, MOST_AVERAGES = 24, 96  # narrowest band in inverse durations; between them it is the number of channels
+FEWEST_AVERAGES = 8  # of any band
 QUALITY = 16.0  # center frequency over width, between the narrowest and the widest band
-LOOKS = 512  # degrees of freedom that many channels may ask of the widest band
+MOST_DOF = 512  # degrees of freedom that many channels may ask of the widest band
 FILTER_SHARE = 16  # a whitening filter takes at most this part of a segment
 ORDER = 16  # of the whitening filter
 
@@ -58,7 +58,7 @@ class BandPlan:
         return np.asarray((self.n_tapers + 1) * self.rate / (self.length + 1))
 
     @property
-    def looks(self) -> IntArray:
+    def n_averages(self) -> IntArray:
         """Degrees of freedom: tapers times segments."""
         return np.asarray(self.n_tapers * self.n_segments)
 
@@ -76,7 +76,7 @@ def plan_bands(
     """Choose segments and bands.
 
     Segments are a twelfth of the recording. Bands overlap by half. Their width is f / 16, as rhythms are, but at least
-    as many inverse durations as there are channels (24 to 96) and at most the square root of all looks there are (or
+    as many inverse durations as there are channels (24 to 96) and at most the square root of all averages there are (or
     twice the channels), so that lines at high frequencies stay lines; where more than `room` bands would come out, the
     widest become wider.
 
@@ -94,7 +94,7 @@ def plan_bands(
     low, high = _range(wanted.frequencies, rate)
     duration = n_segments * length / rate
     budget = duration * (high - low)
-    widest = max(np.sqrt(budget), min(2 * n_channels, LOOKS))
+    widest = max(np.sqrt(budget), min(2 * n_channels, MOST_DOF))
     while True:
         widths = _widths(wanted, length, rate, duration, budget, n_channels, widest)
         center, tapers = _grid(widths, length, rate, low, high)
@@ -150,14 +150,14 @@ def _widths(
         return ((wanted.n_tapers + 1) * rate / (length + 1),) * 2
     if wanted.bandwidth is not None:
         return (float(wanted.bandwidth),) * 2
-    narrowest = min(max(MIN_LOOKS, min(n_channels, MOST_LOOKS)), budget / 4)
+    narrowest = min(max(MIN_AVERAGES, min(n_channels, MOST_AVERAGES)), budget / 4)
     return narrowest / duration, max(min(widest, budget / 4), narrowest) / duration
 
 
 def _grid(widths: tuple[float, float], length: int, rate: float, low: float, high: float) -> tuple[IntArray, IntArray]:
     """Return centers and numbers of tapers of half-overlapping bands over positive frequencies.
 
-    Frequency 0 (taken out with the trend) and the Nyquist frequency are real numbers, not complex ones: no band
+    Frequency 0 (removed with the trend) and the Nyquist frequency are real numbers, not complex ones: no band
     reaches them.
     """
     n_fft = 2 * (length + 1)
@@ -190,10 +190,10 @@ def _checked(plan: BandPlan, room: int) -> BandPlan:
             f"expected at most {room} bands, which is what memory= holds for this many channels, got "
             f"{len(plan.center)}; choose a wider bandwidth, fewer frequencies or channels, or allow more memory"
         )
-    if not len(plan.center) or int(plan.looks.min()) < FEWEST_LOOKS:
-        worth = int(plan.looks.min()) if len(plan.center) else 0
+    if not len(plan.center) or int(plan.n_averages.min()) < FEWEST_AVERAGES:
+        worth = int(plan.n_averages.min()) if len(plan.center) else 0
         raise DataError(
-            f"expected bands that are worth at least {FEWEST_LOOKS} independent looks (tapers times segments), got "
+            f"expected bands of at least {FEWEST_AVERAGES} independent averages (tapers times segments), got "
             f"{worth} from {plan.n_segments} segments of {plan.length / plan.rate:g} s; give a longer recording, or "
             "choose a wider bandwidth or frequencies further from 0 and from half the sampling rate"
         )

@@ -1,4 +1,4 @@
-"""Cross-spectra of sine tapers, band by band, summed over segments: as all looks (rows), or as one matrix a band."""
+"""Cross-spectra of sine tapers, band by band: all tapered transforms of all segments (rows), or one matrix a band."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,33 +15,34 @@ __all__ = ["CrossSpectra", "cross_spectra", "sine_tapered"]
 
 @dataclass
 class CrossSpectra:
-    """What is known of each band after all segments.
+    """What all segments yield of each band.
 
-    `rows[b]` (look, channel) holds the tapered transforms where they fit into memory; else `matrices[b]` (channel,
-    channel) their cross-products. `looks[b]` counts them, `effective[b]` what they are worth.
+    `rows[b]` (taper and segment, channel) holds the tapered transforms where they fit into memory; else `matrices[b]`
+    (channel, channel) their cross-products. `n_averages[b]` counts them, `dof[b]` how many independent ones they are
+    worth.
     """
 
     n_channels: int
-    looks: IntArray
-    effective: FloatArray
+    n_averages: IntArray
+    dof: FloatArray
     rows: list[ComplexArray] = field(default_factory=list)
     matrices: AnyArray | None = None
 
     def matrix(self, band: int) -> AnyArray:
-        """Return S = Y^H Y / looks, shape (channel, channel)."""
+        """Return S = Y^H Y / n_averages, shape (channel, channel)."""
         if self.matrices is not None:
-            return np.asarray(self.matrices[band] / self.looks[band])
+            return np.asarray(self.matrices[band] / self.n_averages[band])
         rows = self.rows[band]
         return np.asarray(rows.conj().T @ rows / len(rows))
 
     def wide(self, band: int) -> bool:
-        """Tell whether there are more channels than looks, and the looks at hand."""
-        return self.matrices is None and self.n_channels > self.looks[band]
+        """Tell whether there are more channels than averages, and the rows at hand."""
+        return self.matrices is None and self.n_channels > self.n_averages[band]
 
     def power(self, band: int) -> FloatArray:
         """Return the mean square of each channel."""
         if self.matrices is not None:
-            return np.asarray(np.diagonal(self.matrices[band]).real / self.looks[band], dtype=np.float64)
+            return np.asarray(np.diagonal(self.matrices[band]).real / self.n_averages[band], dtype=np.float64)
         return np.asarray(np.mean(np.abs(self.rows[band]) ** 2, axis=0))
 
 
@@ -69,11 +70,11 @@ def sine_tapered(transform: AnyArray, center: int, n_tapers: int, length: int) -
 def cross_spectra(
     segments: Iterable[AnyArray], plan: BandPlan, n_channels: int, *, hold: bool, dtype: Any
 ) -> CrossSpectra:
-    """Sum over whitened segments (segment, time, channel); with `hold` keep every look."""
+    """Sum over whitened segments (segment, time, channel); with `hold` keep every row."""
     n_bands = len(plan.center)
     rows: list[list[ComplexArray]] = [[] for _ in range(n_bands)]
     matrices = None if hold else np.zeros((n_bands, n_channels, n_channels), dtype=dtype)
-    worth = [_Worth() for _ in range(n_bands)]
+    dof = [_EffectiveDof() for _ in range(n_bands)]
     n_segments = 0
     for block in segments:
         if not len(block):
@@ -82,16 +83,16 @@ def cross_spectra(
         transform = _transform(block, plan.n_fft)
         for band, (center, n_tapers) in enumerate(zip(plan.center, plan.n_tapers, strict=True)):
             tapered = sine_tapered(transform, int(center), int(n_tapers), plan.length)
-            worth[band].add(tapered)
+            dof[band].add(tapered)
             flat = tapered.reshape(-1, n_channels)
             if matrices is None:
                 rows[band].append(flat)
             else:
                 narrow = flat.astype(dtype, copy=False)
                 matrices[band] += narrow.conj().T @ narrow
-    looks = plan.n_tapers * n_segments
-    effective = np.array([each.effective(int(n)) for each, n in zip(worth, looks, strict=True)])
-    return CrossSpectra(n_channels, looks, effective, [np.concatenate(r) for r in rows if r], matrices)
+    n_averages = plan.n_tapers * n_segments
+    effective = np.array([each.of(int(n)) for each, n in zip(dof, n_averages, strict=True)])
+    return CrossSpectra(n_channels, n_averages, effective, [np.concatenate(r) for r in rows if r], matrices)
 
 
 def _transform(block: AnyArray, n_fft: int) -> AnyArray:
@@ -102,31 +103,31 @@ def _transform(block: AnyArray, n_fft: int) -> AnyArray:
     return np.asarray(scipy.fft.rfft(padded, n_fft, axis=1))
 
 
-class _Worth:
-    r"""How many independent looks correlated ones are worth: n = (tr B)^2 / tr B^2, B their covariance.
+class _EffectiveDof:
+    r"""Effective degrees of freedom of averages that correlate: n = (tr B)^2 / tr B^2, B their covariance.
 
     Tapers correlate where the spectrum is steep within the band, has a line there, or leaks from elsewhere; and
     segments differ in power where the noise is not steady. B is averaged over channels, segment by segment; its
-    sampling error would look like correlation and is taken out: E|B_kl|^2 is raised by B_kk B_ll / N.
+    sampling error would look like correlation and is removed: E|B_kl|^2 is raised by B_kk B_ll / N.
     """
 
     def __init__(self) -> None:
         self.weight: FloatArray | None = None
         self.trace = self.square = 0.0
 
-    def add(self, looks: ComplexArray) -> None:
-        n_channels = looks.shape[2]
+    def add(self, tapered: ComplexArray) -> None:
+        n_channels = tapered.shape[2]
         if self.weight is None:
-            power = np.mean(np.abs(looks) ** 2, axis=(0, 1))
+            power = np.mean(np.abs(tapered) ** 2, axis=(0, 1))
             self.weight = 1 / np.sqrt(np.maximum(power, np.finfo(float).tiny))
-        scaled = looks * self.weight
+        scaled = tapered * self.weight
         pooled = scaled @ scaled.conj().transpose(0, 2, 1) / n_channels
         trace = np.trace(pooled, axis1=1, axis2=2).real
         square = np.sum(np.abs(pooled) ** 2, axis=(1, 2)) - trace**2 / n_channels
         self.trace += float(trace.sum())
         self.square += float(square.sum()) / (1 - 1 / n_channels)
 
-    def effective(self, looks: int) -> float:
+    def of(self, n_averages: int) -> float:
         if self.square <= 0:
-            return float(looks)
-        return float(np.clip(self.trace**2 / self.square, 1.0, looks))
+            return float(n_averages)
+        return float(np.clip(self.trace**2 / self.square, 1.0, n_averages))

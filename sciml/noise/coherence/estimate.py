@@ -1,4 +1,4 @@
-"""The noise floor in frequency: which oscillations channels share, how many modes, and which channels take part."""
+"""The noise floor in frequency: which oscillations several channels have, how many modes, in which channels."""
 
 from collections.abc import Callable, Iterator
 from typing import get_args
@@ -9,7 +9,7 @@ import xarray as xr
 from sciml import linalg
 from sciml._typing import AnyArray
 from sciml.errors import ConfigError, DataError
-from sciml.noise.coherence.bands import FEWEST_LOOKS, MIN_LENGTH, Resolution, plan_bands
+from sciml.noise.coherence.bands import FEWEST_AVERAGES, MIN_LENGTH, Resolution, plan_bands
 from sciml.noise.coherence.cross_spectra import cross_spectra
 from sciml.noise.coherence.gather import Measured, gather
 from sciml.noise.coherence.modes import screen
@@ -38,25 +38,26 @@ def spectral_noise_floor(
     memory: int = MEMORY,
     progress: Progress | None = None,
 ) -> SpectralNoiseFloor:
-    r"""Find the oscillations that channels share: at which frequencies, by how many modes, in which channels.
+    r"""Find the oscillations that channels have in common: at which frequencies, by how many modes, in which channels.
 
     Each channel is whitened by a short filter of its own, cut into segments without overlap, and transformed under K
-    sine tapers. In a band of n = K times segments looks Y (n, N), each channel divided by its own power, the matrix
-    Y^H Y / n is one of coherences, and noise that is independent between channels, whatever its color, power or
-    steadiness, reaches a largest eigenvalue of known law (`sciml.rmt.coherence`). Few channels may share much without
-    moving that eigenvalue (always so with more channels than looks): the largest pairwise coherence is tested beside
-    it, each at half the level.
+    sine tapers. In a band the n = K times segments transforms Y (n, N), each channel divided by its own power, give a
+    matrix Y^H Y / n of coherences, and noise that is independent between channels, whatever its color, power or
+    steadiness, reaches a largest eigenvalue of known law (`sciml.rmt.coherence`). Few channels may have much in common
+    without moving that eigenvalue (always so with more channels than n): the largest pairwise coherence is
+    tested too, each at half the level.
 
-    Looks that correlate (a spectrum that is steep within the band, a line, bursts) count as
+    Averages that correlate (a spectrum that is steep within the band, a line, bursts) count as
     :math:`(\mathrm{tr} B)^2 / \mathrm{tr} B^2` of them, B their covariance averaged over the channels.
 
-    In a band that has a mode, the noise of the channels is estimated anew beside it and the next eigenvalue tested with
-    one channel and one look less, until one is noise. A channel takes part in a mode if it is coherent with the mode
-    as the other channels have it (Holm's test over the channels at level `alpha`). Neighboring bands are merged.
+    In a band that has a mode, the noise of the channels is estimated anew after removing it and the next eigenvalue
+    tested with one channel and one average less, until one is noise. A channel takes part in a mode if it is coherent
+    with the mode as the other channels have it (Holm's test over the channels at level `alpha`). Neighboring bands are
+    merged.
 
     By default segments are a twelfth of the recording. Bands overlap by half and are f / 16 wide, as rhythms are, but
     at least as many inverse durations as there are channels (24 to 96) and at most the square root of the number of
-    looks of the whole recording (or twice the channels), so that lines at high frequencies stay lines.
+    averages over the whole recording (or twice the channels), so that lines at high frequencies stay lines.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def spectral_noise_floor(
     frequencies
         Lowest and highest band center in Hz. Fewer tests, and room for narrower bands.
     alpha
-        Probability with which pure noise is given a shared band anywhere ("family"), or the expected share of false
+        Probability with which pure noise is given a band anywhere ("family"), or the expected fraction of false
         ones among the bands found ("fdr").
     control
         "family" (Holm), "fdr" (Benjamini-Hochberg) or "fdr-dependent" (Benjamini-Yekutieli).
@@ -83,7 +84,7 @@ def spectral_noise_floor(
     Raises
     ------
     DataError
-        No clock, fewer than two channels that vary, or too few samples for eight looks.
+        No clock, fewer than two channels that vary, or too few samples for eight averages.
     ConfigError
         Options out of range, or both `n_tapers` and `bandwidth`.
 
@@ -106,7 +107,7 @@ def spectral_noise_floor(
     measured = _measure(check(recording, minimum=8), wanted, memory, progress)
     cross, n_null = measured.cross, measured.whitener.n_null
     with linalg.few_threads(n_features(recording)):
-        tests = [screen(cross, band, n_null=n_null, n_kept=N_KEPT) for band in range(len(cross.looks))]
+        tests = [screen(cross, band, n_null=n_null, n_kept=N_KEPT) for band in range(len(cross.n_averages))]
         return gather(measured, tests, alpha=alpha, control=control)
 
 
@@ -155,7 +156,7 @@ def _measure(recording: xr.DataArray, wanted: Resolution, memory: int, progress:
 
     dtype = np.complex128 if itemsize == 16 else np.complex64
     cross = cross_spectra(blocks(), plan, len(whitener.used), hold=hold, dtype=dtype)
-    if int(cross.looks.min()) < FEWEST_LOOKS:
+    if int(cross.n_averages.min()) < FEWEST_AVERAGES:
         raise DataError(
             f"expected segments of {plan.length / rate:g} s without a missing value in any channel, got "
             f"{plan.n_segments - sum(left_out)} of {plan.n_segments}; choose a shorter segment, or leave out the "

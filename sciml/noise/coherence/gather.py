@@ -26,9 +26,9 @@ from sciml.rmt.laws import TracyWidom
 __all__ = ["Measured", "gather"]
 
 MAX_MODES = 16
-NEIGHBORS = 10  # bands on each side that say what looks are usually worth
+NEIGHBORS = 10  # bands on each side that say what averages are usually worth
 DIP = 4.0  # two peaks are two bands where the strength between them falls by this factor
-PARTLY = 0.9  # share of the segments, below which a warning says how many were left out
+PARTLY = 0.9  # of the segments, below which a warning says how many were left out
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ def gather(measured: Measured, tests: list[BandTest], *, alpha: float, control: 
     cross, plan, recording = measured.cross, measured.plan, measured.recording
     adjusted, factor = _controlled(np.array([test.p_value for test in tests]), control)
     found = np.flatnonzero(adjusted < alpha)
-    n_tests, usual = factor(len(found)), _usual_looks(cross)
+    n_tests, usual = factor(len(found)), _usual_dof(cross)
     eigenvalues = _padded([test.eigenvalues for test in tests])
     modes = {
         int(b): find_modes(
-            cross, int(b), tests[b], n_tests=n_tests, alpha=alpha, looks=float(usual[b]),
+            cross, int(b), tests[b], n_tests=n_tests, alpha=alpha, dof=float(usual[b]),
             n_null=measured.whitener.n_null, most=MAX_MODES,
         )
         for b in found
@@ -65,7 +65,7 @@ def gather(measured: Measured, tests: list[BandTest], *, alpha: float, control: 
         frequency=plan.frequency,
         bandwidth=plan.bandwidth,
         n_tapers=plan.n_tapers,
-        degrees_of_freedom=cross.effective,
+        degrees_of_freedom=cross.dof,
         eigenvalues=eigenvalues,
         edge=_edges(cross, len(tests), alpha),
         p_values=p_values,
@@ -79,8 +79,7 @@ def gather(measured: Measured, tests: list[BandTest], *, alpha: float, control: 
         n_segments=plan.n_segments - measured.segments_left_out,
         segment=plan.length / plan.rate,
         sampling_rate=plan.rate,
-        n_features=n_features(recording),
-        used=measured.whitener.used,
+        excluded=measured.whitener.excluded,
         names=names,
         units=str(recording.attrs.get("units", "")),
         warnings=_warnings(measured, names),
@@ -102,11 +101,11 @@ def _controlled(p: FloatArray, control: Control) -> tuple[FloatArray, Callable[[
     return adjusted, lambda found: n * penalty / max(found, 1)
 
 
-def _usual_looks(cross: CrossSpectra) -> FloatArray:
-    """Return what looks are worth in the neighborhood: beside a narrow line, what they would be worth without it."""
-    share = cross.effective / cross.looks
-    around = scipy.ndimage.median_filter(share, size=2 * NEIGHBORS + 1, mode="nearest")
-    return np.asarray(np.maximum(share, around) * cross.looks)
+def _usual_dof(cross: CrossSpectra) -> FloatArray:
+    """Return the dof that averages have in the neighborhood: at a narrow line, what they would have without it."""
+    fraction = cross.dof / cross.n_averages
+    around = scipy.ndimage.median_filter(fraction, size=2 * NEIGHBORS + 1, mode="nearest")
+    return np.asarray(np.maximum(fraction, around) * cross.n_averages)
 
 
 def _all_p_values(adjusted: FloatArray, modes: dict[int, BandModes], n_tests: float, n_kept: int) -> FloatArray:
@@ -118,14 +117,14 @@ def _all_p_values(adjusted: FloatArray, modes: dict[int, BandModes], n_tests: fl
     return p_values
 
 
-def _strength(modes: BandModes, n_channels: int, looks: float) -> FloatArray:
+def _strength(modes: BandModes, n_channels: int, dof: float) -> FloatArray:
     """Return the power of each mode in noise variances: the eigenvalue less noise and bias.
 
     References
     ----------
     Baik and Silverstein (2006), doi:10.1016/j.jmva.2005.08.003: lam = l (1 + g / (l - 1)), solved for l.
     """
-    g = n_channels / looks
+    g = n_channels / dof
     half = np.maximum(modes.eigenvalues, (1 + np.sqrt(g)) ** 2) + 1 - g
     root = np.sqrt(np.maximum(half**2 - 4 * np.maximum(modes.eigenvalues, (1 + np.sqrt(g)) ** 2), 0.0))
     return np.asarray((half + root) / 2 - 1)
@@ -141,8 +140,8 @@ def _edges(cross: CrossSpectra, n_bands: int, alpha: float) -> FloatArray:
     n = cross.n_channels
     if n < FEW_CHANNELS:  # two channels of coherence c have the eigenvalue 1 + c
         level = alpha / n_bands / (n * (n - 1) / 2)
-        return np.asarray(1 + np.sqrt(-np.expm1(np.log(level) / np.maximum(cross.effective - 1, 1e-3))))
-    laws = [largest_eigenvalue(n, looks) for looks in cross.effective]
+        return np.asarray(1 + np.sqrt(-np.expm1(np.log(level) / np.maximum(cross.dof - 1, 1e-3))))
+    laws = [largest_eigenvalue(n, dof) for dof in cross.dof]
     quantile = float(TracyWidom(2).isf(alpha / (2 * n_bands)))
     return np.array([law.center + quantile * law.scale for law in laws])
 
@@ -156,19 +155,19 @@ def _components(modes: dict[int, BandModes], n_bands: int, measured: Measured) -
 
 
 def _parts(plan: BandPlan, found: IntArray, strength: FloatArray) -> list[tuple[int, IntArray]]:
-    """Return (peak, bands) of each stretch of neighboring bands, parted where the strength dips."""
+    """Return (peak, bands) of each run of neighboring bands, parted where the strength dips."""
     if not len(found):
         return []
     reach = (plan.bandwidth[found][1:] + plan.bandwidth[found][:-1]) / 2
     cuts = np.flatnonzero(np.diff(plan.frequency[found]) > reach) + 1
     parts: list[tuple[int, IntArray]] = []
-    for stretch in np.split(found, cuts):
-        level = np.log(np.maximum(strength[stretch], np.finfo(float).tiny))
+    for run in np.split(found, cuts):
+        level = np.log(np.maximum(strength[run], np.finfo(float).tiny))
         padded = np.concatenate([[level.min() - 2 * np.log(DIP)], level, [level.min() - 2 * np.log(DIP)]])
         peaks = scipy.signal.find_peaks(padded, prominence=np.log(DIP))[0] - 1
         valleys = [a + int(np.argmin(level[a : b + 1])) for a, b in itertools.pairwise(peaks)]
-        pieces = np.split(stretch, valleys)
-        parts += [(int(stretch[peak]), piece) for peak, piece in zip(peaks, pieces, strict=True)]
+        pieces = np.split(run, valleys)
+        parts += [(int(run[peak]), piece) for peak, piece in zip(peaks, pieces, strict=True)]
     return parts
 
 
@@ -185,16 +184,18 @@ def _band(
     near = bands[np.abs(bands - peak) <= 1]
     frequency, width = plan.frequency, plan.bandwidth
     line = line_frequency(measured.cross, plan, peak, modes[peak])
-    shares, channel_p = participation(measured.cross, peak, modes[peak], float(usual[peak]))
+    explained, channel_p = participation(measured.cross, peak, modes[peak], float(usual[peak]))
     return CoherentBand(
         low=float(np.min(frequency[bands] - width[bands] / 2)),
         high=float(np.max(frequency[bands] + width[bands] / 2)),
         frequency=line if line is not None else float(np.average(frequency[near], weights=strength[near])),
         narrow=line is not None,
         bandwidth=float(width[peak]),
-        degrees_of_freedom=float(measured.cross.effective[peak]),
+        degrees_of_freedom=float(measured.cross.dof[peak]),
         modes=tuple(
-            _mode(measured, modes[peak], peak, k, shares[:, k], channel_p[:, k], p_values[peak, k], usual[peak], alpha)
+            _mode(
+                measured, modes[peak], peak, k, explained[:, k], channel_p[:, k], p_values[peak, k], usual[peak], alpha
+            )
             for k in range(len(modes[peak].p_values))
         ),
     )
@@ -205,24 +206,26 @@ def _mode(
     modes: BandModes,
     peak: int,
     k: int,
-    share: FloatArray,
+    explained: FloatArray,
     channel_p: FloatArray,
     p_value: float,
-    looks: float,
+    dof: float,
     alpha: float,
 ) -> CoherentMode:
     """Describe one mode channel by channel, in the recording's own unit and phase."""
     plan, used = measured.plan, measured.whitener.used
-    strength = float(_strength(modes, measured.cross.n_channels, looks)[k])
+    strength = float(_strength(modes, measured.cross.n_channels, dof)[k])
     response = measured.whitener.response(plan.frequency[peak : peak + 1] / plan.rate)[0]
     pattern = modes.patterns[:, k] * modes.noise / response
     sides = 1 if measured.recording.dtype.kind == "c" else 2
     amplitude = np.abs(pattern) * np.sqrt(strength * sides * plan.bandwidth[peak] / plan.rate)
     taking_part = np.flatnonzero(_holm(channel_p) < alpha)
-    ordered = taking_part[np.argsort(-share[taking_part], kind="stable")]
+    ordered = taking_part[np.argsort(-explained[taking_part], kind="stable")]
     reference = ordered[0] if len(ordered) else int(np.argmax(np.abs(modes.patterns[:, k])))
     phase = np.angle(pattern * np.conj(pattern[reference]))
-    everywhere = [_spread(each, used, n_features(measured.recording)) for each in (share, channel_p, phase, amplitude)]
+    everywhere = [
+        _spread(each, used, n_features(measured.recording)) for each in (explained, channel_p, phase, amplitude)
+    ]
     return CoherentMode(
         float(modes.eigenvalues[k]), float(p_value), strength, tuple(int(used[i]) for i in ordered), *everywhere
     )

@@ -1,5 +1,6 @@
-"""What is found in frequency: modes that channels share, the bands they lie in, and the floor they rise above."""
+"""What is found in frequency: modes of several channels, the bands they lie in, and the floor they rise above."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ Control = Literal["family", "fdr", "fdr-dependent"]
 
 @dataclass(frozen=True)
 class CoherentMode:
-    """One thing that channels share in a band. Modes of nearly equal strength are known up to a mixture of each other.
+    """One thing that channels have in common in a band. Modes of nearly equal strength are mixtures of each other.
 
     Attributes
     ----------
@@ -26,8 +27,8 @@ class CoherentMode:
     channels
         Those that take part (Holm's test over channels), strongest first.
     coherence, channel_p
-        Of every channel: share of its power in the band that follows the course of the mode as the other channels
-        have it, and the p-value of that; NaN where a channel was left out.
+        Of every channel: fraction of its power in the band that follows the time course of the mode as the other
+        channels have it, and the p-value of that; NaN where a channel was left out.
     phase
         Of every channel relative to the strongest, in radians, positive where it leads.
     amplitude
@@ -46,7 +47,7 @@ class CoherentMode:
 
 @dataclass(frozen=True)
 class CoherentBand:
-    """Neighboring bands in which channels share something: limits, peak and width in Hz, the modes at the peak.
+    """Neighboring bands of something in common: limits, peak and width in Hz, the modes at the peak.
 
     `narrow`: one line, much narrower than the band, carries most of the strongest mode; `frequency` is then the line's.
     """
@@ -72,7 +73,7 @@ class CoherentBand:
 
 @dataclass(frozen=True)
 class SpectralNoiseFloor:
-    """What pure noise would share at each frequency, and what rises above it.
+    """What channels of pure noise would have in common at each frequency, and what rises above it.
 
     `eigenvalues (frequency, component)` are those of the coherence matrix, of mean 1; `edge (frequency)` is what the
     largest of noise exceeds in one of the bands with probability `alpha`. `p_values (frequency, component)` are
@@ -95,12 +96,21 @@ class SpectralNoiseFloor:
     n_segments: int
     segment: float
     sampling_rate: float
-    n_features: int
-    used: IntArray
+    excluded: Mapping[int, str]
     names: tuple[str, ...]
     units: str
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_features(self) -> int:
+        """Channels that there are."""
+        return len(self.names)
+
+    @property
+    def used(self) -> IntArray:
+        """Indices of the channels that were compared: all but the `excluded` ones."""
+        return np.setdiff1d(np.arange(self.n_features), np.array([*self.excluded], dtype=np.int64))
 
     @property
     def modes(self) -> tuple[tuple[float, CoherentMode], ...]:
@@ -151,8 +161,10 @@ class SpectralNoiseFloor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return bands, modes and the tests at each frequency as plain Python values, for JSON."""
-        left_out = {"components", "used", "names"}
+        left_out = {"components", "names"}
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        plain["n_features"] = self.n_features
+        plain["excluded"] = {str(channel): reason for channel, reason in self.excluded.items()}
         plain["bands"] = [{**asdict(band), "p_value": band.p_value} for band in self.bands]
         for band in plain["bands"]:
             for mode in band["modes"]:

@@ -19,7 +19,7 @@ __all__ = ["Whitener", "first_samples", "fit_whitener", "whitened_segments"]
 FIRST_BYTES = 2**27  # of the part of the recording that channels are chosen by, as float64
 FIT_SAMPLES = 2**15  # that a filter is fitted to
 NULL = 1e-10  # eigenvalue of the correlation matrix, in means, below which a direction is empty
-SMALLEST = 1e-6  # share of a channel's variance that its filter may leave at least
+SMALLEST = 1e-6  # part of a channel's variance that its filter may leave at least
 MAX_GRAM = 2048  # channels whose correlation matrix is looked at for empty directions
 
 

@@ -39,7 +39,7 @@ class Components:
 
 
 def components_of(choice: Choice) -> Components:
-    """Return the components that a fit found, on the channels divided by what is best known of their noise."""
+    """Return the components that a fit found, on the channels divided by the best estimate of their noise."""
     matrix, rank = choice.matrix, choice.fit.rank
     scale, relative_variance = _steady_scale(choice)
     noise = _channel_noise(choice, scale)
@@ -116,7 +116,7 @@ def _channel_noise(choice: Choice, scale: FloatArray) -> FloatArray:
 
 
 def _spikes(matrix: Matrix, singular_values: FloatArray, rank: int) -> shrink.OptShrink:
-    """Return strengths and overlaps of the components, from the singular values of the noise beside them."""
+    """Return strengths and overlaps of the components, given the singular values of the noise."""
     n_values = len(singular_values)
     sides = (n_values, max(matrix.n_channels - matrix.null.shape[1], matrix.dof))
     return shrink.optshrink(singular_values, min(rank, n_values - 1), sides, complex_data=matrix.is_complex)
@@ -146,13 +146,13 @@ def _eigenvector_leakage(
     (d_j² - d_k²)², of time courses (l_k d_j² + l_j d_k²) / (d_j² - d_k²)². Errors q_i in the channels' variances, of
     `relative_variance`, perturb loadings by d_k² / (d_j² - d_k²) times sum_i q_i u_ji u_ki more.
     """
-    squares, loud = strength**2, relative_noise_power * strength**2
+    squares, noisy = strength**2, relative_noise_power * strength**2
     gap = squares[:, None] - squares
     np.fill_diagonal(gap, np.inf)
     weight = np.abs(directions) ** 2
     skew = (weight.T * relative_variance) @ weight
     with np.errstate(divide="ignore"):
-        loadings = (loud[:, None] + loud + squares**2 * skew) / gap**2
+        loadings = (noisy[:, None] + noisy + squares**2 * skew) / gap**2
         return loadings, (np.outer(squares, relative_noise_power) + np.outer(relative_noise_power, squares)) / gap**2
 
 

@@ -1,7 +1,7 @@
 """From a recording to its noise floor."""
 
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,14 @@ from sciml.noise.channels.read import Progress, read_channels
 from sciml.noise.channels.select import exclusion_words
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.components import Components, components_of
+from sciml.noise.floor.parts import (
+    Channels,
+    MarchenkoPasturEdge,
+    ModelChoice,
+    NoiseDensity,
+    Outliers,
+    Samples,
+)
 from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.floor.select_model import Choice, fit_requested, select_model
 from sciml.noise.matrix.gram import Matrix
@@ -26,7 +34,7 @@ from sciml.rmt.laws import MarchenkoPastur
 __all__ = ["check_options", "floor_of", "noise_floor"]
 
 
-MANY = 0.25  # of the dimensions: simulated noise that neighboring channels share converged with .3 to .5 of them
+MANY = 0.25  # of the dimensions: simulated noise common to neighboring channels converged with .3 to .5 of them
 N_BINS = 1024  # of the power spectrum that is kept
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
@@ -47,15 +55,15 @@ def noise_floor(
     - `white`, `heteroscedastic`: S_i(f) = sigma_i²: Marchenko-Pastur bulk, Tracy-Widom edge (Johnstone 2001);
     - `colored`: S_i(f) = sigma_i² S(f): generalized Marchenko-Pastur bulk, El Karoui's edge (2007);
     - `heteroscedastic+colored`: any S_i(f): the edge of a Gram matrix with a variance profile
-      (`sciml.rmt.profile.VarianceProfile`);
-    - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether they share more than that product.
+      (`sciml.rmt.variance_profile.VarianceProfile`);
+    - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether channels have more in common.
 
     The spectra are those of the recording itself. No smoothing blunts their peaks: the law averages over channels and
     frequencies, and only bins that the data cannot tell apart are merged. In other words, this is the limit of
     infinitely many phase-randomized surrogates, solved instead of drawn.
 
-    Noise and rank depend on each other. Both are re-estimated from what is left after the found components until
-    they agree and the bulk fits, be it after a few were taken out that do not stand out by themselves. Where that
+    Noise and rank depend on each other. Both are re-estimated from what remains after removing the found components
+    until they agree and the bulk fits, be it after a few were removed that do not stand out by themselves. Where that
     never is (within 12 rounds, or the count runs past half of the channels), the estimate from the whole recording is
     kept, an upper bound on the noise, `converged` is False and a warning says so.
 
@@ -67,7 +75,7 @@ def noise_floor(
     recording
         Dims `time` and any others, real or complex, any unit and scale. Samples at which most channels are missing or
         masked are left out; other missing values count as the channel's mean. Constant and mostly missing channels,
-        and copies of another channel, are left out and named.
+        and duplicates of another channel, are excluded and named.
     model
         Kind of noise, or "auto" to choose by tests on the recording: whole numbers whose variance is their mean; color
         in time; spectra that differ between channels; unequal variances.
@@ -148,59 +156,51 @@ def _result(
     tau = fit.spectra.tau if choice.model.colored else 1.0  # white samples and counts stand for themselves
     found = components_of(choice)
     sigma = float(np.sqrt(np.mean(found.channel_noise**2)))
-    frequency, psd = _density(fit, matrix, sigma, rate)
     components, mean, scale = _all_channels(recording, choice, found, progress)
     parameters = 2 * matrix.n_channels * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
-        model=choice.model.name,
-        requested=requested,
-        reason=choice.reason,
-        alpha=alpha,
-        sigma=sigma,
-        sigma_se=sigma / float(np.sqrt(parameters)),
+        choice=ModelChoice(choice.model.name, requested, choice.reason, alpha),
         rank=fit.rank,
         edge=float(fit.law.threshold(alpha)),
-        detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
         eigenvalues=fit.eigenvalues,
         p_values=fit.p_values,
-        strengths=found.strengths,
-        strength_intervals=found.intervals,
-        overlaps_channel=found.overlaps_channel,
-        overlaps_time=found.overlaps_time,
-        components=components,
-        singular_values=found.singular_values,
-        channel_mean=mean,
-        channel_scale=scale,
-        n_samples=statistics.n_samples,
-        n_features=statistics.n_features,
-        n_used=matrix.n_channels,
-        n_effective=statistics.n_samples / tau,
-        correlation_time=tau / rate if rate else None,
-        **_marchenko_pastur(plain),
-        frequency=frequency,
-        psd=psd,
-        units=str(recording.attrs.get("units", "")),
-        bulk_ratio=fit.bulk_ratio,
+        sigma=sigma,
+        sigma_se=sigma / float(np.sqrt(parameters)),
+        detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
         converged=fit.converged,
+        bulk_ratio=fit.bulk_ratio,
         profile=fit.profile,
-        complex_data=matrix.is_complex,
-        excluded=statistics.excluded,
-        n_null=matrix.null.shape[1],
-        channel_names=channel_names(recording),
+        channels=Channels(
+            n_features=statistics.n_features,
+            n_used=matrix.n_channels,
+            excluded=statistics.excluded,
+            channel_names=channel_names(recording),
+            channel_mean=mean,
+            channel_scale=scale,
+            n_null=matrix.null.shape[1],
+            complex_data=matrix.is_complex,
+        ),
+        samples=Samples(statistics.n_samples, statistics.n_samples / tau, tau / rate if rate else None),
+        outliers=Outliers(
+            strengths=found.strengths,
+            strength_intervals=found.intervals,
+            overlaps_channel=found.overlaps_channel,
+            overlaps_time=found.overlaps_time,
+            components=components,
+            singular_values=found.singular_values,
+        ),
+        marchenko_pastur=_marchenko_pastur(plain),
+        density=_density(fit, matrix, sigma, rate),
+        units=str(recording.attrs.get("units", "")),
         warnings=tuple(_warnings(choice)),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
     )
 
 
-def _marchenko_pastur(matrix: Matrix) -> dict[str, Any]:
-    """Return what the Marchenko-Pastur edge says of the channels divided by their standard deviations."""
+def _marchenko_pastur(matrix: Matrix) -> MarchenkoPasturEdge:
     values = matrix.eigen(matrix.total_scale, 0).values
     edge = MarchenkoPastur(matrix.n_channels / matrix.dof).support[-1][1]
-    return {
-        "mp_rank": int(np.count_nonzero(values > edge)),
-        "mp_edge": edge,
-        "mp_eigenvalues": values,
-    }
+    return MarchenkoPasturEdge(int(np.count_nonzero(values > edge)), edge, values)
 
 
 def _rate(recording: xr.DataArray) -> float | None:
@@ -227,7 +227,7 @@ def _all_channels(
     return components, statistics.every_mean, scale
 
 
-def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> tuple[FloatArray, FloatArray]:
+def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> NoiseDensity:
     """Return the one-sided density of the noise, averaged over channels, in at most `N_BINS` bins of frequency."""
     order = np.argsort(matrix.fourier.frequencies, kind="stable")
     frequency = matrix.fourier.frequencies[order] * (rate or 1.0)
@@ -235,7 +235,7 @@ def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> tupl
     density = fit.spectra.pooled[order] * sigma**2 * sided / (rate or 1.0)
     starts = np.arange(0, len(frequency), -(-len(frequency) // N_BINS))
     widths = np.diff(starts, append=len(frequency))
-    return np.add.reduceat(frequency, starts) / widths, np.add.reduceat(density, starts) / widths
+    return NoiseDensity(np.add.reduceat(frequency, starts) / widths, np.add.reduceat(density, starts) / widths)
 
 
 def _warnings(choice: Choice) -> list[str]:
@@ -265,7 +265,8 @@ def _warnings(choice: Choice) -> list[str]:
     if fit.converged and fit.rank > MANY * min(matrix.n_channels, statistics.dof):
         found.append(
             f"{fit.rank} components in {min(matrix.n_channels, statistics.dof)} dimensions are many: noise that "
-            "neighboring channels share looks the same, and then sigma is too low; compare channels that lie apart"
+            "neighboring channels have in common looks the same, and then sigma is too low; compare channels that lie "
+            "apart"
         )
     if len(statistics.used) < 8:
         found.append(f"{len(statistics.used)} channels are few for the large-N laws; p-values are rough")

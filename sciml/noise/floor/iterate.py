@@ -9,8 +9,8 @@ from sciml._typing import FloatArray
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, NoiseModel, Prepared
-from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.rank import white_test
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["fitted"]
 

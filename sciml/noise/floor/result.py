@@ -1,7 +1,7 @@
 """What a noise floor is: the numbers, their words, and their labeled forms."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -9,12 +9,23 @@ import numpy as np
 import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.noise.floor.parts import (
+    Channels,
+    MarchenkoPasturEdge,
+    ModelChoice,
+    NoiseDensity,
+    Outliers,
+    PartOf,
+    Samples,
+)
 from sciml.noise.models.base import NoiseModel
 from sciml.noise.models.registry import Model, noise_model
-from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.spacing import r_ratio
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["NoiseFloor"]
+
+PARTS = ("choice", "channels", "samples", "outliers", "marchenko_pastur", "density")
 
 
 @dataclass(frozen=True)
@@ -23,58 +34,68 @@ class NoiseFloor:
 
     Eigenvalues are those of X^H X / (T - 1) after each channel was demeaned and divided by the standard deviation of
     its noise in these samples, so that noise has mean eigenvalue 1 (`model="white"`: one common scale; `"counts"`: the
-    independent expectation was taken away and each count divided by its standard deviation). Noise that differs between
+    independent expectation was subtracted and each count divided by its standard deviation). Noise that differs between
     channels no more than by chance has the same `channel_scale`; `components` are orthonormal after division by it, and
     `singular_values` are all those of the demeaned recording then. Of each component k above the floor:
 
     - `p_values[k]`: probability that noise alone reaches its eigenvalue;
     - `strengths[k]`, `strength_intervals[k]`: its standard deviation before the noise added to it, all channels
       together (the root of its summed mean squares), in the units of the data, with its 95 % interval
-      (`sciml.rmt.shrink.optshrink`, beside the noise at the frequencies of its course); `detection_limit` is the
+      (`sciml.rmt.shrink.optshrink`, given the noise at the frequencies of its time course); `detection_limit` is the
       weakest that can stand out, of a component spread evenly over channels and frequencies;
-    - `overlaps_channel[k]`, `overlaps_time[k]`: squared cosine between its map over the channels, its course in time,
-      and those of the signal: how far to trust its shape. Components of nearly equal strength mix, and have less of it.
+    - `overlaps_channel[k]`, `overlaps_time[k]`: squared cosine between its loadings, its time course, and those of the
+      signal: how far to trust its shape. Components of nearly equal strength leak into each other, and have less of it.
+
+    `excluded` says of each channel that was not used why: `constant`, `missing`, or `duplicate of k`. The attributes of
+    the parts (`choice`, `channels`, `samples`, `outliers`, `marchenko_pastur`, `density`) are attributes of the floor.
     """
 
-    model: Model
-    requested: str
-    reason: str
-    alpha: float
-    sigma: float
-    sigma_se: float
+    choice: ModelChoice
     rank: int
     edge: float
-    detection_limit: float
     eigenvalues: FloatArray
     p_values: FloatArray
-    strengths: FloatArray
-    strength_intervals: FloatArray
-    overlaps_channel: FloatArray
-    overlaps_time: FloatArray
-    components: AnyArray
-    singular_values: FloatArray
-    channel_mean: AnyArray
-    channel_scale: FloatArray
-    n_samples: int
-    n_features: int
-    n_used: int
-    n_effective: float
-    correlation_time: float | None
-    mp_rank: int
-    mp_edge: float
-    mp_eigenvalues: FloatArray
-    frequency: FloatArray
-    psd: FloatArray
-    units: str
-    bulk_ratio: float
+    sigma: float
+    sigma_se: float
+    detection_limit: float
     converged: bool
+    bulk_ratio: float
     profile: VarianceProfile
-    complex_data: bool = False
-    excluded: Mapping[int, str] = field(default_factory=dict)
-    n_null: int = 0
-    channel_names: tuple[str, ...] = ()
+    channels: Channels
+    samples: Samples
+    outliers: Outliers
+    marchenko_pastur: MarchenkoPasturEdge
+    density: NoiseDensity
+    units: str = ""
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    model = PartOf[Model]("choice")
+    requested = PartOf[str]("choice")
+    reason = PartOf[str]("choice")
+    alpha = PartOf[float]("choice")
+    n_features = PartOf[int]("channels")
+    n_used = PartOf[int]("channels")
+    excluded = PartOf[Mapping[int, str]]("channels")
+    channel_names = PartOf[tuple[str, ...]]("channels")
+    channel_mean = PartOf[AnyArray]("channels")
+    channel_scale = PartOf[FloatArray]("channels")
+    n_null = PartOf[int]("channels")
+    complex_data = PartOf[bool]("channels")
+    n_samples = PartOf[int]("samples")
+    n_effective = PartOf[float]("samples")
+    correlation_time = PartOf[float | None]("samples")
+    strengths = PartOf[FloatArray]("outliers")
+    strength_intervals = PartOf[FloatArray]("outliers")
+    overlaps_channel = PartOf[FloatArray]("outliers")
+    overlaps_time = PartOf[FloatArray]("outliers")
+    components = PartOf[AnyArray]("outliers")
+    singular_values = PartOf[FloatArray]("outliers")
+    mp_rank = PartOf[int]("marchenko_pastur")
+    mp_edge = PartOf[float]("marchenko_pastur")
+    mp_eigenvalues = PartOf[FloatArray]("marchenko_pastur")
+    frequency = PartOf[FloatArray]("density")
+    psd = PartOf[FloatArray]("density")
 
     @property
     def gamma(self) -> float:
@@ -139,7 +160,7 @@ class NoiseFloor:
             "channel_scale": ("channel",),
             "psd": ("frequency",),
         }
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = self._flat()
         attrs = {name: value for name, value in values.items() if isinstance(value, str)}
         numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
         return xr.Dataset(
@@ -154,9 +175,16 @@ class NoiseFloor:
             "channel_names", "components", "singular_values", "channel_mean", "channel_scale", "frequency", "psd",
             "profile",
         }  # fmt: skip
-        plain = {name: value for name, value in asdict(self).items() if name not in skipped}
+        plain = {name: value for name, value in self._flat().items() if name not in skipped}
+        plain["excluded"] = {str(channel): reason for channel, reason in self.excluded.items()}
         plain |= {"bulk_distance": self.bulk_distance, "spacing_ratio": self.spacing_ratio}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}
+
+    def _flat(self) -> dict[str, Any]:
+        """Return all values by their names, those of the parts too."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        parts = [name for name in values if name in PARTS]
+        return {**{name: value for part in parts for name, value in vars(values.pop(part)).items()}, **values}
 
     def summary(self) -> str:
         """Return the result in one or two sentences."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sciml._typing import FloatArray
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["TimeCourseEffects", "time_course_effects"]
 

@@ -70,7 +70,7 @@ class Matrix:
         return Eigen(values, scaled.conj().T @ left / np.sqrt(values[:wanted] * self.dof))
 
     def noise_scale(self, scale: FloatArray, rank: int) -> FloatArray:
-        """Return each channel's noise standard deviation beside `rank` components, by principal-axis steps."""
+        """Return each channel's noise standard deviation given `rank` components, by principal-axis steps."""
         costly = not self.tall and self.n_channels * self.dof > COSTLY  # each step is a product of all values
         steps = 1 if costly else N_AXIS_STEPS
         for _ in range(steps if rank else 0):

@@ -7,16 +7,16 @@ import scipy.sparse
 import scipy.special
 
 from sciml._typing import AnyArray, FloatArray, IntArray
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 from sciml.signal.correlation import correlation_samples
 
 __all__ = ["NoiseSpectra", "noise_spectra"]
 
 
-LEAST_KEPT = 0.05  # of a frequency, beside time courses that take all of it
-SHARPEST = 3.0  # beside time courses that take more than 3/4, what remains of a frequency is mostly others'
+LEAST_KEPT = 0.05  # of a frequency, after removing time courses that take all of it
+SHARPEST = 3.0  # after removing time courses that take more than 3/4, what remains of a frequency is mostly others'
 WIDEST_BIN = 64
-MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum share one
+MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum have one together
 
 
 @dataclass(frozen=True)

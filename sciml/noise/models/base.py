@@ -10,7 +10,7 @@ from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.rmt.edges import EdgeLaw
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["Fit", "Methods", "NoiseModel", "Prepared", "ReadAll", "UnsuitableValuesError", "p_words"]
 
@@ -122,7 +122,7 @@ class NoiseModel(Protocol):
         return None
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
-        """Return in words what speaks for the model once it is chosen, beside what rejected the simpler ones."""
+        """Return in words what speaks for the model once it is chosen, after what rejected the simpler ones."""
         return ""
 
     def confirmed(self, fit: Fit, prepared: Prepared, alpha: float) -> Fit:  # noqa: ARG002

@@ -3,7 +3,7 @@
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, p_words
 from sciml.noise.models.heteroscedastic import TEST_LEVEL
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["Colored"]
 

@@ -14,8 +14,8 @@ from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, ReadAll,
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
-from sciml.rmt.profile import VarianceProfile
 from sciml.rmt.scaling import biwhiten
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["CountResiduals", "Poisson", "count_residuals"]
 
@@ -90,7 +90,9 @@ class Poisson(NoiseModel):
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """Variance and mean agree."""
-        return f"whole numbers whose variance is {_dispersion(fit):.2f} of their mean beside the components found"
+        return (
+            f"whole numbers whose variance is {_dispersion(fit):.2f} of their mean after removing the components found"
+        )
 
     def confirmed(self, fit: Fit, prepared: Prepared, alpha: float) -> Fit:
         """Demand of what stands out from white noise in the residuals that it does so among simulated counts too."""

@@ -7,7 +7,7 @@ from sciml._typing import FloatArray
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, p_words
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC, TEST_LEVEL
-from sciml.rmt.profile import VarianceProfile
+from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["White"]
 

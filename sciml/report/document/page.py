@@ -5,21 +5,18 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from sciml.report.document.parts import SCHEMA, Figure, Section, Table
+from sciml.report.document.parts import SCHEMA, Content, Figure, Section, Table
 from sciml.report.document.wording import cell, clean, flatten
-
-if TYPE_CHECKING:  # the document renders itself through this file
-    from sciml.report.document.report import Report
 
 __all__ = ["render"]
 
-# Severity is told by word and shape, not by color alone.
+# Severity is shown by word and shape, not by color alone.
 GLYPHS = {"result": "◆", "note": "○", "caution": "▲", "problem": "■"}
 KINDS = {
     "recording": "report on a recording", "noise floor": "report on a noise floor",
@@ -29,7 +26,7 @@ KINDS = {
 MAX_ROWS = 400  # of a table on the page; the JSON form holds all
 
 
-def render(report: "Report") -> str:
+def render(report: Content) -> str:
     """Return the page as text."""
     figures = iter(range(1, 1000))
     return _template("report.html.j2").render(
@@ -68,7 +65,7 @@ def _style() -> str:
     return source
 
 
-def _cleaned(report: "Report") -> dict[str, Any]:
+def _cleaned(report: Content) -> dict[str, Any]:
     return {
         "title": clean(report.title),
         "subject": clean(report.subject),

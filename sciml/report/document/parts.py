@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sciml.errors import ConfigError
 
-__all__ = ["SCHEMA", "Figure", "Finding", "Section", "Severity", "Table"]
+__all__ = ["SCHEMA", "Content", "Figure", "Finding", "Section", "Severity", "Table"]
 
 SCHEMA = "sciml.report/1"
 
@@ -69,3 +69,40 @@ class Section:
     text: str = ""
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class Content:
+    """What stands in a report, whatever its form.
+
+    Parameters
+    ----------
+    title, subject
+        What was looked at, and one line on where it comes from.
+    kind
+        "recording", "noise floor", "weights", "run" or "denoising".
+    findings
+        The answer in sentences, most important first.
+    facts
+        A few (label, value) pairs that place the subject at a glance.
+    sections
+        The evidence.
+    numbers
+        Key results by stable names, for programs; full arrays where they are the result.
+    config, provenance
+        The settings used; versions, hashes, files.
+    methods, references
+        A paragraph ready to paste, and the works it cites.
+    """
+
+    title: str
+    kind: str
+    findings: tuple[Finding, ...] = ()
+    sections: tuple[Section, ...] = ()
+    subject: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    methods: str = ""
+    references: tuple[str, ...] = ()

@@ -4,64 +4,47 @@ The document knows nothing of what it reports on. It becomes one HTML file or on
 """
 
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
-
 from sciml import files
 from sciml.report.document import page
-from sciml.report.document.parts import SCHEMA, Finding, Section
+from sciml.report.document.parts import SCHEMA, Content, Section
+from sciml.report.document.plain import plain
 from sciml.report.document.wording import clean
 
-__all__ = ["Report", "plain"]
+__all__ = ["Report"]
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Content):
     """A finished report.
 
-    Parameters
-    ----------
-    title, subject
-        What was looked at, and one line on where it comes from.
-    kind
-        "recording", "noise floor", "weights", "run" or "denoising".
-    findings
-        The answer in sentences, most important first.
-    facts
-        A few (label, value) pairs that place the subject at a glance.
-    sections
-        The evidence.
-    numbers
-        Key results by stable names, for programs; full arrays where they are the result.
-    config, provenance
-        The settings used; versions, hashes, files.
-    methods, references
-        A paragraph ready to paste, and the works it cites.
+    Its fields are those of `Content`.
 
     Examples
     --------
+    >>> from sciml.report import Finding
     >>> found = Report(title="Noise", kind="noise floor", findings=(Finding("1 component above the noise floor."),))
     >>> found.to_html().splitlines()[0]
     '<!doctype html>'
     """
 
-    title: str
-    kind: str
-    findings: tuple[Finding, ...] = ()
-    sections: tuple[Section, ...] = ()
-    subject: str = ""
-    facts: tuple[tuple[str, str], ...] = ()
-    numbers: Mapping[str, Any] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    methods: str = ""
-    references: tuple[str, ...] = ()
+    def summary(self) -> str:
+        """Return the findings as lines of text, most important first.
+
+        Examples
+        --------
+        >>> from sciml.report import Finding
+        >>> Report(title="Noise", kind="recording", findings=(Finding("Nothing stands out."),)).summary()
+        'Nothing stands out.'
+        """
+        return "\n".join(finding.text for finding in self.findings)
+
+    def __repr__(self) -> str:
+        return f"Report({self.title!r}, {self.kind!r}, {len(self.findings)} findings, {len(self.sections)} sections)"
 
     @overload
     def to_html(self, path: None = None) -> str: ...
@@ -150,42 +133,3 @@ def _section_dict(section: Section) -> dict[str, Any]:
     ]
     tables = [asdict(table) for table in section.tables]
     return {"title": section.title, "text": section.text, "figures": figures, "tables": tables}
-
-
-def plain(value: Any, *, flags: dict[str, str], pointer: str = "") -> Any:
-    """Return a value as JSON knows it; what is not finite becomes None and is noted in `flags` by its pointer.
-
-    Examples
-    --------
-    >>> noted = {}
-    >>> plain({"p": np.array([0.5, np.inf])}, flags=noted), noted
-    ({'p': [0.5, None]}, {'/p/1': 'inf'})
-    """
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return _finite(value, flags, pointer)
-    if isinstance(value, complex):
-        return plain({"real": value.real, "imag": value.imag}, flags=flags, pointer=pointer)
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, Mapping):
-        return {clean(k): plain(v, flags=flags, pointer=f"{pointer}/{_token(k)}") for k, v in value.items()}
-    if isinstance(value, set | frozenset):
-        value = sorted(value, key=str)
-    if isinstance(value, list | tuple):
-        return [plain(v, flags=flags, pointer=f"{pointer}/{i}") for i, v in enumerate(value)]
-    return clean(value)
-
-
-def _finite(value: float, flags: dict[str, str], pointer: str) -> float | None:
-    if math.isfinite(value):
-        return value
-    flags[pointer] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return None
-
-
-def _token(key: object) -> str:
-    return clean(key).replace("~", "~0").replace("/", "~1")

@@ -30,8 +30,8 @@ __all__ = [
     "envelope", "finish", "light_grid", "log_ticks", "number_ticks",
 ]  # fmt: skip
 
-# Colors are told apart by readers without color vision (Okabe-Ito hues, different lightness), and no figure relies on
-# color alone: lines differ in dash, points in shape. Each name is a CSS variable of the page.
+# Colors are distinguished by readers without color vision (Okabe-Ito hues, different lightness), and no figure relies
+# on color alone: lines differ in dash, points in shape. Each name is a CSS variable of the page.
 INK, MUTED, GRID, PAPER = "#1c2126", "#68707a", "#dddcd6", "#fefefd"
 NOISE, SIGNAL, ACCENT, ALTERNATE = "#98a1ab", "#b8480e", "#1d5b94", "#1f7a5c"
 VARIABLES = {
@@ -128,9 +128,9 @@ def _drop_unused_ids(svg: str) -> str:
 
 
 def envelope(x: NDArray[Any], y: NDArray[Any], *, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Thin a long curve to the lowest and highest point of each of `columns` equal stretches of x, in order of x.
+    """Thin a long curve to the lowest and highest point of each of `columns` equal intervals of x, in order of x.
 
-    No peak and no dip is lost; a curve of fewer points than that comes back as it is. Missing values break the
+    Every peak and every dip is kept; a curve of fewer points than that comes back as it is. Missing values break the
     curve: they come back as single NaN.
 
     Examples
@@ -151,11 +151,11 @@ def envelope(x: NDArray[Any], y: NDArray[Any], *, columns: int) -> tuple[NDArray
 def _extremes(
     x: NDArray[np.float64], y: NDArray[np.float64], known: NDArray[np.bool_], columns: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Keep the extremes of each stretch, and one missing point a stretch that is missing throughout."""
+    """Keep the extremes of each interval, and one missing point an interval that is missing throughout."""
     low, high = float(np.min(x[known])), float(np.max(x[known]))
     column = np.clip(((x - low) / (high - low or 1.0) * columns), 0, columns - 1)
     column = np.where(np.isfinite(column), column, 0).astype(np.int64)
-    # A run of missing points gets a stretch of its own, so that the break stays where it was.
+    # A run of missing points gets an interval of its own, so that the break stays where it was.
     change = np.flatnonzero((np.diff(column) != 0) | (np.diff(known) != 0)) + 1
     firsts = np.concatenate([[0], change])
     keep: set[int] = set()

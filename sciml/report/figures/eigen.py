@@ -114,8 +114,8 @@ def _expected(
     half = np.sqrt(bins[1] / bins[0])
     if textbook:
         law = MarchenkoPastur(floor.gamma)
-        share = (law.cdf(x * half) - law.cdf(x / half)) / (1 - law.atom)
-        return x, len(floor.mp_eigenvalues) * share
+        fraction = (law.cdf(x * half) - law.cdf(x / half)) / (1 - law.atom)
+        return x, len(floor.mp_eigenvalues) * fraction
     return x, (len(floor.eigenvalues) - floor.rank) * (floor.bulk_cdf(x * half) - floor.bulk_cdf(x / half))
 
 
@@ -194,7 +194,7 @@ COMPONENT_COLUMNS = (
     "95 % from",
     "to",
     "overlap with the true map over channels (squared cosine)",
-    "with the true course in time",
+    "with the true time course",
 )
 
 

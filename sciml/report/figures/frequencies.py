@@ -83,7 +83,7 @@ def _frequency_table(floor: SpectralNoiseFloor, order: NDArray[np.int64]) -> Tab
         )
         for i in picks
     )  # fmt: skip
-    columns = ("frequency [Hz]", "bandwidth [Hz]", "independent looks", "largest eigenvalue", "edge", "modes")
+    columns = ("frequency [Hz]", "bandwidth [Hz]", "degrees of freedom", "largest eigenvalue", "edge", "modes")
     return Table("Floor at some frequencies", columns, rows)
 
 

@@ -27,7 +27,7 @@ from sciml.report.figures.canvas import (
     light_grid,
     number_ticks,
 )
-from sciml.report.record import Forecast, Score
+from sciml.report.record import Evaluation, Forecast, Score
 
 __all__ = ["before_after", "confusion_figure", "learning_curves", "score_figure", "skill_figure"]
 
@@ -95,55 +95,48 @@ def _part(name: str, quantity: str) -> str:
 
 
 @drawn
-def score_figure(
-    scores: Sequence[Score], *, metric: str, band: tuple[float, float] | None, level: float | None
-) -> Figure:
-    """Draw the net's score beside baselines, with intervals, over the band that chance alone reaches.
-
-    Parameters
-    ----------
-    band
-        Interval that a classifier without knowledge stays in (95 %), or None where chance is not defined.
-    level
-        Expected score by chance.
-    """
-    shares = metric == "accuracy"
+def score_figure(scored: Evaluation) -> Figure:
+    """Draw the net's score beside baselines, with intervals, over the band that chance alone reaches (95 %)."""
+    scores, metric, in_percent = scored.scores, scored.metric, scored.in_percent
+    band, level = (None, None) if scored.chance is None else (scored.chance.band, scored.chance.level)
     figure, axes = board(height=1.15 + 0.42 * len(scores))
     ax: Axes = axes[0, 0]
-    if band is not None:
-        ax.axvspan(*band, facecolor=NOISE, alpha=0.28, linewidth=0)
-        ax.axvspan(*band, facecolor="none", edgecolor=MUTED, hatch="////", linewidth=0, alpha=0.45)
-        ax.annotate(
-            "chance", (float(np.mean(band)), 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=8.5
-        )
-    if level is not None:
-        ax.axvline(level, color=MUTED, linewidth=1.0, linestyle=STYLES[1])
+    if band is not None and level is not None:
+        _draw_chance(ax, band, level)
     for row, score in enumerate(scores):
-        _score_row(ax, row, score, shares=shares)
+        _score_row(ax, row, score, in_percent=in_percent)
     number_ticks(ax.yaxis, range(len(scores)), [score.name for score in scores])
     ax.tick_params(axis="y", length=0)
     ends = [x for s in scores for x in (s.value, s.low, s.high) if x is not None] + list(band or ())
     span = (max(ends) - min(ends)) or abs(max(ends)) or 1.0
     ax.set_ylim(len(scores) - 0.45, -0.65)
-    ax.set_xlim(*((0.0, 1.0) if shares else (min(ends) - 0.12 * span, max(ends) + 0.25 * span)))
+    ax.set_xlim(*((0.0, 1.0) if in_percent else (min(ends) - 0.12 * span, max(ends) + 0.25 * span)))
     light_grid(ax, "x")
-    ax.set_xlabel("accuracy [share of windows]" if shares else metric)
+    ax.set_xlabel(f"{metric} [fraction of windows]" if in_percent else metric)
     rows = tuple((s.name, s.value, s.low, s.high, s.role) for s in scores)
     chance = f" Chance stays within {band[0]:.3g} to {band[1]:.3g} (95 %)." if band else ""
     return finish(
         figure,
         title=f"Held-out {metric} beside baselines",
-        description="; ".join(f"{s.name} {_shown(s.value, shares)}" for s in scores) + "." + chance,
+        description="; ".join(f"{s.name} {_shown(s.value, in_percent)}" for s in scores) + "." + chance,
         table=Table(f"Held-out {metric}", ("model", metric, "95 % from", "95 % to", "role"), rows),
         data={"chance_band": band, "chance_level": level},
     )
 
 
-def _shown(value: float, shares: bool) -> str:
-    return percent(value) if shares else f"{value:.4g}"
+def _draw_chance(ax: Axes, band: tuple[float, float], level: float) -> None:
+    ax.axvspan(*band, facecolor=NOISE, alpha=0.28, linewidth=0)
+    ax.axvspan(*band, facecolor="none", edgecolor=MUTED, hatch="////", linewidth=0, alpha=0.45)
+    middle = float(np.mean(band))
+    ax.annotate("chance", (middle, 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=8.5)
+    ax.axvline(level, color=MUTED, linewidth=1.0, linestyle=STYLES[1])
 
 
-def _score_row(ax: Axes, row: int, score: Score, *, shares: bool) -> None:
+def _shown(value: float, in_percent: bool) -> str:
+    return percent(value) if in_percent else f"{value:.4g}"
+
+
+def _score_row(ax: Axes, row: int, score: Score, *, in_percent: bool) -> None:
     net = score.role == "model"
     color = SIGNAL if net else ACCENT
     if score.low is not None and score.high is not None:
@@ -153,28 +146,28 @@ def _score_row(ax: Axes, row: int, score: Score, *, shares: bool) -> None:
         markeredgewidth=1.4,
     )  # fmt: skip
     ax.annotate(
-        _shown(score.value, shares), (score.value, row), xytext=(0, 8), textcoords="offset points", ha="center",
+        _shown(score.value, in_percent), (score.value, row), xytext=(0, 8), textcoords="offset points", ha="center",
         fontsize=8.5, bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
     )  # fmt: skip
 
 
 @drawn
 def confusion_figure(counts: NDArray[np.int64], *, classes: Sequence[str]) -> Figure:
-    """Draw the confusion matrix: true classes in rows, predicted in columns, counts and shares of the row."""
+    """Draw the confusion matrix: true classes in rows, predicted in columns, counts and fractions of the row."""
     n = len(classes)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = board(height=min(1.3 + 0.55 * n, 7.0))
     ax: Axes = axes[0, 0]
     for (i, j), number in np.ndenumerate(counts):
-        share = float(shares[i, j])
+        fraction = float(fractions[i, j])
         ax.add_patch(
-            Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=ACCENT, alpha=0.06 + 0.84 * share, linewidth=0)
+            Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=ACCENT, alpha=0.06 + 0.84 * fraction, linewidth=0)
         )
-        color = PAPER if share > 0.55 else INK
+        color = PAPER if fraction > 0.55 else INK
         if n <= 15:
             ax.annotate(f"{number}", (j, i), ha="center", va="bottom" if n <= 8 else "center", fontsize=9, color=color)
         if n <= 8:
-            ax.annotate(percent(share, 0), (j, i + 0.08), ha="center", va="top", fontsize=7.5, color=color)
+            ax.annotate(percent(fraction, 0), (j, i + 0.08), ha="center", va="top", fontsize=7.5, color=color)
     ax.set(xlim=(-0.52, n - 0.48), ylim=(n - 0.48, -0.52))
     number_ticks(ax.xaxis, range(n), classes)
     number_ticks(ax.yaxis, range(n), classes)
@@ -190,7 +183,7 @@ def confusion_figure(counts: NDArray[np.int64], *, classes: Sequence[str]) -> Fi
         description=(
             f"Held-out windows by true class (rows) and predicted class (columns): {right} of {int(counts.sum())} "
             "on the diagonal. "
-            + "; ".join(f"{c}: {percent(float(shares[i, i]), 0)} right" for i, c in enumerate(classes))
+            + "; ".join(f"{c}: {percent(float(fractions[i, i]), 0)} right" for i, c in enumerate(classes))
             + "."
         ),
         table=Table(
@@ -242,7 +235,7 @@ def skill_figure(forecast: Forecast) -> Figure:
 def before_after(
     time: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[np.float64], *, channel: str, units: str
 ) -> Figure:
-    """Draw a stretch of one channel as recorded and as denoised."""
+    """Draw some samples of one channel as recorded and as denoised."""
     figure, axes = board(height=3.0)
     ax: Axes = axes[0, 0]
     ax.plot(time, before, color=NOISE, linewidth=0.8, label="recorded")
@@ -258,6 +251,6 @@ def before_after(
         figure,
         title=f"Before and after: {channel}",
         description=f"{len(time)} samples of {channel} as recorded and as denoised, over time in seconds.",
-        table=Table("This stretch", ("trace", f"s.d. [{units}]", f"lowest [{units}]", f"highest [{units}]"), rows),
+        table=Table("These samples", ("trace", f"s.d. [{units}]", f"lowest [{units}]", f"highest [{units}]"), rows),
         data={"time_s": time, "recorded": before, "denoised": after},
     )

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
+from sciml._typing import FloatArray
 from sciml.report.document.parts import Figure, Table
 from sciml.report.document.wording import clean
 from sciml.report.figures.canvas import (
@@ -24,14 +24,13 @@ from sciml.report.figures.canvas import (
 
 __all__ = ["map_figure", "picture_figure", "removed_spectrum_figure"]
 
-Array = NDArray[np.float64]
 MIDDLE = (0.5, 99.5)  # percent of the values between which colors run
 LINES = {"recorded": NOISE, "denoised": SIGNAL, "removed": ACCENT}
 
 
 @drawn
 def picture_figure(
-    before: Array, after: Array, *, axes: tuple[str, str], place: str, units: str, residual_scale: float
+    before: FloatArray, after: FloatArray, *, axes: tuple[str, str], place: str, units: str, residual_scale: float
 ) -> Figure:
     """Draw one picture as recorded, as denoised, and what was removed, which must look like noise.
 
@@ -66,14 +65,14 @@ def picture_figure(
         description=(
             f"Three pictures, {axes[0]} by {axes[1]}, at {place}: as recorded, as denoised on the same scale, and "
             "their difference, whose colors run over three standard deviations of it either way. Shapes of the "
-            "first picture that are seen in the third are signal that was lost."
+            "first picture that are seen in the third are signal that was removed."
         ),
         table=Table("This picture", ("picture", *(f"{n}{unit}" for n in ("mean", "s.d.", "lowest", "highest"))), rows),
     )
 
 
 @drawn
-def map_figure(maps: Mapping[str, tuple[Array, str]], *, axes: tuple[str, str]) -> Figure:
+def map_figure(maps: Mapping[str, tuple[FloatArray, str]], *, axes: tuple[str, str]) -> Figure:
     """Draw maps beside each other, each on its own scale: by name, values (row, column) and their unit."""
     drawing, panels = board(wide=True, height=3.0, columns=len(maps))
     for panel, (name, (values, _)) in zip(panels[0], maps.items(), strict=True):
@@ -93,7 +92,9 @@ def map_figure(maps: Mapping[str, tuple[Array, str]], *, axes: tuple[str, str]) 
 
 
 @drawn
-def removed_spectrum_figure(frequency: Array, power: Mapping[str, Array], *, units: str, clock: str) -> Figure:
+def removed_spectrum_figure(
+    frequency: FloatArray, power: Mapping[str, FloatArray], *, units: str, clock: str
+) -> Figure:
     """Draw the power spectra before and after denoising and that of what was removed, which noise makes flat.
 
     Parameters
@@ -128,7 +129,7 @@ def removed_spectrum_figure(frequency: Array, power: Mapping[str, Array], *, uni
 
 
 def _image(
-    drawing: Any, panel: Axes, values: Array, title: str, low: float, high: float, *, colors: str = "cividis"
+    drawing: Any, panel: Axes, values: FloatArray, title: str, low: float, high: float, *, colors: str = "cividis"
 ) -> None:
     tall, broad = values.shape
     square = max(tall, broad) <= 4 * min(tall, broad)
@@ -143,7 +144,7 @@ def _image(
     bar.outline.set_visible(False)
 
 
-def _limits(values: Array) -> tuple[float, float]:
+def _limits(values: FloatArray) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 1.0
@@ -151,6 +152,6 @@ def _limits(values: Array) -> tuple[float, float]:
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
 
 
-def _quantile(values: Array, share: float) -> float:
+def _quantile(values: FloatArray, share: float) -> float:
     finite = values[np.isfinite(values)]
     return float(np.quantile(finite, share)) if finite.size else float("nan")

@@ -27,17 +27,18 @@ from sciml.report.figures.canvas import (
     log_ticks,
     number_ticks,
 )
+from sciml.report.measures import Strip
 from sciml.signal.lines import Line, strongest_of_groups
 
-__all__ = ["Course", "Strip", "component_courses", "power_figure", "spectrogram_figure", "strips_figure", "traces"]
+__all__ = ["Component", "component_figure", "power_figure", "spectrogram_figure", "strips_figure", "traces"]
 
-COLUMNS = 700  # stretches of a curve across a wide figure: about one a screen pixel at 72 dpi
+COLUMNS = 700  # intervals of a curve across a wide figure: about one a screen pixel at 72 dpi
 IMAGE = (190, 560)  # rows and columns of a spectrogram's image
 DECIBELS = np.arange(2.0, 21.0, 1.0)  # above the median; few levels keep the image small
 
 
 @dataclass(frozen=True)
-class Course:
+class Component:
     """A component in time and over channels: `time` [s], `value` [noise s.d.], `loading` over the features."""
 
     time: NDArray[np.float64]
@@ -45,15 +46,6 @@ class Course:
     loading: NDArray[np.float64]
     eigenvalue: float
     p_value: float
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Stretches of time in which a flag is set: (start, stop) in seconds, and their share of the recording."""
-
-    name: str
-    intervals: tuple[tuple[float, float], ...]
-    share: float
 
 
 @drawn
@@ -257,7 +249,12 @@ def strips_figure(strips: Sequence[Strip], *, start: float, stop: float) -> Figu
             hatch="////" if out else None, linewidth=0.8 if out else 0, alpha=1.0 if out else 0.75,
         )  # fmt: skip
         ax.annotate(
-            percent(strip.share), (1.005, row), xycoords=("axes fraction", "data"), va="center", fontsize=8.5, color=INK
+            percent(strip.fraction),
+            (1.005, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8.5,
+            color=INK,
         )
     ax.set(xlim=(start, stop), ylim=(len(strips) - 0.5, -0.5))
     number_ticks(ax.yaxis, range(len(strips)), [strip.name for strip in strips])
@@ -268,13 +265,13 @@ def strips_figure(strips: Sequence[Strip], *, start: float, stop: float) -> Figu
         figure,
         title="Data quality in time",
         description=(
-            f"One strip for each of {count(len(strips), 'flag')}, filled while the flag is set, with the share of the "
-            "recording at the right: " + "; ".join(f"{s.name} {percent(s.share)}" for s in strips) + "."
+            f"One strip for each of {count(len(strips), 'flag')}, filled while the flag is set, with the fraction of "
+            "the recording at the right: " + "; ".join(f"{s.name} {percent(s.fraction)}" for s in strips) + "."
         ),
         table=Table(
             "Flags",
-            ("flag", "share of the recording [%]", "stretches"),
-            tuple((s.name, 100 * s.share, len(s.intervals)) for s in strips),
+            ("flag", "fraction of the recording [%]", "intervals"),
+            tuple((s.name, 100 * s.fraction, len(s.intervals)) for s in strips),
         ),
         data={s.name: [list(pair) for pair in s.intervals] for s in strips},
     )
@@ -323,8 +320,8 @@ def _summary(y: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 @drawn
-def component_courses(courses: Sequence[Course], *, shape: tuple[int, ...], dim: str) -> Figure:
-    """Draw each component: left its course in time, right its loading on the channels (an image if they are one).
+def component_figure(components: Sequence[Component], *, shape: tuple[int, ...], dim: str) -> Figure:
+    """Draw each component: left its time course, right its loading on the channels (an image if they are one).
 
     Parameters
     ----------
@@ -333,17 +330,20 @@ def component_courses(courses: Sequence[Course], *, shape: tuple[int, ...], dim:
     dim
         What a feature is, as "channel" or "roi".
     """
-    n = len(courses)
+    n = len(components)
     figure, axes = board(wide=True, height=0.7 + 1.15 * n, rows=n, columns=2, width_ratios=(3.2, 1.0), sharex="col")
-    for i, (course, (left, right)) in enumerate(zip(courses, axes, strict=True)):
-        left.plot(*envelope(course.time, course.value, columns=COLUMNS), color=ACCENT, linewidth=0.7)
+    for i, (component, (left, right)) in enumerate(zip(components, axes, strict=True)):
+        left.plot(*envelope(component.time, component.value, columns=COLUMNS), color=ACCENT, linewidth=0.7)
         left.axhline(0.0, color=GRID, linewidth=0.6, zorder=0)
         left.margins(x=0)
         left.locator_params(axis="y", nbins=4)
         left.set_title(
-            f"{i + 1}: eigenvalue {course.eigenvalue:.3g}, {p_value(course.p_value)}", fontsize=8.5, color=INK, pad=3
+            f"{i + 1}: eigenvalue {component.eigenvalue:.3g}, {p_value(component.p_value)}",
+            fontsize=8.5,
+            color=INK,
+            pad=3,
         )
-        _loading(right, course.loading, shape)
+        _loading(right, component.loading, shape)
     axes[-1, 0].set_xlabel("time [s]")
     axes[-1, 1].set_xlabel(clean(dim) if len(shape) == 1 else "")
     axes[0, 1].set_title("loading", fontsize=8.5, color=INK, pad=3)
@@ -352,16 +352,16 @@ def component_courses(courses: Sequence[Course], *, shape: tuple[int, ...], dim:
         figure,
         title="Strongest components",
         description=(
-            f"{count(n, 'component').capitalize()} above the noise floor, strongest first: at the left the course in "
-            "time in standard deviations of the noise, broken at gaps; at the right how strongly each "
+            f"{count(n, 'component').capitalize()} above the noise floor, strongest first: at the left the time course "
+            "in standard deviations of the noise, broken at gaps; at the right how strongly each "
             f"{dim} takes part."
         ),
-        table=_component_table(courses, dim),
+        table=_component_table(components, dim),
         data={
             f"component_{i + 1}": {"time_s": envelope(c.time, c.value, columns=COLUMNS)[0],
                                    "value_noise_sd": envelope(c.time, c.value, columns=COLUMNS)[1],
                                    "loading": c.loading}
-            for i, c in enumerate(courses)
+            for i, c in enumerate(components)
         },
     )  # fmt: skip
 
@@ -403,12 +403,12 @@ def _coarse(image: NDArray[np.float64], most: int = 96) -> NDArray[np.float64]:
     return np.asarray(blocks.mean(axis=(1, 3)))
 
 
-def _component_table(courses: Sequence[Course], dim: str) -> Table:
+def _component_table(components: Sequence[Component], dim: str) -> Table:
     rows = []
-    for i, course in enumerate(courses):
-        weight = course.loading**2 / max(float(np.sum(course.loading**2)), np.finfo(float).tiny)
+    for i, component in enumerate(components):
+        weight = component.loading**2 / max(float(np.sum(component.loading**2)), np.finfo(float).tiny)
         strongest = [int(j) for j in np.argsort(-weight)[:3]]
-        rows.append((i + 1, course.eigenvalue, course.p_value, float(1 / np.sum(weight**2)), strongest))
+        rows.append((i + 1, component.eigenvalue, component.p_value, float(1 / np.sum(weight**2)), strongest))
     columns = ("component", "eigenvalue [noise variances]", "p", f"{dim}s that share it (effective)",
                f"strongest {dim}s (index)")  # fmt: skip
     return Table("Components above the floor", columns, tuple(rows))

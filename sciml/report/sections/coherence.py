@@ -1,41 +1,20 @@
 """The floor in frequency in a report: which oscillations channels share, and where nothing can be said."""
 
-import xarray as xr
-
-from sciml.errors import DataError
-from sciml.noise import CoherentBand, SpectralNoiseFloor, spectral_noise_floor
-from sciml.recording import TIME, n_features
+from sciml.noise import CoherentBand, SpectralNoiseFloor
 from sciml.report.document.parts import Figure, Finding, Section, Table
 from sciml.report.document.wording import count, p_value, quantity, sentence, series
 from sciml.report.figures.frequencies import MAX_BANDS, band_loadings, floor_over_frequency
 from sciml.report.sections.recordings import Evidence
 
-__all__ = ["frequency_evidence"]
+__all__ = ["coherence_evidence"]
 
 TITLE = "The frequency-resolved floor"
-MAX_VALUES = 2**26  # samples times channels of a report that is to stay quick
-MAX_CHANNELS = 512
 MAX_NAMED = 10
 
 
-def frequency_evidence(recording: xr.DataArray, *, alpha: float) -> Evidence:
-    """Return what channels share at which frequency, or the reason why this recording does not say."""
-    n = n_features(recording)
-    if n < 2:
-        return Evidence(Section(TITLE, text="One channel shares nothing: this floor compares channels."))
-    if n > MAX_CHANNELS or recording.size > MAX_VALUES:
-        return Evidence(
-            Section(
-                TITLE,
-                text=f"Left out to keep this report quick: {count(n, 'channel')} of "
-                f"{count(recording.sizes[TIME], 'sample')}. sciml spectrum noise FILE --by-frequency finds it.",
-            )
-        )
-    try:
-        floor = spectral_noise_floor(recording, alpha=alpha)
-    except DataError as error:
-        return Evidence(Section(TITLE, text=f"Not shown: {error}."))
-    return _evidence(floor)
+def coherence_evidence(floor: SpectralNoiseFloor | str) -> Evidence:
+    """Return what channels share at which frequency; of a reason why that is not known, the reason."""
+    return Evidence(Section(TITLE, text=floor)) if isinstance(floor, str) else _evidence(floor)
 
 
 def _evidence(floor: SpectralNoiseFloor) -> Evidence:
@@ -66,7 +45,7 @@ def _text(floor: SpectralNoiseFloor) -> str:
         "what channels that share nothing would show, whatever the color and power of their noise: here neither needs "
         f"a model. Bands are {quantity(float(floor.bandwidth.min()), 'Hz')} to "
         f"{quantity(float(floor.bandwidth.max()), 'Hz')} wide and worth {floor.degrees_of_freedom.min():.0f} to "
-        f"{floor.degrees_of_freedom.max():.0f} independent looks. In pure noise a band is found in at most "
+        f"{floor.degrees_of_freedom.max():.0f} degrees of freedom. In pure noise a band is found in at most "
         f"{100 * floor.alpha:g} % of recordings."
     )
 

@@ -67,15 +67,15 @@ def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
     }
     found = [Finding(headline(floor), numbers=numbers)]
     if floor.rank:
-        share = _explained(floor)
+        explained = _explained(floor)
         verb = "carries" if floor.rank == 1 else "carry"
         noise = f"noise has an rms of {quantity(floor.sigma, unit)} per channel and sample"
         found.append(
             Finding(
-                f"{'The component' if floor.rank == 1 else 'The components'} {verb} {percent(share)} of the variance "
-                f"(channels weighted by their noise); the {noise}.",
+                f"{'The component' if floor.rank == 1 else 'The components'} {verb} {percent(explained)} of the "
+                f"variance (channels weighted by their noise); the {noise}.",
                 severity="note",
-                numbers={"explained": share, "sigma": floor.sigma},
+                numbers={"explained": explained, "sigma": floor.sigma},
             )
         )
     cautions = [Finding(sentence(warning), severity="caution") for warning in floor.warnings]

@@ -1,7 +1,7 @@
-"""The report of a run, from question to score: findings and sections from a `RunSummary`."""
+"""The report of a run, from question to score: findings and sections from a `RunRecord`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,15 +15,18 @@ from sciml.report.figures.learning import (
     score_figure,
     skill_figure,
 )
-from sciml.report.record import Denoising, RunSummary, Score, SplitSummary, Training
+from sciml.report.record import Denoising, Evaluation, RunRecord, Score, SplitSummary
 from sciml.report.sections.methods import initial_methods
+
+if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
+    from sciml.train import FitResult
 
 __all__ = ["fit_methods", "fit_sections", "run_facts", "run_findings", "run_numbers", "split_section"]
 
 
-def run_findings(run: RunSummary) -> tuple[Finding, ...]:
+def run_findings(run: RunRecord) -> tuple[Finding, ...]:
     """Return the verdict on the net, then what limits it."""
-    found = [verdict(run)] if _net(run) is not None else []
+    found = [verdict(run.evaluation)] if run.evaluation.net is not None else []
     if run.split is not None:
         found.append(_split_finding(run.split))
     if run.truth and run.noise_floor is not None and "rank" in run.truth:
@@ -31,59 +34,42 @@ def run_findings(run: RunSummary) -> tuple[Finding, ...]:
     return (*found, *(Finding(clean(text), "caution") for text in run.warnings))
 
 
-def _net(run: RunSummary) -> Score | None:
-    return next((score for score in run.scores if score.role == "model"), None)
-
-
-def verdict(run: RunSummary) -> Finding:
+def verdict(scored: Evaluation) -> Finding:
     """Return whether the net beats chance and the best baseline, whichever way it went."""
-    net = _net(run)
+    net, chance, best = scored.net, scored.chance, scored.best_baseline
     assert net is not None  # noqa: S101 - callers checked
-    parts = [f"Held-out {run.metric} {_with_interval(run, net)}"]
-    beaten = _beats_chance(run, net)
-    if run.chance_band is not None and beaten is not None:
-        band = f"{_value(run, run.chance_band[0])} to {_value(run, run.chance_band[1])}"
-        parts.append(f"{'above' if beaten else 'not beyond'} the chance band ({band})")
-    if run.chance_p_value is not None:
-        parts.append(p_value(run.chance_p_value))
+    parts = [f"Held-out {scored.metric} {_with_interval(scored, net)}"]
+    if chance is not None:
+        band = f"{_value(scored, chance.low)} to {_value(scored, chance.high)}"
+        parts.append(f"{'above' if chance.above else 'not beyond'} the chance band ({band})")
+    if chance is not None and chance.p_value is not None:
+        parts.append(p_value(chance.p_value))
     text = ", ".join(parts)
-    best = _best_baseline(run)
     if best is not None:
-        text += f"; {_against(run, net, best)}"
-    numbers = {"value": net.value, "low": net.low, "high": net.high, "chance_band": run.chance_band,
+        text += f"; {_against(scored, net, best)}"
+    beaten = None if chance is None else chance.above
+    numbers = {"value": net.value, "low": net.low, "high": net.high, "chance_band": chance and chance.band,
                "beats_chance": beaten, "best_baseline": best.name if best else None}  # fmt: skip
     return Finding(text + ".", "caution" if beaten is False else "result", numbers)
 
 
-def _value(run: RunSummary, value: float) -> str:
-    return percent(value) if run.metric == "accuracy" else f"{value:.3g}"
+def _value(scored: Evaluation, value: float) -> str:
+    return percent(value) if scored.in_percent else f"{value:.3g}"
 
 
-def _with_interval(run: RunSummary, score: Score) -> str:
-    text = _value(run, score.value)
+def _with_interval(scored: Evaluation, score: Score) -> str:
+    text = _value(scored, score.value)
     if score.low is not None and score.high is not None:
-        text += f" (95 % interval {_value(run, score.low)} to {_value(run, score.high)})"
+        text += f" (95 % interval {_value(scored, score.low)} to {_value(scored, score.high)})"
     return text
 
 
-def _beats_chance(run: RunSummary, net: Score) -> bool | None:
-    if run.chance_band is None:
-        return None
-    return net.value > run.chance_band[1] if run.greater_is_better else net.value < run.chance_band[0]
-
-
-def _best_baseline(run: RunSummary) -> Score | None:
-    baselines = [score for score in run.scores if score.role == "baseline"]
-    sign = 1 if run.greater_is_better else -1
-    return max(baselines, key=lambda score: sign * score.value, default=None)
-
-
-def _against(run: RunSummary, net: Score, best: Score) -> str:
+def _against(scored: Evaluation, net: Score, best: Score) -> str:
     """Compare with the best baseline; a difference inside the net's own interval is called none."""
-    other = f"{best.name} ({_value(run, best.value)})"
+    other = f"{best.name} ({_value(scored, best.value)})"
     if net.low is not None and net.high is not None and net.low <= best.value <= net.high:
         return f"no clear difference from {other}"
-    better = (net.value > best.value) == run.greater_is_better and net.value != best.value
+    better = (net.value > best.value) == scored.greater_is_better and net.value != best.value
     return f"better than {other}, the best baseline" if better else f"{other} does better and is simpler: prefer it"
 
 
@@ -104,23 +90,22 @@ def _split_finding(split: SplitSummary) -> Finding:
     )
 
 
-def _truth_finding(planted: int, found: int) -> Finding:
-    numbers = {"planted_rank": planted, "found_rank": found}
-    if planted == found:
-        return Finding(f"The planted rank, {planted}, was found.", "note", numbers)
-    return Finding(f"The planted rank is {planted}; the noise floor found {found}.", "caution", numbers)
+def _truth_finding(truth: int, found: int) -> Finding:
+    numbers = {"planted_rank": truth, "found_rank": found}
+    if truth == found:
+        return Finding(f"The true rank, {truth}, was found.", "note", numbers)
+    return Finding(f"The true rank is {truth}; the noise floor found {found}.", "caution", numbers)
 
 
-def run_facts(run: RunSummary) -> tuple[tuple[str, str], ...]:
+def run_facts(run: RunRecord) -> tuple[tuple[str, str], ...]:
     """Return the few values that place a run at a glance."""
-    net = _net(run)
-    found: list[tuple[str, str]] = [("task", run.task)]
-    if net is not None:
-        found.append((f"held-out {run.metric}", _value(run, net.value)))
-    if run.chance_level is not None:
-        found.append(("chance", _value(run, run.chance_level)))
-    if run.n_test is not None:
-        found.append(("held-out windows", f"{run.n_test:,}"))
+    scored, found = run.evaluation, [("task", run.task)]
+    if scored.net is not None:
+        found.append((f"held-out {scored.metric}", _value(scored, scored.net.value)))
+    if scored.chance is not None:
+        found.append(("chance", _value(scored, scored.chance.level)))
+    if scored.n_test is not None:
+        found.append(("held-out windows", f"{scored.n_test:,}"))
     if run.model:
         found.append(("net", run.model))
     if run.n_parameters is not None:
@@ -128,25 +113,36 @@ def run_facts(run: RunSummary) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def run_numbers(run: RunSummary) -> dict[str, Any]:
+def run_numbers(run: RunRecord) -> dict[str, Any]:
     """Return scores, chance, split and truth by stable names."""
+    scored, chance, split = run.evaluation, run.evaluation.chance, run.split
     return {
         "task": run.task,
-        "metric": run.metric,
-        "scores": {s.name: {"value": s.value, "low": s.low, "high": s.high, "role": s.role} for s in run.scores},
-        "chance": {"level": run.chance_level, "band": run.chance_band, "p_value": run.chance_p_value},
-        "n_test": run.n_test,
+        "metric": scored.metric,
+        "scores": {s.name: {"value": s.value, "low": s.low, "high": s.high, "role": s.role} for s in scored.scores},
+        "chance": {
+            "level": chance and chance.level,
+            "band": chance and chance.band,
+            "p_value": chance and chance.p_value,
+        },
+        "n_test": scored.n_test,
         "n_parameters": run.n_parameters,
         "truth": dict(run.truth),
-        "split": None if run.split is None else vars(run.split),
-        "confusion": run.confusion,
-        "classes": run.classes,
-        "history": None if run.training is None else list(run.training.history),
+        "split": None if split is None else _split_numbers(split),
+        "confusion": scored.confusion,
+        "classes": scored.classes,
+        "history": None if run.training is None else [vars(record) for record in run.training.history],
         "best_epoch": None if run.training is None else run.training.best_epoch,
     }
 
 
-def split_section(run: RunSummary) -> Section:
+def _split_numbers(split: SplitSummary) -> dict[str, Any]:
+    content = {**split.to_dict(), "dropped": split.n_dropped}
+    del content["sha256"]
+    return content
+
+
+def split_section(run: RunRecord) -> Section:
     """Return the question, the input, and how it was parted."""
     tables = []
     if run.data:
@@ -159,8 +155,8 @@ def split_section(run: RunSummary) -> Section:
 def _split_text(split: SplitSummary | None) -> str:
     if split is None:
         return ""
-    dropped = f" {count(split.dropped, 'window').capitalize()} fell into gaps or between parts and were dropped." \
-        if split.dropped else ""  # fmt: skip
+    dropped = f" {count(split.n_dropped, 'window').capitalize()} fell into gaps or between parts and were dropped." \
+        if split.n_dropped else ""  # fmt: skip
     check = "This was verified on the windows." if split.checked else "This was not verified."
     return (
         f"\n\nThe recording was parted by {split.unit} (n = {split.n_units}), never by window, and windows of "
@@ -177,12 +173,12 @@ def _split_table(split: SplitSummary) -> Table:
     return Table("Windows of each part", ("part", "windows", *classes), rows)
 
 
-def fit_sections(run: RunSummary) -> Iterator[Section]:
+def fit_sections(run: RunRecord) -> Iterator[Section]:
     """Yield the sections from denoising to scores, those that the run has."""
     if run.denoising is not None:
         yield _denoising_section(run.denoising)
-    if run.scores:
-        yield _score_section(run)
+    if run.evaluation.scores:
+        yield _score_section(run.evaluation)
     if run.training is not None or run.initialization is not None:
         yield _training_section(run)
 
@@ -192,7 +188,6 @@ def _denoising_section(done: Denoising) -> Section:
         ("variance left after denoising [%]", 100 * done.variance_kept),
         ("components above the floor in what was removed", done.residual_rank),
         ("p of the largest eigenvalue in what was removed", done.residual_p_value),
-        ("lag-1 autocorrelation of what was removed", done.residual_autocorrelation),
         ("relative error against the truth, before", done.error_before),
         ("relative error against the truth, after", done.error_after),
     ]
@@ -216,34 +211,35 @@ def _residual_text(done: Denoising) -> str:
     )
 
 
-def _score_section(run: RunSummary) -> Section:
-    figures = [score_figure(run.scores, metric=run.metric, band=run.chance_band, level=run.chance_level)]
-    if run.confusion is not None:
-        figures.append(confusion_figure(np.asarray(run.confusion), classes=run.classes))
-    if run.forecast is not None:
-        figures.append(skill_figure(run.forecast))
-    columns = ("model", run.metric, "95 % from", "95 % to", "role")
-    rows: list[tuple[Any, ...]] = [(s.name, s.value, s.low, s.high, s.role) for s in run.scores]
-    if run.chance_level is not None:
-        band = run.chance_band or (None, None)
-        rows.append(("chance", run.chance_level, *band, "95 % band"))
-    n = f" ({count(run.n_test, 'window')})" if run.n_test is not None else ""
-    chance = f" Against chance: {p_value(run.chance_p_value)}." if run.chance_p_value is not None else ""
+def _score_section(scored: Evaluation) -> Section:
+    chance = scored.chance
+    figures = [score_figure(scored)]
+    if scored.confusion is not None:
+        figures.append(confusion_figure(np.asarray(scored.confusion), classes=scored.classes))
+    if scored.forecast is not None:
+        figures.append(skill_figure(scored.forecast))
+    columns = ("model", scored.metric, "95 % from", "95 % to", "role")
+    rows: list[tuple[Any, ...]] = [(s.name, s.value, s.low, s.high, s.role) for s in scored.scores]
+    if chance is not None:
+        rows.append(("chance", chance.level, *chance.band, "95 % band"))
+    n = f" ({count(scored.n_test, 'window')})" if scored.n_test is not None else ""
+    tested = f" Against chance: {p_value(chance.p_value)}." if chance and chance.p_value is not None else ""
     return Section(
         "Scores",
-        text=f"On the held-out part{n}, which neither training nor the choice of the epoch has seen.{chance}",
+        text=f"On the held-out part{n}, which neither training nor the choice of the epoch has seen.{tested}",
         figures=tuple(figures),
-        tables=(Table(f"Held-out {run.metric}", columns, tuple(rows)),),
+        tables=(Table(f"Held-out {scored.metric}", columns, tuple(rows)),),
     )
 
 
-def _training_section(run: RunSummary) -> Section:
+def _training_section(run: RunRecord) -> Section:
     figures, tables, text = [], [], []
     if run.training is not None:
         text.append(_training_text(run, run.training))
+        history = [vars(record) for record in run.training.history]
         figures = [
-            learning_curves(run.training.history, quantity=kind, best_epoch=run.training.best_epoch)
-            for kind in _curves(run.training)
+            learning_curves(history, quantity=kind, best_epoch=run.training.best_epoch)
+            for kind in _curves(run.training.monitor, history)
         ]
     if run.initialization is not None:
         words, _ = initial_methods(run.initialization.method)
@@ -254,24 +250,23 @@ def _training_section(run: RunSummary) -> Section:
     return Section("Training", text="\n\n".join(text), figures=tuple(figures), tables=tuple(tables))
 
 
-def _curves(training: Training) -> list[str]:
+def _curves(monitor: str, history: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the quantities whose curves are shown: the loss, and the monitored one or accuracy."""
-    wanted = dict.fromkeys(("loss", training.monitor.removeprefix("validation_"), "accuracy"))
-    return [kind for kind in wanted if curve_names(training.history, kind)]
+    return [kind for kind in dict.fromkeys(("loss", monitor, "accuracy")) if curve_names(history, kind)]
 
 
-def _training_text(run: RunSummary, training: Training) -> str:
-    took = f" in {quantity(training.seconds, 's')}" if training.seconds is not None else ""
+def _training_text(run: RunRecord, training: "FitResult") -> str:
     end = "; it stopped early" if training.stopped_early else ""
     size = f" ({run.n_parameters:,} parameters)" if run.n_parameters is not None else ""
     length = count(len(training.history), "epoch")
     return (
-        f"The net {run.model}{size} trained for {length}{took} on {training.device}{end}. The "
-        f"weights of epoch {training.best_epoch}, the best {training.monitor} on the validation part, were kept."
+        f"The net {run.model}{size} trained for {length} in {quantity(training.seconds, 's')} on "
+        f"{training.device}{end}. The weights of epoch {training.best_epoch}, the best {training.monitor} on the "
+        "validation part, were kept."
     )
 
 
-def _init_table(run: RunSummary) -> Table:
+def _init_table(run: RunRecord) -> Table:
     assert run.initialization is not None  # noqa: S101 - the caller checked
     columns = ("layer", "kind", "shape", "law", "target n·Var(w)", "measured", "largest singular value", "expected",
                "mean square of its output", "note")  # fmt: skip
@@ -285,7 +280,7 @@ def _init_table(run: RunSummary) -> Table:
     return Table("How the weights began", columns, rows)
 
 
-def fit_methods(run: RunSummary) -> tuple[str, list[str]]:
+def fit_methods(run: RunRecord) -> tuple[str, list[str]]:
     """Return the sentences on the fit and the keys of what they cite."""
     sentences: list[str] = []
     cites: list[str] = []
@@ -300,7 +295,7 @@ def fit_methods(run: RunSummary) -> tuple[str, list[str]]:
         sentences.append(
             f"A net of type {run.model}{begun} was trained on the first part; the epoch was chosen on the second."
         )
-    if run.chance_band is not None:
+    if run.evaluation.chance is not None:
         sentences.append(
             "Scores are compared with the 95 % band of chance for this many windows (Combrisson and Jerbi 2015)."
         )

@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError
-from sciml.spectra.weights.noise import Array, no_noise, weight_noise
+from sciml.spectra.weights.noise import no_noise, weight_noise
 from sciml.spectra.weights.read import Weight, from_modules, from_state
 
 __all__ = ["LayerSpectrum", "weight_spectra"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerSpectrum:
     """Singular values of one layer, and which of them noise does not explain.
 
@@ -61,19 +63,32 @@ class LayerSpectrum:
     kind: str
     shape: tuple[int, ...]
     matrix_shape: tuple[int, int]
-    singular_values: Array
+    singular_values: FloatArray
     sigma: float
     sigma_se: float
     edge: float
     mp_edge: float
     rank: int
-    p_values: Array
+    p_values: FloatArray
     bulk_distance: float
     operator_norm: float | None
     operator_bound: float | None
     alpha: float
     warnings: tuple[str, ...] = ()
     note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        arrays = {"singular_values": self.singular_values.tolist(), "p_values": self.p_values.tolist()}
+        return {**{each.name: getattr(self, each.name) for each in fields(self)}, **arrays}
+
+    def summary(self) -> str:
+        """Return shape, edge and outliers in one line."""
+        rows, columns = self.matrix_shape
+        return f"{self.name}: {rows} x {columns}, {self.rank} outliers above {self.edge:.4g}"
+
+    def __repr__(self) -> str:
+        return f"LayerSpectrum({self.summary()})"
 
 
 def weight_spectra(

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sciml._typing import FloatArray
 from sciml.rmt import edges, laws, rank
 
 __all__ = ["WeightNoise", "no_noise", "weight_noise"]
 
-Array = NDArray[np.float64]
 _FEW = 10  # below so many singular values the asymptotic laws are rough
 
 
@@ -22,12 +21,12 @@ class WeightNoise:
     sigma: float
     sigma_se: float
     edge: float
-    p_values: Array
+    p_values: FloatArray
     bulk_distance: float
     warnings: tuple[str, ...]
 
 
-def weight_noise(values: Array, short: int, long: int, alpha: float) -> WeightNoise:
+def weight_noise(values: FloatArray, short: int, long: int, alpha: float) -> WeightNoise:
     """Find the noise in descending singular values of which the largest is 1."""
     law = edges.white(short, long)
     nonzero = values[values > np.finfo(np.float64).eps * long]
@@ -51,7 +50,7 @@ def weight_noise(values: Array, short: int, long: int, alpha: float) -> WeightNo
     )
 
 
-def _untestable(values: Array, long: int, threshold: float, reason: str) -> WeightNoise:
+def _untestable(values: FloatArray, long: int, threshold: float, reason: str) -> WeightNoise:
     """Call everything noise, of the variance that the weights have."""
     level = math.sqrt(float(np.mean(values**2)) / long)
     return WeightNoise(
@@ -64,7 +63,7 @@ def _untestable(values: Array, long: int, threshold: float, reason: str) -> Weig
     )
 
 
-def _distance(values: Array, short: int, long: int) -> float:
+def _distance(values: FloatArray, short: int, long: int) -> float:
     """Return the Kolmogorov-Smirnov distance of singular values of unit noise from the Marchenko-Pastur law."""
     cdf = laws.MarchenkoPastur(short / long).cdf(np.sort(values**2) / long)
     steps = np.arange(short + 1) / short

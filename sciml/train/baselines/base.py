@@ -1,18 +1,18 @@
 """What a baseline gives, and what it is chosen among."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+
+from sciml._typing import AnyArray
 
 __all__ = ["BaselineResult", "Candidate", "Part"]
 
-Array = NDArray[np.floating[Any]]
-Part = tuple[Array, NDArray[Any]]  # X (n, channel, time) and y: labels (n,), or values (n, channel, horizon)
+Part = tuple[AnyArray, NDArray[Any]]  # X (n, channel, time) and y: labels (n,), or values (n, channel, horizon)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BaselineResult:
     """Scores of a baseline on the test part; `predicted` are its labels (n,) or values (n, channel, horizon)."""
 
@@ -21,7 +21,20 @@ class BaselineResult:
     metrics: dict[str, Any]
     settings: dict[str, Any]
     seconds: float
-    predicted: NDArray[Any] = field(repr=False)
+    predicted: NDArray[Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the predictions."""
+        names = ("name", "description", "metrics", "settings", "seconds")
+        return {name: getattr(self, name) for name in names}
+
+    def summary(self) -> str:
+        """Return the name and its scores in one line."""
+        scores = {name: value for name, value in self.metrics.items() if isinstance(value, float)}
+        return f"{self.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+
+    def __repr__(self) -> str:
+        return f"BaselineResult({self.summary()})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciml._typing import AnyArray
 from sciml.errors import DataError
-from sciml.train.baselines.base import Array, BaselineResult, Candidate, Part
+from sciml.train.baselines.base import BaselineResult, Candidate, Part
 from sciml.train.metrics import classification_scores
 
 __all__ = ["covariance_classifier", "linear_classifier", "majority", "principal_components"]
@@ -129,7 +130,7 @@ def _best_logistic(
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=500)
         with warnings.catch_warnings():
-            # An optimum not quite reached is still a baseline, and validation judges it.
+            # An optimum not quite reached is still a baseline, and validation evaluates it.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(features[0], train)
         loss = float(log_loss(validation, model.predict_proba(features[1]), labels=present))
@@ -138,7 +139,7 @@ def _best_logistic(
     return min(candidates, key=lambda candidate: candidate.loss)
 
 
-def _binned(X: Array, bins: int) -> NDArray[np.float64]:
+def _binned(X: AnyArray, bins: int) -> NDArray[np.float64]:
     """Return means over time bins of nearly equal length, flattened: (n, channel * bins)."""
     edges = np.arange(bins) * X.shape[2] // bins
     width = np.diff(np.append(edges, X.shape[2]))
@@ -161,7 +162,7 @@ def principal_components(train: NDArray[np.float64], *others: NDArray[np.float64
     return [part @ axes * np.sqrt(n / values.sum()) for part in parts]
 
 
-def _covariances(*parts: Array) -> list[NDArray[np.float64]]:
+def _covariances(*parts: AnyArray) -> list[NDArray[np.float64]]:
     """Return the covariance of each window, shape (n, channel, channel), shrunk by a tenth."""
     train = parts[0].astype(np.float64)
     scale = train.std(axis=(0, 2))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml.train.baselines.base import Array, BaselineResult, Candidate, Part
+from sciml._typing import AnyArray
+from sciml.train.baselines.base import BaselineResult, Candidate, Part
 from sciml.train.metrics import forecast_scores
 
 __all__ = ["persistence", "ridge_forecaster", "ridge_path"]
@@ -89,7 +90,7 @@ def ridge_path(train: Part, validation: Part, test: Part, lags: int) -> Iterator
         yield Candidate(loss, test[0][:, :, -1:] + increments, settings)
 
 
-def _lagged(X: Array, lags: int) -> NDArray[np.float64]:
+def _lagged(X: AnyArray, lags: int) -> NDArray[np.float64]:
     return X[:, :, X.shape[2] - lags :].reshape(len(X), -1).astype(np.float64)
 
 

@@ -7,8 +7,9 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.noise import NoiseFloor, RunningNoiseFloor, noise_floor, spectral_noise_floor
+from sciml.noise import NoiseFloor, spectral_noise_floor
 from sciml.noise.channels.duplicates import duplicates, duplicates_of
+from sciml.noise.channels.select import exclusion_words, select_channels
 
 N, T = 16, 600
 
@@ -30,38 +31,40 @@ def with_one(kind: str) -> NDArray[np.float64]:
     return values
 
 
-def held(values: NDArray[np.float64]) -> NoiseFloor:
-    return noise_floor(recording(values), "heteroscedastic")
-
-
-def streamed(values: NDArray[np.float64]) -> NoiseFloor:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sciml.noise.channels.read.MEMORY", 1)
-        patch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * N * 170)
-        return noise_floor(recording(values), "heteroscedastic")
-
-
-def running(values: NDArray[np.float64]) -> NoiseFloor:
-    floor = RunningNoiseFloor()
-    for start in range(0, T, 170):
-        floor.add(recording(values[start : start + 170]))
-    return floor.floor("heteroscedastic")
-
-
-READ = [held, streamed, running]
-
-
-@pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize("kind", ["constant", "missing", "duplicate", "nearly duplicate"])
 def test_the_floor_is_that_of_the_other_channels(read: Callable[..., NoiseFloor], kind: str) -> None:
     values = with_one(kind)
-    floor, others = read(values), read(np.delete(values, 5, axis=1))
+    floor = read(recording(values), "heteroscedastic")
+    others = read(recording(np.delete(values, 5, axis=1)), "heteroscedastic")
     np.testing.assert_array_equal(floor.used, np.delete(np.arange(N), 5))
     assert floor.rank == others.rank == 2
     # Missing values of the channel change nothing; products of another size are rounded in another order.
     np.testing.assert_allclose(floor.eigenvalues, others.eigenvalues, rtol=1e-9)
     assert floor.sigma == pytest.approx(others.sigma, rel=1e-9)
     assert not floor.components[5].any()
+
+
+def test_a_channel_is_excluded_for_one_reason_only() -> None:
+    def found(channels: NDArray[np.int64]) -> list[tuple[int, int]]:
+        np.testing.assert_array_equal(channels, [0, 3, 4])
+        return [(0, 2)]
+
+    selection = select_channels(
+        count=np.array([10, 4, 10, 10, 10, 0]),
+        n_samples=10,
+        constant=np.array([False, True, True, False, False, True]),
+        scatter=np.array([1.0, 0.0, 0.0, 2.0, 3.0, 0.0]),
+        duplicates=found,
+    )
+    assert selection.excluded == {1: "missing", 2: "constant", 4: "duplicate of 0", 5: "missing"}
+    np.testing.assert_array_equal(selection.used, [0, 3])
+    renumbered = selection.renumbered(np.array([3, 5, 7, 11, 13, 17]))
+    assert renumbered.excluded == {5: "missing", 7: "constant", 13: "duplicate of 3", 17: "missing"}
+    np.testing.assert_array_equal(renumbered.used, [3, 11])
+    assert exclusion_words(selection.excluded, 6) == [
+        "3 of 6 channels are constant or mostly missing and were left out",
+        "channels that are duplicates of another were left out: 4 of 0",
+    ]
 
 
 def test_the_floor_in_frequency_leaves_a_near_duplicate_out() -> None:

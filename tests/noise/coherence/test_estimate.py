@@ -51,7 +51,7 @@ CHANNELS = [3, 7, 11, 20]
         pytest.param(lambda r: r.normal(size=(700, 12)), id="white"),
         pytest.param(lambda r: pink(r, 700, 12) * np.geomspace(1, 100, 12), id="pink, unequal channels"),
         pytest.param(lambda r: own_ar1(r, 700, 12), id="each channel its own AR(1)"),
-        pytest.param(lambda r: pink(r, 300, 40), id="more channels than looks"),
+        pytest.param(lambda r: pink(r, 300, 40), id="more channels than averages"),
         pytest.param(lambda r: r.normal(size=(700, 3)), id="three channels"),
         pytest.param(lambda r: r.normal(size=(400, 8)) + 1j * r.normal(size=(400, 8)), id="complex"),
         pytest.param(lambda r: np.cumsum(r.normal(size=(700, 8)), axis=0), id="brown"),
@@ -79,7 +79,7 @@ def test_a_shared_oscillation_is_found_in_its_channels_and_nothing_else() -> Non
 def test_phase_and_amplitude_are_those_of_the_oscillation() -> None:
     mode = spectral_noise_floor(recording(shared(n_samples=10_000, decibels=-6))).bands[0].modes[0]
     phases = mode.phase[CHANNELS] - mode.phase[CHANNELS[0]]
-    # Phase error of a channel is 1 / sqrt(2 looks ratio) with a ratio above 10 and 40 looks: 0.04; four of it.
+    # Phase error of a channel is 1 / sqrt(2 n ratio) with a ratio above 10 and n = 40 averages: 0.04; four of it.
     np.testing.assert_allclose(np.angle(np.exp(1j * (phases - 0.5 * np.arange(4)))), 0, atol=0.15)
     np.testing.assert_allclose(mode.amplitude[CHANNELS], np.sqrt(10**-0.6), rtol=0.15)
 
@@ -145,7 +145,7 @@ def test_permuted_channels_give_permuted_channels() -> None:
     assert sorted(order[list(floor.bands[0].channels)]) == CHANNELS
 
 
-def test_sums_over_blocks_give_what_held_looks_give() -> None:
+def test_sums_over_blocks_give_what_held_transforms_give() -> None:
     whole = spectral_noise_floor(recording(shared()))
     lazy = recording(shared()).chunk({"time": 700})
     seen: list[int] = []

@@ -33,23 +33,23 @@ def test_intervals_of_neighboring_strengths_hold_in_strongly_colored_noise(sprea
     for seed in range(draws):
         rng = np.random.default_rng(seed)
         scale = spread ** rng.uniform(0, 1, N)
-        courses, maps = orthonormal(rng, T, 3) * np.sqrt(T), orthonormal(rng, N, 3) * scale[:, None]
-        floor = noise_floor(recording(noise(rng, N, T, PHI) * scale + (courses * strengths) @ maps.T))
+        time_courses, loadings = orthonormal(rng, T, 3) * np.sqrt(T), orthonormal(rng, N, 3) * scale[:, None]
+        floor = noise_floor(recording(noise(rng, N, T, PHI) * scale + (time_courses * strengths) @ loadings.T))
         assert floor.rank >= 3
         low, high = floor.strength_intervals[:3].T
-        truth = strengths * np.linalg.norm(maps, axis=0)
+        truth = strengths * np.linalg.norm(loadings, axis=0)
         held.append((low <= truth) & (truth <= high))
     # Of 120 intervals of 95 % that are independent fewer than 105 hold once in 1000 runs.
     assert np.sum(held) >= 105
 
 
-def test_many_components_settle_in_noise_that_is_colored_over_half_the_recording() -> None:
+def test_many_components_converge_in_noise_that_is_colored_over_half_the_recording() -> None:
     n, t, strengths = 300, 200, np.array([80.0, 72.0, 64.0, 56.0, 48.0])
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        courses, maps = orthonormal(rng, t, 5) * np.sqrt(t), orthonormal(rng, n, 5)
+        time_courses, loadings = orthonormal(rng, t, 5) * np.sqrt(t), orthonormal(rng, n, 5)
         pure = noise(rng, n, t, 0.97)
-        floor = noise_floor(recording(pure + (courses * strengths) @ maps.T))
+        floor = noise_floor(recording(pure + (time_courses * strengths) @ loadings.T))
         assert floor.converged
         assert floor.rank == 5
         assert floor.sigma == pytest.approx(np.sqrt(pure.var(axis=0, ddof=1).mean()), rel=0.05)
@@ -60,11 +60,11 @@ def test_strengths_of_slow_components_in_slow_noise_are_not_those_of_the_noise(n
     held, said, true = [], [], []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        course = noise(rng, 1, t, 0.97)[:, 0]
-        course -= course.mean()
+        time_course = noise(rng, 1, t, 0.97)[:, 0]
+        time_course -= time_course.mean()
         scale, pure = orthonormal(rng, n, 1)[:, 0], noise(rng, n, t, 0.9)
         strength = 6.0 * (n / t) ** 0.5 * 2.5
-        floor = noise_floor(recording(pure + strength * np.outer(course / course.std(), scale)))
+        floor = noise_floor(recording(pure + strength * np.outer(time_course / time_course.std(), scale)))
         assert floor.rank >= 1
         low, high = floor.strength_intervals[0]
         held.append(low <= strength <= high)
@@ -75,32 +75,32 @@ def test_strengths_of_slow_components_in_slow_noise_are_not_those_of_the_noise(n
     assert np.mean(said) == pytest.approx(np.mean(true), abs=0.03)
 
 
-def test_overlaps_know_that_neighboring_components_mix() -> None:
-    maps_said, maps_true, courses_said, courses_true = [], [], [], []
+def test_overlaps_know_that_neighboring_components_leak_into_each_other() -> None:
+    loadings_said, loadings_true, time_courses_said, time_courses_true = [], [], [], []
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        courses, maps = orthonormal(rng, 1000, 3), orthonormal(rng, N, 3)
-        signal = courses * np.sqrt(1000) * np.array([1.2, 1.1, 1.0])
-        values = rng.normal(size=(1000, N)) + signal @ maps.T
+        time_courses, loadings = orthonormal(rng, 1000, 3), orthonormal(rng, N, 3)
+        signal = time_courses * np.sqrt(1000) * np.array([1.2, 1.1, 1.0])
+        values = rng.normal(size=(1000, N)) + signal @ loadings.T
         floor = noise_floor(recording(values))
         components = floor.components[:, :3]  # a fourth is found once in twenty draws
-        maps_said.append(floor.overlaps_channel[:3])
-        maps_true.append(np.sum(components * maps, axis=0) ** 2)
+        loadings_said.append(floor.overlaps_channel[:3])
+        loadings_true.append(np.sum(components * loadings, axis=0) ** 2)
         found = (values - values.mean(axis=0)) @ components
-        courses_said.append(floor.overlaps_time[:3])
-        courses_true.append(np.sum(found / np.linalg.norm(found, axis=0) * courses, axis=0) ** 2)
-    assert np.mean(maps_said) == pytest.approx(np.mean(maps_true), abs=0.05)
-    assert np.mean(courses_said) == pytest.approx(np.mean(courses_true), abs=0.05)
+        time_courses_said.append(floor.overlaps_time[:3])
+        time_courses_true.append(np.sum(found / np.linalg.norm(found, axis=0) * time_courses, axis=0) ** 2)
+    assert np.mean(loadings_said) == pytest.approx(np.mean(loadings_true), abs=0.05)
+    assert np.mean(time_courses_said) == pytest.approx(np.mean(time_courses_true), abs=0.05)
 
 
-def test_courses_that_take_the_slow_waves_leave_the_noise_as_it_was() -> None:
+def test_time_courses_that_take_the_low_frequencies_leave_the_noise_as_it_was() -> None:
     n, t, k, found = 60, 2000, 8, []
     for seed in range(4):
         rng = np.random.default_rng(seed)
         pure = noise(rng, n, t, 0.9)
         slow = noise(rng, k, t, 0.99)
-        courses = np.linalg.qr(slow - slow.mean(axis=0))[0] * np.sqrt(t)
-        floor = noise_floor(recording(pure + (courses * np.linspace(8, 4, k)) @ orthonormal(rng, n, k).T))
+        time_courses = np.linalg.qr(slow - slow.mean(axis=0))[0] * np.sqrt(t)
+        floor = noise_floor(recording(pure + (time_courses * np.linspace(8, 4, k)) @ orthonormal(rng, n, k).T))
         assert floor.converged
         assert floor.rank == k
         found.append(floor.sigma / np.sqrt(pure.var(axis=0, ddof=1).mean()))
@@ -109,8 +109,8 @@ def test_courses_that_take_the_slow_waves_leave_the_noise_as_it_was() -> None:
 
 def test_strength_is_the_root_mean_square_over_the_samples() -> None:
     rng = np.random.default_rng(0)
-    course = np.tile([1.0, -1.0], 8)
-    values = 5.0 * np.outer(course, orthonormal(rng, 40, 1)[:, 0])
+    time_course = np.tile([1.0, -1.0], 8)
+    values = 5.0 * np.outer(time_course, orthonormal(rng, 40, 1)[:, 0])
     floor = noise_floor(recording(values + 0.01 * rng.normal(size=values.shape)), "white")
     assert floor.strengths[0] == pytest.approx(5.0, rel=2e-3)
 
@@ -126,7 +126,7 @@ def test_noise_of_equal_channels_is_found_equal_and_that_of_another_is_not() -> 
     np.testing.assert_allclose(np.delete(scale, 3), np.delete(alone, 3), rtol=0.05)
 
 
-def test_noise_shared_by_neighbors_is_not_taken_for_many_components_without_a_warning() -> None:
+def test_noise_that_neighbors_have_in_common_is_not_called_many_components_without_a_warning() -> None:
     rng = np.random.default_rng(0)
     own = noise(rng, 60, 2000, 0.5)
     shared = scipy.signal.lfilter([1.0], [1.0, -0.4], own, axis=1)
@@ -157,7 +157,7 @@ def test_components_and_singular_values_are_those_of_channels_divided_by_their_n
         (10, 0.9, 300, 200),
     ],
 )
-def test_sigma_is_right_beside_components_in_a_third_of_all_dimensions(
+def test_sigma_is_right_given_components_in_a_third_of_all_dimensions(
     spread: float, phi: float, n: int, t: int
 ) -> None:
     k, found = min(n, t) // 3, []
@@ -166,8 +166,8 @@ def test_sigma_is_right_beside_components_in_a_third_of_all_dimensions(
         rng = np.random.default_rng(seed)
         scale = spread ** rng.uniform(0, 1, n)
         pure = noise(rng, n, t, phi) * scale
-        courses, maps = orthonormal(rng, t, k) * np.sqrt(t), orthonormal(rng, n, k) * scale[:, None]
-        floor = noise_floor(recording(pure + (courses * limit * np.linspace(6.6, 2.2, k)) @ maps.T))
+        time_courses, loadings = orthonormal(rng, t, k) * np.sqrt(t), orthonormal(rng, n, k) * scale[:, None]
+        floor = noise_floor(recording(pure + (time_courses * limit * np.linspace(6.6, 2.2, k)) @ loadings.T))
         assert floor.converged
         assert floor.rank == k
         found.append(floor.sigma / np.sqrt(pure.var(axis=0, ddof=1).mean()))

@@ -137,25 +137,25 @@ def test_a_recording_read_in_blocks_gives_the_same_floor(dtype: type, monkeypatc
     whole = noise_floor(recording(values))
     monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
     monkeypatch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * 24 * 700)
-    seen: list[int] = []
-    parts = noise_floor(recording(values), progress=lambda done, _: seen.append(done))
+    progress: list[int] = []
+    parts = noise_floor(recording(values), progress=lambda done, _: progress.append(done))
     assert (parts.model, parts.rank) == (whole.model, whole.rank) == ("colored", 1)
     np.testing.assert_allclose(parts.eigenvalues, whole.eigenvalues, rtol=2e-3)
     assert parts.sigma == pytest.approx(whole.sigma, rel=1e-3)
-    assert seen[-1] == 4000
-    assert len(seen) == 6
+    assert progress[-1] == 4000
+    assert len(progress) == 6
 
 
 def test_slow_noise_of_a_long_recording_is_no_component(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Most of the power of 1/f noise is in waves longer than the stretches that are kept; 12 draws at level .05 give
+    # Most of the power of 1/f noise is at periods longer than the segments that are kept; 12 draws at level .05 give
     # more than two alarms with probability .02.
     monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
     monkeypatch.setattr("sciml.noise.channels.subsample.SUBSAMPLE_BYTES", 2**17)
     alarms = 0
     for seed in range(12):
         frequency = np.fft.rfftfreq(120_000)
-        waves = np.random.default_rng(seed).normal(size=(2, len(frequency), 16)) / np.sqrt(frequency + 1e-6)[:, None]
-        values = scipy.fft.irfft(waves[0] + 1j * waves[1], axis=0)[:30_000].astype(np.float32)
+        halves = np.random.default_rng(seed).normal(size=(2, len(frequency), 16)) / np.sqrt(frequency + 1e-6)[:, None]
+        values = scipy.fft.irfft(halves[0] + 1j * halves[1], axis=0)[:30_000].astype(np.float32)
         alarms += noise_floor(recording(values)).rank > 0
     assert alarms <= 2
 
@@ -167,9 +167,9 @@ def test_strengths_of_components_in_counts_are_root_mean_squares_over_all_sample
         rng = np.random.default_rng(seed)
         exposure, rate = np.geomspace(0.25, 4, 400)[rng.permutation(400)], rng.uniform(2, 8, 40)
         mean = np.outer(exposure, rate)
-        course = np.sqrt(2) * np.sin(np.arange(400) / 3 + seed)
+        time_course = np.sqrt(2) * np.sin(np.arange(400) / 3 + seed)
         pattern = rng.normal(size=40) / np.sqrt(40)
-        signal = 1.8 * np.outer(course, pattern) * np.sqrt(mean)
+        signal = 1.8 * np.outer(time_course, pattern) * np.sqrt(mean)
         floor = noise_floor(recording(rng.poisson(np.maximum(mean + signal, 0)).astype(float)), "counts")
         assert floor.rank >= 1
         truth = 1.8 * np.linalg.norm(pattern * np.sqrt(mean.mean(axis=0)))

@@ -1,6 +1,7 @@
 """Sentences made from numbers: right for none, one and many."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import xarray as xr
 
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.report.document.wording import cell, clean, count, p_value, percent, quantity, series
-from sciml.report.record import RunSummary, Score, SplitSummary
+from sciml.report.record import Chance, Evaluation, RunRecord, Score, SplitSummary
 from sciml.report.sections.noise_floor import floor_findings, headline
 from sciml.report.sections.run import run_findings
 
@@ -24,10 +25,20 @@ def colored() -> NoiseFloor:
     return noise_floor(recording, model="colored")
 
 
-def worded(floor: NoiseFloor, rank: int, textbook: int, p: float, **changes: object) -> str:
+def worded(floor: NoiseFloor, rank: int, textbook: int, p: float, **changes: Any) -> str:
     p_values = np.full_like(floor.p_values, 0.4)
     p_values[:rank] = p
-    return headline(replace(floor, rank=rank, mp_rank=textbook, p_values=p_values, **changes))  # type: ignore[arg-type]
+    plain = replace(floor.marchenko_pastur, mp_rank=textbook)
+    samples = {name: value for name, value in changes.items() if name != "model"}
+    changed = replace(
+        floor,
+        rank=rank,
+        p_values=p_values,
+        marchenko_pastur=plain,
+        samples=replace(floor.samples, **samples),
+        choice=replace(floor.choice, model=changes.get("model", floor.model)),
+    )
+    return headline(changed)
 
 
 def test_many_components(colored: NoiseFloor) -> None:
@@ -76,17 +87,27 @@ def test_warnings_become_cautions(colored: NoiseFloor) -> None:
     assert [f.text for f in findings if f.severity == "caution"] == ["3 channels are constant."]
 
 
-def classified(**changes: object) -> RunSummary:
+CHANCE = Chance(level=0.25, low=0.16, high=0.35, above=True)
+NET, RIDGE = Score(name="fcn", value=0.84, low=0.74, high=0.9, role="model"), Score(name="ridge", value=0.71)
+
+
+def scored(**changes: object) -> Evaluation:
+    fields: dict[str, object] = {"in_percent": True, "n_test": 80, "chance": CHANCE, "scores": (NET, RIDGE)}
+    return Evaluation(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def classified(evaluation: Evaluation | None = None, **changes: object) -> RunRecord:
     fields: dict[str, object] = {
-        "title": "T", "question": "Q?", "task": "classify", "n_test": 80, "chance_level": 0.25,
-        "chance_band": (0.16, 0.35),
-        "scores": (Score(name="fcn", value=0.84, low=0.74, high=0.9, role="model"), Score(name="ridge", value=0.71)),
-    }  # fmt: skip
-    return RunSummary(**{**fields, **changes})  # type: ignore[arg-type]
+        "title": "T",
+        "question": "Q?",
+        "task": "classify",
+        "evaluation": evaluation or scored(),
+    }
+    return RunRecord(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def test_a_good_net_is_said_to_be_better() -> None:
-    verdict = run_findings(classified(chance_p_value=1e-4))[0]
+    verdict = run_findings(classified(scored(chance=replace(CHANCE, p_value=1e-4))))[0]
     assert verdict.text == (
         "Held-out accuracy 84 % (95 % interval 74 % to 90 %), above the chance band (16 % to 35 %), p = 0.0001; better "
         "than ridge (71 %), the best baseline."
@@ -95,25 +116,30 @@ def test_a_good_net_is_said_to_be_better() -> None:
 
 
 def test_a_net_within_chance_is_a_caution() -> None:
-    verdict = run_findings(classified(scores=(Score(name="fcn", value=0.3, role="model"),)))[0]
+    verdict = run_findings(
+        classified(scored(scores=(Score(name="fcn", value=0.3, role="model"),), chance=replace(CHANCE, above=False)))
+    )[0]
     assert verdict.severity == "caution"
     assert "not beyond the chance band" in verdict.text
 
 
 def test_a_baseline_that_wins_is_recommended() -> None:
     scores = (Score(name="fcn", value=0.6, low=0.5, high=0.7, role="model"), Score(name="ridge", value=0.9))
-    assert "ridge (90 %) does better and is simpler: prefer it" in run_findings(classified(scores=scores))[0].text
+    assert (
+        "ridge (90 %) does better and is simpler: prefer it" in run_findings(classified(scored(scores=scores)))[0].text
+    )
 
 
 def test_a_difference_within_the_interval_is_none() -> None:
     scores = (Score(name="fcn", value=0.8, low=0.7, high=0.9, role="model"), Score(name="ridge", value=0.85))
-    assert "no clear difference from ridge (85 %)" in run_findings(classified(scores=scores))[0].text
+    assert "no clear difference from ridge (85 %)" in run_findings(classified(scored(scores=scores)))[0].text
 
 
 def test_for_errors_smaller_is_better() -> None:
     scores = (Score(name="fcn", value=0.2, role="model"), Score(name="persistence", value=0.5))
     run = classified(
-        task="forecast", metric="mean squared error", greater_is_better=False, scores=scores, chance_band=None
+        scored(metric="mean squared error", greater_is_better=False, in_percent=False, scores=scores, chance=None),
+        task="forecast",
     )
     assert (
         run_findings(run)[0].text
@@ -131,12 +157,12 @@ def test_an_unchecked_split_is_a_problem() -> None:
     )
 
 
-def test_a_missed_planted_rank_is_a_caution(colored: NoiseFloor) -> None:
+def test_a_missed_true_rank_is_a_caution(colored: NoiseFloor) -> None:
     floor = replace(colored, rank=2)
     found = {f.severity: f.text for f in run_findings(classified(truth={"rank": 3}, noise_floor=floor))}
-    assert found["caution"] == "The planted rank is 3; the noise floor found 2."
+    assert found["caution"] == "The true rank is 3; the noise floor found 2."
     right = run_findings(classified(truth={"rank": 2}, noise_floor=floor))
-    assert right[-1].text == "The planted rank, 2, was found."
+    assert right[-1].text == "The true rank, 2, was found."
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.report.sections.coherence import MAX_CHANNELS, frequency_evidence
+from sciml.noise import spectral_noise_floor
+from sciml.report import recording_report
+from sciml.report.build import COHERENCE_CHANNELS
+from sciml.report.sections.coherence import coherence_evidence
 
 
 def recording(values: NDArray[np.float64]) -> xr.DataArray:
@@ -14,7 +17,7 @@ def recording(values: NDArray[np.float64]) -> xr.DataArray:
 def test_a_shared_line_is_a_finding_with_a_row_and_two_figures() -> None:
     values, t = np.random.default_rng(0).normal(size=(2000, 9)), np.arange(2000) / 100
     values[:, [1, 4, 8]] += np.sin(2 * np.pi * 20 * t)[:, None]
-    found = frequency_evidence(recording(values), alpha=0.05)
+    found = coherence_evidence(spectral_noise_floor(recording(values)))
     assert found.findings[0].text.startswith("Channels share activity in 1 band: 20")
     assert found.findings[0].text.endswith("Hz (3 of 9 channels).")
     assert found.findings[0].severity == "result"
@@ -24,15 +27,17 @@ def test_a_shared_line_is_a_finding_with_a_row_and_two_figures() -> None:
 
 
 def test_noise_is_an_ordinary_answer() -> None:
-    found = frequency_evidence(recording(np.random.default_rng(1).normal(size=(2000, 9))), alpha=0.05)
+    found = coherence_evidence(spectral_noise_floor(recording(np.random.default_rng(1).normal(size=(2000, 9)))))
     assert found.findings[0].text == "No oscillation is shared by the channels at any frequency."
     assert len(found.section.figures) == 1
 
 
 def test_what_is_too_short_or_too_large_says_why() -> None:
-    short = frequency_evidence(recording(np.zeros((20, 4))), alpha=0.05)
-    assert "Not shown: expected runs of at least" in short.section.text
-    large = frequency_evidence(recording(np.zeros((200, MAX_CHANNELS + 1))), alpha=0.05)
-    assert "--by-frequency" in large.section.text
-    assert not short.findings
-    assert not large.findings
+    rng = np.random.default_rng(2)
+    short = recording_report(recording(rng.normal(size=(20, 4))))
+    large = recording_report(recording(rng.normal(size=(200, COHERENCE_CHANNELS + 1))))
+    for made, why in ((short, "Not shown: expected runs of at least"), (large, "--by-frequency")):
+        section = next(each for each in made.sections if each.title == "The frequency-resolved floor")
+        assert why in section.text
+        assert not section.figures
+        assert made.numbers["by_frequency"] is None

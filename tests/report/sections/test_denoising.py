@@ -17,7 +17,9 @@ PATCH = {"y": 5, "x": 5}
 
 def test_white_noise_that_was_removed_is_called_white_and_maps_are_shown() -> None:
     phantom = smooth_phantom((24, 24), n_samples=60)
-    found = denoising_report(phantom.recording, denoise_patches(phantom.recording, PATCH), settings={"patch": "5,5"})
+    found = denoising_report(
+        phantom.recording, denoise_patches(phantom.recording, patch=PATCH), settings={"patch": "5,5"}
+    )
     alike = found.numbers["neighbor_correlation_of_removed"]
     # 34560 values: the standard error is .005. The noise that smooth components keep, a tenth of it at most, is missing
     # from what was removed.
@@ -56,7 +58,7 @@ def test_volumes_and_complex_numbers_are_shown_by_a_middle_plane() -> None:
     rng = np.random.default_rng(2)
     values = rng.normal(size=(20, 6, 7, 8)) + 1j * rng.normal(size=(20, 6, 7, 8))
     volume = xr.DataArray(values, dims=("time", "z", "y", "x"))
-    found = denoising_report(volume, denoise_patches(volume, {"z": 3, "y": 3, "x": 3}))
+    found = denoising_report(volume, denoise_patches(volume, patch={"z": 3, "y": 3, "x": 3}))
     assert set(found.numbers["neighbor_correlation_of_removed"]) == {"time", "y", "x"}
     assert "How far to trust the result" in found.to_html()
 

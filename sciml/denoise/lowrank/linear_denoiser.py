@@ -1,0 +1,71 @@
+"""The denoiser as what it is: a linear map over channels, applied to one sample after the other."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LinearDenoiser"]
+
+NEARLY_ONE = 1 - 1e-8  # a weight of one leaves scores without a prior, undetermined by fewer channels than components
+
+
+@dataclass(frozen=True, eq=False)
+class LinearDenoiser:
+    r"""A linear map over channels that keeps signal and removes noise, sample by sample.
+
+    .. math:: \hat x = m + B \,\mathrm{diag}(w)\, A (x - m)
+
+    with m the channel means, A = `encode` (k, N), B = `decode` (N, k) and w the weights of k components. For noise of
+    standard deviations D and components U above the floor, A = U^H D^{-1} and B = D U. It looks at one instant only,
+    so it cannot carry the future into the past.
+    """
+
+    mean: NDArray[Any]
+    encode: NDArray[Any]
+    decode: NDArray[Any]
+    weights: NDArray[np.float64]
+
+    @property
+    def rank(self) -> int:
+        """Number of components kept; for counts, what is expected of independent channels is one of them."""
+        return len(self.weights)
+
+    @property
+    def matrix(self) -> NDArray[Any]:
+        """The map as one matrix M of shape (channel, channel): value -> mean + M (value - mean)."""
+        return np.asarray((self.decode * self.weights) @ self.encode)
+
+    def __call__(self, values: NDArray[Any], *, fill: bool = False) -> NDArray[Any]:
+        r"""Denoise samples of shape (n, channel).
+
+        A missing value is taken to be what the map itself says, x_m = (M x)_m, which is the ridge regression of the
+        scores on the channels present:
+
+        .. math:: (I - \mathrm{diag}(w) A_m B_m)\, s = \mathrm{diag}(w) A_o (x_o - m_o), \qquad \hat x = m + B s
+
+        It stays missing in the result unless `fill`.
+        """
+        centered = values - self.mean
+        missing = np.isnan(centered)
+        incomplete = missing.any(axis=1)
+        if not incomplete.any():
+            return np.asarray(self._scores(centered) @ self.decode.T + self.mean)
+        scores = self._scores(np.where(missing, 0, centered))
+        scores[incomplete] = self._completed(scores[incomplete], missing[incomplete])
+        kept = scores @ self.decode.T + self.mean
+        return np.asarray(kept if fill else np.where(missing, np.nan, kept))
+
+    def _scores(self, centered: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray((centered @ self.encode.T) * self.weights)
+
+    def _completed(self, scores: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the scores of samples with holes from those with zeros in the place of the holes."""
+        steady = np.minimum(self.weights, NEARLY_ONE)[:, None] * self.encode
+        _, first, pattern = np.unique(np.packbits(missing, axis=1), axis=0, return_index=True, return_inverse=True)
+        out = np.empty_like(scores)
+        for number, row in enumerate(first):
+            rows, holes = pattern == number, missing[row]
+            out[rows] = np.linalg.solve(np.eye(self.rank) - steady[:, holes] @ self.decode[holes], scores[rows].T).T
+        return out

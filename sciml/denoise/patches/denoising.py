@@ -1,0 +1,209 @@
+"""Denoise movies, scans and volumes patch by patch: each by its own noise floor, averaged where they meet."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import DTypeLike, NDArray
+
+from sciml.denoise.patches.decision import Rules
+from sciml.denoise.patches.engine import MAPS
+from sciml.denoise.patches.plan import Plan, make_plan, voxels_that_fit
+from sciml.denoise.patches.tile import Masks, masks, run_tile
+from sciml.rmt.shrink import Shrinkage
+
+__all__ = ["PatchWeights", "denoise_patches"]
+
+PatchWeights = Literal["gaussian", "uniform", "rank"]
+
+
+def denoise_patches(
+    recording: xr.DataArray,
+    *,
+    patch: Mapping[str, int],
+    stride: Mapping[str, int] | int | None = None,
+    sigma: float | xr.DataArray | None = None,
+    mask: xr.DataArray | None = None,
+    shrinkage: Shrinkage = "frobenius",
+    weights: PatchWeights = "gaussian",
+    rank: int | None = None,
+    alpha: float = 0.01,
+    device: str | None = None,
+    dtype: DTypeLike | None = None,
+    memory: str | float | None = None,
+) -> xr.Dataset:
+    r"""Remove white noise patch by patch, and say for every voxel how much to trust what is left.
+
+    A patch is a matrix X of its voxels times the samples along all dims that `patch` does not name, each voxel less its
+    mean. Its singular values above the noise edge are shrunk, the others are noise:
+
+    .. math:: \hat X = \sum_{i=1}^{r} \sigma \sqrt{n}\, \eta(y_i)\, u_i v_i^H,
+              \qquad y_i = \frac{s_i}{\sigma \sqrt{n}}, \qquad s_i > \text{edge}_\alpha
+
+    with n the longer side. sigma comes from each patch's own spectrum (`sciml.rmt.sigma.median_edge_refit`), the edge
+    from the Tracy-Widom law, and the demeaned side counts one degree of freedom less. With Frobenius shrinkage, the
+    part of each u_i that is constant or linear within the patch and the rest are shrunk each by what it holds beside
+    noise (so smooth structure costs less noise, and sharp structure loses nothing); likewise the means of a patch's
+    voxels are drawn toward each other as far as they differ by no more than noise (James and Stein). Patches
+    overlap by half (or as `stride` says), the last one is flush with the border, and a voxel's value is the weighted
+    mean over its patches.
+
+    Parameters
+    ----------
+    recording
+        Real or complex numbers, any dims. A chunked (dask) recording gives a lazy result, one task a tile.
+    patch
+        Size of a patch along some dims, `{"y": 7, "x": 7}`; at least as many voxels as samples works best.
+    stride
+        Steps between patches, one number or by dim; default half a patch, rounded up. Smaller ones cost time in
+        proportion to the number of patches; a stride of 2 for patches of 5 lowers the error by some 5 %.
+    sigma
+        Noise standard deviation where it is known: a number, or a map over the dims of `patch`, by which each voxel is
+        divided beforehand. Default: estimated in each patch.
+    mask
+        Voxels to denoise (True), over the dims of `patch`. The others stay as they are and enter no patch; their maps
+        are NaN. So it is with a voxel that has a sample that is not finite, or masked by the recording's own `mask`
+        coordinate, except that its maps have values.
+    shrinkage
+        "frobenius", "operator" or "nuclear" is optimal in this norm; "hard" keeps components as they are above the
+        threshold that is best for that; "none" keeps all above the edge as they are.
+    weights
+        Of a patch's value at a voxel: "gaussian" in the distance from the patch's center (full width at half maximum
+        .8 patches), "uniform", or "rank", 1 / (1 + rank).
+    rank
+        Components to keep in every patch; default those above the edge.
+    alpha
+        Probability that a patch of pure noise is given a component.
+    device
+        "cpu" (all cores) or "cuda"; default the CPU.
+    dtype
+        Precision to compute in: float32 or float64; default that of the recording.
+    memory
+        Work through the recording tile by tile within about this much memory ("2GB"), the result not counted.
+
+    Returns
+    -------
+    Dataset with `denoised` (as the recording, in floats) and maps over the dims of `patch` in float64: `sigma`,
+    `rank` (means over the patches), `variance` of the denoised value (squared standard error, mean over the samples),
+    `removed` (mean square of what was taken away) and `coverage` (number of patches). Nothing is clipped.
+
+    Raises
+    ------
+    ConfigError
+        A patch, stride, mask or choice that does not fit the recording.
+    DataError
+        Values that are not numbers, or fewer than four samples.
+
+    Notes
+    -----
+    The variance takes, for each component, the asymptotic overlaps of its singular vectors with the true ones, spreads
+    the error over the patch's voxels as they load on the component, and subtracts what averaging over patches gains,
+    which is the spread seen between them. For signal too weak to be detected, half the power at the limit of detection
+    is added, sigma² sqrt(beta) n / 2 a patch, the mean of a power that may be anything up to that limit: the 95 %
+    intervals then held 92 to 98 % of voxels on smooth phantoms with
+    a sharp region, over ranks 1 to 8, 30 to 200 samples and amplitudes of 1 to 12 sigma.
+
+    References
+    ----------
+    Gavish and Donoho (2017), doi:10.1109/TIT.2017.2653801 (shrinkage); Johnstone (2001), doi:10.1214/aos/1009210544
+    (edge); Benaych-Georges and Nadakuditi (2012), doi:10.1016/j.jmva.2012.04.019 (overlaps); Manjon et al. (2013),
+    doi:10.1371/journal.pone.0073021, eq. 3 (weights by rank);
+    James and Stein (1961), Proc. 4th Berkeley Symp. 1, 361; Krogh and Vedelsby (1995), NIPS 7, eq. 5 (spread).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> wave = np.sin(np.arange(40) / 3)[:, None, None] * np.ones((16, 16))
+    >>> movie = xr.DataArray(wave + rng.normal(size=wave.shape), dims=("time", "y", "x"))
+    >>> result = denoise_patches(movie, patch={"y": 7, "x": 7})
+    >>> bool(((result.denoised - wave) ** 2).mean() < 0.1), round(float(result["sigma"].mean()), 1)
+    (True, 1.0)
+    """
+    plan, chosen = prepare(
+        recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
+        patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype,
+    )  # fmt: skip
+    if recording.chunks is not None:
+        from sciml.denoise.patches.lazy import lazy_results
+
+        found = lazy_results(recording, plan, chosen, memory)
+    else:
+        found = _in_memory(recording, plan, chosen, memory)
+    return dataset(recording, plan, found)
+
+
+def prepare(
+    recording: xr.DataArray,
+    rules: Rules,
+    *,
+    patch: Mapping[str, int],
+    stride: Mapping[str, int] | int | None,
+    sigma: float | xr.DataArray | None,
+    mask: xr.DataArray | None,
+    weights: str,
+    device: str | None,
+    dtype: DTypeLike | None,
+) -> tuple[Plan, Masks]:
+    """Return what the arguments ask for, checked: the plan, and mask and noise map in its order."""
+    scalar = None if sigma is None or isinstance(sigma, xr.DataArray) else float(sigma)
+    level = 1.0 if isinstance(sigma, xr.DataArray) else scalar
+    rules = replace(rules, sigma=level, complex_data=recording.dtype.kind == "c")
+    plan = make_plan(recording, patch, stride, rules, weights, device, dtype)
+    return plan, masks(plan, mask, sigma)
+
+
+def _in_memory(
+    recording: xr.DataArray, plan: Plan, chosen: Masks, memory: str | float | None
+) -> dict[str, NDArray[Any]]:
+    n_samples = recording.size // int(np.prod(plan.space))
+    if memory is None:
+        return run_tile(recording, plan, chosen, tuple(slice(0, size) for size in plan.space))
+    others = tuple(size for dim, size in recording.sizes.items() if dim not in plan.dims)
+    results: dict[str, NDArray[Any]] = {name: np.empty(plan.space) for name in MAPS}
+    results["denoised"] = np.empty((*plan.space, *others), plan.dtype)
+    for region in plan.tiles(voxels_that_fit(plan, n_samples, memory)):
+        for name, part in run_tile(recording, plan, chosen, region).items():
+            results[name][region] = part
+    return results
+
+
+def dataset(recording: xr.DataArray, plan: Plan, found: Mapping[str, Any]) -> xr.Dataset:
+    """Return results in the order of the plan's dims as a Dataset like the recording."""
+    other = [dim for dim in recording.dims if dim not in plan.dims]
+    denoised = xr.DataArray(found["denoised"], dims=(*plan.dims, *other)).transpose(*recording.dims)
+    result = xr.Dataset({"denoised": recording.copy(data=denoised.data).assign_attrs(provenance(recording, plan))})
+    units = str(recording.attrs.get("units", ""))
+    for name, about in MAP_ATTRS.items():
+        unit = units if about["power"] == 1 or not units else f"({units})^2" if about["power"] == 2 else ""
+        attrs = {"long_name": about["long_name"], **({"units": unit} if unit else {})}
+        result[name] = xr.DataArray(found[name], dims=plan.dims, attrs=attrs)
+    return result.assign_attrs(result["denoised"].attrs)
+
+
+MAP_ATTRS: dict[str, dict[str, Any]] = {
+    "sigma": {"long_name": "noise standard deviation", "power": 1},
+    "rank": {"long_name": "components kept, mean over patches", "power": 0},
+    "variance": {"long_name": "squared standard error of the denoised value", "power": 2},
+    "removed": {"long_name": "mean square of what was removed", "power": 2},
+    "coverage": {"long_name": "patches that cover the voxel", "power": 0},
+}
+
+
+def provenance(recording: xr.DataArray, plan: Plan) -> dict[str, str]:
+    """Return the recording's history with what was done to it."""
+    rules = plan.settings.rules
+    shape = ", ".join(f"{dim} {size}" for dim, size in zip(plan.dims, plan.grid.patch, strict=True))
+    noise = "its own noise level" if rules.sigma is None else "the given noise level"
+    kept = (
+        f"components above the noise edge (level {rules.alpha:g})" if rules.rank is None else f"{rules.rank} components"
+    )
+    step = (
+        f"sciml.denoise_patches {version('sciml')}: {plan.grid.n_patches} patches ({shape}), each by {noise}, "
+        f"{kept} kept with {rules.shrinkage} shrinkage"
+    )
+    history = recording.attrs.get("history", "")
+    before = history if isinstance(history, str) else "\n".join(history)
+    return {"history": f"{before}\n{step}".strip()}

@@ -1,0 +1,95 @@
+"""The parts of a noise floor: its model, channels, samples, components, spectrum, and the edge of textbooks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sciml._typing import AnyArray, FloatArray
+from sciml.noise.models.registry import Model
+
+__all__ = ["Channels", "MarchenkoPasturEdge", "ModelChoice", "NoiseDensity", "Outliers", "PartOf", "Samples"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Name of the noise model that was fitted, the one that was asked for, why, and the level of the test."""
+
+    model: Model
+    requested: str
+    reason: str
+    alpha: float
+
+
+@dataclass(frozen=True)
+class Channels:
+    """All channels that there are, the excluded ones among them, and `n_used` that the floor was found from.
+
+    `channel_scale` is the standard deviation of each channel's noise, zero where it is excluded; `n_null` combinations
+    of channels are constant, as after a subtracted reference.
+    """
+
+    n_features: int
+    n_used: int
+    excluded: Mapping[int, str]
+    channel_names: tuple[str, ...]
+    channel_mean: AnyArray
+    channel_scale: FloatArray
+    n_null: int
+    complex_data: bool
+
+
+@dataclass(frozen=True)
+class Samples:
+    """How many samples there are, how many independent ones they are worth, over how many seconds they correlate."""
+
+    n_samples: int
+    n_effective: float
+    correlation_time: float | None
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """Components above the floor, (N, rank), their strengths and overlaps, among all singular values."""
+
+    strengths: FloatArray
+    strength_intervals: FloatArray
+    overlaps_channel: FloatArray
+    overlaps_time: FloatArray
+    components: AnyArray
+    singular_values: FloatArray
+
+
+@dataclass(frozen=True)
+class MarchenkoPasturEdge:
+    """What the Marchenko-Pastur edge says of the channels divided by their standard deviations."""
+
+    mp_rank: int
+    mp_edge: float
+    mp_eigenvalues: FloatArray
+
+
+@dataclass(frozen=True)
+class NoiseDensity:
+    """One-sided power density of the noise, averaged over channels, at frequencies in Hz."""
+
+    frequency: FloatArray
+    psd: FloatArray
+
+
+class PartOf(Generic[T]):
+    """An attribute of one of the parts, as an attribute of the whole."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Take the name that the part has it by."""
+        self.name = name
+
+    def __get__(self, whole: Any, owner: type | None = None) -> T:
+        """Return what the part has."""
+        if whole is None:
+            raise AttributeError(f"{self.name} is an attribute of {owner.__name__ if owner else 'an object'}s")
+        return getattr(getattr(whole, self.part), self.name)  # type: ignore[no-any-return]

@@ -1,0 +1,196 @@
+"""To name the class of a window around an event: labels, accuracy beside chance, linear baselines."""
+
+import difflib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from torch import nn
+
+from sciml._typing import AnyArray
+from sciml.data import Preprocess, Split, Windows, windows_around
+from sciml.errors import ConfigError, DataError
+from sciml.io import describe
+from sciml.pipeline.config import Config
+from sciml.pipeline.evaluation import baseline_numbers, model_outputs, parts_for_baselines
+from sciml.pipeline.load import Loaded
+from sciml.report import Chance, Evaluation, Score
+from sciml.train import baselines, metrics
+
+__all__ = ["Classify"]
+
+SHOWN = ("accuracy", "interval", "balanced_accuracy")  # of a baseline, in `metrics.json`
+
+
+class Classify:
+    """Which class, of a window around an event."""
+
+    loss = "cross_entropy"
+    score = "accuracy"
+    greater_is_better = True
+    columns = ("model", "accuracy", "95 % interval")
+
+    def labels(self, config: Config) -> tuple[str, str]:
+        """Return the table and the column that `data.labels` names."""
+        table, _, column = (config.data.labels or "").rpartition(":")
+        if not table or not column:
+            raise ConfigError(
+                f"data.labels: expected TABLE:COLUMN, as intervals/trials:stimulus, got {config.data.labels!r}; "
+                f"{_tables(config.data.files[0])}"
+            )
+        return table, column
+
+    def defaults(self, config: Config, loaded: Loaded) -> Config:
+        """Take the median trial as the length of a window; denoise; leave the net as it is."""
+        assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
+        _check_column(loaded.events, loaded.label)
+        length = config.windows.length or config.windows.before + _median_duration(loaded.events)
+        return config.decided(
+            windows={"length": length, "step": None, "horizon": None},
+            denoise=True,
+            options={},
+        )
+
+    def windows(self, config: Config, loaded: Loaded) -> Windows:
+        """Cut a window around each event."""
+        assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
+        before, length = config.windows.before, config.windows.length or 0.0
+        return windows_around(loaded.recording, loaded.events, label=loaded.label, before=before, length=length)
+
+    def output_shape(self, windows: Windows) -> list[int]:
+        """Return one logit a class."""
+        return [len(windows.classes)]
+
+    def target(self, windows: Windows) -> dict[str, Any]:  # noqa: ARG002 (other tasks ask the recording)
+        """Return one class a window."""
+        return {"dims": ["window"], "unit": "class"}
+
+    def assemble(self, preprocess: Preprocess, net: nn.Module) -> nn.Module:
+        """Return preprocessing and net, one after the other."""
+        return nn.Sequential(OrderedDict(preprocess=preprocess.as_module(), net=net))
+
+    def evaluate(
+        self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int
+    ) -> Evaluation:
+        """Compare accuracy with chance, with labels permuted by block, and with baselines behind the preprocessing."""
+        parts, thinned = parts_for_baselines(windows, split, preprocess)
+        labels, n_classes = parts["test"][1], len(windows.classes)
+        predicted = model_outputs(model, windows, split.test).argmax(axis=1)
+        scores = metrics.classification_scores(labels, predicted, n_classes=n_classes)
+        rng = np.random.default_rng(seed)
+        permuted = metrics.permutation_test(labels, predicted, blocks=split.block[split.test], rng=rng)
+        tested = bool(np.isfinite(permuted.p_value))
+        others = [
+            baselines.linear_classifier(*parts.values(), n_classes=n_classes),
+            baselines.covariance_classifier(*parts.values(), n_classes=n_classes),
+            baselines.majority(parts["train"], parts["test"], n_classes=n_classes),
+        ]
+        return Evaluation(
+            metric="accuracy",
+            greater_is_better=True,
+            in_percent=True,
+            scores=(_score("net", vars(scores), "model"), *(_score(each.name, each.metrics) for each in others)),
+            n_test=scores.n,
+            chance=_chance(scores, permuted.p_value if tested else None),
+            confusion=scores.confusion,
+            classes=windows.classes,
+            numbers=_numbers(scores, permuted, others),
+            warnings=(*thinned, *(() if tested else (permuted.note,))),
+        )
+
+    def predict(
+        self,
+        outputs: AnyArray,
+        windows: Windows,  # noqa: ARG002 (other tasks ask the recording)
+        *,
+        preprocess: Preprocess,  # noqa: ARG002
+        classes: tuple[str, ...],
+        labels: AnyArray | None,
+    ) -> xr.Dataset:
+        """Return logits, probabilities, the name of the most probable class, and the label where there is one."""
+        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        names = np.array(classes, dtype=str)
+        found = xr.Dataset(
+            {
+                "logits": (("window", "class"), outputs),
+                "probabilities": (("window", "class"), shifted / shifted.sum(axis=1, keepdims=True)),
+                "predicted": ("window", names[outputs.argmax(axis=1)]),
+            },
+            coords={"class": names},
+        )
+        if labels is not None:
+            found["label"] = ("window", np.array([_name(label) for label in labels.tolist()], dtype=str))
+        return found
+
+    def question(self, config: Config, windows: Windows) -> tuple[str, str]:
+        """Ask whether the class can be told from the window."""
+        signal = windows.recording.attrs.get("signal", "the recording")
+        _, column = self.labels(config)
+        before = config.windows.before
+        start = f", from {before:.3g} s before the event" if before else ""
+        length = f"{windows.length / windows.rate:.3g} s"
+        question = f"Can {column} ({', '.join(windows.classes)}) be told from {length} of {signal}{start}?"
+        return f"{column.capitalize()} from {signal}", question
+
+    def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return accuracy and interval."""
+        low, high = found["interval"]
+        return f"{found['accuracy']:.3f}", f"{low:.3f} to {high:.3f}"
+
+
+def _tables(file: str) -> str:
+    found = [f"{table.name} ({', '.join(table.columns)})" for table in describe(file).tables]
+    return f"tables of the file: {'; '.join(found)}" if found else "the file has no tables: try task = 'forecast'"
+
+
+def _check_column(events: xr.Dataset, label: str) -> None:
+    if label not in events.variables:
+        columns = sorted(map(str, events.variables))
+        near = difflib.get_close_matches(label, columns, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise DataError(f"no column {label!r} in the table of events; {hint}it has {', '.join(columns)}")
+
+
+def _median_duration(events: xr.Dataset) -> float:
+    durations = np.asarray(events["stop_time"] - events["start_time"], dtype=np.float64)
+    known = durations[np.isfinite(durations) & (durations > 0)]
+    if not len(known):
+        raise ConfigError("windows.length: expected seconds, for the events of this table have no duration; set it")
+    # whole milliseconds: the trials of one length differ in the last digits of their times
+    return float(np.round(np.median(known), 3)) or float(np.median(known))
+
+
+def _score(name: str, found: Mapping[str, Any], role: Any = "baseline") -> Score:
+    low, high = found["interval"]
+    return Score(name=name, value=found["accuracy"], low=float(low), high=float(high), role=role)
+
+
+def _chance(scores: metrics.ClassificationScores, p_value: float | None) -> Chance:
+    chance = scores.chance
+    return Chance(level=chance.level, low=chance.low, high=chance.high, above=scores.above_chance, p_value=p_value)
+
+
+def _numbers(
+    scores: metrics.ClassificationScores, permuted: metrics.PermutationTest, others: list[baselines.BaselineResult]
+) -> dict[str, Any]:
+    chance = scores.chance
+    return {
+        "net": {**{name: getattr(scores, name) for name in SHOWN}, "above_chance": scores.above_chance},
+        "chance": {
+            "level": chance.level,
+            "band": (chance.low, chance.high),
+            "p_value": permuted.p_value,
+            "test": permuted.note,
+        },
+        "baselines": {each.name: baseline_numbers(each, SHOWN) for each in others},
+        "confusion": scores.confusion,
+    }
+
+
+def _name(label: Any) -> str:
+    """Return a label as training names its classes."""
+    if isinstance(label, bytes):
+        return label.decode()
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

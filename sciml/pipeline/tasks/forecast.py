@@ -1,0 +1,157 @@
+"""To forecast the next samples of all channels: errors by horizon beside persistence and ridge regression."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from sciml._typing import AnyArray
+from sciml.data import Preprocess, Split, Windows, sliding_windows
+from sciml.pipeline.config import Config
+from sciml.pipeline.evaluation import baseline_numbers, model_outputs, parts_for_baselines
+from sciml.pipeline.load import Loaded
+from sciml.recording import feature_dims
+from sciml.report import Evaluation, Forecast, Score
+from sciml.train import baselines, metrics
+
+__all__ = ["Forecaster", "Forecasting"]
+
+LENGTH, HORIZON = 5.0, 1.0  # [s]
+# a forecast begins at the last sample, and windows that follow each other are few and alike: end there, and stay small
+OPTIONS: dict[str, dict[str, Any]] = {"fcn": {"pool": "last", "norm": "group", "width": 32, "dropout": 0.3}}
+SHOWN = ("mean_nrmse", "mean_r2", "mean_skill", "nrmse", "r2", "skill")  # of each model, in `metrics.json`
+
+
+class Forecaster(nn.Module):
+    """Last sample plus what the net expects to change, in units of each channel's standard deviation.
+
+    A net that says nothing repeats the last sample: persistence is where learning starts.
+    """
+
+    center: torch.Tensor
+    spread: torch.Tensor
+
+    def __init__(self, preprocess: Preprocess, net: nn.Module) -> None:
+        super().__init__()
+        self.preprocess = preprocess.as_module()
+        self.net = net
+        self.register_buffer("center", torch.from_numpy(preprocess.mean).float())
+        self.register_buffer("spread", torch.from_numpy(preprocess.scale).float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, channel, time) in the recording's units to standardized (batch, channel, horizon)."""
+        last = (x[:, :, -1] - self.center) / self.spread
+        change: torch.Tensor = self.net(self.preprocess(x))
+        return last[:, :, None] + change
+
+
+class Forecasting:
+    """What comes next, in each channel."""
+
+    loss = "mse"
+    score = "error"
+    greater_is_better = False
+    columns = ("model", "error / variance", "skill over persistence")
+
+    def labels(self, config: Config) -> tuple[str, str]:  # noqa: ARG002 (other tasks have some)
+        """Return no table: the recording is its own target."""
+        return "", ""
+
+    def defaults(self, config: Config, loaded: Loaded) -> Config:  # noqa: ARG002 (other tasks look at events)
+        """Take 5 s to forecast 1 s; do not denoise, for noise correlated in time can be forecast like signal."""
+        chosen = config.windows
+        horizon = chosen.horizon or HORIZON
+        return config.decided(
+            windows={"length": chosen.length or LENGTH, "horizon": horizon, "step": chosen.step or horizon},
+            denoise=False,
+            options=OPTIONS.get(config.model.name, {}),
+        )
+
+    def windows(self, config: Config, loaded: Loaded) -> Windows:
+        """Cut windows one after the other, each followed by its horizon."""
+        asked = config.windows
+        length, step, horizon = (value or 0.0 for value in (asked.length, asked.step, asked.horizon))
+        return sliding_windows(loaded.recording, length=length, step=step, horizon=horizon)
+
+    def output_shape(self, windows: Windows) -> list[int]:
+        """Return one value a channel and step ahead."""
+        return [windows.n_channels, windows.horizon]
+
+    def target(self, windows: Windows) -> dict[str, Any]:
+        """Return the samples ahead of a window, in the recording's unit."""
+        return {"dims": ["window", "channel", "ahead"], "unit": str(windows.recording.attrs.get("units", ""))}
+
+    def assemble(self, preprocess: Preprocess, net: nn.Module) -> nn.Module:
+        """Return the net's forecast of the change since the last sample."""
+        return Forecaster(preprocess, net)
+
+    def evaluate(
+        self,
+        model: nn.Module,
+        preprocess: Preprocess,
+        windows: Windows,
+        split: Split,
+        *,
+        seed: int,  # noqa: ARG002 (nothing is drawn)
+    ) -> Evaluation:
+        """Compare squared errors over variance with those of persistence and of a ridge regression."""
+        parts, thinned = parts_for_baselines(windows, split, None)
+        X, y = parts["test"]
+        predicted = preprocess.restore(model_outputs(model, windows, split.test))
+        scores = metrics.forecast_scores(y, predicted, last=X[:, :, -1])
+        others = [baselines.persistence(parts["test"]), baselines.ridge_forecaster(*parts.values())]
+        errors = {"net": scores.nrmse**2} | {each.name: np.square(each.metrics["nrmse"]) for each in others}
+        means = {name: float(error.mean()) for name, error in errors.items()}
+        return Evaluation(
+            metric="squared error over variance",
+            greater_is_better=False,
+            scores=tuple(
+                Score(name=name, value=value, role="model" if name == "net" else "baseline")
+                for name, value in means.items()
+            ),
+            n_test=scores.n,
+            numbers={
+                "net": {**{name: getattr(scores, name) for name in SHOWN}, "error": means["net"]},
+                "baselines": {
+                    each.name: {**baseline_numbers(each, SHOWN), "error": means[each.name]} for each in others
+                },
+            },
+            forecast=Forecast(horizon=(np.arange(windows.horizon) + 1) / windows.rate, mse=errors),
+            warnings=thinned,
+        )
+
+    def predict(
+        self,
+        outputs: AnyArray,
+        windows: Windows,
+        *,
+        preprocess: Preprocess,
+        classes: tuple[str, ...],  # noqa: ARG002 (a forecast has none)
+        labels: AnyArray | None,  # noqa: ARG002
+    ) -> xr.Dataset:
+        """Return the samples ahead in the recording's units."""
+        recording = windows.recording
+        ahead = (np.arange(outputs.shape[2]) + 1) / windows.rate
+        attrs = {"units": str(recording.attrs.get("units", ""))}
+        found = xr.Dataset(
+            {"forecast": (("window", "channel", "ahead"), preprocess.restore(outputs), attrs)},
+            coords={"ahead": ("ahead", ahead, {"units": "s", "long_name": "time after the last sample of the window"})},
+        )
+        dims = feature_dims(recording)
+        if len(dims) == 1 and dims[0] in recording.coords:
+            found = found.assign_coords(channel=[str(name) for name in recording[dims[0]].values.tolist()])
+        return found
+
+    def question(self, config: Config, windows: Windows) -> tuple[str, str]:  # noqa: ARG002 (windows say it all)
+        """Ask how well the next samples are forecast."""
+        signal = windows.recording.attrs.get("signal", "the recording")
+        length, ahead = (f"{n / windows.rate:.3g} s" for n in (windows.length, windows.horizon))
+        question = f"How well do the last {length} of {windows.n_channels} channels foretell the next {ahead}?"
+        return f"The next {ahead} of {signal}", question
+
+    def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return error and skill."""
+        return tuple("-" if found[name] is None else f"{found[name]:.4g}" for name in ("error", "mean_skill"))

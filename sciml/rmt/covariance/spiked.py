@@ -1,0 +1,137 @@
+r"""Shrinkage of the eigenvalues of a spiked covariance: few directions of more than noise, the others all alike."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sciml.errors import ConfigError
+from sciml.rmt.checks import positive
+from sciml.rmt.covariance.nonlinear import correlation, problem
+from sciml.rmt.edges import white
+from sciml.rmt.rank.tests import white_test
+from sciml.rmt.shrink import debias_eigenvalue
+
+__all__ = ["LOSSES", "spiked"]
+
+Array = NDArray[np.float64]
+
+# Best eigenvalue on a direction that is seen, from the true l and the squared cosine c2 of seen and true direction.
+LOSSES: dict[str, Callable[[Array, Array], Array]] = {
+    "frobenius": lambda ell, c2: ell * c2 + (1 - c2),
+    "operator": lambda ell, _: ell,
+    "nuclear": lambda ell, c2: np.maximum(1.0, 1 + (ell - 1) * (2 * c2 - 1)),
+    "stein": lambda ell, c2: ell / (c2 + ell * (1 - c2)),
+    "inverse_frobenius": lambda ell, c2: ell / (c2 + ell * (1 - c2)),
+    "entropy": lambda ell, c2: ell * c2 + (1 - c2),
+    "divergence": lambda ell, c2: np.sqrt(ell * (ell * c2 + (1 - c2)) / (c2 + ell * (1 - c2))),
+    "frechet": lambda ell, c2: (np.sqrt(ell) * c2 + (1 - c2)) ** 2,
+}
+
+
+def spiked(
+    eigenvalues: ArrayLike,
+    n_features: int,
+    n_samples: int,
+    *,
+    n_effective: float | None = None,
+    loss: str = "frobenius",
+    sigma: float | None = None,
+    rank: int | None = None,
+    alpha: float = 0.05,
+    complex_data: bool = False,
+) -> Array:
+    r"""Shrink the eigenvalues of a covariance that is sigma² everywhere but in a few directions.
+
+    In units of sigma², an eigenvalue above the edge shows a true one of l (`shrink.debias_eigenvalue`) in a direction
+    off the true one by
+
+    .. math:: c^2 = \frac{1 - \gamma / (\ell - 1)^2}{1 + \gamma / (\ell - 1)}, \qquad s^2 = 1 - c^2,
+
+    and becomes what is best for the loss, A being the true and B the estimated covariance:
+
+    - "frobenius", the norm of A - B, and "entropy", Stein's loss with A and B exchanged: :math:`\ell c^2 + s^2`
+    - "operator", the norm of A - B: :math:`\ell`
+    - "nuclear", the norm of A - B: :math:`\max(1, 1 + (\ell - 1)(1 - 2 s^2))`
+    - "stein", tr(A^-1 B) - log det(A^-1 B), and "inverse_frobenius", the norm of A^-1 - B^-1:
+      :math:`\ell / (c^2 + \ell s^2)`
+    - "divergence", tr(A^-1 B + A B^-1): :math:`\sqrt{\ell (\ell c^2 + s^2) / (c^2 + \ell s^2)}`
+    - "frechet", the Frobenius norm of the difference of the square roots: :math:`(\sqrt\ell c^2 + s^2)^2`
+
+    All other eigenvalues, those that are zero for want of samples included, become sigma².
+
+    Parameters
+    ----------
+    eigenvalues, n_features, n_samples
+        As for `qis`.
+    n_effective
+        Number of independent samples that they are worth: takes the place of `n_samples`, which is right to the first
+        order only. The noise edge of a spectrum that is far from flat lies further out (`edges.colored`).
+    loss
+        What the estimate is best for.
+    sigma
+        Standard deviation of the noise; that of `rank.white_test` if not given.
+    rank
+        Number of directions; if not given, that of `rank.white_test`, or with a given sigma those above the
+        Tracy-Widom threshold at `alpha`.
+    alpha
+        Probability with which pure noise is given a direction.
+
+    Raises
+    ------
+    DataError
+        More eigenvalues than features; negative values, NaN.
+    ConfigError
+        An unknown loss; a sigma that is not positive; a rank that leaves no noise.
+
+    References
+    ----------
+    Donoho, Gavish and Johnstone (2018), doi:10.1214/17-AOS1601.
+
+    Examples
+    --------
+    >>> spiked([9.0, 1.2, 1.1, 1.0, 0.9, 0.8], 6, 100, sigma=1.0).round(3).tolist()
+    [8.865, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    if loss not in LOSSES:
+        raise ConfigError(f"expected a loss of {', '.join(LOSSES)}, got {loss!r}")
+    lam, p, n = problem(eigenvalues, n_features, n_samples)
+    shrunk = np.zeros(n_features)
+    if lam.size == 0:
+        return shrunk
+    n = max(1, round(n / correlation(n, n_effective)))
+    found, level = _noise(lam, p, n, sigma, rank, alpha, complex_data)
+    if level == 0:  # nothing but the components: what is seen of them is exact
+        shrunk[:found] = lam[:found]
+        return shrunk
+    shrunk[:p] = level**2
+    shrunk[:found] *= _shrink_spikes(lam[:found] / level**2, p / n, LOSSES[loss])
+    return shrunk
+
+
+def _shrink_spikes(lam: Array, gamma: float, shrinker: Callable[[Array, Array], Array]) -> Array:
+    ell = debias_eigenvalue(lam, gamma)
+    seen = ell > 1
+    excess = np.where(seen, ell - 1, 1.0)
+    c2 = (1 - gamma / excess**2) / (1 + gamma / excess)
+    return np.where(seen, shrinker(np.where(seen, ell, 1.0), np.where(seen, c2, 0.0)), 1.0)
+
+
+def _noise(
+    lam: Array, p: int, samples: int, sigma: float | None, rank: int | None, alpha: float, complex_data: bool
+) -> tuple[int, float]:
+    """Return the number of components and the noise level, each as given or as the spectrum says."""
+    # Correlated samples leave more eigenvalues than their effective number: the largest are those that count.
+    seen = np.pad(lam[:samples], (0, max(0, min(p, samples) - lam.size)))
+    limit = min(seen.size, samples) - 1
+    if rank is not None and not 0 <= rank <= limit:
+        raise ConfigError(f"expected a rank from 0 to {limit}, so that noise is left, got {rank}")
+    if sigma is not None:
+        level = positive("sigma", sigma)
+        edge = white(p, samples, complex_data=complex_data).threshold(alpha) * level**2
+        return (int(np.count_nonzero(seen > edge)) if rank is None else rank), level
+    if rank is not None:
+        rest = float(lam[rank:].sum()) * samples
+        return rank, float(np.sqrt(rest / ((p - rank) * (samples - rank))))
+    test = white_test(seen, p, samples, alpha=alpha, complex_data=complex_data)
+    return test.rank, test.sigma

@@ -1,0 +1,70 @@
+"""What every result can do: a line for people, plain values for programs, a short repr."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import nn
+
+from sciml.data import sliding_windows, split_by_time
+from sciml.environment import Health
+from sciml.nn.init import initialize
+from sciml.pipeline import DryRun, Prediction, RunResult, validate
+from sciml.report import Evaluation, Finding, Report, RunRecord, Score
+from sciml.report.document.plain import plain
+from sciml.result import Result
+from sciml.spectra import weight_spectra
+from sciml.train import EpochRecord, FitResult
+from sciml.train.baselines import majority
+from sciml.train.metrics import classification_scores, forecast_scores
+
+LABELS = np.arange(200) % 4
+NET = nn.Sequential(nn.Linear(40, 30), nn.ReLU(), nn.Linear(30, 20))
+HISTORY = tuple(EpochRecord(i, i, 1e-3, 0.5, 0.5, None, None, 1.0) for i in range(50))
+
+
+def split() -> Any:
+    noise = xr.DataArray(np.random.default_rng(0).normal(size=(4000, 3)), dims=("time", "channel"))
+    windows = sliding_windows(noise.assign_attrs(sampling_rate=10.0), length=1.0, step=1.0, horizon=0.1)
+    return split_by_time(windows, fractions=(0.6, 0.2, 0.2), seed=0)
+
+
+def forecasts() -> Any:
+    y = np.random.default_rng(0).normal(size=(50, 3, 40))
+    return forecast_scores(y, y / 2, last=y[:, :, 0])
+
+
+EVALUATION = Evaluation(scores=(Score(name="net", value=0.9, role="model"),), numbers={"net": {"accuracy": 0.9}})
+METRICS = {"task": "classify", "metric": "accuracy", "net": {"accuracy": 0.9}, "baselines": {"linear": {"accuracy": 1}}}
+
+RESULTS: dict[str, Callable[[], Any]] = {
+    "BaselineResult": lambda: majority((np.zeros((200, 1, 2)), LABELS), (np.zeros((200, 1, 2)), LABELS), n_classes=4),
+    "ClassificationScores": lambda: classification_scores(LABELS, LABELS, n_classes=4),
+    "DryRun": lambda: DryRun(validate({}), {}, {"train": 5}, {}, {}, 3, 1.0, 10, {}, {}),
+    "Evaluation": lambda: EVALUATION,
+    "FitResult": lambda: FitResult(NET, HISTORY, 3, 0.25, 50, False, 1.5, "cpu"),
+    "ForecastScores": forecasts,
+    "Health": lambda: Health({"torch": "2.13"}, ("no disk",)),
+    "InitReport": lambda: initialize(NET, method="he", generator=torch.Generator().manual_seed(0)),
+    "LayerSpectrum": lambda: weight_spectra(NET)[0],
+    "Prediction": lambda: Prediction(xr.Dataset({"forecast": (("window", "channel"), np.zeros((500, 3)))})),
+    "Report": lambda: Report(title="Noise", kind="recording", findings=(Finding("Nothing stands out."),)),
+    "RunRecord": lambda: RunRecord(title="T", question="Q?", task="classify", evaluation=EVALUATION),
+    "RunResult": lambda: RunResult(Path("run"), METRICS),
+    "Split": split,
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_result_has_a_summary_plain_values_and_a_short_repr(name: str) -> None:
+    result = RESULTS[name]()
+    assert type(result).__name__ == name
+    assert isinstance(result, Result)
+    assert result.summary()
+    assert json.dumps(plain(result.to_dict(), flags={}))
+    assert len(repr(result)) < 200
