@@ -118,7 +118,7 @@ def truncated(X: np.ndarray, rank: int) -> np.ndarray:
 
 def rivals(part: xr.DataArray, case: Case) -> tuple[dict[str, Callable[..., Any]], str, int]:
     """Return all methods by name, the name of sciml's for this recording, and the rank it finds."""
-    floor = noise_floor(part, case.model)  # type: ignore[arg-type]
+    floor = noise_floor(part, model=case.model)  # type: ignore[arg-type]
     methods = {"whole": METHODS["optimal"](floor)[0], "Gavish-Donoho": METHODS["gavish-donoho"](floor)[0]}
     for width, smooth in zip(WIDTHS, METHODS["smoothing"](floor), strict=True):
         methods[f"smoothing {width:g}"] = smooth

@@ -63,7 +63,7 @@ print(floor.model, floor.rank)
     "noise_floor, white": """
 import sciml
 recording = sciml.io.open_recording(path, "data", dims=("time", "channel"), rate=30000.0)
-floor = sciml.noise.noise_floor(recording, "white")
+floor = sciml.noise.noise_floor(recording, model="white")
 """,
 }
 

@@ -5,7 +5,7 @@ from sciml.noise.floor.estimate import noise_floor
 from sciml.noise.floor.leading import Leading, leading_components
 from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.floor.running import RunningNoiseFloor
-from sciml.noise.models.registry import MODELS, Model
+from sciml.noise.models.registry import MODELS, Model, noise_model
 
 __all__ = [
     "MODELS",
@@ -18,5 +18,6 @@ __all__ = [
     "SpectralNoiseFloor",
     "leading_components",
     "noise_floor",
+    "noise_model",
     "spectral_noise_floor",
 ]

@@ -46,14 +46,14 @@ def learn_denoiser(windows: Windows, split: Split, config: Noise) -> LearnedDeno
     """
     recording = windows.recording
     try:
-        whole = noise_floor(recording, config.model, config.alpha)
+        whole = noise_floor(recording, model=config.model, alpha=config.alpha)
     except DataError as error:
         return LearnedDenoiser(None, None, (f"no noise floor: {error}",))
     if not config.denoise:
         return LearnedDenoiser(whole, None)
     # the kind of noise is no secret of the test part; how strong it is, and where, is learned from the train part
     kind: Model = whole.model if config.model == "auto" else config.model
-    floor = noise_floor(train_part(windows, split), kind, config.alpha)
+    floor = noise_floor(train_part(windows, split), model=kind, alpha=config.alpha)
     if floor.rank == 0:
         text = "no component of the train part rises above its noise floor: nothing to denoise"
         return LearnedDenoiser(whole, None, (text,))
@@ -119,7 +119,7 @@ def describe_denoising(
 
 def _floor_of(residual: xr.DataArray, whole: NoiseFloor) -> NoiseFloor | None:
     try:
-        return noise_floor(residual, whole.model, whole.alpha)
+        return noise_floor(residual, model=whole.model, alpha=whole.alpha)
     except DataError:  # too few channels or samples are left to say anything
         return None
 

@@ -87,8 +87,10 @@ def _read_once(recording: xr.DataArray, consumers: "Sequence[_Consumer]", digest
     """Read a recording block by block, and hand each block to all."""
     if not consumers and not digest.wanted:
         return
-    ordered = recording.transpose(TIME, ...)
-    for part in _parts(recording, _rows(n_features(recording))):
+    n, ordered = n_features(recording), recording.transpose(TIME, ...)
+    # the largest blocks that a measure wants, so that they need not be put together of smaller ones
+    rows = max((each.measure.rows for each in consumers if each.measure.rows * n <= BLOCK_VALUES), default=_rows(n))
+    for part in _parts(recording, rows):
         block = ordered.isel({TIME: part}).load()
         digest.add(block)
         [(_, values)] = blocks(block, len(block), across_gaps=True)

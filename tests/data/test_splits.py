@@ -193,11 +193,12 @@ def test_leakage_canary_noise_with_a_fingerprint_of_the_moment_stays_at_chance()
         recording, trials(onsets, coins[(onsets // stretch).astype(int)]), label="kind", before=2, length=6
     )
     X, y = windows.arrays()
+    assert y is not None
     order = rng.permutation(len(y))
     assert nearest_neighbor_accuracy(X, y, order[: len(y) // 2], order[len(y) // 2 :]) > 0.8
     split = split_by_time(windows, gap=2 * stretch, seed=0)
     accuracy = nearest_neighbor_accuracy(X, y, split.train, split.test)
     n_stretches = len(np.unique(windows.times[split.test] // stretch))
     # False alarm 1e-3: two-sided band of n_stretches fair coins, each weighted by its windows (about alike).
-    low, high = scipy.stats.binom.ppf([5e-4, 1 - 5e-4], n_stretches, 0.5) / n_stretches
+    low, high = np.asarray(scipy.stats.binom.ppf([5e-4, 1 - 5e-4], n_stretches, 0.5)) / n_stretches
     assert low <= accuracy <= high

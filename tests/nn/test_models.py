@@ -90,7 +90,7 @@ def test_a_spec_of_plain_values_rebuilds_the_architecture(name: str) -> None:
 
 def test_convolutions_are_centered_whatever_the_parity_of_the_kernel() -> None:
     for kernel in (3, 4, 5, 8):
-        model = models.build("fcn", n_channels=1, n_times=31, n_outputs=1, width=1, kernels=[kernel], norm="none")
+        model: Any = models.build("fcn", n_channels=1, n_times=31, n_outputs=1, width=1, kernels=[kernel], norm="none")
         conv = model.block1.conv
         with torch.no_grad():
             conv.weight.zero_()
@@ -102,7 +102,7 @@ def test_convolutions_are_centered_whatever_the_parity_of_the_kernel() -> None:
 
 def test_resnet_blocks_are_identity_skips() -> None:
     model = models.build("resnet1d", n_channels=2, n_times=20, n_outputs=1, width=8, blocks=3)
-    blocks = [module for module in model.modules() if isinstance(module, models.Residual)]
+    blocks: list[Any] = [module for module in model.modules() if isinstance(module, models.Residual)]
     assert len(blocks) == 3
     x = torch.randn(2, 8, 20, generator=torch.Generator().manual_seed(0))
     for block in blocks:
@@ -185,9 +185,10 @@ def test_plugins_join_the_family_and_cannot_replace_its_members(monkeypatch: pyt
 
     monkeypatch.setattr("sciml.nn.models.registry.entry_points", points)
     assert models.available() == ("fcn", "resnet1d", "linear", "mine")
-    model = models.build("mine", n_channels=1, n_times=10, n_outputs=2, bias=False)
+    model: Any = models.build("mine", n_channels=1, n_times=10, n_outputs=2, bias=False)
     assert isinstance(model, nn.Linear)
-    assert model.spec["bias"] is False
+    spec: Any = model.spec
+    assert spec["bias"] is False
     assert isinstance(models.build("fcn", n_channels=1, n_times=10, n_outputs=2, width=4), models.SignalNet)
     with pytest.raises(ConfigError, match="its options: bias"):
         models.build("mine", n_channels=1, n_times=10, n_outputs=2, width=3)

@@ -11,14 +11,18 @@ Floor = Callable[..., NoiseFloor]
 
 
 def held(recording: xr.DataArray, model: str = "auto") -> NoiseFloor:
-    return noise_floor(recording, model)
+    return noise_floor(recording, model=model)
 
 
 def streamed(recording: xr.DataArray, model: str = "auto") -> NoiseFloor:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sciml.noise.channels.read.MEMORY", 1)
         patch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * 24 * 170)
-        return noise_floor(recording, model)
+        return noise_floor(recording, model=model)
+
+
+def from_dask(recording: xr.DataArray, model: str = "auto") -> NoiseFloor:
+    return noise_floor(recording.chunk({"time": 130, "channel": 7}), model=model)
 
 
 def running(recording: xr.DataArray, model: str = "auto") -> NoiseFloor:
@@ -28,7 +32,7 @@ def running(recording: xr.DataArray, model: str = "auto") -> NoiseFloor:
     return floor.floor(model)
 
 
-@pytest.fixture(params=[held, streamed, running], ids=lambda way: way.__name__)
+@pytest.fixture(params=[held, streamed, from_dask, running], ids=lambda way: way.__name__)
 def read(request: pytest.FixtureRequest) -> Floor:
     """Return the noise floor of a recording, read in one of the ways there are."""
     way: Floor = request.param

@@ -145,14 +145,14 @@ def test_a_channel_without_noise_of_its_own_is_named_and_changes_nothing(model: 
 
 
 def test_a_constant_channel_of_counts_is_named_and_changes_nothing() -> None:
-    floor = noise_floor(recording(np.insert(counts(), 5, 7, axis=1)), "counts")
+    floor = noise_floor(recording(np.insert(counts(), 5, 7, axis=1)), model="counts")
     assert floor.excluded == {5: "constant"}
     assert not floor.components[5].any()
     assert_same(plain("counts"), floor)
 
 
 def test_duplicates_of_counts_are_named() -> None:
-    floor = noise_floor(recording(np.insert(counts(), 5, counts()[:, 2], axis=1)), "counts")
+    floor = noise_floor(recording(np.insert(counts(), 5, counts()[:, 2], axis=1)), model="counts")
     assert floor.excluded == {5: "duplicate of 2"}
     assert_same(plain("counts"), floor)
 
@@ -164,7 +164,7 @@ def test_a_subtracted_reference_is_one_dimension_less_however_a_recording_is_rea
     floor = read(referenced, model)
     assert floor.n_null == 1
     assert not floor.excluded
-    assert_same(noise_floor(referenced, model), floor)
+    assert_same(noise_floor(referenced, model=model), floor)
 
 
 @pytest.mark.parametrize("model", CONTINUOUS)

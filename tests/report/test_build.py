@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,7 +213,7 @@ def test_floor_alone(floor: NoiseFloor) -> None:
 @pytest.fixture(scope="module")
 def net() -> torch.nn.Module:
     torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Linear(80, 60), torch.nn.ReLU(), torch.nn.Linear(60, 40))
+    net: Any = torch.nn.Sequential(torch.nn.Linear(80, 60), torch.nn.ReLU(), torch.nn.Linear(60, 40))
     with torch.no_grad():
         net[2].weight += 0.2 * torch.ones(40, 60)
     return net

@@ -1,6 +1,7 @@
 """Figures: small, accessible, the same every time, and true to their numbers."""
 
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -224,6 +225,9 @@ def test_a_transient_is_the_loudest_moment() -> None:
 
 
 def test_what_was_never_measured_has_no_curve() -> None:
-    history = [{"epoch": 1, "train_loss": 1.0, "train_accuracy": None}, {"epoch": 2, "train_loss": 0.5}]
+    history: list[dict[str, Any]] = [
+        {"epoch": 1, "train_loss": 1.0, "train_accuracy": None},
+        {"epoch": 2, "train_loss": 0.5},
+    ]
     assert curve_names(history, "loss") == ["train_loss"]
     assert curve_names(history, "accuracy") == []

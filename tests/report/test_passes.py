@@ -105,7 +105,8 @@ def test_all_but_the_floors_is_measured_in_one_pass(name: str, monkeypatch: pyte
     floor = noise_floor(whole) if whole.ndim > 1 else None
     held = measure_recording(whole, floor)
     recording, counting = lazy(whole)
-    monkeypatch.setattr("sciml.report.measure_recording.BLOCK_ROWS", 701)  # other blocks than the measures want
+    # other blocks than the measures want
+    monkeypatch.setattr("sciml.report.measure_recording.BLOCK_VALUES", 701 * (whole.size // whole.sizes["time"]))
     measured = measure_recording(recording, floor)
     assert counting.n_read == recording.size
     assert measured.sha256 == held.sha256

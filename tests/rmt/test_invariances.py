@@ -376,8 +376,13 @@ CASES: dict[str, Case] = {
         dict.fromkeys(("operator", "frobenius", "nuclear", "hard", "spike_to_singular"), 1)
         | {"short": 0, "long": 0, "hard_threshold": 1, "hard_threshold_unknown_sigma": 1},
     ),
-    "shrink.debias_eigenvalue": Case(
-        lambda m: {"ell": shrink.debias_eigenvalue(m.lam / m.rms**2, m.p / m.n)}, {"ell": 0}, FEATURES
+    "shrink.debias_eigenvalue, shrink.spike_strength": Case(
+        lambda m: {
+            "ell": shrink.debias_eigenvalue(m.lam / m.rms**2, m.p / m.n),
+            "strength": shrink.spike_strength(m.lam / m.rms**2, m.p / m.n, below=np.sqrt(m.p / m.n)),
+        },
+        {"ell": 0, "strength": 0},
+        FEATURES,
     ),
     "shrink.optshrink": Case(optshrink, {"shrunk": 1, "strength": 1, "overlap": 0}),
     "covariance.qis": spectral(covariance.qis),
@@ -628,6 +633,7 @@ def test_missing_values_are_refused(name: str, bad: float) -> None:
             for name in ("operator", "frobenius", "nuclear", "hard", "spike_to_singular", "overlaps")
         ),
         lambda y, _: shrink.debias_eigenvalue(y, 0.5),
+        lambda y, _: shrink.spike_strength(y, 0.5),
         *(
             lambda y, _, law=law, name=name: getattr(law, name)(y)
             for law in (

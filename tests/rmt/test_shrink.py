@@ -258,3 +258,20 @@ def test_impossible_arguments_are_refused():
         shrink.optshrink([3.0, 2.0], 1, (4, 5))
     with pytest.raises(ConfigError, match="rank from 0 to 1"):
         shrink.optshrink([3.0, 2.0], 2, (2, 5))
+
+
+def test_there_is_one_formula_for_a_spike_from_its_eigenvalue() -> None:
+    lam, gamma = np.linspace(0.1, 30, 200), 0.4
+    above = lam > (1 + np.sqrt(gamma)) ** 2
+    squared = shrink.spike_strength(lam, gamma)
+    np.testing.assert_allclose((squared[above] + 1) * (squared[above] + gamma) / squared[above], lam[above], rtol=1e-12)
+    np.testing.assert_allclose(shrink.operator(np.sqrt(lam), gamma) ** 2, squared, rtol=1e-12)
+    np.testing.assert_allclose(shrink.debias_eigenvalue(lam, gamma) - 1, squared, atol=1e-14)
+
+
+def test_what_holds_below_the_edge_is_said_by_the_caller() -> None:
+    gamma = 0.4
+    lam = np.array([0.01, 1.0, (1 + np.sqrt(gamma)) ** 2, 9.0])
+    assert (shrink.spike_strength(lam, gamma)[:3] == 0).all()
+    assert (shrink.spike_strength(lam, gamma, below=np.sqrt(gamma))[:3] == np.sqrt(gamma)).all()
+    np.testing.assert_array_equal(shrink.spike_strength(lam, gamma, below=lam)[:3], lam[:3])

@@ -311,4 +311,5 @@ def test_residual_variance_solves_its_equation_however_slowly_the_steps_converge
         excess = np.maximum(scatter[:rank] * n / (n - rank) / variance - 1 - beta, 2 * np.sqrt(beta))
         strength = (excess + np.sqrt(np.maximum(excess**2 - 4 * beta, 0))) / 2
         removed = min((1 / strength).sum() / (n - rank), MAX_CORRECTION)
-        assert variance == pytest.approx(plain / (1 - removed), rel=1e-10)
+        # Where a component lies at its edge, the square root there makes 1e-8 of the rounding of 1e-16.
+        assert variance == pytest.approx(plain / (1 - removed), rel=1e-7)

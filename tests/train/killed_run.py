@@ -76,7 +76,7 @@ def kill_in_save(kind, count):
             os.kill(os.getpid(), signal.SIGKILL)
         return replace(self, target)
 
-    Path.replace = killing
+    Path.replace = killing  # type: ignore[method-assign]
 
 
 def attempt(folder, plan, out):

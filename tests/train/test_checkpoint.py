@@ -81,6 +81,7 @@ def test_a_checkpoint_whose_best_weights_are_damaged_is_passed_over(tmp_path):
     flip(tmp_path / "best-00000002.pt", 100)
     with pytest.warns(ScimlWarning, match=r"best-00000002.pt is damaged"):
         found = checkpoint.load_latest(tmp_path)
+    assert found.best is not None
     assert (found.step, found.best["value"]) == (1, 1)
     with pytest.warns(ScimlWarning, match=r"best-00000002.pt is damaged"):
         assert checkpoint.load_best(tmp_path).step == 1

@@ -150,6 +150,8 @@ def _show_result(out: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
     click.echo(score_table(metrics))
     floor = metrics["noise_floor"]
     if floor is not None:
-        time = number(floor["correlation_time"], "s") if "colored" in floor["model"] else ""
+        from sciml.noise import noise_model
+
+        time = number(floor["correlation_time"], "s") if noise_model(floor["model"]).colored else ""
         click.echo(f"\nnoise floor: {floor['rank']} components ({floor['model']}{', ' + time if time else ''})")
     click.echo(f"report: {out / 'report.html'}")

@@ -122,7 +122,7 @@ def noise(
 
     recording = open_recording(file, signal)
     with progress_bar("reading") as progress:
-        floor = noise_floor(recording, model, alpha, progress=progress)
+        floor = noise_floor(recording, model=model, alpha=alpha, progress=progress)
     for warning in floor.warnings:
         alert(f"warning: {warning}")
     if as_json:

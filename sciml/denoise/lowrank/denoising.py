@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray
 from sciml.denoise.lowrank.components import Basis, from_floor, from_sigma, with_rank
 from sciml.denoise.lowrank.linear_denoiser import LinearDenoiser
 from sciml.denoise.lowrank.weights import weights
@@ -142,11 +143,7 @@ def denoise(
     check(recording)
     _one_noise(floor, sigma, whiten)
     if whiten is not None:
-        floor = noise_floor(recording) if floor is None else floor
-        filters = whitening(recording, floor)
-        flat = denoise(filters.whiten(recording), rank=rank, shrinkage=shrinkage)
-        cleaned = filters.unwhiten(flat).astype(np.result_type(recording.dtype, np.float32))
-        return _relabeled(cleaned, recording, from_floor(floor), flat.attrs["noise_rank"], f"{shrinkage}, whitened")
+        return _whitened(recording.copy(data=recording.values), floor, rank, shrinkage)
     basis = _basis(recording, floor, sigma)
     if len(basis.mean) != n_features(recording):
         raise DataError(
@@ -157,6 +154,15 @@ def denoise(
     basis = with_rank(basis, recording, kept)
     cleaned = apply(recording, make_denoiser(basis, kept, shrinkage), fill=fill)
     return _relabeled(cleaned, recording, basis, kept, shrinkage)
+
+
+def _whitened(held: xr.DataArray, floor: NoiseFloor | None, rank: int | None, shrinkage: Shrinkage) -> xr.DataArray:
+    """Denoise a recording in memory as one with noise of one spectral density."""
+    floor = noise_floor(held) if floor is None else floor
+    filters = whitening(held, floor)
+    flat = denoise(filters.whiten(held), rank=rank, shrinkage=shrinkage)
+    cleaned = filters.unwhiten(flat).astype(np.result_type(held.dtype, np.float32))
+    return _relabeled(cleaned, held, from_floor(floor), flat.attrs["noise_rank"], f"{shrinkage}, whitened")
 
 
 def _one_noise(floor: NoiseFloor | None, sigma: ArrayLike | None, whiten: str | None) -> None:
@@ -186,7 +192,7 @@ def apply(recording: xr.DataArray, denoiser: LinearDenoiser, *, fill: bool = Fal
     return ordered.copy(data=data).transpose(*recording.dims)
 
 
-def _by_blocks(recording: xr.DataArray, denoiser: LinearDenoiser, dtype: np.dtype[Any], *, fill: bool) -> NDArray[Any]:
+def _by_blocks(recording: xr.DataArray, denoiser: LinearDenoiser, dtype: np.dtype[Any], *, fill: bool) -> AnyArray:
     """Denoise a recording that is read block by block; the result is held in memory."""
     out = np.empty(recording.shape, dtype)
     rows = max(1, BLOCK_BYTES // (8 * n_features(recording)))
@@ -196,7 +202,7 @@ def _by_blocks(recording: xr.DataArray, denoiser: LinearDenoiser, dtype: np.dtyp
     return out
 
 
-def _denoise_block(values: NDArray[Any], denoiser: LinearDenoiser, dtype: np.dtype[Any], fill: bool) -> NDArray[Any]:
+def _denoise_block(values: AnyArray, denoiser: LinearDenoiser, dtype: np.dtype[Any], fill: bool) -> AnyArray:
     return denoiser(values.reshape(len(values), -1), fill=fill).astype(dtype).reshape(values.shape)
 
 

@@ -20,6 +20,7 @@ from sciml.noise.coherence.modes import FEW_CHANNELS, BandModes, BandTest, find_
 from sciml.noise.coherence.result import CoherentBand, CoherentMode, Control, SpectralNoiseFloor
 from sciml.noise.coherence.whiten import Whitener
 from sciml.recording import n_features
+from sciml.rmt import shrink
 from sciml.rmt.coherence import largest_eigenvalue
 from sciml.rmt.laws import TracyWidom
 
@@ -118,16 +119,9 @@ def _all_p_values(adjusted: FloatArray, modes: dict[int, BandModes], n_tests: fl
 
 
 def _strength(modes: BandModes, n_channels: int, dof: float) -> FloatArray:
-    """Return the power of each mode in noise variances: the eigenvalue less noise and bias.
-
-    References
-    ----------
-    Baik and Silverstein (2006), doi:10.1016/j.jmva.2005.08.003: lam = l (1 + g / (l - 1)), solved for l.
-    """
-    g = n_channels / dof
-    half = np.maximum(modes.eigenvalues, (1 + np.sqrt(g)) ** 2) + 1 - g
-    root = np.sqrt(np.maximum(half**2 - 4 * np.maximum(modes.eigenvalues, (1 + np.sqrt(g)) ** 2), 0.0))
-    return np.asarray((half + root) / 2 - 1)
+    """Return the power of each mode in noise variances: the eigenvalue less noise and bias."""
+    gamma = n_channels / dof
+    return shrink.spike_strength(modes.eigenvalues, gamma, below=np.sqrt(gamma))
 
 
 def _padded(rows: list[FloatArray]) -> FloatArray:

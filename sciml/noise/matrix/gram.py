@@ -97,8 +97,8 @@ class Matrix:
         its own axes. A weaker one has N / (T d²) more, which it takes from all N channels alike.
         """
         ratio = self.n_channels / self.dof
-        squares = shrink.debias_eigenvalue(eigenvalues, ratio) - 1
-        return float((1 / np.maximum(squares, np.sqrt(ratio))).sum() / self.dof)
+        squares = shrink.spike_strength(eigenvalues, ratio, below=np.sqrt(ratio))
+        return float((1 / squares).sum() / self.dof)
 
     @cached_property
     def fourier(self) -> FourierCoefficients:

@@ -4,7 +4,7 @@ from sciml.noise import CoherentBand, SpectralNoiseFloor
 from sciml.report.document.parts import Figure, Finding, Section, Table
 from sciml.report.document.wording import count, p_value, quantity, sentence, series
 from sciml.report.figures.frequencies import MAX_BANDS, band_loadings, floor_over_frequency
-from sciml.report.sections.recordings import Evidence
+from sciml.report.sections.evidence import Evidence
 
 __all__ = ["coherence_evidence"]
 

@@ -22,7 +22,7 @@ def headline(floor: NoiseFloor) -> str:
     >>> import xarray as xr
     >>> from sciml.noise import noise_floor
     >>> noise = np.random.default_rng(1).normal(size=(500, 8))
-    >>> headline(noise_floor(xr.DataArray(noise, dims=("time", "channel")), "white"))
+    >>> headline(noise_floor(xr.DataArray(noise, dims=("time", "channel")), model="white"))
     'No components above the noise floor (the strongest has p = ...); a white-noise test says the same.'
     """
     found = count(floor.rank, "component")

@@ -1,7 +1,6 @@
 """A recording in a report: what it is, what was left out, its spectrum, and its components in time."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,24 +20,14 @@ from sciml.report.figures.signals import (
     traces,
 )
 from sciml.report.measures import Quality, RecordingMeasures, TimeCourse
+from sciml.report.sections.evidence import Evidence
 from sciml.report.sections.methods import spectrum_methods
 from sciml.signal.lines import strongest_of_groups
 
-__all__ = ["Evidence", "components_section", "facts", "quality_section", "recording_name", "spectrum_evidence"]
+__all__ = ["components_section", "facts", "quality_section", "recording_name", "spectrum_evidence"]
 
 
 MAX_NAMES = 5  # of channels
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A section with the findings, numbers and methods that come with it."""
-
-    section: Section
-    findings: tuple[Finding, ...] = ()
-    numbers: Mapping[str, Any] | None = None
-    methods: str = ""
-    cites: tuple[str, ...] = ()
 
 
 def units_of(recording: xr.DataArray) -> str:

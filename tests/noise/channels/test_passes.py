@@ -60,7 +60,7 @@ def test_a_recording_of_counts_is_read_once_where_they_are_asked_for(
 ) -> None:
     monkeypatch.setattr("sciml.noise.channels.read.MEMORY", memory)
     counted = Counted(values_of("counts"))
-    assert noise_floor(counted.recording(), "counts").model == "counts"
+    assert noise_floor(counted.recording(), model="counts").model == "counts"
     assert counted.passes == 1
 
 

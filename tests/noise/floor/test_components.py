@@ -111,7 +111,7 @@ def test_strength_is_the_root_mean_square_over_the_samples() -> None:
     rng = np.random.default_rng(0)
     time_course = np.tile([1.0, -1.0], 8)
     values = 5.0 * np.outer(time_course, orthonormal(rng, 40, 1)[:, 0])
-    floor = noise_floor(recording(values + 0.01 * rng.normal(size=values.shape)), "white")
+    floor = noise_floor(recording(values + 0.01 * rng.normal(size=values.shape)), model="white")
     assert floor.strengths[0] == pytest.approx(5.0, rel=2e-3)
 
 
@@ -130,7 +130,7 @@ def test_noise_that_neighbors_have_in_common_is_not_called_many_components_witho
     rng = np.random.default_rng(0)
     own = noise(rng, 60, 2000, 0.5)
     shared = scipy.signal.lfilter([1.0], [1.0, -0.4], own, axis=1)
-    floor = noise_floor(recording(shared), "heteroscedastic+colored")
+    floor = noise_floor(recording(shared), model="heteroscedastic+colored")
     assert not floor.converged or any("neighboring" in words for words in floor.warnings)
     assert not any("neighboring" in words for words in noise_floor(recording(own)).warnings)
 

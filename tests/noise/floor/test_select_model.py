@@ -170,7 +170,7 @@ def test_strengths_of_components_in_counts_are_root_mean_squares_over_all_sample
         time_course = np.sqrt(2) * np.sin(np.arange(400) / 3 + seed)
         pattern = rng.normal(size=40) / np.sqrt(40)
         signal = 1.8 * np.outer(time_course, pattern) * np.sqrt(mean)
-        floor = noise_floor(recording(rng.poisson(np.maximum(mean + signal, 0)).astype(float)), "counts")
+        floor = noise_floor(recording(rng.poisson(np.maximum(mean + signal, 0)).astype(float)), model="counts")
         assert floor.rank >= 1
         truth = 1.8 * np.linalg.norm(pattern * np.sqrt(mean.mean(axis=0)))
         ratios.append(floor.strengths[0] / truth)

@@ -49,9 +49,9 @@ def test_it_is_selected_and_fitted() -> None:
     floor = noise_floor(recording(colored=False))
     assert (floor.model, floor.rank, floor.converged) == ("uniform", 1, True)
     assert floor.reason == "the dummy explains 12 channels"
-    plain = noise_floor(recording(colored=False), "heteroscedastic")
+    plain = noise_floor(recording(colored=False), model="heteroscedastic")
     np.testing.assert_array_equal(floor.eigenvalues, plain.eigenvalues)
-    np.testing.assert_array_equal(noise_floor(recording(colored=False), "uniform").eigenvalues, plain.eigenvalues)
+    np.testing.assert_array_equal(noise_floor(recording(colored=False), model="uniform").eigenvalues, plain.eigenvalues)
 
 
 def test_it_is_rejected_where_it_says_so() -> None:

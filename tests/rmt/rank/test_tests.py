@@ -254,5 +254,6 @@ def test_kritchman_nadler_level_solves_its_equation_where_most_values_are_compon
         lam = np.sort(np.exp(2 * rng.normal(size=p)))[::-1]
         variance = _kritchman_nadler_variance(lam, n, k)
         a = lam[:k] + variance - variance * (p - k) / n
-        rho = (a + np.sqrt(np.maximum(a**2 - 4 * lam[:k] * variance, 0))) / 2
+        above = lam[:k] > variance * (1 + np.sqrt((p - k) / n)) ** 2
+        rho = (a + np.sqrt(np.where(above, a**2 - 4 * lam[:k] * variance, 0))) / 2
         assert variance == pytest.approx((lam[k:].sum() + (lam[:k] - rho).sum()) / (p - k), rel=1e-9)

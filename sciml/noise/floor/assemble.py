@@ -1,0 +1,131 @@
+"""The noise floor that a choice of model makes: its numbers, components over all channels, and spectrum."""
+
+import numpy as np
+import xarray as xr
+
+from sciml._typing import AnyArray, FloatArray
+from sciml.errors import DataError
+from sciml.noise.channels.extend import extended_components
+from sciml.noise.channels.names import channel_names
+from sciml.noise.channels.read import Progress
+from sciml.noise.channels.statistics import ChannelStatistics
+from sciml.noise.floor.cautions import cautions
+from sciml.noise.floor.components import Components, components_of
+from sciml.noise.floor.parts import Channels, MarchenkoPasturEdge, ModelChoice, NoiseDensity, Outliers, Samples
+from sciml.noise.floor.result import NoiseFloor
+from sciml.noise.floor.select_model import Choice
+from sciml.noise.matrix.gram import Matrix
+from sciml.noise.models.base import Fit
+from sciml.recording import sampling_rate
+from sciml.rmt.laws import MarchenkoPastur
+
+__all__ = ["assembled"]
+
+N_BINS = 1024  # of the power spectrum that is kept
+
+
+def assembled(
+    recording: xr.DataArray,
+    plain: Matrix,
+    choice: Choice,
+    *,
+    requested: str,
+    alpha: float,
+    progress: Progress | None,
+) -> NoiseFloor:
+    """Return the noise floor that a choice of model makes; `plain` is the matrix of the standardized channels."""
+    fit, matrix = choice.fit, choice.matrix
+    statistics, rate = matrix.statistics, _rate(recording)
+    tau = fit.spectra.tau if choice.model.colored else 1.0  # white samples and counts stand for themselves
+    found = components_of(choice)
+    sigma = float(np.sqrt(np.mean(found.channel_noise**2)))
+    channels, outliers = _all_channels(recording, choice, found, progress)
+    parameters = 2 * matrix.n_channels * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
+    return NoiseFloor(
+        choice=ModelChoice(choice.model.name, requested, choice.reason, alpha),
+        rank=fit.rank,
+        edge=float(fit.law.threshold(alpha)),
+        eigenvalues=fit.eigenvalues,
+        p_values=fit.p_values,
+        sigma=sigma,
+        sigma_se=sigma / float(np.sqrt(parameters)),
+        detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
+        converged=fit.converged,
+        bulk_ratio=fit.bulk_ratio,
+        profile=fit.profile,
+        channels=channels,
+        samples=Samples(statistics.n_samples, statistics.n_samples / tau, tau / rate if rate else None),
+        outliers=outliers,
+        marchenko_pastur=_marchenko_pastur(plain),
+        density=_density(fit, matrix, sigma, rate),
+        units=str(recording.attrs.get("units", "")),
+        warnings=tuple(cautions(choice)),
+        attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
+    )
+
+
+def _marchenko_pastur(matrix: Matrix) -> MarchenkoPasturEdge:
+    values = matrix.eigen(matrix.total_scale, 0).values
+    edge = MarchenkoPastur(matrix.n_channels / matrix.dof).support[-1][1]
+    return MarchenkoPasturEdge(int(np.count_nonzero(values > edge)), edge, values)
+
+
+def _rate(recording: xr.DataArray) -> float | None:
+    try:
+        return sampling_rate(recording)
+    except DataError:
+        return None
+
+
+def _all_channels(
+    recording: xr.DataArray, choice: Choice, found: Components, progress: Progress | None
+) -> tuple[Channels, Outliers]:
+    """Return what is said of all channels, the excluded ones too, and the components over all of them."""
+    matrix, statistics = choice.matrix, choice.matrix.statistics
+    components, mean, scale = _extended(recording, statistics, found, progress)
+    channels = Channels(
+        n_features=statistics.n_features,
+        n_used=matrix.n_channels,
+        excluded=statistics.excluded,
+        channel_names=channel_names(recording),
+        channel_mean=mean,
+        channel_scale=scale,
+        n_null=matrix.null.shape[1],
+        complex_data=matrix.is_complex,
+    )
+    outliers = Outliers(
+        strengths=found.strengths,
+        strength_intervals=found.intervals,
+        overlaps_channel=found.overlaps_channel,
+        overlaps_time=found.overlaps_time,
+        components=components,
+        singular_values=found.singular_values,
+    )
+    return channels, outliers
+
+
+def _extended(
+    recording: xr.DataArray, statistics: ChannelStatistics, found: Components, progress: Progress | None
+) -> tuple[AnyArray, AnyArray, FloatArray]:
+    """Return components (N, rank), mean and noise standard deviation of all channels.
+
+    An excluded channel has no part in any component. Columns of X = C F^T: conjugate to the eigenvectors of X^H X.
+    """
+    loadings = found.directions.conj()
+    if statistics.n_unread:
+        return extended_components(recording, statistics, loadings, found.channel_noise, progress)
+    components = np.zeros((statistics.n_features, loadings.shape[1]), dtype=loadings.dtype)
+    scale = np.zeros(statistics.n_features)
+    components[statistics.used], scale[statistics.used] = loadings, found.channel_noise
+    return components, statistics.every_mean, scale
+
+
+def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> NoiseDensity:
+    """Return the one-sided density of the noise, averaged over channels, in at most `N_BINS` bins of frequency."""
+    order = np.argsort(matrix.fourier.frequencies, kind="stable")
+    frequency = matrix.fourier.frequencies[order] * (rate or 1.0)
+    sided = 1.0 if matrix.is_complex else 2.0
+    density = fit.spectra.pooled[order] * sigma**2 * sided / (rate or 1.0)
+    starts = np.arange(0, len(frequency), -(-len(frequency) // N_BINS))
+    widths = np.diff(starts, append=len(frequency))
+    return NoiseDensity(np.add.reduceat(frequency, starts) / widths, np.add.reduceat(density, starts) / widths)

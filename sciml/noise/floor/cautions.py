@@ -1,0 +1,57 @@
+"""What the user should know before trusting a noise floor."""
+
+import numpy as np
+
+from sciml.noise.channels.select import exclusion_words
+from sciml.noise.floor.select_model import Choice
+from sciml.noise.matrix.gram import Matrix
+
+__all__ = ["cautions"]
+
+MANY = 0.25  # of the dimensions: simulated noise common to neighboring channels converged with .3 to .5 of them
+REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
+
+
+def cautions(choice: Choice) -> list[str]:
+    """Say in words what the user should know before trusting the floor."""
+    statistics, fit, matrix = choice.matrix.statistics, choice.fit, choice.matrix
+    found = exclusion_words(statistics.excluded, statistics.n_features)
+    if matrix.null.shape[1] and choice.prepared.channel_scale is None:
+        found.append(_null_words(matrix))
+    if statistics.n_dropped:
+        found.append(f"{statistics.n_dropped} samples at which most channels are missing or masked were left out")
+    if statistics.fraction_present.min() < 1:
+        found.append(
+            f"{100 * (1 - statistics.fraction_present.mean()):.2g} % of the values are missing; they count as their "
+            "channel's mean, which weakens components a little"
+        )
+    if statistics.n_unread:
+        found.append(
+            f"the floor is that of {len(statistics.used)} channels chosen at random from {statistics.n_features}; "
+            "components were extended to the others"
+        )
+    if not fit.converged:
+        found.append(
+            f"the noise is not of this model ({choice.model.words}): ever more components stand out as found ones "
+            "are removed; sigma and edge are upper bounds and the rank is a lower one; compare channels of one kind, "
+            "or whiten each channel first, to find more"
+        )
+    if fit.converged and fit.rank > MANY * min(matrix.n_channels, statistics.dof):
+        found.append(
+            f"{fit.rank} components in {min(matrix.n_channels, statistics.dof)} dimensions are many: noise that "
+            "neighboring channels have in common looks the same, and then sigma is too low; compare channels that lie "
+            "apart"
+        )
+    if len(statistics.used) < 8:
+        found.append(f"{len(statistics.used)} channels are few for the large-N laws; p-values are rough")
+    return found
+
+
+def _null_words(matrix: Matrix) -> str:
+    """Say which combinations of channels are constant: what subtracting a reference leaves."""
+    null = matrix.null / matrix.total_scale[:, None]
+    if null.shape[1] == 1:
+        weights = np.abs(null[:, 0])
+        if weights.std() < REFERENCE_TOLERANCE * weights.mean():
+            return "the channels add up to a constant: their average was subtracted, one dimension fewer is tested"
+    return f"{null.shape[1]} combinations of channels are constant (a reference was subtracted), and are not tested"
