@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from sciml._typing import BoolArray, FloatArray, IntArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt import edges
 from sciml.rmt.checks import shape
@@ -14,16 +15,14 @@ from sciml.rmt.sigma import MAX_ITERATIONS
 
 __all__ = ["BatchSigma", "count_above", "median_edge_refit", "refit"]
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class BatchSigma:
     """Noise of each spectrum, shapes (batch,): as `sciml.rmt.sigma.SigmaEstimate`."""
 
-    sigma: Array
-    rank: NDArray[np.int64]
-    converged: NDArray[np.bool_]
+    sigma: FloatArray
+    rank: IntArray
+    converged: BoolArray
 
 
 def median_edge_refit(scatter: NDArray[np.floating], shape_: tuple[int, int]) -> BatchSigma:
@@ -66,23 +65,23 @@ def median_edge_refit(scatter: NDArray[np.floating], shape_: tuple[int, int]) ->
     noise = _residual_variances(s, n)
     variance = np.median(s, axis=1) / (n * law[0])
     rank = np.full(len(s), -1)
-    settled, failed = np.zeros(len(s), bool), np.zeros(len(s), bool)
+    converged, failed = np.zeros(len(s), bool), np.zeros(len(s), bool)
     for _ in range(MAX_ITERATIONS):
         found = np.count_nonzero(s > edge * variance[:, None], axis=1)
-        failed |= ~settled & (found > limit)
-        settled |= ~failed & (found == rank)
-        active = ~settled & ~failed
+        failed |= ~converged & (found > limit)
+        converged |= ~failed & (found == rank)
+        active = ~converged & ~failed
         if not active.any():
             break
         rank[active] = found[active]
         variance[active] = noise[active, found[active]]
     whole = s.sum(axis=1) / (m * n)
-    variance = np.where(settled, variance, whole)
-    rank = np.where(settled, rank, np.count_nonzero(s > edge * whole[:, None], axis=1))
-    return BatchSigma(np.sqrt(variance), rank, settled)
+    variance = np.where(converged, variance, whole)
+    rank = np.where(converged, rank, np.count_nonzero(s > edge * whole[:, None], axis=1))
+    return BatchSigma(np.sqrt(variance), rank, converged)
 
 
-def refit(scatter: NDArray[np.floating], shape_: tuple[int, int], rank: int) -> Array:
+def refit(scatter: NDArray[np.floating], shape_: tuple[int, int], rank: int) -> FloatArray:
     """Return sigma of each spectrum, given how many eigenvalues are signal.
 
     Examples
@@ -97,8 +96,13 @@ def refit(scatter: NDArray[np.floating], shape_: tuple[int, int], rank: int) -> 
 
 
 def count_above(
-    scatter: NDArray[np.floating], shape_: tuple[int, int], sigma: Array, *, alpha: float, complex_data: bool = False
-) -> NDArray[np.int64]:
+    scatter: NDArray[np.floating],
+    shape_: tuple[int, int],
+    sigma: FloatArray,
+    *,
+    alpha: float,
+    complex_data: bool = False,
+) -> IntArray:
     """Return how many eigenvalues of each spectrum lie above the level-alpha threshold of the largest noise eigenvalue.
 
     Parameters
@@ -120,14 +124,14 @@ def count_above(
     return np.asarray(above.sum(axis=1), dtype=np.int64)
 
 
-def _checked(scatter: NDArray[np.floating], sides: tuple[int, int]) -> tuple[Array, int, int]:
+def _checked(scatter: NDArray[np.floating], sides: tuple[int, int]) -> tuple[FloatArray, int, int]:
     m, n = sorted(shape(*sides))
     if scatter.ndim != 2 or scatter.shape[1] != m:
         raise DataError(f"expected {m} eigenvalues a spectrum for sides {sides}, got an array of shape {scatter.shape}")
     return np.maximum(scatter.astype(np.float64), 0.0), m, n
 
 
-def _residual_variances(s: Array, n: int) -> Array:
+def _residual_variances(s: FloatArray, n: int) -> FloatArray:
     """Return the noise variance that explains all but the k largest values, for every k."""
     m = s.shape[1]
     k = np.arange(m)

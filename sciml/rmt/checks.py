@@ -1,10 +1,9 @@
 """Checks of arguments at the public doors of `sciml.rmt`."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray, ComplexArray, FloatArray
 from sciml.errors import ConfigError, DataError
 
 __all__ = ["aspect_ratio", "numbers", "points", "positive", "probabilities", "shape", "spectrum"]
@@ -35,12 +34,12 @@ def shape(n_features: int, n_samples: int) -> tuple[int, int]:
     return int(n_features), int(n_samples)
 
 
-def spectrum(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def spectrum(name: str, values: ArrayLike) -> FloatArray:
     """Return real, finite, one-dimensional, non-negative values in descending order, as float64.
 
     An eigenvalue solver returns zeros as numbers of either sign near the rounding error: those become zero.
     """
-    given: NDArray[Any] = np.asarray(values)
+    given: AnyArray = np.asarray(values)
     if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "fiub":
         raise DataError(f"expected {name} as a list of real numbers, got shape {given.shape} of type {given.dtype}")
     resolution = np.finfo(given.dtype).eps if given.dtype.kind == "f" else 0.0
@@ -55,9 +54,9 @@ def spectrum(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return np.maximum(ordered, 0.0)
 
 
-def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def numbers(name: str, values: ArrayLike) -> FloatArray:
     """Return real values without NaN as float64."""
-    given: NDArray[Any] = np.asarray(values)
+    given: AnyArray = np.asarray(values)
     if given.dtype.kind not in "fiub":
         raise DataError(f"expected {name} of real numbers, got type {given.dtype}")
     result = given.astype(np.float64)
@@ -68,7 +67,7 @@ def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return result
 
 
-def points(name: str, values: ArrayLike) -> NDArray[np.complex128]:
+def points(name: str, values: ArrayLike) -> ComplexArray:
     """Return points of the complex plane without NaN as complex128."""
     result = np.asarray(values, dtype=np.complex128)
     if np.isnan(result).any():
@@ -78,7 +77,7 @@ def points(name: str, values: ArrayLike) -> NDArray[np.complex128]:
     return result
 
 
-def probabilities(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def probabilities(name: str, values: ArrayLike) -> FloatArray:
     """Return probabilities as float64."""
     result = numbers(name, values)
     if result.size and (result.min() < 0 or result.max() > 1):

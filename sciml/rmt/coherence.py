@@ -1,8 +1,9 @@
 """Laws of a coherence matrix of independent channels: its largest eigenvalue, and the coherence of one pair."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError
 from sciml.rmt.checks import numbers
 from sciml.rmt.edges import EdgeLaw
@@ -13,7 +14,7 @@ __all__ = ["largest_eigenvalue", "pair_p_value"]
 # Measured over 17 shapes from (2, 16) to (256, 48), 2000 to 30000 draws each: the mean lies 0.05 to 0.3 scales below
 # that of the Wishart law, and own-power normalization removes 1.1 to 1.9 (mean 1.7) times mu^2 / (N n) of variance.
 SHIFT, REMOVED = 0.2, 1.5
-SMALLEST = 0.1  # share of the Tracy-Widom variance that is always kept
+SMALLEST = 0.1  # fraction of the Tracy-Widom variance that is always kept
 
 
 def largest_eigenvalue(n_channels: float, degrees_of_freedom: float) -> EdgeLaw:
@@ -35,7 +36,7 @@ def largest_eigenvalue(n_channels: float, degrees_of_freedom: float) -> EdgeLaw:
     Parameters
     ----------
     n_channels, degrees_of_freedom
-        N and n, either may be the larger. Fractions are allowed: correlated looks count as fewer.
+        N and n, either may be the larger. Fractions are allowed: correlated averages count as fewer.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def largest_eigenvalue(n_channels: float, degrees_of_freedom: float) -> EdgeLaw:
     return EdgeLaw(float(mean - narrower * law.mean()), float(narrower), 2)
 
 
-def pair_p_value(coherence: ArrayLike, degrees_of_freedom: ArrayLike) -> NDArray[np.float64]:
+def pair_p_value(coherence: ArrayLike, degrees_of_freedom: ArrayLike) -> FloatArray:
     r"""Return the probability that two independent channels reach a squared coherence of :math:`c^2` or more.
 
     .. math:: P(|C|^2 \ge c^2) = (1 - c^2)^{n - 1}
@@ -89,7 +90,7 @@ def pair_p_value(coherence: ArrayLike, degrees_of_freedom: ArrayLike) -> NDArray
     >>> round(float(pair_p_value(0.5, 11)), 8)
     0.00097656
     """
-    share = np.clip(numbers("squared coherence", coherence), 0.0, 1.0)
+    squared = np.clip(numbers("squared coherence", coherence), 0.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_p = (np.asarray(degrees_of_freedom, dtype=np.float64) - 1) * np.log1p(-share)
+        log_p = (np.asarray(degrees_of_freedom, dtype=np.float64) - 1) * np.log1p(-squared)
     return np.asarray(np.exp(np.where(np.isnan(log_p), 0.0, log_p)))

@@ -16,18 +16,15 @@ doi:10.1090/memo/1261, for the equation's stability.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, ComplexArray, FloatArray
 from sciml.errors import NumericalError
 
 __all__ = ["Edge", "Equations", "bulk_cdf", "find_edge", "solve_above"]
 
-Array = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 MAX_STEPS = 60
 TOLERANCE = 1e-10  # of Newton's method, relative
@@ -47,23 +44,23 @@ SOLVED = 1e-6  # residual of the density's equations, relative
 class Equations:
     """Profile (other side, solved side), the weights of both, and the divisor n."""
 
-    table: Array
-    other_weights: Array
-    weights: Array
+    table: FloatArray
+    other_weights: FloatArray
+    weights: FloatArray
     divisor: float
 
-    def load(self, a: NDArray[Any]) -> NDArray[Any]:
+    def load(self, a: AnyArray) -> AnyArray:
         """Return d_b for a of shape (..., solved side)."""
         return np.asarray((self.weights * a) @ self.table.T / self.divisor)
 
-    def linearized(self, a: Array) -> tuple[Array, Array]:
+    def linearized(self, a: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return z_i(a) and the symmetric positive matrix B, of which 1 - B is the slope of -z a² / a in log a."""
         room = 1 - self.load(a)
         r = self.other_weights / room
         scaled = self.table * (np.sqrt(r / room)[:, None] * (np.sqrt(self.weights) * a) / self.divisor)
         return 1 / a + r @ self.table / self.divisor, scaled.T @ scaled
 
-    def holds(self, a: Array) -> bool:
+    def holds(self, a: FloatArray) -> bool:
         """Return whether the equations make sense at a: all positive, all d below one."""
         return bool(a.min() > 0 and self.load(a).max() < 1)
 
@@ -72,10 +69,10 @@ class Equations:
 class Point:
     """A solution on the curve z(theta), theta = sum w a: a, z, and their derivatives along theta."""
 
-    a: Array
+    a: FloatArray
     z: float
     slope: float
-    tangent: Array
+    tangent: FloatArray
 
 
 @dataclass(frozen=True)
@@ -150,16 +147,16 @@ def bounds(system: Equations, point: Point) -> Bounds:
     return Bounds(float(p @ z) - slack, float(z.max()))
 
 
-def _minimum(system: Equations, point: Point) -> Array | None:
+def _minimum(system: Equations, point: Point) -> FloatArray | None:
     """Return a at the minimum of the parabola through a point of the curve; None where there is none."""
     curvature = _curvature(system, point)
     if not curvature > 0:
         return None
-    a: Array = point.a - point.slope / curvature * point.tangent
+    a: FloatArray = point.a - point.slope / curvature * point.tangent
     return a if system.holds(a) else None
 
 
-def _solve_at(system: Equations, a: Array, theta: float) -> Point | None:
+def _solve_at(system: Equations, a: FloatArray, theta: float) -> Point | None:
     """Return the point of the curve at `theta` by damped Newton steps from `a`; None beyond its end."""
     table, n, w = system.table, system.divisor, system.weights
     size = len(w)
@@ -181,7 +178,7 @@ def _solve_at(system: Equations, a: Array, theta: float) -> Point | None:
             solution = np.linalg.solve(jacobian, right)
         except np.linalg.LinAlgError:
             return None
-        step: Array = np.asarray(solution[:size, 0], dtype=np.float64)
+        step: FloatArray = np.asarray(solution[:size, 0], dtype=np.float64)
         length = _allowed(system, a, step)
         if length == 0:
             return None
@@ -198,7 +195,7 @@ def _solve_at(system: Equations, a: Array, theta: float) -> Point | None:
     return None
 
 
-def _allowed(system: Equations, a: Array, step: Array) -> float:
+def _allowed(system: Equations, a: FloatArray, step: FloatArray) -> float:
     """Return the longest of 1, 1/2, 1/4, ... of the step that stays where the equations hold; 0 if none does."""
     length = 1.0
     while length > 1e-6:
@@ -223,14 +220,14 @@ def _descend(system: Equations) -> Point | None:
     falls, rises = point.slope, np.nan
     while high - low > 1e-6:
         middle = low + (min(step, (high - low) / 2) if np.isnan(rises) else _secant(falls, rises) * (high - low))
-        tried = _solve_at(system, point.a * np.exp(middle) / (system.weights @ point.a), float(np.exp(middle)))
-        if tried is None:
+        candidate = _solve_at(system, point.a * np.exp(middle) / (system.weights @ point.a), float(np.exp(middle)))
+        if candidate is None:
             high, rises = middle, np.nan
-        elif tried.slope < 0:
-            low, falls, point = middle, tried.slope, tried
+        elif candidate.slope < 0:
+            low, falls, point = middle, candidate.slope, candidate
         else:
-            high, rises, point = middle, tried.slope, tried
-        if tried is not None and _flat(tried, float(np.exp(middle))):
+            high, rises, point = middle, candidate.slope, candidate
+        if candidate is not None and _flat(candidate, float(np.exp(middle))):
             break
     return point
 
@@ -240,7 +237,7 @@ def _secant(falls: float, rises: float) -> float:
     return min(max(falls / (falls - rises), 0.05), 0.95)
 
 
-def solve_above(system: Equations, z: float, start: Array | None = None) -> Point | None:
+def solve_above(system: Equations, z: float, start: FloatArray | None = None) -> Point | None:
     """Return the solution at z, None below the edge: Newton's method from below, which cannot miss it.
 
     At a = 1/z, as at the solution of any larger z, all z_i(a) are at least z. They are convex, and the inverse of the
@@ -285,11 +282,11 @@ def _approach(system: Equations) -> Point:
             goal = float(np.sqrt(low * goal))
         elif goal <= low:
             goal = (low + point.z) / 2
-        tried = solve_above(system, goal, point.a)
-        if tried is None:
+        candidate = solve_above(system, goal, point.a)
+        if candidate is None:
             low = goal
         else:
-            point = tried
+            point = candidate
     return _polished(system, point)
 
 
@@ -297,10 +294,10 @@ def _polished(system: Equations, point: Point) -> Point:
     """Return the point where the slope vanishes, from one close to it, by Newton's method in theta."""
     for _ in range(MAX_POLISHES):
         a = _minimum(system, point)
-        tried = None if a is None else _solve_at(system, a, float(system.weights @ a))
-        if tried is None or abs(tried.slope) >= abs(point.slope) / 2:  # two edges at one place, or rounding
+        candidate = None if a is None else _solve_at(system, a, float(system.weights @ a))
+        if candidate is None or abs(candidate.slope) >= abs(point.slope) / 2:  # two edges at one place, or rounding
             break
-        point = tried
+        point = candidate
         if _flat(point, float(system.weights @ point.a)):
             break
     return point
@@ -325,7 +322,7 @@ def _width(system: Equations, point: Point) -> float:
     return float(np.cbrt((w * u) @ (u**2 / a**3 + second)))
 
 
-def bulk_cdf(system: Equations, edge: float) -> tuple[Array, Array]:
+def bulk_cdf(system: Equations, edge: float) -> tuple[FloatArray, FloatArray]:
     """Return a grid over the bulk and the cdf there: a rough pass over (0, edge) finds where the bulk begins."""
     grid = np.linspace(0, edge, BULK_POINTS)
     rough = _density(system, grid, edge, 0.02 * edge)
@@ -336,16 +333,16 @@ def bulk_cdf(system: Equations, edge: float) -> tuple[Array, Array]:
     return grid, cdf / cdf[-1]
 
 
-def _density(system: Equations, grid: Array, edge: float, height: float) -> Array:
+def _density(system: Equations, grid: FloatArray, edge: float, height: float) -> FloatArray:
     """Return the imaginary part of the resolvent's trace at `height` above the grid, followed down from far above."""
-    a: Complex = np.tile(1 / (grid[:, None] + 4j * edge), (1, len(system.weights)))
+    a: ComplexArray = np.tile(1 / (grid[:, None] + 4j * edge), (1, len(system.weights)))
     for level in edge * np.geomspace(4.0, height / edge, 12):
         a = _newton_complex(system, a, grid + 1j * level)
     _check_solved(system, a, np.asarray(grid + 1j * height, dtype=np.complex128))
     return np.maximum(-(a.imag @ system.weights), 0.0)
 
 
-def _check_solved(system: Equations, a: Complex, z: Complex) -> None:
+def _check_solved(system: Equations, a: ComplexArray, z: ComplexArray) -> None:
     """Refuse what does not solve the equations: a solution of negative imaginary parts is the only one at its z."""
     r = system.other_weights / (1 - system.load(a))
     error = np.abs(a * (z[:, None] - r @ system.table / system.divisor) - 1).max(axis=1)
@@ -357,7 +354,7 @@ def _check_solved(system: Equations, a: Complex, z: Complex) -> None:
         )
 
 
-def _newton_complex(system: Equations, a: Complex, z: Complex) -> Complex:
+def _newton_complex(system: Equations, a: ComplexArray, z: ComplexArray) -> ComplexArray:
     """Solve the equations at each z, from the solutions a bit further from the real axis."""
     table, n, w = system.table, system.divisor, system.weights
     index = np.arange(len(w))

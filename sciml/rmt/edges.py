@@ -5,8 +5,9 @@ from typing import Literal
 
 import numpy as np
 import scipy.optimize
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import numbers, shape, spectrum
 from sciml.rmt.laws import TracyWidom
@@ -33,7 +34,7 @@ class EdgeLaw:
     scale: float
     beta: Literal[1, 2]
 
-    def p_value(self, lam: ArrayLike) -> NDArray[np.float64]:
+    def p_value(self, lam: ArrayLike) -> FloatArray:
         """Return the probability that noise alone reaches an eigenvalue of `lam` or more."""
         return TracyWidom(self.beta).sf((numbers("eigenvalues", lam) - self.center) / self.scale)
 
@@ -65,7 +66,7 @@ class TraceRatioLaw:
     edge: EdgeLaw
     kappa: float
 
-    def p_value(self, ratio: ArrayLike) -> NDArray[np.float64]:
+    def p_value(self, ratio: ArrayLike) -> FloatArray:
         """Return the probability that white noise reaches a ratio of `ratio` or more."""
         z = (numbers("ratios", ratio) - self.edge.center) / self.edge.scale
         return ratio_tail(z, self.kappa, self.edge.beta)
@@ -79,7 +80,7 @@ class TraceRatioLaw:
         return self.edge.center + self.edge.scale * float(z)
 
 
-def ratio_tail(z: ArrayLike, kappa: ArrayLike, beta: Literal[1, 2]) -> NDArray[np.float64]:
+def ratio_tail(z: ArrayLike, kappa: ArrayLike, beta: Literal[1, 2]) -> FloatArray:
     """Return the tail of `TraceRatioLaw` at standardized ratios z."""
     law, point = TracyWidom(beta), np.asarray(z, dtype=np.float64)
     log_tail = law.logsf(point)
@@ -106,8 +107,8 @@ def trace_ratio(n_features: int, n_samples: int, *, complex_data: bool = False) 
     1.5858
     """
     edge = white(n_features, n_samples, complex_data=complex_data)
-    freedom = (2 if complex_data else 1) * n_features * n_samples
-    return TraceRatioLaw(edge, (edge.center / edge.scale) ** 2 / freedom)
+    dof = (2 if complex_data else 1) * n_features * n_samples
+    return TraceRatioLaw(edge, (edge.center / edge.scale) ** 2 / dof)
 
 
 def white(n_features: int, n_samples: int, *, complex_data: bool = False) -> EdgeLaw:
@@ -220,19 +221,19 @@ def heteroscedastic(variances: ArrayLike, n_samples: int, *, complex_data: bool 
     (1.5669, 1.5669)
     """
     population = spectrum("variances", variances)
-    turned = colored(population, n_samples, population.size, complex_data=complex_data)
+    transposed = colored(population, n_samples, population.size, complex_data=complex_data)
     ratio = population.size / n_samples
-    return EdgeLaw(turned.center * ratio, turned.scale * ratio, turned.beta)
+    return EdgeLaw(transposed.center * ratio, transposed.scale * ratio, transposed.beta)
 
 
-def _edge_weights(relative: NDArray[np.float64], g: float) -> tuple[float, NDArray[np.float64]]:
+def _edge_weights(relative: FloatArray, g: float) -> tuple[float, FloatArray]:
     """Return w = c max S / (1 - c max S) and omega for values relative to the largest.
 
     omega = t w / (1 + w (1 - t)) with t <= 1 has no difference of near numbers, and w is bracketed: omega <= w for all,
     with equality for at least one of the values.
     """
 
-    def weights(log_w: float) -> NDArray[np.float64]:
+    def weights(log_w: float) -> FloatArray:
         w = np.exp(log_w)
         return np.asarray(relative * w / (1 + w * (1 - relative)))
 

@@ -1,19 +1,18 @@
 """Matrices at the public doors of `sciml.rmt`: checked, in double precision, and their singular values."""
 
-from typing import Any
-
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray, FloatArray
 from sciml.errors import DataError
 
 __all__ = ["gram_eigenvalues", "matrix"]
 
 
-def matrix(name: str, values: ArrayLike) -> NDArray[Any]:
+def matrix(name: str, values: ArrayLike) -> AnyArray:
     """Return a two-dimensional array of finite numbers as float64 or complex128."""
-    given: NDArray[Any] = np.asarray(values)
+    given: AnyArray = np.asarray(values)
     if given.ndim != 2 or given.size == 0 or given.dtype.kind not in "fiubc":
         raise DataError(
             f"expected {name} as a matrix of numbers, got shape {given.shape} of type {given.dtype}; "
@@ -28,6 +27,6 @@ def matrix(name: str, values: ArrayLike) -> NDArray[Any]:
     return wide
 
 
-def gram_eigenvalues(X: NDArray[Any]) -> NDArray[np.float64]:
+def gram_eigenvalues(X: AnyArray) -> FloatArray:
     """Return the squared singular values in descending order."""
     return np.asarray(scipy.linalg.svdvals(X, check_finite=False), dtype=np.float64) ** 2

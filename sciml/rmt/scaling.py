@@ -5,13 +5,14 @@ were, and its largest singular value lies at sqrt(m) + sqrt(n).
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import scipy.linalg
 import scipy.optimize
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray, BoolArray, FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import positive
 from sciml.rmt.laws import MarchenkoPastur
@@ -19,14 +20,13 @@ from sciml.rmt.matrix import gram_eigenvalues, matrix
 
 __all__ = ["Balance", "Equalized", "biwhiten", "dyson_equalize", "sinkhorn"]
 
-Array = NDArray[np.float64]
 
 TOLERANCE = 1e-10  # of the sums, relative to their targets; sampling noise of a variance is 1e-2 or more
 MAX_ITERATIONS = 10_000
 FIT_SIDE = 600  # the law of the noise is fitted on at most this many rows and columns
 MAX_STEPS = 5  # the first repairs what strong components hid from the mean squares; the third moves nothing (measured)
 LARGEST_STEP = 0.5  # of a log variance: sampling noise moves it by less, unequal noise by more
-CURVATURES = np.concatenate([[0.0], np.geomspace(1e-3, 1e2, 11)])  # c mean / b: from Poisson to a constant share
+CURVATURES = np.concatenate([[0.0], np.geomspace(1e-3, 1e2, 11)])  # c mean / b: from Poisson to a constant fraction
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Balance:
     `error` is the largest deviation of a row sum, relative to what was wanted; the column sums are exact to rounding.
     """
 
-    row_factor: Array
-    column_factor: Array
+    row_factor: FloatArray
+    column_factor: FloatArray
     iterations: int
     error: float
 
@@ -51,9 +51,9 @@ class Equalized:
     where the variance was not taken from the mean.
     """
 
-    scaled: NDArray[Any]
-    row_factor: Array
-    column_factor: Array
+    scaled: AnyArray
+    row_factor: FloatArray
+    column_factor: FloatArray
     dropped_rows: tuple[int, ...]
     dropped_columns: tuple[int, ...]
     linear: float | None = None
@@ -64,7 +64,7 @@ class Equalized:
         """Largest singular value that noise reaches in the limit, sqrt(m') + sqrt(n')."""
         return float(np.sqrt(self.scaled.shape).sum())
 
-    def unscale(self, scaled: NDArray[Any]) -> NDArray[Any]:
+    def unscale(self, scaled: AnyArray) -> AnyArray:
         """Return what became `scaled` (m', n') in the units and the shape (m, n) of the data; zero where dropped."""
         rows, columns = self.row_factor > 0, self.column_factor > 0
         out = np.zeros((rows.size, columns.size), dtype=scaled.dtype)
@@ -136,8 +136,8 @@ def sinkhorn(
 
 
 def _alternate(
-    weights: Array, rows: Array, columns: Array, tolerance: float, max_iterations: int
-) -> tuple[Array, Array, int, float]:
+    weights: FloatArray, rows: FloatArray, columns: FloatArray, tolerance: float, max_iterations: int
+) -> tuple[FloatArray, FloatArray, int, float]:
     """Iterate until the row sums that belong to exact column sums are right as well."""
     u, error = np.ones_like(rows), np.inf
     for iteration in range(1, max_iterations + 1):
@@ -211,7 +211,7 @@ def biwhiten(Y: ArrayLike, variance: ArrayLike | Literal["quadratic"] | None = N
 
 
 def _scale(
-    data: NDArray[Any], variance: Array, linear: float | None = None, quadratic: float | None = None
+    data: AnyArray, variance: FloatArray, linear: float | None = None, quadratic: float | None = None
 ) -> Equalized:
     rows, columns = _scalable(variance > 0)
     kept = np.ix_(rows, columns)
@@ -223,11 +223,11 @@ def _scale(
 
 
 def _equalized(
-    data: NDArray[Any],
-    rows: NDArray[np.bool_],
-    columns: NDArray[np.bool_],
-    left: Array,
-    right: Array,
+    data: AnyArray,
+    rows: BoolArray,
+    columns: BoolArray,
+    left: FloatArray,
+    right: FloatArray,
     linear: float | None = None,
     quadratic: float | None = None,
 ) -> Equalized:
@@ -244,7 +244,7 @@ def _equalized(
     )
 
 
-def _scalable(filled: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _scalable(filled: BoolArray) -> tuple[BoolArray, BoolArray]:
     """Return which rows and columns can be kept.
 
     All n of a row's sum lies on its z filled entries, each of which may take no more than its column's sum m:
@@ -263,7 +263,7 @@ def _scalable(filled: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.
         rows, columns = new_rows, new_columns
 
 
-def _fit_quadratic(data: Array) -> tuple[float, float]:
+def _fit_quadratic(data: FloatArray) -> tuple[float, float]:
     """Return b and c of the variance b mean + c mean², from the spectrum of the biwhitened data.
 
     For a given ratio c / b the spectrum is fixed up to its scale b / (1 + c), which the median tells: one search over
@@ -287,11 +287,11 @@ def _fit_quadratic(data: Array) -> tuple[float, float]:
     ratio = curvature / unit
     scale = _distance(part, ratio)[1]
     # b / (1 + c) = scale and c = ratio b; the product scale ratio is c / (1 + c), below 1 for any real noise.
-    share = min(scale * ratio, 0.999)
-    return scale / (1 - share), share / (1 - share)
+    quadratic_fraction = min(scale * ratio, 0.999)
+    return scale / (1 - quadratic_fraction), quadratic_fraction / (1 - quadratic_fraction)
 
 
-def _distance(data: Array, ratio: float) -> tuple[float, float]:
+def _distance(data: FloatArray, ratio: float) -> tuple[float, float]:
     """Return how far the spectrum is from the Marchenko-Pastur law, and the scale of the variance Y + ratio Y²."""
     scaled = _scale(data, data + ratio * data**2).scaled
     short, long = sorted(scaled.shape)
@@ -349,12 +349,12 @@ def dyson_equalize(Y: ArrayLike) -> Equalized:
     if not data.any():
         raise DataError("expected data with values other than zero, got only zeros")
     even = _scale(data, np.abs(data) ** 2)
-    x, y = _settled_variances(even.scaled)
+    x, y = _converged_variances(even.scaled)
     rows, columns = even.row_factor > 0, even.column_factor > 0
     return _equalized(data, rows, columns, even.row_factor[rows] / np.sqrt(x), even.column_factor[columns] / np.sqrt(y))
 
 
-def _settled_variances(data: NDArray[Any]) -> tuple[Array, Array]:
+def _converged_variances(data: AnyArray) -> tuple[FloatArray, FloatArray]:
     """Repeat the Dyson step until it moves little; each step costs a decomposition."""
     x, y = np.ones(data.shape[0]), np.ones(data.shape[1])
     for _ in range(MAX_STEPS):
@@ -365,7 +365,7 @@ def _settled_variances(data: NDArray[Any]) -> tuple[Array, Array]:
     return x, y
 
 
-def _dyson_variances(data: NDArray[Any]) -> tuple[Array, Array]:
+def _dyson_variances(data: AnyArray) -> tuple[FloatArray, FloatArray]:
     """Return the variances of rows and columns, in a gauge that the equations fix."""
     U, s, Vh = scipy.linalg.svd(data, full_matrices=False, check_finite=False)
     eta = float(np.median(s)) / MarchenkoPastur(min(data.shape) / max(data.shape)).median()
@@ -381,21 +381,21 @@ def _dyson_variances(data: NDArray[Any]) -> tuple[Array, Array]:
     return unit * in_row / (1 - in_row), unit * in_column / (1 - in_column)
 
 
-def _non_negative(name: str, values: ArrayLike) -> Array:
+def _non_negative(name: str, values: ArrayLike) -> FloatArray:
     given = matrix(name, values)
     if given.dtype.kind == "c" or given.min() < 0:
         raise DataError(f"expected {name} that are real and zero or more, got {given.min()!r} as the smallest")
     return np.asarray(given, dtype=np.float64)
 
 
-def _targets(name: str, values: ArrayLike, length: int) -> Array:
+def _targets(name: str, values: ArrayLike, length: int) -> FloatArray:
     sums = np.asarray(values, dtype=np.float64)
     if sums.shape not in ((), (length,)) or not (np.isfinite(sums) & (sums > 0)).all():
         raise ConfigError(f"expected {name} as one positive number or {length} of them, got {values!r}")
     return np.broadcast_to(sums, (length,)).copy()
 
 
-def _some(mask: NDArray[np.bool_]) -> str:
+def _some(mask: BoolArray) -> str:
     """Name the first few."""
     indices = np.flatnonzero(mask)
     return ", ".join(map(str, indices[:5])) + (f" and {indices.size - 5} more" if indices.size > 5 else "")

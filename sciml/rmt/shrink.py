@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import aspect_ratio, numbers, positive, shape, spectrum
 from sciml.rmt.laws import MarchenkoPastur
@@ -37,7 +38,6 @@ __all__ = [
     "spike_to_singular",
 ]
 
-Array = NDArray[np.float64]
 Shrinkage = Literal["frobenius", "operator", "nuclear", "hard", "none"]
 
 
@@ -45,8 +45,8 @@ Shrinkage = Literal["frobenius", "operator", "nuclear", "hard", "none"]
 class Overlaps:
     """Squared cosines between the singular vectors of the data and those of the signal, by the side they live on."""
 
-    short: Array
-    long: Array
+    short: FloatArray
+    long: FloatArray
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class OptShrink:
     component, strongest first.
     """
 
-    shrunk: Array
-    strength: Array
-    standard_error: Array
+    shrunk: FloatArray
+    strength: FloatArray
+    standard_error: FloatArray
     overlaps: Overlaps
 
 
-def operator(y: ArrayLike, beta: float) -> Array:
+def operator(y: ArrayLike, beta: float) -> FloatArray:
     r"""Return the signal strength x(y), the best shrinkage in operator norm, and zero at and below the edge.
 
     .. math:: x^2 = \tfrac12 \Big(y^2 - \beta - 1 + \sqrt{(y^2 - \beta - 1)^2 - 4\beta}\Big)
@@ -95,7 +95,7 @@ def operator(y: ArrayLike, beta: float) -> Array:
     return np.where(gap > 0, np.sqrt(_squared_strength(lam, gap, ratio)), 0.0)[()]
 
 
-def frobenius(y: ArrayLike, beta: float) -> Array:
+def frobenius(y: ArrayLike, beta: float) -> FloatArray:
     r"""Return the best shrinkage in Frobenius norm, and zero at and below the edge.
 
     .. math:: \eta(y) = \frac{\sqrt{(y^2 - \beta - 1)^2 - 4\beta}}{y}
@@ -112,7 +112,7 @@ def frobenius(y: ArrayLike, beta: float) -> Array:
     return (gap / np.where(gap > 0, value, 1.0))[()]
 
 
-def nuclear(y: ArrayLike, beta: float) -> Array:
+def nuclear(y: ArrayLike, beta: float) -> FloatArray:
     r"""Return the best shrinkage in nuclear norm, and zero at and below the edge.
 
     .. math:: \eta(y) = \max\Big(0, \frac{x^4 - \beta - \sqrt\beta\, x y}{x^2 y}\Big)
@@ -132,7 +132,7 @@ def nuclear(y: ArrayLike, beta: float) -> Array:
     return np.where(found, np.maximum(shrunk, 0.0), 0.0)[()]
 
 
-def hard(y: ArrayLike, beta: float) -> Array:
+def hard(y: ArrayLike, beta: float) -> FloatArray:
     r"""Return y unchanged above `hard_threshold` and zero up to there.
 
     Parameters, errors as for `operator`; reference as for `hard_threshold`.
@@ -146,12 +146,12 @@ def hard(y: ArrayLike, beta: float) -> Array:
     return np.where(value > hard_threshold(beta), value, 0.0)[()]
 
 
-def unshrunk(y: ArrayLike, beta: float) -> Array:  # noqa: ARG001
+def unshrunk(y: ArrayLike, beta: float) -> FloatArray:  # noqa: ARG001
     """Return y: components that are kept stay as strong as they are."""
     return numbers("y", y)[()]
 
 
-SHRINKERS: dict[str, Callable[[ArrayLike, float], Array]] = {
+SHRINKERS: dict[str, Callable[[ArrayLike, float], FloatArray]] = {
     "frobenius": frobenius,
     "operator": operator,
     "nuclear": nuclear,
@@ -167,7 +167,7 @@ def check_shrinkage(shrinkage: str) -> None:
         raise ConfigError(f"expected a shrinkage of {', '.join(get_args(Shrinkage))}, got {shrinkage!r}")
 
 
-def _gap(y: Array, beta: float) -> Array:
+def _gap(y: FloatArray, beta: float) -> FloatArray:
     """Return sqrt((y² - beta - 1)² - 4 beta), zero at and below the edge.
 
     As a product of differences it does not cancel next to the edge, and taken above the edge only it cannot let
@@ -175,11 +175,11 @@ def _gap(y: Array, beta: float) -> Array:
     """
     root = np.sqrt(beta)
     above = np.maximum(y - (1 + root), 0.0)
-    gap: Array = np.sqrt(above * (y + 1 + root)) * np.sqrt(np.maximum(y**2 - (1 - root) ** 2, 0.0))
+    gap: FloatArray = np.sqrt(above * (y + 1 + root)) * np.sqrt(np.maximum(y**2 - (1 - root) ** 2, 0.0))
     return gap
 
 
-def spike_to_singular(x: ArrayLike, beta: float) -> Array:
+def spike_to_singular(x: ArrayLike, beta: float) -> FloatArray:
     r"""Return where a signal of strength x appears among the singular values.
 
     .. math:: y = \sqrt{(x + 1/x)(x + \beta/x)} \text{ for } x > \beta^{1/4}, \text{ else } 1 + \sqrt\beta
@@ -207,7 +207,7 @@ def spike_to_singular(x: ArrayLike, beta: float) -> Array:
     """
     value, ratio = numbers("x", x), aspect_ratio(beta)
     strength = np.maximum(value, ratio**0.25)
-    singular: Array = np.sqrt((strength + 1 / strength) * (strength + ratio / strength))
+    singular: FloatArray = np.sqrt((strength + 1 / strength) * (strength + ratio / strength))
     return singular[()]
 
 
@@ -234,7 +234,7 @@ def overlaps(x: ArrayLike, beta: float) -> Overlaps:
     return Overlaps(np.where(found, short, 0.0)[()], np.where(found, long, 0.0)[()])
 
 
-def debias_eigenvalue(lam: ArrayLike, gamma: float) -> Array:
+def debias_eigenvalue(lam: ArrayLike, gamma: float) -> FloatArray:
     r"""Return the population eigenvalue behind an eigenvalue of a sample covariance, noise variance being 1.
 
     .. math:: \ell = \tfrac12 \Big(\lambda + 1 - \gamma + \sqrt{(\lambda + 1 - \gamma)^2 - 4\lambda}\Big),
@@ -267,7 +267,7 @@ def debias_eigenvalue(lam: ArrayLike, gamma: float) -> Array:
     return (1 + spike_strength(lam, gamma))[()]
 
 
-def spike_strength(lam: ArrayLike, gamma: float, *, below: ArrayLike = 0.0) -> Array:
+def spike_strength(lam: ArrayLike, gamma: float, *, below: ArrayLike = 0.0) -> FloatArray:
     r"""Return the squared strength of the spike behind an eigenvalue of a sample covariance, noise variance being 1.
 
     .. math:: x^2 = \tfrac12 \Big(\lambda - 1 - \gamma + \sqrt{(\lambda - 1 - \gamma)^2 - 4\gamma}\Big),
@@ -308,7 +308,7 @@ def spike_strength(lam: ArrayLike, gamma: float, *, below: ArrayLike = 0.0) -> A
     return np.where(found, squared, below)[()]
 
 
-def _squared_strength(lam: Array, gap: Array, gamma: float) -> Array:
+def _squared_strength(lam: FloatArray, gap: FloatArray, gamma: float) -> FloatArray:
     """Return x² from an eigenvalue and gap = sqrt((lam - gamma - 1)² - 4 gamma)."""
     return (lam - gamma - 1 + gap) / 2
 
@@ -425,13 +425,13 @@ def optshrink(
     top = np.where(clear, y, 1.0)[:, None]
     spread = np.where(clear[:, None], top**2 - noise**2, 1.0)
     phi, phi_slope = (top / spread).mean(axis=1), (-(top**2 + noise**2) / spread**2).mean(axis=1)
-    share, top = (short - rank) / (long - rank), top[:, 0]
-    other, other_slope = share * phi + (1 - share) / top, share * phi_slope - (1 - share) / top**2
+    ratio, top = (short - rank) / (long - rank), top[:, 0]
+    other, other_slope = ratio * phi + (1 - ratio) / top, ratio * phi_slope - (1 - ratio) / top**2
     transform, slope = phi * other, phi_slope * other + phi * other_slope
     kappa = 1.0 if complex_data else 2.0
-    left, right = top[:, None] / spread, share * (top[:, None] / spread) ** 2
+    left, right = top[:, None] / spread, ratio * (top[:, None] / spread) ** 2
     of_short = kappa / short * np.maximum((left**2).mean(axis=1) - phi**2, 0)
-    of_long = kappa / long * np.maximum(right.mean(axis=1) + (1 - share) / top**2 - other**2, 0)
+    of_long = kappa / long * np.maximum(right.mean(axis=1) + (1 - ratio) / top**2 - other**2, 0)
     crossed = kappa / (2 * short * long) * (noise**2 / spread**2).sum(axis=1)
     variance = (other**2 * of_short + phi**2 * of_long + 4 * transform * crossed) / (4 * transform**3)
     return OptShrink(

@@ -1,14 +1,14 @@
 """The noise level: from a spectrum in which most eigenvalues are noise, or from what is known to be noise."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.optimize
 import scipy.signal
 import scipy.special
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import positive, shape, spectrum
 from sciml.rmt.laws import MarchenkoPastur
@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 MAX_ITERATIONS = 100  # the count rarely moves more than ten times; a long spectrum of ever new outliers may creep
-MAX_CORRECTION = 0.5  # share of the noise that found components may be said to have taken beyond their own dimensions
+MAX_CORRECTION = 0.5  # fraction of the noise that components may have removed beyond their own dimensions
 LAW_DISTANCE = 0.05  # Kolmogorov-Smirnov; 40 eigenvalues of noise beside 20 components are within 0.09 (measured)
 
-SLACK = 0.05  # share of many equal components, which repel each other, that may lie below the edge
+SLACK = 0.05  # fraction of many equal components, which repel each other, that may lie below the edge
 
 
 @dataclass(frozen=True)
@@ -121,16 +121,16 @@ def median_edge_refit(
     m, n = sides(values.size, p, t)
     limit = _limit(m, max_rank)
     scatter = values * t / n
-    rank, iterations, settled = _settle(scatter, n, limit)
-    if settled:
+    rank, iterations, converged = _iterate(scatter, n, limit)
+    if converged:
         variance = residual_variance(scatter, n, rank)
-        freedom = (m - rank) * (n - rank)
+        dof = (m - rank) * (n - rank)
     else:
-        variance, freedom = float(values.sum()) / p, m * n
+        variance, dof = float(values.sum()) / p, m * n
         rank = _count(scatter, n, variance, 0)
     sigma = float(np.sqrt(variance))
-    error = sigma / np.sqrt((4 if complex_data else 2) * freedom)
-    return EdgeRefit(sigma, float(error), "median, edge, refit", rank, settled, iterations)
+    error = sigma / np.sqrt((4 if complex_data else 2) * dof)
+    return EdgeRefit(sigma, float(error), "median, edge, refit", rank, converged, iterations)
 
 
 def sides(n_values: int, n_features: int, n_samples: int) -> tuple[int, int]:
@@ -153,7 +153,7 @@ def _limit(short: int, max_rank: int | None) -> int:
     return max_rank
 
 
-def _settle(scatter: NDArray[np.float64], long: int, limit: int) -> tuple[int, int, bool]:
+def _iterate(scatter: FloatArray, long: int, limit: int) -> tuple[int, int, bool]:
     """Iterate to a count of outliers that reproduces itself: the count, the number of steps, whether there is one."""
     variance = float(np.median(scatter)) / MarchenkoPastur(scatter.size / long).median()
     rank = 0
@@ -162,13 +162,13 @@ def _settle(scatter: NDArray[np.float64], long: int, limit: int) -> tuple[int, i
         if found > limit:
             return found, iteration, False
         if found == rank and iteration > 1:
-            return _hidden(scatter, long, rank, limit), iteration, True
+            return _masked_outliers(scatter, long, rank, limit), iteration, True
         rank = found
         variance = residual_variance(scatter, long, rank)
     return rank, MAX_ITERATIONS, False
 
 
-def _hidden(scatter: NDArray[np.float64], long: int, rank: int, limit: int) -> int:
+def _masked_outliers(scatter: FloatArray, long: int, rank: int, limit: int) -> int:
     """Return a count of more outliers after which the rest follows the law of noise, if after `rank` it does not."""
     distance = _law_distance(scatter, long, rank)
     limit_of_noise = max(LAW_DISTANCE, 0.63 / np.sqrt(scatter.size))
@@ -184,13 +184,13 @@ def _hidden(scatter: NDArray[np.float64], long: int, rank: int, limit: int) -> i
     return counts[best] if counts and distances[best] < min(2 * limit_of_noise, distance / 1.5) else rank
 
 
-def _count(scatter: NDArray[np.float64], long: int, variance: float, rank: int) -> int:
+def _count(scatter: FloatArray, long: int, variance: float, rank: int) -> int:
     """Return how many eigenvalues lie above the upper edge of the noise that `rank` components leave."""
     edge = (np.sqrt(scatter.size - rank) + np.sqrt(long - rank)) ** 2 / long
     return int(np.count_nonzero(scatter > variance * edge))
 
 
-def _law_distance(scatter: NDArray[np.float64], long: int, rank: int) -> float:
+def _law_distance(scatter: FloatArray, long: int, rank: int) -> float:
     """Return the Kolmogorov-Smirnov distance of all but the `rank` largest values from the law of noise."""
     variance = residual_variance(scatter, long, rank)
     if not variance:
@@ -201,7 +201,7 @@ def _law_distance(scatter: NDArray[np.float64], long: int, rank: int) -> float:
     return float(max((level - steps[:-1]).max(), (steps[1:] - level).max()))
 
 
-def residual_variance(scatter: NDArray[np.float64], long: int, rank: int) -> float:
+def residual_variance(scatter: FloatArray, long: int, rank: int) -> float:
     r"""Return the noise variance that explains all but the `rank` largest values of descending `scatter`.
 
     The k components found have absorbed noise from n + m - k of its degrees of freedom, which leaves (m - k)(n - k).
@@ -310,8 +310,8 @@ def from_noise(X: ArrayLike) -> SigmaEstimate:
     # In units of sigma, so that no square of a square leaves the range of a float.
     power = np.mean(np.abs(np.fft.fft(data / np.sqrt(variance), axis=0)) ** 2, axis=1)[1:]
     spread = max(1.0, float(np.mean(power**2) / np.mean(power) ** 2) / (1 + 1 / p))
-    freedom = (n - 1) * p / spread
-    return _estimate(variance, (1 if np.iscomplexobj(data) else 2) / freedom, "noise-only samples")
+    dof = (n - 1) * p / spread
+    return _estimate(variance, (1 if np.iscomplexobj(data) else 2) / dof, "noise-only samples")
 
 
 def from_high_band(X: ArrayLike, *, low: float = 0.25, n_segment: int = 256) -> SigmaEstimate:
@@ -367,13 +367,15 @@ def from_high_band(X: ArrayLike, *, low: float = 0.25, n_segment: int = 256) -> 
             f"expected a band with frequencies in it, got none above {low} in segments of {length} samples"
         )
     n_averages, n_bins = _averages(window, data.shape[0]), np.count_nonzero(band) / _bin_correlation(window)
-    alive = (power[band] > 0).all(axis=0)  # a constant feature has no noise
+    varying = (power[band] > 0).all(axis=0)  # a constant feature has no noise
     levels = np.zeros(data.shape[1])
     bias = np.log(n_averages) - scipy.special.digamma(n_averages)
-    levels[alive] = np.exp(np.log(power[:, alive][band]).mean(axis=0) + bias) * unit[alive] ** 2
+    levels[varying] = np.exp(np.log(power[:, varying][band]).mean(axis=0) + bias) * unit[varying] ** 2
     relative = scipy.special.polygamma(1, n_averages) / n_bins
-    share = float(np.sum((levels / levels.max()) ** 2) / np.sum(levels / levels.max()) ** 2) if alive.any() else 1.0
-    return _estimate(float(levels.mean()), float(relative) * share, "high band of the power spectrum")
+    effective_fraction = (
+        float(np.sum((levels / levels.max()) ** 2) / np.sum(levels / levels.max()) ** 2) if varying.any() else 1.0
+    )
+    return _estimate(float(levels.mean()), float(relative) * effective_fraction, "high band of the power spectrum")
 
 
 def from_differences(X: ArrayLike) -> SigmaEstimate:
@@ -408,17 +410,17 @@ def from_differences(X: ArrayLike) -> SigmaEstimate:
     step = np.diff(data, axis=0)
     levels = np.mean(np.abs(step) ** 2, axis=0) / 2
     largest = levels.max() or 1.0
-    share = float(np.sum((levels / largest) ** 2) / max(np.sum(levels / largest) ** 2, 1.0))
+    effective_fraction = float(np.sum((levels / largest) ** 2) / max(np.sum(levels / largest) ** 2, 1.0))
     factor = 1.5 if np.iscomplexobj(data) else 3.0
-    return _estimate(float(levels.mean()), factor / step.shape[0] * share, "differences of neighbors")
+    return _estimate(float(levels.mean()), factor / step.shape[0] * effective_fraction, "differences of neighbors")
 
 
-def _samples(X: ArrayLike, at_least: int) -> NDArray[Any]:
+def _samples(X: ArrayLike, at_least: int) -> AnyArray:
     """Return demeaned samples."""
     data = matrix("samples", X)
     if data.shape[0] < at_least:
         raise DataError(f"expected at least {at_least} samples (rows), got {data.shape[0]}")
-    demeaned: NDArray[Any] = data - data.mean(axis=0)
+    demeaned: AnyArray = data - data.mean(axis=0)
     return demeaned
 
 
@@ -428,7 +430,7 @@ def _estimate(variance: float, relative: float, method: str) -> SigmaEstimate:
     return SigmaEstimate(sigma, sigma * float(np.sqrt(relative)) / 2, method)
 
 
-def _averages(window: NDArray[np.float64], n_samples: int) -> float:
+def _averages(window: FloatArray, n_samples: int) -> float:
     """Return the equivalent number of independent segments, half overlapping."""
     step = window.size - window.size // 2
     count = (n_samples - window.size) // step + 1
@@ -436,7 +438,7 @@ def _averages(window: NDArray[np.float64], n_samples: int) -> float:
     return count / (1 + 2 * (count - 1) / count * shared)
 
 
-def _bin_correlation(window: NDArray[np.float64]) -> float:
+def _bin_correlation(window: FloatArray) -> float:
     """Return how many neighboring frequencies count as one, the sum of their correlations."""
     power = np.abs(np.fft.fft(window**2)) ** 2
     return float(power.sum() / power[0])

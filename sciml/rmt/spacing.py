@@ -7,12 +7,13 @@ real sample covariance matrices), 2 complex Hermitian (GUE), 4 quaternion (GSE),
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import scipy.special
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import numbers
 
@@ -30,7 +31,6 @@ __all__ = [
     "unfold",
 ]
 
-Array = NDArray[np.float64]
 Beta = Literal[0, 1, 2, 4]
 
 NAMES: dict[Beta, str] = {0: "Poisson", 1: "GOE", 2: "GUE", 4: "GSE"}
@@ -45,7 +45,7 @@ class Law(Protocol):
     def support(self) -> tuple[tuple[float, float], ...]:
         """Intervals of the continuous part."""
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: ArrayLike) -> FloatArray:
         """Probability of at most x."""
 
 
@@ -71,11 +71,11 @@ class RatioResult:
 class SpacingDistribution:
     """Spacings of unfolded levels in units of their mean, ascending, and their histogram as a density."""
 
-    spacings: Array
-    density: Array
-    bin_edges: Array
+    spacings: FloatArray
+    density: FloatArray
+    bin_edges: FloatArray
 
-    def ecdf(self, s: ArrayLike) -> Array:
+    def ecdf(self, s: ArrayLike) -> FloatArray:
         """Share of the spacings that is at most s."""
         return np.asarray(np.searchsorted(self.spacings, numbers("s", s), side="right") / self.spacings.size)[()]
 
@@ -86,9 +86,9 @@ class SpacingDistribution:
         return float(max(np.abs(exact - steps[1:]).max(), np.abs(exact - steps[:-1]).max()))
 
 
-def _levels(name: str, values: ArrayLike, least: int) -> tuple[Array, float]:
+def _levels(name: str, values: ArrayLike, least: int) -> tuple[FloatArray, float]:
     """Return levels in ascending order, and the difference that rounding makes between equal ones."""
-    given: NDArray[Any] = np.asarray(values)
+    given: AnyArray = np.asarray(values)
     ordered = np.sort(numbers(name, given))
     if ordered.ndim != 1 or ordered.size < least or not np.isfinite(ordered).all():
         raise DataError(f"expected at least {least} finite {name} in a list, got shape {given.shape}")
@@ -96,7 +96,7 @@ def _levels(name: str, values: ArrayLike, least: int) -> tuple[Array, float]:
     return ordered, float(resolution * ordered.size * np.abs(ordered).max())
 
 
-def _distinct(ordered: Array, rounding: float) -> Array:
+def _distinct(ordered: FloatArray, rounding: float) -> FloatArray:
     """Return each level once, without the null space (several levels at zero); a single one at zero is a level."""
     null = np.abs(ordered) <= rounding
     kept = ordered[~null] if np.count_nonzero(null) > 1 else ordered
@@ -145,7 +145,7 @@ def r_ratio(eigenvalues: ArrayLike) -> RatioResult:
     return RatioResult(mean, error, ratio.size, {NAMES[b]: (mean - MEAN_RATIO[b]) / error for b in NAMES})
 
 
-def unfold(eigenvalues: ArrayLike, law: Law) -> Array:
+def unfold(eigenvalues: ArrayLike, law: Law) -> FloatArray:
     """Return levels N F(lam), whose mean spacing is one, by the cdf F of the law; N counts all eigenvalues given.
 
     Eigenvalues off the support of the law (its atom at zero, outliers) are left out.
@@ -212,7 +212,7 @@ def _beta(beta: int) -> int:
     return beta
 
 
-def surmise_pdf(s: ArrayLike, beta: Beta) -> Array:
+def surmise_pdf(s: ArrayLike, beta: Beta) -> FloatArray:
     r"""Return the Wigner surmise, the density of spacings of mean one.
 
     .. math:: p(s) = a s^\beta e^{-b s^2}, \quad b = \Big[\frac{\Gamma(1 + \beta/2)}{\Gamma((1 + \beta)/2)}\Big]^2,
@@ -240,7 +240,7 @@ def surmise_pdf(s: ArrayLike, beta: Beta) -> Array:
     return np.asarray(2 * b**half / scipy.special.gamma(half) * x**beta * np.exp(-b * x**2))[()]
 
 
-def surmise_cdf(s: ArrayLike, beta: Beta) -> Array:
+def surmise_cdf(s: ArrayLike, beta: Beta) -> FloatArray:
     """Return the distribution function of the Wigner surmise (`surmise_pdf`).
 
     Raises
@@ -261,14 +261,14 @@ def surmise_cdf(s: ArrayLike, beta: Beta) -> Array:
     return np.asarray(scipy.special.gammainc(half, b * x**2), dtype=np.float64)[()]
 
 
-def _lengths(L: ArrayLike, limit: float) -> Array:
+def _lengths(L: ArrayLike, limit: float) -> FloatArray:
     lengths = np.atleast_1d(numbers("L", L))
     if lengths.size == 0 or lengths.min() <= 0 or lengths.max() >= limit:
         raise ConfigError(f"expected lengths L between 0 and the span of the levels, {limit:g}, got {L!r}")
     return lengths
 
 
-def number_variance(unfolded: ArrayLike, L: ArrayLike) -> Array:
+def number_variance(unfolded: ArrayLike, L: ArrayLike) -> FloatArray:
     r"""Return the variance of the number of levels in a window of length L, over all positions of the window.
 
     .. math:: \Sigma^2(L) = \langle n^2 \rangle - \langle n \rangle^2
@@ -303,7 +303,7 @@ def number_variance(unfolded: ArrayLike, L: ArrayLike) -> Array:
     return np.reshape(values, np.shape(L))[()]
 
 
-def _count_variance(levels: Array, length: float) -> float:
+def _count_variance(levels: FloatArray, length: float) -> float:
     first, last = levels[0], levels[-1] - length
     position = np.concatenate([levels - length, levels])
     order = np.argsort(position, kind="stable")
@@ -314,7 +314,7 @@ def _count_variance(levels: Array, length: float) -> float:
     return float(width @ (count - mean) ** 2 / width.sum())
 
 
-def delta3(unfolded: ArrayLike, L: ArrayLike) -> Array:
+def delta3(unfolded: ArrayLike, L: ArrayLike) -> FloatArray:
     r"""Return the mean square distance of the staircase N(e) of levels from its best straight line, in windows of L.
 
     .. math:: \Delta_3(L) = \Big\langle \min_{A, B} \frac1L \int_0^L [N(e) - A - B e]^2 \, de \Big\rangle
@@ -353,7 +353,7 @@ def delta3(unfolded: ArrayLike, L: ArrayLike) -> Array:
     return np.reshape(values, np.shape(L))[()]
 
 
-def _rigidity(levels: Array, start: float, length: float) -> float:
+def _rigidity(levels: FloatArray, start: float, length: float) -> float:
     """Return the least-squares residual in one window, in the variable t in (-1, 1).
 
     N = sum of steps at t_i. The mean of N^2 is left, less its projections on the Legendre polynomials of order 0 and 1:
@@ -370,7 +370,7 @@ def _rigidity(levels: Array, start: float, length: float) -> float:
     return float(square - mean**2 - 3 * slope**2)
 
 
-def _cluster(r: Array, beta: int) -> Array:
+def _cluster(r: FloatArray, beta: int) -> FloatArray:
     """Return Dyson's two-level cluster function Y2(r) (Mehta 2004, chapters 6, 7 and 11)."""
     if beta == 2:
         return np.asarray(np.sinc(r) ** 2)
@@ -384,7 +384,7 @@ def _cluster(r: Array, beta: int) -> Array:
     return np.asarray(kernel**2 - slope * integral)
 
 
-def _panels(length: float) -> tuple[Array, Array]:
+def _panels(length: float) -> tuple[FloatArray, FloatArray]:
     """Return nodes and weights on (0, length), with panels of at most two spacings."""
     nodes, weights = np.polynomial.legendre.leggauss(ORDER // 4)
     edges = np.linspace(0, length, int(np.ceil(length / 2)) + 1)
@@ -392,7 +392,7 @@ def _panels(length: float) -> tuple[Array, Array]:
     return (low + width * (nodes + 1) / 2).ravel(), (width * weights / 2).ravel()
 
 
-def reference_number_variance(L: ArrayLike, beta: Beta) -> Array:
+def reference_number_variance(L: ArrayLike, beta: Beta) -> FloatArray:
     r"""Return the number variance of the infinite GOE (1), GUE (2), GSE (4) or of independent levels (0): exact.
 
     .. math:: \Sigma^2(L) = L - 2 \int_0^L (L - r)\, Y_2(r)\, dr
@@ -424,7 +424,7 @@ def _exact_variance(length: float, beta: int) -> float:
     return length - 2 * float(weights @ ((length - r) * _cluster(r, beta)))
 
 
-def reference_delta3(L: ArrayLike, beta: Beta) -> Array:
+def reference_delta3(L: ArrayLike, beta: Beta) -> FloatArray:
     r"""Return Dyson and Mehta's Delta3 of the infinite GOE (1), GUE (2), GSE (4) or of independent levels (0): exact.
 
     .. math:: \Delta_3(L) = \frac{L}{15} - \frac{1}{15 L^4} \int_0^L (L - r)^3 (2 L^2 - 9 L r - 3 r^2)\, Y_2(r)\, dr

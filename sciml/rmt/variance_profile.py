@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError, NumericalError
 from sciml.rmt.checks import numbers
 from sciml.rmt.dyson import Edge, Equations, bulk_cdf, find_edge, solve_above
@@ -19,7 +20,6 @@ from sciml.rmt.edges import EdgeLaw, white
 
 __all__ = ["VarianceProfile"]
 
-Array = NDArray[np.float64]
 
 MAX_ITERATIONS = 2000  # above the edge; a thousandth above it takes 140
 TOLERANCE = 1e-10  # of the resolvent, relative
@@ -69,9 +69,9 @@ class VarianceProfile:
     (6.3969, 0.1639)
     """
 
-    values: Array
-    row_counts: Array
-    column_counts: Array
+    values: FloatArray
+    row_counts: FloatArray
+    column_counts: FloatArray
 
     def __init__(self, values: ArrayLike, *, row_counts: ArrayLike, column_counts: ArrayLike) -> None:
         table = numbers("variances", values)
@@ -165,7 +165,7 @@ class VarianceProfile:
         transform = z * (theta / solved) * (theta + (other - solved) / z) / other
         return self._scale / transform
 
-    def resolvent(self, z: ArrayLike) -> tuple[Array, Array]:
+    def resolvent(self, z: ArrayLike) -> tuple[FloatArray, FloatArray]:
         r"""Return the limits of the diagonals of (z - X X^H / n)^-1 and (z - X^H X / n)^-1 at real z above the edge.
 
         Shapes (z, row group) and (z, column group), z in the units of the variances, the resolvents in those of 1 / z:
@@ -207,7 +207,7 @@ class VarianceProfile:
             a[i] = self._columns_at(float(at[i]))
         return 1 / (at[:, None] * (1 - system.load(a))) / self._scale, a / self._scale
 
-    def _columns_at(self, z: float) -> Array:
+    def _columns_at(self, z: float) -> FloatArray:
         """Return the diagonal over columns at one z close to the edge, where repetition is too slow."""
         system = self._equations
         point = solve_above(system, z)
@@ -235,7 +235,7 @@ class VarianceProfile:
         return (own + shared + same) * self._scale**2
 
     @cached_property
-    def _bulk(self) -> tuple[Array, Array]:
+    def _bulk(self) -> tuple[FloatArray, FloatArray]:
         """Grid over the bulk and the cdf of the eigenvalues other than zero on it: those of the shorter side."""
         table, rows = _coarse((self.values / self._scale).T, self.row_counts, BULK_GROUPS)
         table, columns = _coarse(table.T, self.column_counts, BULK_GROUPS)
@@ -243,7 +243,7 @@ class VarianceProfile:
             table, rows, columns = table.T, columns, rows
         return bulk_cdf(Equations(table, rows, columns, self.n_samples), self._edge.z)
 
-    def bulk_cdf(self, x: ArrayLike) -> Array:
+    def bulk_cdf(self, x: ArrayLike) -> FloatArray:
         """Probability that an eigenvalue other than zero is at most x, to about .005.
 
         Examples
@@ -257,7 +257,7 @@ class VarianceProfile:
         return np.asarray(np.interp(numbers("x", x) / self._scale, grid, cdf, left=0.0, right=1.0))[()]
 
 
-def _coarse(table: Array, counts: Array, n_groups: int) -> tuple[Array, Array]:
+def _coarse(table: FloatArray, counts: FloatArray, n_groups: int) -> tuple[FloatArray, FloatArray]:
     """Average the columns of a table into at most `n_groups` of similar variances."""
     if len(counts) <= n_groups:
         return table, counts

@@ -1,4 +1,4 @@
-"""Denoisers compared on one recording without its truth: by values hidden from them, and by what they remove."""
+"""Denoisers compared on one recording without its truth: by values held out from them, and by what they remove."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +9,9 @@ import numpy as np
 import scipy.linalg
 import scipy.ndimage
 import xarray as xr
-from numpy.typing import NDArray
 
-from sciml.denoise.evaluate.held_out import SHARE, Hidden, interpolated
+from sciml._typing import AnyArray, BoolArray, FloatArray
+from sciml.denoise.evaluate.held_out import FRACTION, HeldOut, interpolated
 from sciml.denoise.evaluate.residual import (
     components_above_floor,
     rate_of,
@@ -28,11 +28,10 @@ from sciml.rmt import shrink
 
 __all__ = ["METHODS", "Method", "compare"]
 
-Array = NDArray[np.float64]
 Method = Callable[[xr.DataArray], xr.DataArray]
 
 N_FILLS = 16  # at most; clear signal that is first interpolated badly takes a method that looks for it ten
-SETTLED = 0.1  # of what the method removes from the values it sees: a change that is none
+CONVERGED = 0.1  # of what the method removes from the values it sees: a change that is none
 HELD = 2**18  # values compared; of larger recordings the middle
 MAX_CHANNELS = 512
 MAX_WHITE_CHANNELS = 4096  # whose floor takes one small decomposition
@@ -50,9 +49,9 @@ def compare(
 ) -> xr.Dataset:
     r"""Compare denoisers of a recording whose truth nobody knows.
 
-    A tenth of the values is hidden, in blocks of one channel by enough samples that noise outside says nothing about
-    noise inside; the hidden values are first interpolated in time and then replaced by what the method makes of them,
-    until that changes little. What it says of them in the end does not depend on them, so that
+    A tenth of the values is held out, in blocks of one channel by enough samples that noise outside says nothing about
+    noise inside; the held-out values are first interpolated in time and then replaced by what the method makes of them,
+    until that changes little. What it makes of them in the end does not depend on them, so that
 
     .. math:: \langle (f(x)_J - x_J)^2 \rangle = \langle (f(x)_J - \text{truth}_J)^2 \rangle + \sigma^2
 
@@ -63,7 +62,7 @@ def compare(
     ----------
     recording
         Dims `time` and any others. Of more than 512 channels (4096 where `model` is "white" or "heteroscedastic") the
-        middle ones are used, and of more than 262 144 values the middle stretch.
+        middle ones are used, and of more than 262 144 values the middle segment.
     methods
         Names from `METHODS`, or callables by name, each from a recording to a denoised one; default all of
         `METHODS`. Rank and kind of noise of the named ones are those of the recording's noise floor.
@@ -74,9 +73,9 @@ def compare(
         Kind of noise, as for `noise_floor`. Where samples are in no order of time, as patterns of a scan, "white" or
         "heteroscedastic" hides single samples.
     n_draws
-        How often values are hidden.
+        How often values are held out.
     rng
-        Chooses what is hidden; default a fixed seed.
+        Chooses what is held out; default a fixed seed.
 
     Returns
     -------
@@ -88,7 +87,7 @@ def compare(
     - `residual_rank`, `residual_p_value`: components of what was removed above the recording's noise floor, and the
       probability that noise has one as strong as the strongest;
     - `residual_flatness`: geometric over arithmetic mean of the residual's spectrum, 1 for white;
-    - `removed`: share of the variance that was removed;
+    - `removed`: fraction of the variance that was removed;
     - `seconds`: for one run over the recording;
     - `residual_psd` (denoiser, frequency): spectrum of the residual, mean over channels.
 
@@ -114,16 +113,16 @@ def compare(
     part = _middle(check(_timed(recording, patch)), _most_channels(model))
     floor = noise_floor(part, model=model)
     chosen = _chosen(methods, floor, patch)
-    hidden = Hidden.draw(part, floor, n_draws, rng or np.random.default_rng(0))
-    rows = [_assessed(name, variants, part, floor, hidden) for name, variants in chosen.items()]
+    held_out = HeldOut.draw(part, floor, n_draws, rng or np.random.default_rng(0))
+    rows = [_assessed(name, variants, part, floor, held_out) for name, variants in chosen.items()]
     rows.sort(key=lambda row: float(row["error"]))
     table = xr.concat(rows, dim="denoiser", join="outer")
     variance = _mean_variance(floor)
     table["excess"] = (table["error"] - variance) / variance
     units = floor.units
     return table.assign_attrs(
-        sigma=floor.sigma, units=units, model=floor.model, rank=floor.rank, block=hidden.length, margin=hidden.margin,
-        share=SHARE, n_draws=n_draws, n_samples=part.sizes[TIME],
+        sigma=floor.sigma, units=units, model=floor.model, rank=floor.rank, block=held_out.length,
+        margin=held_out.margin, share=FRACTION, n_draws=n_draws, n_samples=part.sizes[TIME],
     )  # fmt: skip
 
 
@@ -189,7 +188,7 @@ def _pca(floor: NoiseFloor) -> tuple[Method, ...]:
 
 
 def _gavish_donoho(_: NoiseFloor) -> tuple[Method, ...]:
-    def keep(values: Array, beta: float) -> NDArray[np.bool_]:
+    def keep(values: FloatArray, beta: float) -> BoolArray:
         return np.asarray(values > shrink.hard_threshold_unknown_sigma(beta) * np.median(values))
 
     return (partial(_by_singular_values, keep=keep),)
@@ -217,7 +216,7 @@ def _smooth(part: xr.DataArray, *, width: float) -> xr.DataArray:
     return part.copy(data=scipy.ndimage.gaussian_filter1d(part.values, width, axis=0, mode="nearest"))
 
 
-def _by_singular_values(part: xr.DataArray, *, keep: Callable[[Array, float], NDArray[np.bool_]]) -> xr.DataArray:
+def _by_singular_values(part: xr.DataArray, *, keep: Callable[[FloatArray, float], BoolArray]) -> xr.DataArray:
     """Keep the singular values of the demeaned (time, channel) matrix that `keep` says, as they are."""
     flat = part.values.reshape(part.sizes[TIME], -1)
     mean = flat.mean(axis=0)
@@ -231,10 +230,10 @@ def _by_singular_values(part: xr.DataArray, *, keep: Callable[[Array, float], ND
 
 
 def _assessed(
-    name: str, variants: tuple[Method, ...], part: xr.DataArray, floor: NoiseFloor, hidden: Hidden
+    name: str, variants: tuple[Method, ...], part: xr.DataArray, floor: NoiseFloor, held_out: HeldOut
 ) -> xr.Dataset:
     """Return the row of a method: that of its variant of the least held-out error."""
-    errors = [_held_out(method, part, hidden) for method in variants]
+    errors = [_held_out(method, part, held_out) for method in variants]
     best = int(np.argmin([each.mean() for each in errors]))
     begin = time.perf_counter()
     cleaned = _run(variants[best], _filled(part))
@@ -256,28 +255,30 @@ def _assessed(
     return xr.Dataset({**row, "residual_psd": spectrum}).assign_coords(denoiser=name)
 
 
-def _held_out(method: Method, part: xr.DataArray, hidden: Hidden) -> Array:
-    """Return the squared error of hidden values in each channel of each draw, where any were scored."""
+def _held_out(method: Method, part: xr.DataArray, held_out: HeldOut) -> FloatArray:
+    """Return the squared error of held-out values in each channel of each draw, where any were scored."""
     flat = part.values.reshape(part.sizes[TIME], -1)
     errors = []
-    for holes, scored in zip(hidden.hidden, hidden.scored, strict=True):
-        said = _filled_in(method, part, interpolated(flat, holes), holes)
-        squares = np.where(scored, np.abs(np.where(scored, said - flat, 0)) ** 2, 0).sum(axis=0)
+    for missing, scored in zip(held_out.held_out, held_out.scored, strict=True):
+        estimate = _iterated(method, part, interpolated(flat, missing), missing)
+        squares = np.where(scored, np.abs(np.where(scored, estimate - flat, 0)) ** 2, 0).sum(axis=0)
         count = scored.sum(axis=0)
         errors.append(squares[count > 0] / count[count > 0])
     return np.concatenate(errors)
 
 
-def _filled_in(method: Method, part: xr.DataArray, given: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the values with holes filled by what the method makes of them, over and over until that changes little.
+def _iterated(method: Method, part: xr.DataArray, given: AnyArray, missing: BoolArray) -> AnyArray:
+    """Return the values, missing ones filled by what the method makes of them, over and over until that changes little.
 
-    What it takes to stop does not depend on the hidden values either.
+    What it takes to stop does not depend on the held-out values either.
     """
     for _ in range(N_FILLS):
-        said = _run(method, part.copy(data=given.reshape(part.shape))).transpose(*part.dims).values.reshape(given.shape)
-        change, removed = (np.mean(np.abs((said - given)[where]) ** 2) for where in (holes, ~holes))
-        given = np.where(holes, said, given)
-        if change <= SETTLED**2 * removed:
+        estimate = (
+            _run(method, part.copy(data=given.reshape(part.shape))).transpose(*part.dims).values.reshape(given.shape)
+        )
+        change, removed = (np.mean(np.abs((estimate - given)[where]) ** 2) for where in (missing, ~missing))
+        given = np.where(missing, estimate, given)
+        if change <= CONVERGED**2 * removed:
             break
     return given
 
@@ -294,8 +295,8 @@ def _run(method: Method, part: xr.DataArray) -> xr.DataArray:
 
 def _filled(part: xr.DataArray) -> xr.DataArray:
     flat = part.values.reshape(part.sizes[TIME], -1)
-    holes = ~np.isfinite(flat)
-    return part if not holes.any() else part.copy(data=interpolated(flat, holes).reshape(part.shape))
+    missing = ~np.isfinite(flat)
+    return part if not missing.any() else part.copy(data=interpolated(flat, missing).reshape(part.shape))
 
 
 def _mean_variance(floor: NoiseFloor) -> float:

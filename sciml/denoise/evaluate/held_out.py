@@ -1,54 +1,53 @@
-"""What is hidden from denoisers that are compared, and how holes are filled to begin with."""
+"""What is held out from denoisers that are compared, and how missing values are filled to begin with."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, BoolArray
 from sciml.errors import DataError
 from sciml.noise import NoiseFloor
 from sciml.recording import TIME
 
-__all__ = ["SHARE", "Hidden", "interpolated"]
+__all__ = ["FRACTION", "HeldOut", "interpolated"]
 
-SHARE = 0.1  # of the channels, hidden at any time
+FRACTION = 0.1  # of the channels, held out at any time
 MARGIN = 3.0  # correlation times after which noise is forgotten: exp(-6) of AR(1) noise
-N_BLOCKS = 3  # at least, so that there is something to learn from beside what is hidden
+N_BLOCKS = 3  # at least, so that there is something to learn from besides what is held out
 
 
 @dataclass(frozen=True, eq=False)
-class Hidden:
-    """What is hidden in each draw, and what of it is scored: the inside of each block, (draw, time, channel)."""
+class HeldOut:
+    """What is held out in each draw, and what of it is scored: the inside of each block, (draw, time, channel)."""
 
-    hidden: tuple[NDArray[np.bool_], ...]
-    scored: tuple[NDArray[np.bool_], ...]
+    held_out: tuple[BoolArray, ...]
+    scored: tuple[BoolArray, ...]
     length: int
     margin: int
 
     @classmethod
-    def draw(cls, part: xr.DataArray, floor: NoiseFloor, n_draws: int, rng: np.random.Generator) -> "Hidden":
+    def draw(cls, part: xr.DataArray, floor: NoiseFloor, n_draws: int, rng: np.random.Generator) -> "HeldOut":
         """Choose what is held out of a recording in memory."""
         n = part.sizes[TIME]
         length, margin = _block(n, part, floor)
         shape = (n, part.size // n)
-        live = np.isin(np.arange(shape[1]), floor.used)
+        used = np.isin(np.arange(shape[1]), floor.used)
         present = np.isfinite(part.values.reshape(shape))
-        hidden, scored = [], []
+        held_out, scored = [], []
         for _ in range(n_draws):
             # Blocks begin at random, the same for all channels; the first and last samples stay, to interpolate from.
             start = int(rng.integers(1, length + 1))
             n_blocks = (n - 1 - start) // length
-            chosen = np.repeat(rng.random((n_blocks, shape[1])) < SHARE, length, axis=0)
+            chosen = np.repeat(rng.random((n_blocks, shape[1])) < FRACTION, length, axis=0)
             inside = np.tile(_inside(length, margin), n_blocks)[:, None] & chosen
             pad = ((start, n - start - n_blocks * length), (0, 0))
-            hidden.append(np.pad(chosen, pad) | ~present)
-            scored.append(np.pad(inside, pad) & present & live)
-        return cls(tuple(hidden), tuple(scored), length, margin)
+            held_out.append(np.pad(chosen, pad) | ~present)
+            scored.append(np.pad(inside, pad) & present & used)
+        return cls(tuple(held_out), tuple(scored), length, margin)
 
 
-def _inside(length: int, margin: int) -> NDArray[np.bool_]:
+def _inside(length: int, margin: int) -> BoolArray:
     position = np.arange(length)
     return np.asarray((position >= margin) & (position < length - margin))
 
@@ -73,11 +72,11 @@ def _block(n: int, part: xr.DataArray, floor: NoiseFloor) -> tuple[int, int]:
     return length, margin
 
 
-def interpolated(flat: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the values with holes filled linearly along time; a channel of holes alone becomes zero."""
+def interpolated(flat: AnyArray, missing: BoolArray) -> AnyArray:
+    """Return the values, missing ones filled linearly along time; a channel of missing values alone becomes zero."""
     out, time_ = flat.copy(), np.arange(len(flat))
-    for channel in np.flatnonzero(holes.any(axis=0)):
-        lost = holes[:, channel]
-        known = out[~lost, channel]
-        out[lost, channel] = np.interp(time_[lost], time_[~lost], known) if known.size else 0.0
+    for channel in np.flatnonzero(missing.any(axis=0)):
+        missing_here = missing[:, channel]
+        known = out[~missing_here, channel]
+        out[missing_here, channel] = np.interp(time_[missing_here], time_[~missing_here], known) if known.size else 0.0
     return out

@@ -2,12 +2,12 @@
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError, DataError, ScimlWarning
 from sciml.noise import Model, NoiseFloor, leading_components
 from sciml.recording import n_features
@@ -15,42 +15,40 @@ from sciml.rmt import edges
 
 __all__ = ["Basis", "from_floor", "from_sigma", "with_rank"]
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Basis:
     """Components of N channels in units of their noise, and all singular values that they were found among.
 
     `components` (N, k) are columns of unit norm, strongest first, `rank` of which rise above the noise; `sides` is the
-    shape that `singular_values` belong to. `profile` (N,) is set for counts: the share of each channel in the counts of
-    a sample, which is expected of independent channels.
+    shape that `singular_values` belong to. `profile` (N,) is set for counts: the fraction of each channel in the counts
+    of a sample, which is expected of independent channels.
     """
 
-    mean: NDArray[Any]
-    scale: Array
-    components: NDArray[Any]
-    singular_values: Array
+    mean: AnyArray
+    scale: FloatArray
+    components: AnyArray
+    singular_values: FloatArray
     sides: tuple[int, int]
     rank: int
     noise: str
     sigma: float
     units: str = ""
-    profile: Array | None = None
+    profile: FloatArray | None = None
     white: bool = False
     model: Model = "heteroscedastic"
 
 
 def from_floor(floor: NoiseFloor) -> Basis:
     """Return the components above a noise floor."""
-    freedom = floor.n_samples - 1
+    dof = floor.n_samples - 1
     return Basis(
         mean=floor.channel_mean,
         scale=floor.channel_scale,
         components=floor.components,
         singular_values=floor.singular_values,
         # Fewer values than both sides allow: a reference was subtracted, or counts gave up their expectation.
-        sides=(len(floor.eigenvalues), max(floor.n_used - floor.n_null, freedom)),
+        sides=(len(floor.eigenvalues), max(floor.n_used - floor.n_null, dof)),
         rank=floor.rank,
         noise=f"the {floor.model} noise floor (sigma {floor.sigma:.6g} {floor.units}, level {floor.alpha:g})",
         sigma=floor.sigma,
@@ -60,11 +58,11 @@ def from_floor(floor: NoiseFloor) -> Basis:
     )
 
 
-def _profile(floor: NoiseFloor) -> Array:
-    """Return the share of each channel in the counts of all live ones; zero for those that are not live."""
-    share = np.zeros(floor.n_features)
-    share[floor.used] = floor.channel_mean[floor.used]
-    return np.asarray(share / share.sum())
+def _profile(floor: NoiseFloor) -> FloatArray:
+    """Return the fraction of each channel in the counts of all that are used; zero for the others."""
+    fraction = np.zeros(floor.n_features)
+    fraction[floor.used] = floor.channel_mean[floor.used]
+    return np.asarray(fraction / fraction.sum())
 
 
 def from_sigma(recording: xr.DataArray, sigma: ArrayLike, *, alpha: float = 0.05) -> Basis:
@@ -75,9 +73,9 @@ def from_sigma(recording: xr.DataArray, sigma: ArrayLike, *, alpha: float = 0.05
         raise ConfigError(f"expected sigma as one positive number or {n} of them, in units of the data, got {sigma!r}")
     scale = np.broadcast_to(given.ravel(), n)
     found = leading_components(recording, scale)
-    freedom, live = found.n_samples - 1, len(found.used)
+    dof, used = found.n_samples - 1, len(found.used)
     values = found.eigenvalues
-    threshold = edges.white(live, freedom, complex_data=found.complex_data).threshold(alpha)
+    threshold = edges.white(used, dof, complex_data=found.complex_data).threshold(alpha)
     rank = int(np.count_nonzero(values > threshold))
     units = str(recording.attrs.get("units", ""))
     level = float(np.sqrt(np.mean(given**2)))
@@ -85,8 +83,8 @@ def from_sigma(recording: xr.DataArray, sigma: ArrayLike, *, alpha: float = 0.05
         mean=found.mean,
         scale=np.where(np.isin(np.arange(n), found.used), scale, 0.0),
         components=found.components[:, : min(rank, len(values) - 1)],
-        singular_values=np.sqrt(values * freedom),
-        sides=(len(values), max(live, freedom)),
+        singular_values=np.sqrt(values * dof),
+        sides=(len(values), max(used, dof)),
         rank=min(rank, len(values) - 1),
         noise=f"white noise of the given sigma {level:.6g} {units}".strip(),
         sigma=level,

@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray
 from sciml.denoise.lowrank.components import Basis, from_floor, from_sigma, with_rank
 from sciml.denoise.lowrank.linear_denoiser import LinearDenoiser
 from sciml.denoise.lowrank.weights import weights
@@ -191,7 +192,7 @@ def apply(recording: xr.DataArray, denoiser: LinearDenoiser, *, fill: bool = Fal
     return ordered.copy(data=data).transpose(*recording.dims)
 
 
-def _by_blocks(recording: xr.DataArray, denoiser: LinearDenoiser, dtype: np.dtype[Any], *, fill: bool) -> NDArray[Any]:
+def _by_blocks(recording: xr.DataArray, denoiser: LinearDenoiser, dtype: np.dtype[Any], *, fill: bool) -> AnyArray:
     """Denoise a recording that is read block by block; the result is held in memory."""
     out = np.empty(recording.shape, dtype)
     rows = max(1, BLOCK_BYTES // (8 * n_features(recording)))
@@ -201,7 +202,7 @@ def _by_blocks(recording: xr.DataArray, denoiser: LinearDenoiser, dtype: np.dtyp
     return out
 
 
-def _denoise_block(values: NDArray[Any], denoiser: LinearDenoiser, dtype: np.dtype[Any], fill: bool) -> NDArray[Any]:
+def _denoise_block(values: AnyArray, denoiser: LinearDenoiser, dtype: np.dtype[Any], fill: bool) -> AnyArray:
     return denoiser(values.reshape(len(values), -1), fill=fill).astype(dtype).reshape(values.shape)
 
 

@@ -4,10 +4,10 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sciml._typing import FloatArray
 from sciml.denoise.lowrank.components import Basis, from_floor, from_sigma, with_rank
 from sciml.denoise.lowrank.denoising import apply, make_denoiser
 from sciml.errors import DataError
@@ -61,7 +61,7 @@ class LinearDenoisingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
 class Denoiser(LinearDenoisingTransformer):
     """Learn the noise floor of one recording and remove noise from others of the same channels.
 
-    The map looks at one sample at a time, so it may be learned on the train part and used anywhere.
+    The map takes one sample at a time, so it may be learned on the train part and used anywhere.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ class Denoiser(LinearDenoisingTransformer):
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.linear_model import Ridge
     >>> rng = np.random.default_rng(0)
-    >>> course = rng.normal(size=2000)
-    >>> X = np.outer(course, rng.normal(size=20)) + rng.normal(size=(2000, 20))
+    >>> time_course = rng.normal(size=2000)
+    >>> X = np.outer(time_course, rng.normal(size=20)) + rng.normal(size=(2000, 20))
     >>> Denoiser().fit(X).rank_
     1
-    >>> bool(make_pipeline(Denoiser(), Ridge()).fit(X, course).score(X, course) > 0.9)
+    >>> bool(make_pipeline(Denoiser(), Ridge()).fit(X, time_course).score(X, time_course) > 0.9)
     True
     """
 
@@ -98,7 +98,7 @@ class Denoiser(LinearDenoisingTransformer):
         model: Model | Literal["auto"] = "auto",
         alpha: float = 0.05,
         rank: int | None = None,
-        sigma: float | NDArray[np.float64] | None = None,
+        sigma: float | FloatArray | None = None,
         shrinkage: Shrinkage = "frobenius",
     ) -> None:
         self.model = model

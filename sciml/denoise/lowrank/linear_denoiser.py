@@ -1,10 +1,10 @@
 """The denoiser as what it is: a linear map over channels, applied to one sample after the other."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from sciml._typing import AnyArray, BoolArray, FloatArray
 
 __all__ = ["LinearDenoiser"]
 
@@ -22,10 +22,10 @@ class LinearDenoiser:
     so it cannot carry the future into the past.
     """
 
-    mean: NDArray[Any]
-    encode: NDArray[Any]
-    decode: NDArray[Any]
-    weights: NDArray[np.float64]
+    mean: AnyArray
+    encode: AnyArray
+    decode: AnyArray
+    weights: FloatArray
 
     @property
     def rank(self) -> int:
@@ -33,11 +33,11 @@ class LinearDenoiser:
         return len(self.weights)
 
     @property
-    def matrix(self) -> NDArray[Any]:
+    def matrix(self) -> AnyArray:
         """The map as one matrix M of shape (channel, channel): value -> mean + M (value - mean)."""
         return np.asarray((self.decode * self.weights) @ self.encode)
 
-    def __call__(self, values: NDArray[Any], *, fill: bool = False) -> NDArray[Any]:
+    def __call__(self, values: AnyArray, *, fill: bool = False) -> AnyArray:
         r"""Denoise samples of shape (n, channel).
 
         A missing value is taken to be what the map itself says, x_m = (M x)_m, which is the ridge regression of the
@@ -57,15 +57,15 @@ class LinearDenoiser:
         kept = scores @ self.decode.T + self.mean
         return np.asarray(kept if fill else np.where(missing, np.nan, kept))
 
-    def _scores(self, centered: NDArray[Any]) -> NDArray[Any]:
+    def _scores(self, centered: AnyArray) -> AnyArray:
         return np.asarray((centered @ self.encode.T) * self.weights)
 
-    def _completed(self, scores: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
-        """Return the scores of samples with holes from those with zeros in the place of the holes."""
+    def _completed(self, scores: AnyArray, missing: BoolArray) -> AnyArray:
+        """Return the scores of samples with absent from those with zeros in the place of the absent."""
         steady = np.minimum(self.weights, NEARLY_ONE)[:, None] * self.encode
         _, first, pattern = np.unique(np.packbits(missing, axis=1), axis=0, return_index=True, return_inverse=True)
         out = np.empty_like(scores)
         for number, row in enumerate(first):
-            rows, holes = pattern == number, missing[row]
-            out[rows] = np.linalg.solve(np.eye(self.rank) - steady[:, holes] @ self.decode[holes], scores[rows].T).T
+            rows, absent = pattern == number, missing[row]
+            out[rows] = np.linalg.solve(np.eye(self.rank) - steady[:, absent] @ self.decode[absent], scores[rows].T).T
         return out

@@ -69,19 +69,19 @@ class StreamingDenoiser(LinearDenoisingTransformer):
         if begin:
             self.running_ = RunningNoiseFloor(memory=self.memory)
         self.running_.add(recording)
-        # Filled in place: that transform settles the floor does not change what the estimator is.
-        self._settled: list[tuple[NoiseFloor, LinearDenoiser]] = []
+        # Filled in place: that transform computes the floor does not change what the estimator is.
+        self._learned: list[tuple[NoiseFloor, LinearDenoiser]] = []
         return self
 
     @property
     def floor_(self) -> NoiseFloor:
         """The noise floor of the samples so far."""
-        return self._settle()[0]
+        return self._learn()[0]
 
     @property
     def linear_denoiser_(self) -> LinearDenoiser:
         """The map that removes it."""
-        return self._settle()[1]
+        return self._learn()[1]
 
     @property
     def rank_(self) -> int:
@@ -93,8 +93,8 @@ class StreamingDenoiser(LinearDenoisingTransformer):
         """Standard deviation of the noise, in units of the data."""
         return self.floor_.sigma
 
-    def _settle(self) -> tuple[NoiseFloor, LinearDenoiser]:
-        if not self._settled:
+    def _learn(self) -> tuple[NoiseFloor, LinearDenoiser]:
+        if not self._learned:
             floor = self.running_.floor(self.model, self.alpha)
-            self._settled.append((floor, make_denoiser(from_floor(floor), floor.rank, self.shrinkage)))
-        return self._settled[0]
+            self._learned.append((floor, make_denoiser(from_floor(floor), floor.rank, self.shrinkage)))
+        return self._learned[0]

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sciml._typing import FloatArray
 from sciml.denoise.lowrank.components import Basis
 from sciml.rmt import shrink
 from sciml.rmt.rank import screenot_threshold
@@ -12,10 +12,8 @@ from sciml.rmt.shrink import OptShrink, Shrinkage
 
 __all__ = ["weights"]
 
-Array = NDArray[np.float64]
 
-
-def weights(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
+def weights(basis: Basis, rank: int, shrinkage: Shrinkage) -> FloatArray:
     r"""Return the weight of each of the first `rank` components.
 
     With x the strength of a component before the noise, c and c~ the cosines of its angles to the signal on either
@@ -41,30 +39,30 @@ def weights(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
     return np.asarray(np.clip(shrunk[:rank] / values[:rank], 0.0, 1.0))
 
 
-def _known(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
+def _known(basis: Basis, rank: int, shrinkage: Shrinkage) -> FloatArray:
     short, long = sorted(basis.sides)
     shrunk = shrink.SHRINKERS[shrinkage](basis.singular_values[:rank] / np.sqrt(long), short / long)
     return np.asarray(shrunk * np.sqrt(long))
 
 
-def _empirical(basis: Basis, rank: int, shrinkage: Shrinkage) -> Array:
+def _empirical(basis: Basis, rank: int, shrinkage: Shrinkage) -> FloatArray:
     # Components that rise above the noise are no part of it, kept or not.
     found = shrink.optshrink(basis.singular_values, max(rank, basis.rank), basis.sides)
     return EMPIRICAL[shrinkage](found, basis)
 
 
-def _nuclear(found: OptShrink, _: Basis) -> Array:
+def _nuclear(found: OptShrink, _: Basis) -> FloatArray:
     short, long = found.overlaps.short, found.overlaps.long
     return np.maximum(found.shrunk - found.strength * np.sqrt((1 - short) * (1 - long)), 0.0)
 
 
-def _hard(found: OptShrink, basis: Basis) -> Array:
+def _hard(found: OptShrink, basis: Basis) -> FloatArray:
     n = len(found.shrunk)
     values, noise = basis.singular_values[:n], basis.singular_values[n:]
     return np.where(values > screenot_threshold(noise, min(basis.sides) / max(basis.sides)), values, 0.0)
 
 
-EMPIRICAL: dict[str, Callable[[OptShrink, Basis], Array]] = {
+EMPIRICAL: dict[str, Callable[[OptShrink, Basis], FloatArray]] = {
     "frobenius": lambda found, _: found.shrunk,
     "operator": lambda found, _: found.strength,
     "nuclear": _nuclear,

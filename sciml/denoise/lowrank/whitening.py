@@ -1,12 +1,11 @@
 """Recordings divided by the spectrum of their noise in time, and multiplied with it again."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, FloatArray
 from sciml.errors import DataError
 from sciml.noise import NoiseFloor
 from sciml.recording import TIME, sampling_rate
@@ -18,7 +17,7 @@ __all__ = ["Whitening", "whitening"]
 class Whitening:
     """Fourier factors sqrt(S(f) / mean S) of the noise of all channels, in the order of `numpy.fft.fftfreq`."""
 
-    color: NDArray[np.float64]
+    color: FloatArray
 
     def whiten(self, recording: xr.DataArray) -> xr.DataArray:
         """Return the recording with noise of one spectral density; held in memory."""
@@ -28,9 +27,9 @@ class Whitening:
         """Undo `whiten`."""
         return self._filtered(recording, self.color)
 
-    def _filtered(self, recording: xr.DataArray, factors: NDArray[np.float64]) -> xr.DataArray:
+    def _filtered(self, recording: xr.DataArray, factors: FloatArray) -> xr.DataArray:
         ordered = recording.transpose(TIME, ...)
-        values: NDArray[Any] = np.asarray(ordered.values)
+        values: AnyArray = np.asarray(ordered.values)
         shape = (-1,) + (1,) * (values.ndim - 1)
         mean = values.mean(axis=0)  # taken out, so that an offset of many standard deviations costs no digits
         filtered = np.fft.ifft(np.fft.fft(values - mean, axis=0) * factors.reshape(shape), axis=0) + mean

@@ -6,16 +6,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sciml._typing import BoolArray, FloatArray, IntArray
 from sciml.rmt import batch, shrink
 
 __all__ = ["Decision", "Rules", "Weights", "decide"]
 
-Array = NDArray[np.float64]
 Weights = Literal["uniform", "rank", "gaussian"]
 PER_COMPONENT = ("gain", "power", "slope", "offset", "constant", "cos_u", "cos_v")
 # Signal of a power up to the limit of detection, sqrt(beta) sigma² times the long side, is not seen. Half of it is the
 # mean of all powers up to there, none being likelier than another; denoise_patches says how often intervals hold.
-HIDDEN = 0.5
+UNDETECTED = 0.5
 MIN_SIDE = 3  # with fewer values in a spectrum there is no telling signal from noise
 
 
@@ -34,25 +34,25 @@ class Rules:
 class Decision:
     r"""Noise and rank of each patch (batch,), and for its strongest components (batch, k) what becomes of them.
 
-    `gain`: shrunk over observed singular value. The mean squared error of the denoised patch at a voxel where the
+    `gain`: shrunk over measured singular value. The mean squared error of the denoised patch at a voxel where the
     component's squared singular vector is h is `max(0, h - offset) * slope + constant`, summed over components.
     `power`: the squared shrunk singular value.
     """
 
-    sigma: Array
-    rank: NDArray[np.int64]
-    gain: Array
-    power: Array
-    slope: Array
-    offset: Array
-    constant: Array
-    cos_u: Array
-    cos_v: Array
-    hidden: Array
-    usable: NDArray[np.bool_]
+    sigma: FloatArray
+    rank: IntArray
+    gain: FloatArray
+    power: FloatArray
+    slope: FloatArray
+    offset: FloatArray
+    constant: FloatArray
+    cos_u: FloatArray
+    cos_v: FloatArray
+    undetected: FloatArray
+    usable: BoolArray
 
 
-def decide(scatter: NDArray[np.floating], n_voxels: NDArray[np.int64], n_samples: int, rules: Rules) -> Decision:
+def decide(scatter: NDArray[np.floating], n_voxels: IntArray, n_samples: int, rules: Rules) -> Decision:
     """Decide for every patch, those of one shape together.
 
     Parameters
@@ -65,7 +65,7 @@ def decide(scatter: NDArray[np.floating], n_voxels: NDArray[np.int64], n_samples
         Degrees of freedom of a row: one less than its samples.
     """
     size = len(scatter)
-    parts: list[tuple[NDArray[np.int64], Decision]] = []
+    parts: list[tuple[IntArray, Decision]] = []
     for voxels in np.unique(n_voxels):
         members = np.flatnonzero(n_voxels == voxels)
         if min(voxels, n_samples) >= MIN_SIDE:
@@ -75,12 +75,12 @@ def decide(scatter: NDArray[np.floating], n_voxels: NDArray[np.int64], n_samples
         sigma=np.zeros(size),
         rank=np.zeros(size, np.int64),
         **{name: np.zeros((size, width)) for name in PER_COMPONENT},
-        hidden=np.zeros(size),
+        undetected=np.zeros(size),
         usable=np.zeros(size, bool),
     )
     for members, part in parts:
         whole.usable[members] = True
-        for name in ("sigma", "rank", "hidden"):
+        for name in ("sigma", "rank", "undetected"):
             getattr(whole, name)[members] = getattr(part, name)
         for name in PER_COMPONENT:
             getattr(whole, name)[members, : part.gain.shape[1]] = getattr(part, name)
@@ -104,11 +104,11 @@ def _decide(scatter: NDArray[np.floating], n_voxels: int, n_samples: int, rules:
     slope, offset, constant, cos_u, cos_v = _error(y, eta, beta, n_voxels, voxels_short=n_voxels <= n_samples)
     scale = (unit**2)[:, None]
     usable = np.ones(len(s), bool)
-    hidden = HIDDEN * np.sqrt(beta) * unit**2 / n_voxels
-    return Decision(sigma, rank, gain, power, slope * scale, offset, constant * scale, cos_u, cos_v, hidden, usable)
+    undetected = UNDETECTED * np.sqrt(beta) * unit**2 / n_voxels
+    return Decision(sigma, rank, gain, power, slope * scale, offset, constant * scale, cos_u, cos_v, undetected, usable)
 
 
-def _noise(s: NDArray[np.floating], sides: tuple[int, int], rules: Rules) -> tuple[Array, NDArray[np.int64]]:
+def _noise(s: NDArray[np.floating], sides: tuple[int, int], rules: Rules) -> tuple[FloatArray, IntArray]:
     """Return noise level and number of components to keep."""
     most = min(sides) - 1
     if rules.sigma is not None:
@@ -122,7 +122,7 @@ def _noise(s: NDArray[np.floating], sides: tuple[int, int], rules: Rules) -> tup
     return sigma, batch.count_above(s, sides, sigma, alpha=rules.alpha, complex_data=rules.complex_data)
 
 
-def _error(y: Array, eta: Array, beta: float, n_voxels: int, *, voxels_short: bool) -> tuple[Array, ...]:
+def _error(y: FloatArray, eta: FloatArray, beta: float, n_voxels: int, *, voxels_short: bool) -> tuple[FloatArray, ...]:
     r"""Return slope, offset and constant of each component's squared error at a voxel, and its squared overlaps.
 
     The error is summed over the samples. A component x u v^H is seen as y û v̂^H and estimated as η û v̂^H. With
@@ -139,6 +139,6 @@ def _error(y: Array, eta: Array, beta: float, n_voxels: int, *, voxels_short: bo
     cos_u, cos_v = (found.short, found.long) if voxels_short else (found.long, found.short)
     cos_u, cos_v = np.asarray(cos_u), np.asarray(cos_v)
     left = x**2 - 2 * eta * x * np.sqrt(cos_u * cos_v) + eta**2 * cos_u
-    seen = np.where(cos_u > 0, cos_u, 1.0)
+    safe = np.where(cos_u > 0, cos_u, 1.0)
     offset = (1 - cos_u) / n_voxels
-    return np.where(cos_u > 0, left / seen, 0.0), offset, eta**2 * offset, cos_u, cos_v
+    return np.where(cos_u > 0, left / safe, 0.0), offset, eta**2 * offset, cos_u, cos_v

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from sciml._typing import AnyArray
 from sciml.denoise.patches.decision import Rules
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.plan import Plan, make_plan, voxels_that_fit
@@ -122,7 +123,7 @@ def denoise_patches(
     >>> bool(((result.denoised - wave) ** 2).mean() < 0.1), round(float(result["sigma"].mean()), 1)
     (True, 1.0)
     """
-    plan, chosen = prepare(
+    plan, chosen = make_plan_and_masks(
         recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
         patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype,
     )  # fmt: skip
@@ -135,7 +136,7 @@ def denoise_patches(
     return dataset(recording, plan, found)
 
 
-def prepare(
+def make_plan_and_masks(
     recording: xr.DataArray,
     rules: Rules,
     *,
@@ -155,14 +156,12 @@ def prepare(
     return plan, masks(plan, mask, sigma)
 
 
-def _in_memory(
-    recording: xr.DataArray, plan: Plan, chosen: Masks, memory: str | float | None
-) -> dict[str, NDArray[Any]]:
+def _in_memory(recording: xr.DataArray, plan: Plan, chosen: Masks, memory: str | float | None) -> dict[str, AnyArray]:
     n_samples = recording.size // int(np.prod(plan.space))
     if memory is None:
         return run_tile(recording, plan, chosen, tuple(slice(0, size) for size in plan.space))
     others = tuple(size for dim, size in recording.sizes.items() if dim not in plan.dims)
-    results: dict[str, NDArray[Any]] = {name: np.empty(plan.space) for name in MAPS}
+    results: dict[str, AnyArray] = {name: np.empty(plan.space) for name in MAPS}
     results["denoised"] = np.empty((*plan.space, *others), plan.dtype)
     for region in plan.tiles(voxels_that_fit(plan, n_samples, memory)):
         for name, part in run_tile(recording, plan, chosen, region).items():

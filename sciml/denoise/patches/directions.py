@@ -17,17 +17,19 @@ sigma²/n, and what is more than that about the patch's mean is signal.
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from sciml.linalg.batched import Tensor
+
+
+from sciml._typing import FloatArray
 
 __all__ = ["directions", "shrink_means", "shrink_vectors"]
 
 TINY = 1e-20
 
 
-def directions(patch: tuple[int, ...]) -> NDArray[np.float64]:
+def directions(patch: tuple[int, ...]) -> FloatArray:
     """Return level and slopes of a patch as orthonormal columns, (voxel, 1 + number of axes longer than two).
 
     Examples
@@ -61,14 +63,14 @@ def shrink_vectors(
     """
     along = Q.mH.to(U.dtype) @ U
     energy = _square(along)
-    shares = [energy[:, 0], energy[:, 1:].sum(1)]
-    shares.append((_square(U).sum(1) - shares[0] - shares[1]).clamp(min=0))
+    energies = [energy[:, 0], energy[:, 1:].sum(1)]
+    energies.append((_square(U).sum(1) - energies[0] - energies[1]).clamp(min=0))
     sizes = (1, Q.shape[1] - 1, Q.shape[0] - Q.shape[1])
     safe = cos_u + (cos_u == 0)  # components that are not kept have no overlap
     ratios, error = [], 0.0
-    for share, size in zip(shares, sizes, strict=True):
-        signal = (share - size * noise).clamp(min=0)
-        part = signal / share.clamp(min=TINY)
+    for energy_of, size in zip(energies, sizes, strict=True):
+        signal = (energy_of - size * noise).clamp(min=0)
+        part = signal / energy_of.clamp(min=TINY)
         ratios.append(full * part / safe + (1 - full))
         error = error + (signal - cos_v * part * signal) / safe
     rest = ratios[2][:, None]

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.denoise.patches.decision import Decision, Rules, decide
 from sciml.denoise.patches.directions import directions, shrink_means, shrink_vectors
 from sciml.denoise.patches.grid import Box, Grid
@@ -19,18 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = ["MAPS", "Settings", "denoise_array"]
 
-Array = NDArray[np.float64]
 MAPS = ("sigma", "rank", "variance", "removed", "coverage")
 BATCH_BYTES = {"cpu": 2**24, "cuda": 2**29}  # patches gathered at once: what the cache or the card holds well
 PROBE = 16  # one patch in so many tells whether most are noise
-VECTORS_PAY = 0.5  # share of patches with signal above which vectors come with the eigenvalues, not after them
+VECTORS_PAY = 0.5  # fraction of patches with signal above which vectors come with the eigenvalues, not after them
 EXTREME = 1e4  # largest over median eigenvalue beyond which float32 cannot hold both: eps * EXTREME is 1e-3
 CERTAIN = 4e-6  # of the energy: what float32 sums of squares are worth
 TINY = 1e-30
 SLAB = 2**20  # values that are handled in double precision at a time
 MIN_BOXES = 8  # so that all cores have work
 SINGLE = 8  # bytes of the largest single-precision number, the complex one
-COLUMNS = ("present", "used", "weight", "error", "energy", "hidden", "sigma2", "rank")
+COLUMNS = ("present", "used", "weight", "error", "energy", "undetected", "sigma2", "rank")
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class Settings:
 
 
 def denoise_array(
-    values: NDArray[Any], valid: NDArray[np.bool_], grid: Grid, settings: Settings
-) -> tuple[NDArray[Any], dict[str, Array]]:
+    values: AnyArray, valid: BoolArray, grid: Grid, settings: Settings
+) -> tuple[AnyArray, dict[str, FloatArray]]:
     """Return the denoised array and the maps.
 
     Parameters
@@ -97,9 +96,7 @@ def _by_slabs(function: Callable[[slice], float], shape: tuple[int, ...], worker
     return list(batched.ordered_map(function, slabs, workers=workers))
 
 
-def _centered(
-    values: NDArray[Any], valid: NDArray[np.bool_], workers: int | None
-) -> tuple[NDArray[Any], NDArray[Any], float]:
+def _centered(values: AnyArray, valid: BoolArray, workers: int | None) -> tuple[AnyArray, AnyArray, float]:
     """Return voxels without their mean over the samples, in units of a power of two that brings them near 1."""
     mean = np.zeros((*values.shape[:-1], 1), np.complex128 if values.dtype.kind == "c" else np.float64)
     centered = np.empty_like(values)
@@ -119,13 +116,13 @@ def _centered(
 
 
 def _restored(
-    values: NDArray[Any],
-    kept: NDArray[Any],
-    mean: NDArray[Any],
+    values: AnyArray,
+    kept: AnyArray,
+    mean: AnyArray,
     scale: float,
-    covered: NDArray[np.bool_],
+    covered: BoolArray,
     workers: int | None,
-) -> NDArray[Any]:
+) -> AnyArray:
     """Return values in the units of the data, in the memory of `kept`; voxels that no patch used as they came."""
 
     def restore(part: slice) -> float:
@@ -181,7 +178,7 @@ def _both_sides(patches: "Tensor", vectors: "Tensor", *, by_voxel: bool) -> tupl
     return left / size.clamp(min=TINY), vectors.mH * size.mT
 
 
-def _put(values: NDArray[Any], *, like: "Tensor") -> "Tensor":
+def _put(values: AnyArray, *, like: "Tensor") -> "Tensor":
     return batched.to_tensor(values, str(like.device)).to(like.dtype)
 
 
@@ -215,8 +212,8 @@ def _decompose(patches: "Tensor", there: "Tensor", settings: Settings) -> tuple[
 
 
 def _eigen(
-    G: "Tensor", rows: NDArray[np.int64], *, patches: "Tensor", by_voxel: bool, vectors: bool = False
-) -> tuple[Array, "Tensor"]:
+    G: "Tensor", rows: IntArray, *, patches: "Tensor", by_voxel: bool, vectors: bool = False
+) -> tuple[FloatArray, "Tensor"]:
     """Return eigenvalues (and vectors if asked) of some scatter matrices; in double where single cannot hold them."""
     chosen = G if len(rows) == len(G) else G[rows]
     values, basis = batched.eigh(chosen) if vectors else (batched.eigvalsh(chosen), chosen)
@@ -226,10 +223,10 @@ def _eigen(
     extreme = np.flatnonzero(found[:, 0] > EXTREME * np.maximum(np.median(found, axis=1), 0.0))
     if extreme.size:
         exact = batched.scatter_matrix(batched.double(patches[rows[extreme]]), rows=by_voxel)
-        better, turned = batched.eigh(exact)
+        better, exact_vectors = batched.eigh(exact)
         found[extreme] = batched.to_numpy(better)
         if vectors:
-            basis[extreme] = turned.to(basis.dtype)
+            basis[extreme] = exact_vectors.to(basis.dtype)
     return found, basis
 
 
@@ -248,7 +245,7 @@ def _columns(
     energy: "Tensor",
     there: "Tensor",
     weight: "Tensor",
-    put: Callable[[NDArray[Any]], "Tensor"],
+    put: Callable[[AnyArray], "Tensor"],
 ) -> "Tensor":
     """Return what each voxel of each patch adds to the maps: (patch, voxel, column)."""
     usable = put(decision.usable.astype(np.float64))[:, None]
@@ -259,7 +256,7 @@ def _columns(
         "weight": weight,
         "error": weight * error,
         "energy": weight * energy,
-        "hidden": weight * put(decision.hidden)[:, None],
+        "undetected": weight * put(decision.undetected)[:, None],
         "sigma2": put(decision.sigma**2)[:, None] * each,
         "rank": put(decision.rank.astype(np.float64))[:, None] * each,
     }
@@ -267,13 +264,13 @@ def _columns(
 
 
 def _assemble(
-    centered: NDArray[Any],
-    total: NDArray[Any],
+    centered: AnyArray,
+    total: AnyArray,
     scale: float,
-    valid: NDArray[np.bool_],
-    table: dict[str, Array],
+    valid: BoolArray,
+    table: dict[str, FloatArray],
     workers: int | None,
-) -> dict[str, Array]:
+) -> dict[str, FloatArray]:
     r"""Return the maps from the sums over all patches, and leave the denoised values in the place of `centered`.
 
     The error of an average of estimates is the average of their errors less the spread between them,
@@ -302,10 +299,10 @@ def _assemble(
     present = np.where(located, table["present"], 1.0)
     # A voxel that no usable patch reaches speaks for itself; one outside the mask does not speak.
     sigma2 = np.where(located, table["sigma2"] / present, np.where(valid, own, np.nan))
-    error, energy, hidden = (table[name] * per_weight / n_samples for name in ("error", "energy", "hidden"))
+    error, energy, undetected = (table[name] * per_weight / n_samples for name in ("error", "energy", "undetected"))
     spread = np.clip(energy * (1 - CERTAIN) - power, 0.0, None)
     least = error / np.maximum(table["used"], 1.0)  # of as many independent estimates
-    variance = np.where(covered, np.maximum(error - spread, least) + hidden, sigma2)
+    variance = np.where(covered, np.maximum(error - spread, least) + undetected, sigma2)
     return {
         "sigma": np.sqrt(sigma2) * scale,
         "rank": np.where(located, table["rank"] / present, 0.0),
@@ -315,7 +312,7 @@ def _assemble(
     }
 
 
-def _power(values: NDArray[Any]) -> Array:
+def _power(values: AnyArray) -> FloatArray:
     """Return the mean square over the samples, summed in double precision."""
     parts = values.view(values.real.dtype)
     return np.asarray(np.einsum("...t,...t->...", parts, parts, dtype=np.float64) / values.shape[-1])

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+
+from sciml._typing import IntArray
 
 __all__ = ["Box", "Grid", "starts"]
-
-Index = NDArray[np.int64]
 
 
 def starts(size: int, patch: int, stride: int) -> tuple[int, ...]:
@@ -38,14 +37,14 @@ class Box:
         """Voxels that the patches cover, as slices of the array."""
         return tuple(slice(s[0], s[-1] + p) for s, p in zip(self.starts, self.patch, strict=True))
 
-    def voxels(self, shape: tuple[int, ...]) -> Index:
+    def voxels(self, shape: tuple[int, ...]) -> IntArray:
         """Return the flat numbers, in an array of `shape`, of the voxels of each patch: (patch, voxel)."""
         steps = np.cumprod((1, *shape[:0:-1]))[::-1]
         base = _outer_sum([np.asarray(s) * step for s, step in zip(self.starts, steps, strict=True)])
         offset = _outer_sum([np.arange(p) * step for p, step in zip(self.patch, steps, strict=True)])
         return np.asarray(base[:, None] + offset)
 
-    def gathering(self) -> tuple[Index, Index]:
+    def gathering(self) -> tuple[IntArray, IntArray]:
         """Return which rows of a table (patch x voxel, ...) belong to each voxel of the region.
 
         The rows of all voxels in one list, voxel after voxel, and where each voxel's rows begin in it.
@@ -54,14 +53,14 @@ class Box:
 
 
 @lru_cache(maxsize=32)
-def _gathering(relative: tuple[tuple[int, ...], ...], patch: tuple[int, ...]) -> tuple[Index, Index]:
+def _gathering(relative: tuple[tuple[int, ...], ...], patch: tuple[int, ...]) -> tuple[IntArray, IntArray]:
     shape = tuple(s[-1] + p for s, p in zip(relative, patch, strict=True))
     voxel = Box(relative, patch).voxels(shape).ravel()
     order = np.argsort(voxel, kind="stable")
     return order, np.searchsorted(voxel[order], np.arange(math.prod(shape)))
 
 
-def _outer_sum(parts: list[Index]) -> Index:
+def _outer_sum(parts: list[IntArray]) -> IntArray:
     total = parts[0]
     for part in parts[1:]:
         total = (total[:, None] + part).ravel()

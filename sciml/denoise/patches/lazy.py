@@ -10,6 +10,7 @@ import xarray as xr
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
+from sciml._typing import AnyArray
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.plan import Plan, Region, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, run_part
@@ -30,11 +31,11 @@ def lazy_results(recording: xr.DataArray, plan: Plan, chosen: Masks, memory: str
         for name, grid in blocks.items():
             form = ((*shape, *others), plan.dtype) if name == "denoised" else (shape, np.float64)
             grid[index] = da.from_delayed(result[name], *form)  # type: ignore[no-untyped-call]
-    # `block` joins along the last axes, and the denoised values have their samples there
-    return {name: _joined(grid, len(others) if name == "denoised" else 0) for name, grid in blocks.items()}
+    # `block` concatenates along the last axes, and the denoised values have their samples there
+    return {name: _blocks(grid, len(others) if name == "denoised" else 0) for name, grid in blocks.items()}
 
 
-def _joined(grid: NDArray[np.object_], n_others: int) -> Any:
+def _blocks(grid: NDArray[np.object_], n_others: int) -> Any:
     return da.block(grid.reshape(*grid.shape, *(1,) * n_others).tolist())  # type: ignore[no-untyped-call]
 
 
@@ -65,7 +66,7 @@ def _task(recording: xr.DataArray, plan: Plan, chosen: Masks, region: Region) ->
 
 
 def _run(
-    data: NDArray[Any], dims: tuple[str, ...], mask: xr.DataArray | None, plan: Plan, chosen: Masks, region: Region
-) -> dict[str, NDArray[Any]]:
+    data: AnyArray, dims: tuple[str, ...], mask: xr.DataArray | None, plan: Plan, chosen: Masks, region: Region
+) -> dict[str, AnyArray]:
     coords = {} if mask is None else {"mask": mask.variable}
     return run_part(xr.DataArray(data, dims=dims, coords=coords), plan, chosen, region)

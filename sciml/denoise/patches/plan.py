@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from sciml._typing import AnyArray, BoolArray
 from sciml.denoise.patches.decision import MIN_SIDE, Rules
 from sciml.denoise.patches.engine import MAPS, Settings, denoise_array
 from sciml.denoise.patches.grid import Grid
@@ -54,9 +55,7 @@ class Plan:
         """Return what must be read to denoise a region: all voxels of all patches that touch it."""
         return self.grid.touching(region).region
 
-    def run(
-        self, values: NDArray[Any], valid: NDArray[np.bool_], scale: NDArray[Any] | None, region: Region
-    ) -> dict[str, NDArray[Any]]:
+    def run(self, values: AnyArray, valid: BoolArray, scale: AnyArray | None, region: Region) -> dict[str, AnyArray]:
         """Denoise a region, given its halo: values (*space, sample), valid and scale (*space)."""
         local = self.grid.touching(region)
         if scale is not None:

@@ -1,12 +1,11 @@
 """Read one tile of a recording with its halo, and denoise it."""
 
 import math
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray, BoolArray
 from sciml.denoise.patches.plan import READ_BYTES, Plan, Region
 from sciml.errors import ConfigError, DataError
 
@@ -47,12 +46,12 @@ def _check_scale(scale: xr.DataArray | None, mask: xr.DataArray | None) -> None:
         )
 
 
-def run_tile(recording: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, NDArray[Any]]:
+def run_tile(recording: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, AnyArray]:
     """Return the denoised values of a region, (*space, *other dims), and its maps, (*space)."""
     return run_part(recording.isel(dict(zip(plan.dims, plan.halo(region), strict=True))), plan, chosen, region)
 
 
-def run_part(part: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, NDArray[Any]]:
+def run_part(part: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, AnyArray]:
     """Return the same, given the region and its halo alone."""
     halo = plan.halo(region)
     values, others = _read(part, plan)
@@ -68,7 +67,7 @@ def run_part(part: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> d
     return results
 
 
-def _read(part: xr.DataArray, plan: Plan) -> tuple[NDArray[Any], tuple[int, ...]]:
+def _read(part: xr.DataArray, plan: Plan) -> tuple[AnyArray, tuple[int, ...]]:
     """Return values of shape (*space, samples), read a few samples at a time, and the shape of the other dims."""
     other = [dim for dim in part.dims if dim not in plan.dims]
     ordered = part.transpose(*other, *plan.dims)
@@ -83,14 +82,14 @@ def _read(part: xr.DataArray, plan: Plan) -> tuple[NDArray[Any], tuple[int, ...]
     return values.reshape(*space, -1), others
 
 
-def _load(part: xr.DataArray) -> NDArray[Any]:
+def _load(part: xr.DataArray) -> AnyArray:
     """Return the values; those of a chunked recording without asking a cluster that may be waiting for them."""
     if part.chunks is None:
         return np.asarray(part.values)
     return np.asarray(part.data.compute(scheduler="synchronous"))
 
 
-def _unmasked(part: xr.DataArray, plan: Plan) -> NDArray[np.bool_]:
+def _unmasked(part: xr.DataArray, plan: Plan) -> BoolArray:
     """Return which voxels the recording's own mask leaves in: those with no masked sample."""
     if "mask" not in part.coords:
         return np.ones([part.sizes[dim] for dim in plan.dims], bool)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from sciml._typing import AnyArray
 from sciml.denoise.patches.decision import Rules
-from sciml.denoise.patches.denoising import PatchWeights, dataset, prepare
+from sciml.denoise.patches.denoising import PatchWeights, dataset, make_plan_and_masks
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.plan import Plan, Region, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, run_part
@@ -21,7 +22,7 @@ from sciml.rmt.shrink import Shrinkage
 
 __all__ = ["PatchFile", "denoise_patches_to_file"]
 
-Results = dict[str, NDArray[Any]]
+Results = dict[str, AnyArray]
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def denoise_patches_to_file(
     >>> found.n_tiles, round(found.sigma, 1), open_recording(found.path).sizes["time"]
     (1, 1.0, 30)
     """
-    plan, chosen = prepare(
+    plan, chosen = make_plan_and_masks(
         recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
         patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype,
     )  # fmt: skip
@@ -119,13 +120,13 @@ def denoise_patches_to_file(
         overwrite=overwrite,
     )
     n_resumed = len(file.done)
-    tell = progress or (lambda _done, _total: None)
-    tell(n_resumed, len(regions))
+    report = progress or (lambda _done, _total: None)
+    report(n_resumed, len(regions))
     try:
         waiting = [number for number in range(len(regions)) if number not in file.done]
         for number, results in _computed(recording, plan, chosen, regions, waiting, scheduler):
             _write(file, recording, plan, regions[number], number, results, maps=maps)
-            tell(len(file.done), len(regions))
+            report(len(file.done), len(regions))
         written = file.finish()
     except KeyboardInterrupt as stop:
         raise InterruptedRunError(

@@ -1,16 +1,13 @@
 """How many independent samples a series of correlated ones is worth for the estimate of a covariance."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import numbers, positive, spectrum
 
 __all__ = ["effective_samples", "estimate_effective_samples"]
-
-Array = NDArray[np.float64]
 
 
 def effective_samples(
@@ -107,7 +104,7 @@ def estimate_effective_samples(X: ArrayLike, *, assume_centered: bool = False) -
     >>> round(estimate_effective_samples(white)), round(estimate_effective_samples(np.cumsum(white, axis=0)))
     (999, 6)
     """
-    data: NDArray[Any] = np.asarray(X)
+    data: AnyArray = np.asarray(X)
     if data.ndim != 2 or data.shape[0] < 2 or data.shape[1] < 1 or data.dtype.kind not in "fiubc":
         raise DataError(f"expected at least two samples in rows, got shape {data.shape} of type {data.dtype}")
     if not np.isfinite(data).all():
@@ -120,7 +117,7 @@ def estimate_effective_samples(X: ArrayLike, *, assume_centered: bool = False) -
     return most if size == 0 else float(np.clip(_moment_ratio(values / size), 1.0, most))
 
 
-def _moment_ratio(values: NDArray[Any]) -> float:
+def _moment_ratio(values: AnyArray) -> float:
     n = len(values)
     # sum over features of |X(f)|²; the Gram matrix of the short side has the traces of the covariance.
     power = np.sum(np.abs(np.fft.fft(values, axis=0)) ** 2, axis=1) / n

@@ -4,10 +4,11 @@ from abc import abstractmethod
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
 from sklearn.utils.validation import validate_data
 
+from sciml._typing import BoolArray, FloatArray
 from sciml.errors import ConfigError
 from sciml.rmt.covariance.effective import estimate_effective_samples
 from sciml.rmt.covariance.nonlinear import analytic, qis, rie
@@ -22,7 +23,6 @@ __all__ = [
     "SpikedCovariance",
 ]
 
-Array = NDArray[np.float64]
 Effective = float | Literal["auto"] | None
 
 
@@ -40,41 +40,41 @@ class _SpectralCovariance(EmpiricalCovariance):  # type: ignore[misc]  # scikit-
         self.n_effective = n_effective
 
     @abstractmethod
-    def _shrink(self, eigenvalues: Array, n_features: int, n_samples: int) -> Array:
+    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
         """Return n_features shrunk eigenvalues, in descending order of the ones given."""
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002
         """Fit to data of shape (n_samples, n_features), n_samples at least 2; `y` is ignored."""
-        data: Array = validate_data(self, X, ensure_min_samples=2, dtype=np.float64)
+        data: FloatArray = validate_data(self, X, ensure_min_samples=2, dtype=np.float64)
         self.location_ = np.zeros(data.shape[1]) if self.assume_centered else data.mean(axis=0)
-        freedom = len(data) - (not self.assume_centered)
-        self.n_effective_ = self._effective(data, freedom)
+        dof = len(data) - (not self.assume_centered)
+        self.n_effective_ = self._effective(data, dof)
         # A column that does not vary has variance zero, not one to be estimated. The test is exact where the mean,
         # which has a rounding error, would leave a trace of the constant.
-        vary: NDArray[np.bool_] = np.asarray(data.any(axis=0) if self.assume_centered else np.ptp(data, axis=0) > 0)
-        values, vectors = _decompose(data[:, vary] - self.location_[vary], freedom)
+        vary: BoolArray = np.asarray(data.any(axis=0) if self.assume_centered else np.ptp(data, axis=0) > 0)
+        values, vectors = _decompose(data[:, vary] - self.location_[vary], dof)
         p = int(vary.sum())
-        limit = min(p, freedom)
+        limit = min(p, dof)
         # Fewer directions than both sides allow: features that depend on each other exactly.
         dimension = p if values.size >= limit else values.size
         shrunk = np.zeros(p)
         if dimension:
-            shrunk[:dimension] = self._shrink(values, dimension, freedom)
+            shrunk[:dimension] = self._shrink(values, dimension, dof)
         self._assemble(vary, values, vectors, shrunk)
         return self
 
-    def _effective(self, data: Array, freedom: int) -> float:
+    def _effective(self, data: FloatArray, dof: int) -> float:
         if self.n_effective is None:
-            return float(freedom)
+            return float(dof)
         if isinstance(self.n_effective, str):
             if self.n_effective != "auto":
                 raise ConfigError(f'expected n_effective as a number, "auto" or None, got {self.n_effective!r}')
             return estimate_effective_samples(data, assume_centered=self.assume_centered)
         if not 1 <= self.n_effective <= len(data):
             raise ConfigError(f"expected n_effective from 1 to {len(data)} samples, got {self.n_effective!r}")
-        return min(float(self.n_effective), float(freedom))
+        return min(float(self.n_effective), float(dof))
 
-    def _assemble(self, vary: NDArray[np.bool_], values: Array, vectors: Array, shrunk: Array) -> None:
+    def _assemble(self, vary: BoolArray, values: FloatArray, vectors: FloatArray, shrunk: FloatArray) -> None:
         """Put eigenvalues on eigenvectors; the features that are constant keep rows and columns of zeros."""
         rank, n_features = values.size, vary.size
         rest = shrunk[rank] if rank < shrunk.size else 0.0
@@ -86,8 +86,8 @@ class _SpectralCovariance(EmpiricalCovariance):  # type: ignore[misc]  # scikit-
         self.precision_ = _embed(_spread(vectors, inverse[:rank], inverse_rest), vary) if self.store_precision else None
 
 
-def _decompose(centered: Array, freedom: int) -> tuple[Array, Array]:
-    """Return the eigenvalues above zero of X^T X / freedom, descending, and their eigenvectors, as columns.
+def _decompose(centered: FloatArray, dof: int) -> tuple[FloatArray, FloatArray]:
+    """Return the eigenvalues above zero of X^T X / dof, descending, and their eigenvectors, as columns.
 
     The matrix decomposed is that of the short side. In units of the largest entry nothing over- or underflows.
     """
@@ -98,21 +98,21 @@ def _decompose(centered: Array, freedom: int) -> tuple[Array, Array]:
     n, p = X.shape
     values, vectors = np.linalg.eigh(X.T @ X if p <= n else X @ X.T)
     values, vectors = values[::-1], vectors[:, ::-1]
-    rank = min(int(np.count_nonzero(values > np.finfo(float).eps * max(n, p) * values[0])), freedom)
+    rank = min(int(np.count_nonzero(values > np.finfo(float).eps * max(n, p) * values[0])), dof)
     values, vectors = values[:rank], vectors[:, :rank]
     if p > n:
         vectors = X.T @ (vectors / np.sqrt(values))
-    return values / freedom * size**2, vectors
+    return values / dof * size**2, vectors
 
 
-def _spread(vectors: Array, values: Array, rest: float) -> Array:
+def _spread(vectors: FloatArray, values: FloatArray, rest: float) -> FloatArray:
     """Return the matrix with these eigenvalues on these vectors, and `rest` on all directions beside them."""
     matrix = (vectors * (values - rest)) @ vectors.T
     matrix[np.diag_indices_from(matrix)] += rest
     return np.asarray((matrix + matrix.T) / 2)
 
 
-def _embed(block: Array, vary: NDArray[np.bool_]) -> Array:
+def _embed(block: FloatArray, vary: BoolArray) -> FloatArray:
     if vary.all():
         return block
     matrix = np.zeros((vary.size, vary.size))
@@ -155,7 +155,7 @@ class QuadraticInverseShrinkage(_SpectralCovariance):
     True
     """
 
-    def _shrink(self, eigenvalues: Array, n_features: int, n_samples: int) -> Array:
+    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
         return qis(eigenvalues, n_features, n_samples, n_effective=self.n_effective_)
 
 
@@ -176,7 +176,7 @@ class AnalyticNonlinearShrinkage(_SpectralCovariance):
     ([5.5, 0.0], [1.6, 0.8])
     """
 
-    def _shrink(self, eigenvalues: Array, n_features: int, n_samples: int) -> Array:
+    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
         return analytic(eigenvalues, n_features, n_samples, n_effective=self.n_effective_)
 
 
@@ -213,7 +213,7 @@ class RotationallyInvariant(_SpectralCovariance):
         super().__init__(store_precision=store_precision, assume_centered=assume_centered, n_effective=n_effective)
         self.regularize = regularize
 
-    def _shrink(self, eigenvalues: Array, n_features: int, n_samples: int) -> Array:
+    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
         return rie(eigenvalues, n_features, n_samples, n_effective=self.n_effective_, regularize=self.regularize)
 
 
@@ -259,6 +259,6 @@ class SpikedCovariance(_SpectralCovariance):
         self.rank = rank
         self.alpha = alpha
 
-    def _shrink(self, eigenvalues: Array, n_features: int, n_samples: int) -> Array:
+    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
         options: dict[str, Any] = {"loss": self.loss, "sigma": self.sigma, "rank": self.rank, "alpha": self.alpha}
         return spiked(eigenvalues, n_features, n_samples, n_effective=self.n_effective_, **options)

@@ -30,20 +30,19 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sciml._typing import ComplexArray, FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import shape, spectrum
 
 __all__ = ["analytic", "qis", "rie"]
 
-Array = NDArray[np.float64]
-ComplexArray = NDArray[np.complex128]
-Transform = Callable[[Array, int, int], ComplexArray]
+Transform = Callable[[FloatArray, int, int], ComplexArray]
 
 BLOCK = 2**21  # entries of a block of rows of the matrix of all differences between eigenvalues
 WIDEST = 12 ** (-1 / 3)  # relative bandwidth up to which no Epanechnikov kernel reaches below zero
 
 
-def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective: float | None = None) -> Array:
+def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective: float | None = None) -> FloatArray:
     r"""Quadratic-inverse shrinkage of the eigenvalues of a sample covariance.
 
     With l = 1 / lambda, :math:`d_{ji} = l_j - l_i`, c = n_features / n_samples and
@@ -70,7 +69,7 @@ def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective:
 
     Returns
     -------
-    Array
+    FloatArray
         Shrunk eigenvalues, one for each of the eigenvalues in descending order. Eigenvalues that are zero although
         there are samples enough (features that depend on each other) stay zero, and do not count as features.
 
@@ -93,7 +92,9 @@ def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective:
     return _shrink(eigenvalues, n_features, n_samples, n_effective, _qis_transform, keep_trace=True)
 
 
-def analytic(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective: float | None = None) -> Array:
+def analytic(
+    eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective: float | None = None
+) -> FloatArray:
     r"""Analytic nonlinear shrinkage: the density by an Epanechnikov kernel, its Hilbert transform in closed form.
 
     With a bandwidth of n^(-1/3) lambda_j around each eigenvalue, f the estimate of the density of those above zero and
@@ -126,7 +127,7 @@ def rie(
     *,
     n_effective: float | None = None,
     regularize: bool = True,
-) -> Array:
+) -> FloatArray:
     r"""Rotationally invariant estimate: the Stieltjes transform of the eigenvalues themselves, off the real axis.
 
     With eigenvalues in units of their mean, :math:`z_i = \lambda_i - i / \sqrt{p}` and q = n_features / n_samples,
@@ -164,10 +165,10 @@ def _shrink(
     n_effective: float | None,
     transform: Transform,
     *,
-    at_zero: Callable[[Array, int], float] | None = None,
-    correction: Callable[[Array, float], Array] | None = None,
+    at_zero: Callable[[FloatArray, int], float] | None = None,
+    correction: Callable[[FloatArray, float], FloatArray] | None = None,
     keep_trace: bool = False,
-) -> Array:
+) -> FloatArray:
     """Return n_features eigenvalues: those above zero by `transform`, those that lack samples by the limit at zero."""
     lam, p, n = problem(eigenvalues, n_features, n_samples)
     tau = correlation(n, n_effective)
@@ -185,7 +186,7 @@ def _shrink(
     return shrunk * (unit * x.sum() / shrunk.sum() if keep_trace else unit)
 
 
-def gain(h: ComplexArray, tau: float) -> Array:
+def gain(h: ComplexArray, tau: float) -> FloatArray:
     """Return Im e / Im h. The principal root is cut where h is imaginary, which no e off the real axis reaches."""
     e = h / (np.sqrt(1 + (tau**2 - 1) * h**2) - tau * h)
     return np.asarray(e.imag / h.imag)
@@ -200,7 +201,7 @@ def correlation(n_samples: int, n_effective: float | None) -> float:
     return n_samples / float(n_effective)
 
 
-def problem(eigenvalues: ArrayLike, n_features: int, n_samples: int) -> tuple[Array, int, int]:
+def problem(eigenvalues: ArrayLike, n_features: int, n_samples: int) -> tuple[FloatArray, int, int]:
     """Return the eigenvalues above zero, the number of features that vary independently, the number of samples.
 
     Fewer eigenvalues above zero than both sides allow mean that features depend on each other exactly: the data live in
@@ -213,33 +214,33 @@ def problem(eigenvalues: ArrayLike, n_features: int, n_samples: int) -> tuple[Ar
     return above, (above.size if above.size < min(p, n) else p), n
 
 
-def _rows(function: Callable[[Array, NDArray[np.intp]], NDArray[np.complex128]], x: Array) -> ComplexArray:
+def _rows(function: Callable[[FloatArray, NDArray[np.intp]], ComplexArray], x: FloatArray) -> ComplexArray:
     """Evaluate `function(x_i as a column, their indices)` in blocks, so that memory stays linear in the spectrum."""
     blocks = np.array_split(np.arange(x.size), 1 + x.size**2 // BLOCK)
     return np.concatenate([function(x[index, None], index) for index in blocks])
 
 
-def _qis_transform(x: Array, p: int, n: int) -> ComplexArray:
+def _qis_transform(x: FloatArray, p: int, n: int) -> ComplexArray:
     width = min(p / n, n / p) ** 0.7 / p**0.35
 
-    def mean(column: Array, _: NDArray[np.intp]) -> ComplexArray:
+    def mean(column: FloatArray, _: NDArray[np.intp]) -> ComplexArray:
         # theta - i eta = <1 / (d/l + i h)>, and d_ji / l_j = 1 - lam_j / lam_i.
         return np.asarray((1 / (1 - x / column + 1j * width)).mean(axis=1))
 
     return x.size / n * (1 - _rows(mean, x))
 
 
-def _analytic_transform(x: Array, _: int, n: int) -> ComplexArray:
+def _analytic_transform(x: FloatArray, _: int, n: int) -> ComplexArray:
     width = _width(n)
 
-    def mean(column: Array, _: NDArray[np.intp]) -> ComplexArray:
+    def mean(column: FloatArray, _: NDArray[np.intp]) -> ComplexArray:
         return np.asarray((_kernel((column - x) / (x * width)) / (x * width)).mean(axis=1))
 
     # The kernel's transform Hf + i f is m / pi with m = <1 / (lam_j - z)>.
     return x.size / n * (1 + np.pi * x * _rows(mean, x))
 
 
-def _analytic_at_zero(x: Array, n: int) -> float:
+def _analytic_at_zero(x: FloatArray, n: int) -> float:
     width = _width(n)
     return float(np.pi * _kernel(np.array(-1 / width)).real / width) * float(np.mean(1 / x))
 
@@ -248,7 +249,7 @@ def _width(n: int) -> float:
     return min(1 / float(np.cbrt(n)), WIDEST)
 
 
-def _kernel(u: Array) -> ComplexArray:
+def _kernel(u: FloatArray) -> ComplexArray:
     """Return H + i f: Epanechnikov's density of unit variance and its Hilbert transform (1/pi) p.v. int f(t)/(t - u).
 
     H = -3u / (10 pi) + 3 / (4 sqrt(5) pi) (1 - u²/5) log|(sqrt(5) - u) / (sqrt(5) + u)|; far out, where its two terms
@@ -264,11 +265,11 @@ def _kernel(u: Array) -> ComplexArray:
     return np.asarray(np.where(square > 200, far, near) / np.pi + 1j * density)
 
 
-def _rie_transform(x: Array, p: int, n: int) -> ComplexArray:
+def _rie_transform(x: FloatArray, p: int, n: int) -> ComplexArray:
     # An absolute distance from the axis: in units of the mean of all p eigenvalues, zeros included.
     distance = x.sum() / p / np.sqrt(p)
 
-    def others(column: Array, index: NDArray[np.intp]) -> ComplexArray:
+    def others(column: FloatArray, index: NDArray[np.intp]) -> ComplexArray:
         z = column - 1j * distance
         terms = z / (z - x)
         if x.size > 1:  # a single eigenvalue has no others: its own term keeps the sum off the pole
@@ -278,7 +279,7 @@ def _rie_transform(x: Array, p: int, n: int) -> ComplexArray:
     return x.size / n * (1 - _rows(others, x))
 
 
-def _lower_edge_correction(x: Array, q: float) -> Array:
+def _lower_edge_correction(x: FloatArray, q: float) -> FloatArray:
     """Return max(1, Gamma), which is exact for white noise of which the smallest eigenvalue is the lower edge."""
     root = np.sqrt(q)
     low, variance = x[-1], x[-1] / (1 - root) ** 2

@@ -7,24 +7,22 @@ from typing import Literal
 
 import numpy as np
 import scipy.optimize
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import ComplexArray, FloatArray
 from sciml.errors import ConfigError, DataError, NumericalError
 from sciml.rmt.checks import shape, spectrum
 from sciml.rmt.laws.generalized import GeneralizedMarchenkoPastur
 
 __all__ = ["PopulationSpectrum", "population_moments", "population_spectrum"]
 
-Array = NDArray[np.float64]
-Complex = NDArray[np.complex128]
-
 
 @dataclass(frozen=True, eq=False)
 class PopulationSpectrum:
     """Estimated population eigenvalues `values` (ascending) with `weights` that sum to one, at gamma = p / n."""
 
-    values: Array
-    weights: Array
+    values: FloatArray
+    weights: FloatArray
     gamma: float
 
     @cached_property
@@ -114,7 +112,7 @@ def population_spectrum(
     return PopulationSpectrum(unit * t[kept], weights[kept] / weights[kept].sum(), gamma)
 
 
-def _grid(lam: Array, gamma: float, n_values: int) -> Array:
+def _grid(lam: FloatArray, gamma: float, n_values: int) -> FloatArray:
     """Return candidate values: population eigenvalues lie within the sample's, which noise spreads."""
     mean = lam.mean()
     nonzero = lam[lam > 1e-12]
@@ -124,7 +122,7 @@ def _grid(lam: Array, gamma: float, n_values: int) -> Array:
     return np.unique(np.concatenate([np.geomspace(low, high, n_values - half), np.linspace(low, high, half)]))
 
 
-def _points(lam: Array, gamma: float, n_points: int) -> Complex:
+def _points(lam: FloatArray, gamma: float, n_points: int) -> ComplexArray:
     """Return points over the sample's range at several heights: low ones resolve, high ones are quiet."""
     x = np.quantile(lam[lam > 1e-12], np.linspace(0, 1, n_points // 3 + 1))
     heights = (0.3, 1.0, 3.0)
@@ -132,7 +130,7 @@ def _points(lam: Array, gamma: float, n_points: int) -> Complex:
     return np.concatenate([x + 1j * height * width for height in heights])
 
 
-def _equations(t: Array, gamma: float, lam: Array, z: Complex) -> tuple[Array, Array]:
+def _equations(t: FloatArray, gamma: float, lam: FloatArray, z: ComplexArray) -> tuple[FloatArray, FloatArray]:
     """Return rows and right side of the real and imaginary parts of the equation, each of about unit error."""
     v = gamma * np.mean(1 / (lam - z[:, None]), axis=1) - (1 - gamma) / z
     weight = np.abs(v) ** 2 * z.imag  # 1/v moves by dv / v^2, and dv is near 1 / (p Im z)
@@ -141,7 +139,7 @@ def _equations(t: Array, gamma: float, lam: Array, z: Complex) -> tuple[Array, A
     return np.concatenate([matrix.real, matrix.imag]), np.concatenate([goal.real, goal.imag])
 
 
-def _least_squares(relative: Array, rows: Array, right: Array) -> Array:
+def _least_squares(relative: FloatArray, rows: FloatArray, right: FloatArray) -> FloatArray:
     """Return the weights of least squares; sum and mean, which are known, count a hundred times as much."""
     known = 100 * np.stack([np.ones(relative.size), relative])
     try:
@@ -153,7 +151,7 @@ def _least_squares(relative: Array, rows: Array, right: Array) -> Array:
     return np.asarray(weights)
 
 
-def _linear_program(relative: Array, rows: Array, right: Array) -> Array:
+def _linear_program(relative: FloatArray, rows: FloatArray, right: FloatArray) -> FloatArray:
     """Return the weights of the smallest largest residual, which is the last variable of the program."""
     bound = -np.ones((rows.shape[0], 1))
     found = scipy.optimize.linprog(
@@ -172,13 +170,13 @@ def _linear_program(relative: Array, rows: Array, right: Array) -> Array:
     return np.asarray(found.x[:-1])
 
 
-FITS: dict[str, Callable[[Array, Array, Array], Array]] = {
+FITS: dict[str, Callable[[FloatArray, FloatArray, FloatArray], FloatArray]] = {
     "least_squares": _least_squares,
     "linear_program": _linear_program,
 }
 
 
-def population_moments(X: ArrayLike, n_moments: int) -> Array:
+def population_moments(X: ArrayLike, n_moments: int) -> FloatArray:
     r"""Return unbiased estimates of the population moments mean(t^k), k = 1 ... n_moments, from the data themselves.
 
     .. math:: \alpha_k = \frac{\mathrm{tr}(G^{k-1} A)}{p \binom{n}{k}}, \qquad A = X X^H, \;

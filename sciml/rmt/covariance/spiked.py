@@ -3,8 +3,9 @@ r"""Shrinkage of the eigenvalues of a spiked covariance: few directions of more 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError
 from sciml.rmt.checks import positive
 from sciml.rmt.covariance.nonlinear import correlation, problem
@@ -14,10 +15,9 @@ from sciml.rmt.shrink import spike_strength
 
 __all__ = ["LOSSES", "spiked"]
 
-Array = NDArray[np.float64]
 
-# Best eigenvalue on a direction that is seen, from the true l and the squared cosine c2 of seen and true direction.
-LOSSES: dict[str, Callable[[Array, Array], Array]] = {
+# Best eigenvalue on a sample eigenvector, from the true l and the squared cosine c2 between it and the true one.
+LOSSES: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "frobenius": lambda ell, c2: ell * c2 + (1 - c2),
     "operator": lambda ell, _: ell,
     "nuclear": lambda ell, c2: np.maximum(1.0, 1 + (ell - 1) * (2 * c2 - 1)),
@@ -40,7 +40,7 @@ def spiked(
     rank: int | None = None,
     alpha: float = 0.05,
     complex_data: bool = False,
-) -> Array:
+) -> FloatArray:
     r"""Shrink the eigenvalues of a covariance that is sigma² everywhere but in a few directions.
 
     In units of sigma², an eigenvalue above the edge shows a true one of l (`shrink.debias_eigenvalue`) in a direction
@@ -101,7 +101,7 @@ def spiked(
         return shrunk
     n = max(1, round(n / correlation(n, n_effective)))
     found, level = _noise(lam, p, n, sigma, rank, alpha, complex_data)
-    if level == 0:  # nothing but the components: what is seen of them is exact
+    if level == 0:  # nothing but the components: what the sample shows of them is exact
         shrunk[:found] = lam[:found]
         return shrunk
     shrunk[:p] = level**2
@@ -109,7 +109,9 @@ def spiked(
     return shrunk
 
 
-def _shrink_spikes(lam: Array, gamma: float, shrinker: Callable[[Array, Array], Array]) -> Array:
+def _shrink_spikes(
+    lam: FloatArray, gamma: float, shrinker: Callable[[FloatArray, FloatArray], FloatArray]
+) -> FloatArray:
     strength = spike_strength(lam, gamma)
     found = strength > 0
     excess = np.where(found, strength, 1.0)
@@ -118,20 +120,20 @@ def _shrink_spikes(lam: Array, gamma: float, shrinker: Callable[[Array, Array], 
 
 
 def _noise(
-    lam: Array, p: int, samples: int, sigma: float | None, rank: int | None, alpha: float, complex_data: bool
+    lam: FloatArray, p: int, samples: int, sigma: float | None, rank: int | None, alpha: float, complex_data: bool
 ) -> tuple[int, float]:
     """Return the number of components and the noise level, each as given or as the spectrum says."""
     # Correlated samples leave more eigenvalues than their effective number: the largest are those that count.
-    seen = np.pad(lam[:samples], (0, max(0, min(p, samples) - lam.size)))
-    limit = min(seen.size, samples) - 1
+    largest = np.pad(lam[:samples], (0, max(0, min(p, samples) - lam.size)))
+    limit = min(largest.size, samples) - 1
     if rank is not None and not 0 <= rank <= limit:
         raise ConfigError(f"expected a rank from 0 to {limit}, so that noise is left, got {rank}")
     if sigma is not None:
         level = positive("sigma", sigma)
         edge = white(p, samples, complex_data=complex_data).threshold(alpha) * level**2
-        return (int(np.count_nonzero(seen > edge)) if rank is None else rank), level
+        return (int(np.count_nonzero(largest > edge)) if rank is None else rank), level
     if rank is not None:
         rest = float(lam[rank:].sum()) * samples
         return rank, float(np.sqrt(rest / ((p - rank) * (samples - rank))))
-    test = white_test(seen, p, samples, alpha=alpha, complex_data=complex_data)
+    test = white_test(largest, p, samples, alpha=alpha, complex_data=complex_data)
     return test.rank, test.sigma

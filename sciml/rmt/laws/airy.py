@@ -16,11 +16,11 @@ import numpy as np
 import scipy.special
 from numpy.polynomial import Chebyshev
 from numpy.polynomial.chebyshev import chebpts1
-from numpy.typing import NDArray
+
+from sciml._typing import FloatArray
 
 __all__ = ["Table", "table"]
 
-Array = NDArray[np.float64]
 
 N_QUADRATURE = 48
 REACH = 16.0  # Ai(16) is 4e-20 of Ai(0)
@@ -31,7 +31,7 @@ LEADING = {1: (2 / 3, 0.75, 4 * np.sqrt(np.pi)), 2: (4 / 3, 1.5, 16 * np.pi), 4:
 ZETA_SLOPE = -0.16542114370045092921  # of the Riemann zeta function at -1
 
 
-def spectrum(x: float) -> tuple[Array, float]:
+def spectrum(x: float) -> tuple[FloatArray, float]:
     """Return the eigenvalues of B_x divided by e^t, and t = -2/3 x^(3/2) for x > 0, else 0.
 
     The factor keeps the eigenvalues representable where Ai(x) is not.
@@ -51,7 +51,7 @@ def spectrum(x: float) -> tuple[Array, float]:
     return np.linalg.eigvalsh(kernel, UPLO="L").astype(np.float64), exponent
 
 
-def log_cdf(beta: int, lam: Array) -> float:
+def log_cdf(beta: int, lam: FloatArray) -> float:
     """Return log F_beta from the eigenvalues lam of B_x.
 
     With h = sum_i atanh(lam_i), det(1 -+ B) = sqrt(F2) exp(-+ h), and therefore F4 = sqrt(F2) cosh(h).
@@ -63,7 +63,7 @@ def log_cdf(beta: int, lam: Array) -> float:
     return log_f2 if beta == 2 else log_f2 / 2 + float(np.log(np.cosh(h)))
 
 
-def log_sf(beta: int, lam: Array, exponent: float) -> float:
+def log_sf(beta: int, lam: FloatArray, exponent: float) -> float:
     """Return log(1 - F_beta) from lam_i e^(-exponent), with relative accuracy where 1 - F is smaller than the unit.
 
     With e_k the elementary symmetric polynomials of lam, 1 - F4 = -(e_2 + e_4 + ...), and e_4 is below 1e-11 of e_2 for
@@ -79,13 +79,13 @@ def log_sf(beta: int, lam: Array, exponent: float) -> float:
     return float(np.log(-(ordered[1:] * np.cumsum(ordered)[:-1]).sum())) + 2 * exponent
 
 
-def leading_log_sf(beta: int, x: Array) -> Array:
+def leading_log_sf(beta: int, x: FloatArray) -> FloatArray:
     """Return the leading term of log(1 - F_beta) for large x."""
     rate, power, divisor = LEADING[beta]
     return np.asarray(-rate * x**1.5 - power * np.log(x) - np.log(divisor))
 
 
-def left_log_cdf(beta: int, x: Array) -> tuple[Array, Array]:
+def left_log_cdf(beta: int, x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return log F_beta and its derivative for x far below zero.
 
     The series q(-y) = sqrt(y/2) (1 - 1/(8 y^3) - 73/(128 y^6) - ...) of the Hastings-McLeod solution of Painleve II, in
@@ -106,7 +106,7 @@ def left_log_cdf(beta: int, x: Array) -> tuple[Array, Array]:
 
 
 @cache
-def _spectra() -> tuple[tuple[Array, list[tuple[Array, float]]], ...]:
+def _spectra() -> tuple[tuple[FloatArray, list[tuple[FloatArray, float]]], ...]:
     """Return, for the two pieces of the body and for the tail, Chebyshev points x and the spectra of B_x there."""
     body = [
         low + (high - low) / 2 * (chebpts1(n) + 1)
@@ -116,7 +116,7 @@ def _spectra() -> tuple[tuple[Array, list[tuple[Array, float]]], ...]:
     return tuple((x, [spectrum(value) for value in x]) for x in (*body, tail))
 
 
-def _log1mexp(value: Array) -> Array:
+def _log1mexp(value: FloatArray) -> FloatArray:
     """Return log(1 - e^value) for value < 0 without cancellation at either end."""
     safe = np.minimum(value, -np.finfo(float).tiny)
     return np.where(safe > -np.log(2), np.log(-np.expm1(safe)), np.log1p(-np.exp(safe)))
@@ -140,7 +140,7 @@ class Table:
         self._grid_log_cdf, self._grid_log_sf = self.log_cdf(self._grid), self.log_sf(self._grid)
         self.mean, self.var = self._moments()
 
-    def _smaller(self, x: Array) -> tuple[Array, Array]:
+    def _smaller(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return log F left of the last break and log(1 - F) right of it, with its derivative."""
         x = np.clip(x, -1e40, 1e40)
         value, slope = np.empty_like(x), np.empty_like(x)
@@ -150,7 +150,7 @@ class Table:
             value[here], slope[here] = self._piece(int(index), x[here])
         return value, slope
 
-    def _piece(self, index: int, x: Array) -> tuple[Array, Array]:
+    def _piece(self, index: int, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         if index == 0:
             value, slope = left_log_cdf(self.beta, x)
             return value + self._constant, slope
@@ -162,30 +162,30 @@ class Table:
         slope = -1.5 * rate * np.sqrt(x) - power / x - 1.5 * u / x * self._tail.deriv()(u)
         return leading_log_sf(self.beta, x) + self._tail(u), slope
 
-    def log_cdf(self, x: Array) -> Array:
+    def log_cdf(self, x: FloatArray) -> FloatArray:
         """Return log F(x)."""
         value, _ = self._smaller(x)
         return np.where(x < BREAKS[-1], value, _log1mexp(value))
 
-    def log_sf(self, x: Array) -> Array:
+    def log_sf(self, x: FloatArray) -> FloatArray:
         """Return log(1 - F(x))."""
         value, _ = self._smaller(x)
         return np.where(x < BREAKS[-1], _log1mexp(value), value)
 
-    def pdf(self, x: Array) -> Array:
+    def pdf(self, x: FloatArray) -> FloatArray:
         """Return F'(x)."""
         value, slope = self._smaller(x)
-        density: Array = np.exp(value) * np.abs(slope)
+        density: FloatArray = np.exp(value) * np.abs(slope)
         return density
 
-    def inverse(self, log_p: Array, log_q: Array) -> Array:
+    def inverse(self, log_p: FloatArray, log_q: FloatArray) -> FloatArray:
         """Return x with log F(x) = log_p, given log_q = log(1 - p) too: Newton's method on the smaller of the two.
 
         Both logarithms are concave, and interpolation starts it within 0.02 of the root: four steps reach the rounding.
         """
         lower = log_p < log_q
         goal = np.where(lower, log_p, log_q)
-        x: Array = np.where(
+        x: FloatArray = np.where(
             lower,
             np.interp(log_p, self._grid_log_cdf, self._grid),
             np.interp(-log_q, -self._grid_log_sf, self._grid),

@@ -7,20 +7,19 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sciml._typing import BoolArray, ComplexArray, FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import numbers, probabilities
 from sciml.rmt.laws.subordination import Subordination
 
 __all__ = ["DiscreteLaw", "atoms", "grouped"]
 
-Array = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 MANY = 2048  # atoms above which a grouped law gives the starting values
 BINS = 1024  # of the grouped law; two atoms each
 
 
-def atoms(values: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array]:
+def atoms(values: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
     """Return the distinct values in ascending order and their weights, which sum to one."""
     given = np.atleast_1d(numbers("values", values))
     if given.ndim != 1 or given.size == 0 or not np.isfinite(given).all():
@@ -35,7 +34,7 @@ def atoms(values: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array]:
     return distinct, total / total.sum()
 
 
-def grouped(values: Array, weights: Array, coordinate: Array) -> tuple[Array, Array]:
+def grouped(values: FloatArray, weights: FloatArray, coordinate: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return two values in each bin of `coordinate`, which is ascending, with the bin's moments of order 0 to 3.
 
     That is the bin's Gauss quadrature: sums of smooth functions keep all but the fourth power of the bin's width.
@@ -53,8 +52,8 @@ def grouped(values: Array, weights: Array, coordinate: Array) -> tuple[Array, Ar
     root = np.sqrt(1 + skew**2 / 4)
     spread = np.where(single, 0.0, spread)
     nodes = np.stack([mean + spread * (skew / 2 - root), mean + spread * (skew / 2 + root)])
-    share = np.stack([mass * (1 + skew / 2 / root) / 2, mass * (1 - skew / 2 / root) / 2])
-    return nodes.ravel(), share.ravel()
+    mass_of_nodes = np.stack([mass * (1 + skew / 2 / root) / 2, mass * (1 - skew / 2 / root) / 2])
+    return nodes.ravel(), mass_of_nodes.ravel()
 
 
 class DiscreteLaw(ABC):
@@ -78,11 +77,11 @@ class DiscreteLaw(ABC):
         """The same law of a few values in place of very many, for starting values."""
 
     @abstractmethod
-    def _density(self, u: Complex) -> Array:
+    def _density(self, u: ComplexArray) -> FloatArray:
         """Return the density of z, of the continuous part alone and normalized to one."""
 
     @abstractmethod
-    def _above(self, u: Complex, z: Array) -> Array:
+    def _above(self, u: ComplexArray, z: FloatArray) -> FloatArray:
         """Return the mass above z, of the continuous part alone and normalized to one, given u up to a small error."""
 
     @property
@@ -96,7 +95,7 @@ class DiscreteLaw(ABC):
         return tuple((float(low), float(high)) for low, high in self._center + self._unit * self._core.edges)
 
     @cached_property
-    def masses(self) -> Array:
+    def masses(self) -> FloatArray:
         """Mass of each bulk.
 
         No eigenvalue crosses a gap (exact separation, Bai and Silverstein 1999, doi:10.1214/aop/1022677449): above a
@@ -106,13 +105,13 @@ class DiscreteLaw(ABC):
         above = self._above(gaps.astype(complex), self._core.edges[1:, 0])
         return (1 - self.atom) * -np.diff(np.concatenate([[1.0], above, [0.0]]))
 
-    def _solve(self, z: Complex) -> Complex:
+    def _solve(self, z: ComplexArray) -> ComplexArray:
         """Return u for a list of z. With very many atoms: from the grouped law, and two steps of Newton's method."""
         if self._coarse is None:
             return self._core.solve(z)
         shift = (self._coarse._center - self._center) / self._unit
-        stretch = self._coarse._unit / self._unit
-        u = shift + stretch * self._coarse._core.solve((z - shift) / stretch)
+        unit_ratio = self._coarse._unit / self._unit
+        u = shift + unit_ratio * self._coarse._core.solve((z - shift) / unit_ratio)
         step = np.full(u.size, np.inf, dtype=complex)
         for _ in range(2):
             value, slope = self._core.z(u)
@@ -124,7 +123,7 @@ class DiscreteLaw(ABC):
             u[off] = self._core.solve(z[off], start=u[off].real)
         return u
 
-    def _inside(self, x: ArrayLike) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.intp]]:
+    def _inside(self, x: ArrayLike) -> tuple[FloatArray, FloatArray, BoolArray, NDArray[np.intp]]:
         """Return x as a list, z, whether it lies inside a bulk, and the number of bulks that begin below it."""
         value = np.atleast_1d(numbers("x", x)).ravel()
         z = (value - self._center) / self._unit
@@ -133,18 +132,18 @@ class DiscreteLaw(ABC):
         inside = (begun > 0) & (z < high[np.maximum(begun - 1, 0)])
         return value, z, inside, begun
 
-    def pdf(self, x: ArrayLike) -> Array:
+    def pdf(self, x: ArrayLike) -> FloatArray:
         """Density of the continuous part at x (the atom at zero has none)."""
         value, z, inside, _ = self._inside(x)
         result = np.zeros(value.shape)
         result[inside] = self._density(self._solve(z[inside].astype(complex)))
         return (result * (1 - self.atom) / self._unit).reshape(np.shape(x))[()]
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: ArrayLike) -> FloatArray:
         """Probability of an eigenvalue of at most x, the atom at zero included."""
         return (1 - self.sf(x))[()]
 
-    def sf(self, x: ArrayLike) -> Array:
+    def sf(self, x: ArrayLike) -> FloatArray:
         """Probability of an eigenvalue above x."""
         value, z, inside, begun = self._inside(x)
         remaining = 1 - self.atom - np.concatenate([[0.0], np.cumsum(self.masses)])
@@ -158,7 +157,7 @@ class DiscreteLaw(ABC):
             result = np.where(value < 0, 1.0, result)
         return result.reshape(np.shape(x))[()]
 
-    def ppf(self, p: ArrayLike) -> Array:
+    def ppf(self, p: ArrayLike) -> FloatArray:
         """Smallest x with cdf(x) >= p; 0 for every p up to the atom."""
         level = probabilities("p", p)
         flat = level.ravel()
@@ -169,13 +168,13 @@ class DiscreteLaw(ABC):
         result[inside] = self._quantile((1 - flat[inside]) / (1 - self.atom))
         return result.reshape(level.shape)[()]
 
-    def _quantile(self, above: Array) -> Array:
-        """Return x with the share `above` of the continuous part above it."""
+    def _quantile(self, above: FloatArray) -> FloatArray:
+        """Return x with the fraction `above` of the continuous part above it."""
         if self._coarse is not None:
             return self._refined(self._coarse._quantile(above), above)
         return self._searched(above)
 
-    def _searched(self, above: Array) -> Array:
+    def _searched(self, above: FloatArray) -> FloatArray:
         """Return the same by Newton's method inside a bracket."""
         core = self._core
         knots, z_knots = core.table
@@ -185,14 +184,14 @@ class DiscreteLaw(ABC):
         low, high = core.critical[bulk].T
         start = np.interp(-above, np.maximum.accumulate(-table), knots)
 
-        def mass(u: Complex, value: Complex) -> tuple[Array, Array]:
+        def mass(u: ComplexArray, value: ComplexArray) -> tuple[FloatArray, FloatArray]:
             return -self._above(u, value.real), self._density(u)
 
         u = core.increasing(mass, -above, np.zeros_like(above), low, high, start)
         low, high = core.edges[bulk].T
         return self._center + self._unit * np.clip(core.z(u)[0].real, low, high)
 
-    def _refined(self, x: Array, above: Array) -> Array:
+    def _refined(self, x: FloatArray, above: FloatArray) -> FloatArray:
         """Return quantiles two steps of Newton's method from those of the grouped law; else by search."""
         step = np.full(x.shape, np.inf)
         for _ in range(2):

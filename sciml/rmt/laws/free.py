@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import ComplexArray, FloatArray
 from sciml.errors import ConfigError
 from sciml.rmt.checks import points, positive
-from sciml.rmt.laws.discrete import MANY, Array, Complex, DiscreteLaw, atoms, grouped
+from sciml.rmt.laws.discrete import MANY, DiscreteLaw, atoms, grouped
 from sciml.rmt.laws.generalized import GeneralizedMarchenkoPastur
 from sciml.rmt.laws.subordination import Subordination
 
@@ -85,15 +86,15 @@ class SemicircleSum(DiscreteLaw):
         values, weights = np.asarray(self.values), np.asarray(self.weights)
         return SemicircleSum(*grouped(values, weights, values), self.sigma) if values.size > MANY else None
 
-    def _sum(self, u: Complex) -> Complex:
+    def _sum(self, u: ComplexArray) -> ComplexArray:
         """Return sigma² G(u) in units of the law."""
         value, _ = self._core.z(u)
         return np.asarray(value - u)
 
-    def _density(self, u: Complex) -> Array:
+    def _density(self, u: ComplexArray) -> FloatArray:
         return np.asarray(u.imag / (np.pi * (self.sigma / self._unit) ** 2))
 
-    def _above(self, u: Complex, z: Array) -> Array:
+    def _above(self, u: ComplexArray, z: FloatArray) -> FloatArray:
         w = np.asarray(self.weights)
         angle = [np.angle(u[part, None] - self._core.t) @ w for part in self._core._blocks(u.size)]
         # sigma² G² / 2, written such that an error in u changes the result in second order only.
@@ -101,12 +102,12 @@ class SemicircleSum(DiscreteLaw):
         extra = np.imag((z - u) * total - total**2 / 2) / (self.sigma / self._unit) ** 2
         return np.asarray((np.concatenate(angle or [u.real]) + extra) / np.pi)
 
-    def stieltjes(self, z: ArrayLike) -> NDArray[np.complex128]:
+    def stieltjes(self, z: ArrayLike) -> ComplexArray:
         r"""Stieltjes transform m(z) = ∫ dF(x) / (x - z); on the support, the limit from the upper half plane."""
         given = points("z", z)
         point = (given.ravel() - self._center) / self._unit
         m = -self._sum(self._solve(point.real + 1j * np.abs(point.imag))) / (self.sigma / self._unit) ** 2
-        result: Complex = np.asarray(np.where(point.imag < 0, m.conj(), m) / self._unit, dtype=np.complex128)
+        result: ComplexArray = np.asarray(np.where(point.imag < 0, m.conj(), m) / self._unit, dtype=np.complex128)
         return result.reshape(given.shape)[()]
 
 
@@ -147,11 +148,11 @@ def multiply_marchenko_pastur(
 
 def add(
     z: ArrayLike,
-    first: Callable[[Complex], Complex],
-    second: Callable[[Complex], Complex],
+    first: Callable[[ComplexArray], ComplexArray],
+    second: Callable[[ComplexArray], ComplexArray],
     *,
     tolerance: float = 1e-12,
-) -> Complex:
+) -> ComplexArray:
     r"""Return the Stieltjes transform m(z) of the free sum of two laws given by theirs, for Im z > 0.
 
     With F = -1/m and H(w) = F(w) - w of each law, the subordination function is the fixed point of

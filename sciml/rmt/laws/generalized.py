@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import ComplexArray, FloatArray
 from sciml.errors import DataError
 from sciml.rmt.checks import points, positive
-from sciml.rmt.laws.discrete import MANY, Array, Complex, DiscreteLaw, atoms, grouped
+from sciml.rmt.laws.discrete import MANY, DiscreteLaw, atoms, grouped
 from sciml.rmt.laws.subordination import Subordination
 
 __all__ = ["GeneralizedMarchenkoPastur"]
@@ -78,7 +79,7 @@ class GeneralizedMarchenkoPastur(DiscreteLaw):
         object.__setattr__(self, "weights", weights)
 
     @cached_property
-    def _positive(self) -> tuple[Array, Array]:
+    def _positive(self) -> tuple[FloatArray, FloatArray]:
         """Values above zero in units of the largest, and their weights, which sum to one."""
         values, weights = np.asarray(self.values), np.asarray(self.weights)
         here = values > NOTHING * values[-1]
@@ -118,17 +119,17 @@ class GeneralizedMarchenkoPastur(DiscreteLaw):
         """Mass at zero: population eigenvalues that are zero, or what n_samples cannot span."""
         return max(self._null, 1 - 1 / self.gamma, 0.0)
 
-    def _density(self, u: Complex) -> Array:
+    def _density(self, u: ComplexArray) -> FloatArray:
         return np.asarray(u.imag / (np.pi * min(self._ratio, 1.0) * np.maximum(np.abs(u) ** 2, TINY)))
 
-    def _above(self, u: Complex, z: Array) -> Array:
+    def _above(self, u: ComplexArray, z: FloatArray) -> FloatArray:
         t, w = self._positive
         angle = np.concatenate([np.angle(u[part, None] - t) @ w for part in self._core._blocks(u.size)] or [u.real])
         g = self._ratio
         total = (1 - g) * np.angle(u) + g * angle - z * u.imag / np.maximum(np.abs(u) ** 2, TINY)
         return np.asarray(total / (np.pi * min(g, 1.0)))
 
-    def stieltjes(self, z: ArrayLike) -> NDArray[np.complex128]:
+    def stieltjes(self, z: ArrayLike) -> ComplexArray:
         r"""Stieltjes transform m(z) = ∫ dF(x) / (x - z); on the support, the limit from the upper half plane."""
         given = points("z", z)
         point = given.ravel() / self._unit

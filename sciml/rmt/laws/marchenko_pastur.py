@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import ComplexArray, FloatArray
 from sciml.rmt.checks import numbers, points, positive, probabilities
 
 __all__ = ["MarchenkoPastur"]
 
-Array = NDArray[np.float64]
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 
@@ -82,14 +82,14 @@ class MarchenkoPastur:
         """Eigenvalue that corresponds to 1 under the law of ratio `_ratio` and unit variance."""
         return self.sigma**2 * max(self.gamma, 1.0)
 
-    def _angle(self, x: Array) -> Array:
+    def _angle(self, x: FloatArray) -> FloatArray:
         """Return phi in [0, pi] with x = scale (1 + g + 2 sqrt(g) cos(phi)): 0 at the upper edge, pi at the lower."""
         root, y = np.sqrt(self._ratio), x / self._scale
         # The distances to the edges, 4 sqrt(g) sin²(phi/2) and 4 sqrt(g) cos²(phi/2), are accurate next to either.
         below, above = np.maximum((1 + root) ** 2 - y, 0.0), np.maximum(y - (1 - root) ** 2, 0.0)
         return np.asarray(2 * np.arctan2(np.sqrt(below), np.sqrt(above)))
 
-    def pdf(self, x: ArrayLike) -> Array:
+    def pdf(self, x: ArrayLike) -> FloatArray:
         """Density of the continuous part at x (the atom at zero has none)."""
         value = numbers("x", x)
         (low, high), *_ = self.support
@@ -99,19 +99,19 @@ class MarchenkoPastur:
         root = np.sqrt(np.maximum((b - u) * (u - a), 0.0))
         return np.where(inside, root / (2 * np.pi * self.gamma * u) / self.sigma**2, 0.0)[()]
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: ArrayLike) -> FloatArray:
         """Probability of an eigenvalue of at most x, the atom at zero included."""
         value = numbers("x", x)
         continuous = _angular_cdf(self._angle(value), self._ratio)
         return np.where(value < 0, 0.0, self.atom + self._mass * continuous)[()]
 
-    def sf(self, x: ArrayLike) -> Array:
+    def sf(self, x: ArrayLike) -> FloatArray:
         """Probability of an eigenvalue above x, accurate relative to itself up to the upper edge."""
         value = numbers("x", x)
         continuous = _angular_sf(self._angle(value), self._ratio)
         return np.where(value < 0, 1.0, self._mass * continuous)[()]
 
-    def ppf(self, p: ArrayLike) -> Array:
+    def ppf(self, p: ArrayLike) -> FloatArray:
         """Smallest x with cdf(x) >= p; 0 for every p up to the atom."""
         level = probabilities("p", p)
         lower = np.clip((level - self.atom) / self._mass, 0.0, 1.0)
@@ -130,7 +130,7 @@ class MarchenkoPastur:
         """Median of the law; 0 for gamma of 2 and more."""
         return float(self.ppf(0.5))
 
-    def stieltjes(self, z: ArrayLike) -> NDArray[np.complex128]:
+    def stieltjes(self, z: ArrayLike) -> ComplexArray:
         r"""Stieltjes transform m(z) = ∫ dF(x) / (x - z).
 
         .. math:: m(z) = \frac{1 - \gamma - z + \sqrt{z - a} \sqrt{z - b}}{2 \gamma z} \quad (\sigma = 1)
@@ -146,7 +146,7 @@ class MarchenkoPastur:
         return np.asarray(self._mass * continuous - (self.atom / point if self.atom else 0.0))[()]
 
 
-def _angular_sf(phi: Array, g: float) -> Array:
+def _angular_sf(phi: FloatArray, g: float) -> FloatArray:
     """Return (2/pi) times the integral of sin²t / (1 + g + 2 sqrt(g) cos t) over (0, phi): mass above the angle phi.
 
     Up to pi/2 by Gauss-Legendre quadrature: the nearest pole, at t = pi for g = 1, is so far that 20 nodes give
@@ -158,12 +158,12 @@ def _angular_sf(phi: Array, g: float) -> Array:
     return np.where(phi <= np.pi / 2, 2 / np.pi * integral, 1 - _below(phi, g))
 
 
-def _angular_cdf(phi: Array, g: float) -> Array:
+def _angular_cdf(phi: FloatArray, g: float) -> FloatArray:
     """Return the mass below the angle phi."""
     return np.where(phi > np.pi / 2, _below(phi, g), 1 - _angular_sf(np.minimum(phi, np.pi / 2), g))
 
 
-def _below(phi: Array, g: float) -> Array:
+def _below(phi: FloatArray, g: float) -> FloatArray:
     """Return (2/pi) times the integral of sin²t / (1 + g + 2 sqrt(g) cos t) over (phi, pi), in closed form."""
     root, psi = np.sqrt(g), np.pi - phi
     turn = np.arctan2(root * np.sin(psi), 1 - root * np.cos(psi))
@@ -171,7 +171,7 @@ def _below(phi: Array, g: float) -> Array:
     return np.asarray(np.maximum(2 / np.pi * value, 0.0))
 
 
-def _angular_quantile(lower: Array, upper: Array, g: float) -> Array:
+def _angular_quantile(lower: FloatArray, upper: FloatArray, g: float) -> FloatArray:
     """Return the angle with mass `lower` below it and `upper` above it, by bisection to the last digit."""
     low, high = np.zeros_like(lower), np.full_like(lower, np.pi)
     for _ in range(54):

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import ComplexArray, FloatArray
 from sciml.rmt.checks import numbers, points, positive, probabilities
 
 __all__ = ["Semicircle"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -52,22 +51,22 @@ class Semicircle:
         """The interval (low, high) of the law."""
         return ((-2 * self.sigma, 2 * self.sigma),)
 
-    def pdf(self, x: ArrayLike) -> Array:
+    def pdf(self, x: ArrayLike) -> FloatArray:
         """Density at x."""
         y = numbers("x", x) / (2 * self.sigma)
         return np.asarray(np.sqrt(np.maximum((1 - y) * (1 + y), 0.0)) / (np.pi * self.sigma))[()]
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: ArrayLike) -> FloatArray:
         """Probability of an eigenvalue of at most x, accurate relative to itself."""
         return self.sf(-numbers("x", x))
 
-    def sf(self, x: ArrayLike) -> Array:
+    def sf(self, x: ArrayLike) -> FloatArray:
         """Probability of an eigenvalue above x, accurate relative to itself up to the upper edge."""
         y = np.clip(numbers("x", x) / (2 * self.sigma), -1.0, 1.0)
         angle = 2 * np.arctan2(np.sqrt(1 - y), np.sqrt(1 + y))
         return np.asarray(_cap(angle))[()]
 
-    def ppf(self, p: ArrayLike) -> Array:
+    def ppf(self, p: ArrayLike) -> FloatArray:
         """Return x with cdf(x) = p."""
         level = probabilities("p", p)
         tail = np.minimum(level, 1 - level)
@@ -82,7 +81,7 @@ class Semicircle:
         """Median of the law."""
         return 0.0
 
-    def stieltjes(self, z: ArrayLike) -> NDArray[np.complex128]:
+    def stieltjes(self, z: ArrayLike) -> ComplexArray:
         r"""Stieltjes transform m(z) = ∫ dF(x) / (x - z) = -2 / (z + sqrt(z - 2 sigma) sqrt(z + 2 sigma)).
 
         On the support, the limit from the upper half plane.
@@ -91,7 +90,7 @@ class Semicircle:
         return np.asarray(-2 / (y + np.sqrt(y - 2) * np.sqrt(y + 2)) / self.sigma)[()]
 
 
-def _cap(angle: Array) -> Array:
+def _cap(angle: FloatArray) -> FloatArray:
     """Return (t - sin t cos t) / pi, by the series of (2t - sin 2t) / (2 pi) where that would cancel."""
     series = angle**3 * (2 / 3 - 2 / 15 * angle**2 + 4 / 315 * angle**4 - 2 / 2835 * angle**6 + 4 / 155925 * angle**8)
     return np.where(angle < 0.1, series, angle - np.sin(angle) * np.cos(angle)) / np.pi

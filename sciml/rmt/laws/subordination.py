@@ -24,12 +24,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from sciml._typing import ComplexArray, FloatArray
 from sciml.errors import NumericalError
 
 __all__ = ["Subordination"]
 
-Array = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 BLOCK = 1 << 17  # numbers in a temporary matrix (points x atoms): a megabyte stays in the cache
 NEIGHBORS = 24  # poles on each side that sift the intervals which may hold a gap
@@ -45,16 +44,16 @@ class Subordination:
     For Marchenko-Pastur, `ratio` = c / t: z = u (1 + sum ratio / (u - t)) keeps its digits where z is far below `h`.
     """
 
-    t: Array
-    c: Array
+    t: FloatArray
+    c: FloatArray
     shift: float = 0.0
-    ratio: Array | None = None
+    ratio: FloatArray | None = None
 
     def _blocks(self, size: int, width: int | None = None) -> Iterator[slice]:
         step = max(1, BLOCK // (width or self.t.size))
         return (slice(start, start + step) for start in range(0, size, step))
 
-    def z(self, u: Complex) -> tuple[Complex, Complex]:
+    def z(self, u: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
         """Return z(u) and its derivative."""
         value, slope = np.empty_like(u), np.empty_like(u)
         b = u.imag
@@ -75,14 +74,14 @@ class Subordination:
             )
         return value, slope
 
-    def height(self, a: Array, y: Array) -> Array:
+    def height(self, a: FloatArray, y: FloatArray) -> FloatArray:
         """Return b >= 0 such that Im z(a + ib) = y: the boundary of the upper half plane's preimage for y = 0."""
         b = np.empty_like(a)
         for part in self._blocks(a.size):
             b[part] = self._height(a[part], y[part])
         return b
 
-    def _height(self, a: Array, y: Array) -> Array:
+    def _height(self, a: FloatArray, y: FloatArray) -> FloatArray:
         square = np.square(a[:, None] - self.t)
         near = np.abs(square).argmin(axis=1)
         # One pole, or y alone, would put the root here; all of them together put it further right.
@@ -93,8 +92,8 @@ class Subordination:
             root = np.sqrt(np.maximum(s[active], 1e-200))
             total = inverse @ self.c + y[active] / root
             slope = np.square(inverse, out=inverse) @ self.c + y[active] / (2 * root**3)
-            going = total > 1 + 4 * EPS
-            active, total, slope = active[going], total[going], slope[going]
+            unsolved = total > 1 + 4 * EPS
+            active, total, slope = active[unsolved], total[unsolved], slope[unsolved]
             if not active.size:
                 break
             moved = s[active] + total * (total - 1) / slope
@@ -103,7 +102,7 @@ class Subordination:
         return np.asarray(np.sqrt(s))
 
     @cached_property
-    def critical(self) -> Array:
+    def critical(self) -> FloatArray:
         """Ends (low, high) in u of each bulk, shape (bulk, 2): the real roots of sum c / (u - t)^2 = 1.
 
         Between two poles, the sum to the power -1/2 is a power mean of distances and so concave: Newton's method from
@@ -122,14 +121,14 @@ class Subordination:
         last = self._climb(np.array([self.t.size - 1]), 1, None)
         return np.stack([np.append(first, high[open_gap]), np.append(low[open_gap], last)], axis=1)
 
-    def _climb(self, pole: NDArray[np.intp], sign: int, neighbors: int | None) -> Array:
+    def _climb(self, pole: NDArray[np.intp], sign: int, neighbors: int | None) -> FloatArray:
         """Return the first critical point to the right (sign 1) or left (-1) of each pole; NaN where there is none."""
         result = np.empty(pole.size)
         for part in self._blocks(pole.size, None if neighbors is None else 2 * neighbors):
             result[part] = self._climb_block(pole[part], sign, neighbors)
         return result
 
-    def _climb_block(self, pole: NDArray[np.intp], sign: int, neighbors: int | None) -> Array:
+    def _climb_block(self, pole: NDArray[np.intp], sign: int, neighbors: int | None) -> FloatArray:
         if neighbors is None:
             offset, c = sign * (self.t[pole, None] - self.t), np.broadcast_to(self.c, (pole.size, self.t.size))
         else:
@@ -145,8 +144,8 @@ class Subordination:
             square = c[active] * inverse**2
             total = square.sum(axis=1)
             slope = (square * inverse).sum(axis=1)
-            going = total > 1 + 4 * EPS
-            active, total, slope = active[going], total[going], slope[going]
+            unsolved = total > 1 + 4 * EPS
+            active, total, slope = active[unsolved], total[unsolved], slope[unsolved]
             if not active.size:
                 break
             # Past the maximum of the concave function (slope <= 0), or tangent that meets 1 behind the next pole.
@@ -160,14 +159,14 @@ class Subordination:
         return np.asarray(self.t[pole] + sign * distance)
 
     @cached_property
-    def edges(self) -> Array:
+    def edges(self) -> FloatArray:
         """Edges (low, high) of each bulk, shape (bulk, 2)."""
         value, _ = self.z(self.critical.astype(complex).ravel())
         edges = value.real.reshape(-1, 2)
         return edges if self.ratio is None else np.maximum(edges, 0.0)  # sample eigenvalues are not negative
 
     @cached_property
-    def table(self) -> tuple[Array, Array]:
+    def table(self) -> tuple[FloatArray, FloatArray]:
         """Points a, ascending, over all bulks and z there: atoms and Chebyshev points, some for every ripple."""
         nodes = (1 - np.cos(np.pi * np.arange(KNOTS + 1) / KNOTS)) / 2
         low, high = self.critical[:, :1], self.critical[:, 1:]
@@ -180,7 +179,7 @@ class Subordination:
         value, _ = self.z(a + 1j * np.maximum(self.height(a, np.zeros_like(a)), np.finfo(float).tiny))
         return a, np.maximum.accumulate(value.real)
 
-    def solve(self, z: Complex, start: Array | None = None) -> Complex:
+    def solve(self, z: ComplexArray, start: FloatArray | None = None) -> ComplexArray:
         """Return the u of the upper half plane (or its boundary) with z(u) = z, for Im z >= 0."""
         x, y = z.real, z.imag
         reach = np.sqrt(self.c.sum())  # |z - u - h| <= sum c / |u - t| <= (sum c)^1/2, by Cauchy and Schwarz
@@ -192,13 +191,13 @@ class Subordination:
 
     def increasing(
         self,
-        quantity: Callable[[Complex, Complex], tuple[Array, Array]],
-        goal: Array,
-        y: Array,
-        low: Array,
-        high: Array,
-        start: Array,
-    ) -> Complex:
+        quantity: Callable[[ComplexArray, ComplexArray], tuple[FloatArray, FloatArray]],
+        goal: FloatArray,
+        y: FloatArray,
+        low: FloatArray,
+        high: FloatArray,
+        start: FloatArray,
+    ) -> ComplexArray:
         """Return u over the line Im z = y where an increasing quantity of (u, z) reaches its goal.
 
         `quantity` returns value and derivative by Re z. Newton's method in a = Re u, inside a bracket that shrinks:

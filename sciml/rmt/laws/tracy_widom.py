@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError
 from sciml.rmt.checks import numbers, probabilities
 from sciml.rmt.laws import airy
 
 __all__ = ["TracyWidom"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -58,54 +57,54 @@ class TracyWidom:
             raise ConfigError(f"expected beta 1 (real), 2 (complex) or 4 (quaternion), got {self.beta!r}")
 
     @property
-    def _stretch(self) -> float:
+    def _argument_scale(self) -> float:
         """Return x / s, x being the argument of the kernel."""
         return float(np.sqrt(2)) if self.beta == 4 else 1.0
 
-    def _tabulated(self, function: Callable[[Array], Array], s: ArrayLike) -> Array:
+    def _tabulated(self, function: Callable[[FloatArray], FloatArray], s: ArrayLike) -> FloatArray:
         value = numbers("s", s)
-        return function(np.atleast_1d(self._stretch * value)).reshape(value.shape)[()]
+        return function(np.atleast_1d(self._argument_scale * value)).reshape(value.shape)[()]
 
-    def pdf(self, s: ArrayLike) -> Array:
+    def pdf(self, s: ArrayLike) -> FloatArray:
         """Density at s."""
-        return self._stretch * self._tabulated(airy.table(self.beta).pdf, s)
+        return self._argument_scale * self._tabulated(airy.table(self.beta).pdf, s)
 
-    def logcdf(self, s: ArrayLike) -> Array:
+    def logcdf(self, s: ArrayLike) -> FloatArray:
         """Logarithm of the cdf, also where the cdf is smaller than any float."""
         return self._tabulated(airy.table(self.beta).log_cdf, s)
 
-    def logsf(self, s: ArrayLike) -> Array:
+    def logsf(self, s: ArrayLike) -> FloatArray:
         """Logarithm of the survival function, also where that is smaller than any float."""
         return self._tabulated(airy.table(self.beta).log_sf, s)
 
-    def cdf(self, s: ArrayLike) -> Array:
+    def cdf(self, s: ArrayLike) -> FloatArray:
         """Probability of a value of at most s."""
         return np.exp(self.logcdf(s))
 
-    def sf(self, s: ArrayLike) -> Array:
+    def sf(self, s: ArrayLike) -> FloatArray:
         """Probability of a value above s, accurate relative to itself."""
         return np.exp(self.logsf(s))
 
-    def ppf(self, p: ArrayLike) -> Array:
+    def ppf(self, p: ArrayLike) -> FloatArray:
         """Return s with cdf(s) = p."""
         level = probabilities("p", p)
         return self._inverse(level, 1 - level)
 
-    def isf(self, q: ArrayLike) -> Array:
+    def isf(self, q: ArrayLike) -> FloatArray:
         """Return s with sf(s) = q."""
         level = probabilities("q", q)
         return self._inverse(1 - level, level)
 
-    def _inverse(self, p: Array, q: Array) -> Array:
+    def _inverse(self, p: FloatArray, q: FloatArray) -> FloatArray:
         inside = (p > 0) & (q > 0)
         log_p, log_q = np.log(np.where(inside, p, 0.5)), np.log(np.where(inside, q, 0.5))
         x = airy.table(self.beta).inverse(np.atleast_1d(log_p), np.atleast_1d(log_q)).reshape(p.shape)
-        return np.where(inside, x / self._stretch, np.where(p > 0, np.inf, -np.inf))[()]
+        return np.where(inside, x / self._argument_scale, np.where(p > 0, np.inf, -np.inf))[()]
 
     def mean(self) -> float:
         """Mean of the law."""
-        return airy.table(self.beta).mean / self._stretch
+        return airy.table(self.beta).mean / self._argument_scale
 
     def var(self) -> float:
         """Variance of the law."""
-        return airy.table(self.beta).var / self._stretch**2
+        return airy.table(self.beta).var / self._argument_scale**2

@@ -4,8 +4,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError
 from sciml.rmt import scaling
 from sciml.rmt.edges import EdgeLaw, heteroscedastic, white
@@ -15,7 +16,6 @@ from sciml.rmt.rank.tests import UNCORRELATED, RankEstimate, level, sequential
 
 __all__ = ["Deterministic", "biwhitened", "deterministic_parallel_analysis", "dyson", "parallel_analysis"]
 
-Array = NDArray[np.float64]
 Deterministic = Literal["dpa", "ddpa", "ddpa+"]
 
 STATIONARY = "noise is stationary"
@@ -123,7 +123,7 @@ def deterministic_parallel_analysis(
     n = data.shape[0]
     _, s, Vh = scipy.linalg.svd(data, full_matrices=False, check_finite=False)
     values = s**2 / n
-    weak = np.abs(Vh) ** 2  # share of a feature in each component
+    weak = np.abs(Vh) ** 2  # fraction of a feature in each component
     complex_data = np.iscomplexobj(data)
 
     def law_at(j: int) -> EdgeLaw:
@@ -157,7 +157,7 @@ def _slack(n: int, p: int) -> float:
     return float(1 + 3 * (n**-0.5 + p**-0.5) ** (1 / 3) / (np.sqrt(n) + np.sqrt(p)))
 
 
-def _deterministic(method: Deterministic, rank: int, threshold: float, p_values: Array | None) -> RankEstimate:
+def _deterministic(method: Deterministic, rank: int, threshold: float, p_values: FloatArray | None) -> RankEstimate:
     warnings = {
         "dpa": ("strong components may hide weaker ones",),
         "ddpa": (),
@@ -174,7 +174,7 @@ def _deterministic(method: Deterministic, rank: int, threshold: float, p_values:
     )
 
 
-def _ddpa_plus(values: Array, sides: tuple[int, int], law_at: Any, *, slack: bool) -> RankEstimate:
+def _ddpa_plus(values: FloatArray, sides: tuple[int, int], law_at: Any, *, slack: bool) -> RankEstimate:
     n, p = sides
     factor = _slack(n, p) if slack else 1.0
     rank, threshold = 0, law_at(0).center * factor
@@ -184,7 +184,7 @@ def _ddpa_plus(values: Array, sides: tuple[int, int], law_at: Any, *, slack: boo
     return _deterministic("ddpa+", rank, threshold, None)
 
 
-def _worth_keeping(values: Array, k: int, sides: tuple[int, int]) -> bool:
+def _worth_keeping(values: FloatArray, k: int, sides: tuple[int, int]) -> bool:
     """Return whether lam < 4 l c² c~² for the k-th eigenvalue, the later ones being noise."""
     n, p = sides
     gamma, lam = p / n, values[k]

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.laws import TracyWidom
 from sciml.rmt.matrix import matrix
 
 __all__ = ["Kind", "SurrogateTest", "permute", "phase_randomize", "sign_flip", "surrogate_test"]
 
-Array = NDArray[np.float64]
 Kind = Literal["sign_flip", "phase", "permutation"]
 
 BATCH_BYTES = 2**26  # of surrogates held at once
@@ -32,16 +32,16 @@ class SurrogateTest:
     """
 
     rank: int
-    eigenvalues: Array
-    p_values: Array
-    extrapolated: Array
+    eigenvalues: FloatArray
+    p_values: FloatArray
+    extrapolated: FloatArray
     threshold: float
     n_draws: int
     resolution: float
     kind: Kind
 
 
-def sign_flip(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
+def sign_flip(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> AnyArray:
     """Multiply each entry by a random sign: keeps every variance, breaks what entries share.
 
     For independent noise of a symmetric distribution, the surrogates are distributed as the noise, whatever the
@@ -75,7 +75,7 @@ def sign_flip(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> NDArra
     return np.asarray(data * (1.0 - 2.0 * rng.integers(0, 2, size=(n_draws, *data.shape), dtype=np.int8)))
 
 
-def phase_randomize(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
+def phase_randomize(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> AnyArray:
     """Give each Fourier coefficient of each channel a random phase: keeps every channel's power spectrum.
 
     The right null for noise that is correlated in time, each channel in its own way, and stationary. Mean and
@@ -121,7 +121,7 @@ def phase_randomize(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> 
     return np.asarray(np.fft.irfft(half * phase, n, axis=1))
 
 
-def permute(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
+def permute(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> AnyArray:
     """Put the samples of each channel into an order of its own (Horn's parallel analysis): breaks correlation in time.
 
     Returns
@@ -146,7 +146,7 @@ def permute(X: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> NDArray[
     return np.asarray(rng.permuted(np.broadcast_to(data, (n_draws, *data.shape)), axis=1))
 
 
-KINDS: dict[Kind, Callable[..., NDArray[Any]]] = {
+KINDS: dict[Kind, Callable[..., AnyArray]] = {
     "sign_flip": sign_flip,
     "phase": phase_randomize,
     "permutation": permute,
@@ -168,8 +168,8 @@ def surrogate_test(
     With m surrogates, b of which reach the eigenvalue, p = (1 + b) / (1 + m): a level of exactly alpha if alpha (1 + m)
     is whole. Components found are removed before surrogates of the rest are drawn, because their power would be spread
     over the surrogates and hide the weaker ones. What k components took of the noise is made up for: rows and columns
-    of the rest are divided by :math:`\sqrt{1 - h}`, h being their share in the components. Noise of which k directions
-    are gone reaches less far, and so do the surrogates, by
+    of the rest are divided by :math:`\sqrt{1 - h}`, h being their fraction in the components. Noise of which k
+    directions are gone reaches less far, and so do the surrogates, by
     :math:`(\sqrt{n - k} + \sqrt{p - k})^2 / (\sqrt n + \sqrt p)^2`.
 
     Parameters
@@ -220,7 +220,7 @@ def surrogate_test(
     p_values: list[float] = []
     tails: list[float] = []
     for k in range(limit):
-        rest = _rest(U[:, k:], s[k:], Vh[k:], 1 - _share(U[:, :k]), 1 - _share(Vh[:k].T))
+        rest = _rest(U[:, k:], s[k:], Vh[k:], 1 - _fraction_in(U[:, :k]), 1 - _fraction_in(Vh[:k].T))
         reach = ((np.sqrt(n - k) + np.sqrt(p - k)) / (np.sqrt(n) + np.sqrt(p))) ** 2
         maxima = np.concatenate(list(_maxima(rest, kind, n_draws, rng))) * reach
         value = float(s[k] ** 2 / n)
@@ -241,29 +241,29 @@ def surrogate_test(
     )
 
 
-def _share(vectors: NDArray[Any]) -> Array:
+def _fraction_in(vectors: AnyArray) -> FloatArray:
     """Return how much of each coordinate lies in orthonormal columns."""
     return np.asarray((np.abs(vectors) ** 2).sum(axis=1))
 
 
-def _rest(U: NDArray[Any], s: Array, Vh: NDArray[Any], rows: Array, columns: Array) -> NDArray[Any]:
-    """Return what is left of the data, rows and columns as strong as before components took their share."""
+def _rest(U: AnyArray, s: FloatArray, Vh: AnyArray, rows: FloatArray, columns: FloatArray) -> AnyArray:
+    """Return what is left of the data, rows and columns as strong as before components took their part."""
     rest = (U * s) @ Vh
     return np.asarray(rest / np.sqrt(np.maximum(rows, LEAST))[:, None] / np.sqrt(np.maximum(columns, LEAST)))
 
 
-def _maxima(data: NDArray[Any], kind: Kind, n_draws: int, rng: np.random.Generator) -> Iterator[Array]:
+def _maxima(data: AnyArray, kind: Kind, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Yield the largest eigenvalue of each surrogate, a batch at a time."""
     n, p = data.shape
     size = max(1, BATCH_BYTES // (16 * data.size))
     for start in range(0, n_draws, size):
         batch = KINDS[kind](data, n_draws=min(size, n_draws - start), rng=rng)
-        turned = batch.conj().swapaxes(1, 2)
-        gram = turned @ batch if p <= n else batch @ turned
+        adjoint = batch.conj().swapaxes(1, 2)
+        gram = adjoint @ batch if p <= n else batch @ adjoint
         yield np.linalg.eigvalsh(gram)[:, -1] / n
 
 
-def _extrapolated(value: float, maxima: Array, *, complex_data: bool) -> float:
+def _extrapolated(value: float, maxima: FloatArray, *, complex_data: bool) -> float:
     """Return the tail of the Tracy-Widom law that has the surrogates' mean and standard deviation."""
     law = TracyWidom(2 if complex_data else 1)
     spread = float(maxima.std(ddof=1)) if maxima.size > 1 else 0.0

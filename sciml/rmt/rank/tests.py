@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError
 from sciml.rmt import sigma as noise_level
 from sciml.rmt.checks import positive, shape, spectrum
@@ -24,7 +25,6 @@ __all__ = [
     "white_test",
 ]
 
-Array = NDArray[np.float64]
 
 EQUAL = "every channel has the same noise variance"
 UNCORRELATED = "noise is not correlated in time"
@@ -45,7 +45,7 @@ class RankEstimate:
     rule: str
     rank: int
     threshold: float
-    p_values: Array | None = None
+    p_values: FloatArray | None = None
     sigma: float | None = None
     assumes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class WhiteTest(RankEstimate):
     where more than half of the spectrum stands out: sigma is then that of all entries, an upper bound.
     """
 
-    p_values: Array
+    p_values: FloatArray
     sigma: float
     standard_error: float
     law: EdgeLaw
@@ -117,17 +117,17 @@ def white_test(
     center, scale = np.array([law.center for law in laws]), np.array([law.scale for law in laws])
     variance = _tested_variances(scatter, long, candidates)
     left = np.maximum(candidates - (np.arange(short) < candidates), 0)
-    freedom = (2 if complex_data else 1) * (short - left) * (long - left)
+    dof = (2 if complex_data else 1) * (short - left) * (long - left)
     # Data without noise have no yardstick: what is not zero is signal.
     ratio = np.divide(scatter, (long - np.arange(short)) * variance, out=np.full(short, np.inf), where=variance > 0)
     ratio[scatter == 0] = 0.0
-    tail = ratio_tail(np.minimum((ratio - center) / scale, 1e6), (center / scale) ** 2 / freedom, laws[0].beta)
+    tail = ratio_tail(np.minimum((ratio - center) / scale, 1e6), (center / scale) ** 2 / dof, laws[0].beta)
     p_values = np.maximum.accumulate(tail)
     rank = int(np.count_nonzero(p_values < alpha))
     return _white_result(scatter, (p, t), p_values, rank, estimate, alpha, complex_data=complex_data)
 
 
-def _tested_variances(scatter: Array, long: int, candidates: int) -> Array:
+def _tested_variances(scatter: FloatArray, long: int, candidates: int) -> FloatArray:
     """Return the noise variance for each eigenvalue, itself counted as noise and the other candidates not."""
     short = scatter.size
     shared = noise_level.residual_variance(scatter / long, long, candidates)
@@ -139,9 +139,9 @@ def _tested_variances(scatter: Array, long: int, candidates: int) -> Array:
 
 
 def _white_result(
-    scatter: Array,
+    scatter: FloatArray,
     sides: tuple[int, int],
-    p_values: Array,
+    p_values: FloatArray,
     rank: int,
     estimate: noise_level.EdgeRefit,
     alpha: float,
@@ -151,7 +151,7 @@ def _white_result(
     """Gather the result; the noise level is that of all but the components found."""
     short, long, n_samples = scatter.size, max(sides), sides[1]
     out = rank if estimate.converged else 0
-    freedom = (short - out) * (long - out)
+    dof = (short - out) * (long - out)
     variance = noise_level.residual_variance(scatter / long, long, out)
     sigma = float(np.sqrt(variance))
     noise = white(short - out, long - out, complex_data=complex_data)
@@ -166,7 +166,7 @@ def _white_result(
         sigma=sigma,
         assumes=(EQUAL, UNCORRELATED, FEW),
         warnings=warnings,
-        standard_error=sigma / float(np.sqrt((4 if complex_data else 2) * freedom)),
+        standard_error=sigma / float(np.sqrt((4 if complex_data else 2) * dof)),
         law=law,
         converged=estimate.converged,
     )
@@ -277,7 +277,7 @@ def kritchman_nadler(
     )
 
 
-def _kritchman_nadler_variance(values: Array, n: int, k: int) -> float:
+def _kritchman_nadler_variance(values: FloatArray, n: int, k: int) -> float:
     p = values.size
     rest, gamma = float(values[k:].sum()), (p - k) / n
 
@@ -302,7 +302,7 @@ def _kritchman_nadler_variance(values: Array, n: int, k: int) -> float:
 def marchenko_pastur(
     eigenvalues: ArrayLike, n_features: int, n_samples: int, *, sigma: float | None = None
 ) -> RankEstimate:
-    r"""Count what exceeds the textbook edge :math:`\sigma^2 (1 + \sqrt\gamma)^2`.
+    r"""Count what exceeds the Marchenko-Pastur edge :math:`\sigma^2 (1 + \sqrt\gamma)^2`.
 
     Without a level of its own it takes sigma² as the mean square of all entries. No test: one noise matrix in six has a
     value beyond the edge.
@@ -397,7 +397,7 @@ def level(alpha: float) -> float:
     return alpha
 
 
-def short_side(eigenvalues: ArrayLike, n_features: int, n_samples: int) -> tuple[Array, int, int, float]:
+def short_side(eigenvalues: ArrayLike, n_features: int, n_samples: int) -> tuple[FloatArray, int, int, float]:
     """Return eigenvalues on the short side (divided by the long one), both sides, and the unit that leads back."""
     p, t = shape(n_features, n_samples)
     values = spectrum("eigenvalues", eigenvalues)
@@ -405,7 +405,7 @@ def short_side(eigenvalues: ArrayLike, n_features: int, n_samples: int) -> tuple
     return values * t / long, short, long, long / t
 
 
-def sequential(values: Array, law_at: Callable[[int], EdgeLaw], alpha: float) -> tuple[int, Array, EdgeLaw]:
+def sequential(values: FloatArray, law_at: Callable[[int], EdgeLaw], alpha: float) -> tuple[int, FloatArray, EdgeLaw]:
     """Test values one by one; after the first that noise explains, the rest is compared with the same law."""
     p_values = np.ones(values.size)
     for j, value in enumerate(values):

@@ -4,8 +4,9 @@ from typing import Literal, get_args
 
 import numpy as np
 import scipy.optimize
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError
 from sciml.rmt import shrink
 from sciml.rmt.checks import positive, spectrum
@@ -15,7 +16,6 @@ from sciml.rmt.rank.tests import EQUAL, FEW, UNCORRELATED, RankEstimate, level, 
 
 __all__ = ["Imputation", "bema", "gavish_donoho", "screenot", "screenot_threshold"]
 
-Array = NDArray[np.float64]
 Imputation = Literal["interpolate", "zero", "winsorize"]
 
 
@@ -99,7 +99,7 @@ def bema(
     1
     """
     if not 0 <= trim < 0.5:
-        raise ConfigError(f"expected the trimmed share of the spectrum in [0, 0.5), got {trim!r}")
+        raise ConfigError(f"expected the trimmed fraction of the spectrum in [0, 0.5), got {trim!r}")
     values, short, long, unit = short_side(eigenvalues, n_features, n_samples)
     order = np.arange(1, short + 1)
     middle = order[(order >= trim * short) & (order <= (1 - trim) * short)]
@@ -180,13 +180,13 @@ def screenot(
     )
 
 
-def _impute(singular: Array, k: int, imputation: Imputation) -> Array:
+def _impute(singular: FloatArray, k: int, imputation: Imputation) -> FloatArray:
     if imputation == "zero":
         return np.zeros(k)
     if imputation == "winsorize":
         return np.full(k, singular[k])
-    share = (1 - (np.arange(k) / max(k, 1)) ** (2 / 3)) / (2 ** (2 / 3) - 1)
-    return np.asarray(singular[k] + (singular[k] - singular[min(2 * k, singular.size - 1)]) * share)
+    offset = (1 - (np.arange(k) / max(k, 1)) ** (2 / 3)) / (2 ** (2 / 3) - 1)
+    return np.asarray(singular[k] + (singular[k] - singular[min(2 * k, singular.size - 1)]) * offset)
 
 
 def screenot_threshold(noise: ArrayLike, beta: float, *, weights: ArrayLike | None = None) -> float:
@@ -224,8 +224,8 @@ def screenot_threshold(noise: ArrayLike, beta: float, *, weights: ArrayLike | No
     largest = float(spectrum("singular values", values)[0])
     if largest == 0:
         return 0.0
-    share = np.ones_like(values) if weights is None else np.asarray(weights, dtype=np.float64)
-    share = share / share.sum()
+    mass = np.ones_like(values) if weights is None else np.asarray(weights, dtype=np.float64)
+    mass = mass / mass.sum()
     squares = (values / largest) ** 2
 
     def slope(log_excess: float) -> float:
@@ -234,8 +234,8 @@ def screenot_threshold(noise: ArrayLike, beta: float, *, weights: ArrayLike | No
         distance = (1 - squares) + excess
         y2 = 1 + excess
         # Phi y and y² Phi' over y.
-        phi = y2 * (share @ (1 / distance))
-        phi_slope = -y2 * (share @ ((y2 + squares) / distance**2))
+        phi = y2 * (mass @ (1 / distance))
+        phi_slope = -y2 * (mass @ ((y2 + squares) / distance**2))
         other, other_slope = beta * phi + 1 - beta, beta * phi_slope - (1 - beta)
         return float(phi_slope / phi + other_slope / other + 4)
 
