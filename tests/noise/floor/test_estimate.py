@@ -190,7 +190,7 @@ def test_missing_values_scattered_over_all_channels_cost_little() -> None:
 def test_unknown_models_and_levels_are_refused() -> None:
     noise = recording(np.random.default_rng(0).normal(size=(100, 4)))
     with pytest.raises(ConfigError, match="expected a noise model of auto, counts, white"):
-        noise_floor(noise, model="pink")  # type: ignore[arg-type]
+        noise_floor(noise, model="pink")
     with pytest.raises(ConfigError, match="alpha between 0 and 1"):
         noise_floor(noise, alpha=2.0)
 

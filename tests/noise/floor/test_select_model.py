@@ -1,5 +1,7 @@
 """The models of the noise: chosen by the recording, right in size, and what they say of a component."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -40,7 +42,9 @@ def counts(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
     [(each_its_own, "heteroscedastic+colored"), (pink, "colored"), (counts, "counts")],
     ids=["each its own AR(1)", "pink", "counts"],
 )
-def test_pure_noise_is_recognized_and_has_no_component(draw, model, shape) -> None:  # type: ignore[no-untyped-def]
+def test_pure_noise_is_recognized_and_has_no_component(
+    draw: Callable[..., np.ndarray], model: str, shape: tuple[int, int]
+) -> None:
     draws = 30
     floors = [noise_floor(recording(draw(np.random.default_rng(seed), *shape))) for seed in range(draws)]
     # At the nominal 5 % more than 5 of 30 happen in 1 of 300 runs; most models are conservative.
