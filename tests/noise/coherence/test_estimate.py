@@ -248,6 +248,13 @@ def test_too_little_is_refused_with_what_to_do(shape: tuple[int, int], text: str
         spectral_noise_floor(recording(np.random.default_rng(0).normal(size=shape)))
 
 
+def test_a_floor_is_shown_in_one_line() -> None:
+    shown = repr(spectral_noise_floor(recording(shared())))
+    assert shown.startswith("SpectralNoiseFloor(bands at [")
+    assert "\n" not in shown
+    assert len(shown) < 150
+
+
 def test_a_clock_is_needed() -> None:
     with pytest.raises(DataError, match="sampling_rate"):
         spectral_noise_floor(xr.DataArray(np.zeros((100, 3)), dims=("time", "channel")))

@@ -195,6 +195,13 @@ def test_unknown_models_and_levels_are_refused() -> None:
         noise_floor(noise, alpha=2.0)
 
 
+def test_a_floor_is_shown_in_one_line() -> None:
+    shown = repr(noise_floor(recording(spiked()), model="colored"))
+    assert shown.startswith("NoiseFloor(model='colored', rank=2, sigma=")
+    assert "\n" not in shown
+    assert len(shown) < 150
+
+
 def test_dataset_and_dict_carry_the_numbers() -> None:
     floor = noise_floor(recording(spiked(), source="file.nwb"))
     data = floor.to_dataset()
