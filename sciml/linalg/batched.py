@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sciml._typing import AnyArray
 from sciml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def check_device(name: str | None) -> str:
     return str(device)
 
 
-def to_tensor(values: NDArray[Any], device: str = "cpu") -> "Tensor":
+def to_tensor(values: AnyArray, device: str = "cpu") -> "Tensor":
     """Return an array as a tensor on a device; on the CPU they share their memory.
 
     Examples
@@ -76,7 +76,7 @@ def to_tensor(values: NDArray[Any], device: str = "cpu") -> "Tensor":
     return _torch().from_numpy(values).to(device)  # type: ignore[no-any-return]
 
 
-def to_numpy(values: "Tensor") -> NDArray[Any]:
+def to_numpy(values: "Tensor") -> AnyArray:
     """Return a tensor as an array in the memory of the CPU.
 
     Examples
@@ -157,7 +157,7 @@ def take_rows(values: "Tensor", index: "Tensor") -> "Tensor":
 
 
 def sum_rows(values: "Tensor", source: "Tensor", first: "Tensor", weights: "Tensor | None" = None) -> "Tensor":
-    r"""Return sums of rows of a table: row i of the result is the sum over its share of `source`.
+    r"""Return sums of rows of a table: row i of the result is the sum over its part of `source`.
 
     .. math:: R_i = \sum_{j = f_i}^{f_{i+1} - 1} w_j\, V_{s_j}
 
@@ -170,7 +170,7 @@ def sum_rows(values: "Tensor", source: "Tensor", first: "Tensor", weights: "Tens
     source
         Row numbers s, those of one result after those of the one before.
     first
-        Where the share f_i of each result begins in `source`.
+        Where the part f_i of each result begins in `source`.
     weights
         Real weights w of `source`; default ones.
 

@@ -1,10 +1,9 @@
 """Moments of features whose samples come block by block: count, mean, scatter, and which of them never vary."""
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.errors import ConfigError
@@ -76,7 +75,7 @@ class Moments:
         self._scatter: FloatArray = np.zeros(n_features)
 
     @classmethod
-    def of(cls, blocks: Iterable[NDArray[Any]]) -> Self:
+    def of(cls, blocks: Iterable[AnyArray]) -> Self:
         """Return the moments of all samples of some blocks (n, N), at least one."""
         found: Self | None = None
         for block in blocks:
@@ -112,7 +111,7 @@ class Moments:
         """Expected scatter of samples of variance one: W (1 - 1 / n_eff), for equal weights their number less one."""
         return np.asarray(self.weight - self.squares / np.where(self.weight > 0, self.weight, 1))
 
-    def add(self, values: NDArray[Any]) -> None:
+    def add(self, values: AnyArray) -> None:
         """Add samples (n, N), the oldest first."""
         wide = values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
         finite = np.isfinite(wide)
@@ -120,7 +119,7 @@ class Moments:
         self.compare(wide, present)
         self.accumulate(wide if present is None else np.where(present, wide, 0), present)
 
-    def compare(self, values: NDArray[Any], present: BoolArray | None = None) -> None:
+    def compare(self, values: AnyArray, present: BoolArray | None = None) -> None:
         """Find the features that take a second value in some more samples, without adding these."""
         if values.dtype.kind == "c" and self.first.dtype.kind != "c":
             self.first = self.first.astype(np.complex128)

@@ -41,13 +41,12 @@ def test_sums_of_rows_are_those_of_add_at(dtype: type) -> None:
     target = np.sort(rng.integers(0, 10, 200))
     rows, weights = rng.integers(0, 30, 200), rng.normal(size=200)
     values = drawn(rng, (30, 4), dtype)
-    expected = np.zeros((10, 4), dtype)
+    expected: np.ndarray = np.zeros((10, 4), dtype)
     np.add.at(expected, target, (weights[:, None] * values[rows]).astype(dtype))
     first = np.searchsorted(target, np.arange(10))
     real = values.real.dtype
-    found = batched.sum_rows(
-        *(batched.to_tensor(each) for each in (values, rows, first)), batched.to_tensor(weights.astype(real))
-    )
+    table, source, begin, factors = (batched.to_tensor(x) for x in (values, rows, first, weights.astype(real)))
+    found = batched.sum_rows(table, source, begin, factors)
     np.testing.assert_allclose(batched.to_numpy(found), expected, rtol=1e-4, atol=1e-4)
 
 

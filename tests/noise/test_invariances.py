@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from sciml.errors import DataError
 from sciml.noise import Model, NoiseFloor, noise_floor, spectral_noise_floor
 
 N, T = 24, 600
-Values = NDArray[np.generic]
+Values = NDArray[Any]
 
 
 def recording(values: Values) -> xr.DataArray:

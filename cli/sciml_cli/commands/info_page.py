@@ -64,7 +64,7 @@ def signal(found: Any, detail: Any) -> str:
         "clock": detail.clock,
         "gaps": _gaps(detail),
         "values": _statistics(detail),
-        "course": _spark(detail.trace),
+        "trace": _trace(detail.trace),
     }
     lines = [
         *_head(found),
@@ -271,7 +271,7 @@ def _statistics(detail: Any) -> str:
     return f"{words or 'none is finite'}{f', {absent:.2%} not finite' if absent else ''} (of {of} values)"
 
 
-def _spark(trace: Sequence[float]) -> str:
+def _trace(trace: Sequence[float]) -> str:
     """Return a line of bars."""
     finite = [value for value in trace if math.isfinite(value)]
     if len(finite) < 2 or max(finite) == min(finite):

@@ -136,16 +136,16 @@ def noise(
         "p-value",
         f"strength [{floor.units}]" if floor.units else "strength",
         "95 % interval",
-        "map",
-        "course",
+        "loadings",
+        "time course",
         "channels",
     )
     shown = range(min(len(floor.eigenvalues), floor.rank + 3))
     click.echo("\n" + table(columns, [_component_row(floor, k) for k in shown]))
     if floor.rank:
         click.echo(
-            "\nstrength: standard deviation before the noise added to it, all channels together; map, course: squared "
-            "cosine with the true pattern over channels and in time"
+            "\nstrength: standard deviation before the noise added to it, all channels together; loadings, time "
+            "course: squared cosine with the true pattern over channels and in time"
         )
 
 

@@ -17,7 +17,7 @@ MIN_AVERAGES, MOST_AVERAGES = 24, 96  # narrowest band in inverse durations; bet
 FEWEST_AVERAGES = 8  # of any band
 QUALITY = 16.0  # center frequency over width, between the narrowest and the widest band
 MOST_DOF = 512  # degrees of freedom that many channels may ask of the widest band
-FILTER_SHARE = 16  # a whitening filter takes at most this part of a segment
+FILTER_PART = 16  # a whitening filter takes at most this part of a segment
 ORDER = 16  # of the whitening filter
 
 
@@ -112,11 +112,11 @@ def _segment(runs: Sequence[int], rate: float, wanted: float | None, largest: in
     typical = int(ordered[np.searchsorted(np.cumsum(ordered), total / 2)])  # half of the samples lie in longer runs
     if wanted is None:
         most = min(max(total // SEGMENTS, MIN_LENGTH), typical, largest)
-        order = min(ORDER, most // FILTER_SHARE)
+        order = min(ORDER, most // FILTER_PART)
         length = int(scipy.fft.prev_fast_len(max(most - order, 1) + 1)) - 1
     else:
         length = round(wanted * rate)
-        order = min(ORDER, length // FILTER_SHARE, max(int(ordered[0]) - length, 0))
+        order = min(ORDER, length // FILTER_PART, max(int(ordered[0]) - length, 0))
     if not MIN_LENGTH - 2 <= length + order <= ordered[0]:
         raise DataError(
             f"expected runs of at least {MIN_LENGTH} samples without a gap and a segment that fits into one, got a "

@@ -131,8 +131,8 @@ def _noise_given(
         found = np.abs(vectors) ** 2
         rest = np.maximum(power / scale**2 - found @ values, 0.0)
         # Fitted directions absorb noise too: the part h_i of channel i's, and n_modes of the dof.
-        dof_left = np.maximum(1 - found.sum(axis=1), 0.1) * (1 - n_modes / n_averages)
-        scale = np.asarray(np.sqrt(np.clip(scale**2 * rest / dof_left, SMALLEST_NOISE * power, power)))
+        dof = np.maximum(1 - found.sum(axis=1), 0.1) * (1 - n_modes / n_averages)
+        scale = np.asarray(np.sqrt(np.clip(scale**2 * rest / dof, SMALLEST_NOISE * power, power)))
     values, vectors = _eigen(cross, band, scale, n_kept)
     return scale, values, vectors
 

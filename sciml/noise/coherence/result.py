@@ -71,7 +71,7 @@ class CoherentBand:
         return tuple(dict.fromkeys(channel for mode in self.modes for channel in mode.channels))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SpectralNoiseFloor:
     """What channels of pure noise would have in common at each frequency, and what rises above it.
 
@@ -111,6 +111,11 @@ class SpectralNoiseFloor:
     def used(self) -> IntArray:
         """Indices of the channels that were compared: all but the `excluded` ones."""
         return np.setdiff1d(np.arange(self.n_features), np.array([*self.excluded], dtype=np.int64))
+
+    def __repr__(self) -> str:
+        """Return the few values that tell floors apart."""
+        peaks = ", ".join(f"{band.frequency:.4g}" for band in self.bands)
+        return f"SpectralNoiseFloor(bands at [{peaks}] Hz, {len(self.frequency)} tested, n_used={len(self.used)})"
 
     @property
     def modes(self) -> tuple[tuple[float, CoherentMode], ...]:

@@ -28,7 +28,7 @@ __all__ = ["NoiseFloor"]
 PARTS = ("choice", "channels", "samples", "outliers", "marchenko_pastur", "density")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NoiseFloor:
     """The noise floor of a recording of N channels and T samples, and what rises above it.
 
@@ -96,6 +96,13 @@ class NoiseFloor:
     mp_eigenvalues = PartOf[FloatArray]("marchenko_pastur")
     frequency = PartOf[FloatArray]("density")
     psd = PartOf[FloatArray]("density")
+
+    def __repr__(self) -> str:
+        """Return the few values that tell floors apart."""
+        return (
+            f"NoiseFloor(model={self.model!r}, rank={self.rank}, sigma={self.sigma:.4g}, edge={self.edge:.4g}, "
+            f"n_used={self.n_used}, n_samples={self.n_samples}, converged={self.converged})"
+        )
 
     @property
     def gamma(self) -> float:

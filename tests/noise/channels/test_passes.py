@@ -35,11 +35,11 @@ class Counted:
 
 def values_of(kind: str) -> NDArray[Any]:
     rng = np.random.default_rng(0)
-    wave = np.sin(np.arange(400) / 9)[:, None] * rng.uniform(0, 1, 20)
+    sine = np.sin(np.arange(400) / 9)[:, None] * rng.uniform(0, 1, 20)
     if kind == "counts":
-        return rng.poisson(5 * np.exp(wave))
+        return rng.poisson(5 * np.exp(sine))
     noise = rng.normal(size=(401, 20))
-    return 2 * wave + noise[1:] + (0.7 * noise[:-1] if kind == "colored" else 0)
+    return 2 * sine + noise[1:] + (0.7 * noise[:-1] if kind == "colored" else 0)
 
 
 @pytest.mark.parametrize("memory", [2**29, 1], ids=["held", "streamed"])

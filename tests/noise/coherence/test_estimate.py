@@ -57,7 +57,7 @@ CHANNELS = [3, 7, 11, 20]
         pytest.param(lambda r: np.cumsum(r.normal(size=(700, 8)), axis=0), id="brown"),
     ],
 )
-def test_pure_noise_shares_something_at_no_more_than_the_nominal_rate(noise: Noise) -> None:
+def test_pure_noise_has_something_in_common_at_no_more_than_the_nominal_rate(noise: Noise) -> None:
     draws, alpha = 60, 0.05
     found = sum(len(spectral_noise_floor(recording(noise(np.random.default_rng(s)))).bands) > 0 for s in range(draws))
     # Three binomial standard errors of 2.8 %.
@@ -109,7 +109,7 @@ def test_two_modes_at_one_frequency_are_two() -> None:
     assert set(band.channels) == {*range(5), *range(8, 14)}
 
 
-def test_a_line_that_two_of_many_channels_share_is_found() -> None:
+def test_a_line_that_two_of_many_channels_have_is_found() -> None:
     values, t = np.random.default_rng(1).normal(size=(3000, 60)), np.arange(3000) / RATE
     values[:, [10, 30]] += np.sin(2 * np.pi * 50 * t)[:, None]
     assert [sorted(band.channels) for band in spectral_noise_floor(recording(values)).bands] == [[10, 30]]
@@ -148,15 +148,15 @@ def test_permuted_channels_give_permuted_channels() -> None:
 def test_sums_over_blocks_give_what_held_transforms_give() -> None:
     whole = spectral_noise_floor(recording(shared()))
     lazy = recording(shared()).chunk({"time": 700})
-    seen: list[int] = []
+    calls: list[int] = []
     summed = spectral_noise_floor(
-        lazy, memory=2_000_000, segment=whole.segment, progress=lambda done, _: seen.append(done)
+        lazy, memory=2_000_000, segment=whole.segment, progress=lambda done, _: calls.append(done)
     )
     at = np.abs(summed.frequency - 40).argmin()
     assert summed.rank[at] == 1
     assert sorted(summed.bands[0].channels) == CHANNELS
-    assert seen[-1] == 5000
-    assert len(seen) > 1
+    assert calls[-1] == 5000
+    assert len(calls) > 1
 
 
 def test_segments_straddle_no_gap_and_skip_missing_samples() -> None:
@@ -246,6 +246,13 @@ def test_options_that_make_no_sense_are_named(options: dict[str, object], error:
 def test_too_little_is_refused_with_what_to_do(shape: tuple[int, int], text: str) -> None:
     with pytest.raises(DataError, match=text):
         spectral_noise_floor(recording(np.random.default_rng(0).normal(size=shape)))
+
+
+def test_a_floor_is_shown_in_one_line() -> None:
+    shown = repr(spectral_noise_floor(recording(shared())))
+    assert shown.startswith("SpectralNoiseFloor(bands at [")
+    assert "\n" not in shown
+    assert len(shown) < 150
 
 
 def test_a_clock_is_needed() -> None:

@@ -1,4 +1,4 @@
-"""The noise floor: nominal size on pure noise, planted components found, and the invariances of a spectrum."""
+"""The noise floor: nominal size on pure noise, components found, and the invariances of a spectrum."""
 
 from pathlib import Path
 
@@ -25,12 +25,14 @@ def ar1(rng: np.random.Generator, phi: float, shape: tuple[int, int] = (T, N)) -
     return noise
 
 
-def planted(rng: np.random.Generator, strengths: list[float], shape: tuple[int, int] = (T, N)) -> NDArray[np.float64]:
+def true_components(
+    rng: np.random.Generator, strengths: list[float], shape: tuple[int, int] = (T, N)
+) -> NDArray[np.float64]:
     """Components with given covariance eigenvalues, in random directions, smooth in time."""
     t = np.arange(shape[0])
-    waves = np.stack([np.sin(2 * np.pi * t * (3 + 2 * k) / shape[0] + k) for k in range(len(strengths))], axis=1)
-    maps = np.linalg.qr(rng.normal(size=(shape[1], len(strengths))))[0]
-    return np.asarray(waves * np.sqrt(2 * np.array(strengths)) @ maps.T)
+    sines = np.stack([np.sin(2 * np.pi * t * (3 + 2 * k) / shape[0] + k) for k in range(len(strengths))], axis=1)
+    loadings = np.linalg.qr(rng.normal(size=(shape[1], len(strengths))))[0]
+    return np.asarray(sines * np.sqrt(2 * np.array(strengths)) @ loadings.T)
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.9, 0.97])
@@ -50,11 +52,11 @@ def test_the_white_model_has_its_size() -> None:
 
 def test_many_equal_components_do_not_hide_each_other() -> None:
     rng = np.random.default_rng(0)
-    values = planted(rng, [30.0] * 12) + ar1(rng, 0.6)
+    values = true_components(rng, [30.0] * 12) + ar1(rng, 0.6)
     assert noise_floor(recording(values)).rank == 12
 
 
-def test_the_textbook_edge_calls_every_colored_recording_signal() -> None:
+def test_the_marchenko_pastur_edge_calls_every_colored_recording_signal() -> None:
     floors = [noise_floor(recording(ar1(np.random.default_rng(seed), 0.9))) for seed in range(10)]
     assert all(floor.mp_rank > 0 for floor in floors)
     assert all(floor.model == "colored" for floor in floors)
@@ -62,10 +64,10 @@ def test_the_textbook_edge_calls_every_colored_recording_signal() -> None:
 
 @pytest.mark.parametrize("phi", [0.0, 0.8])
 @pytest.mark.parametrize("unequal", [False, True])
-def test_planted_components_are_found(phi: float, unequal: bool) -> None:
+def test_true_components_are_found(phi: float, unequal: bool) -> None:
     rng = np.random.default_rng(7)
     scale = np.exp(rng.uniform(-1.5, 1.5, N)) if unequal else np.ones(N)
-    values = (planted(rng, [30.0, 20.0, 12.0, 8.0]) + ar1(rng, phi)) * scale
+    values = (true_components(rng, [30.0, 20.0, 12.0, 8.0]) + ar1(rng, phi)) * scale
     floor = noise_floor(recording(values))
     expected = "colored" if phi else "heteroscedastic" if unequal else "white"
     assert (floor.rank, floor.model, floor.converged) == (4, expected, True)
@@ -88,15 +90,15 @@ def test_correlation_time_is_that_of_the_noise() -> None:
 
 def spiked(seed: int = 3) -> NDArray[np.float64]:
     rng = np.random.default_rng(seed)
-    return planted(rng, [20.0, 10.0]) + ar1(rng, 0.7) * np.linspace(0.5, 2, N)
+    return true_components(rng, [20.0, 10.0]) + ar1(rng, 0.7) * np.linspace(0.5, 2, N)
 
 
 def test_complex_noise_is_tested_with_its_own_law() -> None:
     rng = np.random.default_rng(1)
     noise = rng.normal(size=(800, 40)) + 1j * rng.normal(size=(800, 40))
     assert noise_floor(recording(noise)).rank == 0
-    wave = np.exp(2j * np.pi * np.arange(800) / 40)[:, None] * rng.normal(size=40)
-    assert noise_floor(recording(noise + wave)).rank == 1
+    sine = np.exp(2j * np.pi * np.arange(800) / 40)[:, None] * rng.normal(size=40)
+    assert noise_floor(recording(noise + sine)).rank == 1
 
 
 def test_more_channels_than_samples() -> None:
@@ -128,7 +130,7 @@ def test_reading_in_blocks_gives_the_floor_of_the_whole(monkeypatch: pytest.Monk
     assert noise_floor(recording(spiked()), model="colored").rank == 2
 
 
-def test_dead_channels_and_missing_samples_are_left_out_and_named() -> None:
+def test_excluded_channels_and_missing_samples_are_named() -> None:
     values = spiked()
     values[:, 5] = 3.0
     values[:1000, 7] = np.nan
@@ -175,7 +177,7 @@ def test_what_has_no_floor_says_why(values: NDArray[np.generic], text: str) -> N
         noise_floor(recording(values))
 
 
-def test_holes_scattered_over_all_channels_cost_little() -> None:
+def test_missing_values_scattered_over_all_channels_cost_little() -> None:
     values = spiked()
     values[np.random.default_rng(4).random(values.shape) < 0.1] = np.nan
     floor = noise_floor(recording(values))
@@ -188,9 +190,16 @@ def test_holes_scattered_over_all_channels_cost_little() -> None:
 def test_unknown_models_and_levels_are_refused() -> None:
     noise = recording(np.random.default_rng(0).normal(size=(100, 4)))
     with pytest.raises(ConfigError, match="expected a noise model of auto, counts, white"):
-        noise_floor(noise, model="pink")  # type: ignore[arg-type]
+        noise_floor(noise, model="pink")
     with pytest.raises(ConfigError, match="alpha between 0 and 1"):
         noise_floor(noise, alpha=2.0)
+
+
+def test_a_floor_is_shown_in_one_line() -> None:
+    shown = repr(noise_floor(recording(spiked()), model="colored"))
+    assert shown.startswith("NoiseFloor(model='colored', rank=2, sigma=")
+    assert "\n" not in shown
+    assert len(shown) < 150
 
 
 def test_dataset_and_dict_carry_the_numbers() -> None:
@@ -211,7 +220,7 @@ def worm(data_dir: Path) -> NoiseFloor:
     return noise_floor(sciml.io.open_recording(path, "acquisition/Activity_*"))
 
 
-def test_whole_brain_calcium_of_a_worm_holds_two_components_where_the_textbook_sees_nine(worm: NoiseFloor) -> None:
+def test_whole_brain_calcium_of_a_worm_holds_two_components_where_marchenko_pastur_says_nine(worm: NoiseFloor) -> None:
     assert worm.model == "heteroscedastic+colored"
     assert worm.mp_rank == 9
     assert 1 <= worm.rank <= 3

@@ -1,5 +1,7 @@
 """The models of the noise: chosen by the recording, right in size, and what they say of a component."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -40,7 +42,9 @@ def counts(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
     [(each_its_own, "heteroscedastic+colored"), (pink, "colored"), (counts, "counts")],
     ids=["each its own AR(1)", "pink", "counts"],
 )
-def test_pure_noise_is_taken_for_what_it_is_and_has_no_component(draw, model, shape) -> None:  # type: ignore[no-untyped-def]
+def test_pure_noise_is_recognized_and_has_no_component(
+    draw: Callable[..., np.ndarray], model: str, shape: tuple[int, int]
+) -> None:
     draws = 30
     floors = [noise_floor(recording(draw(np.random.default_rng(seed), *shape))) for seed in range(draws)]
     # At the nominal 5 % more than 5 of 30 happen in 1 of 300 runs; most models are conservative.
@@ -52,7 +56,7 @@ def test_pure_noise_is_taken_for_what_it_is_and_has_no_component(draw, model, sh
 @pytest.mark.parametrize("phi", [0.0, 0.8])
 def test_intervals_hold_the_strength_and_overlaps_are_those_with_the_truth(phi: float, complex_data: bool) -> None:
     n, t, draws, strength = 40, 400, 30, 2.0
-    held, channel, course = 0, [], []
+    held, channel, time_course = 0, [], []
     for seed in range(draws):
         rng = np.random.default_rng(seed)
 
@@ -71,14 +75,14 @@ def test_intervals_hold_the_strength_and_overlaps_are_those_with_the_truth(phi: 
         held += low <= strength <= high
         channel.append(abs(np.vdot(floor.components[:, 0], u)) ** 2 - floor.overlaps_channel[0])
         found = (values - values.mean(axis=0)) @ floor.components[:, 0].conj()
-        course.append(abs(np.vdot(found, v)) ** 2 / np.linalg.norm(found) ** 2 - floor.overlaps_time[0])
+        time_course.append(abs(np.vdot(found, v)) ** 2 / np.linalg.norm(found) ** 2 - floor.overlaps_time[0])
     # 95 % intervals: fewer than 25 of 30 happen once in 300 runs.
     assert held >= 25
     assert abs(np.mean(channel)) < 0.03
-    assert abs(np.mean(course)) < 0.03
+    assert abs(np.mean(time_course)) < 0.03
 
 
-def test_components_of_counts_are_found_beside_rates_and_exposures() -> None:
+def test_components_of_counts_are_found_given_rates_and_exposures() -> None:
     rng = np.random.default_rng(0)
     mean = 3 * rng.gamma(4, 0.25, size=(400, 1)) * rng.gamma(4, 0.25, size=80)
     groups = np.repeat(np.eye(4), 20, axis=1)  # four groups of channels, each active at its own times
@@ -132,8 +136,8 @@ def test_an_average_reference_is_named_and_is_no_component() -> None:
 @pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
 def test_a_recording_read_in_blocks_gives_the_same_floor(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
-    wave = np.sin(np.arange(4000) / 40)[:, None] * rng.normal(size=24)
-    values = np.round((500 + wave + autoregressive(rng, np.full(24, 0.6), 4000)) * 20).astype(dtype)
+    sine = np.sin(np.arange(4000) / 40)[:, None] * rng.normal(size=24)
+    values = np.round((500 + sine + autoregressive(rng, np.full(24, 0.6), 4000)) * 20).astype(dtype)
     whole = noise_floor(recording(values))
     monkeypatch.setattr("sciml.noise.channels.read.MEMORY", 1)
     monkeypatch.setattr("sciml.noise.channels.read.BLOCK_BYTES", 8 * 24 * 700)

@@ -1,4 +1,4 @@
-"""The spectra of noise from what time time_courses leave of it, against the exact mean of what they leave."""
+"""The spectra of noise from what time courses leave of it, against the exact mean of what they leave."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def remaining(time_courses: np.ndarray, power: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("k", [10, 60, 130])
-def test_power_beside_random_time_courses_is_restored(k: int) -> None:
+def test_power_given_random_time_courses_is_restored(k: int) -> None:
     time_courses = np.linalg.qr(np.random.default_rng(k).normal(size=(T, k)))[0]
     power, removed_fraction = spectrum(), (time_courses**2).sum(axis=1)
     rest = np.repeat(remaining(time_courses, power)[:, None], N, axis=1)
@@ -35,7 +35,7 @@ def test_power_beside_random_time_courses_is_restored(k: int) -> None:
     assert made.excess == pytest.approx(exact, rel=0.05)
 
 
-def test_power_beside_time_courses_of_one_band_is_restored() -> None:
+def test_power_given_time_courses_of_one_band_is_restored() -> None:
     k, band = 20, slice(100, 150)
     time_courses = np.zeros((T, k))
     time_courses[band] = np.linalg.qr(np.random.default_rng(0).normal(size=(50, k)))[0]

@@ -72,7 +72,7 @@ class Nexus:
             signals = {one.path: one for one in plain.Plain().scan(tree).signals}
             findings += ["nothing in the file is marked as a plot; all its arrays are listed"] if signals else []
         return Contents(
-            format=f"NeXus {_stated(tree.root.text('NeXus_version'))}".strip(),
+            format=f"NeXus {_content(tree.root.text('NeXus_version'))}".strip(),
             signals=tuple(signals.values()),
             findings=tuple(findings),
             attrs=_about(tree),
@@ -376,10 +376,10 @@ def _about(tree: Tree) -> dict[str, str]:
 def _note_text(found: dict[str, str], label: str, node: Node | None) -> None:
     if node is None or label in found:
         return
-    if value := _stated(str(node.scalar(""))):
+    if value := _content(str(node.scalar(""))):
         found[label] = value
 
 
-def _stated(text: str) -> str:
+def _content(text: str) -> str:
     """Return a text, but not the placeholder of a template that some writers leave there."""
     return "" if text.strip().startswith("{") else text.strip()
