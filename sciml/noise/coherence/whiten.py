@@ -38,10 +38,15 @@ class Whitener:
         return np.asarray(np.exp(-2j * np.pi * cycles[:, None] * lags) @ self.taps)
 
 
-def first_samples(recording: xr.DataArray) -> AnyArray:
-    """Return the samples that channels are chosen by, (n, channel): all of a small recording, or its beginning."""
-    rows = min(recording.sizes[TIME], max(4096, FIRST_BYTES // (8 * n_features(recording))))
-    return next(blocks(recording, rows, across_gaps=True))[1]
+def first_samples(recording: xr.DataArray) -> tuple[AnyArray, xr.DataArray]:
+    """Return the samples that channels are chosen by, (n, channel): all of a small recording, or its beginning.
+
+    Returns the recording too, which is in memory if these were all samples: they are not read again then.
+    """
+    total = recording.sizes[TIME]
+    rows = min(total, max(4096, FIRST_BYTES // (8 * n_features(recording))))
+    recording = recording.compute() if rows == total else recording
+    return next(blocks(recording, rows, across_gaps=True))[1], recording
 
 
 def fit_whitener(samples: AnyArray, longest: int, order: int) -> Whitener:
