@@ -9,9 +9,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import h5py
-import torch
-
 __all__ = ["Health", "diagnose"]
 
 LIBRARIES = ("sciml", "torch", "numpy", "scipy", "xarray", "h5py", "h5netcdf", "dask", "scikit-learn", "click")
@@ -47,6 +44,9 @@ def diagnose() -> Health:
     >>> diagnose().facts["python"] == platform.python_version()
     True
     """
+    import h5py  # heavy, and only needed here
+    import torch
+
     facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}
     facts |= {name: _version(name) for name in LIBRARIES}
     facts |= {"HDF5": h5py.version.hdf5_version, "HDF5 filters": _filters()}
@@ -67,6 +67,8 @@ def _version(name: str) -> str:
 
 def _filters() -> list[str]:
     """Return the filters that HDF5 itself and the hdf5plugin package bring."""
+    import h5py
+
     known = {"gzip": h5py.h5z.FILTER_DEFLATE, "szip": h5py.h5z.FILTER_SZIP, "lzf": h5py.h5z.FILTER_LZF}
     found = [name for name, number in known.items() if h5py.h5z.filter_avail(number)]
     return [*found, *(["hdf5plugin"] if _version("hdf5plugin") != "missing" else [])]
@@ -78,6 +80,8 @@ def _cores() -> int:
 
 
 def _gpu() -> dict[str, Any]:
+    import torch
+
     if not torch.cuda.is_available():
         return {}
     free, total = torch.cuda.mem_get_info()

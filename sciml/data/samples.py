@@ -38,10 +38,10 @@ class Samples:
 
     @cached_property
     def segment(self) -> NDArray[np.int64]:
-        """Number of the segment (run between gaps) of each sample."""
+        """Number of the segment (between gaps) of each sample."""
         number = np.zeros(len(self.valid), dtype=np.int64)
-        for k, run in enumerate(segments(self.recording)):
-            number[run] = k
+        for k, each in enumerate(segments(self.recording)):
+            number[each] = k
         return number
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:

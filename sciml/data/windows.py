@@ -211,7 +211,7 @@ def windows_around(
 def sliding_windows(recording: xr.DataArray, *, length: float, step: float, horizon: float = 0.0) -> Windows:
     """Return windows of `length` seconds that start every `step` seconds; the next `horizon` seconds are the target.
 
-    Each run between gaps of the clock has its own row of windows. Reads the recording once, block by block, to
+    Each segment between gaps of the clock has its own row of windows. Reads the recording once, block by block, to
     find missing samples.
 
     Parameters
@@ -239,8 +239,8 @@ def sliding_windows(recording: xr.DataArray, *, length: float, step: float, hori
     n, every = _to_samples(length, samples.rate, "length"), _to_samples(step, samples.rate, "step")
     ahead = _to_samples(horizon, samples.rate, "horizon") if horizon else 0
     span = n + ahead
-    runs = [np.arange(run.start, run.stop - span + 1, every, dtype=np.int64) for run in segments(recording)]
-    starts = np.concatenate(runs)
+    rows = [np.arange(each.start, each.stop - span + 1, every, dtype=np.int64) for each in segments(recording)]
+    starts = np.concatenate(rows)
     kept, dropped = _usable(samples, starts, span, np.full(len(starts), "", dtype=object))
     if not len(kept):
         raise DataError(_none_left(len(starts), dropped, span / samples.rate))

@@ -3,7 +3,7 @@
 import difflib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,14 +37,27 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _known_task(name: Any) -> Any:
-    if not isinstance(name, str) or name not in TASKS:
-        expected = " or ".join(filter(None, (", ".join(map(repr, [*TASKS][:-1])), repr([*TASKS][-1]))))
-        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
-    return name
+def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
+    """Return a check that a value is a name of a registry, which is asked when there is one to check."""
+
+    def check(name: Any) -> Any:
+        known = [*names()]
+        if name not in known:
+            expected = " or ".join(filter(None, (", ".join(map(repr, known[:-1])), repr(known[-1]))))
+            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+        return name
+
+    return BeforeValidator(check)
 
 
-TaskName = Annotated[str, BeforeValidator(_known_task)]
+def _noise_models() -> Iterable[str]:
+    from sciml.noise.models.registry import NOISE_MODELS  # xarray: only once a model is named
+
+    return ("auto", *(model.name for model in NOISE_MODELS))
+
+
+TaskName = Annotated[str, _one_of(lambda: TASKS)]
+NoiseModelName = Annotated[str, _one_of(_noise_models)]
 
 
 class _Section(BaseModel):
@@ -76,7 +89,7 @@ class Noise(_Section):
     A classifier does by default. A forecast does not: noise that is correlated in time can be foretold like signal.
     """
 
-    model: Literal["auto", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "counts"] = "auto"
+    model: NoiseModelName = "auto"
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     denoise: bool | None = Field(default=None, description="default: true to classify, false to forecast")
 

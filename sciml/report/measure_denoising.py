@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-import scipy.signal
 import xarray as xr
 
-from sciml._typing import FloatArray
+from sciml.denoise.evaluate.residual import neighbor_correlation, removed_fraction, residual_spectrum
 from sciml.errors import ConfigError, DataError
 from sciml.recording import TIME, sampling_rate
 from sciml.report.measures import SIDE, DenoisingMeasures, ResidualSpectra, middle
@@ -14,7 +13,6 @@ from sciml.report.measures import SIDE, DenoisingMeasures, ResidualSpectra, midd
 __all__ = ["measure_denoising", "parts_of"]
 
 HELD = 2**22  # values that are looked at, from the middle
-SEGMENT = 256  # samples of a segment of the spectrum
 
 
 def parts_of(after: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, Mapping[str, xr.DataArray]]:
@@ -38,13 +36,13 @@ def measure_denoising(
     """
     _check_pair(recording, denoised)
     before, after = _middle(recording, denoised)
-    removed = np.asarray(before.values - after.values)
+    removed = before.copy(data=before.values - after.values)
     return DenoisingMeasures(
         before=before,
         after=after,
-        removed_fraction=_removed_fraction(before, removed),
-        removed_sd=float(np.nanstd(removed)),
-        neighbor_correlations=_neighbor_correlations(removed, tuple(map(str, before.dims))),
+        removed_fraction=removed_fraction(before, removed),
+        removed_sd=float(np.nanstd(removed.values)),
+        neighbor_correlations=neighbor_correlation(removed),
         spectra=_spectra(before, after, removed),
         medians={f"median_{name}": float(each.median()) for name, each in maps.items()},
         mean_rank=float(maps["rank"].mean()) if "rank" in maps else None,
@@ -77,35 +75,12 @@ def _real(part: xr.DataArray) -> xr.DataArray:
     return part.copy(data=(values.real if np.iscomplexobj(values) else values).astype(np.float64))
 
 
-def _removed_fraction(before: xr.DataArray, removed: FloatArray) -> float:
-    power = np.nanmean((before - before.mean(str(before.dims[0]))).values ** 2)
-    return float(np.nanmean(removed**2) / power) if power > 0 else 0.0
-
-
-def _neighbor_correlations(removed: FloatArray, dims: tuple[str, ...]) -> dict[str, float]:
-    """Return the correlation of what was removed between neighbors along each dim, 0 for white noise."""
-    residual = removed - np.nanmean(removed, axis=0)
-    power = np.nanmean(residual**2)
-    found = {}
-    for axis, dim in enumerate(dims):
-        n = residual.shape[axis]
-        if n > 1 and power > 0:
-            low, high = (np.take(residual, range(*ends), axis) for ends in ((0, n - 1), (1, n)))
-            # Noise less its mean over n samples has correlation -1/n.
-            found[dim] = float(np.nanmean(low * high) / power) + (1 / n if axis == 0 else 0)
-    return found
-
-
-def _spectra(before: xr.DataArray, after: xr.DataArray, removed: FloatArray) -> ResidualSpectra:
+def _spectra(before: xr.DataArray, after: xr.DataArray, removed: xr.DataArray) -> ResidualSpectra:
     """Return mean densities before, after and of the difference."""
     try:
         rate, unit = sampling_rate(before), "Hz"
     except (DataError, KeyError):
         rate, unit = 1.0, f"cycle per {before.dims[0]}"
-    power, frequency = {}, np.zeros(0)
-    for name, values in {"recorded": before.values, "denoised": after.values, "removed": removed}.items():
-        flat = values.reshape(len(values), -1)
-        flat = flat[:, np.isfinite(flat).all(axis=0)]
-        frequency, density = scipy.signal.welch(flat, rate, nperseg=min(SEGMENT, len(flat)), axis=0)
-        power[name] = density.mean(axis=1)
-    return ResidualSpectra(frequency, power, unit)
+    three = {"recorded": before, "denoised": after, "removed": removed}
+    found = {name: residual_spectrum(each, rate) for name, each in three.items()}
+    return ResidualSpectra(found["removed"][0], {name: power for name, (_, power) in found.items()}, unit)

@@ -104,8 +104,11 @@ def _rows(features: int) -> int:
 
 def _parts(recording: xr.DataArray, rows: int) -> list[slice]:
     """Return the blocks of `sciml.recording.blocks`."""
-    runs = segments(recording)
-    return [slice(start, min(start + rows, run.stop)) for run in runs for start in range(run.start, run.stop, rows)]
+    return [
+        slice(start, min(start + rows, segment.stop))
+        for segment in segments(recording)
+        for start in range(segment.start, segment.stop, rows)
+    ]
 
 
 class _Consumer:
@@ -162,7 +165,7 @@ class _Envelopes:
 
     def __init__(self, recording: xr.DataArray, mean: AnyArray, basis: AnyArray, scale: FloatArray) -> None:
         self.time, self.total = _clock(recording), recording.sizes[TIME]
-        self.breaks = {run.start for run in segments(recording)} - {0}
+        self.breaks = {segment.start for segment in segments(recording)} - {0}
         self.mean, self.basis = mean, basis
         self.inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
         self.rows = _rows(len(scale))
@@ -226,7 +229,7 @@ def _columns(recording: xr.DataArray, sampled: xr.DataArray) -> IntArray | None:
 def _segment(recording: xr.DataArray) -> float | None:
     """Return a segment length in seconds: longer (finer lines) for few channels, within memory for many."""
     rate = _rate(recording)
-    longest = max(run.stop - run.start for run in segments(recording))
+    longest = max(each.stop - each.start for each in segments(recording))
     most = min(MAX_SEGMENT, max(2 * MAX_CELLS // n_features(recording), 256))
     parts = 4 if n_features(recording) <= FEW and longest >= MIN_SPECTROGRAM else 8
     return min(longest // parts, most) / rate if rate is not None and longest // parts >= 256 else None
@@ -245,7 +248,7 @@ def _image(recording: xr.DataArray) -> SpectrogramAccumulator | None:
     if n_features(recording) > FEW or n < MIN_SPECTROGRAM or rate is None or recording.dtype.kind == "c":
         return None
     one = recording.isel(dict.fromkeys(feature_dims(recording), 0)).isel({TIME: slice(0, MAX_IMAGE)})
-    longest = max(run.stop - run.start for run in segments(one))
+    longest = max(each.stop - each.start for each in segments(one))
     length = int(np.clip(2 * one.sizes[TIME] / 400, 64, min(2**15, longest)))
     return SpectrogramAccumulator(one, segment=length / rate)
 
@@ -255,12 +258,12 @@ def _image(recording: xr.DataArray) -> SpectrogramAccumulator | None:
 
 def measure_quality(recording: xr.DataArray) -> Quality:
     """Return what the coordinates of a recording say of its clock and of what is left out."""
-    time, runs = _clock(recording), segments(recording)
+    time, pieces = _clock(recording), segments(recording)
     return Quality(
         rate=_rate(recording),
         start=float(time[0]),
         stop=float(time[-1]),
-        gaps=tuple((float(time[a.stop - 1]), float(time[b.start])) for a, b in itertools.pairwise(runs)),
+        gaps=tuple((float(time[a.stop - 1]), float(time[b.start])) for a, b in itertools.pairwise(pieces)),
         masked_fraction=float(recording["mask"].mean()) if "mask" in recording.coords else 0.0,
         strips=tuple(_strips(recording)),
     )

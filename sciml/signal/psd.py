@@ -29,7 +29,7 @@ def power_spectrum(recording: xr.DataArray, *, segment: float | None = None) -> 
         Real recording with dims `time` and any others; units u, sampled in Hz.
     segment
         Length of a segment in seconds; the frequency resolution is its inverse. Default: an eighth of the
-        longest run without a gap.
+        longest segment of the clock without a gap.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def spectrogram(recording: xr.DataArray, *, segment: float | None = None) -> xr.
     recording
         Real recording with dims `time` and any others.
     segment
-        Length of a segment in seconds; default a 64th of the longest run without a gap.
+        Length of a segment in seconds; default a 64th of the longest segment of the clock without a gap.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def _resolution(recording: xr.DataArray, segment: float | None, *, parts: int) -
     if recording.dtype.kind == "c":
         raise DataError("expected a real recording, got complex values; take the spectra of .real and .imag")
     rate = sampling_rate(recording)
-    longest = max(run.stop - run.start for run in segments(recording))
+    longest = max(each.stop - each.start for each in segments(recording))
     length = max(longest // parts, min(longest, 256)) if segment is None else round(segment * rate)
     if not 8 <= length <= longest:
         raise DataError(

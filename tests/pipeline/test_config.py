@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sciml.errors import ConfigError
+from sciml.noise.models.registry import NOISE_MODELS
 from sciml.pipeline.config import Config, assign, known_keys, load_config, to_toml, validate
 
 
@@ -103,3 +104,13 @@ def test_the_suggested_keys_exist(key: str) -> None:
     with pytest.raises(ConfigError, match=f"^{key}") as caught:
         assign({}, [f"{key}=[[1979-05-27]]"])
     assert "no such key" not in str(caught.value)
+
+
+def test_a_noise_model_is_one_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("auto", *(model.name for model in NOISE_MODELS)):
+        assert validate({"noise": {"model": name}}).noise.model == name
+    with pytest.raises(ConfigError, match=r"noise\.model: expected 'auto', .*; got 'pink'"):
+        validate({"noise": {"model": "pink"}})
+    pink = type("Pink", (), {"name": "pink"})()
+    monkeypatch.setattr("sciml.noise.models.registry.NOISE_MODELS", [*NOISE_MODELS, pink])
+    assert validate({"noise": {"model": "pink"}}).noise.model == "pink"

@@ -88,7 +88,6 @@ def test_a_report_reads_a_recording_once_beside_its_noise_floors(name: str) -> N
     assert counting.n_read <= floors + recording.size
 
 
-@pytest.mark.xfail(strict=False, reason="the noise floors read a recording twice each")
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_a_report_reads_a_recording_three_times_at_most(name: str) -> None:
     recording, counting = lazy(RECORDINGS[name]())

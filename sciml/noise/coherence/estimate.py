@@ -143,13 +143,13 @@ def _measure(recording: xr.DataArray, wanted: Resolution, memory: int, progress:
         room=total if hold else memory // (itemsize * n * n),
         largest_segment=max(memory // (64 * n), MIN_LENGTH),
     )
-    first, recording = first_samples(recording)
+    first = first_samples(recording)
     whitener = fit_whitener(first, max(runs), plan.order)
     left_out: list[int] = []
 
     def blocks() -> Iterator[AnyArray]:
         at_once = max(1, memory // (160 * n * plan.n_fft))
-        for done, dropped, block in whitened_segments(recording, whitener, plan.length, at_once=at_once):
+        for done, dropped, block in whitened_segments(recording, whitener, plan.length, at_once=at_once, first=first):
             left_out.append(dropped)
             yield block
             if progress is not None:

@@ -12,7 +12,7 @@ from sciml.errors import DataError
 from sciml.linalg import Moments
 from sciml.noise.channels.duplicates import duplicates_of
 from sciml.noise.channels.select import ChannelSelection, select_channels
-from sciml.recording import TIME, blocks, n_features
+from sciml.recording import TIME, blocks, n_features, segments
 
 __all__ = ["Whitener", "first_samples", "fit_whitener", "whitened_segments"]
 
@@ -38,15 +38,10 @@ class Whitener:
         return np.asarray(np.exp(-2j * np.pi * cycles[:, None] * lags) @ self.taps)
 
 
-def first_samples(recording: xr.DataArray) -> tuple[AnyArray, xr.DataArray]:
-    """Return the samples that channels are chosen by, (n, channel): all of a small recording, or its beginning.
-
-    Returns the recording too, which is in memory if these were all samples: they are not read again then.
-    """
-    total = recording.sizes[TIME]
-    rows = min(total, max(4096, FIRST_BYTES // (8 * n_features(recording))))
-    recording = recording.compute() if rows == total else recording
-    return next(blocks(recording, rows, across_gaps=True))[1], recording
+def first_samples(recording: xr.DataArray) -> AnyArray:
+    """Return the samples that channels are chosen by, (n, channel): all of a small recording, or its beginning."""
+    rows = min(recording.sizes[TIME], max(4096, FIRST_BYTES // (8 * n_features(recording))))
+    return next(blocks(recording, rows, across_gaps=True))[1]
 
 
 def fit_whitener(samples: AnyArray, longest: int, order: int) -> Whitener:
@@ -132,21 +127,33 @@ def _autoregression(x: AnyArray, order: int) -> AnyArray:
 
 
 def whitened_segments(
-    recording: xr.DataArray, whitener: Whitener, length: int, *, at_once: int
+    recording: xr.DataArray, whitener: Whitener, length: int, *, at_once: int, first: AnyArray
 ) -> Iterator[tuple[int, int, AnyArray]]:
     """Yield (samples read so far, segments left out, whitened segments of shape (segment, time, channel)).
 
     Segments follow one another without overlap, never straddle a gap, and are left out where any channel in use has a
-    missing or masked value. Each is demeaned, filtered, and freed of its linear trend.
+    missing or masked value. Each is demeaned, filtered, and freed of its linear trend. The `first` samples, which the
+    filters were fitted to, are not read again.
     """
     order = len(whitener.taps) - 1
     step = length + order
-    for part, values in blocks(recording, step * at_once):
+    for part, values in _blocks_after(first, recording, step * at_once):
         n = len(values) // step
         cut = values[: n * step].reshape(n, step, values.shape[1])[:, :, whitener.used]
         complete = np.isfinite(cut).all(axis=(1, 2)) if n else np.zeros(0, dtype=bool)
         chosen = cut[complete].astype(np.complex128 if np.iscomplexobj(cut) else np.float64)
         yield part.stop, int(n - complete.sum()), _filtered(chosen, whitener.taps)
+
+
+def _blocks_after(first: AnyArray, recording: xr.DataArray, rows: int) -> Iterator[tuple[slice, AnyArray]]:
+    """Yield the `blocks` of a recording, without reading its first samples again."""
+    for segment in segments(recording):
+        for start in range(segment.start, segment.stop, rows):
+            part = slice(start, min(start + rows, segment.stop))
+            known = first[part]
+            rest = recording.isel({TIME: slice(part.start + len(known), part.stop)})
+            read = [values for _, values in blocks(rest, rows, across_gaps=True)] if rest.sizes[TIME] else []
+            yield part, np.concatenate([known, *read]) if len(known) and read else [known, *read][-1]
 
 
 def _filtered(x: AnyArray, taps: AnyArray) -> AnyArray:

@@ -6,7 +6,6 @@ import pytest
 
 from sciml.noise import MODELS, Model, noise_model
 from sciml.noise.models.registry import NOISE_MODELS
-from sciml.pipeline.config import Noise
 from sciml_cli.commands import denoise, spectrum
 
 NAMES = [model.name for model in NOISE_MODELS]
@@ -30,7 +29,6 @@ def test_models_go_from_simple_to_rich() -> None:
 @pytest.mark.parametrize(
     "choices",
     [
-        pytest.param(get_args(Noise.model_fields["model"].annotation), id="configuration"),
         pytest.param(denoise.MODELS.choices, id="sciml denoise"),
         pytest.param(spectrum.MODELS.choices, id="sciml spectrum noise"),
     ],
