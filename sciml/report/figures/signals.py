@@ -121,13 +121,13 @@ def _amplitude_limits(amplitude: NDArray[np.float64]) -> tuple[float, float]:
 def _label_lines(ax: Axes, lines: Sequence[Line]) -> None:
     """Name the strongest line of each group where the name leaves those of stronger ones readable."""
     (left, right), (bottom, top) = np.log(ax.get_xlim()), np.log(ax.get_ylim())
-    taken: list[tuple[float, float]] = []
+    placed: list[tuple[float, float]] = []
     for line in strongest_of_groups(lines):
         x = float((np.log(line.frequency) - left) / (right - left))
         y = float((np.log(line.amplitude) - bottom) / (top - bottom))
-        if any(abs(x - other_x) < 0.013 and abs(y - other_y) < 0.12 for other_x, other_y in taken):
+        if any(abs(x - other_x) < 0.013 and abs(y - other_y) < 0.12 for other_x, other_y in placed):
             continue
-        taken.append((x, y))
+        placed.append((x, y))
         ax.plot(line.frequency, line.amplitude * 1.12, "v", color=SIGNAL, markersize=3.6, zorder=4)
         ax.annotate(
             f"{line.frequency:.4g}", (line.frequency, line.amplitude), xytext=(0, 7), textcoords="offset points",
