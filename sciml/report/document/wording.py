@@ -19,8 +19,8 @@ __all__ = [
     "quantity",
     "sentence",
     "series",
-    "stated_unit",
     "times",
+    "unit_or_none",
 ]
 
 DASH = "–"  # what a table shows where there is no number
@@ -141,12 +141,12 @@ def times(shape: Iterable[object]) -> str:
     return "\u00a0×\u00a0".join(f"{size:,}" if isinstance(size, int) else str(size) for size in shape)
 
 
-def stated_unit(text: str) -> str:
+def unit_or_none(text: str) -> str:
     """Return a unit, or "" for what files write where there is none.
 
     Examples
     --------
-    >>> stated_unit("volts"), stated_unit("n.a.")
+    >>> unit_or_none("volts"), unit_or_none("n.a.")
     ('volts', '')
     """
     unit = text.strip()
@@ -161,7 +161,7 @@ def per_root_hertz(units: str) -> str:
     >>> per_root_hertz("V"), per_root_hertz("dF/F"), per_root_hertz("")
     ('V/√Hz', '(dF/F)/√Hz', 'units/√Hz')
     """
-    units = stated_unit(units)
+    units = unit_or_none(units)
     return f"{f'({units})' if '/' in units or ' ' in units else units or 'units'}/√Hz"
 
 

@@ -121,13 +121,13 @@ def _amplitude_limits(amplitude: NDArray[np.float64]) -> tuple[float, float]:
 def _label_lines(ax: Axes, lines: Sequence[Line]) -> None:
     """Name the strongest line of each group where the name leaves those of stronger ones readable."""
     (left, right), (bottom, top) = np.log(ax.get_xlim()), np.log(ax.get_ylim())
-    taken: list[tuple[float, float]] = []
+    placed: list[tuple[float, float]] = []
     for line in strongest_of_groups(lines):
         x = float((np.log(line.frequency) - left) / (right - left))
         y = float((np.log(line.amplitude) - bottom) / (top - bottom))
-        if any(abs(x - other_x) < 0.013 and abs(y - other_y) < 0.12 for other_x, other_y in taken):
+        if any(abs(x - other_x) < 0.013 and abs(y - other_y) < 0.12 for other_x, other_y in placed):
             continue
-        taken.append((x, y))
+        placed.append((x, y))
         ax.plot(line.frequency, line.amplitude * 1.12, "v", color=SIGNAL, markersize=3.6, zorder=4)
         ax.annotate(
             f"{line.frequency:.4g}", (line.frequency, line.amplitude), xytext=(0, 7), textcoords="offset points",
@@ -182,7 +182,7 @@ def spectrogram_figure(
     bar = figure.colorbar(painted, ax=ax, pad=0.01, fraction=0.03, ticks=[5, 10, 15, 20])
     bar.set_label("power above the median [dB]")
     bar.outline.set_visible(False)
-    peaks = _loudest(time, white)
+    peaks = _strongest_points(time, white)
     of = f" of {channel}" if channel else ""
     return finish(
         figure,
@@ -190,7 +190,7 @@ def spectrogram_figure(
         description=(
             f"Power over time ({quantity(start, 's')} to {quantity(stop, 's')}) and frequency (logarithmic), relative "
             "to the median of each frequency, so that steady lines and the slope of the noise vanish and what comes "
-            f"and goes remains. The loudest moment is at {time[peaks[0][0]]:.4g} s, {f[peaks[0][1]]:.4g} Hz."
+            f"and goes remains. The strongest moment is at {time[peaks[0][0]]:.4g} s, {f[peaks[0][1]]:.4g} Hz."
         ),
         table=Table(
             "Loudest moments",
@@ -223,8 +223,8 @@ def _regular(image: NDArray[np.float64], time: NDArray[np.float64]) -> tuple[NDA
     return np.where(np.isneginf(out), np.nan, out), (start, stop)
 
 
-def _loudest(time: NDArray[np.float64], white: NDArray[np.float64], most: int = 6) -> list[tuple[int, int]]:
-    """Return (time index, frequency index) of the loudest points, at least a fiftieth of the recording apart."""
+def _strongest_points(time: NDArray[np.float64], white: NDArray[np.float64], most: int = 6) -> list[tuple[int, int]]:
+    """Return (time index, frequency index) of the strongest points, at least a fiftieth of the recording apart."""
     by_time = np.nan_to_num(white, nan=0.0, posinf=0.0)
     strength, where = by_time.max(axis=0), by_time.argmax(axis=0)
     apart = (time[-1] - time[0]) / 50
