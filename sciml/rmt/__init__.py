@@ -18,8 +18,10 @@ from sciml.rmt import (
     spacing,
     variance_profile,
 )
+from sciml.rmt.spectrum import Spectrum
 
 __all__ = [
+    "Spectrum",
     "coherence",
     "covariance",
     "edges",

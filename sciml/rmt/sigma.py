@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError, DataError
-from sciml.rmt.checks import positive, shape, spectrum
+from sciml.rmt.checks import positive
 from sciml.rmt.laws import MarchenkoPastur
 from sciml.rmt.matrix import matrix
 from sciml.rmt.shrink import spike_strength
+from sciml.rmt.spectrum import Spectrum
 
 __all__ = [
     "EdgeRefit",
@@ -55,14 +56,7 @@ class EdgeRefit(SigmaEstimate):
     iterations: int
 
 
-def median_edge_refit(
-    eigenvalues: ArrayLike,
-    n_features: int,
-    n_samples: int,
-    *,
-    max_rank: int | None = None,
-    complex_data: bool = False,
-) -> EdgeRefit:
+def median_edge_refit(spectrum: Spectrum, *, max_rank: int | None = None) -> EdgeRefit:
     r"""Estimate sigma from the median eigenvalue, count what exceeds the noise edge, refit on the rest, repeat.
 
     With m the short side, n the long one, s_i the m eigenvalues of the scatter matrix X^H X, beta = m / n and mu_beta
@@ -89,19 +83,18 @@ def median_edge_refit(
 
     Parameters
     ----------
-    eigenvalues
-        The min(n_features, n_samples) largest eigenvalues of X^H X / n_samples, all of them, in any order; of demeaned
-        data with n_features >= n_samples also the n_samples - 1 that are not zero.
+    spectrum
+        The min(n_features, n_samples) largest eigenvalues, all of them; of demeaned data with n_features >= n_samples
+        also the n_samples - 1 that are not zero.
     max_rank
         Largest credible number of signal components; half of the short side if not given.
 
     Raises
     ------
     DataError
-        A number of eigenvalues that does not fit the shape (a partial decomposition has another median), negative
-        eigenvalues, NaN.
+        A number of eigenvalues that does not fit the shape: a partial decomposition has another median.
     ConfigError
-        A side below one, or a `max_rank` that leaves no noise.
+        A `max_rank` that leaves no noise.
 
     References
     ----------
@@ -112,37 +105,23 @@ def median_edge_refit(
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = 3.0 * rng.normal(size=(1000, 40)) + 5.0 * np.outer(rng.normal(size=1000), rng.normal(size=40))
-    >>> estimate = median_edge_refit(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000)
+    >>> estimate = median_edge_refit(Spectrum(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000))
     >>> estimate.rank, round(estimate.sigma, 2)
     (1, 3.01)
     """
-    p, t = shape(n_features, n_samples)
-    values = spectrum("eigenvalues", eigenvalues)
-    m, n = sides(values.size, p, t)
+    m, n = spectrum.sides
     limit = _limit(m, max_rank)
-    scatter = values * t / n
+    scatter = spectrum.by_long_side
     rank, iterations, converged = _iterate(scatter, n, limit)
     if converged:
         variance = residual_variance(scatter, n, rank)
         dof = (m - rank) * (n - rank)
     else:
-        variance, dof = float(values.sum()) / p, m * n
+        variance, dof = float(spectrum.values.sum()) / spectrum.n_features, m * n
         rank = _count(scatter, n, variance, 0)
     sigma = float(np.sqrt(variance))
-    error = sigma / np.sqrt((4 if complex_data else 2) * dof)
+    error = sigma / np.sqrt((4 if spectrum.complex_data else 2) * dof)
     return EdgeRefit(sigma, float(error), "median, edge, refit", rank, converged, iterations)
-
-
-def sides(n_values: int, n_features: int, n_samples: int) -> tuple[int, int]:
-    """Return short and long side of the matrix that has `n_values` nonzero singular values."""
-    short, long = min(n_features, n_samples), max(n_features, n_samples)
-    demeaned = n_features >= n_samples and n_values == n_samples - 1
-    if n_values != short and not demeaned:
-        raise DataError(
-            f"expected all {short} eigenvalues of {n_features} features and {n_samples} samples, got {n_values}; "
-            "the median of some of them is not the median of all: compute the full spectrum"
-        )
-    return n_values, long
 
 
 def _limit(short: int, max_rank: int | None) -> int:

@@ -61,7 +61,7 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
     scores = (Score(name=HOSTILE, value=0.8, low=0.7, high=0.9, role="model"), Score(name="ridge", value=0.5))
     power = rng.gamma(8, size=(399, 5)) / f[:, None]
     return {
-        "white": eigenvalue_histogram(floor, white=True),
+        "textbook": eigenvalue_histogram(floor, marchenko_pastur=True),
         "found": eigenvalue_histogram(floor),
         "scree": scree(floor),
         "by frequency": floor_over_frequency(shared),

@@ -17,6 +17,7 @@ from sciml.rmt.sigma import (
     median_edge_refit,
     residual_variance,
 )
+from sciml.rmt.spectrum import Spectrum
 
 quick = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -35,7 +36,7 @@ def planted(n_samples, n_features, rank, snr, rng):
 
 
 def estimate(X, **options):
-    return median_edge_refit(eigenvalues(X), X.shape[1], X.shape[0], **options)
+    return median_edge_refit(Spectrum(eigenvalues(X), X.shape[1], X.shape[0]), **options)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_sigma_ignores_transposition_rotation_and_order(seed):
     assert estimate(X.T).sigma == pytest.approx(one.sigma, rel=1e-12)
     rotation, _ = np.linalg.qr(rng.normal(size=(40, 40)))
     assert estimate(X @ rotation).sigma == pytest.approx(one.sigma, rel=1e-12)
-    assert median_edge_refit(rng.permutation(eigenvalues(X)), 40, 90) == one
+    assert median_edge_refit(Spectrum(rng.permutation(eigenvalues(X)), 40, 90)) == one
 
 
 def test_single_precision_gives_the_same_answer():
@@ -110,7 +111,7 @@ def test_demeaned_wide_data_may_leave_out_the_zero_eigenvalue():
     X = rng.normal(size=(60, 200))
     values = eigenvalues(X - X.mean(axis=0))[:-1]
     # Demeaning T = 60 samples leaves noise of T - 1 degrees of freedom in each channel.
-    assert median_edge_refit(values, 200, 60).sigma == pytest.approx(1.0, abs=0.02)
+    assert median_edge_refit(Spectrum(values, 200, 60)).sigma == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_constant_channel_changes_sigma_by_no_more_than_its_share():
@@ -126,15 +127,15 @@ def test_pure_noise_is_an_ordinary_answer():
 
 
 def test_noiseless_data_have_sigma_zero():
-    assert median_edge_refit([4.0, 1.0, 0.0, 0.0, 0.0, 0.0], 6, 50).rank == 2
-    assert median_edge_refit([4.0, 1.0, 0.0, 0.0, 0.0, 0.0], 6, 50).sigma == 0
-    nothing = median_edge_refit(np.zeros(6), 6, 50)
+    assert median_edge_refit(Spectrum([4.0, 1.0, 0.0, 0.0, 0.0, 0.0], 6, 50)).rank == 2
+    assert median_edge_refit(Spectrum([4.0, 1.0, 0.0, 0.0, 0.0, 0.0], 6, 50)).sigma == 0
+    nothing = median_edge_refit(Spectrum(np.zeros(6), 6, 50))
     assert (nothing.sigma, nothing.rank, nothing.converged) == (0.0, 0, True)
 
 
 def test_spectrum_without_a_gap_falls_back_to_the_textbook_sigma():
     values = 1.0 / np.arange(1, 61) ** 2  # every refit finds new outliers, down to the last eigenvalue
-    found = median_edge_refit(values, 60, 2000)
+    found = median_edge_refit(Spectrum(values, 60, 2000))
     edge = values.sum() / 60 * (1 + np.sqrt(60 / 2000)) ** 2
     assert not found.converged
     assert found.sigma == pytest.approx(np.sqrt(values.sum() / 60))
@@ -143,15 +144,15 @@ def test_spectrum_without_a_gap_falls_back_to_the_textbook_sigma():
 
 def test_fallback_uses_all_entries_of_wide_data_too():
     values = 1.0 / np.arange(1, 61) ** 2
-    found = median_edge_refit(values, 2000, 60)
+    found = median_edge_refit(Spectrum(values, 2000, 60))
     assert not found.converged
     assert found.sigma == pytest.approx(np.sqrt(values.sum() / 2000))  # mean square = trace / n_features
 
 
 def test_max_rank_is_where_the_estimate_gives_up():
     values = eigenvalues(planted(300, 60, 5, 3.0, np.random.default_rng(2)))
-    assert median_edge_refit(values, 60, 300, max_rank=5).converged
-    assert not median_edge_refit(values, 60, 300, max_rank=4).converged
+    assert median_edge_refit(Spectrum(values, 60, 300), max_rank=5).converged
+    assert not median_edge_refit(Spectrum(values, 60, 300), max_rank=4).converged
 
 
 def test_calcium_imaging_of_a_worm_breaks_down_to_the_textbook_rank(data_dir):
@@ -166,26 +167,26 @@ def test_calcium_imaging_of_a_worm_breaks_down_to_the_textbook_rank(data_dir):
 
 def test_a_partial_spectrum_is_refused():
     with pytest.raises(DataError, match="expected all 40 eigenvalues of 40 features and 90 samples, got 10"):
-        median_edge_refit(np.ones(10), 40, 90)
+        median_edge_refit(Spectrum(np.ones(10), 40, 90))
     with pytest.raises(DataError, match="got 39"):  # one less only where demeaning explains it
-        median_edge_refit(np.ones(39), 40, 90)
+        median_edge_refit(Spectrum(np.ones(39), 40, 90))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5])
 def test_impossible_eigenvalues_are_refused(bad):
     with pytest.raises(DataError, match="eigenvalues"):
-        median_edge_refit([1.0, 1.0, bad], 3, 10)
+        median_edge_refit(Spectrum([1.0, 1.0, bad], 3, 10))
 
 
 def test_rounding_below_zero_is_taken_as_zero():
     values = [1.0, 0.9, 1.1, -1e-17]
-    assert median_edge_refit(values, 4, 1000) == median_edge_refit([1.0, 0.9, 1.1, 0.0], 4, 1000)
+    assert median_edge_refit(Spectrum(values, 4, 1000)) == median_edge_refit(Spectrum([1.0, 0.9, 1.1, 0.0], 4, 1000))
 
 
 @pytest.mark.parametrize("max_rank", [-1, 3])
 def test_max_rank_must_leave_noise(max_rank):
     with pytest.raises(ConfigError, match="max_rank from 0 to 2"):
-        median_edge_refit([1.0, 1.0, 1.0], 3, 10, max_rank=max_rank)
+        median_edge_refit(Spectrum([1.0, 1.0, 1.0], 3, 10), max_rank=max_rank)
 
 
 @pytest.mark.parametrize(

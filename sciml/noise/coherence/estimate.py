@@ -9,8 +9,8 @@ import xarray as xr
 from sciml import linalg
 from sciml._typing import AnyArray
 from sciml.errors import ConfigError, DataError
-from sciml.noise.coherence.bands import FEWEST_AVERAGES, MIN_LENGTH, Resolution, plan_bands
-from sciml.noise.coherence.cross_spectra import cross_spectra
+from sciml.noise.coherence.bands import FEWEST_AVERAGES, MIN_LENGTH, BandPlan, Resolution, plan_bands
+from sciml.noise.coherence.cross_spectra import CrossSpectra, cross_spectra
 from sciml.noise.coherence.gather import Measured, gather
 from sciml.noise.coherence.modes import screen
 from sciml.noise.coherence.result import CoherentBand, CoherentMode, Control, SpectralNoiseFloor
@@ -157,10 +157,14 @@ def _measure(recording: xr.DataArray, wanted: Resolution, memory: int, progress:
 
     dtype = np.complex128 if itemsize == 16 else np.complex64
     cross = cross_spectra(blocks(), plan, len(whitener.used), hold=hold, dtype=dtype)
+    _demand_averages(cross, plan, sum(left_out))
+    return Measured(recording, cross, plan, whitener, sum(left_out))
+
+
+def _demand_averages(cross: CrossSpectra, plan: BandPlan, n_left_out: int) -> None:
     if int(cross.n_averages.min()) < FEWEST_AVERAGES:
         raise DataError(
-            f"expected segments of {plan.length / rate:g} s without a missing value in any channel, got "
-            f"{plan.n_segments - sum(left_out)} of {plan.n_segments}; choose a shorter segment, or leave out the "
+            f"expected segments of {plan.length / plan.rate:g} s without a missing value in any channel, got "
+            f"{plan.n_segments - n_left_out} of {plan.n_segments}; choose a shorter segment, or leave out the "
             "channels with most missing values"
         )
-    return Measured(recording, cross, plan, whitener, sum(left_out))

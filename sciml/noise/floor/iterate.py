@@ -10,6 +10,7 @@ from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, NoiseModel, Prepared
 from sciml.rmt.rank import white_test
+from sciml.rmt.spectrum import Field, Spectrum
 from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["fitted"]
@@ -37,7 +38,8 @@ def _fit_one_variance(prepared: Prepared, alpha: float) -> Fit:
     found = matrix.eigen(common)
     n_channels = matrix.n_channels - max(prepared.n_projected, matrix.null.shape[1])
     values = found.values[: min(n_channels, matrix.dof)]
-    test = white_test(values, n_channels, matrix.dof, alpha=alpha, complex_data=matrix.is_complex)
+    field: Field = "complex" if matrix.is_complex else "real"
+    test = white_test(Spectrum(values, n_channels, matrix.dof, field), alpha=alpha)
     scale = common * test.sigma
     spectra = matrix.spectra(scale, found.directions[:, : test.rank])
     profile = VarianceProfile([[1.0]], row_counts=[matrix.dof], column_counts=[max(n_channels - test.rank, 1)])

@@ -14,7 +14,7 @@ from sciml.noise.channels.subsample import Subsample
 __all__ = ["FourierCoefficients", "fourier_coefficients", "fourier_of_subsample"]
 
 
-N_SLOW = 7  # periods in a recording up to which frequencies count as low
+N_LOW = 7  # periods in a recording up to which frequencies count as low
 LOW_PART = 16  # of the frequencies of a series of means, the lowest in so many: averaging hardly changes these
 MARGIN = 64  # rows about a segment, some periods of the highest low frequency
 ROWS_AT_ONCE = 1024  # whose coefficients stay in a processor's cache
@@ -84,7 +84,7 @@ def fourier_coefficients(values: AnyArray) -> FourierCoefficients:
         c = scipy.fft.fft(values.astype(np.complex64, copy=False), axis=0, norm="ortho")[1:]
         return _single(c[None], 0, _two_sided(n)[1:])
     single = values.astype(np.float32, copy=False)
-    low = min(N_SLOW, (n - 1) // 2)
+    low = min(N_LOW, (n - 1) // 2)
     high = _fourier_pairs(single[None], low + 1)
     c = np.concatenate([_cosines(n, low) @ single, high[0]])
     alone, paired = _counts(n, low + 1)

@@ -20,7 +20,7 @@ __all__ = [
     "sentence",
     "series",
     "times",
-    "unit_or_none",
+    "unit_or_blank",
 ]
 
 DASH = "–"  # what a table shows where there is no number
@@ -141,12 +141,12 @@ def times(shape: Iterable[object]) -> str:
     return "\u00a0×\u00a0".join(f"{size:,}" if isinstance(size, int) else str(size) for size in shape)
 
 
-def unit_or_none(text: str) -> str:
+def unit_or_blank(text: str) -> str:
     """Return a unit, or "" for what files write where there is none.
 
     Examples
     --------
-    >>> unit_or_none("volts"), unit_or_none("n.a.")
+    >>> unit_or_blank("volts"), unit_or_blank("n.a.")
     ('volts', '')
     """
     unit = text.strip()
@@ -161,7 +161,7 @@ def per_root_hertz(units: str) -> str:
     >>> per_root_hertz("V"), per_root_hertz("dF/F"), per_root_hertz("")
     ('V/√Hz', '(dF/F)/√Hz', 'units/√Hz')
     """
-    units = unit_or_none(units)
+    units = unit_or_blank(units)
     return f"{f'({units})' if '/' in units or ' ' in units else units or 'units'}/√Hz"
 
 

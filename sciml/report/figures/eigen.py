@@ -42,26 +42,26 @@ def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @drawn
 def eigenvalue_histogram(
-    floor: NoiseFloor, *, white: bool = False, limits: tuple[float, float] | None = None
+    floor: NoiseFloor, *, marchenko_pastur: bool = False, limits: tuple[float, float] | None = None
 ) -> Figure:
     """Draw the eigenvalues as a histogram, the law of pure noise over it, and the edge where signal begins.
 
     Parameters
     ----------
-    white
+    marchenko_pastur
         Take the noise for white whatever it is: the plain Marchenko-Pastur law.
     limits
         Common range of the horizontal axis, to set two histograms side by side.
     """
-    values = _positive(floor.mp_eigenvalues if white else floor.eigenvalues)
-    edge, rank = (floor.mp_edge, floor.mp_rank) if white else (floor.edge, floor.rank)
-    kind = "white noise (textbook)" if white else f"{floor.model} noise"
+    values = _positive(floor.mp_eigenvalues if marchenko_pastur else floor.eigenvalues)
+    edge, rank = (floor.mp_edge, floor.mp_rank) if marchenko_pastur else (floor.edge, floor.rank)
+    kind = "white noise (textbook)" if marchenko_pastur else f"{floor.model} noise"
     low, high = limits or spectrum_limits(floor)
     figure, axes = board(height=3.1)
     ax: Axes = axes[0, 0]
     bins = np.geomspace(low, high, int(np.clip(3 * np.sqrt(len(values)), 24, 64)) + 1)
     _bars(ax, values, bins, edge)
-    x, expected = _expected(floor, bins, white=white)
+    x, expected = _expected(floor, bins, marchenko_pastur=marchenko_pastur)
     ax.plot(x, expected, color=ACCENT, linewidth=1.5, label="pure noise")
     top = max(float(expected.max()), float(np.histogram(values, bins)[0].max()), 1.0)
     ax.legend(loc="upper left", borderaxespad=0.1, handlelength=1.4)
@@ -82,7 +82,7 @@ def eigenvalue_histogram(
             f"{kind} alone would have. The edge is at {edge:.3g}; {count(rank, 'eigenvalue')} "
             f"{'lies' if rank == 1 else 'lie'} beyond it, marked by hatched bars and triangles."
         ),
-        table=_histogram_table(floor, white=white),
+        table=_histogram_table(floor, marchenko_pastur=marchenko_pastur),
         data={"eigenvalues": values, "edge": edge, "law_x": x, "law_expected_per_bin": expected, "bins": bins},
     )
 
@@ -107,12 +107,12 @@ def _bars(ax: Axes, values: NDArray[np.float64], bins: NDArray[np.float64], edge
 
 
 def _expected(
-    floor: NoiseFloor, bins: NDArray[np.float64], *, white: bool
+    floor: NoiseFloor, bins: NDArray[np.float64], *, marchenko_pastur: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how many of the eigenvalues (other than zero) the law puts into a bin around x."""
     x = np.geomspace(bins[0], bins[-1], 260)
     half = np.sqrt(bins[1] / bins[0])
-    if white:
+    if marchenko_pastur:
         law = MarchenkoPastur(floor.gamma)
         fraction = (law.cdf(x * half) - law.cdf(x / half)) / (1 - law.atom)
         return x, len(floor.mp_eigenvalues) * fraction
@@ -124,9 +124,9 @@ def _edge_line(ax: Axes, edge: float, top: float) -> None:
     ax.annotate(f" edge {edge:.3g}", (edge, 1.3 * top), color=INK, fontsize=8.5, va="top", ha="left")
 
 
-def _histogram_table(floor: NoiseFloor, *, white: bool) -> Table:
-    values = floor.mp_eigenvalues if white else floor.eigenvalues
-    rank, edge = (floor.mp_rank, floor.mp_edge) if white else (floor.rank, floor.edge)
+def _histogram_table(floor: NoiseFloor, *, marchenko_pastur: bool) -> Table:
+    values = floor.mp_eigenvalues if marchenko_pastur else floor.eigenvalues
+    rank, edge = (floor.mp_rank, floor.mp_edge) if marchenko_pastur else (floor.rank, floor.edge)
     noise = values[rank:]
     rows: list[tuple[object, ...]] = [
         ("eigenvalues", len(values)),

@@ -6,7 +6,7 @@ import numpy as np
 
 from sciml.noise import NoiseFloor
 from sciml.report.document.parts import Finding, Section, Table
-from sciml.report.document.wording import count, p_value, percent, quantity, sentence, unit_or_none
+from sciml.report.document.wording import count, p_value, percent, quantity, sentence, unit_or_blank
 from sciml.report.figures.eigen import eigenvalue_histogram, noise_spectrum, scree, spectrum_limits
 
 __all__ = ["floor_facts", "floor_findings", "floor_numbers", "floor_section", "headline"]
@@ -58,7 +58,7 @@ def _memory(floor: NoiseFloor) -> str:
 
 def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
     """Return the headline, what the components carry, and what limits the answer."""
-    unit = unit_or_none(floor.units)
+    unit = unit_or_blank(floor.units)
     numbers = {
         "rank": floor.rank,
         "mp_rank": floor.mp_rank,
@@ -91,7 +91,7 @@ def floor_facts(floor: NoiseFloor) -> tuple[tuple[str, str], ...]:
     return (
         ("above the floor", str(floor.rank)),
         ("noise model", floor.model),
-        ("noise rms", quantity(floor.sigma, unit_or_none(floor.units))),
+        ("noise rms", quantity(floor.sigma, unit_or_blank(floor.units))),
     )
 
 
@@ -107,7 +107,7 @@ def floor_section(floor: NoiseFloor) -> Section:
         title="Noise floor",
         text=f"{_choice(floor)}\n\n{_why(floor)}",
         figures=(
-            eigenvalue_histogram(floor, white=True, limits=limits),
+            eigenvalue_histogram(floor, marchenko_pastur=True, limits=limits),
             eigenvalue_histogram(floor, limits=limits),
             scree(floor),
             noise_spectrum(floor),
@@ -140,7 +140,7 @@ def _why(floor: NoiseFloor) -> str:
 
 
 def _side_by_side(floor: NoiseFloor) -> Table:
-    taus, unit = floor.n_samples / floor.n_effective, unit_or_none(floor.units) or "units"
+    taus, unit = floor.n_samples / floor.n_effective, unit_or_blank(floor.units) or "units"
     rows: tuple[tuple[Any, ...], ...] = (
         ("components above", floor.mp_rank, floor.rank),
         ("edge [noise variances]", floor.mp_edge, floor.edge),

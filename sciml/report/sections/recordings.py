@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sciml.noise import NoiseFloor
 from sciml.recording import TIME, feature_dims, feature_shape, n_features
 from sciml.report.document.parts import Figure, Finding, Section, Table
-from sciml.report.document.wording import count, percent, quantity, series, times, unit_or_none
+from sciml.report.document.wording import count, percent, quantity, series, times, unit_or_blank
 from sciml.report.figures.signals import (
     Component,
     component_figure,
@@ -32,7 +32,7 @@ MAX_NAMES = 5  # of channels
 
 def units_of(recording: xr.DataArray) -> str:
     """Return the unit of the values; what a file writes for "no unit" counts as none."""
-    return unit_or_none(str(recording.attrs.get("units", "")))
+    return unit_or_blank(str(recording.attrs.get("units", "")))
 
 
 def recording_name(recording: xr.DataArray) -> str:

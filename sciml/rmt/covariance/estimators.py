@@ -13,6 +13,7 @@ from sciml.errors import ConfigError
 from sciml.rmt.covariance.effective import estimate_effective_samples
 from sciml.rmt.covariance.nonlinear import analytic, qis, rie
 from sciml.rmt.covariance.spiked import spiked
+from sciml.rmt.spectrum import Spectrum
 
 __all__ = [
     "OAS",
@@ -40,7 +41,7 @@ class _SpectralCovariance(EmpiricalCovariance):  # type: ignore[misc]  # scikit-
         self.n_effective = n_effective
 
     @abstractmethod
-    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
+    def _shrink(self, spectrum: Spectrum) -> FloatArray:
         """Return n_features shrunk eigenvalues, in descending order of the ones given."""
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002
@@ -59,7 +60,7 @@ class _SpectralCovariance(EmpiricalCovariance):  # type: ignore[misc]  # scikit-
         dimension = p if values.size >= limit else values.size
         shrunk = np.zeros(p)
         if dimension:
-            shrunk[:dimension] = self._shrink(values, dimension, dof)
+            shrunk[:dimension] = self._shrink(Spectrum(values, dimension, dof))
         self._assemble(vary, values, vectors, shrunk)
         return self
 
@@ -155,8 +156,8 @@ class QuadraticInverseShrinkage(_SpectralCovariance):
     True
     """
 
-    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
-        return qis(eigenvalues, n_features, n_samples, n_effective=self.n_effective_)
+    def _shrink(self, spectrum: Spectrum) -> FloatArray:
+        return qis(spectrum, n_effective=self.n_effective_)
 
 
 class AnalyticNonlinearShrinkage(_SpectralCovariance):
@@ -176,8 +177,8 @@ class AnalyticNonlinearShrinkage(_SpectralCovariance):
     ([5.5, 0.0], [1.6, 0.8])
     """
 
-    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
-        return analytic(eigenvalues, n_features, n_samples, n_effective=self.n_effective_)
+    def _shrink(self, spectrum: Spectrum) -> FloatArray:
+        return analytic(spectrum, n_effective=self.n_effective_)
 
 
 class RotationallyInvariant(_SpectralCovariance):
@@ -213,8 +214,8 @@ class RotationallyInvariant(_SpectralCovariance):
         super().__init__(store_precision=store_precision, assume_centered=assume_centered, n_effective=n_effective)
         self.regularize = regularize
 
-    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
-        return rie(eigenvalues, n_features, n_samples, n_effective=self.n_effective_, regularize=self.regularize)
+    def _shrink(self, spectrum: Spectrum) -> FloatArray:
+        return rie(spectrum, n_effective=self.n_effective_, regularize=self.regularize)
 
 
 class SpikedCovariance(_SpectralCovariance):
@@ -259,6 +260,6 @@ class SpikedCovariance(_SpectralCovariance):
         self.rank = rank
         self.alpha = alpha
 
-    def _shrink(self, eigenvalues: FloatArray, n_features: int, n_samples: int) -> FloatArray:
+    def _shrink(self, spectrum: Spectrum) -> FloatArray:
         options: dict[str, Any] = {"loss": self.loss, "sigma": self.sigma, "rank": self.rank, "alpha": self.alpha}
-        return spiked(eigenvalues, n_features, n_samples, n_effective=self.n_effective_, **options)
+        return spiked(spectrum, n_effective=self.n_effective_, **options)

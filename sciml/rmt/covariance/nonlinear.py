@@ -28,11 +28,11 @@ n_samples by n_effective in the form for white samples has a pole where n_effect
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sciml._typing import ComplexArray, FloatArray
 from sciml.errors import ConfigError, DataError
-from sciml.rmt.checks import shape, spectrum
+from sciml.rmt.spectrum import Spectrum
 
 __all__ = ["analytic", "qis", "rie"]
 
@@ -42,7 +42,7 @@ BLOCK = 2**21  # entries of a block of rows of the matrix of all differences bet
 WIDEST = 12 ** (-1 / 3)  # relative bandwidth up to which no Epanechnikov kernel reaches below zero
 
 
-def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective: float | None = None) -> FloatArray:
+def qis(spectrum: Spectrum, *, n_effective: float | None = None) -> FloatArray:
     r"""Quadratic-inverse shrinkage of the eigenvalues of a sample covariance.
 
     With l = 1 / lambda, :math:`d_{ji} = l_j - l_i`, c = n_features / n_samples and
@@ -57,12 +57,8 @@ def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective:
 
     Parameters
     ----------
-    eigenvalues
-        Eigenvalues of X^H X / n_samples in any order and unit: all, or those that are not zero.
-    n_features
-        Number of features p: length of the result.
-    n_samples
-        Number of samples, one less if the mean was removed.
+    spectrum
+        All eigenvalues or those that are not zero, in any unit; n_features is the length of the result.
     n_effective
         Number of independent samples that they are worth (`effective_samples`), if rows are correlated in time. They
         are then shrunk as those of an AR(1) process; `analytic` is the most robust where n_effective < n_features.
@@ -76,9 +72,9 @@ def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective:
     Raises
     ------
     DataError
-        More eigenvalues than features; negative values, NaN.
+        More eigenvalues than features.
     ConfigError
-        Sides that are not positive.
+        An n_effective above n_samples.
 
     References
     ----------
@@ -86,15 +82,13 @@ def qis(eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective:
 
     Examples
     --------
-    >>> qis([4.0, 2.0, 1.0, 0.5], 4, 20).round(3).tolist()
+    >>> qis(Spectrum([4.0, 2.0, 1.0, 0.5], 4, 20)).round(3).tolist()
     [3.408, 2.073, 1.234, 0.786]
     """
-    return _shrink(eigenvalues, n_features, n_samples, n_effective, _qis_transform, keep_trace=True)
+    return _shrink(spectrum, n_effective, _qis_transform, keep_trace=True)
 
 
-def analytic(
-    eigenvalues: ArrayLike, n_features: int, n_samples: int, *, n_effective: float | None = None
-) -> FloatArray:
+def analytic(spectrum: Spectrum, *, n_effective: float | None = None) -> FloatArray:
     r"""Analytic nonlinear shrinkage: the density by an Epanechnikov kernel, its Hilbert transform in closed form.
 
     With a bandwidth of n^(-1/3) lambda_j around each eigenvalue, f the estimate of the density of those above zero and
@@ -114,16 +108,14 @@ def analytic(
 
     Examples
     --------
-    >>> analytic([4.0, 2.0, 1.0, 0.5], 4, 20).round(3).tolist()
+    >>> analytic(Spectrum([4.0, 2.0, 1.0, 0.5], 4, 20)).round(3).tolist()
     [3.594, 2.176, 1.328, 0.909]
     """
-    return _shrink(eigenvalues, n_features, n_samples, n_effective, _analytic_transform, at_zero=_analytic_at_zero)
+    return _shrink(spectrum, n_effective, _analytic_transform, at_zero=_analytic_at_zero)
 
 
 def rie(
-    eigenvalues: ArrayLike,
-    n_features: int,
-    n_samples: int,
+    spectrum: Spectrum,
     *,
     n_effective: float | None = None,
     regularize: bool = True,
@@ -149,19 +141,15 @@ def rie(
 
     Examples
     --------
-    >>> rie([4.0, 2.0, 1.0, 0.5], 4, 20).round(3).tolist()
+    >>> rie(Spectrum([4.0, 2.0, 1.0, 0.5], 4, 20)).round(3).tolist()
     [2.94, 1.825, 1.387, 1.349]
     """
     correction = _lower_edge_correction if regularize else None
-    return _shrink(
-        eigenvalues, n_features, n_samples, n_effective, _rie_transform, keep_trace=True, correction=correction
-    )
+    return _shrink(spectrum, n_effective, _rie_transform, keep_trace=True, correction=correction)
 
 
 def _shrink(
-    eigenvalues: ArrayLike,
-    n_features: int,
-    n_samples: int,
+    spectrum: Spectrum,
     n_effective: float | None,
     transform: Transform,
     *,
@@ -170,9 +158,9 @@ def _shrink(
     keep_trace: bool = False,
 ) -> FloatArray:
     """Return n_features eigenvalues: those above zero by `transform`, those that lack samples by the limit at zero."""
-    lam, p, n = problem(eigenvalues, n_features, n_samples)
+    lam, p, n = problem(spectrum)
     tau = correlation(n, n_effective)
-    shrunk = np.zeros(n_features)
+    shrunk = np.zeros(spectrum.n_features)
     if lam.size == 0:
         return shrunk
     unit = float(lam.mean())
@@ -201,13 +189,13 @@ def correlation(n_samples: int, n_effective: float | None) -> float:
     return n_samples / float(n_effective)
 
 
-def problem(eigenvalues: ArrayLike, n_features: int, n_samples: int) -> tuple[FloatArray, int, int]:
+def problem(spectrum: Spectrum) -> tuple[FloatArray, int, int]:
     """Return the eigenvalues above zero, the number of features that vary independently, the number of samples.
 
     Fewer eigenvalues above zero than both sides allow mean that features depend on each other exactly: the data live in
     a space of that many dimensions, and the rest of the spectrum is zero in the population too.
     """
-    values, (p, n) = spectrum("eigenvalues", eigenvalues), shape(n_features, n_samples)
+    values, p, n = spectrum.values, spectrum.n_features, spectrum.n_samples
     if values.size > p:
         raise DataError(f"expected at most {p} eigenvalues of {p} features, got {values.size}")
     above = values[values > np.finfo(float).eps * max(p, n) * values[0]]

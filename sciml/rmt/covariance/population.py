@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from sciml._typing import ComplexArray, FloatArray
 from sciml.errors import ConfigError, DataError, NumericalError
-from sciml.rmt.checks import shape, spectrum
 from sciml.rmt.laws.generalized import GeneralizedMarchenkoPastur
+from sciml.rmt.spectrum import Spectrum
 
 __all__ = ["PopulationSpectrum", "population_moments", "population_spectrum"]
 
@@ -36,10 +36,8 @@ class PopulationSpectrum:
 
 
 def population_spectrum(
-    eigenvalues: ArrayLike,
-    n_samples: int,
+    spectrum: Spectrum,
     *,
-    n_features: int | None = None,
     method: Literal["least_squares", "linear_program"] = "least_squares",
     n_values: int = 100,
     n_points: int = 60,
@@ -61,12 +59,8 @@ def population_spectrum(
 
     Parameters
     ----------
-    eigenvalues
-        Sample eigenvalues, shape (k,), in any order. With k below `n_features`, the missing ones are zero.
-    n_samples
-        Number of samples n; less one if the mean was removed.
-    n_features
-        Number of features p, if eigenvalues that are zero were left out.
+    spectrum
+        Of a sample. Eigenvalues that are left out are zero.
     method
         "least_squares" or "linear_program".
     n_values
@@ -77,9 +71,9 @@ def population_spectrum(
     Raises
     ------
     DataError
-        Eigenvalues that are negative, not finite or all zero.
+        Eigenvalues that are all zero.
     ConfigError
-        Another method, sides below one, fewer features than eigenvalues, or fewer than three grid values or points.
+        Another method, fewer features than eigenvalues, or fewer than three grid values or points.
 
     References
     ----------
@@ -89,12 +83,11 @@ def population_spectrum(
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(600, 200)) * np.sqrt(np.repeat([1.0, 10.0], 100))
-    >>> found = population_spectrum(np.linalg.eigvalsh(X.T @ X / 600), 600)
+    >>> found = population_spectrum(Spectrum(np.linalg.eigvalsh(X.T @ X / 600), 200, 600))
     >>> bool(abs(found.weights[found.values < 4].sum() - 0.5) < 0.05)
     True
     """
-    lam = spectrum("eigenvalues", eigenvalues)
-    p, n = shape(lam.size if n_features is None else n_features, n_samples)
+    lam, p, n = spectrum.values, spectrum.n_features, spectrum.n_samples
     if method not in FITS:
         raise ConfigError(f"expected the method to be one of {', '.join(FITS)}, got {method!r}")
     if p < lam.size or n_values < 3 or n_points < 3:

@@ -3,7 +3,6 @@ r"""Shrinkage of the eigenvalues of a spiked covariance: few directions of more 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError
@@ -12,6 +11,7 @@ from sciml.rmt.covariance.nonlinear import correlation, problem
 from sciml.rmt.edges import white
 from sciml.rmt.rank.tests import white_test
 from sciml.rmt.shrink import spike_strength
+from sciml.rmt.spectrum import Field, Spectrum
 
 __all__ = ["LOSSES", "spiked"]
 
@@ -30,16 +30,13 @@ LOSSES: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
 
 
 def spiked(
-    eigenvalues: ArrayLike,
-    n_features: int,
-    n_samples: int,
+    spectrum: Spectrum,
     *,
     n_effective: float | None = None,
     loss: str = "frobenius",
     sigma: float | None = None,
     rank: int | None = None,
     alpha: float = 0.05,
-    complex_data: bool = False,
 ) -> FloatArray:
     r"""Shrink the eigenvalues of a covariance that is sigma² everywhere but in a few directions.
 
@@ -62,11 +59,11 @@ def spiked(
 
     Parameters
     ----------
-    eigenvalues, n_features, n_samples
+    spectrum
         As for `qis`.
     n_effective
-        Number of independent samples that they are worth: takes the place of `n_samples`, which is right to the first
-        order only. The noise edge of a spectrum that is far from flat lies further out (`edges.colored`).
+        Number of independent samples that they are worth: takes the place of the number of samples, which is right to
+        the first order only. The noise edge of a spectrum that is far from flat lies further out (`edges.colored`).
     loss
         What the estimate is best for.
     sigma
@@ -80,7 +77,7 @@ def spiked(
     Raises
     ------
     DataError
-        More eigenvalues than features; negative values, NaN.
+        More eigenvalues than features.
     ConfigError
         An unknown loss; a sigma that is not positive; a rank that leaves no noise.
 
@@ -90,17 +87,17 @@ def spiked(
 
     Examples
     --------
-    >>> spiked([9.0, 1.2, 1.1, 1.0, 0.9, 0.8], 6, 100, sigma=1.0).round(3).tolist()
+    >>> spiked(Spectrum([9.0, 1.2, 1.1, 1.0, 0.9, 0.8], 6, 100), sigma=1.0).round(3).tolist()
     [8.865, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
     if loss not in LOSSES:
         raise ConfigError(f"expected a loss of {', '.join(LOSSES)}, got {loss!r}")
-    lam, p, n = problem(eigenvalues, n_features, n_samples)
-    shrunk = np.zeros(n_features)
+    lam, p, n = problem(spectrum)
+    shrunk = np.zeros(spectrum.n_features)
     if lam.size == 0:
         return shrunk
     n = max(1, round(n / correlation(n, n_effective)))
-    found, level = _noise(lam, p, n, sigma, rank, alpha, complex_data)
+    found, level = _noise(lam, p, n, sigma, rank, alpha, spectrum.field)
     if level == 0:  # nothing but the components: what the sample shows of them is exact
         shrunk[:found] = lam[:found]
         return shrunk
@@ -120,7 +117,7 @@ def _shrink_spikes(
 
 
 def _noise(
-    lam: FloatArray, p: int, samples: int, sigma: float | None, rank: int | None, alpha: float, complex_data: bool
+    lam: FloatArray, p: int, samples: int, sigma: float | None, rank: int | None, alpha: float, field: Field
 ) -> tuple[int, float]:
     """Return the number of components and the noise level, each as given or as the spectrum says."""
     # Correlated samples leave more eigenvalues than their effective number: the largest are those that count.
@@ -130,10 +127,10 @@ def _noise(
         raise ConfigError(f"expected a rank from 0 to {limit}, so that noise is left, got {rank}")
     if sigma is not None:
         level = positive("sigma", sigma)
-        edge = white(p, samples, complex_data=complex_data).threshold(alpha) * level**2
+        edge = white(p, samples, complex_data=field == "complex").threshold(alpha) * level**2
         return (int(np.count_nonzero(largest > edge)) if rank is None else rank), level
     if rank is not None:
         rest = float(lam[rank:].sum()) * samples
         return rank, float(np.sqrt(rest / ((p - rank) * (samples - rank))))
-    test = white_test(largest, p, samples, alpha=alpha, complex_data=complex_data)
+    test = white_test(Spectrum(largest, p, samples, field), alpha=alpha)
     return test.rank, test.sigma

@@ -9,10 +9,12 @@ from numpy.typing import ArrayLike
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError
+from sciml.rmt import checks
 from sciml.rmt import sigma as noise_level
-from sciml.rmt.checks import positive, shape, spectrum
+from sciml.rmt.checks import positive
 from sciml.rmt.edges import EdgeLaw, colored, ratio_tail, white
 from sciml.rmt.shrink import spike_strength
+from sciml.rmt.spectrum import Spectrum
 
 __all__ = [
     "Consensus",
@@ -67,9 +69,7 @@ class WhiteTest(RankEstimate):
     converged: bool
 
 
-def white_test(
-    eigenvalues: ArrayLike, n_features: int, n_samples: int, *, alpha: float = 0.05, complex_data: bool = False
-) -> WhiteTest:
+def white_test(spectrum: Spectrum, *, alpha: float = 0.05) -> WhiteTest:
     r"""Test each eigenvalue of X^H X / n_samples as the largest of what white noise is left.
 
     With m the short side and n the long one, and k candidates above the plain bulk edge
@@ -85,7 +85,7 @@ def white_test(
 
     Parameters
     ----------
-    eigenvalues
+    spectrum
         All nonzero eigenvalues, as for `sigma.median_edge_refit`.
     alpha
         Probability with which pure noise is given a component.
@@ -104,14 +104,14 @@ def white_test(
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(1000, 40)) + 0.5 * np.outer(rng.normal(size=1000), rng.normal(size=40))
-    >>> white_test(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000).rank
+    >>> white_test(Spectrum(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000)).rank
     1
     """
     level(alpha)
-    p, t = shape(n_features, n_samples)
-    estimate = noise_level.median_edge_refit(eigenvalues, p, t, complex_data=complex_data)
-    scatter = spectrum("eigenvalues", eigenvalues) * t
-    short, long = scatter.size, max(p, t)
+    complex_data = spectrum.complex_data
+    estimate = noise_level.median_edge_refit(spectrum)
+    scatter = spectrum.values * spectrum.n_samples
+    short, long = spectrum.sides
     candidates = estimate.rank if estimate.converged else 0
     laws = [white(short - j, long - j, complex_data=complex_data) for j in range(short)]
     center, scale = np.array([law.center for law in laws]), np.array([law.scale for law in laws])
@@ -124,7 +124,7 @@ def white_test(
     tail = ratio_tail(np.minimum((ratio - center) / scale, 1e6), (center / scale) ** 2 / dof, laws[0].beta)
     p_values = np.maximum.accumulate(tail)
     rank = int(np.count_nonzero(p_values < alpha))
-    return _white_result(scatter, (p, t), p_values, rank, estimate, alpha, complex_data=complex_data)
+    return _white_result(spectrum, p_values, rank, estimate, alpha)
 
 
 def _tested_variances(scatter: FloatArray, long: int, candidates: int) -> FloatArray:
@@ -139,17 +139,12 @@ def _tested_variances(scatter: FloatArray, long: int, candidates: int) -> FloatA
 
 
 def _white_result(
-    scatter: FloatArray,
-    sides: tuple[int, int],
-    p_values: FloatArray,
-    rank: int,
-    estimate: noise_level.EdgeRefit,
-    alpha: float,
-    *,
-    complex_data: bool,
+    spectrum: Spectrum, p_values: FloatArray, rank: int, estimate: noise_level.EdgeRefit, alpha: float
 ) -> WhiteTest:
     """Gather the result; the noise level is that of all but the components found."""
-    short, long, n_samples = scatter.size, max(sides), sides[1]
+    short, long = spectrum.sides
+    complex_data, n_samples = spectrum.complex_data, spectrum.n_samples
+    scatter = spectrum.values * n_samples
     out = rank if estimate.converged else 0
     dof = (short - out) * (long - out)
     variance = noise_level.residual_variance(scatter / long, long, out)
@@ -172,15 +167,7 @@ def _white_result(
     )
 
 
-def colored_test(
-    eigenvalues: ArrayLike,
-    psd: ArrayLike,
-    n_features: int,
-    n_samples: int,
-    *,
-    alpha: float = 0.05,
-    complex_data: bool = False,
-) -> RankEstimate:
+def colored_test(spectrum: Spectrum, psd: ArrayLike, *, alpha: float = 0.05) -> RankEstimate:
     """Test each eigenvalue of X^H X / n_samples against noise of a known power spectrum, the same in all channels.
 
     The j-th is compared with the largest of n_features - j + 1 channels (`edges.colored`), until one is not larger.
@@ -200,19 +187,19 @@ def colored_test(
     >>> rng = np.random.default_rng(0)
     >>> walk = np.cumsum(rng.normal(size=(1020, 30)), axis=0)
     >>> X = walk[20:] - walk[:-20]  # moving sums of 20 white samples
-    >>> lam = np.linalg.eigvalsh(X.T @ X / 1000)
+    >>> spectrum = Spectrum(np.linalg.eigvalsh(X.T @ X / 1000), 30, 1000)
     >>> psd = np.abs(np.fft.fft(np.ones(20), 1000)) ** 2
-    >>> colored_test(lam, psd, 30, 1000).rank, white_test(lam, 30, 1000).rank > 0
+    >>> colored_test(spectrum, psd).rank, white_test(spectrum).rank > 0
     (0, True)
     """
     level(alpha)
-    p, n = shape(n_features, n_samples)
-    values, density = spectrum("eigenvalues", eigenvalues), spectrum("power spectrum", psd)
+    p, n = spectrum.n_features, spectrum.n_samples
+    density = checks.spectrum("power spectrum", psd)
 
     def law_at(j: int) -> EdgeLaw:
-        return colored(density, max(p - j, 1), n, complex_data=complex_data)
+        return colored(density, max(p - j, 1), n, complex_data=spectrum.complex_data)
 
-    rank, p_values, law = sequential(values, law_at, alpha)
+    rank, p_values, law = sequential(spectrum.values, law_at, alpha)
     return RankEstimate(
         rule="colored test",
         rank=rank,
@@ -223,9 +210,7 @@ def colored_test(
     )
 
 
-def kritchman_nadler(
-    eigenvalues: ArrayLike, n_features: int, n_samples: int, *, alpha: float = 0.005, complex_data: bool = False
-) -> RankEstimate:
+def kritchman_nadler(spectrum: Spectrum, *, alpha: float = 0.005) -> RankEstimate:
     r"""Roy's largest root, one component after the other, with the bias of the noise level taken out.
 
     The k-th eigenvalue is signal if it exceeds the Tracy-Widom quantile of white noise of p - k features and n samples
@@ -253,16 +238,16 @@ def kritchman_nadler(
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(1000, 40)) + 0.5 * np.outer(rng.normal(size=1000), rng.normal(size=40))
-    >>> kritchman_nadler(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000).rank
+    >>> kritchman_nadler(Spectrum(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000)).rank
     1
     """
     level(alpha)
-    values, short, long, unit = short_side(eigenvalues, n_features, n_samples)
+    values, short, long, unit = short_side(spectrum)
 
     def law_at(j: int) -> EdgeLaw:
         k = min(j + 1, short - 1)
         variance = _kritchman_nadler_variance(values, long, k) if short > 1 else float(values[0])
-        noise = white(max(short - k, 1), long, complex_data=complex_data)
+        noise = white(max(short - k, 1), long, complex_data=spectrum.complex_data)
         return EdgeLaw(noise.center * variance, noise.scale * variance, noise.beta)
 
     rank, p_values, law = sequential(values, law_at, alpha)
@@ -299,9 +284,7 @@ def _kritchman_nadler_variance(values: FloatArray, n: int, k: int) -> float:
     return float(scipy.optimize.brentq(lambda v: refit(v) - v, 0.0, highest, xtol=1e-14 * highest, rtol=1e-12))
 
 
-def marchenko_pastur(
-    eigenvalues: ArrayLike, n_features: int, n_samples: int, *, sigma: float | None = None
-) -> RankEstimate:
+def marchenko_pastur(spectrum: Spectrum, *, sigma: float | None = None) -> RankEstimate:
     r"""Count what exceeds the Marchenko-Pastur edge :math:`\sigma^2 (1 + \sqrt\gamma)^2`.
 
     Without a level of its own it takes sigma² as the mean square of all entries. No test: one noise matrix in six has a
@@ -314,11 +297,14 @@ def marchenko_pastur(
 
     Examples
     --------
-    >>> marchenko_pastur([6.0, 1.0, 0.5, 0.5], 4, 16, sigma=1.0).threshold
+    >>> marchenko_pastur(Spectrum([6.0, 1.0, 0.5, 0.5], 4, 16), sigma=1.0).threshold
     2.25
     """
-    values, short, long, unit = short_side(eigenvalues, n_features, n_samples)
-    variance = float(values.sum()) / min(n_features, n_samples) if sigma is None else positive("sigma", sigma) ** 2
+    values, short, long, unit = short_side(spectrum)
+    if sigma is None:
+        variance = float(values.sum()) / min(spectrum.n_features, spectrum.n_samples)
+    else:
+        variance = positive("sigma", sigma) ** 2
     threshold = variance * (1 + np.sqrt(short / long)) ** 2
     return RankEstimate(
         rule="Marchenko-Pastur edge",
@@ -360,8 +346,8 @@ def consensus(estimates: Iterable[RankEstimate]) -> Consensus:
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(1000, 40)) * np.linspace(1, 4, 40)
-    >>> lam = np.linalg.eigvalsh(X.T @ X / 1000)
-    >>> white, known = white_test(lam, 40, 1000), RankEstimate(rule="frames", rank=0, threshold=30.0, assumes=())
+    >>> spectrum = Spectrum(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000)
+    >>> white, known = white_test(spectrum), RankEstimate(rule="frames", rank=0, threshold=30.0, assumes=())
     >>> found = consensus([white, known])
     >>> found.rank, found.disagree
     (0, ('white test',))
@@ -397,12 +383,10 @@ def level(alpha: float) -> float:
     return alpha
 
 
-def short_side(eigenvalues: ArrayLike, n_features: int, n_samples: int) -> tuple[FloatArray, int, int, float]:
+def short_side(spectrum: Spectrum) -> tuple[FloatArray, int, int, float]:
     """Return eigenvalues on the short side (divided by the long one), both sides, and the unit that leads back."""
-    p, t = shape(n_features, n_samples)
-    values = spectrum("eigenvalues", eigenvalues)
-    short, long = noise_level.sides(values.size, p, t)
-    return values * t / long, short, long, long / t
+    short, long = spectrum.sides
+    return spectrum.by_long_side, short, long, long / spectrum.n_samples
 
 
 def sequential(values: FloatArray, law_at: Callable[[int], EdgeLaw], alpha: float) -> tuple[int, FloatArray, EdgeLaw]:

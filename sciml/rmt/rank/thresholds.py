@@ -8,20 +8,19 @@ from numpy.typing import ArrayLike
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError
-from sciml.rmt import shrink
-from sciml.rmt.checks import positive, spectrum
+from sciml.rmt import checks, shrink
+from sciml.rmt.checks import positive
 from sciml.rmt.edges import white
 from sciml.rmt.laws import MarchenkoPastur
 from sciml.rmt.rank.tests import EQUAL, FEW, UNCORRELATED, RankEstimate, level, short_side
+from sciml.rmt.spectrum import Spectrum
 
 __all__ = ["Imputation", "bema", "gavish_donoho", "screenot", "screenot_threshold"]
 
 Imputation = Literal["interpolate", "zero", "winsorize"]
 
 
-def gavish_donoho(
-    eigenvalues: ArrayLike, n_features: int, n_samples: int, *, sigma: float | None = None
-) -> RankEstimate:
+def gavish_donoho(spectrum: Spectrum, *, sigma: float | None = None) -> RankEstimate:
     """Count what it pays to keep: the threshold of least mean square error for singular values kept unchanged.
 
     It lies above the detection limit (4 / sqrt(3) against 2 for square data): weak components are left out on purpose.
@@ -42,10 +41,10 @@ def gavish_donoho(
 
     Examples
     --------
-    >>> round(gavish_donoho([6.0, 1.0, 1.0, 1.0], 4, 4, sigma=1.0).threshold, 4)
+    >>> round(gavish_donoho(Spectrum([6.0, 1.0, 1.0, 1.0], 4, 4), sigma=1.0).threshold, 4)
     5.3333
     """
-    values, short, long, unit = short_side(eigenvalues, n_features, n_samples)
+    values, short, long, unit = short_side(spectrum)
     beta = short / long
     if sigma is None:
         variance = float(np.median(values)) / MarchenkoPastur(beta).median()
@@ -63,15 +62,7 @@ def gavish_donoho(
     )
 
 
-def bema(
-    eigenvalues: ArrayLike,
-    n_features: int,
-    n_samples: int,
-    *,
-    alpha: float = 0.1,
-    trim: float = 0.2,
-    complex_data: bool = False,
-) -> RankEstimate:
+def bema(spectrum: Spectrum, *, alpha: float = 0.1, trim: float = 0.2) -> RankEstimate:
     r"""Fit the noise level to the middle of the spectrum, count what exceeds the Tracy-Widom edge.
 
     With q_k the upper k / m quantile of the Marchenko-Pastur law, m the short side, k from `trim` m
@@ -95,12 +86,12 @@ def bema(
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(1000, 40)) + 0.5 * np.outer(rng.normal(size=1000), rng.normal(size=40))
-    >>> bema(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000).rank
+    >>> bema(Spectrum(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000)).rank
     1
     """
     if not 0 <= trim < 0.5:
         raise ConfigError(f"expected the trimmed fraction of the spectrum in [0, 0.5), got {trim!r}")
-    values, short, long, unit = short_side(eigenvalues, n_features, n_samples)
+    values, short, long, unit = short_side(spectrum)
     order = np.arange(1, short + 1)
     middle = order[(order >= trim * short) & (order <= (1 - trim) * short)]
     if not middle.size:
@@ -108,7 +99,7 @@ def bema(
     quantile = MarchenkoPastur(short / long).ppf(1 - middle / short)
     variance = float(quantile @ values[middle - 1] / (quantile @ quantile))
     law = white(short, long, complex_data=True)  # without the half shifts, as in the paper
-    edge = law if complex_data else type(law)(law.center, law.scale, 1)
+    edge = law if spectrum.complex_data else type(law)(law.center, law.scale, 1)
     threshold = variance * edge.threshold(level(alpha))
     return RankEstimate(
         rule="BEMA",
@@ -120,12 +111,7 @@ def bema(
 
 
 def screenot(
-    eigenvalues: ArrayLike,
-    n_features: int,
-    n_samples: int,
-    *,
-    max_rank: int | None = None,
-    imputation: Imputation = "interpolate",
+    spectrum: Spectrum, *, max_rank: int | None = None, imputation: Imputation = "interpolate"
 ) -> RankEstimate:
     r"""Count what it pays to keep beside noise of whatever spectrum it has (correlated along rows or columns).
 
@@ -155,10 +141,10 @@ def screenot(
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(1000, 40)) + 0.5 * np.outer(rng.normal(size=1000), rng.normal(size=40))
-    >>> screenot(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000, max_rank=5).rank
+    >>> screenot(Spectrum(np.linalg.eigvalsh(X.T @ X / 1000), 40, 1000), max_rank=5).rank
     1
     """
-    values, short, long, unit = short_side(eigenvalues, n_features, n_samples)
+    values, short, long, unit = short_side(spectrum)
     k = max(1, short // 10) if max_rank is None else int(max_rank)
     if imputation not in get_args(Imputation):
         raise ConfigError(f"expected an imputation of {', '.join(get_args(Imputation))}, got {imputation!r}")
@@ -221,7 +207,7 @@ def screenot_threshold(noise: ArrayLike, beta: float, *, weights: ArrayLike | No
     2.3094
     """
     values = np.asarray(noise, dtype=np.float64)
-    largest = float(spectrum("singular values", values)[0])
+    largest = float(checks.spectrum("singular values", values)[0])
     if largest == 0:
         return 0.0
     mass = np.ones_like(values) if weights is None else np.asarray(weights, dtype=np.float64)

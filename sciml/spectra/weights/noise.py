@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sciml._typing import FloatArray
-from sciml.rmt import edges, laws, rank
+from sciml.rmt import Spectrum, edges, laws, rank
 
 __all__ = ["WeightNoise", "no_noise", "weight_noise"]
 
@@ -37,7 +37,7 @@ def weight_noise(values: FloatArray, short: int, long: int, alpha: float) -> Wei
         return WeightNoise(0.0, 0.0, 0.0, (np.arange(short) >= nonzero.size).astype(np.float64), 1.0, (text,))
     if short == 1:
         return _untestable(values, long, law.threshold(alpha), "a single row or column")
-    test = rank.white_test(values**2 / long, n_features=short, n_samples=long, alpha=alpha)
+    test = rank.white_test(Spectrum(values**2 / long, n_features=short, n_samples=long), alpha=alpha)
     found = test.rank if test.converged else 0
     distance = _distance(values[found:] / test.sigma, short - found, long - found)
     return WeightNoise(

@@ -17,6 +17,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.rmt import covariance as cov
 from sciml.rmt.covariance.nonlinear import gain
 from sciml.rmt.shrink import debias_eigenvalue
+from sciml.rmt.spectrum import Spectrum
 
 ESTIMATORS = (
     cov.QuadraticInverseShrinkage,
@@ -58,11 +59,11 @@ def prial(shrinkers, population, n_samples, runs, phi=0.0):
 
 
 def plain(function):
-    return lambda lam, p, n, _: function(lam, p, n)
+    return lambda lam, p, n, _: function(Spectrum(lam, p, n))
 
 
 def aware(function):
-    return lambda lam, p, n, X: function(lam, p, n, n_effective=cov.estimate_effective_samples(X))
+    return lambda lam, p, n, X: function(Spectrum(lam, p, n), n_effective=cov.estimate_effective_samples(X))
 
 
 def ledoit_wolf(lam, p, n, X):
@@ -90,7 +91,7 @@ def test_quadratic_inverse_shrinkage_is_the_printed_formula():
             delta = 1 / ((1 - c) ** 2 * ell + 2 * c * (1 - c) * ell * theta + c**2 * ell * square)
         else:
             delta = np.concatenate([1 / (ell * square), np.full(p - n, 1 / ((c - 1) * ell.mean()))])
-        np.testing.assert_allclose(cov.qis(lam, p, n), delta * lam.sum() / delta.sum(), rtol=1e-12)
+        np.testing.assert_allclose(cov.qis(Spectrum(lam, p, n)), delta * lam.sum() / delta.sum(), rtol=1e-12)
 
 
 def test_analytic_shrinkage_is_the_printed_formula():
@@ -114,7 +115,7 @@ def test_analytic_shrinkage_is_the_printed_formula():
             )
             null = 1 / (np.pi * (p - n) / n * zero)
             expected = np.append(lam / (np.pi**2 * lam**2 * (f**2 + hilbert**2)), np.full(p - n, null))
-        np.testing.assert_allclose(cov.analytic(lam, p, n), expected, rtol=1e-9)
+        np.testing.assert_allclose(cov.analytic(Spectrum(lam, p, n)), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("regularize", [False, True])
@@ -131,13 +132,13 @@ def test_rotationally_invariant_shrinkage_is_the_printed_formula(regularize):
         g = (z + variance * (q - 1) - np.sqrt(z - lam[-1]) * np.sqrt(z - high)) / (2 * q * z * variance)
         if regularize:
             xi[k] *= max(1, variance * abs(1 - q + q * z * g) ** 2 / lam[k])
-    np.testing.assert_allclose(cov.rie(lam, p, n, regularize=regularize), xi * p / xi.sum(), rtol=1e-12)
+    np.testing.assert_allclose(cov.rie(Spectrum(lam, p, n), regularize=regularize), xi * p / xi.sum(), rtol=1e-12)
 
 
 def test_an_outlier_takes_no_part_in_its_own_sum():
     # With itself in the sum, an outlier of 80 in noise of 1 is shrunk below the noise.
     lam = np.append(80.0, np.linspace(0.3, 2.5, 199))
-    assert cov.rie(lam, 200, 600)[0] > 70
+    assert cov.rie(Spectrum(lam, 200, 600))[0] > 70
 
 
 LOSS_FUNCTIONS = {
@@ -165,7 +166,7 @@ def test_spiked_shrinkers_minimize_their_loss(loss, gamma, ell):
 
     n, p = 1000, round(1000 * gamma)
     sample = ell * (1 + gamma / (ell - 1))
-    eta = cov.spiked([sample, *np.ones(min(p, n) - 1)], p, n, loss=loss, sigma=1.0, rank=1)[0]
+    eta = cov.spiked(Spectrum([sample, *np.ones(min(p, n) - 1)], p, n), loss=loss, sigma=1.0, rank=1)[0]
     best = scipy.optimize.minimize_scalar(risk, bounds=(1.0, 2 * ell), method="bounded", options={"xatol": 1e-9})
     assert risk(eta) <= best.fun * (1 + 1e-9)
     if loss != "operator":  # whose minimum has no width where another direction dominates
@@ -186,9 +187,9 @@ def test_spiked_covariance_finds_level_and_rank():
 
 def test_sigma_and_rank_may_be_given():
     lam = np.array([9.0, 4.0, 1.1, 1.0, 0.9, 0.8])
-    np.testing.assert_allclose(cov.spiked(lam, 6, 100, rank=1)[1:], lam[1:].sum() * 100 / (5 * 99))
-    np.testing.assert_allclose(cov.spiked(lam, 6, 100, sigma=2.0)[1:], 4.0)
-    both = cov.spiked(lam, 6, 100, sigma=1.0, rank=2, loss="operator")
+    np.testing.assert_allclose(cov.spiked(Spectrum(lam, 6, 100), rank=1)[1:], lam[1:].sum() * 100 / (5 * 99))
+    np.testing.assert_allclose(cov.spiked(Spectrum(lam, 6, 100), sigma=2.0)[1:], 4.0)
+    both = cov.spiked(Spectrum(lam, 6, 100), sigma=1.0, rank=2, loss="operator")
     np.testing.assert_allclose(both[:2], debias_eigenvalue(lam[:2], 0.06))
 
 
@@ -345,19 +346,19 @@ def test_estimators_work_in_pipelines_and_searches():
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_functions_take_ordinary_edge_cases(function):
-    assert function(np.zeros(4), 4, 10).tolist() == [0.0] * 4
-    assert function([2.0], 1, 1)[0] > 0
-    tied = function(np.ones(8), 8, 20)
+    assert function(Spectrum(np.zeros(4), 4, 10)).tolist() == [0.0] * 4
+    assert function(Spectrum([2.0], 1, 1))[0] > 0
+    tied = function(Spectrum(np.ones(8), 8, 20))
     assert tied.shape == (8,)
     np.testing.assert_allclose(tied, tied[0])
     with pytest.raises(DataError, match="at most 2 eigenvalues of 2 features, got 3"):
-        function([1.0, 1.0, 1.0], 2, 10)
+        function(Spectrum([1.0, 1.0, 1.0], 2, 10))
     with pytest.raises(DataError, match="finite"):
-        function([1.0, np.nan], 2, 10)
+        function(Spectrum([1.0, np.nan], 2, 10))
     with pytest.raises(ConfigError, match="at least one"):
-        function([1.0], 1, 0)
+        function(Spectrum([1.0], 1, 0))
     with pytest.raises(ConfigError, match="n_effective"):
-        function([1.0, 0.5], 2, 10, n_effective=11)
+        function(Spectrum([1.0, 0.5], 2, 10), n_effective=11)
 
 
 def test_impossible_options_are_refused():
@@ -387,7 +388,7 @@ def test_directions_that_the_samples_miss_get_the_variance_that_the_oracle_gives
     X = ar1(n, p, phi, rng) * np.sqrt(BROAD)
     lam, vectors = np.linalg.eigh(X.T @ X / n)
     best = np.mean((vectors[:, : p - n] ** 2).T @ BROAD)
-    found = cov.analytic(lam[p - n :], p, n, n_effective=n / tau(phi))[-1]
+    found = cov.analytic(Spectrum(lam[p - n :], p, n), n_effective=n / tau(phi))[-1]
     assert found == pytest.approx(best, rel=0.15)  # the mean of 1 / lambda of 100 eigenvalues is known to 10 %
 
 
@@ -401,4 +402,4 @@ def test_rotationally_invariant_shrinkage_counts_the_zeros_among_the_others():
     xi = x[:n] / np.abs(1 - p / n + p / n * z * s) ** 2
     null = np.full(p - n, 1 / ((p / n - 1) * np.mean(1 / x[:n])))
     expected = np.concatenate([xi, null])
-    np.testing.assert_allclose(cov.rie(lam, p, n), expected * lam.sum() / expected.sum(), rtol=1e-12)
+    np.testing.assert_allclose(cov.rie(Spectrum(lam, p, n)), expected * lam.sum() / expected.sum(), rtol=1e-12)

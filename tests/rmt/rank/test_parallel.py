@@ -8,6 +8,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.rmt.rank import biwhitened, consensus, deterministic_parallel_analysis, dyson, parallel_analysis, white_test
 from sciml.rmt.rank.parallel import _worth_keeping
 from sciml.rmt.shrink import hard_threshold, spike_to_singular
+from sciml.rmt.spectrum import Spectrum
 
 RULES = {
     "dpa": lambda X: deterministic_parallel_analysis(X, method="dpa", slack=True),
@@ -53,7 +54,7 @@ def test_unequal_channels_without_signal_are_noise(name, n, p):
     )
     assert found < 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_draws)
     values = np.linalg.svd(heteroscedastic(np.random.default_rng(0), n, p), compute_uv=False) ** 2 / n
-    assert white_test(values, p, n).rank > 0  # what white noise would have
+    assert white_test(Spectrum(values, p, n)).rank > 0  # what white noise would have
 
 
 @pytest.mark.parametrize("beta", [0.2, 1.0])
@@ -103,7 +104,7 @@ def test_rules_on_noise_correlated_in_time_disagree_for_the_reason_that_is_given
     values = np.linalg.svd(noise, compute_uv=False) ** 2 / 600
     found = consensus(
         [
-            white_test(values, 24, 600),
+            white_test(Spectrum(values, 24, 600)),
             deterministic_parallel_analysis(noise, method="ddpa", slack=True),
             dyson(noise),
             parallel_analysis(noise, kind="permutation", rng=rng, n_draws=39),
