@@ -26,6 +26,7 @@ from sciml.train.interrupt import Interrupts
 from sciml.train.loader import FitData, as_batches, batch_order, fingerprint, in_sequence, key
 from sciml.train.objective import objective
 from sciml.train.optimizer import learning_rate, make_optimizer
+from sciml.train.sums import EpochSums
 
 __all__ = ["FitResult", "fit"]
 
@@ -158,31 +159,6 @@ def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
             torch.backends.cudnn.benchmark = cudnn
 
 
-@dataclass
-class _Sums:
-    """Running sums of one epoch; kept in checkpoints, so that a resumed epoch reports what a whole one would."""
-
-    loss: float = 0.0
-    weight: float = 0.0
-    correct: int = 0
-    seen: int = 0
-    gradient_norm: float = 0.0
-
-    def add(self, loss: float, weight: float, correct: int | None, seen: int) -> None:
-        self.loss += loss
-        self.weight += weight
-        self.seen += seen
-        self.correct = self.correct + correct if correct is not None else -1
-
-    @property
-    def mean(self) -> float:
-        return self.loss / self.weight
-
-    @property
-    def accuracy(self) -> float | None:
-        return self.correct / self.seen if self.correct >= 0 else None
-
-
 class _Run:
     """One training run: what is carried from step to step."""
 
@@ -207,7 +183,7 @@ class _Run:
         self.probe()
         self.optimizer = make_optimizer(model, config)
         self.steps_per_epoch = len(self.order(0))
-        self.step, self.history, self.sums = 0, list[EpochRecord](), _Sums()
+        self.step, self.history, self.sums = 0, list[EpochRecord](), EpochSums()
         self.best_epoch: int | None = None
         self.best_value: float | None = None
         self.best_step: int | None = None
@@ -265,7 +241,7 @@ class _Run:
         except RuntimeError as error:
             raise CheckpointError(f"{found.path} was made for another model: {error}") from error
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.sums = state["step"], _Sums(**state["sums"])
+        self.step, self.sums = state["step"], EpochSums.from_state(state["sums"])
         self.history = [EpochRecord(**record) for record in state["history"]]
         self.best_epoch, self.best_value, self.best_step = (
             state[f"best_{what}"] for what in ("epoch", "value", "step")
@@ -356,7 +332,7 @@ class _Run:
         accuracies = self.sums.accuracy, sums.accuracy
         record = EpochRecord(epoch, self.step, last, self.sums.mean, sums.mean, *accuracies, self.sums.gradient_norm)
         self.history.append(record)
-        self.sums = _Sums()
+        self.sums = EpochSums()
         value = sums.mean if self.config.monitor == "loss" else float(sums.accuracy or 0.0)
         if self.best_value is None or (
             value < self.best_value if self.config.monitor == "loss" else value > self.best_value
@@ -366,10 +342,10 @@ class _Run:
         self.stopped_early = patience is not None and epoch - (self.best_epoch or 0) >= patience
         self.finished = self.stopped_early or len(self.history) >= self.config.epochs
 
-    def validate(self) -> _Sums:
+    def validate(self) -> EpochSums:
         """Return the sums of loss and accuracy over the validation part."""
         self.model.eval()
-        sums = _Sums()
+        sums = EpochSums()
         for indices in in_sequence(len(self.validation), self.config.batch_size):
             with torch.no_grad(), self.autocast():
                 x, y = self.load(self.validation, indices)
@@ -396,7 +372,7 @@ class _Run:
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "sums": asdict(self.sums),
+            "sums": self.sums.to_state(),
             "history": [asdict(record) for record in self.history],
             **{f"best_{what}": getattr(self, f"best_{what}") for what in ("epoch", "value", "step")},
             "finished": self.finished,

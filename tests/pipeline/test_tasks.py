@@ -11,7 +11,9 @@ import xarray as xr
 from sciml.errors import CheckpointError, ConfigError
 from sciml.pipeline import assign, dry_run, predict, report_on, run, to_toml, validate
 from sciml.pipeline.tasks import TASKS
-from sciml.pipeline.tasks.base import get_task
+from sciml.pipeline.tasks.base import Task, get_task
+from sciml.pipeline.tasks.classify import Classify
+from sciml.pipeline.tasks.forecast import Forecasting
 from sciml_cli.app import run as command
 
 
@@ -57,6 +59,9 @@ def test_a_task_that_is_not_in_the_registry_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="a task among classify, forecast, got 'foretell'"):
         get_task("foretell")
     assert command(["fit", "x.nwb", "--task", "foretell", "--out", str(tmp_path / "run")]) == 2
+
+
+OURS: tuple[Task, ...] = (Classify(), Forecasting())  # the type checker compares them with the protocol
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -30,7 +30,7 @@ class Classify:
     loss = "cross_entropy"
     score = "accuracy"
     greater_is_better = True
-    columns = ("model", "accuracy", "95 % interval")
+    columns: tuple[str, ...] = ("model", "accuracy", "95 % interval")
 
     def labels(self, config: Config) -> tuple[str, str]:
         """Return the table and the column that `data.labels` names."""

@@ -54,7 +54,7 @@ class Forecasting:
     loss = "mse"
     score = "error"
     greater_is_better = False
-    columns = ("model", "error / variance", "skill over persistence")
+    columns: tuple[str, ...] = ("model", "error / variance", "skill over persistence")
 
     def labels(self, config: Config) -> tuple[str, str]:  # noqa: ARG002 (other tasks have some)
         """Return no table: the recording is its own target."""

@@ -182,7 +182,7 @@ def spectrogram_figure(
     bar = figure.colorbar(painted, ax=ax, pad=0.01, fraction=0.03, ticks=[5, 10, 15, 20])
     bar.set_label("power above the median [dB]")
     bar.outline.set_visible(False)
-    peaks = _loudest(time, white)
+    peaks = _strongest_points(time, white)
     of = f" of {channel}" if channel else ""
     return finish(
         figure,
@@ -190,7 +190,7 @@ def spectrogram_figure(
         description=(
             f"Power over time ({quantity(start, 's')} to {quantity(stop, 's')}) and frequency (logarithmic), relative "
             "to the median of each frequency, so that steady lines and the slope of the noise vanish and what comes "
-            f"and goes remains. The loudest moment is at {time[peaks[0][0]]:.4g} s, {f[peaks[0][1]]:.4g} Hz."
+            f"and goes remains. The strongest moment is at {time[peaks[0][0]]:.4g} s, {f[peaks[0][1]]:.4g} Hz."
         ),
         table=Table(
             "Loudest moments",
@@ -223,8 +223,8 @@ def _regular(image: NDArray[np.float64], time: NDArray[np.float64]) -> tuple[NDA
     return np.where(np.isneginf(out), np.nan, out), (start, stop)
 
 
-def _loudest(time: NDArray[np.float64], white: NDArray[np.float64], most: int = 6) -> list[tuple[int, int]]:
-    """Return (time index, frequency index) of the loudest points, at least a fiftieth of the recording apart."""
+def _strongest_points(time: NDArray[np.float64], white: NDArray[np.float64], most: int = 6) -> list[tuple[int, int]]:
+    """Return (time index, frequency index) of the strongest points, at least a fiftieth of the recording apart."""
     by_time = np.nan_to_num(white, nan=0.0, posinf=0.0)
     strength, where = by_time.max(axis=0), by_time.argmax(axis=0)
     apart = (time[-1] - time[0]) / 50
