@@ -2,7 +2,7 @@
 
 import difflib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -12,13 +12,17 @@ import click
 
 __all__ = [
     "FILE",
+    "NOISE_MODEL",
     "SOURCE",
+    "TASK",
     "Command",
     "Entry",
+    "LaterChoice",
     "LazyGroup",
     "State",
     "grouped",
     "json_option",
+    "model_option",
     "overwrite_option",
     "signal_option",
 ]
@@ -34,6 +38,34 @@ class _Source(click.Path):
 
 
 SOURCE = _Source(path_type=Path)  # a recording: a file, or the address of one elsewhere (https://, s3://)
+
+
+class LaterChoice(click.ParamType[str]):
+    """One of the names of a registry, which is asked when a name is given: help loads nothing of the library."""
+
+    def __init__(self, name: str, names: Callable[[], Iterable[str]]) -> None:
+        self.name = name
+        self._names = names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name if there is such a one; a usage error lists them all."""
+        return click.Choice(tuple(self._names())).convert(value, param, ctx)
+
+
+def _noise_models() -> tuple[str, ...]:
+    from sciml.noise.models.registry import NOISE_MODELS
+
+    return ("auto", *(model.name for model in NOISE_MODELS))
+
+
+def _tasks() -> Iterable[str]:
+    from sciml.pipeline.tasks import TASKS
+
+    return TASKS
+
+
+NOISE_MODEL = LaterChoice("model", _noise_models)
+TASK = LaterChoice("task", _tasks)
 
 
 @dataclass
@@ -139,6 +171,12 @@ def grouped(record: type[Any], name: str, options: Sequence[Callable[[F], F]]) -
         return call  # type: ignore[return-value]
 
     return add
+
+
+def model_option(function: F) -> F:
+    """Add `--model`, the kind of noise."""
+    text = "Kind of noise: auto (chosen by tests), white, colored, counts, ..."
+    return click.option("--model", type=NOISE_MODEL, default="auto", show_default=True, help=text)(function)
 
 
 def overwrite_option(function: F) -> F:

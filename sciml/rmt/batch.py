@@ -140,7 +140,7 @@ def _residual_variances(s: FloatArray, n: int) -> FloatArray:
 
 @lru_cache(maxsize=4096)
 def _law(m: int, n: int) -> tuple[float, float]:
-    """Return median and upper edge of the Marchenko-Pastur law: bisection is slow beside one small matrix."""
+    """Return median and upper edge of the Marchenko-Pastur law: bisection takes longer than one small matrix."""
     law = MarchenkoPastur(m / n)
     return law.median(), law.support[0][1]
 

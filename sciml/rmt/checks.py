@@ -50,7 +50,7 @@ def spectrum(name: str, values: ArrayLike) -> FloatArray:
             "leave out missing samples before the decomposition"
         )
     if ordered[-1] < -10 * resolution * ordered.size * abs(ordered[0]):
-        raise DataError(f"expected {name} of zero or more, got {ordered[-1]:g} beside a largest of {ordered[0]:g}")
+        raise DataError(f"expected {name} of zero or more, got {ordered[-1]:g} and a largest of {ordered[0]:g}")
     return np.maximum(ordered, 0.0)
 
 

@@ -158,7 +158,7 @@ SHRINKERS: dict[str, Callable[[ArrayLike, float], FloatArray]] = {
     "hard": hard,
     "none": unshrunk,
 }
-"""What becomes of a singular value y beside white noise, for the least error in a norm; all take (y, beta)."""
+"""What becomes of a singular value y in white noise, for the least error in a norm; all take (y, beta)."""
 
 
 def check_shrinkage(shrinkage: str) -> None:

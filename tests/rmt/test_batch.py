@@ -55,7 +55,7 @@ def test_counts_above_the_edge_are_those_of_the_edge_law() -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-def test_refit_divides_by_the_freedom_that_is_left() -> None:
+def test_refit_divides_by_the_dof_that_are_left() -> None:
     scatter = spectra((20, 50))[:1]
     expected = np.sqrt(scatter[0, 3:].sum() / (17 * 47))
     np.testing.assert_allclose(batch.refit(scatter, (20, 50), 3), expected)

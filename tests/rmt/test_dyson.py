@@ -171,9 +171,9 @@ def test_the_resolvent_does_not_depend_on_which_side_is_solved() -> None:
     for distance in (1e-2, 1e-7):  # below 1e-5, each by Newton's method on the side of fewer groups
         z = one.edge * (1 + distance)
         over_rows, over_columns = one.resolvent(z)
-        turned = other.resolvent(z / unit)
-        np.testing.assert_allclose(turned[1][0], over_rows[0] * unit, rtol=1e-6)
-        np.testing.assert_allclose(turned[0][0], over_columns[0] * unit, rtol=1e-6)
+        transformed = other.resolvent(z / unit)
+        np.testing.assert_allclose(transformed[1][0], over_rows[0] * unit, rtol=1e-6)
+        np.testing.assert_allclose(transformed[0][0], over_columns[0] * unit, rtol=1e-6)
 
 
 def test_simulated_largest_eigenvalues_lie_at_the_edge() -> None:

@@ -508,7 +508,7 @@ def grid(invariance: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("name", [name for name, case in CASES.items() if invariance not in case.exempt])
 
 
-def planted(seed: int, n: int = N, p: int = P, complex_data: bool = False, strength: float = 3.0) -> np.ndarray:
+def with_components(seed: int, n: int = N, p: int = P, complex_data: bool = False, strength: float = 3.0) -> np.ndarray:
     """Noise of unit variance and two components, `strength` and twice that times the square root of the long side."""
     rng = np.random.default_rng(seed)
 
@@ -540,7 +540,7 @@ def assert_same(
 @example(seed=2, exponent=21.0)
 @given(seed=SEEDS, exponent=st.floats(-21, 21))
 def test_the_unit_of_the_data_does_not_matter(name: str, seed: int, exponent: float) -> None:
-    X = planted(seed)
+    X = with_components(seed)
     assert_same(name, X, X * 10.0**exponent, factor=10.0**exponent)
 
 
@@ -548,7 +548,7 @@ def test_the_unit_of_the_data_does_not_matter(name: str, seed: int, exponent: fl
 @few
 @given(seed=SEEDS)
 def test_the_transpose_gives_the_same(name: str, seed: int) -> None:
-    X = planted(seed)
+    X = with_components(seed)
     assert_same(name, X, X.T)
 
 
@@ -556,7 +556,7 @@ def test_the_transpose_gives_the_same(name: str, seed: int) -> None:
 @few
 @given(seed=SEEDS)
 def test_the_order_of_samples_does_not_matter(name: str, seed: int) -> None:
-    X = planted(seed)
+    X = with_components(seed)
     assert_same(name, X, np.random.default_rng(seed).permutation(X))
 
 
@@ -564,7 +564,7 @@ def test_the_order_of_samples_does_not_matter(name: str, seed: int) -> None:
 @few
 @given(seed=SEEDS)
 def test_the_order_of_features_does_not_matter(name: str, seed: int) -> None:
-    X = planted(seed)
+    X = with_components(seed)
     assert_same(name, X, np.random.default_rng(seed).permutation(X, axis=1))
 
 
@@ -572,7 +572,7 @@ def test_the_order_of_features_does_not_matter(name: str, seed: int) -> None:
 @few
 @given(seed=SEEDS)
 def test_a_rotation_of_the_features_does_not_matter(name: str, seed: int) -> None:
-    X = planted(seed)
+    X = with_components(seed)
     assert_same(name, X, X @ scipy.stats.ortho_group.rvs(P, random_state=seed))
 
 
@@ -581,7 +581,7 @@ def test_a_rotation_of_the_features_does_not_matter(name: str, seed: int) -> Non
 @given(seed=SEEDS)
 def test_single_precision_gives_the_same(name: str, seed: int) -> None:
     # Eigenvalues of float32 data have an error of 1e-7 of the largest, which is 150 times the noise: 2e-5 of noise.
-    X = planted(seed)
+    X = with_components(seed)
     assert_same(name, X, X.astype(np.float32), rtol=2e-3, atol=1e-5)
 
 
@@ -589,7 +589,7 @@ def test_single_precision_gives_the_same(name: str, seed: int) -> None:
 @few
 @given(seed=SEEDS, phase=st.floats(0.5, 6))
 def test_a_phase_and_a_unitary_rotation_of_complex_data_do_not_matter(name: str, seed: int, phase: float) -> None:
-    X = planted(seed, complex_data=True)
+    X = with_components(seed, complex_data=True)
     turn = np.eye(P) if "rotation" in CASES[name].exempt else scipy.stats.unitary_group.rvs(P, random_state=seed)
     assert_same(name, X, np.exp(1j * phase) * X @ turn)
 
@@ -603,19 +603,19 @@ def assert_sound(name: str, X: np.ndarray) -> None:
 @few
 @given(seed=SEEDS)
 def test_pure_noise_is_an_ordinary_answer(name: str, seed: int) -> None:
-    assert_sound(name, planted(seed, strength=0.0))
+    assert_sound(name, with_components(seed, strength=0.0))
 
 
 @grid("wide")
 @pytest.mark.parametrize("shape", [(20, 48), (20, 20), (21, 20), (20, 21)])
 def test_any_shape_is_an_ordinary_answer(name: str, shape: tuple[int, int]) -> None:
-    assert_sound(name, planted(1, *shape))
+    assert_sound(name, with_components(1, *shape))
 
 
 @grid("constant")
 @pytest.mark.parametrize("shape", [(48, 20), (20, 48)])
 def test_a_constant_feature_is_an_ordinary_answer(name: str, shape: tuple[int, int]) -> None:
-    X = planted(2, *shape)
+    X = with_components(2, *shape)
     X[:, 3] = 0.0
     assert_sound(name, X)
 
@@ -623,7 +623,7 @@ def test_a_constant_feature_is_an_ordinary_answer(name: str, shape: tuple[int, i
 @grid("nan")
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_missing_values_are_refused(name: str, bad: float) -> None:
-    X = planted(3)
+    X = with_components(3)
     X[4, 5] = bad
     with np.errstate(invalid="ignore"):
         matrix = Matrix(X)

@@ -52,8 +52,8 @@ def test_sinkhorn_in_any_unit_and_for_rows_of_any_size(scale):
     scaled = (balance.row_factor[:, None] * V) * balance.column_factor
     np.testing.assert_allclose(scaled.sum(axis=1), 9.0, rtol=1e-9)
     np.testing.assert_allclose(scaled.sum(axis=0), 6.0, rtol=1e-9)
-    turned = sinkhorn(V.T, 6.0, 9.0)
-    np.testing.assert_allclose(turned.row_factor, balance.column_factor, rtol=1e-8)
+    transformed = sinkhorn(V.T, 6.0, 9.0)
+    np.testing.assert_allclose(transformed.row_factor, balance.column_factor, rtol=1e-8)
 
 
 def test_sinkhorn_names_what_cannot_be_scaled():
@@ -138,7 +138,7 @@ def test_dyson_equalized_noise_has_its_edge_where_white_noise_has(shape, complex
     assert over / n_draws < 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_draws)
 
 
-def test_dyson_finds_the_variances_beside_strong_components():
+def test_dyson_finds_the_variances_given_strong_components():
     rng = np.random.default_rng(4)
     m, n = 200, 500
     noise = heteroscedastic(m, n, rng)

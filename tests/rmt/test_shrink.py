@@ -121,7 +121,7 @@ def test_large_values_do_not_overflow():
     assert (found.short, found.long) == (1.0, 1.0)
 
 
-def planted(shape, strengths, rng, noise=None):
+def with_components(shape, strengths, rng, noise=None):
     """Return signal and data: orthonormal directions times strengths * sqrt(long side), plus unit noise."""
     rank = len(strengths)
     U, _ = np.linalg.qr(rng.normal(size=(shape[0], rank)))
@@ -140,7 +140,7 @@ def test_simulated_spikes_have_the_predicted_value_and_overlaps(shape, complex_d
         noise = rng.normal(size=shape)
         if complex_data:
             noise = (noise + 1j * rng.normal(size=shape)) / np.sqrt(2)
-        U, V, _, X = planted(shape, [x], rng, noise)
+        U, V, _, X = with_components(shape, [x], rng, noise)
         left, s, right = np.linalg.svd(X, full_matrices=False)
         sides = [abs(np.vdot(U[:, 0], left[:, 0])) ** 2, abs(np.vdot(V[:, 0], right[0].conj())) ** 2]
         values.append(s[0] / np.sqrt(max(shape)))
@@ -193,7 +193,7 @@ def test_optshrink_survives_colored_noise_where_white_shrinkage_fails():
         noise = rng.normal(size=(100, 200))
         noise[:, 1:] *= np.sqrt(1 - rho**2)
         noise = scipy.signal.lfilter([1.0], [1.0, -rho], noise, axis=1)
-        _, _, signal, X = planted((100, 200), [6.0, 4.0, 2.5], rng, noise)
+        _, _, signal, X = with_components((100, 200), [6.0, 4.0, 2.5], rng, noise)
         U, s, Vt = np.linalg.svd(X, full_matrices=False)
         found = shrink.optshrink(s, 3, X.shape)
         optimal.append(relative_error((U[:, :3] * found.shrunk) @ Vt[:3], signal))
@@ -210,7 +210,7 @@ def test_optshrink_survives_colored_noise_where_white_shrinkage_fails():
 @given(exponent=st.floats(-21, 21), seed=st.integers(0, 20))
 def test_optshrink_scales_with_the_data_and_ignores_order_and_orientation(exponent, seed):
     rng = np.random.default_rng(seed)
-    values = np.linalg.svd(planted((30, 50), [5.0, 3.0], rng)[3], compute_uv=False)
+    values = np.linalg.svd(with_components((30, 50), [5.0, 3.0], rng)[3], compute_uv=False)
     one = shrink.optshrink(values, 2, (30, 50))
     factor = 10.0**exponent
     scaled = shrink.optshrink(rng.permutation(values) * factor, 2, (50, 30))

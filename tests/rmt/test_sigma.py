@@ -27,7 +27,7 @@ def eigenvalues(X):
     return np.linalg.svd(X, compute_uv=False) ** 2 / X.shape[0]
 
 
-def planted(n_samples, n_features, rank, snr, rng):
+def with_components(n_samples, n_features, rank, snr, rng):
     """Unit noise plus `rank` components with singular values snr to 2 snr times the square root of the long side."""
     U, _ = np.linalg.qr(rng.normal(size=(n_samples, rank)))
     V, _ = np.linalg.qr(rng.normal(size=(n_features, rank)))
@@ -35,8 +35,9 @@ def planted(n_samples, n_features, rank, snr, rng):
     return (U * strength) @ V.T + rng.normal(size=(n_samples, n_features))
 
 
-def estimate(X, **options):
-    return median_edge_refit(Spectrum(eigenvalues(X), X.shape[1], X.shape[0]), **options)
+def estimate(X, complex_data=False, **options):
+    field = "complex" if complex_data else "real"
+    return median_edge_refit(Spectrum(eigenvalues(X), X.shape[1], X.shape[0], field), **options)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def estimate(X, **options):
 def test_sigma_is_the_reference_at_every_rank_and_orientation(n_samples, n_features, rank, sigma):
     rng = np.random.default_rng(4)
     n_runs = 60
-    found = [estimate(planted(n_samples, n_features, rank, 3.0, rng)) for _ in range(n_runs)]
+    found = [estimate(with_components(n_samples, n_features, rank, 3.0, rng)) for _ in range(n_runs)]
     sigmas = np.array([one.sigma for one in found])
     assert all(one.converged for one in found)
     # Four standard errors of the mean, and one of the reference's own 200 runs.
@@ -68,7 +69,7 @@ def test_standard_error_is_the_scatter_of_the_estimate(complex_data):
     rng = np.random.default_rng(6)
     found = []
     for _ in range(300):
-        X = planted(200, 50, 2, 5.0, rng).astype(complex)
+        X = with_components(200, 50, 2, 5.0, rng).astype(complex)
         if complex_data:
             X += 1j * rng.normal(size=X.shape)
         found.append(estimate(X if complex_data else X.real, complex_data=complex_data))
@@ -80,7 +81,7 @@ def test_standard_error_is_the_scatter_of_the_estimate(complex_data):
 @quick
 @given(exponent=st.floats(-21, 21), seed=st.integers(0, 20))
 def test_sigma_scales_with_the_data_and_rank_does_not(exponent, seed):
-    X = planted(90, 40, 3, 2.0, np.random.default_rng(seed))
+    X = with_components(90, 40, 3, 2.0, np.random.default_rng(seed))
     one, scaled = estimate(X), estimate(X * 10.0**exponent)
     assert scaled.sigma == pytest.approx(one.sigma * 10.0**exponent, rel=1e-11)
     assert scaled.standard_error == pytest.approx(one.standard_error * 10.0**exponent, rel=1e-11)
@@ -91,7 +92,7 @@ def test_sigma_scales_with_the_data_and_rank_does_not(exponent, seed):
 @given(seed=st.integers(0, 20))
 def test_sigma_ignores_transposition_rotation_and_order(seed):
     rng = np.random.default_rng(seed)
-    X = planted(90, 40, 3, 2.0, rng)
+    X = with_components(90, 40, 3, 2.0, rng)
     one = estimate(X)
     assert estimate(X.T).sigma == pytest.approx(one.sigma, rel=1e-12)
     rotation, _ = np.linalg.qr(rng.normal(size=(40, 40)))
@@ -100,7 +101,7 @@ def test_sigma_ignores_transposition_rotation_and_order(seed):
 
 
 def test_single_precision_gives_the_same_answer():
-    X = planted(200, 50, 3, 2.0, np.random.default_rng(0))
+    X = with_components(200, 50, 3, 2.0, np.random.default_rng(0))
     single, double = estimate(X.astype(np.float32)), estimate(X)
     assert single.sigma == pytest.approx(double.sigma, rel=1e-6)
     assert single.rank == double.rank == 3
@@ -114,7 +115,7 @@ def test_demeaned_wide_data_may_leave_out_the_zero_eigenvalue():
     assert median_edge_refit(Spectrum(values, 200, 60)).sigma == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_constant_channel_changes_sigma_by_no_more_than_its_share():
+def test_a_constant_channel_changes_sigma_by_no_more_than_its_fraction():
     X = np.random.default_rng(1).normal(size=(400, 100))
     whole = estimate(X)
     X[:, 3] = 0.0
@@ -133,7 +134,7 @@ def test_noiseless_data_have_sigma_zero():
     assert (nothing.sigma, nothing.rank, nothing.converged) == (0.0, 0, True)
 
 
-def test_spectrum_without_a_gap_falls_back_to_the_textbook_sigma():
+def test_spectrum_without_a_gap_falls_back_to_the_sigma_of_all_entries():
     values = 1.0 / np.arange(1, 61) ** 2  # every refit finds new outliers, down to the last eigenvalue
     found = median_edge_refit(Spectrum(values, 60, 2000))
     edge = values.sum() / 60 * (1 + np.sqrt(60 / 2000)) ** 2
@@ -150,12 +151,12 @@ def test_fallback_uses_all_entries_of_wide_data_too():
 
 
 def test_max_rank_is_where_the_estimate_gives_up():
-    values = eigenvalues(planted(300, 60, 5, 3.0, np.random.default_rng(2)))
+    values = eigenvalues(with_components(300, 60, 5, 3.0, np.random.default_rng(2)))
     assert median_edge_refit(Spectrum(values, 60, 300), max_rank=5).converged
     assert not median_edge_refit(Spectrum(values, 60, 300), max_rank=4).converged
 
 
-def test_calcium_imaging_of_a_worm_breaks_down_to_the_textbook_rank(data_dir):
+def test_calcium_imaging_of_a_worm_breaks_down_to_the_rank_of_all_entries(data_dir):
     with h5py.File(data_dir / "nwb_scholz2018_141721.nwb") as file:
         names = sorted(name for name in file["acquisition"] if name.startswith("Activity_"))
         X = np.stack([file["acquisition"][name]["data"][()] for name in names], axis=1)

@@ -127,7 +127,7 @@ def test_surmise_has_mean_one_and_its_cdf_is_its_integral(beta):
     assert spacing.surmise_cdf(0.7, beta) == pytest.approx(part, abs=1e-10)
 
 
-def test_surmises_are_the_textbook_ones():
+def test_surmises_are_the_standard_ones():
     s = np.linspace(0, 3, 31)
     np.testing.assert_allclose(spacing.surmise_pdf(s, 1), np.pi / 2 * s * np.exp(-np.pi * s**2 / 4), rtol=1e-12)
     gue = 32 / np.pi**2 * s**2 * np.exp(-4 * s**2 / np.pi)

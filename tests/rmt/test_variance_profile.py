@@ -49,8 +49,8 @@ def test_one_spectrum_for_all_channels_gives_the_colored_law() -> None:
 
 def test_a_profile_and_its_transpose_have_one_edge() -> None:
     profile = uneven()
-    turned = VarianceProfile(profile.values.T, row_counts=profile.column_counts, column_counts=profile.row_counts)
-    assert turned.edge * profile.n_features / profile.n_samples == pytest.approx(profile.edge, rel=1e-9)
+    transformed = VarianceProfile(profile.values.T, row_counts=profile.column_counts, column_counts=profile.row_counts)
+    assert transformed.edge * profile.n_features / profile.n_samples == pytest.approx(profile.edge, rel=1e-9)
 
 
 @pytest.mark.parametrize("unit", [1e-42, 1e42])

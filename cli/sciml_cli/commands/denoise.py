@@ -15,12 +15,10 @@ from sciml_cli.commands.denoise_options import (
     write_page,
 )
 from sciml_cli.commands.denoise_patches import PatchOptions, by_patches, patch_options, sizes, values_of
-from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.options import FILE, Command, json_option, model_option, overwrite_option, signal_option
 from sciml_cli.output import alert, emit, note, plain
 
 __all__ = ["denoise"]
-
-MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "counts"])
 
 
 @click.command("denoise", cls=Command)
@@ -32,7 +30,7 @@ MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored", "heterosce
     help="netCDF file or .zarr folder to write, or a copy of an NWB file with the result in it.",
 )
 @signal_option
-@click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
+@model_option
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Level of the noise floor.  [default: 0.05; with --patch 0.01]")  # fmt: skip
 @click.option("--rank", type=click.IntRange(0), help="Components to keep; default those above the floor.")

@@ -7,26 +7,13 @@ from typing import Any
 import click
 
 from sciml_cli.commands.scores import score_table, verdict
-from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.options import FILE, TASK, Command, json_option, overwrite_option, signal_option
 from sciml_cli.output import emit, is_quiet, note, number, size, table
 
 __all__ = ["fit"]
 
 STRICT = 6
 
-
-class _Task(click.ParamType[str]):
-    """The name of a task; which there are is asked when one is given, for help loads nothing of the library."""
-
-    name = "name"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from sciml.pipeline.tasks import TASKS
-
-        return click.Choice(tuple(TASKS)).convert(value, param, ctx)
-
-
-TASK = _Task()
 
 HELP = """Learn from a recording: noise floor, denoising, windows, split by time, net, training, scores, report.
 

@@ -12,6 +12,7 @@ from sciml_cli.options import (
     Entry,
     LazyGroup,
     json_option,
+    model_option,
     overwrite_option,
     signal_option,
 )
@@ -21,7 +22,6 @@ __all__ = ["noise", "report", "spectrum", "weights"]
 
 ALPHA = click.FloatRange(0, 1, min_open=True, max_open=True)
 MOST_NAMES = 12  # of channels in one row of a table
-MODELS = click.Choice(["auto", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "counts"])
 
 spectrum = LazyGroup(
     "spectrum",
@@ -41,7 +41,7 @@ spectrum = LazyGroup(
 @click.option("-o", "--out", default="report.html", show_default=True, type=FILE, help="HTML page to write.")
 @click.option("--json-file", type=FILE, help="Write the numbers to this file too.")
 @signal_option
-@click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
+@model_option
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the noise floor and of outliers.")
 @overwrite_option
 @json_option
@@ -95,7 +95,7 @@ def _refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
 @click.command("noise", cls=Command)
 @click.argument("file", type=FILE)
 @signal_option
-@click.option("--model", type=MODELS, default="auto", show_default=True, help="Kind of noise.")
+@model_option
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test.")
 @click.option("--by-frequency", is_flag=True, help="Test each frequency: which oscillations do channels share?")
 @click.option("--band", nargs=2, type=float, metavar="LOW HIGH", help="With --by-frequency: frequencies in Hz.")

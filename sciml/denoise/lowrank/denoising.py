@@ -98,7 +98,7 @@ def denoise(
         Dims `time` and any others. Chunked (dask) recordings stay lazy; others are computed block by block.
     floor
         Noise floor, from this recording or another one of the same channels; default `noise_floor(recording)`. For
-        counts, what is expected of independent channels is kept beside the components.
+        counts, what is expected of independent channels is kept besides the components.
     rank
         Number of components to keep; default those above the floor. More than those are taken from the recording, with
         a warning.
@@ -109,7 +109,7 @@ def denoise(
         As for `linear_denoiser`.
     whiten
         "time" divides by the spectrum of the noise in time, denoises with a floor of its own, and multiplies with it
-        again. Weak components beside colored noise come out better (a quarter less error in 100 channels and 200
+        again. Weak components in colored noise come out better (a quarter less error in 100 channels and 200
         samples with AR(1) noise of .7), clear ones alike; the map looks along time, and the recording is held.
     fill
         Give the estimate where a sample is missing, too; default it stays missing.
@@ -208,7 +208,7 @@ def _denoise_block(values: AnyArray, denoiser: LinearDenoiser, dtype: np.dtype[A
 
 def _relabeled(cleaned: xr.DataArray, recording: xr.DataArray, basis: Basis, rank: int, shrinkage: str) -> xr.DataArray:
     """Return the denoised recording with the attributes of the noisy one and a line of history."""
-    expected = " beside the expectation of independent counts" if basis.profile is not None else ""
+    expected = " besides the expectation of independent counts" if basis.profile is not None else ""
     step = (
         f"sciml.denoise: kept {rank} components of {len(basis.mean)} channels above {basis.noise}{expected}; "
         f"shrinkage {shrinkage}, sciml {version('sciml')}"

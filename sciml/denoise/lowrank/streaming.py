@@ -1,4 +1,4 @@
-"""Denoising beside the experiment: the noise floor and the components follow the recording as it grows."""
+"""Denoising during the experiment: the noise floor and the components follow the recording as it grows."""
 
 from typing import Any, Literal, Self
 

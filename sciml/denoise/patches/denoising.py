@@ -46,7 +46,7 @@ def denoise_patches(
 
     with n the longer side. sigma comes from each patch's own spectrum (`sciml.rmt.sigma.median_edge_refit`), the edge
     from the Tracy-Widom law, and the demeaned side counts one degree of freedom less. With Frobenius shrinkage, the
-    part of each u_i that is constant or linear within the patch and the rest are shrunk each by what it holds beside
+    part of each u_i that is constant or linear within the patch and the rest are shrunk each by what it holds besides
     noise (so smooth structure costs less noise, and sharp structure loses nothing); likewise the means of a patch's
     voxels are drawn toward each other as far as they differ by no more than noise (James and Stein). Patches
     overlap by half (or as `stride` says), the last one is flush with the border, and a voxel's value is the weighted

@@ -107,7 +107,7 @@ def _decompose(centered: FloatArray, dof: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _spread(vectors: FloatArray, values: FloatArray, rest: float) -> FloatArray:
-    """Return the matrix with these eigenvalues on these vectors, and `rest` on all directions beside them."""
+    """Return the matrix with these eigenvalues on these vectors, and `rest` on all other directions."""
     matrix = (vectors * (values - rest)) @ vectors.T
     matrix[np.diag_indices_from(matrix)] += rest
     return np.asarray((matrix + matrix.T) / 2)

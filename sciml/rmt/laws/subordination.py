@@ -33,7 +33,7 @@ __all__ = ["Subordination"]
 BLOCK = 1 << 17  # numbers in a temporary matrix (points x atoms): a megabyte stays in the cache
 NEIGHBORS = 24  # poles on each side that sift the intervals which may hold a gap
 MAX_STEPS = 200
-KNOTS = 64  # of the table, in each bulk, beside the atoms themselves
+KNOTS = 64  # of the table, in each bulk, besides the atoms themselves
 EPS = float(np.finfo(np.float64).eps)
 
 

@@ -58,8 +58,8 @@ class RankEstimate:
 class WhiteTest(RankEstimate):
     """Which eigenvalues are more than white noise.
 
-    `law` is that of the largest noise eigenvalue beside the `rank` found ones, in units of sigma². `converged` is False
-    where more than half of the spectrum stands out: sigma is then that of all entries, an upper bound.
+    `law` is that of the largest noise eigenvalue after removing the `rank` found ones, in units of sigma². `converged`
+    is False where more than half of the spectrum stands out: sigma is then that of all entries, an upper bound.
     """
 
     p_values: FloatArray

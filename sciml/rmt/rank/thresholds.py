@@ -113,7 +113,7 @@ def bema(spectrum: Spectrum, *, alpha: float = 0.1, trim: float = 0.2) -> RankEs
 def screenot(
     spectrum: Spectrum, *, max_rank: int | None = None, imputation: Imputation = "interpolate"
 ) -> RankEstimate:
-    r"""Count what it pays to keep beside noise of whatever spectrum it has (correlated along rows or columns).
+    r"""Count what it pays to keep in noise of whatever spectrum it has (correlated along rows or columns).
 
     The `max_rank` = k largest singular values may be signal; f is the rest with k values put in their place:
 
@@ -176,7 +176,7 @@ def _impute(singular: FloatArray, k: int, imputation: Imputation) -> FloatArray:
 
 
 def screenot_threshold(noise: ArrayLike, beta: float, *, weights: ArrayLike | None = None) -> float:
-    r"""Return the best hard threshold for singular values beside noise of singular values `noise`.
+    r"""Return the best hard threshold for singular values in noise of singular values `noise`.
 
     .. math:: \Phi(y) = \Big\langle \frac{y}{y^2 - f^2} \Big\rangle, \quad
               D = \Phi \cdot \Big(\beta \Phi + \frac{1 - \beta}{y}\Big), \quad y D'(y) / D(y) = -4

@@ -15,8 +15,8 @@ N, T = 30, 1500
 def recording(seed: int, phi: float) -> tuple[xr.DataArray, np.ndarray]:
     rng = np.random.default_rng(seed)
     noise = lfilter([np.sqrt(1 - phi**2)], [1, -phi], rng.normal(size=(T + 100, N)), axis=0)[100:]
-    courses = np.stack([np.sin(np.arange(T) / 3), rng.normal(size=T)], axis=1)
-    truth = courses @ rng.normal(size=(2, N)) / 1.5
+    time_courses = np.stack([np.sin(np.arange(T) / 3), rng.normal(size=T)], axis=1)
+    truth = time_courses @ rng.normal(size=(2, N)) / 1.5
     return xr.DataArray(truth + noise, dims=("time", "channel"), attrs={"sampling_rate": 10.0, "units": "V"}), truth
 
 
@@ -35,7 +35,7 @@ def test_the_held_out_error_is_the_true_one_and_the_variance_of_the_noise(phi: f
     assert table.attrs["margin"] == 0 if phi == 0 else table.attrs["block"] == 3 * table.attrs["margin"] > 9
 
 
-def test_methods_of_ones_own_see_nothing_of_what_is_hidden() -> None:
+def test_methods_of_ones_own_see_nothing_of_what_is_held_out() -> None:
     noisy, _ = recording(1, 0.0)
     noisy = noisy + 1000.0
     noisy[20:25, 4] = np.nan
@@ -65,8 +65,8 @@ def test_a_clear_signal_is_filled_in_until_it_stands() -> None:
     at the end sigma² (the standard error of it is .06) and the .07 that rank 1 costs.
     """
     rng = np.random.default_rng(4)
-    course = 20 * (-1.0) ** np.arange(400) * rng.choice([1.0, 2.0], 400)
-    noisy = xr.DataArray(course[:, None] * np.ones(16) + rng.normal(size=(400, 16)), dims=("time", "channel"))
+    time_course = 20 * (-1.0) ** np.arange(400) * rng.choice([1.0, 2.0], 400)
+    noisy = xr.DataArray(time_course[:, None] * np.ones(16) + rng.normal(size=(400, 16)), dims=("time", "channel"))
     table = compare(
         noisy, methods={"patches": lambda part: denoise_patches(part, patch={"channel": 16})["denoised"]}, model="white"
     )

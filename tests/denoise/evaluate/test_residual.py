@@ -34,7 +34,7 @@ def test_what_a_denoiser_removes_of_white_noise_is_white() -> None:
     assert found.flatness > 0.95
 
 
-def test_signal_that_was_removed_is_seen() -> None:
+def test_signal_that_was_removed_is_found() -> None:
     before = noisy()
     floor = noise_floor(before, model="white")
     found = residual_statistics(before, 0 * before, floor)
@@ -66,10 +66,10 @@ def test_numbers_do_not_depend_on_unit_order_or_phase(complex_data: bool) -> Non
     )
     factor = 1e-9 * np.exp(0.7j) if complex_data else -1e-9
     plain = residual_statistics(recording(before), recording(after))
-    turned = residual_statistics(recording(factor * before).T, recording(factor * after))
-    assert turned.removed_fraction == pytest.approx(plain.removed_fraction)
-    assert turned.neighbor_correlation == pytest.approx(plain.neighbor_correlation)
-    assert turned.flatness == pytest.approx(plain.flatness)
+    transformed = residual_statistics(recording(factor * before).T, recording(factor * after))
+    assert transformed.removed_fraction == pytest.approx(plain.removed_fraction)
+    assert transformed.neighbor_correlation == pytest.approx(plain.neighbor_correlation)
+    assert transformed.flatness == pytest.approx(plain.flatness)
     assert plain.to_dict()["psd"] == plain.psd.tolist()
     assert "of the variance" in plain.summary()
 

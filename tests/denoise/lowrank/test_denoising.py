@@ -110,8 +110,8 @@ def test_movies_complex_and_chunked_recordings() -> None:
     lazy = denoise(movie.chunk(time=100, y=5, x=4))
     assert lazy.chunks is not None
     np.testing.assert_allclose(lazy.values.reshape(T, N), plain, rtol=1e-9)
-    turned = denoise(recording(noisy * np.exp(0.7j)))
-    np.testing.assert_allclose(turned.values * np.exp(-0.7j), plain, atol=0.2)
+    transformed = denoise(recording(noisy * np.exp(0.7j)))
+    np.testing.assert_allclose(transformed.values * np.exp(-0.7j), plain, atol=0.2)
 
 
 def test_missing_values_stay_missing_and_harm_no_other_channel() -> None:
@@ -124,14 +124,14 @@ def test_missing_values_stay_missing_and_harm_no_other_channel() -> None:
     assert np.isfinite(np.delete(result, 3, axis=1)).all()
 
 
-def test_dead_channels_keep_their_value() -> None:
+def test_excluded_channels_keep_their_value() -> None:
     rng = np.random.default_rng(9)
     noisy = clean(rng) + rng.normal(size=(T, N))
     noisy[:, 4] = 2.5
     np.testing.assert_allclose(denoise(recording(noisy)).values[:, 4], 2.5)
 
 
-def test_the_projector_is_the_denoiser_as_one_matrix() -> None:
+def test_the_linear_denoiser_is_the_denoiser_as_one_matrix() -> None:
     rng = np.random.default_rng(10)
     noisy = clean(rng) + rng.normal(size=(T, N))
     floor = noise_floor(recording(noisy))
@@ -205,8 +205,8 @@ def test_a_rank_above_the_floor_is_kept_with_a_warning() -> None:
 
 def test_a_planted_complex_component_comes_back_with_its_phases() -> None:
     rng = np.random.default_rng(16)
-    course, channels = rng.normal(size=(2, T, 1)), rng.normal(size=(2, 1, N))
-    truth = (course[0] + 1j * course[1]) * (channels[0] + 1j * channels[1]) / 2
+    time_course, channels = rng.normal(size=(2, T, 1)), rng.normal(size=(2, 1, N))
+    truth = (time_course[0] + 1j * time_course[1]) * (channels[0] + 1j * channels[1]) / 2
     noisy = truth + (rng.normal(size=(T, N)) + 1j * rng.normal(size=(T, N))) / np.sqrt(2)
     result = denoise(recording(noisy))
     assert result.attrs["noise_rank"] == 1
@@ -267,7 +267,7 @@ def test_independent_counts_are_left_with_their_expectation() -> None:
     np.testing.assert_allclose(denoise(recording(noisy)).values, expected, rtol=1e-9)
 
 
-def test_whitening_along_time_lowers_the_error_beside_colored_noise() -> None:
+def test_whitening_along_time_lowers_the_error_in_colored_noise() -> None:
     rng = np.random.default_rng(20)
     left, right = (np.linalg.qr(rng.normal(size=(size, 3)))[0] for size in (200, N))
     truth = np.sqrt(200) * (left * [5.0, 3.0, 2.0]) @ right.T
@@ -292,7 +292,7 @@ def test_every_shrinkage_keeps_less_than_none_does(shrinkage: Shrinkage, known: 
 
 
 @pytest.mark.parametrize("known", [{}, {"sigma": 1.0}], ids=["estimated", "known"])
-def test_hard_shrinkage_leaves_out_what_is_seen_but_too_weak_to_help(known: dict[str, float]) -> None:
+def test_hard_shrinkage_leaves_out_what_is_found_but_too_weak_to_help(known: dict[str, float]) -> None:
     # Square data: seen from a singular value of 2 sqrt(n) on, worth keeping from 4 / sqrt(3) on (Gavish and Donoho).
     rng, n = np.random.default_rng(1), 200
     u, v = np.linalg.qr(rng.normal(size=(n, 2)))[0], np.linalg.qr(rng.normal(size=(n, 2)))[0]

@@ -17,8 +17,8 @@ from sciml.errors import DataError
 def samples(seed: int, n: int = 800) -> tuple[np.ndarray, np.ndarray]:
     mixing = np.random.default_rng(99).normal(size=(2, 20))
     rng = np.random.default_rng(seed)
-    courses = rng.normal(size=(n, 2))
-    return courses @ mixing, courses @ mixing + rng.normal(size=(n, 20))
+    time_courses = rng.normal(size=(n, 2))
+    return time_courses @ mixing, time_courses @ mixing + rng.normal(size=(n, 20))
 
 
 @pytest.mark.parametrize("estimator", [Denoiser(), StreamingDenoiser()], ids=["whole", "streaming"])

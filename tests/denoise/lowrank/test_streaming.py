@@ -52,7 +52,7 @@ def test_colored_noise_is_recognized_and_removed_as_in_the_whole() -> None:
     np.testing.assert_allclose(streamed.transform(whole).values, batch.transform(whole).values, atol=0.02)
 
 
-def test_missing_values_and_dead_channels_are_as_in_the_whole() -> None:
+def test_missing_values_and_excluded_channels_are_as_in_the_whole() -> None:
     whole = recording(2).copy()
     whole[5:9] = np.nan
     whole[100:400, 3] = np.nan

@@ -81,7 +81,7 @@ def svd_of(recording: xr.DataArray) -> tuple[NDArray[np.float64], ...]:
 
 
 @pytest.mark.parametrize("n_samples", [12, 200])  # fewer samples than the 64 voxels of a patch, and more
-def test_one_patch_is_the_textbook_shrinkage(n_samples: int) -> None:
+def test_one_patch_is_shrunk_by_the_formula(n_samples: int) -> None:
     found = phantom((4, 4, 4), n_samples, amplitude=20.0).recording.transpose("z", "y", "x", "time").astype(np.float64)
     result = denoise_patches(found, patch=PATCH, sigma=2.0, shrinkage="operator")
     U, s, Vt = svd_of(found)
@@ -154,7 +154,7 @@ def test_an_offset_of_many_sigma_costs_nothing() -> None:
 
 
 def test_strong_signal_does_not_drown_the_noise_in_float32() -> None:
-    """A component 10^6 times the noise eigenvalue: float32 alone would see noise a hundred times too loud."""
+    """A component 10^6 times the noise eigenvalue: float32 alone would see noise a hundred times too strong."""
     wave = 3000 * np.sin(np.arange(80) / 4)[:, None, None]
     values = (noise((80, 12, 12)) + wave).astype(np.float32)
     result = denoise_patches(movie(values), patch={"y": 6, "x": 6})
@@ -165,9 +165,9 @@ def test_strong_signal_does_not_drown_the_noise_in_float32() -> None:
 def test_transposed_and_mirrored_recordings_give_the_same() -> None:
     recording = phantom().recording
     plain = denoise_patches(recording, patch=PATCH)
-    turned = denoise_patches(recording.transpose("x", "time", "z", "y"), patch=PATCH)
-    assert turned["denoised"].dims == ("x", "time", "z", "y")
-    xr.testing.assert_allclose(turned.transpose(*plain.dims), plain, rtol=1e-3)
+    transformed = denoise_patches(recording.transpose("x", "time", "z", "y"), patch=PATCH)
+    assert transformed["denoised"].dims == ("x", "time", "z", "y")
+    xr.testing.assert_allclose(transformed.transpose(*plain.dims), plain, rtol=1e-3)
     # 14, 12 and 9 voxels with patches of 4 and strides of 2: mirrored grids coincide along z and y only
     mirrored = denoise_patches(recording.isel(z=slice(None, None, -1), y=slice(None, None, -1)), patch=PATCH)
     back = mirrored.isel(z=slice(None, None, -1), y=slice(None, None, -1))
@@ -212,9 +212,9 @@ def test_mask_keeps_the_outside_as_it_is_and_out_of_all_patches() -> None:
     found = phantom()
     mask = xr.DataArray(np.ones((14, 12, 9), bool), dims=("z", "y", "x"))
     mask[:3], mask[:, :, 7:] = False, False
-    loud = found.recording.where(mask, 1e6)
-    inside, trimmed = (denoise_patches(each, patch=PATCH, mask=mask) for each in (loud, found.recording))
-    np.testing.assert_array_equal(inside["denoised"].where(~mask, 0), loud.where(~mask, 0))
+    strong_outside = found.recording.where(mask, 1e6)
+    inside, trimmed = (denoise_patches(each, patch=PATCH, mask=mask) for each in (strong_outside, found.recording))
+    np.testing.assert_array_equal(inside["denoised"].where(~mask, 0), strong_outside.where(~mask, 0))
     np.testing.assert_array_equal(inside["denoised"].where(mask, 0), trimmed["denoised"].where(mask, 0))
     error = (inside["denoised"] - found.signal).where(mask)
     assert float((error**2).mean()) < 0.15 * 4

@@ -108,9 +108,9 @@ def test_masks_sigma_maps_and_complex_numbers_reach_the_file(
     mask = xr.DataArray(np.ones((16, 12, 9), bool), dims=("z", "y", "x"))
     mask[:4] = False
     level = xr.full_like(mask, 2.0, dtype=float)
-    turned = (recording * np.exp(0.3j)).astype(np.complex64)
-    found = denoise_patches_to_file(turned, tmp_path / "a.nc", patch=PATCH, sigma=level, mask=mask, maps=False)
-    whole = denoise_patches(turned, patch=PATCH, sigma=level, mask=mask)
+    transformed = (recording * np.exp(0.3j)).astype(np.complex64)
+    found = denoise_patches_to_file(transformed, tmp_path / "a.nc", patch=PATCH, sigma=level, mask=mask, maps=False)
+    whole = denoise_patches(transformed, patch=PATCH, sigma=level, mask=mask)
     np.testing.assert_allclose(open_recording(found.path), whole["denoised"], rtol=1e-6)
     with h5py.File(found.path) as file:
         assert "sigma" not in file

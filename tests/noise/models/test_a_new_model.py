@@ -1,17 +1,22 @@
 """A new noise model is one class and one line in the registry: it is selected, fitted and reported."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from sciml.io import save_recording
 from sciml.noise import noise_floor
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.noise.models.registry import NOISE_MODELS, noise_model
+from sciml.pipeline import validate
 from sciml.report import report
 from sciml.rmt.variance_profile import VarianceProfile
+from sciml_cli.app import run as command
 
 
 class Uniform(NoiseModel):
@@ -67,3 +72,12 @@ def test_it_is_reported() -> None:
     assert "Noise was taken for a dummy." in page
     assert "Noise model: uniform, chosen by test" in page
     assert made.numbers["noise_floor"]["model"] == "uniform"
+
+
+def test_the_command_line_and_a_configuration_know_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_recording(recording(colored=True), tmp_path / "a.nc")
+    assert command(["spectrum", "noise", str(tmp_path / "a.nc"), "--model", "uniform", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "uniform"
+    assert validate({"noise": {"model": "uniform"}}).noise.model == "uniform"
+    assert command(["spectrum", "noise", str(tmp_path / "a.nc"), "--model", "unknown"]) == 2
+    assert "'uniform'" in capsys.readouterr().err

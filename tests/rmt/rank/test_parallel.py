@@ -26,7 +26,7 @@ def heteroscedastic(rng, n, p, span=10.0):
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_every_rule_finds_clear_components_beside_unequal_channels(rule):
+def test_every_rule_finds_clear_components_in_unequal_channels(rule):
     rng = np.random.default_rng(0)
     U, V = (np.linalg.qr(rng.normal(size=(side, 2)))[0] for side in (300, 50))
     X = (U * [150.0, 120.0]) @ V.T + heteroscedastic(rng, 300, 50, span=3.0)
@@ -37,12 +37,12 @@ def test_every_rule_finds_clear_components_beside_unequal_channels(rule):
     assert rule(np.random.default_rng(1).permutation(X, axis=1)).rank == 2
     assert rule(X.astype(np.float32)).threshold == pytest.approx(one.threshold, rel=1e-4)
     assert rule(X * (1 + 0j) * np.exp(0.3j)).rank >= 1
-    dead = X.copy()
-    dead[:, 4] = 0.0
-    assert rule(dead).rank == 2
-    dead[0, 0] = np.nan
+    constant = X.copy()
+    constant[:, 4] = 0.0
+    assert rule(constant).rank == 2
+    constant[0, 0] = np.nan
     with pytest.raises(DataError, match="finite"):
-        rule(dead)
+        rule(constant)
 
 
 @pytest.mark.parametrize("name", ["dpa", "ddpa", "ddpa test", "dyson"])

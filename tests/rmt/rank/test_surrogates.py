@@ -44,7 +44,7 @@ def test_sign_flips_keep_sizes_and_permutations_keep_values():
 
 @pytest.mark.parametrize(("kind", "noise"), [("sign_flip", heteroscedastic), ("phase", colored)])
 @pytest.mark.parametrize("spikes", [0, 1])
-def test_false_alarms_are_at_the_level_with_and_without_a_component_taken_out(kind, noise, spikes):
+def test_false_alarms_are_at_the_level_with_and_without_a_component_removed(kind, noise, spikes):
     n_runs, over, missed = 60, 0, 0
     for seed in range(n_runs):
         rng = np.random.default_rng(seed)

@@ -56,10 +56,10 @@ def test_rank_and_sigma_of_strong_equal_components(rank: int, scale: float) -> N
 def test_transpose_gives_the_same_test() -> None:
     X = np.random.default_rng(0).normal(size=(200, 70))
     X[:, 0] += 3 * np.sin(np.arange(200))
-    plain, turned = white_test(Spectrum(eigenvalues(X), 70, 200)), white_test(Spectrum(eigenvalues(X.T), 200, 70))
-    np.testing.assert_allclose(plain.p_values, turned.p_values, rtol=1e-6)
-    assert plain.sigma == pytest.approx(turned.sigma, rel=1e-12)
-    assert plain.law.threshold(0.05) * 200 == pytest.approx(turned.law.threshold(0.05) * 70)
+    plain, transformed = white_test(Spectrum(eigenvalues(X), 70, 200)), white_test(Spectrum(eigenvalues(X.T), 200, 70))
+    np.testing.assert_allclose(plain.p_values, transformed.p_values, rtol=1e-6)
+    assert plain.sigma == pytest.approx(transformed.sigma, rel=1e-12)
+    assert plain.law.threshold(0.05) * 200 == pytest.approx(transformed.law.threshold(0.05) * 70)
 
 
 def test_p_values_never_fall() -> None:
@@ -84,7 +84,7 @@ RULES = {
 }
 
 
-def planted(p, n, strengths, rng, complex_data=False):
+def with_components(p, n, strengths, rng, complex_data=False):
     """White noise of variance 1 and components of given singular values over the square root of the long side."""
     noise = rng.normal(size=(n, p))
     if complex_data:
@@ -96,7 +96,7 @@ def planted(p, n, strengths, rng, complex_data=False):
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize(("p", "n"), [(40, 150), (150, 40)])
 def test_every_rule_finds_three_clear_components_in_any_unit_and_orientation(rule, p, n):
-    X = planted(p, n, [5.0, 4.0, 3.0], np.random.default_rng(0))
+    X = with_components(p, n, [5.0, 4.0, 3.0], np.random.default_rng(0))
     one = rule(Spectrum(eigenvalues(X), p, n))
     assert isinstance(one, RankEstimate)
     # The textbook rule takes the variance of all entries for the noise's, and misses some.
@@ -107,9 +107,9 @@ def test_every_rule_finds_three_clear_components_in_any_unit_and_orientation(rul
         scaled = rule(Spectrum(eigenvalues(X * scale), p, n))
         assert scaled.rank == one.rank
         assert scaled.threshold == pytest.approx(one.threshold * scale**2, rel=1e-9)
-    turned = rule(Spectrum(eigenvalues(X.T), n, p))
-    assert turned.rank == one.rank
-    assert turned.threshold * p == pytest.approx(one.threshold * n, rel=1e-9)
+    transformed = rule(Spectrum(eigenvalues(X.T), n, p))
+    assert transformed.rank == one.rank
+    assert transformed.threshold * p == pytest.approx(one.threshold * n, rel=1e-9)
     single = rule(Spectrum(eigenvalues(X.astype(np.float32)), p, n))
     assert single.threshold == pytest.approx(one.threshold, rel=1e-5)
     rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(p, p)))[0]
@@ -126,7 +126,7 @@ def test_every_rule_refuses_what_is_no_spectrum(rule):
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_every_rule_takes_a_constant_channel_and_noiseless_data(rule):
-    X = planted(40, 150, [5.0, 4.0, 3.0], np.random.default_rng(2))
+    X = with_components(40, 150, [5.0, 4.0, 3.0], np.random.default_rng(2))
     X[:, 7] = 0.0
     assert rule(Spectrum(eigenvalues(X), 40, 150)).rank >= 1
     exact = np.r_[5.0, np.zeros(39)]
@@ -139,7 +139,7 @@ def test_kritchman_nadler_and_bema_have_the_size_that_is_stated(complex_data):
     n_draws, p, n = 100, 30, 150
     found = {"kn": 0, "bema": 0}
     for seed in range(n_draws):
-        values = eigenvalues(planted(p, n, [], np.random.default_rng(seed), complex_data))
+        values = eigenvalues(with_components(p, n, [], np.random.default_rng(seed), complex_data))
         found["kn"] += (
             kritchman_nadler(Spectrum(values, p, n, "complex" if complex_data else "real"), alpha=0.05).rank > 0
         )
@@ -153,7 +153,7 @@ def test_kritchman_nadler_and_bema_have_the_size_that_is_stated(complex_data):
 def test_kritchman_nadler_quantile_is_exact():
     assert TracyWidom(1).isf(0.005) == pytest.approx(2.4223, abs=1e-4)
     p, n = 40, 400
-    values = eigenvalues(planted(p, n, [], np.random.default_rng(5)))
+    values = eigenvalues(with_components(p, n, [], np.random.default_rng(5)))
     one = kritchman_nadler(Spectrum(values, p, n))
     law = edges.white(p - 1, n)
     # No component: the yardstick is the noise beside one.
@@ -165,9 +165,8 @@ def test_power_of_the_white_test_beyond_the_detection_limit():
     limit = (p / n) ** 0.25
     for strength, least in ((1.3, 0.8), (1.5, 0.9)):
         found = [
-            white_test(Spectrum(eigenvalues(planted(p, n, [strength * limit], np.random.default_rng(seed))), p, n)).rank
-            >= 1
-            for seed in range(n_draws)
+            white_test(Spectrum(eigenvalues(with_components(p, n, [strength * limit], rng)), p, n)).rank >= 1
+            for rng in map(np.random.default_rng, range(n_draws))
         ]
         assert np.mean(found) >= least - 2 * np.sqrt(least * (1 - least) / n_draws)
 
@@ -244,7 +243,7 @@ def test_consensus_prefers_the_rule_that_assumes_less_and_says_why():
 
 
 def test_white_test_is_a_rank_estimate_with_more():
-    test = white_test(Spectrum(eigenvalues(planted(20, 100, [4.0], np.random.default_rng(0))), 20, 100))
+    test = white_test(Spectrum(eigenvalues(with_components(20, 100, [4.0], np.random.default_rng(0))), 20, 100))
     assert isinstance(test, WhiteTest)
     assert test.threshold == pytest.approx(test.law.threshold(0.05) * test.sigma**2)
     assert test.p_values[0] < 1e-6 < test.p_values[1]
