@@ -52,7 +52,7 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
     traces = _traces(recording)
     components = None if floor is None or floor.rank == 0 else _components(recording, floor)
     welch, no_density = _or_reason(lambda: WelchAccumulator(sampled, segment=_segment(sampled)))
-    image = _image(recording)
+    image = _image(recording) if welch else None
     digest = _Digest.of(recording)
     consumers = [_Consumer(each, recording, np.array([column])) for column, each in enumerate(traces)]
     consumers += [_Consumer(components, recording)] if components else []

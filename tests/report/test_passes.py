@@ -128,3 +128,10 @@ def test_the_pass_gives_what_each_measure_gives_by_itself() -> None:
     assert len(measured.traces) == 4
     assert np.isnan(measured.traces[0].value).sum() == 1
     assert measured.quality.longest_gap == pytest.approx(7.01)
+
+
+def test_a_clock_of_gaps_alone_has_no_spectrum_and_a_report() -> None:
+    time = np.arange(5000) / 100 + 10.0 * (np.arange(5000) // 5)
+    values = np.random.default_rng(0).normal(size=5000)
+    made = recording_report(xr.DataArray(values, dims="time", coords={"time": time}))
+    assert made.sections[1].text.startswith("No power spectrum: expected a segment")

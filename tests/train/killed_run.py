@@ -81,7 +81,8 @@ def kill_in_save(kind, count):
 
 def attempt(folder, plan, out):
     """One process: `step`/`epoch`/`signal` for Killer, `save` and `count` for kill_in_save, else to the end."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have ignored it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have ignored them
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     callbacks = []
     if "save" in plan:
         kill_in_save(plan["save"], plan["count"])
