@@ -29,9 +29,7 @@ __all__ = [
 
 MAX_ITERATIONS = 100  # the count rarely moves more than ten times; a long spectrum of ever new outliers may creep
 MAX_CORRECTION = 0.5  # fraction of the noise that components may have removed beyond their own dimensions
-LAW_DISTANCE = (
-    0.05  # Kolmogorov-Smirnov; 40 eigenvalues of noise, 20 components removed, are within 0.09 (measured)
-)
+LAW_DISTANCE = 0.05  # Kolmogorov-Smirnov; 40 eigenvalues of noise, 20 components removed, are within 0.09 (measured)
 
 SLACK = 0.05  # fraction of many equal components, which repel each other, that may lie below the edge
 

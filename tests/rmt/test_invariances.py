@@ -5,11 +5,11 @@ scale of the data each result carries. To put a new function under all invarianc
 columns of the grid that are not true of it, with the reason beside.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import isclass, isfunction
-from typing import get_args
+from typing import Any, get_args
 
 import hypothesis.strategies as st
 import numpy as np
@@ -152,13 +152,13 @@ def spectral(function: Callable[..., np.ndarray], **options: object) -> Case:
     return Case(lambda m: {"shrunk": function(m.spectrum, **options)}, {"shrunk": 2}, FEATURES)
 
 
-def estimator(make: Callable[[], object], exempt: set[str] = frozenset()) -> Case:
+def estimator(make: Callable[[], Any], exempt: Collection[str] = ()) -> Case:
     def call(m: Matrix) -> dict[str, object]:
         found = make().fit(m.X)
         distance = np.sort(found.mahalanobis(m.X))
         return {"eigenvalues": np.linalg.eigvalsh(found.covariance_), "mahalanobis": distance}
 
-    return Case(call, {"eigenvalues": 2, "mahalanobis": 0}, MEAN | exempt)
+    return Case(call, {"eigenvalues": 2, "mahalanobis": 0}, MEAN | set(exempt))
 
 
 def cut(found: rank.RankEstimate, unit: float) -> dict[str, object]:
@@ -202,7 +202,7 @@ def coherence_edge(m: Matrix) -> dict[str, object]:
     return {"p_value": law.p_value(m.lam / m.rms**2), "threshold": law.threshold(0.05) * m.n}
 
 
-def law_answers(law: object, x: np.ndarray, z: np.ndarray) -> dict[str, object]:
+def law_answers(law: Any, x: np.ndarray, z: np.ndarray) -> dict[str, object]:
     """Return everything a law says, at points x of its axis and z above it."""
     return {
         "cdf": law.cdf(x),
@@ -259,7 +259,7 @@ def profile_of(m: Matrix) -> dict[str, object]:
     }
 
 
-def population_of(method: str) -> Callable[[Matrix], dict[str, object]]:
+def population_of(method: Any) -> Callable[[Matrix], dict[str, object]]:
     def call(m: Matrix) -> dict[str, object]:
         found = covariance.population_spectrum(m.spectrum, method=method, n_values=20, n_points=12)
         return {"mean": found.mean(), "range": (found.values[0], found.values[-1]), "total": found.weights.sum()}

@@ -84,7 +84,7 @@ def test_biwhitened_counts_follow_the_law_of_white_noise(shape):
     law = edges.white(60, 300)
     for seed in range(n_draws):
         rng = np.random.default_rng(seed)
-        values = singular_values(biwhiten(rng.poisson(poisson_mean(*shape, rng)))) ** 2
+        values = singular_values(biwhiten(rng.poisson(poisson_mean(shape[0], shape[1], rng)))) ** 2
         over += values[1] > 300 * law.threshold(0.05)  # the first is the mean
     assert over / n_draws < 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_draws)
     within = np.mean(values / 300 < MarchenkoPastur(0.2).median())
@@ -133,7 +133,7 @@ def test_dyson_equalized_noise_has_its_edge_where_white_noise_has(shape, complex
     law = edges.white(*shape, complex_data=complex_data)
     for seed in range(n_draws):
         rng = np.random.default_rng(seed)
-        noise = heteroscedastic(*shape, rng, complex_data=complex_data)
+        noise = heteroscedastic(shape[0], shape[1], rng, complex_data=complex_data)
         over += singular_values(dyson_equalize(noise))[0] ** 2 / shape[1] > law.threshold(0.05)
     assert over / n_draws < 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_draws)
 

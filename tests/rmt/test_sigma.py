@@ -1,5 +1,7 @@
 """The noise level: unbiased beside signal, equivariant, honest about its breakdown."""
 
+from typing import Literal
+
 import h5py
 import hypothesis.strategies as st
 import numpy as np
@@ -36,7 +38,7 @@ def with_components(n_samples, n_features, rank, snr, rng):
 
 
 def estimate(X, complex_data=False, **options):
-    field = "complex" if complex_data else "real"
+    field: Literal["real", "complex"] = "complex" if complex_data else "real"
     return median_edge_refit(Spectrum(eigenvalues(X), X.shape[1], X.shape[0], field), **options)
 
 

@@ -1,5 +1,8 @@
 """Level statistics against simulated ensembles, naive integrals, asymptotic formulas and invariances."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.integrate
@@ -108,7 +111,7 @@ def test_spacings_follow_the_surmise_of_their_ensemble(unfolded, beta):
         distances[other] = spacing.spacing_distribution(np.cumsum(gaps)).distance(other)
     # Kolmogorov: 1.63 / sqrt(4000) = .026 at the 1 % level, and the surmise is off by .005.
     assert distances[beta] < 0.026 + 0.005
-    assert min(distances, key=distances.get) == beta
+    assert min(distances, key=lambda beta: distances[beta]) == beta
 
 
 def test_histogram_and_ecdf_of_spacings_are_normalized():
@@ -120,10 +123,11 @@ def test_histogram_and_ecdf_of_spacings_are_normalized():
 
 @pytest.mark.parametrize("beta", [0, 1, 2, 4])
 def test_surmise_has_mean_one_and_its_cdf_is_its_integral(beta):
-    mass, _ = scipy.integrate.quad(spacing.surmise_pdf, 0, 30, args=(beta,))
-    mean, _ = scipy.integrate.quad(lambda s: s * spacing.surmise_pdf(s, beta), 0, 60, limit=200)
-    part, _ = scipy.integrate.quad(spacing.surmise_pdf, 0, 0.7, args=(beta,))
-    assert (mass, mean) == (pytest.approx(1, abs=1e-8), pytest.approx(1, abs=1e-8))
+    mass, _ = scipy.integrate.quad(lambda s: float(spacing.surmise_pdf(s, beta)), 0, 30)
+    mean, _ = scipy.integrate.quad(lambda s: s * float(spacing.surmise_pdf(s, beta)), 0, 60, limit=200)
+    part, _ = scipy.integrate.quad(lambda s: float(spacing.surmise_pdf(s, beta)), 0, 0.7)
+    assert mass == pytest.approx(1, abs=1e-8)
+    assert mean == pytest.approx(1, abs=1e-8)
     assert spacing.surmise_cdf(0.7, beta) == pytest.approx(part, abs=1e-10)
 
 
@@ -227,8 +231,13 @@ def test_wrong_lengths_and_ensembles_are_refused():
         with pytest.raises(ConfigError, match="span of the levels"):
             function(np.arange(10.0), 9.5)
         assert function(np.arange(100.0), [[2.0, 3.0]]).shape == (1, 2)
-    for function in (spacing.surmise_pdf, spacing.reference_delta3, spacing.reference_number_variance):
+    by_ensemble: tuple[Callable[..., Any], ...] = (
+        spacing.surmise_pdf,
+        spacing.reference_delta3,
+        spacing.reference_number_variance,
+    )
+    for take_ensemble in by_ensemble:
         with pytest.raises(ConfigError, match="expected beta 0"):
-            function(1.0, 3)
+            take_ensemble(1.0, 3)
     with pytest.raises(ConfigError, match="one bin"):
         spacing.spacing_distribution([1.0, 2.0, 4.0], n_bins=0)

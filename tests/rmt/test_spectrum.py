@@ -35,7 +35,7 @@ def test_demeaned_wide_data_may_leave_out_the_zero() -> None:
         ([1.0, 1.0], 2, 10, "quaternion", ConfigError, "field"),
     ],
 )
-def test_what_is_no_spectrum_is_refused(values, n_features, n_samples, field, error, text) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_spectrum_is_refused(values, n_features, n_samples, field, error, text) -> None:
     with pytest.raises(error, match=text):
         Spectrum(values, n_features, n_samples, field)
 

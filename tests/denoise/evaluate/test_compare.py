@@ -84,11 +84,14 @@ def test_a_large_recording_is_cropped_and_mistakes_are_named() -> None:
     noisy, _ = recording(2, 0.0)
     rng = np.random.default_rng(2)
     movie = xr.DataArray(rng.normal(size=(100, 40, 30)), dims=("time", "y", "x"))
-    seen = []
-    compare(
-        movie, methods={"as it is": lambda part: (seen.append(part.shape), part.transpose(..., "time"))[1]}, n_draws=1
-    )
-    assert set(seen) == {(100, 20, 25)}
+    shapes = []
+
+    def as_it_is(part: xr.DataArray) -> xr.DataArray:
+        shapes.append(part.shape)
+        return part.transpose(..., "time")
+
+    compare(movie, methods={"as it is": as_it_is}, n_draws=1)
+    assert set(shapes) == {(100, 20, 25)}
     with pytest.raises(ConfigError, match="expected methods of optimal, truncation"):
         compare(noisy, methods=["magic"])
     with pytest.raises(DataError, match="expected a method that returns a recording"):

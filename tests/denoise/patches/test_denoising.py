@@ -1,6 +1,7 @@
 """Denoising by patches: right in every invariance, honest in its maps, quiet on noise, whole at every border."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ PATCH = {"z": 4, "y": 4, "x": 4}
 MAPS = ["sigma", "rank", "variance", "removed", "coverage"]
 
 
-def phantom(shape: tuple[int, ...] = (14, 12, 9), n_samples: int = 40, seed: int = 0, **options: float) -> Phantom:
+def phantom(shape: tuple[int, ...] = (14, 12, 9), n_samples: int = 40, seed: int = 0, **options: Any) -> Phantom:
     return smooth_phantom(shape, n_samples=n_samples, seed=seed, **options)
 
 
@@ -42,7 +43,7 @@ def test_error_map_sigma_and_noise_are_right_on_a_phantom(
     shape: tuple[int, ...], n_samples: int, patch: tuple[int, ...], sigma: float
 ) -> None:
     found = smooth_phantom(shape, n_samples=n_samples, sigma=sigma, rank=3, amplitude=4 * sigma, seed=1)
-    dims = [dim for dim in found.recording.dims if dim != "time"]
+    dims = [str(dim) for dim in found.recording.dims if dim != "time"]
     result = denoise_patches(found.recording, patch=dict(zip(dims, patch, strict=True)))
     error = result["denoised"] - found.signal
     assert mean_square(error) < 0.12 * sigma**2

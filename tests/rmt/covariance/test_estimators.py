@@ -340,6 +340,7 @@ def test_estimators_work_in_pipelines_and_searches():
     sample = np.cov(X.T)
     found = cov.QuadraticInverseShrinkage().fit(X)
     assert found.error_norm(truth, scaling=False) < np.sum((sample - truth) ** 2)
+    assert found.precision_ is not None
     distance = np.einsum("ij,jk,ik->i", X - found.location_, found.precision_, X - found.location_)
     np.testing.assert_allclose(found.mahalanobis(X), distance, rtol=1e-9)
 
@@ -365,7 +366,7 @@ def test_impossible_options_are_refused():
     X = np.random.default_rng(9).normal(size=(20, 4))
     for wrong in ("yes", 0, 21):
         with pytest.raises(ConfigError, match="n_effective"):
-            cov.QuadraticInverseShrinkage(n_effective=wrong).fit(X)
+            cov.QuadraticInverseShrinkage(n_effective=wrong).fit(X)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="expected a loss of frobenius"):
         cov.SpikedCovariance(loss="l2").fit(X)
     with pytest.raises(ConfigError, match="rank from 0 to 3"):

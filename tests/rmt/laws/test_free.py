@@ -1,5 +1,7 @@
 """Free convolutions against closed forms, each other and the eigenvalues of simulated sums and products."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.integrate
@@ -8,7 +10,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.rmt.laws import GeneralizedMarchenkoPastur, MarchenkoPastur, Semicircle
 from sciml.rmt.laws.free import SemicircleSum, add, add_semicircle, multiply_marchenko_pastur
 
-SPECTRA = {"one": [3.0], "two": [-2.0, 2.0], "three": [-1.0, 0.0, 5.0], "many": np.linspace(-1, 4, 50)}
+SPECTRA: dict[str, Any] = {"one": [3.0], "two": [-2.0, 2.0], "three": [-1.0, 0.0, 5.0], "many": np.linspace(-1, 4, 50)}
 
 
 def test_a_point_mass_gives_the_semicircle_shifted():

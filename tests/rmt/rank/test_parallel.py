@@ -131,7 +131,7 @@ def test_a_search_that_ends_at_its_bound_says_so():
 def test_methods_and_levels_that_do_not_exist_are_refused():
     X = np.random.default_rng(6).normal(size=(20, 10))
     with pytest.raises(ConfigError, match="a method of dpa"):
-        deterministic_parallel_analysis(X, method="pa")
+        deterministic_parallel_analysis(X, method="pa")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="no alpha with"):
         deterministic_parallel_analysis(X, alpha=0.05)
     with pytest.raises(ConfigError, match="alpha between"):

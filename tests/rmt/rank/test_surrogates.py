@@ -114,4 +114,4 @@ def test_a_constant_channel_is_no_obstacle_and_missing_values_are_refused():
     with pytest.raises(DataError, match="only zeros"):
         surrogate_test(np.zeros((5, 4)), kind="phase", rng=rng)
     with pytest.raises(ConfigError, match="of kind"):
-        surrogate_test(np.ones((5, 4)), kind="shuffle", rng=rng)
+        surrogate_test(np.ones((5, 4)), kind="shuffle", rng=rng)  # type: ignore[arg-type]

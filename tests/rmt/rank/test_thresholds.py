@@ -89,7 +89,7 @@ def test_what_cannot_be_asked_is_refused():
     with pytest.raises(ConfigError, match="leaves noise among 20"):
         screenot(Spectrum(values, 20, 50), max_rank=10)
     with pytest.raises(ConfigError, match="an imputation of"):
-        screenot(Spectrum(values, 20, 50), imputation="mean")
+        screenot(Spectrum(values, 20, 50), imputation="mean")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="trimmed"):
         bema(Spectrum(values, 20, 50), trim=0.5)
     with pytest.raises(ConfigError, match="sigma"):
