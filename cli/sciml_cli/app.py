@@ -33,7 +33,7 @@ cli = LazyGroup(
         "datasets": Entry(
             "sciml_cli.commands.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."
         ),
-        "demo": Entry("sciml_cli.commands.demo:demo", "Run the whole journey on a simulated recording."),
+        "demo": Entry("sciml_cli.commands.demo:demo", "Learn from a simulated recording whose truth is known."),
         "doctor": Entry("sciml_cli.commands.doctor:doctor", "Check this installation and this machine."),
         "convert": Entry("sciml_cli.commands.convert:convert", "Write a signal of any format as a netCDF recording."),
     },

@@ -92,7 +92,7 @@ class LazyGroup(click.Group):
         self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the table, which is the order of the journey."""
+        """Return the names in the order of the table, which is that of the data."""
         del ctx
         return list(self.table)
 

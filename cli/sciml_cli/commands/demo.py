@@ -1,4 +1,4 @@
-"""`sciml demo --out DIR`: the whole journey on a recording whose truth is known."""
+"""`sciml demo --out DIR`: everything on a recording whose truth is known."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +56,6 @@ def _summary(metrics: Mapping[str, Any]) -> str:
             f"({chance['band'][0]:.1%} to {chance['band'][1]:.1%}); linear baseline "
             f"{metrics['baselines']['linear']['accuracy']:.1%}",
             f"rank found {floor['rank']}, true {metrics['truth']['rank']} "
-            f"(a textbook white-noise edge says {floor['mp_rank']})",
+            f"(the Marchenko-Pastur edge says {floor['mp_rank']})",
         ]
     )

@@ -1,4 +1,4 @@
-"""`sciml fit [CONFIG.toml] [FILE...] --out RUN`: the whole journey from a recording to a reported model."""
+"""`sciml fit [CONFIG.toml] [FILE...] --out RUN`: from a recording to a reported model."""
 
 from collections.abc import Mapping
 from pathlib import Path

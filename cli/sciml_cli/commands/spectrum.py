@@ -229,7 +229,7 @@ def _noise_rows(floor: Any) -> list[tuple[str, str]]:
         ("detection limit", number(floor.detection_limit, floor.units)),
         ("rank", str(floor.rank)),
         ("correlation time", number(floor.correlation_time, "s")),
-        ("textbook rank", f"{floor.mp_rank} (Marchenko-Pastur edge {number(floor.mp_edge)})"),
+        ("Marchenko-Pastur", f"{floor.mp_rank} components (edge {number(floor.mp_edge)})"),
         ("samples", f"{floor.n_samples} ({number(floor.n_effective)} independent)"),
         ("channels", f"{floor.n_features} ({floor.n_used} used)"),
         ("bulk", f"{number(floor.bulk_distance)} from the law of this noise (Kolmogorov-Smirnov)"),
