@@ -65,7 +65,8 @@ def select_channels(
         Returns pairs (first, later) of the channels that it is given, as places in that list.
     """
     missing = count < LEAST_PRESENT * n_samples
-    constant = (constant | (scatter <= 0)) & ~missing
+    # A scatter that rounding leaves nothing of, or that overflows, says nothing about the channel's noise either.
+    constant = (constant | ~((scatter > 0) & np.isfinite(scatter))) & ~missing
     varying = np.flatnonzero(~missing & ~constant)
     pairs = [(int(varying[first]), int(varying[later])) for first, later in duplicates(varying)]
     excluded = dict.fromkeys(np.flatnonzero(missing).tolist(), "missing")

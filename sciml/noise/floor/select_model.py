@@ -74,6 +74,8 @@ class _Selection:
 
     def choice(self, model: NoiseModel) -> Choice:
         prepared, fit = self.fit(model)
-        words = [*self.reasons, "" if model in self.unconverged else model.chosen(fit, prepared)]
+        # What the model itself failed at is no reason to take it, and `converged` says so.
+        own = model.must_converge if model in self.unconverged else ""
+        words = [*(each for each in self.reasons if each != own), "" if own else model.chosen(fit, prepared)]
         reason = ", ".join(dict.fromkeys(each for each in words if each))
         return Choice(model, reason, prepared, model.confirmed(fit, prepared, self.alpha))

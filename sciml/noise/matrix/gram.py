@@ -58,11 +58,10 @@ class Matrix:
         """Decompose the recording with each channel divided by `scale`."""
         factor = self.total_scale / scale
         wanted = min(self.n_channels, self.dof) if n_directions is None else n_directions
-        if self.tall:
+        if self.tall or self.statistics.standardized is None:
             values, vectors = scipy.linalg.eigh(self._gram * factor[:, None] * factor, check_finite=False)
-            kept = len(values) - self.null.shape[1]
+            kept = min(len(values) - self.null.shape[1], self.dof)  # of fewer samples than channels dof are not zero
             return Eigen(np.maximum(values[::-1][:kept], 0.0), vectors[:, ::-1][:, : min(wanted, kept)])
-        assert self.statistics.standardized is not None  # noqa: S101
         scaled = self.statistics.standardized * factor
         values, left = scipy.linalg.eigh(scaled @ scaled.conj().T / self.dof, check_finite=False)
         # Demeaning leaves T - 1 nonzero eigenvalues; the null direction has no counterpart over the channels.

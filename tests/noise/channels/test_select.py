@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.noise import NoiseFloor, spectral_noise_floor
+from sciml.errors import DataError
+from sciml.noise import NoiseFloor, noise_floor, spectral_noise_floor
 from sciml.noise.channels.duplicates import duplicates, duplicates_of
 from sciml.noise.channels.select import exclusion_words, select_channels
 
@@ -91,3 +92,11 @@ def test_of_three_equal_channels_the_first_is_used() -> None:
     values[:, 4] = values[:, 1] = -values[:, 3]
     scatter = (values**2).sum(axis=0)
     assert duplicates_of(values, scatter) == [(1, 3), (1, 4)]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("floor", [noise_floor, spectral_noise_floor])
+def test_values_whose_squares_overflow_are_a_data_error(floor: Callable[..., object]) -> None:
+    values = 1e200 * np.random.default_rng(0).normal(size=(T, N))
+    with pytest.raises(DataError, match="expected at least two channels that vary, got 0 of 16"):
+        floor(recording(values))

@@ -1,5 +1,6 @@
 """The noise floor: nominal size on pure noise, components found, and the invariances of a spectrum."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -232,3 +233,17 @@ def test_loading_the_noise_floor_loads_no_torch() -> None:
 
     code = "import sys, sciml.noise, sciml.denoise; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("model", ["auto", "white", "heteroscedastic", "heteroscedastic+colored"])
+def test_of_fewer_samples_than_channels_the_floor_is_the_same_however_they_are_read(
+    read: Callable[..., NoiseFloor], model: str
+) -> None:
+    rng = np.random.default_rng(0)
+    few = recording(rng.normal(size=(40, 60)) * np.linspace(1, 2, 60) + 4 * rng.normal(size=(40, 1)))
+    floor, held = read(few, model), noise_floor(few, model=model)
+    assert (floor.rank, len(floor.eigenvalues)) == (held.rank, 39)
+    assert floor.rank >= 1
+    # Spectra come from a subsample in single precision where the values are not held.
+    np.testing.assert_allclose(floor.eigenvalues, held.eigenvalues, rtol=1e-4)
+    assert floor.sigma == pytest.approx(held.sigma, rel=1e-5)

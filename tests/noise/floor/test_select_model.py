@@ -82,6 +82,16 @@ def test_intervals_hold_the_strength_and_overlaps_are_those_with_the_truth(phi: 
     assert abs(np.mean(time_course)) < 0.03
 
 
+def test_a_model_that_does_not_converge_is_no_reason_for_itself() -> None:
+    shared = np.random.default_rng(0).normal(size=(2000, 16))
+    shared = shared + 0.9 * np.roll(shared, 1, axis=1) + 0.6 * np.roll(shared, 2, axis=1)
+    phi = np.linspace(0.2, 0.95, 16)
+    values = np.stack([scipy.signal.lfilter([1], [1, -phi[k]], shared[:, k]) for k in range(16)], axis=1)
+    floor = noise_floor(recording(values))
+    assert (floor.model, floor.converged) == ("heteroscedastic+colored", False)
+    assert floor.reason.endswith("and the channels differ in spectrum (p < 1e-12)")
+
+
 def test_components_of_counts_are_found_given_rates_and_exposures() -> None:
     rng = np.random.default_rng(0)
     mean = 3 * rng.gamma(4, 0.25, size=(400, 1)) * rng.gamma(4, 0.25, size=80)
