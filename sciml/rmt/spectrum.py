@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt import checks
 
-__all__ = ["Field", "Spectrum"]
+__all__ = ["Field", "Spectra", "Spectrum"]
 
 Field = Literal["real", "complex"]
 
@@ -89,3 +90,57 @@ class Spectrum:
     def by_long_side(self) -> FloatArray:
         """Eigenvalues of X^H X divided by the long side, which X and its transpose have in common."""
         return self.values * self.n_samples / self.sides[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra:
+    """Eigenvalues of X^H X, not divided by anything, of many small matrices X of one shape, with that shape.
+
+    Parameters
+    ----------
+    scatter
+        Descending, shape (batch, short side).
+    n_features, n_samples
+        Both sides of X; of demeaned data one sample less.
+    field
+        "real" or "complex".
+
+    Raises
+    ------
+    DataError
+        A number of eigenvalues that is not the short side.
+    ConfigError
+        A side below one.
+
+    Examples
+    --------
+    >>> Spectra(np.array([[9.0, 4.0], [2.0, 1.0]]), n_features=2, n_samples=10).sides
+    (2, 10)
+    """
+
+    scatter: FloatArray
+    n_features: int
+    n_samples: int
+    field: Field
+
+    def __init__(self, scatter: NDArray[np.floating], n_features: int, n_samples: int, field: Field = "real") -> None:
+        p, n = checks.shape(n_features, n_samples)
+        if scatter.ndim != 2 or scatter.shape[1] != min(p, n):
+            raise DataError(
+                f"expected {min(p, n)} eigenvalues a spectrum for sides {(p, n)}, got an array of shape {scatter.shape}"
+            )
+        object.__setattr__(self, "scatter", np.maximum(scatter.astype(np.float64), 0.0))
+        object.__setattr__(self, "n_features", p)
+        object.__setattr__(self, "n_samples", n)
+        object.__setattr__(self, "field", field)
+
+    @property
+    def complex_data(self) -> bool:
+        """Whether the entries are complex."""
+        return self.field == "complex"
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Short and long side of the matrices."""
+        short, long = sorted((self.n_features, self.n_samples))
+        return short, long

@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml._typing import BoolArray, FloatArray, IntArray
-from sciml.rmt import batch, shrink
+from sciml.rmt import shrink
+from sciml.rmt.rank import count_above
+from sciml.rmt.sigma import median_edge_refit, refit
+from sciml.rmt.spectrum import Spectra
 
 __all__ = ["Decision", "Rules", "Weights", "decide"]
 
@@ -111,15 +114,16 @@ def _decide(scatter: NDArray[np.floating], n_voxels: int, n_samples: int, rules:
 def _noise(s: NDArray[np.floating], sides: tuple[int, int], rules: Rules) -> tuple[FloatArray, IntArray]:
     """Return noise level and number of components to keep."""
     most = min(sides) - 1
+    spectra = Spectra(s, *sides, "complex" if rules.complex_data else "real")
     if rules.sigma is not None:
         sigma = np.full(len(s), rules.sigma)
     elif rules.rank is not None:
-        sigma = batch.refit(s, sides, min(rules.rank, most))
+        sigma = refit(spectra, min(rules.rank, most))
     else:
-        sigma = batch.median_edge_refit(s, sides).sigma
+        sigma = median_edge_refit(spectra).sigma
     if rules.rank is not None:
         return sigma, np.full(len(s), min(rules.rank, most))
-    return sigma, batch.count_above(s, sides, sigma, alpha=rules.alpha, complex_data=rules.complex_data)
+    return sigma, count_above(spectra, sigma, alpha=rules.alpha)
 
 
 def _error(y: FloatArray, eta: FloatArray, beta: float, n_voxels: int, *, voxels_short: bool) -> tuple[FloatArray, ...]:

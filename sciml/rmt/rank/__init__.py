@@ -18,7 +18,7 @@ from sciml.rmt.rank.tests import (
     marchenko_pastur,
     white_test,
 )
-from sciml.rmt.rank.thresholds import Imputation, bema, gavish_donoho, screenot, screenot_threshold
+from sciml.rmt.rank.thresholds import Imputation, bema, count_above, gavish_donoho, screenot, screenot_threshold
 
 __all__ = [
     "Consensus",
@@ -32,6 +32,7 @@ __all__ = [
     "biwhitened",
     "colored_test",
     "consensus",
+    "count_above",
     "deterministic_parallel_analysis",
     "dyson",
     "gavish_donoho",

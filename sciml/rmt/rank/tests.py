@@ -14,6 +14,7 @@ from sciml.rmt import sigma as noise_level
 from sciml.rmt.checks import positive
 from sciml.rmt.edges import EdgeLaw, colored, ratio_tail, white
 from sciml.rmt.shrink import spike_strength
+from sciml.rmt.sigma.batch import MAX_ITERATIONS
 from sciml.rmt.spectrum import Spectrum
 
 __all__ = [
@@ -275,7 +276,7 @@ def _kritchman_nadler_variance(values: FloatArray, n: int, k: int) -> float:
         return (rest + float((values[:k] - rho).sum())) / (p - k)
 
     variance = rest / ((p - k) * (1 - k / n))
-    for _ in range(noise_level.MAX_ITERATIONS):
+    for _ in range(MAX_ITERATIONS):
         last, variance = variance, refit(variance)
         if abs(variance - last) <= 1e-12 * variance:
             return variance

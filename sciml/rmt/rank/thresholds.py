@@ -1,21 +1,22 @@
 """Rules that cut a spectrum at a threshold, without a p-value: Gavish-Donoho, BEMA, ScreeNOT."""
 
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 import scipy.optimize
 from numpy.typing import ArrayLike
 
-from sciml._typing import FloatArray
+from sciml._typing import FloatArray, IntArray
 from sciml.errors import ConfigError
 from sciml.rmt import checks, shrink
 from sciml.rmt.checks import positive
 from sciml.rmt.edges import white
 from sciml.rmt.laws import MarchenkoPastur
 from sciml.rmt.rank.tests import EQUAL, FEW, UNCORRELATED, RankEstimate, level, short_side
-from sciml.rmt.spectrum import Spectrum
+from sciml.rmt.spectrum import Spectra, Spectrum
 
-__all__ = ["Imputation", "bema", "gavish_donoho", "screenot", "screenot_threshold"]
+__all__ = ["Imputation", "bema", "count_above", "gavish_donoho", "screenot", "screenot_threshold"]
 
 Imputation = Literal["interpolate", "zero", "winsorize"]
 
@@ -228,3 +229,27 @@ def screenot_threshold(noise: ArrayLike, beta: float, *, weights: ArrayLike | No
     # y D'/D rises from -infinity at the largest value to -2.
     root = scipy.optimize.brentq(slope, np.log(1e-14), np.log(1e6), xtol=1e-14, rtol=1e-14)
     return largest * float(np.sqrt(1 + np.exp(root)))
+
+
+def count_above(spectra: Spectra, sigma: FloatArray, *, alpha: float) -> IntArray:
+    """Return how many eigenvalues of each spectrum lie above the level-alpha threshold of the largest noise eigenvalue.
+
+    Parameters
+    ----------
+    sigma
+        Noise standard deviation of an entry, shape (batch,).
+    alpha
+        Probability that noise alone reaches the threshold (Tracy-Widom).
+
+    Examples
+    --------
+    >>> count_above(Spectra(np.array([[400.0, 150.0]]), 2, 100), np.ones(1), alpha=0.01)
+    array([2])
+    """
+    above = spectra.scatter > _threshold(*spectra.sides, alpha, spectra.complex_data) * sigma[:, None] ** 2
+    return np.asarray(above.sum(axis=1), dtype=np.int64)
+
+
+@lru_cache(maxsize=4096)
+def _threshold(m: int, n: int, alpha: float, complex_data: bool) -> float:
+    return n * white(m, n, complex_data=complex_data).threshold(alpha)

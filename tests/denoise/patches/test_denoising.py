@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sciml.denoise import denoise_patches
 from sciml.denoise.patches.grid import Grid
 from sciml.errors import ConfigError, DataError
-from sciml.rmt import batch
+from sciml.rmt.sigma import median_edge_refit
+from sciml.rmt.spectrum import Spectra
 from sciml.simulate import Phantom, smooth_phantom
 
 PATCH = {"z": 4, "y": 4, "x": 4}
@@ -72,7 +73,7 @@ def test_patch_noise_is_that_of_its_spectrum() -> None:
     result = denoise_patches(found, patch={"z": 5, "y": 5, "x": 5}, dtype="float64")
     X = found.values.reshape(125, -1)
     s = np.linalg.svd(X - X.mean(axis=1, keepdims=True), compute_uv=False)[:39] ** 2
-    expected = float(batch.median_edge_refit(s[None], (125, 39)).sigma[0])
+    expected = float(median_edge_refit(Spectra(s[None], 125, 39)).sigma[0])
     np.testing.assert_allclose(result["sigma"], expected, rtol=1e-10)
 
 

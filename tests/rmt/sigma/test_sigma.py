@@ -11,7 +11,6 @@ from hypothesis import given, settings
 
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.sigma import (
-    MAX_CORRECTION,
     from_differences,
     from_high_band,
     from_noise,
@@ -19,6 +18,7 @@ from sciml.rmt.sigma import (
     median_edge_refit,
     residual_variance,
 )
+from sciml.rmt.sigma.edge_refit import MAX_CORRECTION
 from sciml.rmt.spectrum import Spectrum
 
 quick = settings(derandomize=True, deadline=None, max_examples=40)

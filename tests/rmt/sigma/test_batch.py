@@ -5,8 +5,11 @@ import pytest
 from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.rmt import batch, edges
+from sciml.rmt import edges
 from sciml.rmt.laws import MarchenkoPastur
+from sciml.rmt.rank import count_above
+from sciml.rmt.sigma import median_edge_refit, refit
+from sciml.rmt.spectrum import Field, Spectra
 
 
 def spectra(shape: tuple[int, int], seed: int = 0) -> NDArray[np.float64]:
@@ -36,11 +39,11 @@ def plain(s: NDArray[np.float64], m: int, n: int) -> tuple[float, int, bool]:
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20), (30, 30), (7, 400)])
 def test_every_spectrum_gets_the_answer_of_a_plain_loop(shape: tuple[int, int]) -> None:
     scatter = spectra(shape)
-    found = batch.median_edge_refit(scatter, shape)
+    found = median_edge_refit(Spectra(scatter, *shape))
     for i, s in enumerate(scatter):
-        level, rank, settled = plain(s, *sorted(shape))
+        level, rank, converged = plain(s, *sorted(shape))
         np.testing.assert_allclose(found.sigma[i], level, rtol=1e-12)
-        assert (found.rank[i], found.converged[i]) == (rank, settled)
+        assert (found.rank[i], found.converged[i]) == (rank, converged)
     assert not found.converged[-1]
     assert found.rank.max() >= 3
 
@@ -48,21 +51,22 @@ def test_every_spectrum_gets_the_answer_of_a_plain_loop(shape: tuple[int, int]) 
 def test_counts_above_the_edge_are_those_of_the_edge_law() -> None:
     scatter = spectra((20, 50))
     level = np.linspace(0.8, 1.2, len(scatter))
-    for complex_data in (False, True):
-        threshold = 50 * edges.white(20, 50, complex_data=complex_data).threshold(0.01)
+    fields: tuple[Field, ...] = ("real", "complex")
+    for field in fields:
+        threshold = 50 * edges.white(20, 50, complex_data=field == "complex").threshold(0.01)
         expected = [(s > threshold * g**2).sum() for s, g in zip(scatter, level, strict=True)]
-        found = batch.count_above(scatter, (50, 20), level, alpha=0.01, complex_data=complex_data)
+        found = count_above(Spectra(scatter, 50, 20, field), level, alpha=0.01)
         np.testing.assert_array_equal(found, expected)
 
 
 def test_refit_divides_by_the_dof_that_are_left() -> None:
     scatter = spectra((20, 50))[:1]
     expected = np.sqrt(scatter[0, 3:].sum() / (17 * 47))
-    np.testing.assert_allclose(batch.refit(scatter, (20, 50), 3), expected)
+    np.testing.assert_allclose(refit(Spectra(scatter, 20, 50), 3), expected)
     with pytest.raises(ConfigError, match="expected a rank from 0 to 19"):
-        batch.refit(scatter, (20, 50), 20)
+        refit(Spectra(scatter, 20, 50), 20)
 
 
 def test_a_partial_spectrum_is_refused() -> None:
     with pytest.raises(DataError, match="expected 20 eigenvalues"):
-        batch.median_edge_refit(spectra((20, 50))[:, :19], (20, 50))
+        Spectra(spectra((20, 50))[:, :19], 20, 50)
