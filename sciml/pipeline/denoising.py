@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sciml.data import Split, Windows
 from sciml.denoise import LinearDenoiser, linear_denoiser
+from sciml.denoise.evaluate.residual import components_above_own_floor
 from sciml.errors import DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.pipeline.config import Noise
@@ -98,7 +99,7 @@ def describe_denoising(
     kept = np.nanvar(after, axis=0)[varies] / variance[varies]
     channel = int(np.flatnonzero(varies)[np.argmax(kept)])
     residual = part.copy(data=(before - after).reshape(part.shape))
-    removed = _floor_of(residual, whole)
+    residual_rank, residual_p_value = components_above_own_floor(residual, whole)
     errors = _errors(before, after, truth)
     n = min(SHOWN, len(before))
     rate = sampling_rate(recording)
@@ -110,18 +111,11 @@ def describe_denoising(
         units=str(recording.attrs.get("units", "")),
         method=f"optimal singular value shrinkage of {denoiser.rank} components, learned from the train part alone",
         variance_kept=float(kept.mean()),
-        residual_rank=None if removed is None else removed.rank,
-        residual_p_value=None if removed is None else float(removed.p_values[0]),
+        residual_rank=residual_rank,
+        residual_p_value=residual_p_value,
         error_before=errors[0],
         error_after=errors[1],
     )
-
-
-def _floor_of(residual: xr.DataArray, whole: NoiseFloor) -> NoiseFloor | None:
-    try:
-        return noise_floor(residual, model=whole.model, alpha=whole.alpha)
-    except DataError:  # too few channels or samples are left to say anything
-        return None
 
 
 def _errors(

@@ -11,12 +11,13 @@ import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.errors import DataError
-from sciml.noise import NoiseFloor
+from sciml.noise import NoiseFloor, noise_floor
 from sciml.recording import TIME, sampling_rate
 
 __all__ = [
     "ResidualStatistics",
     "components_above_floor",
+    "components_above_own_floor",
     "neighbor_correlation",
     "removed_fraction",
     "residual_spectrum",
@@ -113,6 +114,35 @@ def removed_fraction(before: xr.DataArray, residual: xr.DataArray) -> float:
     centered = before - before.mean([before.dims[0]])
     power = float(np.nansum(np.abs(centered.values) ** 2))
     return float(np.nansum(np.abs(residual.values) ** 2) / power) if power > 0 else 0.0
+
+
+def components_above_own_floor(residual: xr.DataArray, floor: NoiseFloor) -> tuple[int | None, float | None]:
+    """Return how many components of what was removed stand out of its own noise, and the p-value of the strongest.
+
+    Parameters
+    ----------
+    residual
+        What was removed, dims `time` and any others.
+    floor
+        Of the recording: its model and level are those of the test.
+
+    Returns
+    -------
+    rank, p_value
+        Both None where too few channels or samples are left to say anything.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> noise = xr.DataArray(rng.normal(size=(500, 8)), dims=("time", "channel"))
+    >>> components_above_own_floor(noise, noise_floor(noise))[0]
+    0
+    """
+    try:
+        own = noise_floor(residual, model=floor.model, alpha=floor.alpha)
+    except DataError:
+        return None, None
+    return own.rank, float(own.p_values[0])
 
 
 def neighbor_correlation(residual: xr.DataArray) -> dict[str, float]:
