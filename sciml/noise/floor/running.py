@@ -62,14 +62,17 @@ class RunningNoiseFloor:
         Raises
         ------
         DataError
-            Another number of channels than before.
+            Another number of channels than before, or complex values after real ones.
         """
         check(recording, minimum=1)
-        n = n_features(recording)
+        n, is_complex = n_features(recording), recording.dtype.kind == "c"
         if self._accumulator is None:
+            self._is_complex = is_complex
             self._accumulator = ChannelAccumulator(n, hold=False, growing=True, memory=self.memory, span=self._span)
         elif n != len(self._accumulator.count):
             raise DataError(f"expected {len(self._accumulator.count)} channels, as in the samples before, got {n}")
+        elif is_complex and not self._is_complex:
+            raise DataError("expected real values, as in the samples before, got complex ones; begin with complex ones")
         self._template = recording.isel({TIME: slice(0, 2)})
         gap = self._follows_a_gap(recording)
         for segment in segments(recording):

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.noise import NoiseFloor, noise_floor
+from sciml.noise import NoiseFloor, RunningNoiseFloor, noise_floor
 
 N, T = 48, 1500
 
@@ -247,3 +247,12 @@ def test_of_fewer_samples_than_channels_the_floor_is_the_same_however_they_are_r
     # Spectra come from a subsample in single precision where the values are not held.
     np.testing.assert_allclose(floor.eigenvalues, held.eigenvalues, rtol=1e-4)
     assert floor.sigma == pytest.approx(held.sigma, rel=1e-5)
+
+
+def test_complex_samples_after_real_ones_are_refused() -> None:
+    values = np.random.default_rng(0).normal(size=(50, 6))
+    running = RunningNoiseFloor()
+    running.add(recording(values))
+    with pytest.raises(DataError, match="expected real values, as in the samples before, got complex ones"):
+        running.add(recording(values + 1j * values[::-1]))
+    assert running.n_samples == 50
