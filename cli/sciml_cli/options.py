@@ -175,7 +175,7 @@ def grouped(record: type[Any], name: str, options: Sequence[Callable[[F], F]]) -
 
 def model_option(function: F) -> F:
     """Add `--model`, the kind of noise."""
-    text = "Kind of noise: auto (chosen by tests), white, colored, counts, ..."
+    text = "Kind of noise, as white, heteroscedastic, colored, heteroscedastic+colored, counts; auto: chosen by tests."
     return click.option("--model", type=NOISE_MODEL, default="auto", show_default=True, help=text)(function)
 
 
