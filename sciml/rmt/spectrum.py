@@ -108,7 +108,7 @@ class Spectra:
     Raises
     ------
     DataError
-        A number of eigenvalues that is not the short side.
+        A number of eigenvalues that is not the short side, or one that is not finite.
     ConfigError
         A side below one.
 
@@ -129,6 +129,8 @@ class Spectra:
             raise DataError(
                 f"expected {min(p, n)} eigenvalues a spectrum for sides {(p, n)}, got an array of shape {scatter.shape}"
             )
+        if not np.isfinite(scatter).all():
+            raise DataError("expected finite eigenvalues; leave out missing samples before the decomposition")
         object.__setattr__(self, "scatter", np.maximum(scatter.astype(np.float64), 0.0))
         object.__setattr__(self, "n_features", p)
         object.__setattr__(self, "n_samples", n)

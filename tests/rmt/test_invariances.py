@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 
 import sciml.rmt
 from sciml.rmt import coherence, covariance, edges, laws, rank, scaling, shrink, sigma, spacing, variance_profile
-from sciml.rmt.spectrum import Spectrum
+from sciml.rmt.spectrum import Spectra, Spectrum
 
 few = settings(derandomize=True, deadline=None, max_examples=1)
 SEEDS = st.integers(0, 1000)
@@ -36,6 +36,7 @@ RESULTS = {
     "scaling.Equalized",
     "shrink.OptShrink",
     "shrink.Overlaps",
+    "sigma.BatchRefit",
     "sigma.EdgeRefit",
     "sigma.SigmaEstimate",
     "spacing.RatioResult",
@@ -119,6 +120,13 @@ def colored_edge(m: Matrix) -> dict[str, object]:
 def noise_level(m: Matrix) -> dict[str, object]:
     found = sigma.median_edge_refit(m.spectrum)
     return {"sigma": found.sigma, "standard_error": found.standard_error, "rank": found.rank}
+
+
+def batch_level(m: Matrix) -> dict[str, object]:
+    many = Spectra(np.stack([m.s, 2 * m.s]) ** 2, m.p, m.n, "complex" if m.complex else "real")
+    found = sigma.median_edge_refit(many)
+    counts = rank.count_above(many, found.sigma, alpha=0.05)
+    return {"sigma": found.sigma, "rank": found.rank, "refit": sigma.refit(many, 2), "above": counts}
 
 
 def white_rank(m: Matrix) -> dict[str, object]:
@@ -375,6 +383,7 @@ CASES: dict[str, Case] = {
     "edges.white, laws.TracyWidom": Case(white_edge, {"threshold": 2, "p_value": 0, "cdf": 0, "isf": 0}),
     "edges.colored": Case(colored_edge, {"threshold": 2, "p_value": 0}, ORDER_OF_TIME),
     "sigma.median_edge_refit": Case(noise_level, {"sigma": 1, "standard_error": 1, "rank": 0}),
+    "sigma.refit, rank.count_above": Case(batch_level, {"sigma": 1, "rank": 0, "refit": 1, "above": 0}),
     "rank.white_test": Case(white_rank, {"p_values": 0, "rank": 0, "sigma": 1, "edge": 0}),
     "shrink.operator, shrink.frobenius, shrink.nuclear, shrink.hard, shrink.spike_to_singular, shrink.overlaps, "
     "shrink.hard_threshold, shrink.hard_threshold_unknown_sigma": Case(
