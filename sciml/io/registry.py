@@ -116,9 +116,13 @@ def scan(tree: Tree) -> tuple[Reader, Contents]:
     DataError
         The reader fails, in a way it foresaw or not.
     """
-    reader = choose(tree)
-    with named(tree, reader):
-        return reader, reader.scan(tree)
+    known = readers()
+    if tree.contents is None or tree.contents[0] is not known:
+        reader = choose(tree)
+        with named(tree, reader):
+            tree.contents = known, reader, reader.scan(tree)
+    _, reader, contents = tree.contents
+    return reader, contents
 
 
 def survey(tree: Tree) -> tuple[Reader, Contents]:

@@ -27,6 +27,7 @@ class Files:
 
     def __init__(self, main: Place) -> None:
         self.main = main
+        self.alone = True  # whether no other file was asked for: else what was found may change though this one stays
         self._stack = ExitStack()
         self._open: dict[Place, h5py.File] = {}
 
@@ -49,6 +50,7 @@ class Files:
 
         An absolute name that does not exist is looked for by its last part, as HDF5 does.
         """
+        self.alone = False
         root = self.root
         given = Path(name)
         candidates = [given, folder / given.name] if given.is_absolute() else [folder / given]

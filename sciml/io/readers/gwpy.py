@@ -46,7 +46,7 @@ class Gwpy:
 
 
 def _candidates(tree: Tree) -> Iterator[Node]:
-    return (node for node in tree if node.is_numeric and len(node.shape or ()) <= 2)
+    return (node for node in tree if node.n_attributes and node.is_numeric and len(node.shape or ()) <= 2)
 
 
 def _series(tree: Tree) -> list[Node]:

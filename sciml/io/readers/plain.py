@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import chain
 
 import h5py
 import numpy as np
@@ -44,6 +45,7 @@ MISSING = ("_FillValue", "missing_value", "MissingValue")
 LABELS = re.compile("channel|electrode|label|names|chan")  # what texts beside the data are called that name channels
 WIDE = 16  # an array that is so many times wider than high, and has a rate or is long, holds one channel a row
 LONG = 512
+FEW_GROUPS = 9  # beside the group of an array, in which its rate is looked for
 UNITS = ("units", "unit", "Units")
 
 
@@ -100,7 +102,7 @@ def _is_signal(node: Node, tree: Tree) -> bool:
     if not node.is_numeric or max(node.shape or (0,)) < 2 or node.text("CLASS") == "DIMENSION_SCALE":
         return False
     return not (
-        _plain_name(node.name) in TIMESTAMPS and len(node.shape or ()) == 1 and len(_parent(node, tree).children) > 1
+        _plain_name(node.name) in TIMESTAMPS and len(node.shape or ()) == 1 and len(tree.parent(node).children) > 1
     )
 
 
@@ -143,7 +145,7 @@ def declare(node: Node, tree: Tree) -> Signal:
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=clock if dims[along] == TIME else None,
-        coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}, node, dims, _parent(node, tree)),
+        coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}, node, dims, tree.parent(node)),
         attrs=_since(clock),
         notes=tuple(notes),
     )
@@ -182,14 +184,9 @@ def _since(clock: Clock | None) -> dict[str, str]:
 def _clocked_axis(node: Node, tree: Tree) -> int:
     """Return the axis that alone is as long as the time stamps beside it, where the first is not."""
     shape = node.shape or ()
-    for child in _parent(node, tree).children.values():
+    for child in _timestamps_of(node, tree):
         size = (child.shape or (0,))[0]
-        if (
-            child is not node
-            and size not in shape[:1]
-            and shape.count(size) == 1
-            and _is_timestamps_of(child, node, size)
-        ):
+        if size not in shape[:1] and shape.count(size) == 1:
             return shape.index(size)
     wide = len(shape) == 2 and shape[1] >= WIDE * shape[0]
     return int(wide and (shape[1] >= LONG or _declared_rate(node, tree) is not None))
@@ -226,12 +223,11 @@ def _named_axes(node: Node) -> tuple[dict[int, str], dict[int, Node]]:
 def _clock(node: Node, tree: Tree, scales: dict[int, Node], along: int) -> tuple[Clock | None, list[str]]:
     """Return the clock of an axis: its time scale, a companion of time stamps, or a stated sampling rate."""
     size = (node.shape or (0,))[along]
-    children = _parent(node, tree).children.values()
-    siblings = [child for child in children if child is not node and _is_timestamps_of(child, node, size)]
+    siblings = [child for child in _timestamps_of(node, tree) if child.shape == (size,)]
     own = [scale for axis, scale in scales.items() if axis == along]
     candidates = [scale for scale in own if _is_time(scale)] + siblings
     notes: list[str] = []
-    if own and (tied := tie_points.regular(own[0].name, size, _parent(node, tree).children)) is not None:
+    if own and (tied := tie_points.regular(own[0].name, size, tree.parent(node).children)) is not None:
         return tied, ["time counts from the first sample"]
     for timestamps in candidates:
         if timestamps.shape != (size,):
@@ -259,9 +255,22 @@ def _is_time(scale: Node) -> bool:
     return _plain_name(scale.name) in TIMESTAMPS or seconds_per(scale.text("units")) is not None
 
 
-def _is_timestamps_of(child: Node, node: Node, size: int) -> bool:
-    known = TIMESTAMPS | {_plain_name(node.name) + timestamp for timestamp in TIMESTAMPS}
-    return child.is_numeric and child.shape == (size,) and _plain_name(child.name) in known
+def _timestamps_of(node: Node, tree: Tree) -> list[Node]:
+    """Return the rows of time stamps beside an array: called times, or the times of this array."""
+    named = tree.parent(node).once(_timestamps)
+    own = _plain_name(node.name)
+    known = (*sorted(TIMESTAMPS), *(own + timestamp for timestamp in sorted(TIMESTAMPS)))
+    return [child for name in known for child in named.get(name, ()) if child is not node]
+
+
+def _timestamps(group: Node) -> dict[str, list[Node]]:
+    """Return the rows of numbers in a group whose names end in a word for times, by their bare names."""
+    found: dict[str, list[Node]] = {}
+    for name, child in group.children.items():
+        bare = _plain_name(name)
+        if bare.endswith(tuple(TIMESTAMPS)) and child.is_numeric and len(child.shape or ()) == 1:
+            found.setdefault(bare, []).append(child)
+    return found
 
 
 def _declared_rate(node: Node, tree: Tree) -> float | None:
@@ -270,15 +279,22 @@ def _declared_rate(node: Node, tree: Tree) -> float | None:
     In an attribute of the dataset, its group, a group beside that, or a group above; or as a number beside the data or
     in a group beside.
     """
-    parent = _parent(node, tree)
-    above = _parent(parent, tree)
-    siblings = [child for child in above.children.values() if not child.is_dataset and child is not parent]
-    siblings = siblings if len(siblings) <= 8 else []
-    for holder in (node, parent, *siblings, above, tree.root):
-        for name in holder.attribute_names():
-            if _is_rate(name) and (rate := holder.number(name)) is not None:
-                return rate
-    rates = (_rate_in(group) for group in (parent, *siblings))
+    parent = tree.parent(node)
+    above = tree.parent(parent)
+    groups = above.once(_groups)
+    siblings = [child for child in groups if child is not parent] if len(groups) <= FEW_GROUPS else []
+    declared = (holder.once(_rate_of) for holder in (node, parent, *siblings, above, tree.root))
+    inside = (group.once(_rate_in) for group in (parent, *siblings))
+    return next((rate for rate in chain(declared, inside) if rate is not None), None)
+
+
+def _groups(group: Node) -> list[Node]:
+    return [child for child in group.children.values() if not child.is_dataset]
+
+
+def _rate_of(holder: Node) -> float | None:
+    """Return the rate that an attribute states."""
+    rates = (holder.number(name) for name in holder.attribute_names() if _is_rate(name))
     return next((rate for rate in rates if rate is not None), None)
 
 
@@ -306,10 +322,6 @@ def _rate_in(parent: Node) -> float | None:
 def _plain_name(name: str) -> str:
     """Return a name without case, punctuation and a unit of hertz: "SamplingFrequency[Hz]" as "samplingfrequency"."""
     return re.sub(r"[^a-z0-9]", "", re.sub(r"[\[(]?hz[\])]?$", "", name.strip().lower()))
-
-
-def _parent(node: Node, tree: Tree) -> Node:
-    return tree.get(node.path.rpartition("/")[0]) or tree.root
 
 
 def _coords(scales: dict[str, Node], data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:

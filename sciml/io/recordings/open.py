@@ -425,7 +425,9 @@ def _only(contents: Contents, tree: Tree) -> Signal:
 def _exact(contents: Contents, tree: Tree, name: str) -> Signal | None:
     """Return the signal at a path, whichever of its paths that is; else the array there as a plain signal."""
     node = tree.get(name) if name else None
-    named = [signal for signal in contents.signals if name == signal.path or (node and tree.get(signal.path) is node)]
+    named = [signal for signal in contents.signals if name == signal.path]
+    if not named and node is not None:
+        named = [signal for signal in contents.signals if tree.get(signal.path) is node]
     # Several signals may be made of one dataset, as the columns of a table are: it stands for none of them.
     held = [signal for signal in contents.signals if name == signal.data.path or (node and signal.data is node)]
     if named or len(held) == 1:

@@ -17,7 +17,7 @@ from sciml.io.schema.axes import columns, is_real, outer
 from sciml.io.schema.clock import EAGER
 from sciml.io.schema.declarations import Coords
 
-__all__ = ["detector_of", "facts", "with_detector"]
+__all__ = ["detector_of", "detectors", "facts", "with_detector"]
 
 # The bits of a pixel_mask; those of the low half exclude the pixel, those above only describe it.
 BITS = (
@@ -65,10 +65,27 @@ def detector_of(data: Node, tree: Tree) -> Node | None:
     named = [group for group in around if group is not None and group.text("NX_class") == "NXdetector"]
     if named:
         return named[0]
-    entry = data.path.split("/")[0]
-    inside = [node for node in tree if node.text("NX_class") == "NXdetector" and node.path.split("/")[0] == entry]
-    fitting = [node for node in inside if _masks(node, (data.shape or ())[-2:])]
+    fitting = tree.once(_by_frame).get((data.path.split("/")[0], (data.shape or ())[-2:]), ())
     return fitting[0] if len(fitting) == 1 else None
+
+
+def detectors(tree: Tree) -> dict[str, list[Node]]:
+    """Return the detectors of each entry."""
+    found: dict[str, list[Node]] = {}
+    for node in tree:
+        if node.text("NX_class") == "NXdetector":
+            found.setdefault(node.path.split("/")[0], []).append(node)
+    return found
+
+
+def _by_frame(tree: Tree) -> dict[tuple[str, tuple[int, ...]], list[Node]]:
+    """Return the detectors of an entry that mask the pixels of a frame, by the shape of the frame."""
+    found: dict[tuple[str, tuple[int, ...]], list[Node]] = {}
+    for entry, inside in tree.once(detectors).items():
+        for node in inside:
+            for frame in dict.fromkeys(mask.shape or () for mask in _all_masks(node)):
+                found.setdefault((entry, frame), []).append(node)
+    return found
 
 
 def facts(detector: Node | None) -> dict[str, Any]:
@@ -120,11 +137,16 @@ def _places(node: Node | None, name: str, dims: tuple[str, ...], shape: tuple[in
 
 
 def _masks(detector: Node, frame: tuple[int, ...]) -> list[Node]:
-    """Return the pixel masks of a detector that fit a frame; DECTRIS keeps its own among what is specific to it."""
+    """Return the pixel masks of a detector that fit a frame."""
+    return [node for node in _all_masks(detector) if node.shape == frame]
+
+
+def _all_masks(detector: Node) -> list[Node]:
+    """Return the pixel masks of a detector; DECTRIS keeps its own among what is specific to it."""
     specific = detector.child("detectorSpecific")
     children = {**(specific.children if specific is not None else {}), **detector.children}
     named = [node for name, node in children.items() if name == "pixel_mask" or name.startswith("pixel_mask_")]
-    return [node for node in named if node.shape == frame and node.dtype is not None and node.dtype.kind in "iub"]
+    return [node for node in named if node.dtype is not None and node.dtype.kind in "iub"]
 
 
 def _mask(detector: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:

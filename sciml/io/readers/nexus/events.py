@@ -20,6 +20,7 @@ from sciml.errors import DataError
 from sciml.io.arrays import Computed, LazyArray, Stored, lazy
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
+from sciml.io.readers.nexus.detector import detectors
 from sciml.io.readers.nexus.reader import Nexus
 from sciml.io.schema.axes import outer
 from sciml.io.schema.clock import EAGER
@@ -200,12 +201,23 @@ def _holders(group: Node, tree: Tree) -> list[Node]:
     """Return where the pixels may be described: with the events, around them, in a detector of these events or name."""
     parent = tree.get(group.path.rpartition("/")[0])
     events = group.child("event_id")
-    detectors = _groups(tree, "NXdetector")
-    same = [node for node in detectors if events is not None and node.child("event_id") is events]
+    known = tree.once(_known_detectors)
+    same = known.get(events, ()) if events is not None else ()
     name = group.name.removesuffix("_events")
-    named = [node for node in detectors if node.name == name]
+    named = known.get(name, ())
     sibling = parent.child(name) if parent is not None and name != group.name else None
     return [holder for holder in (group, parent, *same, *named, sibling) if holder is not None]
+
+
+def _known_detectors(tree: Tree) -> dict[Node | str, list[Node]]:
+    """Return the detectors by their names, and by the ids of the events that they link to."""
+    found: dict[Node | str, list[Node]] = {}
+    for node in (one for each in detectors(tree).values() for one in each if not one.is_dataset):
+        events = node.child("event_id")
+        found.setdefault(node.name, []).append(node)
+        if events is not None:
+            found.setdefault(events, []).append(node)
+    return found
 
 
 def _pixels(holders: list[Node]) -> Node | None:

@@ -1,11 +1,9 @@
-"""What is in a file: its groups and datasets, each under one path; links are looked at before they are followed."""
+"""A group or a dataset of a file, under the one path that it is known by, and what all of a file have in common."""
 
 import math
-import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -14,22 +12,70 @@ from numpy.typing import NDArray
 from sciml.errors import DataError
 from sciml.io.hdf5.digest import digest
 from sciml.io.hdf5.global_heap import declared_items
-from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits, checked_path, guard
-from sciml.io.hdf5.issues import Issue, Remark, code_of
+from sciml.io.hdf5.guard import Limits, guard
+from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.links import Files, follow
 from sciml.io.hdf5.object_headers import declared_texts
 from sciml.io.hdf5.read_errors import Box, filters, missing_regions, read_error
 from sciml.io.hdf5.source import Source
 from sciml.io.hdf5.text import decode, decode_array, text
 
-__all__ = ["Node", "Tree", "open_tree"]
+__all__ = ["Node", "Place", "Shared"]
 
 MAX_ATTRIBUTE_NAMES = 1000
 FEW = 64  # attributes whose names are held
 HELD = 2**26  # bytes of clocks and tables
-KINDS = (h5py.h5o.TYPE_GROUP, h5py.h5o.TYPE_DATASET)
+CLOSED = ("_handle", "_read_error", "_held")  # what a node gives up when its file is closed
 Address = tuple[int, int]
-Place = tuple[Any, bytes]  # an open HDF5 object, and the name of a link in it: "." is the object itself
+Place = tuple["Node", bytes, bool]  # the group that holds a link, its name, and whether it is a hard one
+T = TypeVar("T")
+
+
+class Shared:
+    """What the nodes of a file have in common: the files that are open, budgets, findings, nodes by address.
+
+    A file is closed when the block that opened it ends, and may be opened again: nodes then open anew what they are
+    asked about, and keep what they know.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.findings: list[Remark] = []
+        self.nodes: dict[Address, Node] = {}
+        self.growing = False
+        self._opened: list[Node] = []
+
+    def start(self, files: Files) -> None:
+        """Take files that have just been opened."""
+        self.files = files
+        self.handle = files.open(files.main)
+        self.room = HELD
+        self.growing = bool(self.handle.swmr_mode)
+        self._numbers = {h5py.h5o.get_info(self.handle.id).fileno: 0}  # HDF5 numbers a file anew when it is opened
+
+    def stop(self) -> None:
+        """Let go of everything that is open."""
+        for node in self._opened:
+            node.close()
+        self._opened.clear()
+
+    def opened(self, node: "Node") -> None:
+        """Note that a node is open."""
+        self._opened.append(node)
+
+    def address(self, identifier: Any) -> Address:
+        """Return the address of an open HDF5 object."""
+        info = h5py.h5o.get_info(identifier)
+        return self.number(info.fileno), info.addr
+
+    def number(self, fileno: int) -> int:
+        """Return the number of a file among those that were opened, in place of the one that HDF5 gives it."""
+        return self._numbers.setdefault(fileno, len(self._numbers))
+
+    @cached_property
+    def digest(self) -> dict[str, str]:
+        """The checksum of the file, as attributes of a recording."""
+        return digest(self.files.main)
 
 
 class Node:
@@ -43,30 +89,59 @@ class Node:
         The objects in a group, by name: hard links, and soft or external links that lead somewhere.
     broken
         The links in a group that lead nowhere, or where they may not: name and reason.
+    n_attributes
+        How many attributes it has; those of most objects of large files are none.
     """
 
-    def __init__(self, place: Place, path: str, tree: "Tree", *, is_dataset: bool, n_attributes: int) -> None:
+    def __init__(self, shared: Shared, place: Place | None, path: str, *, is_dataset: bool, n_attributes: int) -> None:
         self.path = path
         self.children: dict[str, Node] = {}
         self.broken: dict[str, str] = {}
         self.aliases: list[str] = []
         self.is_dataset = is_dataset
-        self._place = place
-        self._tree = tree
-        self._n_attributes = n_attributes
+        self._place = place  # None of the root
+        self._shared = shared
+        self.n_attributes = n_attributes
         self._attributes: dict[str, Any] = {}
-        self._held: NDArray[Any] | None = None
+        self._derived: dict[Callable[[Node], Any], Any] = {}
 
     @cached_property
     def _handle(self) -> Any:
         """The open object. A dataset is opened when it is first asked about: opening takes longer than listing."""
         with guard(self.path):
-            identifier = h5py.h5o.open(*self._place)
+            identifier = self._open()
+            self._shared.opened(self)
             if not self.is_dataset:
                 return h5py.Group(identifier)
-            if self._tree.growing:
+            if self._shared.growing:
                 identifier.refresh()  # this process may have read it before, when it was shorter
             return h5py.Dataset(identifier)
+
+    def _open(self) -> Any:
+        if self._place is None:
+            return self._shared.handle["/"].id
+        holder, link, hard = self._place
+        return h5py.h5o.open(holder.identifier, link) if hard else holder.follow(link).id
+
+    @property
+    def identifier(self) -> Any:
+        """The open HDF5 object of h5py's low level."""
+        return self._handle.id
+
+    def follow(self, link: bytes) -> Any:
+        """Return the open object that a soft or external link in this group leads to, looked at step by step."""
+        return follow(self._handle, link.decode("utf-8", "surrogateescape"), self._shared.files)
+
+    def close(self) -> None:
+        """Give up what is open; it opens anew when the node is asked again."""
+        for name in CLOSED:
+            self.__dict__.pop(name, None)
+
+    def once(self, derive: Callable[["Node"], T]) -> T:
+        """Return what a function makes of this node, made once: thousands of arrays may ask the group around them."""
+        if derive not in self._derived:
+            self._derived[derive] = derive(self)
+        return self._derived[derive]  # type: ignore[no-any-return]
 
     @cached_property
     def _layout(self) -> tuple[tuple[int, ...] | None, np.dtype[Any] | None]:
@@ -77,7 +152,7 @@ class Node:
             with guard(self.path):
                 return self._handle.id.shape, self._handle.id.dtype
         except DataError as error:
-            self._tree.findings.append(Issue("unreadable", str(error), self.path))
+            self._shared.findings.append(Issue("unreadable", str(error), self.path))
             return None, None
 
     @property
@@ -117,7 +192,7 @@ class Node:
             with guard(self.path):
                 return int(self._handle.id.get_storage_size())
         except DataError as error:  # the index of the chunks is damaged
-            self._tree.findings.append(Issue("unreadable", str(error), self.path))
+            self._shared.findings.append(Issue("unreadable", str(error), self.path))
             return 0
 
     @property
@@ -139,7 +214,7 @@ class Node:
 
     def attr(self, name: str, default: Any = None) -> Any:
         """Return an attribute as plain Python, `default` if it is absent, empty, too large or unreadable."""
-        if not self._n_attributes:
+        if not self.n_attributes:
             return default
         if name not in self._attributes:
             self._attributes[name] = self._read_attribute(name)
@@ -150,10 +225,10 @@ class Node:
     def _few(self) -> Collection[bytes] | None:
         """The names of the attributes if they are few: most that readers ask for are not there."""
         names: list[bytes] = []
-        if self._n_attributes <= FEW:
+        if self.n_attributes <= FEW:
             with guard(f"attributes of {self.path or '/'}"):
                 h5py.h5a.iterate(self._handle.id, names.append)
-        return names if self._n_attributes <= FEW else None
+        return names if self.n_attributes <= FEW else None
 
     @cached_property
     def _texts(self) -> dict[bytes, int]:
@@ -176,18 +251,24 @@ class Node:
                 size = kind.get_size() * max(attribute.get_space().get_simple_extent_npoints(), 1)
                 if kind.get_class() == h5py.h5t.STRING and kind.is_variable_str():
                     size = max(size, self._texts.get(key, 0))
-                if size > self._tree.limits.attribute_bytes:
+                if size > self._shared.limits.attribute_bytes:
                     raise DataError(f"attribute {name} of {self.path or '/'} is of {size} bytes and was not read")
                 return decode(self._handle.attrs[name])
         except DataError as error:
-            self._tree.findings.append(str(error))
+            self._shared.findings.append(str(error))
             return None
 
     def attribute_names(self) -> tuple[str, ...]:
         """Return the names of the attributes; none if there are more than anyone writes by hand."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        if not self.n_attributes:
+            return ()
         with guard(f"attributes of {self.path or '/'}"):
-            if self._n_attributes > MAX_ATTRIBUTE_NAMES:
-                self._tree.findings.append(f"{self.path or '/'} has more than {MAX_ATTRIBUTE_NAMES} attributes")
+            if self.n_attributes > MAX_ATTRIBUTE_NAMES:
+                self._shared.findings.append(f"{self.path or '/'} has more than {MAX_ATTRIBUTE_NAMES} attributes")
                 return ()
             return tuple(text(name) for name in self._handle.attrs)
 
@@ -218,7 +299,7 @@ class Node:
     @property
     def digest(self) -> dict[str, str]:
         """The checksum of the file that was opened, as attributes of a recording."""
-        return self._tree.digest
+        return self._shared.digest
 
     def read_error(self) -> Issue | None:
         """Return why the values cannot be read, None if they can."""
@@ -227,13 +308,13 @@ class Node:
     @cached_property
     def _read_error(self) -> Issue | None:
         try:
-            return read_error(self._handle, self._tree.files, self._tree.limits)
+            return read_error(self._handle, self._shared.files, self._shared.limits)
         except DataError as error:
             return Issue("unreadable", str(error))
 
     def missing_regions(self) -> tuple[Box, ...] | None:
         """Return where a virtual dataset has no source; None if nothing of the dataset can be read."""
-        return missing_regions(self._handle, self._tree.files)
+        return missing_regions(self._handle, self._shared.files)
 
     def read(self, key: slice | None = None) -> NDArray[Any]:
         """Return the values (rows `key` of them), text as `str`; for tables, clocks and axes, not for signals."""
@@ -242,18 +323,18 @@ class Node:
         if trouble := self.read_error():
             raise DataError(f"{self.path}: {trouble}")
         fraction = 1.0 if key is None else _fraction(key, math.prod(self.shape[:1]))
-        if (n_bytes := self.n_bytes * fraction) > self._tree.limits.table_bytes:
+        if (n_bytes := self.n_bytes * fraction) > self._shared.limits.table_bytes:
             raise DataError(
                 f"{self.path}: a column or axis of {n_bytes / 2**20:.0f} MiB exceeds the limit of "
-                f"{self._tree.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
+                f"{self._shared.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
             )
-        if self._held is not None and key is None:
-            return self._held.copy()
+        if key is None and (held := self.__dict__.get("_held")) is not None:
+            return np.array(held)
         with guard(self.path):
-            self._check_text(math.inf if key is not None else self._tree.limits.table_bytes)
+            self._check_text(math.inf if key is not None else self._shared.limits.table_bytes)
             values = decode_array(self._handle[() if key is None else key])
-        if key is None and self._tree.room >= values.nbytes:  # the signals of a file share clocks and tables
-            self._tree.room -= values.nbytes
+        if key is None and self._shared.room >= values.nbytes:  # the signals of a file share clocks and tables
+            self._shared.room -= values.nbytes
             self._held = values.copy()
         return values
 
@@ -266,7 +347,7 @@ class Node:
         if n_bytes is not None and n_bytes > min(whole, most):
             raise DataError(
                 f"{self.path}: its texts say that they have {n_bytes} bytes; expected at most {whole}, the size of the "
-                f"file, and the {self._tree.limits.table_bytes} of limits.table_bytes; if neither is too small, the "
+                f"file, and the {self._shared.limits.table_bytes} of limits.table_bytes; if neither is too small, the "
                 "file is damaged: copy it again"
             )
 
@@ -275,7 +356,7 @@ class Node:
         try:
             values = self.read()
         except DataError as error:
-            self._tree.findings.append(str(error))
+            self._shared.findings.append(str(error))
             return default
         return decode(values.reshape(-1)[0]) if values.size else default
 
@@ -287,9 +368,9 @@ class Node:
         try:
             with guard(f"dimension scale of axis {axis} of {self.path}"):
                 labels: Any = self._handle.dims[axis] if h5py.h5a.exists(self._handle.id, b"DIMENSION_LIST") else ()
-                return self._tree.at(labels[0].id) if len(labels) else None
+                return self._shared.nodes.get(self._shared.address(labels[0].id)) if len(labels) else None
         except DataError as error:
-            self._tree.findings.append(Issue("dangling_link", f"{error}; it is left out", self.path))
+            self._shared.findings.append(Issue("dangling_link", f"{error}; it is left out", self.path))
             return None
 
     def source(self) -> Source:
@@ -297,7 +378,7 @@ class Node:
         if self.shape is None or self.dtype is None:
             raise DataError(f"{self.path}: expected a dataset with values")
         handle = self._handle.file
-        file = self._tree.files.place(handle)
+        file = self._shared.files.place(handle)
         stat = file.stat()
         return Source(
             str(file),
@@ -306,146 +387,9 @@ class Node:
             self.dtype,
             stat.st_size,
             stat.st_mtime_ns,
-            self._tree.limits,
+            self._shared.limits,
             growing=bool(handle.swmr_mode),
         )
-
-
-class Tree:
-    """All nodes of a file by path, without a leading slash; the root has the path "".
-
-    Hard-link aliases and soft links lead to the same `Node`. Whatever cannot be listed is in `findings`.
-    """
-
-    def __init__(self, handle: h5py.File, files: Files, limits: Limits) -> None:
-        self.files = files
-        self.limits = limits
-        self.findings: list[Remark] = []
-        self._nodes: dict[Address, Node] = {}
-        self._links: list[tuple[Node, bytes]] = []
-        self._full = False
-        self.room = HELD
-        self.growing = bool(handle.swmr_mode)
-        with guard(str(files.main)):
-            root = handle["/"].id
-            self.root = self._add((root, b"."), h5py.h5o.get_info(root), "", 0)
-            # Links come last, so that the path of an object is the one under which it is stored. A link may lead
-            # into another file, which may hold further links.
-            while self._links:
-                self._resolve(*self._links.pop(0))
-
-    @cached_property
-    def digest(self) -> dict[str, str]:
-        """The checksum of the file, as attributes of a recording."""
-        return digest(self.files.main)
-
-    def __iter__(self) -> Iterator[Node]:
-        """Iterate over all nodes in the order of the file."""
-        return iter(self._nodes.values())
-
-    def datasets(self) -> list[Node]:
-        """Return all datasets in the order of the file."""
-        return [node for node in self if node.is_dataset]
-
-    def get(self, path: str) -> Node | None:
-        """Return the node that a path leads to, over aliases and links too."""
-        node: Node | None = self.root
-        for part in path.strip("/").split("/"):
-            node = node.children.get(part) if node is not None and part else node
-        return node
-
-    def broken(self, path: str) -> str | None:
-        """Return why the link at `path` leads nowhere, None if it is no such link."""
-        parent, _, name = path.strip("/").rpartition("/")
-        node = self.get(parent)
-        return node.broken.get(name) if node is not None else None
-
-    def at(self, identifier: Any) -> Node | None:
-        """Return the node of an open HDF5 object."""
-        return self._nodes.get(_address(identifier))
-
-    def referred(self, reference: Any, holder: Node) -> Node | None:
-        """Return the node that an object reference stored in `holder` leads to, None if it leads nowhere."""
-        try:
-            with guard(f"reference in {holder.path}"):
-                return self.at(h5py.h5r.dereference(reference, holder._handle.id)) if reference else None
-        except DataError:
-            return None
-
-    def _add(self, place: Place, info: Any, path: str, depth: int) -> Node:
-        is_dataset = info.type == h5py.h5o.TYPE_DATASET
-        node = Node(place, path, self, is_dataset=is_dataset, n_attributes=info.num_attrs)
-        self._nodes[info.fileno, info.addr] = node
-        if not is_dataset:
-            self._list(node, node._handle.id, depth, info.fileno)
-        return node
-
-    def _list(self, node: Node, group: h5py.h5g.GroupID, depth: int, file_number: int) -> None:
-        if depth >= self.limits.depth:
-            self.findings.append(f"{node.path} is {depth} groups deep; what is below it is not listed")
-            return
-        # A link holds the address of its object: no need to open it to know it. None: it is a link to a path.
-        found: list[tuple[bytes, int | None]] = []
-        room = self.limits.objects - len(self._nodes) - len(self._links)
-
-        def note(name: bytes, link: Any) -> bool | None:
-            found.append((name, link.u if link.type == h5py.h5l.TYPE_HARD else None))
-            return True if len(found) > room else None  # True ends it
-
-        group.links.iterate(note, info=True)
-        for name, address in found:
-            if len(self._nodes) + len(self._links) >= self.limits.objects:
-                self._fill_up()
-                return
-            try:
-                with guard(f"{node.path}/{text(name)}".lstrip("/")):
-                    self._enter(node, (group, name), address, depth, file_number)
-            except DataError as error:
-                node.broken[text(name)] = str(error)
-                self.findings.append(str(error))
-
-    def _fill_up(self) -> None:
-        if not self._full:
-            self.findings.append(f"more than {self.limits.objects} objects; the rest is not listed")
-        self._full = True
-
-    def _enter(self, node: Node, place: Place, address: int | None, depth: int, file_number: int) -> None:
-        if address is None:
-            self._links.append((node, place[1]))
-            return
-        label = text(place[1])
-        path = f"{node.path}/{label}".lstrip("/")
-        if (known := self._nodes.get((file_number, address))) is not None:
-            node.children[label] = known
-            known.aliases.append(path)
-            return
-        info = h5py.h5o.get_info(*place)
-        if info.type in KINDS:
-            node.children[label] = self._add(place, info, path, depth + 1)
-
-    def _resolve(self, node: Node, link: bytes) -> None:
-        name, exact = text(link), link.decode("utf-8", "surrogateescape")
-        path = f"{node.path}/{name}".lstrip("/")
-        try:
-            target = follow(node._handle, exact, self.files).id
-            with guard(path):
-                info = h5py.h5o.get_info(target)
-                known = self._nodes.get((info.fileno, info.addr))
-                if known is None:
-                    known = self._add((target, b"."), info, path, path.count("/"))
-                else:
-                    known.aliases.append(path)
-            node.children[name] = known
-        except DataError as error:
-            reason = str(error).removeprefix(f"link to {exact}: ")
-            node.broken[name] = reason
-            code = code_of(error, "unreadable")
-            self.findings.append(Issue(code, f"the link {path} {reason}", path))
-
-
-def _address(identifier: Any) -> Address:
-    info = h5py.h5o.get_info(identifier)
-    return (info.fileno, info.addr)
 
 
 def _fraction(key: slice, size: int) -> float:
@@ -460,11 +404,3 @@ def _number(value: Any, default: float | None = None) -> float | None:
         except ValueError:
             return default
     return default
-
-
-@contextmanager
-def open_tree(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Iterator[Tree]:
-    """Open a file and list what is in it; the nodes can be read until the block ends."""
-    where = checked_path(path)
-    with Files(where) as files:
-        yield Tree(files.open(where), files, limits)
