@@ -2,18 +2,21 @@
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sciml.errors import StorageError
+from sciml.errors import ScimlError, StorageError
 
-__all__ = ["check_target", "replacing", "replacing_folder", "write_bytes"]
+__all__ = ["check_target", "only_writer", "replacing", "replacing_folder", "said_of_disk", "write_bytes"]
 
 FOLDERS = (".zarr",)  # names of results that are folders
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_IN_WORDS = ("No space left", "File too large", "Disk quota exceeded")  # HDF5 gives errors without a number
+NOTHING = "nothing was left behind"
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -40,16 +43,83 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """Give the name of a new file in the same folder; what was written there takes the place of `path` at the end.
+def only_writer(target: Path) -> Iterator[None]:
+    """Hold a target for one writer at a time, and remove what killed ones left beside it.
 
-    At every moment, also after a kill or a power cut, `path` is the old file or the whole new one. An error inside
-    leaves the old file, and nothing else.
+    The lock is the system's, on a hidden file, and ends with the process, however that ends. Where the system has no
+    such locks (Windows, some network drives) any number may write, and nothing is removed.
 
     Raises
     ------
     StorageError
-        As `check_target`, or the file could not be written (its `errno` is kept).
+        Another process, or thread, is writing the target.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, only_writer(Path(folder) / "a.nc"):
+    ...     with only_writer(Path(folder) / "a.nc"):
+    ...         pass
+    Traceback (most recent call last):
+    sciml.errors.StorageError: ...a.nc is being written by another run; wait for it, or choose another name
+    """
+    lock = target.with_name(f".{target.name}.lock")
+    with said_of_disk(target):
+        descriptor = _locked(lock, target)
+    if descriptor is None:
+        yield
+        return
+    try:
+        _remove_leftovers(target)
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked(lock: Path, target: Path) -> int | None:
+    """Return the locked file, or None where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat()):
+                return descriptor
+            os.close(descriptor)  # the writer before removed it between the two steps
+        except BlockingIOError:
+            os.close(descriptor)
+            said = "is being written by another run; wait for it, or choose another name"
+            raise StorageError(f"{target} {said}") from None
+        except OSError:
+            os.close(descriptor)
+            lock.unlink(missing_ok=True)
+            return None
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove parts that killed writers left; an old folder only where the target took its place."""
+    ends = "part|old" if target.exists() else "part"
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.({ends})")
+    for entry in target.parent.iterdir():
+        if name.fullmatch(entry.name):
+            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Give the name of a new file in the same folder; what was written there takes the place of `path` at the end.
+
+    At every moment, also after a kill or a power cut, `path` is the old file or the whole new one. An error inside
+    leaves the old file, and nothing else; a kill leaves a part that the next writer removes.
+
+    Raises
+    ------
+    StorageError
+        As `check_target` and `only_writer`, or the file could not be written (its `errno` is kept).
 
     Examples
     --------
@@ -62,23 +132,16 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
     """
     target = check_target(path, overwrite=overwrite)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield part
-        _sync(part)
-        check_target(target, overwrite=overwrite)  # another program may have written it meanwhile
-        part.replace(target)
-        _sync(target.parent)
-    except StorageError:
-        raise
-    except OSError as error:
-        raise _failure(target, error) from error
-    except RuntimeError as error:
-        # HDF5 reports a full disk as an error without a number.
-        if "No space left" not in str(error) and "File too large" not in str(error):
-            raise
-        raise _failure(target, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with only_writer(target):
+        try:
+            with said_of_disk(target):
+                yield part
+                _sync(part)
+                check_target(target, overwrite=overwrite)  # another program may have written it meanwhile
+                part.replace(target)
+                _sync(target.parent)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -92,7 +155,7 @@ def replacing_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
     Raises
     ------
     StorageError
-        As `check_target`, or the folder could not be written.
+        As `check_target` and `only_writer`, or the folder could not be written.
 
     Examples
     --------
@@ -105,25 +168,23 @@ def replacing_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
     """
     target = check_target(path, overwrite=overwrite)
     part, old = (target.with_name(f".{target.name}.{secrets.token_hex(4)}.{end}") for end in ("part", "old"))
-    try:
-        yield part
-        for entry in part.rglob("*"):
-            _sync(entry)
-        check_target(target, overwrite=overwrite)
-        if target.exists():
-            target.rename(old)
-        part.rename(target)
-        _sync(target.parent)
-    except StorageError:
-        raise
-    except OSError as error:
-        raise _failure(target, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        elif old.exists():
-            old.rename(target)
+    with only_writer(target):
+        try:
+            with said_of_disk(target):
+                yield part
+                for entry in part.rglob("*"):
+                    _sync(entry)
+                check_target(target, overwrite=overwrite)
+                if target.exists():
+                    target.rename(old)
+                part.rename(target)
+                _sync(target.parent)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            elif old.exists():
+                old.rename(target)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = False) -> Path:
@@ -146,15 +207,34 @@ def write_bytes(path: str | os.PathLike[str], content: bytes, *, overwrite: bool
     return Path(path)
 
 
-def _failure(path: Path, error: OSError) -> StorageError:
-    if error.errno in _FULL:
-        text = f"{path}: the disk is full; nothing was left behind. Free some space or choose another folder"
-    else:
-        why = error.strerror or error
-        text = f"{path}: could not be written ({why}); nothing was left behind. Check the permissions of its folder"
-    failure = StorageError(text)
-    failure.errno = error.errno
-    return failure
+@contextmanager
+def said_of_disk(path: Path, *, left: str = NOTHING) -> Iterator[None]:
+    """Turn what the system says of a file that is written into a StorageError that names it and what is `left`.
+
+    Examples
+    --------
+    >>> with said_of_disk(Path("a.nc")):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    sciml.errors.StorageError: a.nc: the disk is full; nothing was left behind. Free some space or choose another folder
+    """
+    try:
+        yield
+    except ScimlError:
+        raise
+    except (OSError, RuntimeError) as error:
+        full = isinstance(error, OSError) and error.errno in _FULL
+        full |= any(words in str(error) for words in _FULL_IN_WORDS)
+        if not full and not isinstance(error, OSError):
+            raise
+        if full:
+            text = f"{path}: the disk is full; {left}. Free some space or choose another folder"
+        else:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            text = f"{path}: could not be written ({why}); {left}. Check the permissions of its folder"
+        failure = StorageError(text)
+        failure.errno = getattr(error, "errno", None) or (errno.ENOSPC if full else None)
+        raise failure from error
 
 
 def _sync(path: Path) -> None:

@@ -21,7 +21,8 @@ def parts_of(after: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, Mapping[st
         return after, {}
     if "denoised" not in after:
         raise ConfigError(f"expected a Dataset with a variable 'denoised', got {', '.join(map(str, after.data_vars))}")
-    return after["denoised"], {str(name): after[name] for name in after.data_vars if name != "denoised"}
+    maps = {str(name): each for name, each in after.data_vars.items() if name != "denoised" and each.ndim}
+    return after["denoised"], maps
 
 
 def measure_denoising(

@@ -63,3 +63,26 @@ def test_wrong_options_are_refused(
 ) -> None:
     done = sciml("denoise", movie, "-o", tmp_path / "a.nc", *options)
     assert (done.code, message in done.err) == (code, True), done.err
+
+
+def test_what_was_left_untouched_is_printed_and_gaps_are_filled_on_request(
+    sciml: Callable[..., Any], movie: Path, tmp_path: Path
+) -> None:
+    holed = open_recording(movie).load()
+    holed[{"y": slice(3)}] = 0
+    holed[{"time": 4, "y": 10, "x": 10}] = np.nan
+    save_recording(holed, movie, overwrite=True)
+    said = sciml("denoise", movie, "-o", tmp_path / "a.nc", "--patch", "5,5")
+    assert "54 of 360 voxels left as they were" in said.out
+    filled = json.loads(sciml("denoise", movie, "-o", tmp_path / "b.nc", "--patch", "5,5", "--fill", "--json").out)
+    assert (filled["untouched"], filled["voxels"]) == (54, 360)
+    assert np.isnan(open_recording(tmp_path / "a.nc")[4, 10, 10])
+    assert np.isfinite(open_recording(tmp_path / "b.nc")[4, 10, 10])
+
+
+def test_a_movie_of_which_nothing_can_be_denoised_is_an_error(
+    sciml: Callable[..., Any], movie: Path, tmp_path: Path
+) -> None:
+    save_recording(open_recording(movie).load() * np.nan, movie, overwrite=True)
+    done = sciml("denoise", movie, "-o", tmp_path / "a.nc", "--patch", "5,5")
+    assert (done.code, "all 360 voxels" in done.err) == (3, True), done.err

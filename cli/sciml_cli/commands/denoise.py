@@ -69,7 +69,7 @@ def denoise(
         return
     target = Target(file, out, whole.report, overwrite)
     if patches.patch is not None:
-        options = {"rank": rank, **({} if alpha is None else {"alpha": alpha})}
+        options = {"rank": rank, "fill": whole.fill, **({} if alpha is None else {"alpha": alpha})}
         _denoise_patches(recording, target, patches, options, as_json=as_json)
     else:
         patches.refuse()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from sciml_cli.options import grouped
-from sciml_cli.output import emit, note, number
+from sciml_cli.output import emit, note, number, printable
 
 __all__ = ["PatchOptions", "by_patches", "patch_options", "sizes", "values_of"]
 
@@ -108,13 +108,15 @@ def by_patches(
     units = str(recording.attrs.get("units", ""))
     if as_json:
         counts = {"tiles": found.n_tiles, "resumed": found.n_resumed, "seconds": time.monotonic() - start}
+        counts |= {"restarted": found.restarted, "voxels": found.n_voxels, "untouched": found.n_untouched}
         emit(
             "denoise", {"out": out, "patch": patch, "sigma": found.sigma, "rank": found.rank, "units": units, **counts}
         )
     else:
         shape = " x ".join(map(str, patch.values()))
         click.echo(
-            f"{out}: patches of {shape}, mean rank {number(found.rank)}, mean noise {number(found.sigma, units)}"
+            f"{printable(str(out))}: patches of {shape}, mean rank {number(found.rank)}, mean noise "
+            f"{number(found.sigma, units)}, {found.n_untouched} of {found.n_voxels} voxels left as they were"
         )
 
 

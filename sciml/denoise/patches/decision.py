@@ -12,7 +12,7 @@ from sciml.rmt.rank import count_above
 from sciml.rmt.sigma import median_edge_refit, refit
 from sciml.rmt.spectrum import Spectra
 
-__all__ = ["Decision", "Rules", "Weights", "decide"]
+__all__ = ["Decision", "Rules", "Sizes", "Weights", "decide"]
 
 Weights = Literal["uniform", "rank", "gaussian"]
 PER_COMPONENT = ("gain", "power", "slope", "offset", "constant", "cos_u", "cos_v")
@@ -55,24 +55,40 @@ class Decision:
     usable: BoolArray
 
 
-def decide(scatter: NDArray[np.floating], n_voxels: IntArray, n_samples: int, rules: Rules) -> Decision:
+@dataclass(frozen=True)
+class Sizes:
+    """How much data each patch of a batch holds, (batch,).
+
+    `n_voxels`, and `n_samples` of each of them; `known`: the share k of these values that was measured. The others
+    were filled by the model: the noise in the matrix has the variance k sigma², but that of what is kept, which is
+    known from a share k of the values alone, is sigma² / k.
+    """
+
+    n_voxels: IntArray
+    n_samples: IntArray
+    known: FloatArray
+
+    def of(self, rows: IntArray | slice) -> "Sizes":
+        """Return the sizes of some of the patches."""
+        return Sizes(self.n_voxels[rows], self.n_samples[rows], self.known[rows])
+
+
+def decide(scatter: NDArray[np.floating], sizes: Sizes, rules: Rules) -> Decision:
     """Decide for every patch, those of one shape together.
 
     Parameters
     ----------
     scatter
-        Eigenvalues of X^H X, descending, shape (batch, side), X of shape (n_voxels, n_samples + 1) with demeaned rows.
-    n_voxels
-        Voxels of each patch that hold data, (batch,).
-    n_samples
-        Degrees of freedom of a row: one less than its samples.
+        Eigenvalues of X^H X, descending, shape (batch, side), X of shape (n_voxels, n_samples) with demeaned rows.
+    sizes
+        Of each X. A row has one degree of freedom less than samples.
     """
     size = len(scatter)
     parts: list[tuple[IntArray, Decision]] = []
-    for voxels in np.unique(n_voxels):
-        members = np.flatnonzero(n_voxels == voxels)
-        if min(voxels, n_samples) >= MIN_SIDE:
-            parts.append((members, _decide(scatter[members], int(voxels), n_samples, rules)))
+    for voxels, samples in np.unique(np.stack([sizes.n_voxels, sizes.n_samples], axis=1), axis=0).tolist():
+        members = np.flatnonzero((sizes.n_voxels == voxels) & (sizes.n_samples == samples))
+        if min(voxels, samples - 1) >= MIN_SIDE:
+            parts.append((members, _decide(scatter[members], (voxels, samples - 1), sizes.known[members], rules)))
     width = max((part.gain.shape[1] for _, part in parts), default=0)
     whole = Decision(
         sigma=np.zeros(size),
@@ -90,10 +106,11 @@ def decide(scatter: NDArray[np.floating], n_voxels: IntArray, n_samples: int, ru
     return whole
 
 
-def _decide(scatter: NDArray[np.floating], n_voxels: int, n_samples: int, rules: Rules) -> Decision:
-    short, long = sorted((n_voxels, n_samples))
+def _decide(scatter: NDArray[np.floating], shape: tuple[int, int], known: FloatArray, rules: Rules) -> Decision:
+    n_voxels, n_samples = shape
+    short, long = sorted(shape)
     s = scatter[:, :short]
-    sigma, rank = _noise(s, (short, long), rules)
+    sigma, rank = _noise(s, (short, long), known, rules)
     width = int(rank.max(initial=0))
     beta = short / long
     unit = sigma * np.sqrt(long)
@@ -111,16 +128,18 @@ def _decide(scatter: NDArray[np.floating], n_voxels: int, n_samples: int, rules:
     return Decision(sigma, rank, gain, power, slope * scale, offset, constant * scale, cos_u, cos_v, undetected, usable)
 
 
-def _noise(s: NDArray[np.floating], sides: tuple[int, int], rules: Rules) -> tuple[FloatArray, IntArray]:
-    """Return noise level and number of components to keep."""
+def _noise(
+    s: NDArray[np.floating], sides: tuple[int, int], known: FloatArray, rules: Rules
+) -> tuple[FloatArray, IntArray]:
+    """Return the noise level of what is kept, and the number of components to keep."""
     most = min(sides) - 1
     spectra = Spectra(s, *sides, "complex" if rules.complex_data else "real")
     if rules.sigma is not None:
-        sigma = np.full(len(s), rules.sigma)
+        sigma = rules.sigma / np.sqrt(known)
     elif rules.rank is not None:
-        sigma = refit(spectra, min(rules.rank, most))
+        sigma = refit(spectra, min(rules.rank, most)) / known
     else:
-        sigma = median_edge_refit(spectra).sigma
+        sigma = median_edge_refit(spectra).sigma / known
     if rules.rank is not None:
         return sigma, np.full(len(s), min(rules.rank, most))
     return sigma, count_above(spectra, sigma, alpha=rules.alpha)

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from sciml._typing import AnyArray
 from sciml.denoise.patches.decision import Rules
 from sciml.denoise.patches.engine import MAPS
-from sciml.denoise.patches.plan import Plan, make_plan, voxels_that_fit
+from sciml.denoise.patches.plan import Plan, check_untouched, make_plan, said_of, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, masks, run_tile
 from sciml.rmt.shrink import Shrinkage
 
@@ -35,6 +35,7 @@ def denoise_patches(
     device: str | None = None,
     dtype: DTypeLike | None = None,
     memory: str | float | None = None,
+    fill: bool = False,
 ) -> xr.Dataset:
     r"""Remove white noise patch by patch, and say for every voxel how much to trust what is left.
 
@@ -66,8 +67,7 @@ def denoise_patches(
         divided beforehand. Default: estimated in each patch.
     mask
         Voxels to denoise (True), over the dims of `patch`. The others stay as they are and enter no patch; their maps
-        are NaN. So it is with a voxel that has a sample that is not finite, or masked by the recording's own `mask`
-        coordinate, except that its maps have values.
+        are NaN.
     shrinkage
         "frobenius", "operator" or "nuclear" is optimal in this norm; "hard" keeps components as they are above the
         threshold that is best for that; "none" keeps all above the edge as they are.
@@ -84,22 +84,33 @@ def denoise_patches(
         Precision to compute in: float32 or float64; default that of the recording.
     memory
         Work through the recording tile by tile within about this much memory ("2GB"), the result not counted.
+    fill
+        Give the model's value where a sample is missing, too; default it stays missing.
 
     Returns
     -------
     Dataset with `denoised` (as the recording, in floats) and maps over the dims of `patch` in float64: `sigma`,
     `rank` (means over the patches), `variance` of the denoised value (squared standard error, mean over the samples),
     `removed` (mean square of what was taken away) and `coverage` (number of patches). Nothing is clipped.
+    The variable `n_untouched` is the number of voxels that came back as they were; but for a chunked recording, where
+    it is counted when it is asked for, it stands in the attributes and in the last line of the history, too.
 
     Raises
     ------
     ConfigError
         A patch, stride, mask or choice that does not fit the recording.
     DataError
-        Values that are not numbers, or fewer than four samples.
+        Values that are not numbers, fewer than four samples, or no voxel at all that could be denoised.
 
     Notes
     -----
+    Values that are not finite, or masked by the recording's own `mask` coordinate, are missing. A sample that half of
+    a patch's voxels lack is left out of that patch, as is a voxel that lacks half of its samples, and comes back as it
+    was if no patch has use for it: a frame that was dropped costs the others nothing. What is missing elsewhere is
+    filled by the patch's own model while that is fitted. Voxels that never change, blanked background or dead pixels,
+    enter no patch and come back exactly, with zero noise. The fewer values there are, the less is found: with a
+    fifth missing at random the error grew by a tenth to a fifth, and sigma was right within 2 %.
+
     The variance takes, for each component, the asymptotic overlaps of its singular vectors with the true ones, spreads
     the error over the patch's voxels as they load on the component, and subtracts what averaging over patches gains,
     which is the spread seen between them. For signal too weak to be detected, half the power at the limit of detection
@@ -125,15 +136,17 @@ def denoise_patches(
     """
     plan, chosen = make_plan_and_masks(
         recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
-        patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype,
+        patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype, fill=fill,
     )  # fmt: skip
     if recording.chunks is not None:
         from sciml.denoise.patches.lazy import lazy_results
 
-        found = lazy_results(recording, plan, chosen, memory)
-    else:
-        found = _in_memory(recording, plan, chosen, memory)
-    return dataset(recording, plan, found)
+        return dataset(recording, plan, lazy_results(recording, plan, chosen, memory), AS_IS)
+    found = _in_memory(recording, plan, chosen, memory)
+    n_untouched = check_untouched(int((found["coverage"] == 0).sum()), plan)
+    result = dataset(recording, plan, {**found, "n_untouched": n_untouched}, said_of(n_untouched, plan))
+    result["denoised"].attrs["n_untouched"] = n_untouched
+    return result.assign_attrs(result["denoised"].attrs)
 
 
 def make_plan_and_masks(
@@ -147,12 +160,14 @@ def make_plan_and_masks(
     weights: str,
     device: str | None,
     dtype: DTypeLike | None,
+    fill: bool,
 ) -> tuple[Plan, Masks]:
     """Return what the arguments ask for, checked: the plan, and mask and noise map in its order."""
     scalar = None if sigma is None or isinstance(sigma, xr.DataArray) else float(sigma)
     level = 1.0 if isinstance(sigma, xr.DataArray) else scalar
     rules = replace(rules, sigma=level, complex_data=recording.dtype.kind == "c")
     plan = make_plan(recording, patch, stride, rules, weights, device, dtype)
+    plan = replace(plan, settings=replace(plan.settings, fill=fill))
     return plan, masks(plan, mask, sigma)
 
 
@@ -169,16 +184,20 @@ def _in_memory(recording: xr.DataArray, plan: Plan, chosen: Masks, memory: str |
     return results
 
 
-def dataset(recording: xr.DataArray, plan: Plan, found: Mapping[str, Any]) -> xr.Dataset:
-    """Return results in the order of the plan's dims as a Dataset like the recording."""
+def dataset(recording: xr.DataArray, plan: Plan, found: Mapping[str, Any], untouched: str) -> xr.Dataset:
+    """Return results in the order of the plan's dims as a Dataset like the recording; say what was left untouched."""
     other = [dim for dim in recording.dims if dim not in plan.dims]
     denoised = xr.DataArray(found["denoised"], dims=(*plan.dims, *other)).transpose(*recording.dims)
-    result = xr.Dataset({"denoised": recording.copy(data=denoised.data).assign_attrs(provenance(recording, plan))})
+    result = xr.Dataset(
+        {"denoised": recording.copy(data=denoised.data).assign_attrs(provenance(recording, plan, untouched))}
+    )
     units = str(recording.attrs.get("units", ""))
     for name, about in MAP_ATTRS.items():
         unit = units if about["power"] == 1 or not units else f"({units})^2" if about["power"] == 2 else ""
         attrs = {"long_name": about["long_name"], **({"units": unit} if unit else {})}
         result[name] = xr.DataArray(found[name], dims=plan.dims, attrs=attrs)
+    if "n_untouched" in found:
+        result["n_untouched"] = xr.DataArray(found["n_untouched"], attrs={"long_name": f"voxels {AS_IS}"})
     return result.assign_attrs(result["denoised"].attrs)
 
 
@@ -191,7 +210,10 @@ MAP_ATTRS: dict[str, dict[str, Any]] = {
 }
 
 
-def provenance(recording: xr.DataArray, plan: Plan) -> dict[str, str]:
+AS_IS = "left as they were: constant, masked, or with too few samples or neighbors"
+
+
+def provenance(recording: xr.DataArray, plan: Plan, untouched: str) -> dict[str, str]:
     """Return the recording's history with what was done to it."""
     rules = plan.settings.rules
     shape = ", ".join(f"{dim} {size}" for dim, size in zip(plan.dims, plan.grid.patch, strict=True))
@@ -201,7 +223,7 @@ def provenance(recording: xr.DataArray, plan: Plan) -> dict[str, str]:
     )
     step = (
         f"sciml.denoise_patches {version('sciml')}: {plan.grid.n_patches} patches ({shape}), each by {noise}, "
-        f"{kept} kept with {rules.shrinkage} shrinkage"
+        f"{kept} kept with {rules.shrinkage} shrinkage; {untouched}"
     )
     history = recording.attrs.get("history", "")
     before = history if isinstance(history, str) else "\n".join(history)

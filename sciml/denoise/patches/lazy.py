@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sciml._typing import AnyArray
 from sciml.denoise.patches.engine import MAPS
-from sciml.denoise.patches.plan import Plan, Region, voxels_that_fit
+from sciml.denoise.patches.plan import Plan, Region, check_untouched, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, run_part
 
 __all__ = ["lazy_results"]
@@ -32,7 +32,9 @@ def lazy_results(recording: xr.DataArray, plan: Plan, chosen: Masks, memory: str
             form = ((*shape, *others), plan.dtype) if name == "denoised" else (shape, np.float64)
             grid[index] = da.from_delayed(result[name], *form)  # type: ignore[no-untyped-call]
     # `block` concatenates along the last axes, and the denoised values have their samples there
-    return {name: _blocks(grid, len(others) if name == "denoised" else 0) for name, grid in blocks.items()}
+    found = {name: _blocks(grid, len(others) if name == "denoised" else 0) for name, grid in blocks.items()}
+    counted = delayed(check_untouched, pure=False)((found["coverage"] == 0).sum(), plan)
+    return {**found, "n_untouched": da.from_delayed(counted, (), np.int64)}  # type: ignore[no-untyped-call]
 
 
 def _blocks(grid: NDArray[np.object_], n_others: int) -> Any:

@@ -3,22 +3,23 @@
 import math
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike
 
-from sciml._typing import AnyArray, BoolArray
+from sciml._typing import AnyArray
 from sciml.denoise.patches.decision import MIN_SIDE, Rules
-from sciml.denoise.patches.engine import MAPS, Settings, denoise_array
+from sciml.denoise.patches.engine import MAPS, POWERS, Values, denoise_array
 from sciml.denoise.patches.grid import Grid
+from sciml.denoise.patches.model import Settings
 from sciml.errors import ConfigError, DataError
 from sciml.linalg.batched import check_device
 from sciml.rmt.shrink import check_shrinkage
 
-__all__ = ["Plan", "Region", "make_plan", "n_bytes", "voxels_that_fit"]
+__all__ = ["Plan", "Region", "check_untouched", "make_plan", "n_bytes", "said_of", "voxels_that_fit"]
 
 Region = tuple[slice, ...]
 Sizes = Mapping[Hashable, int]
@@ -55,16 +56,14 @@ class Plan:
         """Return what must be read to denoise a region: all voxels of all patches that touch it."""
         return self.grid.touching(region).region
 
-    def run(self, values: AnyArray, valid: BoolArray, scale: AnyArray | None, region: Region) -> dict[str, AnyArray]:
-        """Denoise a region, given its halo: values (*space, sample), valid and scale (*space)."""
+    def run(self, data: Values, scale: AnyArray | None, region: Region) -> dict[str, AnyArray]:
+        """Denoise a region, given its halo, and the noise level of each voxel (*space) if it is known."""
         local = self.grid.touching(region)
         if scale is not None:
-            values = values / np.where(valid, scale, 1)[..., None].astype(values.real.dtype)
-        denoised, maps = denoise_array(values, valid, local.shifted(), self.settings)
+            data = replace(data, unit=np.where(data.valid, scale, 1)[..., None].astype(data.values.real.dtype))
+        denoised, maps = denoise_array(data, local.shifted(), self.settings)
         if scale is not None:
-            denoised *= np.where(valid, scale, 1)[..., None].astype(denoised.real.dtype)
-            power = {"sigma": 1, "variance": 2, "removed": 2}
-            maps = {name: each * scale ** power.get(name, 0) for name, each in maps.items()}
+            maps = {name: each * scale ** POWERS.get(name, 0) for name, each in maps.items()}
         inner = tuple(
             slice(part.start - whole.start, part.stop - whole.start)
             for part, whole in zip(region, local.region, strict=True)
@@ -169,7 +168,9 @@ def _gaussian(shape: tuple[int, ...]) -> tuple[float, ...]:
 
 def _dtype(recording: xr.DataArray, dtype: DTypeLike | None) -> np.dtype[Any]:
     is_complex = recording.dtype.kind == "c"
-    wide = recording.dtype.itemsize >= (16 if is_complex else 8) and recording.dtype.kind in "fc"
+    # Integers of 32 bits and more need not fit into the 24 bits of single precision.
+    widest = 16 if is_complex else 4 if recording.dtype.kind in "iu" else 8
+    wide = recording.dtype.itemsize >= widest
     chosen = np.dtype(("float64" if wide else "float32") if dtype is None else dtype)
     if chosen.kind not in "fc" or chosen.itemsize not in (4, 8, 16):
         raise ConfigError(f"expected a dtype of float32 or float64, got {chosen}")
@@ -177,6 +178,29 @@ def _dtype(recording: xr.DataArray, dtype: DTypeLike | None) -> np.dtype[Any]:
     if is_complex:
         return np.dtype(np.complex128 if double else np.complex64)
     return np.dtype(np.float64 if double else np.float32)
+
+
+def said_of(n_untouched: int, plan: Plan) -> str:
+    """Return how many voxels came back as they were, in words."""
+    return f"{n_untouched} of {math.prod(plan.space)} voxels left as they were"
+
+
+def check_untouched(n_untouched: int, plan: Plan) -> int:
+    """Return the number of voxels that came back as they were, unless these are all.
+
+    Raises
+    ------
+    DataError
+        Nothing was denoised.
+    """
+    if n_untouched < math.prod(plan.space):
+        return n_untouched
+    shape = dict(zip(plan.dims, plan.grid.patch, strict=True))
+    raise DataError(
+        f"expected patches of {shape} with at least {MIN_SIDE} voxels that change and {MIN_SIDE + 1} samples that half "
+        f"of them have, found none: all {n_untouched} voxels are constant, masked or missing; check the mask and the "
+        "values (sciml info --check), or choose larger patches"
+    )
 
 
 def n_bytes(memory: str | float) -> float:

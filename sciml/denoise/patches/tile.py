@@ -1,11 +1,13 @@
 """Read one tile of a recording with its halo, and denoise it."""
 
 import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from sciml._typing import AnyArray, BoolArray
+from sciml.denoise.patches.engine import MAPS, Values
 from sciml.denoise.patches.plan import READ_BYTES, Plan, Region
 from sciml.errors import ConfigError, DataError
 
@@ -55,16 +57,43 @@ def run_part(part: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> d
     """Return the same, given the region and its halo alone."""
     halo = plan.halo(region)
     values, others = _read(part, plan)
-    valid = np.isfinite(values).all(axis=-1) & _unmasked(part, plan)
+    known = _known(part, plan, values)
     mask, scale = (None if each is None else each.values[halo] for each in chosen)
-    if mask is not None:
-        valid &= mask.astype(bool)
-    results = plan.run(values, valid, None if scale is None else scale.astype(np.float64), region)
-    if mask is not None:
-        inner = chosen[0].values[region].astype(bool)  # type: ignore[union-attr]
-        results |= {name: np.where(inner, results[name], np.nan) for name in ("sigma", "rank", "variance", "removed")}
+    inside = np.ones(values.shape[:-1], bool) if mask is None else mask.astype(bool)
+    still = _constant(values, known)
+    valid = np.asarray(inside & ~still)
+    if known is not None:
+        valid &= known.any(axis=-1)
+        known = None if bool(known[valid].all()) else known & valid[..., None]
+    results = plan.run(Values(values, valid, known), None if scale is None else scale.astype(np.float64), region)
+    inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(region, halo, strict=True))
+    results |= {name: _outside(results[name], inside[inner], still[inner]) for name in MAPS if name != "coverage"}
     results["denoised"] = results["denoised"].reshape(*results["denoised"].shape[:-1], *others)
     return results
+
+
+def _outside(found: AnyArray, inside: BoolArray, still: BoolArray) -> AnyArray:
+    """Return a map that says nothing outside the mask, and zero where nothing changes: there is no noise."""
+    return np.where(inside, np.where(still, 0.0, found), np.nan)
+
+
+def _known(part: xr.DataArray, plan: Plan, values: AnyArray) -> BoolArray | None:
+    """Return where values are finite and not masked by the recording itself, (*space, sample); None: everywhere."""
+    known = np.isfinite(values)
+    if "mask" in part.coords:
+        other = [dim for dim in part.dims if dim not in plan.dims]
+        masked: Any = part["mask"].variable
+        whole = masked.set_dims({dim: part.sizes[dim] for dim in (*plan.dims, *other)})
+        known &= ~np.asarray(whole.values, bool).reshape(values.shape)
+    return None if known.all() else known
+
+
+def _constant(values: AnyArray, known: BoolArray | None) -> BoolArray:
+    """Return which voxels never change: blanked background and dead pixels, (*space)."""
+    if known is None:
+        return np.asarray((values == values[..., :1]).all(axis=-1))
+    first = np.take_along_axis(values, known.argmax(axis=-1)[..., None], axis=-1)
+    return np.asarray(((values == first) | ~known).all(axis=-1) & known.any(axis=-1))
 
 
 def _read(part: xr.DataArray, plan: Plan) -> tuple[AnyArray, tuple[int, ...]]:
@@ -87,13 +116,3 @@ def _load(part: xr.DataArray) -> AnyArray:
     if part.chunks is None:
         return np.asarray(part.values)
     return np.asarray(part.data.compute(scheduler="synchronous"))
-
-
-def _unmasked(part: xr.DataArray, plan: Plan) -> BoolArray:
-    """Return which voxels the recording's own mask leaves in: those with no masked sample."""
-    if "mask" not in part.coords:
-        return np.ones([part.sizes[dim] for dim in plan.dims], bool)
-    masked = part["mask"]
-    out = masked.any([dim for dim in masked.dims if dim not in plan.dims])
-    full = out.broadcast_like(part.isel({dim: 0 for dim in part.dims if dim not in plan.dims}, drop=True))
-    return ~np.asarray(full.transpose(*plan.dims).values, dtype=bool)

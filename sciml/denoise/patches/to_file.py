@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from numpy.typing import DTypeLike
 
 from sciml._typing import AnyArray
 from sciml.denoise.patches.decision import Rules
-from sciml.denoise.patches.denoising import PatchWeights, dataset, make_plan_and_masks
+from sciml.denoise.patches.denoising import AS_IS, PatchWeights, dataset, make_plan_and_masks, provenance
 from sciml.denoise.patches.engine import MAPS
-from sciml.denoise.patches.plan import Plan, Region, voxels_that_fit
+from sciml.denoise.patches.plan import Plan, Region, check_untouched, said_of, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, run_part
-from sciml.errors import InterruptedRunError, MissingDependencyError
+from sciml.errors import DataError, InterruptedRunError, MissingDependencyError
+from sciml.io.arrays.identity import identity
 from sciml.io.write.regions import RegionFile
 from sciml.rmt.shrink import Shrinkage
 
@@ -29,7 +31,8 @@ Results = dict[str, AnyArray]
 class PatchFile:
     """A file of denoised values: where it is, how many tiles it took and how many of them an earlier run had done.
 
-    `sigma` and `rank` are means over all voxels, `sigma` in the units of the recording.
+    `sigma` and `rank` are means over all voxels, `sigma` in the units of the recording. `n_untouched` of `n_voxels`
+    came back as they were. `restarted`: unfinished work on other data was there, and was discarded.
     """
 
     path: Path
@@ -37,6 +40,9 @@ class PatchFile:
     n_resumed: int
     sigma: float
     rank: float
+    n_untouched: int = 0
+    n_voxels: int = 0
+    restarted: bool = False
 
 
 def denoise_patches_to_file(
@@ -56,13 +62,16 @@ def denoise_patches_to_file(
     memory: str | float = "2GB",
     scheduler: str | None = None,
     maps: bool = True,
+    fill: bool = False,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PatchFile:
     """Denoise patch by patch, tile by tile, from file to file: `denoise_patches` for recordings larger than memory.
 
     Each tile is read with a halo of one patch, so that the result is that of `denoise_patches` to rounding. A run that
-    was interrupted or killed goes on where it stopped when it is called again with the same arguments.
+    was interrupted or killed goes on where it stopped when it is called again with the same arguments. Where the data
+    are no longer the same (in memory: any value; in a file: its size, its time of change, or one of the values read
+    all over it) it starts anew, with a warning.
 
     Parameters
     ----------
@@ -81,19 +90,24 @@ def denoise_patches_to_file(
         Replace a file that exists, and unfinished work with other arguments.
     progress
         Called with the number of tiles done and that of all tiles.
-    patch, stride, sigma, mask, shrinkage, weights, rank, alpha, device, dtype
+    patch, stride, sigma, mask, shrinkage, weights, rank, alpha, device, dtype, fill
         As for `denoise_patches`.
 
     Raises
     ------
     StorageError
-        The file exists, unfinished work with other arguments does, or the disk is full.
+        The file exists, unfinished work with other arguments does, another process writes it, or the disk is full.
     InterruptedRunError
         Ctrl-C; what was finished is kept.
     MissingDependencyError
         A scheduler was named and `distributed` is not installed.
     ConfigError, DataError
         As for `denoise_patches`, or too little memory for one patch.
+
+    Warns
+    -----
+    ScimlWarning
+        Unfinished work on other data was discarded.
 
     Examples
     --------
@@ -106,7 +120,7 @@ def denoise_patches_to_file(
     """
     plan, chosen = make_plan_and_masks(
         recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
-        patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype,
+        patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype, fill=fill,
     )  # fmt: skip
     n_samples = recording.size // int(np.prod(plan.space))
     regions = plan.tiles(voxels_that_fit(plan, n_samples, memory))
@@ -116,7 +130,8 @@ def denoise_patches_to_file(
         template["denoised"],
         {name: template[name] for name in MAPS} if maps else {},
         chunk_hint=dict(zip(plan.dims, (part.stop - part.start for part in regions[0]), strict=True)),
-        fingerprint=_fingerprint(recording, plan, chosen, regions, maps=maps),
+        settings=_settings(recording, plan, chosen, regions, maps=maps),
+        data=identity(recording) + repr(sorted(map(str, recording.attrs.items()))),
         overwrite=overwrite,
     )
     n_resumed = len(file.done)
@@ -127,7 +142,7 @@ def denoise_patches_to_file(
         for number, results in _computed(recording, plan, chosen, regions, waiting, scheduler):
             _write(file, recording, plan, regions[number], number, results, maps=maps)
             report(len(file.done), len(regions))
-        written = file.finish()
+        return _finished(file, recording, plan, n_resumed)
     except KeyboardInterrupt as stop:
         raise InterruptedRunError(
             f"stopped with {len(file.done)} of {len(regions)} tiles done; they are kept: the same call goes on from "
@@ -135,8 +150,27 @@ def denoise_patches_to_file(
         ) from stop
     finally:
         file.close()
-    count, sigmas, ranks = np.sum([*file.done.values()], axis=0)
-    return PatchFile(written, len(regions), n_resumed, float(sigmas / count), float(ranks / count))
+
+
+def _finished(file: RegionFile, recording: xr.DataArray, plan: Plan, n_resumed: int) -> PatchFile:
+    """Put the file in its place, with what is known of it now that all tiles are done."""
+    count, sigmas, ranks, untouched = np.sum([*file.done.values()], axis=0)
+    try:
+        n_untouched = check_untouched(int(untouched), plan)
+    except DataError:
+        file.discard()
+        raise
+    file.describe({**provenance(recording, plan, said_of(n_untouched, plan)), "n_untouched": n_untouched})
+    return PatchFile(
+        file.finish(),
+        len(file.done),
+        n_resumed,
+        float(sigmas / count),
+        float(ranks / count),
+        n_untouched=n_untouched,
+        n_voxels=int(np.prod(plan.space)),
+        restarted=file.restarted,
+    )
 
 
 def _template(recording: xr.DataArray, plan: Plan) -> xr.Dataset:
@@ -144,11 +178,12 @@ def _template(recording: xr.DataArray, plan: Plan) -> xr.Dataset:
     others = tuple(size for dim, size in recording.sizes.items() if dim not in plan.dims)
     shapes = {"denoised": (*plan.space, *others), **dict.fromkeys(MAPS, plan.space)}
     zeros = {name: np.zeros((), plan.dtype if name == "denoised" else np.float64) for name in shapes}
-    return dataset(recording, plan, {name: np.broadcast_to(zeros[name], shape) for name, shape in shapes.items()})
+    values = {name: np.broadcast_to(zeros[name], shape) for name, shape in shapes.items()}
+    return dataset(recording, plan, values, AS_IS)
 
 
-def _fingerprint(recording: xr.DataArray, plan: Plan, chosen: Masks, regions: list[Region], *, maps: bool) -> str:
-    """Return all that decides the result: data (by where they came from), masks, plan, tiles."""
+def _settings(recording: xr.DataArray, plan: Plan, chosen: Masks, regions: list[Region], *, maps: bool) -> str:
+    """Return a hash of all that decides the result but for the values: masks, plan, tiles, version."""
     import hashlib
 
     digest = hashlib.sha256()
@@ -160,7 +195,7 @@ def _fingerprint(recording: xr.DataArray, plan: Plan, chosen: Masks, regions: li
         recording.shape,
         str(recording.dtype),
         recording.name,
-        sorted(map(str, recording.attrs.items())),
+        version("sciml"),
     ]
     parts += [plan.dims, plan.grid, settings, str(plan.dtype), len(regions), regions[0], maps, digest.hexdigest()]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -176,6 +211,7 @@ def _write(
         values |= {name: xr.DataArray(results[name], dims=plan.dims) for name in MAPS}
     known = np.isfinite(results["sigma"])
     note = [int(known.sum()), float(results["sigma"][known].sum()), float(results["rank"][known].sum())]
+    note.append(int((results["coverage"] == 0).sum()))
     file.write(number, dict(zip(plan.dims, region, strict=True)), values, note)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from sciml import files
 from sciml._later import xr
-from sciml.errors import StorageError
+from sciml.errors import ScimlWarning, StorageError
 from sciml.io.write import save, zarr
 from sciml.io.write.header import HEADER
 
@@ -24,6 +25,7 @@ __all__ = ["RegionFile"]
 
 CHUNK_SIDE = 128
 CHUNK_BYTES = 2**21
+FINISHING = -1  # the number that the journal has when all regions are done and attributes are written
 
 
 class RegionFile:
@@ -43,15 +45,18 @@ class RegionFile:
         Further variables, over some of its dims.
     chunk_hint
         Sizes of a region along some dims.
-    fingerprint
-        All that decides the result, as text.
+    settings
+        All that decides the result, but for the data, as text.
+    data
+        A hash of the data. Unfinished work on other data is of no use any more: it is discarded, with a warning, and
+        `restarted` says so.
     overwrite
-        Replace a file that is there, and unfinished work of another fingerprint.
+        Replace a file that is there, and unfinished work with other settings.
 
     Raises
     ------
     StorageError
-        The file exists, or unfinished work of other settings does.
+        The file exists, unfinished work with other settings does, or another process is writing it.
     """
 
     def __init__(
@@ -61,36 +66,65 @@ class RegionFile:
         maps: Mapping[str, xr.DataArray],
         *,
         chunk_hint: Mapping[str, int],
-        fingerprint: str,
+        settings: str,
+        data: str,
         overwrite: bool = False,
     ) -> None:
         self.target = files.check_target(path, overwrite=overwrite)
+        self._held = ExitStack()
+        self._held.enter_context(files.only_writer(self.target))
+        with ExitStack() as failed:
+            failed.callback(self._held.close)
+            self._begin(template, maps, chunk_hint, {"settings": settings, "data": data}, overwrite=overwrite)
+            failed.pop_all()
+
+    def _begin(
+        self,
+        template: xr.DataArray,
+        maps: Mapping[str, xr.DataArray],
+        chunk_hint: Mapping[str, int],
+        work: dict[str, str],
+        *,
+        overwrite: bool,
+    ) -> None:
         self.overwrite = overwrite
         self.part = self.target.with_name(f".{self.target.name}.unfinished")
         self.journal = self.target.with_name(f".{self.target.name}.journal")
         self.name, self._variables = save._variables(template)
+        self._template = template
         self.is_folder = self.target.suffix in files.FOLDERS
-        done = self._resume(fingerprint)
+        self.restarted = False
+        done = self._resume(work)
         if done is None:
+            self.journal.unlink(missing_ok=True)  # it speaks of the file that is written over now
             create = self._create_folder if self.is_folder else self._create
-            create(template, maps, chunk_hint)
-            files.write_bytes(self.journal, json.dumps(fingerprint).encode() + b"\n", overwrite=True)
-        self.done: dict[int, list[float]] = done or {}
-        self._file = zarr.opened(self.part) if self.is_folder else h5py.File(self.part, "r+")
+            with files.said_of_disk(self.target):
+                create(template, maps, chunk_hint)
+            files.write_bytes(self.journal, json.dumps(work).encode() + b"\n", overwrite=True)
+        self.done: dict[int, list[Any]] = done or {}
+        self._sink = None if self.is_folder else save._Sink(self.part, "r+b")
+        self._file = zarr.opened(self.part) if self._sink is None else h5py.File(self._sink, "r+")
 
-    def _resume(self, fingerprint: str) -> dict[int, list[float]] | None:
+    def _resume(self, work: dict[str, str]) -> dict[int, list[Any]] | None:
         """Return the notes on the regions that are done, None if there is nothing to go on from."""
         if not (self.part.exists() and self.journal.exists()):
             return None
         lines = self.journal.read_text().split("\n")
-        with suppress(ValueError):
-            if json.loads(lines[0]) == fingerprint:
-                return dict(map(json.loads, lines[1:-1]))  # the last line may be torn
+        with suppress(ValueError, TypeError):
+            before = json.loads(lines[0])
+            if before == work:
+                done = dict(map(json.loads, lines[1:-1]))  # the last line may be torn
+                return None if FINISHING in done else done
+            if before["settings"] == work["settings"] and not self.overwrite:
+                said = "the unfinished run that is there is of other data, and is discarded; all is computed anew"
+                warnings.warn(f"{self.target}: {said}", ScimlWarning, stacklevel=5)
+                self.restarted = True
+                return None
         if self.overwrite:
             return None
         raise StorageError(
-            f"{self.target}: an unfinished run with other data or settings is there; finish that one, choose another "
-            "name, or discard it with overwrite=True (--overwrite)"
+            f"{self.target}: an unfinished run with other data or settings, or of another version, is there; finish "
+            "that one, choose another name, or discard it with overwrite=True (--overwrite)"
         )
 
     def _create(self, template: xr.DataArray, maps: Mapping[str, xr.DataArray], chunk_hint: Mapping[str, int]) -> None:
@@ -130,27 +164,58 @@ class RegionFile:
         zarr.write(self.part, text, self._variables | filled, chunks, blocks)
 
     def write(
-        self, number: int, region: Mapping[str, slice], values: Mapping[str, xr.DataArray], note: list[float]
+        self, number: int, region: Mapping[str, slice], values: Mapping[str, xr.DataArray], note: list[Any]
     ) -> None:
         """Write a region of some variables, then note that it is done."""
-        for name, array in values.items():
-            target = self._file[name]
-            key = tuple(region.get(str(dim), slice(None)) for dim in array.dims)
-            target[key] = np.asarray(array.values) if self.is_folder else save._stored(np.asarray(array.values))
-        if not self.is_folder:
+        with files.said_of_disk(self.target, left="what was finished is kept, and the same call goes on from there"):
+            for name, array in values.items():
+                target = self._file[name]
+                key = tuple(region.get(str(dim), slice(None)) for dim in array.dims)
+                target[key] = np.asarray(array.values) if self.is_folder else save._stored(np.asarray(array.values))
+            self._flush()
+            self._note(number, note)
+        self.done[number] = note
+
+    def _flush(self) -> None:
+        if self._sink is not None:
             self._file.flush()
+            self._sink.check()
+
+    def _note(self, number: int, note: list[Any]) -> None:
         with self.journal.open("a") as journal:
             journal.write(json.dumps([number, note]) + "\n")
-        self.done[number] = note
 
     def close(self) -> None:
         """Let go of the file; what is done stays for the next time."""
-        if not self.is_folder:
+        if self._sink is not None:
             self._file.close()
+            self._sink.close()
+        self._held.close()
+
+    def discard(self) -> None:
+        """Let go of the file, and of all that was done."""
+        self.close()
+        self.journal.unlink(missing_ok=True)
+        shutil.rmtree(self.part) if self.is_folder else self.part.unlink(missing_ok=True)
+
+    def describe(self, attrs: Mapping[str, Any]) -> None:
+        """Add attributes of the values that are known only when all is done."""
+        self._note(FINISHING, [])  # the structure changes now: a kill would tear it
+        described = self._variables[self.name].copy(deep=False)
+        described.attrs.update(attrs)
+        text = save._header_text(self._template, self.name, {**self._variables, self.name: described})
+        if self._sink is None:
+            self._file.attrs[HEADER] = text
+        else:
+            self._file[HEADER][()] = text
+        for key, value in attrs.items():
+            save._write_attribute(self._file[self.name], str(key), value)
+        self._flush()
 
     def finish(self) -> Path:
         """Put the file in its place."""
-        self.close()
+        if self._sink is not None:
+            self._file.close()
         files.check_target(self.target, overwrite=self.overwrite)
         if self.is_folder and self.target.exists():
             shutil.rmtree(self.target)
@@ -161,6 +226,7 @@ class RegionFile:
             os.close(descriptor)
         self.part.replace(self.target)
         self.journal.unlink()
+        self.close()
         return self.target
 
 

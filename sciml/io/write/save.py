@@ -205,8 +205,8 @@ class _Sink(io.RawIOBase):
     The first failure is kept and raised by `check`, and when the file is closed; nothing is written after it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b", buffering=0)
+    def __init__(self, path: Path, mode: str = "w+b") -> None:
+        self._file = io.FileIO(path, mode)
         self._error: OSError | None = None
 
     def check(self) -> None:
@@ -240,8 +240,11 @@ class _Sink(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def __exit__(self, kind: Any, *_: object) -> None:
+    def close(self) -> None:
         self._file.close()
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        self.close()
         if kind is None:
             self.check()
 

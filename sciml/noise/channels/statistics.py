@@ -1,7 +1,7 @@
 """What one pass over a recording yields of the channels that are used."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class ChannelStatistics:
     Standardized values are demeaned, divided by `total_scale`, and zero where a sample is missing: noise stays noise.
     `row_weights`, mean one, say what equal parts of the samples weigh where they weigh unequally.
     `standardized` holds them all, or is None and `gram`, their X^H X / dof, and a `subsample` stand for them.
+    `breaks` are the samples that do not follow the one before: the clock jumps, or some were left out.
     `no_counts` says why the values are not counts, in words; empty where they may be.
     """
 
@@ -45,6 +46,7 @@ class ChannelStatistics:
     resolution: float
     no_counts: str = ""
     row_weights: FloatArray | None = None
+    breaks: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def dof(self) -> int:
@@ -115,6 +117,7 @@ def channel_statistics(
         resolution=float(np.finfo(accumulator.precision).eps),
         no_counts=accumulator.whole_numbers.problem,
         row_weights=row_weights,
+        breaks=accumulator.breaks,
     )
 
 

@@ -72,10 +72,14 @@ class MarchenkoPasturEdge:
 
 @dataclass(frozen=True)
 class NoiseDensity:
-    """One-sided power density of the noise, averaged over channels, at frequencies in Hz."""
+    """One-sided power densities at frequencies in Hz, mean over the used channels: of the noise, and of all there is.
+
+    Both are tapered (`sciml.noise.matrix.tapered`), and `psd` of the noise is nowhere above `recording_psd`.
+    """
 
     frequency: FloatArray
     psd: FloatArray
+    recording_psd: FloatArray
 
 
 class PartOf(Generic[T]):

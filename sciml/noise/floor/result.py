@@ -96,6 +96,7 @@ class NoiseFloor:
     mp_eigenvalues = PartOf[FloatArray]("marchenko_pastur")
     frequency = PartOf[FloatArray]("density")
     psd = PartOf[FloatArray]("density")
+    recording_psd = PartOf[FloatArray]("density")
 
     def __repr__(self) -> str:
         """Return the few values that tell floors apart."""
@@ -166,6 +167,7 @@ class NoiseFloor:
             "channel_mean": ("channel",),
             "channel_scale": ("channel",),
             "psd": ("frequency",),
+            "recording_psd": ("frequency",),
         }
         values = self._flat()
         attrs = {name: value for name, value in values.items() if isinstance(value, str)}
@@ -180,7 +182,7 @@ class NoiseFloor:
         """Return the scalars, eigenvalues and p-values as plain Python values, for JSON."""
         skipped = {
             "channel_names", "components", "singular_values", "channel_mean", "channel_scale", "frequency", "psd",
-            "profile",
+            "recording_psd", "profile",
         }  # fmt: skip
         plain = {name: value for name, value in self._flat().items() if name not in skipped}
         plain["excluded"] = {str(channel): reason for channel, reason in self.excluded.items()}

@@ -12,7 +12,7 @@ from sciml.noise.matrix.fourier import FourierCoefficients, fourier_coefficients
 from sciml.noise.matrix.noise_spectra import NoiseSpectra, noise_spectra
 from sciml.rmt import shrink
 
-__all__ = ["Eigen", "Matrix"]
+__all__ = ["Eigen", "Matrix", "Removal"]
 
 
 SMALLEST_NOISE = 1e-4  # part of a channel's variance
@@ -26,6 +26,22 @@ class Eigen:
 
     values: FloatArray
     directions: AnyArray
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Removes an orthonormal `basis` (N, k) of the channels divided by their noise from standardized samples.
+
+    `factor` (N, 1) is what a standard deviation of each channel is in units of its noise.
+    """
+
+    basis: AnyArray
+    factor: FloatArray
+
+    @property
+    def factors(self) -> tuple[AnyArray, AnyArray]:
+        """P and R, by which samples X (T, N) are left with X - X P R."""
+        return self.factor * self.basis, (self.basis / self.factor).conj().T
 
 
 class Matrix:
@@ -114,14 +130,18 @@ class Matrix:
 
     def spectra(self, scale: FloatArray, directions: AnyArray) -> NoiseSpectra:
         """Return the spectra of what `directions` and the directions without any scatter leave."""
-        factor = (self.total_scale / scale)[:, None]
-        basis, fourier = directions, self.fourier
-        if self.null.shape[1]:
-            basis = np.linalg.qr(np.concatenate([directions, self.null / factor], axis=1))[0]
-        power = fourier.power(factor * basis, (basis / factor).conj().T) if basis.shape[1] else self._total_power
-        uniqueness = np.clip(1 - (np.abs(basis) ** 2).sum(axis=1), 0.02, 1.0)
+        fourier, removal = self.fourier, self.removal(scale, directions)
+        power = fourier.power(*removal.factors) if removal.basis.shape[1] else self._total_power
+        uniqueness = np.clip(1 - (np.abs(removal.basis) ** 2).sum(axis=1), 0.02, 1.0)
         removed_fraction = np.minimum(self.time_course_power(scale, directions).sum(axis=1), 1.0)
         return noise_spectra(power, uniqueness, fourier.dimensions, fourier.squares, removed_fraction=removed_fraction)
+
+    def removal(self, scale: FloatArray, directions: AnyArray) -> Removal:
+        """Return how to remove `directions` and the directions without any scatter from standardized samples."""
+        factor = (self.total_scale / scale)[:, None]
+        if not self.null.shape[1]:
+            return Removal(directions, factor)
+        return Removal(np.linalg.qr(np.concatenate([directions, self.null / factor], axis=1))[0], factor)
 
     def time_course_power(self, scale: FloatArray, directions: AnyArray) -> FloatArray:
         """Return the power (frequency, component) of the time courses of components: one in all together."""

@@ -225,35 +225,142 @@ def test_mask_keeps_the_outside_as_it_is_and_out_of_all_patches() -> None:
     assert inside["sigma"].isnull().values[~mask.values].all()
 
 
-def test_voxels_with_missing_samples_are_left_out_and_left_alone() -> None:
+def test_missing_samples_stay_missing_and_cost_the_others_little() -> None:
     found = phantom()
     holed = found.recording.copy()
     holed[{"time": 3, "z": 5, "y": 5, "x": 5}] = np.nan
     holed[{"time": 4, "z": 0, "y": 0, "x": 0}] = np.inf
-    result = denoise_patches(holed, patch=PATCH)
-    assert np.isfinite(result["denoised"]).sum() == np.isfinite(holed).sum()
-    np.testing.assert_array_equal(result["denoised"][{"z": 5, "y": 5, "x": 5}], holed[{"z": 5, "y": 5, "x": 5}])
+    whole, result = (denoise_patches(each, patch=PATCH) for each in (found.recording, holed))
+    known = np.isfinite(holed)
+    np.testing.assert_array_equal(result["denoised"].where(~known, 0), holed.where(~known, 0))
+    error, least = ((each["denoised"] - found.signal).where(known) for each in (result, whole))
+    assert float((error**2).mean()) < 1.01 * float((least**2).mean())
+    voxel = {"z": 5, "y": 5, "x": 5}
+    assert float(np.abs(result["denoised"][voxel] - found.signal[voxel]).mean()) < 1.0  # it was denoised: noise is 2
     assert all(np.isfinite(result[name]).all() for name in MAPS)
-    masked = found.recording.assign_coords(mask=("time", np.arange(40) == 3))
-    np.testing.assert_array_equal(denoise_patches(masked, patch=PATCH)["denoised"], masked)
+    assert result.attrs["n_untouched"] == 0
+
+
+def test_no_value_that_is_known_changes_where_nothing_else_is_missing() -> None:
+    """Far from what is missing, by more than two patches, values are the same to rounding."""
+    found = phantom((30, 12, 9)).recording
+    holed = found.copy()
+    holed[{"time": 3, "z": 0, "y": 5, "x": 5}] = np.nan
+    whole, result = (denoise_patches(each, patch=PATCH)["denoised"] for each in (found, holed))
+    np.testing.assert_allclose(result[{"z": slice(12, None)}], whole[{"z": slice(12, None)}], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize("how", ["missing", "masked"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_lost_frame_is_left_out_and_given_back(kind: type, how: str, chunked: bool) -> None:
+    found = phantom()
+    recording = (found.recording * (np.exp(0.3j) if kind is np.complex64 else 1)).astype(kind)
+    others = [number for number in range(40) if number != 3]
+    apart = denoise_patches(recording.isel(time=others), patch=PATCH)
+    if how == "missing":
+        lost = recording.copy()
+        lost[{"time": 3}] = np.nan
+    else:
+        lost = recording.assign_coords(mask=("time", np.arange(40) == 3))
+    result = denoise_patches(lost.chunk(z=7) if chunked else lost, patch=PATCH).compute()
+    np.testing.assert_array_equal(result["denoised"].isel(time=3), lost.isel(time=3))
+    np.testing.assert_allclose(result["denoised"].isel(time=others), apart["denoised"], rtol=2e-5, atol=2e-5)
+    for name in MAPS:
+        np.testing.assert_allclose(result[name], apart[name], rtol=2e-3)
+    assert int(result["n_untouched"]) == 0
+
+
+def test_filled_values_are_those_of_the_signal() -> None:
+    """A tenth at random: filled to within the error of the values around them, and sigma right."""
+    found = phantom((20, 18), n_samples=60)
+    missing = np.random.default_rng(1).random(found.recording.shape) < 0.1
+    dims = {str(dim): 6 for dim in found.recording.dims if dim != "time"}
+    filled, left = (denoise_patches(found.recording.where(~missing), patch=dims, fill=fill) for fill in (True, False))
+    known, gaps = ((filled["denoised"] - found.signal).values[where] for where in (~missing, missing))
+    assert mean_square(gaps) < 2 * mean_square(known) < 0.2 * 4
+    assert float(filled["sigma"].mean()) == pytest.approx(2, rel=0.02)
+    np.testing.assert_array_equal(left["denoised"], filled["denoised"].where(~missing))
+
+
+def test_a_value_that_hardly_another_speaks_for_is_filled_too() -> None:
+    """One voxel of a patch alone carries a component: the plain iteration would take hundreds of fits."""
+    rng = np.random.default_rng(0)
+    weight = np.full((12, 12), 0.05)
+    weight[6, 6] = 1.0
+    signal = 60 * weight * np.sin(np.arange(50) / 3)[:, None, None]
+    values = movie(signal + rng.normal(size=signal.shape))
+    values[{"time": 20, "y": 6, "x": 6}] = np.nan
+    filled = denoise_patches(values, patch={"y": 6, "x": 6}, fill=True)["denoised"]
+    assert abs(float(filled[20, 6, 6]) - signal[20, 6, 6]) < 8  # the mean alone is off by 23
+
+
+def test_a_region_that_is_missing_half_of_the_time_is_denoised_where_it_is_there() -> None:
+    found = phantom((24, 24), n_samples=40)
+    dims = [str(dim) for dim in found.recording.dims if dim != "time"]
+    holed = found.recording.transpose("time", *dims).copy()
+    holed[:18, 8:16, 8:16] = np.nan
+    result = denoise_patches(holed, patch=dict.fromkeys(dims, 5))
+    error = (result["denoised"] - found.signal).transpose("time", *dims).values
+    assert mean_square(error[18:, 8:16, 8:16]) < 0.25 * 4
+    assert np.isnan(error[:18, 8:16, 8:16]).all()
+    assert np.isfinite(error[18:]).all()
+    assert result.attrs["n_untouched"] == 0
+
+
+def test_what_was_left_untouched_is_counted_and_all_of_it_is_an_error() -> None:
+    values = noise((30, 12, 12))
+    values[:, :, :3] = 0
+    values[:20, 6, 6] = np.nan
+    counted = 12 * 3 + 1
+    whole = denoise_patches(movie(values), patch={"y": 5, "x": 5})
+    lazy = denoise_patches(movie(values).chunk(y=6), patch={"y": 5, "x": 5})
+    assert whole.attrs["n_untouched"] == int(lazy["n_untouched"]) == counted
+    assert whole["denoised"].attrs["history"].endswith(f"{counted} of 144 voxels left as they were")
+    left = (whole["coverage"] == 0).values
+    np.testing.assert_array_equal(whole["denoised"].values[:, left], values[:, left])
+    for empty in (np.full((30, 12, 12), np.nan), np.where(np.arange(30)[:, None, None] < 2, values, np.nan)):
+        with pytest.raises(DataError, match="all 144 voxels are constant, masked or missing"):
+            denoise_patches(movie(empty), patch={"y": 5, "x": 5})
+        with pytest.raises(DataError, match="all 144 voxels"):
+            denoise_patches(movie(empty).chunk(y=6), patch={"y": 5, "x": 5})["n_untouched"].compute()
 
 
 def test_lone_voxels_of_a_mask_are_left_alone_with_maps_of_their_own() -> None:
     mask = xr.DataArray(np.zeros((12, 12), bool), dims=("y", "x"))
-    mask[6, 6] = True
+    mask[10, 10], mask[:4, :4] = True, True
     values = movie(noise((30, 12, 12)))
     result = denoise_patches(values, patch={"y": 4, "x": 4}, mask=mask)
-    np.testing.assert_array_equal(result["denoised"], values)
-    assert float(result["sigma"][6, 6]) == pytest.approx(float(values[:, 6, 6].std()), rel=1e-5)
+    np.testing.assert_array_equal(result["denoised"][:, 6:], values[:, 6:])
+    assert float(result["sigma"][10, 10]) == pytest.approx(float(values[:, 10, 10].std()), rel=1e-5)
+    assert result.attrs["n_untouched"] == 144 - 16
 
 
-def test_constant_voxels_and_constant_recordings_stay() -> None:
-    values = noise((30, 12, 12))
-    values[:, 4, 4] = 7
-    assert float(np.abs(denoise_patches(movie(values), patch={"y": 5, "x": 5})["denoised"][:, 4, 4] - 7).max()) < 0.2
-    constant = denoise_patches(movie(np.full((30, 8, 8), 0.1, np.float32)), patch={"y": 5, "x": 5})
-    np.testing.assert_array_equal(constant["denoised"], np.float32(0.1))
-    np.testing.assert_array_equal(constant["sigma"], 0)
+@pytest.mark.parametrize("background", [0.0, 7.0, -0.1])
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.float32, np.float64])
+def test_background_that_never_changes_is_given_back_and_enters_no_patch(kind: type, background: float) -> None:
+    values: NDArray[Any] = (100 * noise((40, 16, 16))).astype(kind)
+    values[:, :, :6] = background
+    values[:, 12, 12] = background
+    result = denoise_patches(movie(values), patch={"y": 7, "x": 7})
+    still = np.zeros((16, 16), bool)
+    still[:, :6], still[12, 12] = True, True
+    np.testing.assert_array_equal(
+        result["denoised"].values[:, still], values[:, still].astype(result["denoised"].dtype)
+    )
+    for name in ("sigma", "variance", "removed", "rank"):
+        assert (result[name].values[still] == 0).all()
+    np.testing.assert_allclose(result["sigma"].values[~still], 100, rtol=0.1)
+    assert result.attrs["n_untouched"] == still.sum()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint32, np.int64])
+def test_integers_of_more_than_24_bits_are_computed_in_double_precision(kind: type) -> None:
+    values = np.round(20 * noise((40, 16, 16)).astype(np.float64))
+    low, high = (denoise_patches(movie((values + o).astype(kind)), patch={"y": 7, "x": 7}) for o in (1000, 10**9))
+    assert high["denoised"].dtype == np.float64
+    np.testing.assert_allclose(high["denoised"] - 10**9, low["denoised"] - 1000, atol=1e-5)
+    np.testing.assert_allclose(high["sigma"], low["sigma"], rtol=1e-6)
 
 
 def test_known_noise_as_a_number_and_as_a_map() -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -14,8 +15,9 @@ import xarray as xr
 
 from sciml.denoise import denoise_patches, denoise_patches_to_file
 from sciml.denoise.patches import to_file as tofile_module
-from sciml.errors import InterruptedRunError, StorageError
-from sciml.io import open_recording
+from sciml.errors import DataError, InterruptedRunError, ScimlWarning, StorageError
+from sciml.io import open_recording, save_recording
+from sciml.io.write.regions import RegionFile
 from sciml.simulate import smooth_phantom
 
 PATCH = {"z": 4, "y": 4, "x": 4}
@@ -46,8 +48,6 @@ def recording() -> xr.DataArray:
 
 @pytest.fixture
 def stored(recording: xr.DataArray, tmp_path: Path) -> Path:
-    from sciml.io import save_recording
-
     return save_recording(recording, tmp_path / "movie.nc")
 
 
@@ -217,4 +217,110 @@ def test_unfinished_work_is_not_taken_for_the_result(
     journal = tmp_path / ".clean.nc.journal"
     journal.write_text(journal.read_text()[:-5])
     assert denoise_patches_to_file(recording, out, patch=PATCH).n_resumed == 2
+    assert_same(out, denoise_patches(recording, patch=PATCH))
+
+
+def stop_after(tiles: int) -> Callable[[int, int], None]:
+    def stop(done: int, _total: int) -> None:
+        if done == tiles:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+@pytest.mark.parametrize("how", ["memory", "chunks", "file", "mask"])
+def test_other_data_are_computed_anew_and_it_is_said(
+    small_tiles: None, recording: xr.DataArray, tmp_path: Path, how: str, ending: str
+) -> None:
+    """The second recording has the dims, dtype, name and attributes of the first, and other values."""
+    if ending == "zarr":
+        pytest.importorskip("zarr")
+
+    def given(each: xr.DataArray) -> xr.DataArray:
+        if how == "file":
+            save_recording(each, tmp_path / "movie.nc", overwrite=True)
+            return open_recording(tmp_path / "movie.nc")
+        if how == "mask":
+            return recording.assign_coords(mask=("time", np.arange(30) == (3 if each is recording else 4)))
+        return each.chunk(z=8) if how == "chunks" else each
+
+    other = recording.copy(data=recording.values[::-1])
+    out = tmp_path / f"clean.{ending}"
+    with pytest.raises(InterruptedRunError):
+        denoise_patches_to_file(given(recording), out, patch=PATCH, progress=stop_after(2))
+    assert denoise_patches_to_file(given(recording), tmp_path / "whole.nc", patch=PATCH).restarted is False
+    with pytest.warns(ScimlWarning, match="other data, and is discarded"):
+        found = denoise_patches_to_file(given(other), out, patch=PATCH)
+    assert found.n_resumed == 0
+    assert found.restarted
+    expected = denoise_patches(given(other), patch=PATCH)["denoised"]
+    np.testing.assert_allclose(open_recording(out), expected, rtol=1e-6)
+
+
+def test_a_file_changed_in_its_middle_at_the_same_time_and_size_is_other_data(
+    small_tiles: None, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    path, out = tmp_path / "movie.nc", tmp_path / "clean.nc"
+    movie = xr.DataArray(rng.normal(size=(300, 100, 100)).astype(np.float32), dims=("time", "y", "x"), name="movie")
+    save_recording(movie, path)
+    patch, before = {"y": 5, "x": 5}, path.stat()
+    with pytest.raises(InterruptedRunError):
+        denoise_patches_to_file(open_recording(path), out, patch=patch, stride=5, progress=stop_after(2))
+    with h5py.File(path, "r+") as file:
+        file["movie"][140:160] += 1
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    with pytest.warns(ScimlWarning, match="other data"):
+        denoise_patches_to_file(open_recording(path), out, patch=patch, stride=5, progress=stop_after(-1))
+
+
+def test_what_is_missing_and_constant_is_counted_in_the_file(
+    small_tiles: None, recording: xr.DataArray, tmp_path: Path
+) -> None:
+    holed = recording.copy()
+    holed[{"time": 3}] = np.nan
+    holed[{"z": slice(4)}] = 0
+    holed[{"z": 8, "y": 8, "x": 5, "time": 9}] = np.nan
+    for fill in (False, True):
+        out = tmp_path / f"clean{fill}.nc"
+        found = denoise_patches_to_file(holed, out, patch=PATCH, fill=fill)
+        whole = denoise_patches(holed, patch=PATCH, fill=fill)
+        assert_same(out, whole)
+        assert found.n_untouched == whole.attrs["n_untouched"] == 4 * 12 * 9
+        assert found.n_voxels == 16 * 12 * 9
+        opened = open_recording(out)
+        assert opened.attrs["history"] == whole["denoised"].attrs["history"]
+        assert opened.attrs["n_untouched"] == found.n_untouched
+        assert np.isfinite(opened[{"z": 8, "y": 8, "x": 5, "time": 9}]) == fill
+
+
+def test_nothing_denoised_leaves_nothing(small_tiles: None, recording: xr.DataArray, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="all 1728 voxels"):
+        denoise_patches_to_file(recording * np.nan, tmp_path / "clean.nc", patch=PATCH)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_writer_ends_at_once(small_tiles: None, recording: xr.DataArray, tmp_path: Path) -> None:
+    out = tmp_path / "clean.nc"
+
+    def second(done: int, _total: int) -> None:
+        if done == 1:
+            denoise_patches_to_file(recording, out, patch=PATCH)
+
+    with pytest.raises(StorageError, match="is being written by another run"):
+        denoise_patches_to_file(recording, out, patch=PATCH, progress=second)
+    assert denoise_patches_to_file(recording, out, patch=PATCH).n_resumed == 1
+
+
+def test_a_kill_while_the_last_attributes_are_written_starts_anew(
+    small_tiles: None, recording: xr.DataArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "clean.nc"
+    with monkeypatch.context() as patched:
+        patched.setattr(RegionFile, "finish", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(InterruptedRunError):
+            denoise_patches_to_file(recording, out, patch=PATCH)
+    assert denoise_patches_to_file(recording, out, patch=PATCH).n_resumed == 0
     assert_same(out, denoise_patches(recording, patch=PATCH))
