@@ -36,9 +36,10 @@ def assembled(
     statistics, rate = matrix.statistics, _rate(recording)
     tau = fit.spectra.tau if choice.model.colored else 1.0  # white samples and counts stand for themselves
     found = components_of(choice)
-    sigma = float(np.sqrt(np.mean(found.channel_noise**2)))
+    sigma = float(np.sqrt(np.mean(found.recorded_noise**2)))
     channels, outliers = _all_channels(recording, choice, found, progress)
-    parameters = 2 * matrix.n_channels * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
+    n_dimensions = matrix.n_channels - found.null.shape[1]
+    parameters = 2 * n_dimensions * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
         choice=ModelChoice(choice.model.name, requested, choice.reason, alpha),
         rank=fit.rank,
@@ -47,7 +48,10 @@ def assembled(
         p_values=fit.p_values,
         sigma=sigma,
         sigma_se=sigma / float(np.sqrt(parameters)),
-        detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
+        # Of noise that fills fewer dimensions than there are channels, each holds more.
+        detection_limit=float(np.sqrt(fit.profile.detection_limit))
+        * sigma
+        * float(np.sqrt(matrix.n_channels / n_dimensions)),
         converged=fit.converged,
         bulk_ratio=fit.bulk_ratio,
         profile=fit.profile,
@@ -55,7 +59,7 @@ def assembled(
         samples=Samples(statistics.n_samples, statistics.n_samples / tau, tau / rate if rate else None),
         outliers=outliers,
         marchenko_pastur=_marchenko_pastur(plain),
-        density=_density(choice, found.channel_noise, rate),
+        density=_density(choice, found.recorded_noise, rate),
         units=str(recording.attrs.get("units", "")),
         warnings=tuple(cautions(choice)),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
@@ -81,6 +85,8 @@ def _all_channels(
     """Return what is said of all channels, the excluded ones too, and the components over all of them."""
     matrix, statistics = choice.matrix, choice.matrix.statistics
     components, mean, scale = _extended(recording, statistics, found, progress)
+    null = np.zeros((statistics.n_features, found.null.shape[1]), dtype=found.null.dtype)
+    null[statistics.used] = found.null.conj()  # columns of X = C F^T, as the components are
     channels = Channels(
         n_features=statistics.n_features,
         n_used=matrix.n_channels,
@@ -89,6 +95,7 @@ def _all_channels(
         channel_mean=mean,
         channel_scale=scale,
         n_null=matrix.null.shape[1],
+        null=null,
         complex_data=matrix.is_complex,
     )
     outliers = Outliers(

@@ -53,7 +53,11 @@ def density(matrix: Matrix, scale: FloatArray, rank: int, *, noise: FloatArray, 
 
 
 def _left(matrix: Matrix, scale: FloatArray, rank: int) -> FloatArray:
-    """Return the part of each channel's variance that the components leave."""
+    """Return the part of each channel's variance that the components leave, and what was projected out."""
+    if matrix.null.shape[1]:
+        every = matrix.eigen(scale)
+        rest = np.abs(every.directions[:, rank:]) ** 2 @ every.values[rank:]
+        return np.maximum(rest * (scale / matrix.total_scale) ** 2, SMALLEST_NOISE)
     found = matrix.eigen(scale, rank)
     explained = np.abs(found.directions) ** 2 @ found.values[:rank]
     return np.maximum(1 - explained * (scale / matrix.total_scale) ** 2, SMALLEST_NOISE)
