@@ -108,7 +108,15 @@ def _look(signal: Signal, path: Place) -> tuple[list[Issue], int]:
     if not recording.ndim or not recording.size:
         return [], 0
     sample = sampled(recording.variable, signal, budget=SIGNAL_BYTES)
-    return [*_values(sample, signal), *_timestamps(signal)], sample.values.nbytes
+    return [*_coords(signal), *_values(sample, signal), *_timestamps(signal)], sample.values.nbytes
+
+
+def _coords(signal: Signal) -> list[Issue]:
+    """Return what is odd about the coordinates, which is found when they are read."""
+    notes: list[str] = []
+    if signal.coords is not None:
+        signal.coords(notes)
+    return [Issue("note", note) for note in notes]
 
 
 def _values(sample: Sample, signal: Signal) -> list[Issue]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sciml.errors import DataError
 from sciml.io.hdf5.digest import digest
 from sciml.io.hdf5.global_heap import declared_items
-from sciml.io.hdf5.guard import Limits, guard
+from sciml.io.hdf5.guard import FAILURES, Limits, guard
 from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.links import Files, follow
 from sciml.io.hdf5.object_headers import declared_texts
@@ -161,8 +161,18 @@ class Node:
             with guard(self.path):
                 return self._handle.id.shape, self._handle.id.dtype
         except DataError as error:
-            self._shared.findings.append(Issue("unreadable", str(error), self.path))
+            self._shared.findings.append(self._unknown_type(error))
             return None, None
+
+    def _unknown_type(self, error: DataError) -> Issue:
+        """Return what keeps a dataset from being read: damage, or times in a type of HDF5 that no library reads."""
+        try:
+            times = self._handle.id.get_type().get_class() == h5py.h5t.TIME
+        except (DataError, *FAILURES):
+            times = False
+        if times:
+            return Issue("note", f"{self.path} holds times of the type H5T_TIME, which h5py does not read", self.path)
+        return Issue("unreadable", str(error), self.path)
 
     @property
     def shape(self) -> tuple[int, ...] | None:

@@ -24,7 +24,7 @@ from sciml.io.readers.plain.axes import (
     unit_of,
 )  # fmt: skip
 from sciml.io.schema import fields, pairs, scaling, tie_points
-from sciml.io.schema.axes import grid, is_real
+from sciml.io.schema.axes import bare, grid, is_real, numbers, single_number
 from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.fitting import axis_coords
@@ -154,7 +154,7 @@ def declare(node: Node, tree: Tree) -> Signal:
         raw_unit=raw_unit,
         clock=clock if dims[along] == TIME else None,
         coords=partial(_coords, dict(zip(dims, axes, strict=True)), node, dims, tree.parent(node)),
-        attrs=_since(clock),
+        attrs=_since(clock) | _began(axes[along] if axes else Axis(), tree.parent(node)),
         notes=tuple(notes),
     )
 
@@ -216,6 +216,12 @@ def _clocked_axis(node: Node, tree: Tree) -> int:
             return shape.index(size)
     wide = len(shape) == 2 and shape[1] >= WIDE * shape[0]
     return int(wide and (shape[1] >= LONG or _declared_rate(node, tree) is not None))
+
+
+def _began(axis: Axis, parent: Node) -> dict[str, str]:
+    """Return when the first sample was, where tie points say so."""
+    start = tie_points.began(axis.scale.name, parent.children) if axis.scale is not None else ""
+    return {"start": start} if start else {}
 
 
 def _dims(node: Node, names: dict[int, str], along: int) -> tuple[str, ...]:
@@ -315,15 +321,13 @@ def _is_rate(name: str) -> bool:
 def _rate_in(parent: Node) -> float | None:
     """Return the rate, or one over the interval in a unit of time, that a single number beside the data states."""
     for name, node in parent.children.items():
-        declared = _is_rate(name) or plain_name(name) in INTERVALS
-        if not declared or not is_real(node) or set(node.shape or ()) - {1}:
+        rate, interval = _is_rate(name), plain_name(name) in INTERVALS
+        value = single_number(node) if rate or interval else None
+        if value is None or not value > 0:
             continue
-        value = node.scalar()
-        if not isinstance(value, (int, float)) or not value > 0:
-            continue
-        if _is_rate(name):
-            return float(value)
-        if plain_name(name) in INTERVALS and (seconds := seconds_per(node.text("units") or node.text("unit", "s"))):
+        if rate:
+            return value
+        if seconds := seconds_per(node.text("units") or node.text("unit", "s")):
             return 1 / (value * seconds)
     return None
 
@@ -340,7 +344,8 @@ def _coords(axes: dict[str, Axis], data: Node, dims: tuple[str, ...], parent: No
         unit = clean_unit(unit_of(scale) or split_unit(axis.name)[1])
         try:
             if set(scale.shape or ()) <= {1} and size != 1:
-                coords |= grid(dim, size, step=_single(scale), unit=unit)
+                origin = parent.once(_offsets).get(bare(axis.name), 0.0)
+                coords |= grid(dim, size, step=single_number(scale), start=origin, unit=unit)
                 continue
             values, own = scale.read().ravel(), scaling.cf_scale(scale, remarks)
             values = values if own.identity or values.dtype.kind not in "iuf" else own.apply(values, (slice(None),))
@@ -352,6 +357,7 @@ def _coords(axes: dict[str, Axis], data: Node, dims: tuple[str, ...], parent: No
     return coords
 
 
-def _single(scale: Node) -> float | None:
-    value = scale.scalar()
-    return float(value) if isinstance(value, (int, float)) else None
+def _offsets(group: Node) -> dict[str, float]:
+    """Return where axes begin whose pitch alone is stored, as numbers called after them state it (XOffset)."""
+    named = {name: node for name, node in group.children.items() if bare(name).endswith("offset")}
+    return {name.removesuffix("offset"): value for name, value in numbers(named).items()}
