@@ -67,9 +67,10 @@ class Emd:
 
 
 def _is_array(node: Node) -> bool:
-    if _data(node) is None or not {"dim0", "dim1"} & set(node.children):
+    if not {"dim0", "dim1"} & set(node.children):
         return False
-    return node.number("emd_group_type") == 1 or node.text("emd_group_type") == "array"
+    marked = node.number("emd_group_type") == 1 or node.text("emd_group_type") == "array"
+    return marked and _data(node) is not None
 
 
 def _data(group: Node) -> Node | None:

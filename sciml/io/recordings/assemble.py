@@ -226,9 +226,11 @@ def _attrs(
 
 def _enumerated(dtype: np.dtype[Any] | None) -> dict[str, list[Any]]:
     """Return the names that an HDF5 enumeration gives its numbers, as the CF conventions call them."""
-    names = h5py.check_enum_dtype(dtype) if dtype is not None else None
-    ordered = sorted(names or {}, key=lambda name: names[name])
-    return {"flag_values": [names[name] for name in ordered], "flag_meanings": ordered} if names else {}
+    named = (h5py.check_enum_dtype(dtype) if dtype is not None else None) or {}
+    by_value = sorted((value, name) for name, value in named.items())
+    if not by_value:
+        return {}
+    return {"flag_values": [value for value, _ in by_value], "flag_meanings": [name for _, name in by_value]}
 
 
 def chunks_in_file(signal: Signal) -> dict[str, int]:

@@ -18,7 +18,7 @@ from sciml.io.schema.declarations import Coords
 from sciml.recording import TIME
 
 __all__ = [
-    "SIZE_NAMES", "assigned", "axis_coords", "dims_of_sizes", "fits", "stated_sizes", "where_shape_fits",
+    "SIZE_NAMES", "assigned", "axis_coords", "dims_of_sizes", "fits", "sizes_of", "where_shape_fits",
 ]  # fmt: skip
 
 # What files call the number of channels, of samples and of trials, without case and punctuation.
@@ -39,12 +39,12 @@ SIZES = {
 SIZE_NAMES = frozenset(name for names in SIZES.values() for name in names)
 
 
-def stated_sizes(numbers: Mapping[str, float]) -> dict[str, int]:
+def sizes_of(numbers: Mapping[str, float]) -> dict[str, int]:
     """Return the sizes of dims that single numbers state by their names.
 
     Examples
     --------
-    >>> stated_sizes({"nbchan": 7.0, "pnts": 5.0, "srate": 100.0})
+    >>> sizes_of({"nbchan": 7.0, "pnts": 5.0, "srate": 100.0})
     {'channel': 7, 'time': 5}
     """
     found = {dim: [numbers[name] for name in names if name in numbers] for dim, names in SIZES.items()}

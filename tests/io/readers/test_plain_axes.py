@@ -20,7 +20,7 @@ def labeled(path: Path) -> Path:
             scale = file.create_dataset(f"g/Scale{label}", data=values)
             scale.make_scale(label)
             scale.attrs["UNIT"] = "s" if label == "T" else "m"
-            if np.ndim(values):
+            if label != "X":
                 image.dims[axis].attach_scale(scale)
         image.attrs["DIMENSION_LABELS"] = np.array(["C", "T", "X"], dtype=h5py.string_dtype())
         file["g/XOffset"] = 1e-3

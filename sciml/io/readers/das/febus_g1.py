@@ -19,7 +19,7 @@ from sciml.io.schema.declarations import Coords, Signal
 
 __all__ = ["arrays", "declare"]
 
-BESIDE = {"distances", "start_times", "end_times"}
+REQUIRED = {"distances", "start_times", "end_times"}
 UNITS = {"temperatures": "degC", "end_times": "s"}
 STRAIN = 1.0  # the mode of strain
 
@@ -28,7 +28,7 @@ def arrays(tree: Tree) -> list[Node]:
     """Return the strain and the spectra of a file."""
     inside = tree.root.children
     named = [node for name in ("bsl_data", "mtx") if (node := tree.root.dataset(name)) is not None]
-    return named if set(inside) >= BESIDE and tree.root.attr("formatVersion") is not None else []
+    return named if set(inside) >= REQUIRED and tree.root.attr("formatVersion") is not None else []
 
 
 def declare(data: Node, tree: Tree) -> Signal:

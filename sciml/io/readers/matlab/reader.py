@@ -30,7 +30,7 @@ from sciml.io.schema import pairs
 from sciml.io.schema.axes import bare, is_real, numbers, unique
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
-from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, stated_sizes
+from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, sizes_of
 from sciml.recording import TIME
 
 __all__ = ["Matlab"]
@@ -135,7 +135,7 @@ def _clocks(parent: Node) -> _Clocks:
     sizes = numbers(said)
     # EEGLAB states the time of the first sample as xmin, in seconds.
     start = sizes.get("xmin", 0.0) if {"nbchan", "pnts"} <= set(sizes) else 0.0
-    return _Clocks(rate, tuple(vectors) if len(parent.children) > 1 else (), start, stated_sizes(sizes))
+    return _Clocks(rate, tuple(vectors) if len(parent.children) > 1 else (), start, sizes_of(sizes))
 
 
 @dataclass(frozen=True)

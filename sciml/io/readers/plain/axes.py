@@ -15,7 +15,7 @@ from math import prod
 from sciml.io.hdf5.text import seconds_per, split_unit
 from sciml.io.hdf5.tree import Node
 from sciml.io.schema.axes import bare, is_real, numbers
-from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, fits, stated_sizes
+from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, fits, sizes_of
 
 __all__ = ["TIMESTAMPS", "Axis", "axes_of", "is_unwritten", "plain_name", "unit_of"]
 
@@ -92,7 +92,7 @@ def _by_size(node: Node, shape: tuple[int, ...]) -> tuple[str, ...] | None:
 def _sizes(holder: Node) -> dict[str, int]:
     named = {bare(name): holder.number(name) for name in holder.attribute_names() if bare(name) in SIZE_NAMES}
     inside = numbers({name: node for name, node in holder.children.items() if bare(name) in SIZE_NAMES})
-    return stated_sizes(inside | {name: number for name, number in named.items() if number is not None})
+    return sizes_of(inside | {name: number for name, number in named.items() if number is not None})
 
 
 def _declared(node: Node, scale: Node | None, label: str) -> Axis:
