@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sciml import files
+from sciml._printable import json_text
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
 from sciml.report.document.plain import plain
@@ -203,7 +204,7 @@ class RunFolder:
     def write_json(self, name: str, content: Mapping[str, Any], *, schema: str) -> Path:
         """Write one document of the run; NaN and infinity become null."""
         document = plain({"schema": schema, **content}, flags={})
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        text = json_text(document, indent=1) + "\n"
         return self._write(name, text)
 
     def _write(self, name: str, text: str) -> Path:

@@ -163,8 +163,8 @@ def read_torch(source: str | Path | IO[bytes], path: str | Path) -> Any:
         found = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
         what = f"an object of the class {found[1]}" if found else "something else, or is damaged"
         raise CheckpointError(
-            f"expected tensors, numbers, text, lists and dicts in {path}, but it holds {what}; objects are not loaded, "
-            "since code in the file would run: save a state dict (torch.save(net.state_dict(), path))"
+            f"expected a checkpoint of tensors, numbers, text, lists and dicts in {path}, but it holds {what}; objects "
+            "are not loaded, since code in the file would run: save a state dict (torch.save(net.state_dict(), path))"
         ) from None
     except _UNREADABLE as error:
         said = next((line for line in str(error).splitlines() if "weights_only" not in line), "")

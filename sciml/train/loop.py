@@ -158,12 +158,17 @@ def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
             torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
             torch.backends.cudnn.benchmark = cudnn
 
+
 # what a checkpoint to resume from holds
 KINDS: dict[str, Any] = {
     **dict.fromkeys(("model", "optimizer", "sums", "config", "environment"), dict),
     **dict.fromkeys(("best_epoch", "best_step"), int | None),
     **dict.fromkeys(("finished", "stopped_early"), bool),
-    **{"best_value": float | None, "seconds": float, "step": int, "history": list, "data": str},
+    "best_value": float | None,
+    "seconds": float,
+    "step": int,
+    "history": list,
+    "data": str,
 }
 
 

@@ -307,7 +307,8 @@ def test_checkpoints_that_lack_keys_or_hold_other_things_end_in_exit_5(
             assert done.code in (0, 5), (sorted(case), done.err)
             assert "Unexpected" not in done.err
             (run / "metrics.json").unlink(missing_ok=True)
-    for broken in ({}, {"model": {}}):
+    lacking: tuple[dict[str, object], ...] = ({}, {"model": {}})
+    for broken in lacking:
         checkpoint.save(run / "checkpoints", broken, step=step, kind=kind)
         assert [sciml(*command, "-q").code for command in commands] == [5] * len(commands)
 
