@@ -44,6 +44,7 @@ from sciml.io.readers import (
     velox,
 )
 from sciml.io.schema.declarations import Contents, Reader
+from sciml.io.schema.scaling import with_unapplied
 
 __all__ = ["choose", "named", "readers", "scan", "survey"]
 
@@ -120,7 +121,9 @@ def scan(tree: Tree) -> tuple[Reader, Contents]:
     if tree.contents is None or tree.contents[0] is not known:
         reader = choose(tree)
         with named(tree, reader):
-            tree.contents = known, reader, reader.scan(tree)
+            contents = reader.scan(tree)
+            signals = tuple(with_unapplied(signal, tree) for signal in contents.signals)
+            tree.contents = known, reader, replace(contents, signals=signals)
     _, reader, contents = tree.contents
     return reader, contents
 

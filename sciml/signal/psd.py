@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sciml.errors import DataError
 from sciml.recording import TIME, blocks, check, feature_dims, feature_shape, n_features, sampling_rate, segments
 
-__all__ = ["SpectrogramAccumulator", "WelchAccumulator", "power_spectrum", "spectrogram"]
+__all__ = ["SpectrogramAccumulator", "WelchAccumulator", "power_spectrum", "spectrogram", "welch_length"]
 
 BLOCK_BYTES = 2**27  # what one block of samples may take in memory, as float64
 
@@ -166,6 +166,11 @@ class SpectrogramAccumulator:
         return labelled.assign_coords({TIME: (TIME, np.concatenate(self.times), {"units": "s"})})
 
 
+def welch_length(longest: int, parts: int = 8) -> int:
+    """Return the samples of a segment, given those of the longest run without a gap."""
+    return max(longest // parts, min(longest, 256))
+
+
 def _resolution(recording: xr.DataArray, segment: float | None, *, parts: int) -> tuple[float, int]:
     """Return the sampling rate and the number of samples of one segment."""
     check(recording, minimum=8)
@@ -173,7 +178,7 @@ def _resolution(recording: xr.DataArray, segment: float | None, *, parts: int) -
         raise DataError("expected a real recording, got complex values; take the spectra of .real and .imag")
     rate = sampling_rate(recording)
     longest = max(each.stop - each.start for each in segments(recording))
-    length = max(longest // parts, min(longest, 256)) if segment is None else round(segment * rate)
+    length = welch_length(longest, parts) if segment is None else round(segment * rate)
     if not 8 <= length <= longest:
         raise DataError(
             f"expected a segment between {8 / rate:g} and {longest / rate:g} s, got {length / rate:g} s; "

@@ -300,4 +300,6 @@ def _filled(part: xr.DataArray) -> xr.DataArray:
 
 
 def _mean_variance(floor: NoiseFloor) -> float:
+    if floor.null.shape[1]:
+        return floor.sigma**2  # the scales are those before a projection
     return float(np.mean(floor.channel_scale[floor.used] ** 2))

@@ -189,8 +189,12 @@ def components_above_floor(residual: xr.DataArray, floor: NoiseFloor) -> tuple[i
     and a floor of its own would take that for unequal noise.
     """
     flat = np.asarray(residual.values).reshape(len(residual), -1)[:, floor.used]
-    X = (flat - np.nanmean(flat, axis=0)) / floor.channel_scale[floor.used]
+    scale = floor.channel_scale[floor.used]
+    X = (flat - np.nanmean(flat, axis=0)) / scale
     X = np.where(np.isnan(X), 0.0, X)  # as in the floor, what is missing counts as no noise
+    if floor.null.shape[1]:  # and what was projected out of the recording is, of the channels divided by their noise
+        out = np.linalg.qr(floor.null[floor.used].conj() / scale[:, None])[0]
+        X = X - X @ out @ out.conj().T
     short = X @ X.conj().T if X.shape[0] < X.shape[1] else X.conj().T @ X
     values = scipy.linalg.eigvalsh(short)[::-1] / (len(X) - 1)
     law = floor.profile.edge_law(complex_data=floor.complex_data)

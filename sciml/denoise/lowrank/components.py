@@ -22,7 +22,8 @@ class Basis:
 
     `components` (N, k) are columns of unit norm, strongest first, `rank` of which rise above the noise; `sides` is the
     shape that `singular_values` belong to. `profile` (N,) is set for counts: the fraction of each channel in the counts
-    of a sample, which is expected of independent channels.
+    of a sample, which is expected of independent channels. What is kept is orthogonal to the orthonormal `null`
+    (N, n_null): directions that were projected out of the recording.
     """
 
     mean: AnyArray
@@ -35,6 +36,7 @@ class Basis:
     sigma: float
     units: str = ""
     profile: FloatArray | None = None
+    null: AnyArray | None = None
     white: bool = False
     model: Model = "heteroscedastic"
 
@@ -53,6 +55,7 @@ def from_floor(floor: NoiseFloor) -> Basis:
         noise=f"the {floor.model} noise floor (sigma {floor.sigma:.6g} {floor.units}, level {floor.alpha:g})",
         sigma=floor.sigma,
         units=floor.units,
+        null=floor.null if floor.null.shape[1] else None,
         profile=_profile(floor) if floor.noise_model.needs_values else None,
         model=floor.model,
     )

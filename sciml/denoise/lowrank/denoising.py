@@ -70,6 +70,8 @@ def make_denoiser(basis: Basis, rank: int, shrinkage: Shrinkage) -> LinearDenois
     components, scale = basis.components[:, :rank], basis.scale
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
     encode, decode = components.conj().T * inverse, components * scale[:, None]
+    if basis.null is not None:
+        decode = decode - basis.null @ (basis.null.conj().T @ decode)
     kept = weights(basis, rank, shrinkage)
     if basis.profile is not None:
         # The counts of a sample, shared out by profile, are kept whole; components see what is left.

@@ -3,7 +3,7 @@
 from sciml.io.arrays.combined import Concatenated, Stacked
 from sciml.io.arrays.computed import Computed, Mapped, RegularTimes, Within
 from sciml.io.arrays.lazy import LazyArray
-from sciml.io.arrays.scale import Scale, physical
+from sciml.io.arrays.scale import Missing, Scale, physical
 from sciml.io.arrays.stored import Complex, Stored, WithMissing
 from sciml.io.arrays.wrap import lazy
 
@@ -13,6 +13,7 @@ __all__ = [
     "Concatenated",
     "LazyArray",
     "Mapped",
+    "Missing",
     "RegularTimes",
     "Scale",
     "Stacked",

@@ -10,22 +10,52 @@ from numpy.typing import NDArray
 
 from sciml.io.hdf5.source import is_integer
 
-__all__ = ["Scale", "physical"]
+__all__ = ["Missing", "Scale", "physical"]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Which stored values stand for none: some single ones, and those below `low` or above `high`."""
+
+    values: tuple[float, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def of(self, stored: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return whether each stored value stands for none."""
+        found = np.zeros(stored.shape, dtype=bool)
+        for value in self.values:
+            found |= stored == value
+        if self.low is not None:
+            found |= stored < self.low
+        if self.high is not None:
+            found |= stored > self.high
+        return found
+
+    @property
+    def words(self) -> str:
+        """What is missing, in words."""
+        said = [", ".join(f"{value:g}" for value in self.values)] if self.values else []
+        said += [] if self.low is None else [f"what is below {self.low:g}"]
+        said += [] if self.high is None else [f"what is above {self.high:g}"]
+        return f"{' and '.join(said)} is missing (NaN)"
 
 
 @dataclass(frozen=True)
 class Scale:
     """From stored to physical values: `(stored - zero) * factor * per_channel + offset`, with `missing` as NaN.
 
-    `per_channel`, and `zero` if there are several, run along `axis` of the stored array.
+    `per_channel`, and `zero` if there are several, run along `axis` of the stored array. `kind` "u" or "i": stored
+    integers are read as unsigned or signed ones of the same bytes, as the `_Unsigned` of netCDF asks for.
     """
 
     factor: float = 1.0
     offset: float = 0.0
     per_channel: tuple[float, ...] | None = None
     axis: int = 1
-    missing: float | None = None
+    missing: Missing | None = None
     zero: float | tuple[float, ...] = 0
+    kind: str = ""
 
     @property
     def identity(self) -> bool:
@@ -41,12 +71,17 @@ class Scale:
 
     def apply(self, stored: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
         """Return physical values (float64 or complex128) of the stored values that `key` selected."""
+        stored = self.retyped(stored)
         values = self.centered(stored, key)
         values *= self.factor if self.per_channel is None else self._along(self.per_channel, key) * self.factor
         values += self.offset
         if self.missing is not None:
-            values[stored == self.missing] = np.nan
+            values[self.missing.of(stored)] = np.nan
         return values
+
+    def retyped(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return stored integers as signed or unsigned ones, whichever they are meant to be."""
+        return stored.astype(f"{self.kind}{stored.dtype.itemsize}") if self.kind else stored
 
     def centered(self, stored: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
         """Return `stored - zero` in float64 or complex128; integers are subtracted as such, exact beyond 2**53."""

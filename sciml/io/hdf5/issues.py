@@ -17,7 +17,7 @@ ERRORS = frozenset(
 WARNINGS = frozenset(
     {
         "uncalibrated_integers", "gaps", "clock_drift", "blank_unit", "compression_ratio", "not_finite", "constant",
-        "dead", "clipped",
+        "dead", "clipped", "not_applied", "clock_order", "negative_uncertainty",
     }
 )  # fmt: skip
 
@@ -31,7 +31,8 @@ class Issue:
     code
         One of "uncalibrated_integers", "gaps", "ragged_overrun", "missing_source", "dangling_link", "link_cycle",
         "external_link_refused", "external_storage_refused", "unknown_filter", "never_written", "large_chunk",
-        "compression_ratio", "unreadable", "reader_failed", "alias", "blank_unit", "clock_drift"; when values were
+        "compression_ratio", "unreadable", "reader_failed", "alias", "blank_unit", "clock_drift",
+        "clock_order", "not_applied", "negative_uncertainty"; when values were
         sampled also "not_finite", "constant", "dead", "clipped"; "note" for all else.
     message
         A sentence for people, with the remedy where there is one; `str` of an issue is its message.

@@ -1,11 +1,12 @@
 """Text as files store it: bytes or strings, UTF-8 or Latin-1, padded, alone in an array; and the units in it."""
 
+import re
 from typing import Any
 
 import h5py
 import numpy as np
 
-__all__ = ["METERS", "clean_unit", "decode", "decode_array", "seconds_per", "text", "unit_symbol"]
+__all__ = ["METERS", "clean_unit", "decode", "decode_array", "seconds_per", "split_unit", "text", "unit_symbol"]
 
 BLANK_UNITS = frozenset({"", "none", "no unit", "nounit", "n.a.", "n/a", "na", "unknown", "-", "null"})
 
@@ -54,16 +55,26 @@ NAMES = {
 }
 SYMBOLS = {word: symbol for symbol, words in NAMES.items() for word in words}
 
+# Symbols of the SI and of laboratories, with prefixes.
+SYMBOL = re.compile(
+    "(?:da|[yzafpnu\u00b5\u03bcmcdhkMGTPEZY])?"
+    "(?:m|g|s|A|K|mol|cd|Hz|N|Pa|J|W|C|V|F|\u03a9|ohm|Ohm|S|Wb|T|H|eV|L|l|bar|rad|Gs|G|B|dB|cps|sr|Bq|Gy|M)"
+    "|%|\u00b0|\u00b0C|\u00c5|A\u0308|px|deg|min|h|d|dB|Oe|Torr|torr|ppm|ppb|rpm"
+)
+
 SECONDS = {
     1.0: ("s", "sec", "secs", "second", "seconds"),
     1e-3: ("ms", "msec", "msecs", "millisecond", "milliseconds"),
     1e-6: ("us", "µs", "usec", "usecs", "microsecond", "microseconds"),
     1e-9: ("ns", "nsec", "nsecs", "nanosecond", "nanoseconds"),
+    1e-12: ("ps", "picosecond", "picoseconds"),
+    1e-15: ("fs", "femtosecond", "femtoseconds"),
     60.0: ("min", "mins", "minute", "minutes"),
     3600.0: ("h", "hr", "hrs", "hour", "hours"),
     86400.0: ("d", "day", "days"),
 }
 SECONDS_PER = {spelling: factor for factor, spellings in SECONDS.items() for spelling in spellings}
+WORDS = {*SYMBOLS, *(name.lower() for name in NAMES), *SECONDS_PER, *UNIT_SPELLINGS, "counts", "samples", "pixels"}
 
 
 def text(value: str | bytes) -> str:
@@ -128,11 +139,42 @@ def clean_unit(raw: str) -> str:
     --------
     >>> clean_unit(" volts "), clean_unit("No unit"), clean_unit("micro.second")
     ('volts', '', 'microsecond')
+    >>> clean_unit("time (s)"), clean_unit("[n_m]"), clean_unit("[n_m^-1]")
+    ('s', 'nm', 'nm^-1')
     """
     unit = raw.strip().replace("\u03bc", "\u00b5")  # Greek mu and the micro sign look alike and differ
+    if re.fullmatch(r"\[.*\]", unit):  # the first EMD files write nanometers as [n_m]
+        unit = unit[1:-1].replace("_", "").strip()
     if unit.lower() in BLANK_UNITS:
         return ""
+    name, inside = split_unit(unit)
+    if inside and not is_unit(name):
+        unit = inside
     return UNIT_SPELLINGS.get(unit.lower(), unit)
+
+
+def split_unit(name: str) -> tuple[str, str]:
+    """Return a name and the unit that it ends with in brackets, "" if it ends with none.
+
+    Examples
+    --------
+    >>> split_unit("time (s)"), split_unit("Frequency [Hz]"), split_unit("S(q)"), split_unit("energy")
+    (('time', 's'), ('Frequency', 'Hz'), ('S(q)', ''), ('energy', ''))
+    """
+    found = re.fullmatch(r"\s*(\S.*?)[\s_]*[(\[]\s*([^()\[\]]+?)\s*[)\]]\s*", name)
+    return (found[1], found[2]) if found and is_unit(found[2]) else (name, "")
+
+
+def is_unit(word: str) -> bool:
+    """Whether a text is made of units: names, or symbols with prefixes, powers, products and quotients.
+
+    Examples
+    --------
+    >>> is_unit("mV"), is_unit("1/cm"), is_unit("kg m^-2"), is_unit("seconds"), is_unit("a label")
+    (True, True, True, True, False)
+    """
+    parts = [part for part in re.split(r"[\s*/.]+|(?:\^|\*\*)?[-+]?\d+", word.strip()) if part]
+    return bool(parts) and all(part.lower() in WORDS or SYMBOL.fullmatch(part) for part in parts)
 
 
 def unit_symbol(unit: str) -> str | None:

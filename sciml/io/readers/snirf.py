@@ -1,10 +1,11 @@
 """SNIRF: near-infrared spectroscopy, (time, channel) of a source, a detector and a wavelength each.
 
-Written to the specification; not tried on real files.
+Written to the specification, with what Homer3 and FieldTrip write in its place (indices as floats, times as a column,
+a unit of time that is unknown); tried on a file of Homer3.
 
 References
 ----------
-Society for fNIRS, SNIRF specification 1.1, https://github.com/fNIRS/snirf: `time` holds all times, or two numbers,
+Society for fNIRS, SNIRF specification 1.2, https://github.com/fNIRS/snirf: `time` holds all times, or two numbers,
 start and spacing, in metaDataTags/TimeUnit.
 """
 
@@ -12,12 +13,16 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Scale
+from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.schema.axes import is_real
@@ -28,8 +33,6 @@ from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Snirf"]
-
-DESCRIBED = ("sourceIndex", "detectorIndex", "wavelengthIndex", "dataType", "dataTypeLabel")
 
 
 class Snirf:
@@ -80,80 +83,172 @@ def _word(group: Node | None, name: str) -> str:
 
 
 def _signal(group: Node, data: Node, nirs: Node) -> Signal:
-    shape, notes = data.shape or (), list[str]()
-    raw_unit = _word(group, "dataUnit") or _common(
-        [_word(one, "dataUnit") for one in _numbered(group, "measurementList")]
-    )
+    shape, notes = data.shape or (), list[Remark]()
+    channels = _Channels(group, shape[1] if len(shape) > 1 else 0)
+    raw_unit = _word(group, "dataUnit") or _common(channels.texts("dataUnit"))
     clock = _clock(group, shape[0], _word(nirs.child("metaDataTags"), "TimeUnit"), notes)
+    notes += [channels.misfit] if channels.misfit is not None else []
     name = _word(group, "name")
     return Signal(
         path=data.path,
-        values=scaled(data, Scale()),
+        values=scaled(data, _offsets(group, channels.size, notes)),
         dims=(TIME, "channel", "dim_2")[: len(shape)],
         kind="aux" if group.name.startswith("aux") else "data",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=clock,
-        coords=partial(_channels, group, nirs, shape[1] if len(shape) > 1 else 0),
+        coords=partial(_coords, channels, nirs),
         attrs={"name": name} if name else {},
         notes=tuple(notes),
     )
 
 
+def _offsets(group: Node, size: int, notes: list[Remark]) -> Scale:
+    """Return what dataOffset (SNIRF 1.2) adds to the values of each channel."""
+    node = group.dataset("dataOffset")
+    if node is None:
+        return Scale()
+    values = node.read().ravel() if is_real(node) else np.zeros(0)
+    if len(values) not in (1, size) or not np.isfinite(values).all():
+        said = f"{node.path} of shape {node.shape} and {node.dtype} is no offset of {size} channels; it is not applied"
+        notes.append(Issue("not_applied", said, node.path))
+        return Scale()
+    shifts = -np.broadcast_to(values, max(size, 1)).astype(np.float64)
+    return Scale(zero=tuple(shifts.tolist()) if size else float(shifts[0]))
+
+
 def _common(words: list[str]) -> str:
-    return words[0] if words and len(set(words)) == 1 else ""
+    return words[0] if words and words[0] and len(set(words)) == 1 else ""
 
 
-def _clock(group: Node, size: int, unit: str, notes: list[str]) -> Clock | None:
+def _clock(group: Node, size: int, unit: str, notes: list[Remark]) -> Clock | None:
     """Return all times, or the regular clock that two numbers state; times of `aux` are shifted by timeOffset."""
     times = group.dataset("time")
-    seconds = seconds_per(unit or "s")
+    if clean_unit(unit) == "":
+        notes.append(f"the file states {unit!r} as its TimeUnit; times are taken as seconds")
+    seconds = seconds_per(clean_unit(unit) or "s")
     if times is None or not is_real(times) or seconds is None:
         notes.append(f"{group.path}/time in {unit!r} gives no time; there is no clock")
         return None
     offset = group.dataset("timeOffset")
-    shift = float(offset.scalar(0.0)) if offset is not None and is_real(offset) else 0.0
-    if times.shape == (size,) and size != 2 and not shift:
-        return Timestamps(times, seconds)
-    try:
-        values = np.asarray(times.read(), dtype=np.float64).ravel()
-    except DataError as error:
-        notes.append(f"{error}; there is no clock")
-        return None
-    if values.size == 2 and size > 2:
-        return Rate(1 / (values[1] * seconds) if values[1] else np.nan, (float(values[0]) + shift) * seconds)
-    notes.append(f"the times are {shift} {unit} later (timeOffset), which is left out") if shift else None
-    return Timestamps(times, seconds) if times.shape == (size,) else None
+    shift = float(np.ravel(offset.read())[0]) if offset is not None and is_real(offset) and offset.n_bytes else 0.0
+    n_times = prod(times.shape or ())
+    if n_times == size and not (size == 2 and shift):
+        return Timestamps(times, seconds, -shift)
+    if n_times == 2 and size > 2:
+        start, step = np.asarray(times.read(), dtype=np.float64).ravel()
+        return Rate(1 / (step * seconds) if step else np.nan, (float(start) + shift) * seconds)
+    said = f"{times.path} has {n_times} times for {size} samples; there is no clock"
+    notes.append(Issue("clock_order", said, times.path))
+    return None
 
 
-def _channels(group: Node, nirs: Node, size: int, notes: list[str]) -> Coords:
-    """Return source, detector and wavelength of each channel, and what kind of value it holds."""
-    channels = _numbered(group, "measurementList")
-    if len(channels) != size:
-        if channels:
-            notes.append(f"{len(channels)} measurements are described of {size}; they are left out")
+class _Channels:
+    """What a file says of each channel: groups measurementList1, 2, ..., or one group measurementLists of arrays."""
+
+    def __init__(self, group: Node, size: int) -> None:
+        self.size = size
+        self.path = group.path
+        self.lists = _numbered(group, "measurementList")
+        self.arrays = group.child("measurementLists") if not self.lists else None
+
+    @property
+    def misfit(self) -> str | None:
+        """What is wrong with the number of channels that are described."""
+        if not self.lists or len(self.lists) == self.size:
+            return None
+        return f"{self.path}: {len(self.lists)} measurements are described of {self.size}; they are left out"
+
+    def names(self) -> list[str]:
+        """Return what is said of the channels."""
+        described = [*self.lists[:1], *([self.arrays] if self.arrays is not None else [])]
+        return [name for one in described for name, node in one.children.items() if node.is_dataset]
+
+    def cells(self, name: str) -> list[Any]:
+        """Return what is said of each channel, nothing where it is not said of every one."""
+        if self.arrays is not None:
+            node = self.arrays.dataset(name)
+            values = node.read().ravel() if node is not None else np.zeros(0)
+            return values.tolist() if len(values) == self.size else []
+        found = [node.scalar() for one in self.lists if (node := one.dataset(name)) is not None]
+        return found if len(found) == self.size and None not in found else []
+
+    def texts(self, name: str) -> list[str]:
+        """Return texts of the channels, stripped."""
+        return [str(cell).strip() for cell in self.cells(name)] if name in self.names() else []
+
+
+def _coords(channels: _Channels, nirs: Node, notes: list[str]) -> Coords:
+    """Return source, detector and wavelength of each channel, what kind of value it holds, and where it is."""
+    if channels.misfit is not None:
         return {}
     coords: Coords = {}
-    for name in DESCRIBED:
-        cells = [node.scalar() if (node := one.dataset(name)) is not None else None for one in channels]
-        if all(cell is not None for cell in cells):
-            coords[snake(name)] = xr.Variable("channel", np.array(cells))
-    wavelengths, index = _wavelengths(nirs), coords.get("wavelength_index")
-    usable = wavelengths is not None and index is not None and index.dtype.kind in "iu"
-    if (
-        wavelengths is not None
-        and index is not None
-        and usable
-        and 0 < index.values.min() <= index.values.max() <= len(wavelengths)
-    ):
-        coords["wavelength"] = xr.Variable("channel", wavelengths[index.values - 1], {"units": "nm"})
-    return coords
-
-
-def _wavelengths(nirs: Node) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+    for name in channels.names():
+        try:
+            cells = channels.cells(name)
+        except DataError as error:
+            notes.append(f"{error}; it is left out")
+            continue
+        if cells:
+            coords[snake(name)] = xr.Variable("channel", _column(name, cells))
     probe = nirs.child("probe")
-    node = probe.dataset("wavelengths") if probe is not None else None
-    return np.asarray(node.read(), dtype=np.float64).ravel() if node is not None and is_real(node) else None
+    return coords | _wavelengths(probe, coords, notes) | _places(probe, nirs, coords, notes)
+
+
+def _column(name: str, cells: list[Any]) -> NDArray[Any]:
+    """Return the cells of a column; indices that were written as floats, or as text, are whole numbers."""
+    values = np.array(cells)
+    if not (name.endswith("Index") or name == "dataType"):
+        return values
+    try:
+        numbers = values.astype(np.float64)
+    except ValueError:
+        return values
+    return numbers.astype(np.int64) if (numbers == np.round(numbers)).all() else values
+
+
+def _pointed(table: Node | None, index: xr.Variable | None, notes: list[str]) -> NDArray[Any] | None:
+    """Return the row of a table that each channel points at, counted from 1; None where it says nothing."""
+    if table is None or not is_real(table) or index is None or index.dtype.kind not in "iu":
+        return None
+    rows = np.atleast_1d(np.asarray(table.read(), dtype=np.float64))
+    rows = rows.ravel() if rows.ndim > 1 and 1 in rows.shape and "wavelengths" in table.name else rows
+    if rows.ndim == 2 and rows.shape[1] not in (2, 3) and rows.shape[0] in (2, 3):
+        rows = rows.T  # as MATLAB writers leave it
+    if not 0 < index.values.min() <= index.values.max() <= len(rows):
+        low, high = index.values.min(), index.values.max()
+        notes.append(f"the channels point at rows {low} to {high} of the {len(rows)} of {table.path}; it is left out")
+        return None
+    return np.asarray(rows[index.values - 1])
+
+
+def _wavelengths(probe: Node | None, coords: Coords, notes: list[str]) -> Coords:
+    table = probe.dataset("wavelengths") if probe is not None else None
+    found = _pointed(table, coords.get("wavelength_index"), notes)
+    return {} if found is None or found.ndim != 1 else {"wavelength": xr.Variable("channel", found, {"units": "nm"})}
+
+
+def _places(probe: Node | None, nirs: Node, coords: Coords, notes: list[str]) -> Coords:
+    """Return where source and detector of each channel are, and how far from each other, in the stated unit."""
+    unit = clean_unit(_word(nirs.child("metaDataTags"), "LengthUnit"))
+    attributes = {"units": unit} if unit else {}
+    found: Coords = {}
+    both: list[NDArray[Any]] = []
+    for what in ("source", "detector") if probe is not None else ():
+        tables = (probe.dataset(f"{what}Pos{kind}") for kind in ("3D", "2D")) if probe is not None else ()
+        table = next((one for one in tables if one is not None), None)
+        rows = _pointed(table, coords.get(f"{what}_index"), notes)
+        if rows is None or rows.ndim != 2 or rows.shape[1] not in (2, 3):
+            continue
+        both.append(rows)
+        found |= {
+            f"{what}_{axis}": xr.Variable("channel", rows[:, k], attributes)
+            for k, axis in enumerate("xyz"[: rows.shape[1]])
+        }
+    if len(both) == 2 and both[0].shape == both[1].shape:
+        distance = np.sqrt(((both[0] - both[1]) ** 2).sum(axis=1))
+        found["distance"] = xr.Variable("channel", distance, attributes)
+    return found
 
 
 def _stimuli(stim: Node) -> Table | None:

@@ -116,8 +116,9 @@ def _values(sample: Sample, signal: Signal) -> list[Issue]:
     if values.dtype.kind not in "iuf":
         return []
     absent = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
-    if signal.values.scale.missing is not None:
-        absent |= values == signal.values.scale.missing
+    scale = signal.values.scale
+    if scale.missing is not None:
+        absent |= scale.missing.of(scale.retyped(values))
     where, inside = ("", "") if sample.whole else (" that were read", " in all that was read")
     found = []
     if absent.any():

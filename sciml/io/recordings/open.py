@@ -16,7 +16,7 @@ from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits
 from sciml.io.hdf5.issues import Issue, Remark, as_issue, code_of, counted, said_once, together
-from sciml.io.hdf5.tree import Tree, open_tree
+from sciml.io.hdf5.tree import Node, Tree, open_tree
 from sciml.io.readers import plain
 from sciml.io.recordings.assemble import Chunks, build, chunked, chunks_in_file, info, stacked
 from sciml.io.recordings.concat import Part, join
@@ -26,6 +26,7 @@ from sciml.io.registry import named, scan, survey
 from sciml.io.schema.clock import RegularSegments, Timestamps
 from sciml.io.schema.declarations import Contents, Signal
 from sciml.io.schema.listing import FileInfo, SignalInfo, TableInfo
+from sciml.io.schema.scaling import with_unapplied
 from sciml.io.write.zarr import is_zarr, open_saved
 
 __all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings", "select"]
@@ -335,6 +336,8 @@ def _troubles(signal: Signal, listed: SignalInfo) -> list[Issue]:
         trouble = signal.clock.problem(signal.shape[0])
     if trouble:
         found.append(Issue(code_of(trouble, "unreadable"), f"cannot be read: {trouble}"))
+    elif isinstance(signal.clock, Timestamps) and (odd := signal.clock.oddity(signal.shape[0])):
+        found.append(odd)
     elif gaps := _gaps(signal, listed):
         found.append(gaps)
     if signal.raw_unit and not signal.unit:
@@ -436,13 +439,22 @@ def _exact(contents: Contents, tree: Tree, name: str) -> Signal | None:
         if not node.is_dataset and (inside := [s.path for s in contents.signals if s.path.startswith(node.path + "/")]):
             raise DataError(f"{tree.files.main}: {name} is a group; name one of its signals: {_some(inside)}")
         if trouble := plain.unsuitable(node):
+            said = [
+                issue.message for issue in map(as_issue, (*contents.findings, *tree.findings)) if _about(issue, node)
+            ]
+            trouble = f"{trouble}; {said[0]}" if said else trouble
             others = [signal.path for signal in contents.signals]
             listed = f"choose one of {_some(others)}" if others else "the file holds no signals"
             raise DataError(f"{tree.files.main}: {node.path} {trouble}; {listed}")
-        return plain.declare(node, tree)
+        return with_unapplied(plain.declare(node, tree), tree)
     if trouble := tree.broken(name):
         raise DataError(f"{tree.files.main}: {name} {trouble}")
     return None
+
+
+def _about(issue: Issue, node: Node) -> bool:
+    """Whether a finding is about an object: it says so, or begins with its path."""
+    return issue.path == node.path or issue.message.startswith(f"{node.path}: ")
 
 
 def _matching(contents: Contents, tree: Tree, pattern: str) -> list[Signal]:

@@ -91,7 +91,7 @@ class Overrides:
         found, offset = signal.values.scale, self.offset or 0.0
         scale = replace(found, offset=offset)
         if self.scale is not None:
-            scale = Scale(self.scale, offset, missing=found.missing)
+            scale = Scale(self.scale, offset, missing=found.missing, kind=found.kind)
         return replace(signal, values=with_scale(signal.values, scale))
 
 

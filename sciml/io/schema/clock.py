@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite, nan
+from math import isfinite, nan, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Computed, RegularTimes, Scale, Stored, lazy
-from sciml.io.hdf5.issues import Remark, counted
+from sciml.io.hdf5.issues import Issue, Remark, counted
 from sciml.io.hdf5.tree import Node
 from sciml.recording import TIME
 
 __all__ = ["EAGER", "Clock", "Rate", "RegularSegments", "Span", "TimeAxis", "Timestamps", "segmented", "time_axis_of"]
 
 EAGER = 2**22  # samples up to which the time coordinate is held in memory and indexed
+CHECKED = 2**18  # stamps up to which all are read when signals are listed
 PEEK = 1000  # stamps that are read to tell the rate when signals are only listed
 JITTER = 1e-3  # of a step: stamps that stray less than this are a regular clock
 
@@ -106,11 +107,11 @@ class Timestamps:
 
     node: Node
     seconds: float = 1.0
-    origin: int = 0
+    origin: float = 0
 
     def problem(self, n_samples: int) -> Remark | None:
         """Return why there are no such times, None if there are."""
-        if not self.node.is_numeric or self.node.shape != (n_samples,):
+        if not self.node.is_numeric or not self.is_row or self.size != n_samples:
             return (
                 f"its clock {self.node.path} has shape {self.node.shape}; expected ({n_samples},), one stamp a sample"
             )
@@ -118,13 +119,29 @@ class Timestamps:
             return f"its clock {self.node.path} holds complex numbers; expected times"
         return self.node.read_error()
 
+    @property
+    def size(self) -> int:
+        """How many time stamps there are."""
+        return prod(self.node.shape or (0,))
+
+    @property
+    def is_row(self) -> bool:
+        """Whether the stamps lie along one axis: a row, or a matrix of one column or one row, as MATLAB writes them."""
+        return max(self.node.shape or (0,)) == self.size
+
+    def _part(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return some of the time stamps in seconds."""
+        if (self.node.shape or (0,))[0] == self.size:
+            return np.asarray(self.scale.apply(self.node.read(slice(start, stop)).ravel(), ()), dtype=np.float64)
+        return self.read()[start:stop]
+
     def span(self, n_samples: int) -> Span:
         """Return rate (of the first stamps), duration and start."""
         if n_samples < 2 or self.problem(n_samples):
             return Span()
         try:
-            first = self.scale.apply(self.node.read(slice(0, PEEK)), ())
-            last = float(self.scale.apply(self.node.read(slice(n_samples - 1, n_samples)), ())[0])
+            first = self._part(0, PEEK)
+            last = float(self._part(n_samples - 1, n_samples)[0])
         except DataError:
             return Span()
         step = float(np.median(np.diff(first)))
@@ -133,7 +150,7 @@ class Timestamps:
     def final_rate(self, n_samples: int) -> float | None:
         """Return the rate in Hz of the last stamps, None if they cannot be had or do not rise."""
         try:
-            last = self.scale.apply(self.node.read(slice(max(n_samples - PEEK, 0), n_samples)), ())
+            last = self._part(max(n_samples - PEEK, 0), n_samples)
         except DataError:
             return None
         step = float(np.median(np.diff(last)))
@@ -141,7 +158,21 @@ class Timestamps:
 
     def read(self) -> NDArray[np.float64]:
         """Return all time stamps in seconds."""
-        return np.asarray(self.scale.apply(self.node.read(), ()), dtype=np.float64)
+        return np.asarray(self.scale.apply(self.node.read().ravel(), ()), dtype=np.float64)
+
+    def oddity(self, n_samples: int) -> Issue | None:
+        """Return what is odd about the order of the stamps: of all if they are few, else of the first and last ones."""
+        if n_samples < 2 or self.problem(n_samples):
+            return None
+        try:
+            if n_samples <= CHECKED:
+                found = _oddities(self.read())
+            else:
+                first, last = self._part(0, PEEK), self._part(n_samples - PEEK, n_samples)
+                found = _oddities(np.concatenate([first, last]))
+        except DataError:
+            return None
+        return Issue("clock_order", found[0], self.node.path) if found else None
 
     @property
     def scale(self) -> Scale:
@@ -186,7 +217,7 @@ def time_axis_of(clock: Clock, n_samples: int) -> TimeAxis:
             stamped = clock(np.arange(n_samples))
             return TimeAxis(xr.Variable(TIME, stamped, attributes), None, (*notes, *_oddities(stamped)))
         return TimeAxis(xr.Variable(TIME, lazy(Computed(clock, n_samples, np.float64)), attributes), None, notes)
-    if n_samples > EAGER:
+    if n_samples > EAGER and clock.node.shape == (n_samples,):
         stored = Stored(clock.node.source(), scale=clock.scale, dtype=np.float64)
         note = f"the clock has {n_samples} stamps and was not checked for gaps"
         return TimeAxis(xr.Variable(TIME, lazy(stored), attributes), None, (note,))

@@ -13,6 +13,7 @@ from sciml.errors import DataError
 from sciml.io.arrays import LazyArray, Stored
 from sciml.io.hdf5.text import seconds_per
 from sciml.io.hdf5.tree import Node
+from sciml.io.schema import pairs
 from sciml.io.schema.axes import bare, coord_name, outer
 from sciml.io.schema.clock import EAGER
 from sciml.io.schema.declarations import Coords, Signal, Table
@@ -31,9 +32,9 @@ def is_table(node: Node) -> bool:
 
 
 def _numeric(node: Node) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-    """Return type and shape of the columns of numbers; a pair of r and i is one complex number, and no table."""
+    """Return type and shape of the columns of numbers; a pair that is one complex number is no table."""
     dtype = node.dtype
-    if dtype is None or not dtype.names or set(dtype.names) in ({"r", "i"}, {"real", "imag"}):
+    if dtype is None or not dtype.names or pairs.parts(dtype) is not None:
         return {}
     parts = {name: dtype[name].subdtype or (dtype[name], ()) for name in dtype.names}
     return {name: (base, shape) for name, (base, shape) in parts.items() if base.kind in "iufb" and len(shape) < 3}

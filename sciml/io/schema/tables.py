@@ -14,6 +14,7 @@ from sciml.io.hdf5.issues import Issue, IssueError
 from sciml.io.hdf5.tree import Node, Tree
 
 __all__ = [
+    "broken_index",
     "column",
     "column_names",
     "is_table",
@@ -28,6 +29,7 @@ __all__ = [
 
 # Columns that are signals of their own: footprints of ROIs, shapes of spikes.
 SIGNALS = {"image_mask", "pixel_mask", "voxel_mask", "waveform_mean", "waveform_sd", "waveforms", "spike_times"}
+CHECKED = 2**20  # rows of a ragged column up to which every end is read
 WIDE = 16  # values a row that still become coordinates of their own
 
 
@@ -93,34 +95,43 @@ def ragged_rows(index: Node, n_cells: int) -> Iterator[slice]:
         raise DataError(f"{index.path}: expected a row of integers, got shape {stored.shape} of {stored.dtype}")
     ends = stored.astype(np.int64)
     if (np.diff(ends, prepend=0) < 0).any() or (ends.size and ends[-1] > n_cells):
-        raise IssueError(_overrun(index, n_cells, int(ends[-1])))
+        raise IssueError(_overrun(index, n_cells, int(ends[-1]), falls=bool((np.diff(ends, prepend=0) < 0).any())))
     starts = ends - np.diff(ends, prepend=0)
     return (slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True))
 
 
 def overruns(table: Node) -> list[Issue]:
-    """Return the ragged columns whose last row ends beyond their values, by the one number that tells it."""
+    """Return the ragged columns whose rows fall, end beyond their values, or leave some of them to no row."""
     found = []
     for name in column_names(table):
         index, cells = table.dataset(f"{name}_index"), table.dataset(name)
         if index is None or cells is None or not cells.shape or not index.is_numeric or len(index.shape or ()) != 1:
             continue
         try:
-            last = int(index.read(slice((index.shape or (1,))[0] - 1, None))[0].real)
+            odd = broken_index(index, cells.shape[0])
         except (DataError, ValueError, OverflowError):  # said where the column is read
             continue
-        if last > cells.shape[0]:
-            found.append(_overrun(index, cells.shape[0], last))
+        found += [odd] if odd is not None else []
     return found
 
 
-def _overrun(index: Node, n_cells: int, last: int) -> Issue:
-    return Issue(
-        "ragged_overrun",
-        f"{index.path}: expected row ends that rise to at most {n_cells}, the number of values; "
-        f"got a last end of {last}",
-        index.path,
-    )
+def broken_index(index: Node, n_cells: int) -> Issue | None:
+    """Return what is wrong with the ends of ragged rows; of a very long index its last end alone is read."""
+    size = (index.shape or (0,))[0]
+    ends = index.read(None if size <= CHECKED else slice(size - 1, None)).real.astype(np.int64)
+    if not ends.size:
+        return None
+    falls, last = bool((np.diff(ends) < 0).any() or ends[0] < 0), int(ends[-1])
+    return _overrun(index, n_cells, last, falls=falls) if falls or last != n_cells else None
+
+
+def _overrun(index: Node, n_cells: int, last: int, *, falls: bool = False) -> Issue:
+    got = f"a last end of {last}{' and ends that fall' if falls else ''}"
+    if not falls and last < n_cells:
+        said = f"{index.path}: its last row ends at {last} of {n_cells} values; the others belong to no row"
+        return Issue("note", said, index.path)
+    expected = f"{index.path}: expected row ends that rise to at most {n_cells}, the number of values"
+    return Issue("ragged_overrun", f"{expected}; got {got}", index.path)
 
 
 def rows_along(region: Node, dim: str, size: int, tree: Tree, notes: list[str]) -> dict[str, xr.Variable]:

@@ -123,9 +123,10 @@ class _Scaled(Values):
     @property
     def formula(self) -> str:
         scale = self.scale
-        missing = "" if scale.missing is None else f"; {scale.missing:g} is missing (NaN)"
-        as_stored = scale.identity or scale == Scale(missing=scale.missing)
-        return f"{'as stored' if as_stored else scale.formula}{missing}"
+        missing = "" if scale.missing is None else f"; {scale.missing.words}"
+        as_stored = scale.identity or scale == Scale(missing=scale.missing, kind=scale.kind)
+        kind = {"u": ", read as unsigned integers", "i": ", read as signed integers"}.get(scale.kind, "")
+        return f"{'as stored' if as_stored else scale.formula}{kind}{missing}"
 
     def array(self, *, raw: bool, dtype: DTypeLike | None) -> Stored:
         source = self.node.source()

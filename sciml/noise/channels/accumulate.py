@@ -11,6 +11,7 @@ from sciml.noise.channels.whole_numbers import WholeNumbers
 
 __all__ = ["ChannelAccumulator"]
 
+NO_GAPS = np.zeros(0, np.int64)
 ROWS_AT_ONCE = 4096  # products in single precision are summed in double at least this often
 
 
@@ -54,13 +55,17 @@ class ChannelAccumulator:
         self._present_weight: FloatArray = np.zeros(n_channels)
         self._held: list[AnyArray] = []
         self._missing: list[tuple[int, BoolArray]] = []  # the first row of a held block, and where it has no value
+        self._breaks: list[int] = []
 
-    def add(self, values: AnyArray) -> None:
-        """Add a block (n, N); samples at which most channels are missing are left out, others count as the mean."""
+    def add(self, values: AnyArray, gaps: IntArray = NO_GAPS) -> None:
+        """Add a block (n, N); samples at which most channels are missing are left out, others count as the mean.
+
+        The clock has a gap before each of the samples `gaps` of the block.
+        """
         self.n_read += len(values)
         present = _present(values)
         self.whole_numbers.add(values, present)
-        values, present = _mostly_present(values, present)
+        values, present = self._mostly_present(values, present, gaps)
         if not len(values):
             return
         if self.n_kept == 0:
@@ -80,6 +85,26 @@ class ChannelAccumulator:
         """Let no segment of the subsample go on: the next samples come after a gap."""
         if self.n_kept:
             self.subsampler.cut()
+
+    @property
+    def breaks(self) -> IntArray:
+        """The samples kept that do not follow the one before."""
+        return np.array(self._breaks, np.int64)
+
+    def _mostly_present(
+        self, values: AnyArray, present: BoolArray | None, gaps: IntArray
+    ) -> tuple[AnyArray, BoolArray | None]:
+        """Return the samples at which most channels are present, and where (None: everywhere)."""
+        if present is None:
+            self._breaks.extend(self.n_kept + gaps)
+            return values, None
+        n_present = present.sum(axis=1)
+        keep = n_present > 0.5 * np.median(n_present[n_present > 0]) if n_present.any() else n_present > 0
+        after = np.concatenate([gaps, np.flatnonzero(~keep)])
+        self._breaks.extend(self.n_kept + np.cumsum(np.append(0, keep))[after])
+        if keep.all():
+            return values, present
+        return values[keep], present[keep]
 
     def _hold(self, values: AnyArray, present: BoolArray | None) -> None:
         self._held.append(self._filled(values, present)[0])
@@ -150,15 +175,6 @@ def _units(spread: FloatArray) -> FloatArray:
     """Return the standard deviations, a typical one where a channel has none."""
     typical = float(np.median(spread[spread > 0])) if spread.any() else 1.0
     return np.where(spread > 0, spread, typical)
-
-
-def _mostly_present(values: AnyArray, present: BoolArray | None) -> tuple[AnyArray, BoolArray | None]:
-    """Return the samples at which most channels are present, and where (None: everywhere)."""
-    if present is None:
-        return values, None
-    n_present = present.sum(axis=1)
-    keep = n_present > 0.5 * np.median(n_present[n_present > 0]) if n_present.any() else n_present > 0
-    return (values, present) if keep.all() else (values[keep], present[keep])
 
 
 def _present(values: AnyArray) -> BoolArray | None:

@@ -9,7 +9,7 @@ from sciml._typing import IntArray
 from sciml.linalg import few_threads
 from sciml.noise.channels.accumulate import ChannelAccumulator
 from sciml.noise.channels.statistics import ChannelStatistics, channel_statistics
-from sciml.recording import TIME, blocks, check, n_features
+from sciml.recording import TIME, blocks, check, n_features, segments
 
 __all__ = ["Progress", "block_rows", "read_channels"]
 
@@ -37,9 +37,11 @@ def read_channels(
     fits = hold or n_samples * len(chosen) * _itemsize(recording) <= MEMORY
     accumulator = ChannelAccumulator(len(chosen), hold=fits)
     rows = n_samples if fits and len(chosen) == n else block_rows(recording)
+    gaps = np.array([segment.start for segment in segments(recording)[1:]], np.int64)
     with few_threads(len(chosen)):  # the next block is read meanwhile, and that takes a processor too
         for part, values in blocks(recording, rows, across_gaps=True, ahead=True):
-            accumulator.add(values if len(chosen) == n else values[:, chosen])
+            inside = gaps[(gaps >= part.start) & (gaps < part.stop)] - part.start
+            accumulator.add(values if len(chosen) == n else values[:, chosen], inside)
             if progress is not None:
                 progress(part.stop, n_samples)
         return channel_statistics(accumulator, channels=chosen, n_features=n)

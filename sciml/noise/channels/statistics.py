@@ -1,7 +1,7 @@
 """What one pass over a recording yields of the channels that are used."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class ChannelStatistics:
     Standardized values are demeaned, divided by `total_scale`, and zero where a sample is missing: noise stays noise.
     `row_weights`, mean one, say what equal parts of the samples weigh where they weigh unequally.
     `standardized` holds them all, or is None and `gram`, their X^H X / dof, and a `subsample` stand for them.
+    `resolution` is that of the products, `stored_rounding` the variance of rounding a value over that of its channel.
+    `breaks` are the samples that do not follow the one before: the clock jumps, or some were left out.
     `no_counts` says why the values are not counts, in words; empty where they may be.
     """
 
@@ -43,8 +45,10 @@ class ChannelStatistics:
     gram: AnyArray | None
     subsample: Subsample | None
     resolution: float
+    stored_rounding: float = 0.0
     no_counts: str = ""
     row_weights: FloatArray | None = None
+    breaks: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def dof(self) -> int:
@@ -113,9 +117,20 @@ def channel_statistics(
         gram=_correlation(accumulator, used, scatter),
         subsample=_subsample(accumulator, values, used, mean[used], scale),
         resolution=float(np.finfo(accumulator.precision).eps),
+        stored_rounding=_stored_rounding(accumulator, used, mean[used], scale),
         no_counts=accumulator.whole_numbers.problem,
         row_weights=row_weights,
+        breaks=accumulator.breaks,
     )
+
+
+def _stored_rounding(accumulator: ChannelAccumulator, used: IntArray, mean: AnyArray, scale: FloatArray) -> float:
+    """Return the largest variance of rounding to single precision over a channel's: that of an even error, eps² / 12.
+
+    Values in double precision often come from a file in single, times a factor.
+    """
+    size = np.abs(accumulator.offset[used] / accumulator.unit[used] + mean) / scale
+    return float(np.finfo(np.float32).eps ** 2 / 12 * (1 + size.max() ** 2))
 
 
 def _select(accumulator: ChannelAccumulator, values: AnyArray | None, scatter: FloatArray) -> ChannelSelection:

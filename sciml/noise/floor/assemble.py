@@ -14,14 +14,12 @@ from sciml.noise.floor.components import Components, components_of
 from sciml.noise.floor.parts import Channels, MarchenkoPasturEdge, ModelChoice, NoiseDensity, Outliers, Samples
 from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.floor.select_model import Choice
+from sciml.noise.matrix.density import density
 from sciml.noise.matrix.gram import Matrix
-from sciml.noise.models.base import Fit
 from sciml.recording import sampling_rate
 from sciml.rmt.laws import MarchenkoPastur
 
 __all__ = ["assembled"]
-
-N_BINS = 1024  # of the power spectrum that is kept
 
 
 def assembled(
@@ -38,9 +36,10 @@ def assembled(
     statistics, rate = matrix.statistics, _rate(recording)
     tau = fit.spectra.tau if choice.model.colored else 1.0  # white samples and counts stand for themselves
     found = components_of(choice)
-    sigma = float(np.sqrt(np.mean(found.channel_noise**2)))
+    sigma = float(np.sqrt(np.mean(found.recorded_noise**2)))
     channels, outliers = _all_channels(recording, choice, found, progress)
-    parameters = 2 * matrix.n_channels * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
+    n_dimensions = matrix.n_channels - found.null.shape[1]
+    parameters = 2 * n_dimensions * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
         choice=ModelChoice(choice.model.name, requested, choice.reason, alpha),
         rank=fit.rank,
@@ -49,7 +48,10 @@ def assembled(
         p_values=fit.p_values,
         sigma=sigma,
         sigma_se=sigma / float(np.sqrt(parameters)),
-        detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma,
+        # Of noise that fills fewer dimensions than there are channels, each holds more.
+        detection_limit=float(np.sqrt(fit.profile.detection_limit))
+        * sigma
+        * float(np.sqrt(matrix.n_channels / n_dimensions)),
         converged=fit.converged,
         bulk_ratio=fit.bulk_ratio,
         profile=fit.profile,
@@ -57,7 +59,7 @@ def assembled(
         samples=Samples(statistics.n_samples, statistics.n_samples / tau, tau / rate if rate else None),
         outliers=outliers,
         marchenko_pastur=_marchenko_pastur(plain),
-        density=_density(fit, matrix, sigma, rate),
+        density=_density(choice, found.recorded_noise, rate),
         units=str(recording.attrs.get("units", "")),
         warnings=tuple(cautions(choice)),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
@@ -83,6 +85,8 @@ def _all_channels(
     """Return what is said of all channels, the excluded ones too, and the components over all of them."""
     matrix, statistics = choice.matrix, choice.matrix.statistics
     components, mean, scale = _extended(recording, statistics, found, progress)
+    null = np.zeros((statistics.n_features, found.null.shape[1]), dtype=found.null.dtype)
+    null[statistics.used] = found.null.conj()  # columns of X = C F^T, as the components are
     channels = Channels(
         n_features=statistics.n_features,
         n_used=matrix.n_channels,
@@ -91,6 +95,7 @@ def _all_channels(
         channel_mean=mean,
         channel_scale=scale,
         n_null=matrix.null.shape[1],
+        null=null,
         complex_data=matrix.is_complex,
     )
     outliers = Outliers(
@@ -120,12 +125,11 @@ def _extended(
     return components, statistics.every_mean, scale
 
 
-def _density(fit: Fit, matrix: Matrix, sigma: float, rate: float | None) -> NoiseDensity:
-    """Return the one-sided density of the noise, averaged over channels, in at most `N_BINS` bins of frequency."""
-    order = np.argsort(matrix.fourier.frequencies, kind="stable")
-    frequency = matrix.fourier.frequencies[order] * (rate or 1.0)
-    sided = 1.0 if matrix.is_complex else 2.0
-    density = fit.spectra.pooled[order] * sigma**2 * sided / (rate or 1.0)
-    starts = np.arange(0, len(frequency), -(-len(frequency) // N_BINS))
-    widths = np.diff(starts, append=len(frequency))
-    return NoiseDensity(np.add.reduceat(frequency, starts) / widths, np.add.reduceat(density, starts) / widths)
+def _density(choice: Choice, noise: FloatArray, rate: float | None) -> NoiseDensity:
+    """Return the one-sided densities of noise and recording, two-sided ones of complex values."""
+    matrix, fit = choice.matrix, choice.fit
+    present, own = matrix.statistics.fraction_present, choice.prepared.channel_scale
+    unit = matrix.total_scale * (1 / np.sqrt(present) if own is None else own / fit.scale)
+    found = density(matrix, fit.scale, fit.rank, noise=noise, unit=unit)
+    per_hertz = (1.0 if matrix.is_complex else 2.0) / (rate or 1.0)
+    return NoiseDensity(found.frequency * (rate or 1.0), found.noise * per_hertz, found.recording * per_hertz)

@@ -48,10 +48,14 @@ def cautions(choice: Choice) -> list[str]:
 
 
 def _null_words(matrix: Matrix) -> str:
-    """Say which combinations of channels are constant: what subtracting a reference leaves."""
-    null = matrix.null / matrix.total_scale[:, None]
-    if null.shape[1] == 1:
+    """Say which combinations of channels are constant: what was projected out."""
+    null = matrix.projected_out(np.ones(matrix.n_channels))
+    n, n_null = null.shape
+    if n_null == 1:
         weights = np.abs(null[:, 0])
         if weights.std() < REFERENCE_TOLERANCE * weights.mean():
             return "the channels add up to a constant: their average was subtracted, one dimension fewer is tested"
-    return f"{null.shape[1]} combinations of channels are constant (a reference was subtracted), and are not tested"
+    return (
+        f"the {n} channels fill {n - n_null} dimensions: {n_null} combinations of them are constant (projected out, as "
+        "by a reference, SSP, ICA or Maxwell filtering), and are not tested"
+    )

@@ -26,16 +26,26 @@ class Components:
 
     `directions` (N, rank) are orthonormal after each channel was divided by its noise, `singular_values` all those of
     the matrix (T, N) then, `strengths` (rank,) and their `intervals` (rank, 2) in the units of the data, overlaps
-    squared cosines with the signal's own vectors.
+    squared cosines with the signal's own vectors. Channels are orthogonal to `null` (N, n_null), also orthonormal, and
+    `channel_noise` is that before a projection made them so.
     """
 
     channel_noise: FloatArray
+    null: AnyArray
     directions: AnyArray
     singular_values: FloatArray
     strengths: FloatArray
     intervals: FloatArray
     overlaps_channel: FloatArray
     overlaps_time: FloatArray
+
+    @property
+    def recorded_noise(self) -> FloatArray:
+        """Standard deviation (N,) of the noise that the projected channels still have."""
+        if not self.null.shape[1]:
+            return self.channel_noise
+        left = np.eye(len(self.null)) - self.null @ self.null.conj().T
+        return np.asarray(np.sqrt(np.abs(left) ** 2 @ self.channel_noise**2))
 
 
 def components_of(choice: Choice) -> Components:
@@ -47,13 +57,14 @@ def components_of(choice: Choice) -> Components:
     singular_values = np.sqrt(found.values[: len(choice.fit.eigenvalues)] * matrix.dof)
     spikes = _spikes(matrix, singular_values, rank)
     over_channels, over_time = spikes.overlaps.short, spikes.overlaps.long
-    if not matrix.tall:
+    if matrix.n_dimensions > matrix.dof:
         over_channels, over_time = over_time, over_channels
     effects = _effects(choice, scale, found)
     over_channels = np.minimum(over_channels * effects.overlap_channel, 1.0)
     over_time = np.minimum(over_time * effects.overlap_time, 1.0)
     in_noise = spikes.strength * effects.strength
-    unit, unit_error = _unit(found.directions, noise, over_channels)
+    null = _null(choice)
+    unit, unit_error = _unit(found.directions, noise, over_channels, null)
     leaked_channels, leaked_time = _eigenvector_leakage(
         found.directions, relative_variance, in_noise, effects.relative_noise_power
     )
@@ -64,7 +75,7 @@ def components_of(choice: Choice) -> Components:
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
     intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
     return Components(
-        noise, found.directions, singular_values, strengths, intervals,
+        noise, null, found.directions, singular_values, strengths, intervals,
         over_channels * _own_part(leaked_channels), over_time * _own_part(leaked_time),
     )  # fmt: skip
 
@@ -115,21 +126,33 @@ def _channel_noise(choice: Choice, scale: FloatArray) -> FloatArray:
     return np.asarray(scale / np.sqrt(choice.matrix.statistics.fraction_present))
 
 
+def _null(choice: Choice) -> AnyArray:
+    """Return the directions that were projected out of the recording; residuals of counts are orthogonal by design."""
+    matrix = choice.matrix
+    if choice.prepared.channel_scale is not None:
+        return np.zeros((matrix.n_channels, 0))
+    return matrix.projected_out(np.ones(matrix.n_channels))
+
+
 def _spikes(matrix: Matrix, singular_values: FloatArray, rank: int) -> shrink.OptShrink:
     """Return strengths and overlaps of the components, given the singular values of the noise."""
     n_values = len(singular_values)
-    sides = (n_values, max(matrix.n_channels - matrix.null.shape[1], matrix.dof))
+    sides = (n_values, max(matrix.n_dimensions, matrix.dof))
     return shrink.optshrink(singular_values, min(rank, n_values - 1), sides, complex_data=matrix.is_complex)
 
 
-def _unit(directions: AnyArray, channel_noise: FloatArray, overlap: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _unit(
+    directions: AnyArray, channel_noise: FloatArray, overlap: FloatArray, null: AnyArray
+) -> tuple[FloatArray, FloatArray]:
     """Return what one noise standard deviation of each component is in the units of the data, and its relative error.
 
-    That is the norm of D u. The direction found is c u + s e, with c² = `overlap` and e spread over all channels alike;
-    so the norm of D times it has an excess s² <D²> and, where channels differ, varies by 2 c s u^H D² e.
+    That is the norm of D u, less what was projected out. The direction found is c u + s e, with c² = `overlap` and e
+    spread over all channels alike; so the norm of D times it has an excess s² <D²> and, where channels differ, varies
+    by 2 c s u^H D² e.
     """
     weight = (np.abs(directions) ** 2).T
     found, fourth = weight @ channel_noise**2, weight @ channel_noise**4
+    found = found - (np.abs(null.conj().T @ (channel_noise[:, None] * directions)) ** 2).sum(axis=0)
     safe = np.where(overlap > 0, overlap, 1.0)
     true = np.maximum((found - (1 - safe) * float(np.mean(channel_noise**2))) / safe, 0.1 * found)
     scatter = np.sqrt(safe * (1 - safe) * np.maximum(fourth - found**2, 0) / len(channel_noise))

@@ -36,7 +36,7 @@ def _fit_one_variance(prepared: Prepared, alpha: float) -> Fit:
     matrix = prepared.matrix
     common = np.full(matrix.n_channels, np.sqrt(np.mean(matrix.total_scale**2)))
     found = matrix.eigen(common)
-    n_channels = matrix.n_channels - max(prepared.n_projected, matrix.null.shape[1])
+    n_channels = min(matrix.n_dimensions, matrix.n_channels - prepared.n_projected)
     values = found.values[: min(n_channels, matrix.dof)]
     field: Field = "complex" if matrix.is_complex else "real"
     test = white_test(Spectrum(values, n_channels, matrix.dof, field), alpha=alpha)
@@ -59,7 +59,7 @@ class _Iteration:
 
     def __init__(self, model: NoiseModel, matrix: Matrix, alpha: float, rejected: Callable[[Fit], bool]) -> None:
         self.model, self.matrix, self.alpha, self.rejected = model, matrix, alpha, rejected
-        self.limit = min(matrix.n_channels, matrix.dof) // 2
+        self.limit = min(matrix.n_dimensions, matrix.dof) // 2
 
     def fit(self) -> Fit:
         ranks_tried = {0}
@@ -122,7 +122,7 @@ def _noise_inflation(matrix: Matrix, spectra: NoiseSpectra, eigenvalues: FloatAr
     towards the frequencies of most noise by twice what they remove there, for they leave as much of the signal behind.
     """
     stay, rank = 1 - len(eigenvalues) / matrix.dof, len(eigenvalues)
-    wide = (matrix.n_channels - rank) / matrix.dof
+    wide = (matrix.n_dimensions - rank) / matrix.dof
     leakage = matrix.eigenvector_leakage(eigenvalues)
     return stay / (1 - spectra.removed_power + leakage * wide * stay * (spectra.tau - 1))
 

@@ -27,7 +27,8 @@ class Channels:
     """All channels that there are, the excluded ones among them, and `n_used` that the floor was found from.
 
     `channel_scale` is the standard deviation of each channel's noise, zero where it is excluded; `n_null` combinations
-    of channels are constant, as after a subtracted reference.
+    of channels are constant, as after a subtracted reference. Where they were projected out, their loadings `null`
+    (N, n_null) are orthonormal, and `channel_scale` is that of the noise before.
     """
 
     n_features: int
@@ -37,6 +38,7 @@ class Channels:
     channel_mean: AnyArray
     channel_scale: FloatArray
     n_null: int
+    null: AnyArray
     complex_data: bool
 
 
@@ -72,10 +74,14 @@ class MarchenkoPasturEdge:
 
 @dataclass(frozen=True)
 class NoiseDensity:
-    """One-sided power density of the noise, averaged over channels, at frequencies in Hz."""
+    """One-sided power densities at frequencies in Hz, mean over the used channels: of the noise, and of all there is.
+
+    Both are tapered (`sciml.noise.matrix.tapered`), and `psd` of the noise is nowhere above `recording_psd`.
+    """
 
     frequency: FloatArray
     psd: FloatArray
+    recording_psd: FloatArray
 
 
 class PartOf(Generic[T]):

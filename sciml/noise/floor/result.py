@@ -81,6 +81,7 @@ class NoiseFloor:
     channel_mean = PartOf[AnyArray]("channels")
     channel_scale = PartOf[FloatArray]("channels")
     n_null = PartOf[int]("channels")
+    null = PartOf[AnyArray]("channels")
     complex_data = PartOf[bool]("channels")
     n_samples = PartOf[int]("samples")
     n_effective = PartOf[float]("samples")
@@ -96,6 +97,7 @@ class NoiseFloor:
     mp_eigenvalues = PartOf[FloatArray]("marchenko_pastur")
     frequency = PartOf[FloatArray]("density")
     psd = PartOf[FloatArray]("density")
+    recording_psd = PartOf[FloatArray]("density")
 
     def __repr__(self) -> str:
         """Return the few values that tell floors apart."""
@@ -166,6 +168,7 @@ class NoiseFloor:
             "channel_mean": ("channel",),
             "channel_scale": ("channel",),
             "psd": ("frequency",),
+            "recording_psd": ("frequency",),
         }
         values = self._flat()
         attrs = {name: value for name, value in values.items() if isinstance(value, str)}
@@ -179,8 +182,8 @@ class NoiseFloor:
     def to_dict(self) -> dict[str, Any]:
         """Return the scalars, eigenvalues and p-values as plain Python values, for JSON."""
         skipped = {
-            "channel_names", "components", "singular_values", "channel_mean", "channel_scale", "frequency", "psd",
-            "profile",
+            "channel_names", "components", "singular_values", "channel_mean", "channel_scale", "null", "frequency",
+            "psd", "recording_psd", "profile",
         }  # fmt: skip
         plain = {name: value for name, value in self._flat().items() if name not in skipped}
         plain["excluded"] = {str(channel): reason for channel, reason in self.excluded.items()}
@@ -196,10 +199,15 @@ class NoiseFloor:
     def summary(self) -> str:
         """Return the result in one or two sentences."""
         count = "1 component" if self.rank == 1 else f"{self.rank} components"
-        text = f"{count} above the noise floor ({self.model} noise, level {self.alpha:g})"
+        text = f"{count} above the noise floor ({self.model} noise, level {self.alpha:g}{self._within()})"
         if self.rank == self.mp_rank:
             return text + ", as the textbook Marchenko-Pastur edge says too."
         text += f"; the textbook Marchenko-Pastur edge would have said {self.mp_rank}"
         if self.correlation_time and self.noise_model.colored and self.rank < self.mp_rank:
             text += f", because the noise is correlated over {self.correlation_time:.3g} s"
         return text + "."
+
+    def _within(self) -> str:
+        """Say in which dimensions components were sought, where others were projected out."""
+        left = self.n_used - self.n_null
+        return f", within the {left} dimensions that were not projected out" if self.null.size else ""

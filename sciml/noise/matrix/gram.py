@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import scipy.linalg
+import scipy.optimize
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.noise.channels.statistics import ChannelStatistics
@@ -12,11 +13,14 @@ from sciml.noise.matrix.fourier import FourierCoefficients, fourier_coefficients
 from sciml.noise.matrix.noise_spectra import NoiseSpectra, noise_spectra
 from sciml.rmt import shrink
 
-__all__ = ["Eigen", "Matrix"]
+__all__ = ["Eigen", "Matrix", "Removal"]
 
 
 SMALLEST_NOISE = 1e-4  # part of a channel's variance
 COSTLY = 2**21  # values; beyond, one axis step a pass has to do
+MOST_WITH_NULL = 4096  # channels, of more than samples: more null directions do not fit
+RANK_TOLERANCE = 1e-8
+LEAST_TOLD = 1e-6  # smallest eigenvalue over the largest, of equations that can be solved
 N_AXIS_STEPS = 4  # after three the channels' scales move by less than 1e-3 (measured)
 
 
@@ -26,6 +30,22 @@ class Eigen:
 
     values: FloatArray
     directions: AnyArray
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Removes an orthonormal `basis` (N, k) of the channels divided by their noise from standardized samples.
+
+    `factor` (N, 1) is what a standard deviation of each channel is in units of its noise.
+    """
+
+    basis: AnyArray
+    factor: FloatArray
+
+    @property
+    def factors(self) -> tuple[AnyArray, AnyArray]:
+        """P and R, by which samples X (T, N) are left with X - X P R."""
+        return self.factor * self.basis, (self.basis / self.factor).conj().T
 
 
 class Matrix:
@@ -47,29 +67,84 @@ class Matrix:
 
     @cached_property
     def null(self) -> AnyArray:
-        """Directions (N, n_null) in which the standardized channels do not scatter: a reference was subtracted."""
-        if not self.tall:
-            return np.zeros((self.n_channels, 0))
-        values, vectors = scipy.linalg.eigh(self._gram, check_finite=False)
-        limit = 30 * self.statistics.resolution * np.sqrt(self.n_channels)
-        return np.asarray(vectors[:, values < limit * np.median(values)])
+        """Directions (N, n_null) in which the standardized channels do not scatter: they were projected out."""
+        none = np.zeros((self.n_channels, 0))
+        if self.tall:
+            values, vectors = scipy.linalg.eigh(self._gram, check_finite=False)
+            return np.asarray(vectors[:, values < self._null_limit(values)])
+        held = self.statistics.standardized
+        if held is None or self.n_channels > MOST_WITH_NULL:
+            return none
+        small = held @ held.conj().T / self.dof
+        least = scipy.linalg.eigh(small, eigvals_only=True, subset_by_index=[1, 1], check_finite=False)
+        if least[0] > RANK_TOLERANCE * np.trace(small).real / self.dof:  # the mean takes one of the samples
+            return none
+        values, left = scipy.linalg.eigh(small, check_finite=False)
+        span = held.conj().T @ left[:, values > self._null_limit(values)]
+        return np.asarray(np.linalg.qr(span, mode="complete")[0][:, span.shape[1] :])
+
+    def _null_limit(self, values: FloatArray) -> float:
+        """Return the eigenvalue below which a direction holds nothing but the rounding of values and products."""
+        rounding = self.statistics.resolution * np.sqrt(len(values))
+        stored = 10 * self.statistics.stored_rounding
+        typical = float(np.median(values))
+        if typical < 3 * rounding + stored:  # most directions are null
+            typical = float(np.median(values[values > 3 * rounding + stored]))
+        return float(30 * rounding * typical + stored)
+
+    @property
+    def n_dimensions(self) -> int:
+        """How many dimensions the channels fill."""
+        return self.n_channels - int(self.null.shape[1])
+
+    def projected_out(self, scale: FloatArray) -> AnyArray:
+        r"""Return orthonormal directions (N, n_null) that are projected out of channels divided by `scale`.
+
+        Of noise E with standard deviations s, of which a recording is X = E (I - K K^H), what remains is white after
+        division and a second projection,
+
+        .. math:: X S^{-1} (I - \Pi) = E S^{-1} (I - \Pi), \qquad \Pi \text{ onto the span of } S^{-1} K
+
+        while X S^{-1} alone is as unequal as s. With unit `scale` these are the directions K themselves.
+        """
+        if not self.null.shape[1]:
+            return self.null
+        return np.asarray(np.linalg.qr(self.null / (self.total_scale * scale)[:, None])[0])
+
+    def _complement(self, scale: FloatArray, directions: AnyArray) -> AnyArray:
+        """Return the projection on all that neither `directions` nor those projected out hold."""
+        basis = np.concatenate([directions, self.projected_out(scale)], axis=1)
+        return np.asarray(np.eye(self.n_channels) - basis @ basis.conj().T)
+
+    def _second_projection(self, scale: FloatArray) -> AnyArray | None:
+        """Return the projection I - Pi of `projected_out`, or None where dividing by `scale` asks for none."""
+        if not self.null.shape[1] or np.ptp(scale) == 0:
+            return None
+        return self._complement(scale, np.zeros((self.n_channels, 0)))
 
     def eigen(self, scale: FloatArray, n_directions: int | None = None) -> Eigen:
-        """Decompose the recording with each channel divided by `scale`."""
-        factor = self.total_scale / scale
-        wanted = min(self.n_channels, self.dof) if n_directions is None else n_directions
+        """Decompose the recording with each channel divided by `scale`, less what was projected out."""
+        factor, left_over = self.total_scale / scale, self._second_projection(scale)
+        kept = min(self.n_dimensions, self.dof)  # of fewer samples than channels dof are not zero: the mean takes one
+        wanted = kept if n_directions is None else min(n_directions, kept)
         if self.tall or self.statistics.standardized is None:
-            values, vectors = scipy.linalg.eigh(self._gram * factor[:, None] * factor, check_finite=False)
-            kept = min(len(values) - self.null.shape[1], self.dof)  # of fewer samples than channels dof are not zero
-            return Eigen(np.maximum(values[::-1][:kept], 0.0), vectors[:, ::-1][:, : min(wanted, kept)])
+            gram = self._gram * factor[:, None] * factor
+            gram = gram if left_over is None else left_over @ gram @ left_over
+            values, vectors = scipy.linalg.eigh(gram, check_finite=False)
+            return Eigen(np.maximum(values[::-1][:kept], 0.0), vectors[:, ::-1][:, :wanted])
         scaled = self.statistics.standardized * factor
+        scaled = scaled if left_over is None else scaled @ left_over
         values, left = scipy.linalg.eigh(scaled @ scaled.conj().T / self.dof, check_finite=False)
-        # Demeaning leaves T - 1 nonzero eigenvalues; the null direction has no counterpart over the channels.
-        values, left = np.maximum(values[:0:-1], np.finfo(float).tiny), left[:, :0:-1][:, :wanted]
+        values, left = np.maximum(values[::-1][:kept], np.finfo(float).tiny), left[:, ::-1][:, :wanted]
         return Eigen(values, scaled.conj().T @ left / np.sqrt(values[:wanted] * self.dof))
 
     def noise_scale(self, scale: FloatArray, rank: int) -> FloatArray:
-        """Return each channel's noise standard deviation given `rank` components, by principal-axis steps."""
+        """Return each channel's noise standard deviation given `rank` components, by principal-axis steps.
+
+        Where directions were projected out, that is its noise before.
+        """
+        if self.null.shape[1]:
+            return self._scale_before_projection(scale, rank)
         costly = not self.tall and self.n_channels * self.dof > COSTLY  # each step is a product of all values
         steps = 1 if costly else N_AXIS_STEPS
         for _ in range(steps if rank else 0):
@@ -89,13 +164,34 @@ class Matrix:
         variance = np.maximum(scale**2 * rest / dof, SMALLEST_NOISE * self.total_scale**2)
         return np.asarray(np.sqrt(variance))
 
+    def _scale_before_projection(self, scale: FloatArray, rank: int) -> FloatArray:
+        r"""Return the standard deviations of noise before directions were projected out, and components removed.
+
+        Of variances q in units of `scale`², the projection M leaves each channel sum_j A_ij q_j, A_ij = |M_ij|²: linear
+        equations in q. By chance their right side has the covariance c A, c = 2 tau / T; so the coefficient of q along
+        an eigenvector of A, of eigenvalue a, has the variance c / a, which few dimensions make large. Coefficients are
+        pulled towards even variances as far as chance explains them (Efron and Morris 1975).
+        """
+        tau = self.spectra(scale, self.eigen(scale, rank).directions).tau
+        chance = (1 if self.is_complex else 2) * tau / (self.dof - rank)
+        for _ in range(N_AXIS_STEPS):
+            found = self.eigen(scale)
+            rest = (np.abs(found.directions[:, rank:]) ** 2) @ found.values[rank:] / (1 - rank / self.dof)
+            mixed = np.abs(self._complement(scale, found.directions[:, :rank])) ** 2
+            level = max(rest.sum() / mixed.sum(), np.finfo(float).eps * found.values[0])
+            rest = rest / level + mixed.sum(axis=1) * self.eigenvector_leakage(found.values[:rank] / level)
+            even = rest.sum() / mixed.sum()
+            uneven = _pulled_solution(mixed, rest - even * mixed.sum(axis=1), chance)
+            scale = scale * np.sqrt(level * np.maximum(even + uneven, SMALLEST_NOISE))
+        return np.asarray(scale)
+
     def eigenvector_leakage(self, eigenvalues: FloatArray) -> float:
         """Return the part of each channel's noise that components absorb because noise perturbs their eigenvectors.
 
         A strong component of strength d in white noise of variance one has the eigenvalue d² + 1 + N / T: the noise on
         its own axes. A weaker one has N / (T d²) more, which it takes from all N channels alike.
         """
-        ratio = self.n_channels / self.dof
+        ratio = self.n_dimensions / self.dof
         squares = shrink.spike_strength(eigenvalues, ratio, below=np.sqrt(ratio))
         return float((1 / squares).sum() / self.dof)
 
@@ -114,15 +210,38 @@ class Matrix:
 
     def spectra(self, scale: FloatArray, directions: AnyArray) -> NoiseSpectra:
         """Return the spectra of what `directions` and the directions without any scatter leave."""
-        factor = (self.total_scale / scale)[:, None]
-        basis, fourier = directions, self.fourier
-        if self.null.shape[1]:
-            basis = np.linalg.qr(np.concatenate([directions, self.null / factor], axis=1))[0]
-        power = fourier.power(factor * basis, (basis / factor).conj().T) if basis.shape[1] else self._total_power
-        uniqueness = np.clip(1 - (np.abs(basis) ** 2).sum(axis=1), 0.02, 1.0)
+        fourier, removal = self.fourier, self.removal(scale, directions)
+        power = fourier.power(*removal.factors) if removal.basis.shape[1] else self._total_power
+        uniqueness = np.clip(1 - (np.abs(removal.basis) ** 2).sum(axis=1), 0.02, 1.0)
         removed_fraction = np.minimum(self.time_course_power(scale, directions).sum(axis=1), 1.0)
         return noise_spectra(power, uniqueness, fourier.dimensions, fourier.squares, removed_fraction=removed_fraction)
+
+    def removal(self, scale: FloatArray, directions: AnyArray) -> Removal:
+        """Return how to remove `directions`, those of `eigen`, and what was projected out from standardized samples."""
+        factor = (self.total_scale / scale)[:, None]
+        if not self.null.shape[1]:
+            return Removal(directions, factor)
+        return Removal(np.concatenate([directions, self.projected_out(scale)], axis=1), factor)
 
     def time_course_power(self, scale: FloatArray, directions: AnyArray) -> FloatArray:
         """Return the power (frequency, component) of the time courses of components: one in all together."""
         return self.fourier.time_course_power((self.total_scale / scale)[:, None] * directions)
+
+
+def _pulled_solution(matrix: FloatArray, right: FloatArray, chance: float) -> FloatArray:
+    """Solve matrix @ q = right, whose error has the covariance chance * matrix; q pulled towards zero as chance asks.
+
+    Along the eigenvectors q_k = right_k / a_k has by chance the variance chance / a_k, against chance where nothing was
+    projected out. What that adds is pulled out: with v from sum q_k² / (v + chance (1 / a_k - 1)) = n.
+    """
+    values, vectors = scipy.linalg.eigh(matrix, check_finite=False)
+    told = values > LEAST_TOLD * values[-1]
+    values, vectors = values[told], vectors[:, told]
+    solution, noise = vectors.T @ right / values, chance * np.maximum(1 / values - 1, LEAST_TOLD)
+
+    def excess(spread: float) -> float:
+        return float(np.sum(solution**2 / (spread + noise)) - len(noise))
+
+    top = float(np.sum(solution**2)) + 1.0
+    spread = float(scipy.optimize.brentq(excess, 0.0, top)) if excess(0.0) > 0 > excess(top) else 0.0
+    return np.asarray(vectors @ (solution * spread / (spread + noise)))

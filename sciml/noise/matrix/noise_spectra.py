@@ -10,10 +10,11 @@ from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.rmt.variance_profile import VarianceProfile
 from sciml.signal.correlation import correlation_samples
 
-__all__ = ["NoiseSpectra", "noise_spectra"]
+__all__ = ["NoiseSpectra", "noise_spectra", "restored"]
 
 
 LEAST_KEPT = 0.05  # of a frequency, after removing time courses that take all of it
+TINY = float(np.finfo(float).tiny)
 SHARPEST = 3.0  # after removing time courses that take more than 3/4, what remains of a frequency is mostly others'
 WIDEST_BIN = 64
 MAX_GROUPS = 160  # of channels; beyond, those of similar spectrum have one together
@@ -152,8 +153,7 @@ def noise_spectra(
     """
     level = np.average(power, axis=0, weights=dimensions)
     power = power / np.where(level > 0, level, 1.0)
-    kept_fraction = np.maximum(1 - removed_fraction, LEAST_KEPT)
-    blurred = np.minimum(removed_fraction / kept_fraction, SHARPEST)
+    kept_fraction, blurred = _kept(removed_fraction)
     each = dimensions / kept_fraction
     inside = (each * removed_fraction) @ power / max(float(dimensions @ removed_fraction), np.finfo(float).tiny)
     pooled_rest = power @ uniqueness / uniqueness.sum()
@@ -177,6 +177,24 @@ def noise_spectra(
         removed_power=removed_power,
         excess=excess,
     )
+
+
+def restored(rest: FloatArray, removed_fraction: FloatArray, dimensions: FloatArray) -> FloatArray:
+    """Return the power of noise (frequency,) of which time courses left `rest`, in sum as much as is left.
+
+    See `noise_spectra`.
+    """
+    kept_fraction, blurred = _kept(removed_fraction)
+    even = rest / kept_fraction
+    inside = float((dimensions * removed_fraction) @ even) / max(float(dimensions @ removed_fraction), TINY)
+    power = np.maximum(even + blurred * (even - inside), 0.0)
+    return power * (float(dimensions @ rest) / max(float(dimensions @ power), TINY))
+
+
+def _kept(removed_fraction: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the part of each frequency's dimensions that stays, and how far to undo the blur."""
+    kept_fraction = np.maximum(1 - removed_fraction, LEAST_KEPT)
+    return kept_fraction, np.minimum(removed_fraction / kept_fraction, SHARPEST)
 
 
 def _removed_power(whole: FloatArray, rest: FloatArray, dimensions: FloatArray) -> tuple[float, float]:

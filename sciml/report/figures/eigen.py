@@ -214,22 +214,23 @@ def _index_ticks(n: int) -> tuple[list[float], list[str]]:
 
 @drawn
 def noise_spectrum(floor: NoiseFloor) -> Figure:
-    """Draw the spectrum in time of the noise beside that of white noise of the same strength."""
+    """Draw the spectrum in time of the noise beside the recording's and that of white noise of the same strength."""
     frequency, amplitude = floor.frequency, np.sqrt(floor.psd)
     shown = (frequency > 0) & (frequency < frequency[-1]) & (amplitude > 0)
-    x, y = frequency[shown], amplitude[shown]
-    white = float(np.sqrt(np.mean(floor.psd)))
+    x, y, whole = frequency[shown], amplitude[shown], np.sqrt(floor.recording_psd[shown])
+    white = floor.sigma / float(np.sqrt(frequency[-1] - min(frequency[0], 0.0)))
     unit = per_root_hertz(floor.units)
     figure, axes = board(height=3.1)
     ax: Axes = axes[0, 0]
+    ax.plot(x, whole, color=MUTED, linewidth=0.9, label="recording")
     ax.plot(x, y, color=ACCENT, linewidth=1.1, label="estimated noise")
     ax.axhline(white, color=MUTED, linewidth=1.1, linestyle=STYLES[1], label="white noise of the same strength")
-    low, high = min(float(np.quantile(y, 0.01)), white) / 2, max(float(y.max()), white) * 2.5
+    low, high = min(float(np.quantile(y, 0.01)), white) / 2, max(float(whole.max()), white) * 2.5
     ax.set(xscale="log", yscale="log", xlim=(x[0], x[-1]), ylim=(low, high))
     log_ticks(ax.xaxis, float(x[0]), float(x[-1]))
     log_ticks(ax.yaxis, low, high)
     ax.set_xlabel("frequency [Hz]")
-    ax.set_ylabel(f"noise amplitude [{clean(unit)}]")
+    ax.set_ylabel(f"amplitude [{clean(unit)}]")
     ax.legend(loc="upper right")
     picks = np.unique(np.geomspace(1, len(x), 10).astype(int)) - 1
     tau = f" It is correlated over {quantity(floor.correlation_time, 's')}." if floor.correlation_time else ""
@@ -237,15 +238,15 @@ def noise_spectrum(floor: NoiseFloor) -> Figure:
         figure,
         title="Spectrum in time of the noise",
         description=(
-            "Amplitude spectral density of what is left after the found components, averaged over channels, on "
-            f"logarithmic axes, beside the flat line of white noise of equal variance.{tau}"
+            "Amplitude spectral density of what is left after the found components, and of the recording, root mean "
+            f"square over channels, on logarithmic axes, beside the flat line of white noise of equal variance.{tau}"
         ),
         table=Table(
             "Noise amplitude at some frequencies",
-            ("frequency [Hz]", f"amplitude [{unit}]"),
-            tuple((float(x[i]), float(y[i])) for i in picks),
+            ("frequency [Hz]", f"noise [{unit}]", f"recording [{unit}]"),
+            tuple((float(x[i]), float(y[i]), float(whole[i])) for i in picks),
         ),
-        data={"frequency_hz": x, "amplitude": y, "white_amplitude": white, "units": unit},
+        data={"frequency_hz": x, "amplitude": y, "recording_amplitude": whole, "white_amplitude": white, "units": unit},
     )
 
 

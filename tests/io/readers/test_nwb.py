@@ -228,3 +228,51 @@ def test_version_1_is_named(tmp_path: Path) -> None:
     assert found.format == "NWB 1.0.6"
     assert "layout of version 1" in (found.reason or "")
     assert open_recording(tmp_path / "old.nwb", "acquisition/timeseries/x/data").shape == (4,)
+
+
+@pytest.mark.parametrize("conversion", [0.0, np.nan, np.inf, "x", [1.0, 2.0, 3.0]])
+def test_a_conversion_that_is_none_is_a_finding_and_the_values_have_no_unit(tmp_path: Path, conversion: object) -> None:
+    def edit(file: h5py.File) -> None:
+        clocked(series(file, "acquisition/e", COUNTS))["data"].attrs["conversion"] = conversion
+
+    recording = open_recording(nwb(tmp_path / "a.nwb", edit))
+    np.testing.assert_array_equal(recording.values, COUNTS)
+    assert recording.attrs["units"] == ""
+    found = [issue for issue in describe(tmp_path / "a.nwb").findings if issue.code == "not_applied"]
+    assert "conversion" in found[0].message
+    assert not [issue for issue in describe(tmp_path / "a.nwb").findings if issue.code == "blank_unit"]
+
+
+def test_channels_whose_gain_is_zero_are_nan_not_zeros(tmp_path: Path) -> None:
+    def edit(file: h5py.File) -> None:
+        group = clocked(series(file, "acquisition/e", COUNTS))
+        group["channel_conversion"] = [2.0, 0.0, *[1.0] * (COUNTS.shape[1] - 2)]
+
+    recording = open_recording(nwb(tmp_path / "a.nwb", edit))
+    np.testing.assert_array_equal(recording.values[:, 0], 2.0 * COUNTS[:, 0])
+    assert np.isnan(recording.values[:, 1]).all()
+    assert "not_applied" in [issue.code for issue in describe(tmp_path / "a.nwb").findings]
+
+
+def test_a_series_that_never_got_a_sample_opens_as_empty(tmp_path: Path) -> None:
+    path = nwb(tmp_path / "a.nwb", lambda file: clocked(series(file, "acquisition/e", np.zeros((0, 4)))) and None)
+    assert open_recording(path, "acquisition/e").shape == (0, 4)
+    assert any("is empty" in issue.message for issue in describe(path).findings)
+
+
+@pytest.mark.parametrize(("ends", "code"), [([5, 3], "ragged_overrun"), ([3, 9], "ragged_overrun"), ([2, 4], "note")])
+def test_ragged_rows_that_fall_overrun_or_end_early_are_findings(tmp_path: Path, ends: list[int], code: str) -> None:
+    def edit(file: h5py.File) -> None:
+        table = file.create_group("intervals/trials")
+        table.attrs["colnames"] = ["tags"]
+        table["id"], table["tags"], table["tags_index"] = [0, 1], ["a", "b", "c", "d", "e"], np.array(ends, "u2")
+
+    found = describe(nwb(tmp_path / "a.nwb", edit)).findings
+    assert code in [issue.code for issue in found if "tags_index" in issue.message]
+
+
+def test_a_clock_that_runs_backward_is_a_finding(tmp_path: Path) -> None:
+    def edit(file: h5py.File) -> None:
+        series(file, "acquisition/e", COUNTS)["timestamps"] = [0.0, 1, 2, 3, 2, 3, 4, 5]
+
+    assert "clock_order" in [issue.code for issue in describe(nwb(tmp_path / "a.nwb", edit)).findings]

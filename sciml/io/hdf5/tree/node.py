@@ -91,6 +91,8 @@ class Node:
         The links in a group that lead nowhere, or where they may not: name and reason.
     n_attributes
         How many attributes it has; those of most objects of large files are none.
+    asked, was_read
+        Which attributes were asked for, and whether its values were: what nobody asked for was not applied.
     """
 
     def __init__(self, shared: Shared, place: Place | None, path: str, *, is_dataset: bool, n_attributes: int) -> None:
@@ -99,6 +101,8 @@ class Node:
         self.broken: dict[str, str] = {}
         self.aliases: list[str] = []
         self.is_dataset = is_dataset
+        self.asked: set[str] = set()
+        self.was_read = False
         self._place = place  # None of the root
         self._shared = shared
         self.n_attributes = n_attributes
@@ -122,6 +126,11 @@ class Node:
             return self._shared.handle["/"].id
         holder, link, hard = self._place
         return h5py.h5o.open(holder.identifier, link) if hard else holder.follow(link).id
+
+    @property
+    def holder(self) -> "Node | None":
+        """The group that holds it; None of the root."""
+        return self._place[0] if self._place is not None else None
 
     @property
     def identifier(self) -> Any:
@@ -216,6 +225,7 @@ class Node:
         """Return an attribute as plain Python, `default` if it is absent, empty, too large or unreadable."""
         if not self.n_attributes:
             return default
+        self.asked.add(name)
         if name not in self._attributes:
             self._attributes[name] = self._read_attribute(name)
         value = self._attributes[name]
@@ -230,6 +240,13 @@ class Node:
                 h5py.h5a.iterate(self._handle.id, names.append)
         return names if self.n_attributes <= FEW else None
 
+    def _spelling(self, name: str) -> str:
+        """Return how an attribute is spelled that may be in other case; as it was asked for if none is, or several."""
+        if not self._few or name.encode() in self._few:
+            return name
+        same = [text(one) for one in self._few if one.lower() == name.lower().encode()]
+        return same[0] if len(same) == 1 else name
+
     @cached_property
     def _texts(self) -> dict[bytes, int]:
         """How many bytes the texts of attributes say that they have."""
@@ -237,6 +254,7 @@ class Node:
 
     def _read_attribute(self, name: str) -> Any:
         try:
+            name = self._spelling(name)
             key = name.encode()
             if self._few is not None and key not in self._few:
                 return None
@@ -320,6 +338,7 @@ class Node:
         """Return the values (rows `key` of them), text as `str`; for tables, clocks and axes, not for signals."""
         if not self.is_dataset or self.shape is None:
             raise DataError(f"{self.path}: expected a dataset with values")
+        self.was_read = True
         if trouble := self.read_error():
             raise DataError(f"{self.path}: {trouble}")
         fraction = 1.0 if key is None else _fraction(key, math.prod(self.shape[:1]))

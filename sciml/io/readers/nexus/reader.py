@@ -19,16 +19,18 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays import Mapped, Scale, Stored, lazy
-from sciml.io.hdf5.text import clean_unit, seconds_per
+from sciml.io.arrays import Mapped, Stored, lazy
+from sciml.io.hdf5.issues import Remark
+from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers import plain
 from sciml.io.readers.nexus import logs
+from sciml.io.readers.nexus.axes import MANTID, Axes, coordinates, names_in, resolved, scale_of, variable
+from sciml.io.readers.nexus.axes import clock as clock_of
 from sciml.io.readers.nexus.detector import detector_of, facts, with_detector
 from sciml.io.readers.nexus.frame_files import end_to_end
 from sciml.io.readers.nexus.geometry import placement
 from sciml.io.schema.axes import coord_name
-from sciml.io.schema.clock import EAGER, Clock, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -38,9 +40,8 @@ __all__ = ["Nexus"]
 PLOTTED = ("NXdata", "NXdetector", "NXmonitor")
 FALLBACK = ("data", "counts", "I", "value")  # what the values are called where nothing is marked as the signal
 NOTHING = "no NXdata, NXdetector or NXmonitor of the file holds an array of numbers that can be read"
-TIMES = {"time", "times", "timestamp", "timestamps"}
-AXIS = re.compile(r"axis\d+")  # what Mantid calls its axes
 UNCERTAIN = ("uncertainties", "uncertainty", "resolutions")  # attributes that name the deviations of an array
+CANSAS = {"SASroot": "NXroot", "SASentry": "NXentry", "SASdata": "NXdata"}
 PART = re.compile(r"data_\d+")  # the files of DECTRIS that a master file links to, in the order of the frames
 
 
@@ -51,7 +52,7 @@ class Nexus:
 
     def sniff(self, tree: Tree) -> int:
         """Look for an entry at the root, else for any NeXus class there."""
-        classes = [node.text("NX_class") for node in (tree.root, *tree.root.children.values())]
+        classes = [kind_of(node) for node in (tree.root, *tree.root.children.values())]
         if {"NXentry", "NXroot"} & set(classes):
             return 80
         return 60 if any(name.startswith("NX") for name in classes) else 0
@@ -61,7 +62,7 @@ class Nexus:
         signals: dict[str, Signal] = {}
         findings: list[str] = []
         for group in tree:
-            if group.text("NX_class") not in PLOTTED:
+            if kind_of(group) not in PLOTTED:
                 continue
             for data in _plotted(group, findings):
                 signals.setdefault(data.path, _signal(group, data, tree))
@@ -81,15 +82,20 @@ class Nexus:
         )
 
 
+def kind_of(node: Node) -> str:
+    """Return the class of a group; canSAS files may state their own alone."""
+    return node.text("NX_class") or CANSAS.get(node.text("canSAS_class"), "")
+
+
 def _children(node: Node, *classes: str) -> list[Node]:
-    return [child for child in node.children.values() if child.text("NX_class") in classes]
+    return [child for child in node.children.values() if kind_of(child) in classes]
 
 
 def _default(tree: Tree) -> Node | None:
     """Return the dataset of the default plot: along @default from the root, else the first entry's first NXdata."""
     node: Node | None = tree.root
     visited: set[str] = set()
-    while node is not None and node.text("NX_class") not in PLOTTED and node.path not in visited:
+    while node is not None and kind_of(node) not in PLOTTED and node.path not in visited:
         visited.add(node.path)
         named = node.child(node.text("default")) if node.text("default") else None
         node = named or _first(node)
@@ -119,16 +125,16 @@ def _plotted(group: Node, findings: list[str]) -> list[Node]:
         node = group.dataset(name)
         if node is not None and node.is_numeric:
             found.append(node)
-        elif group.text("NX_class") == "NXdata":
+        elif kind_of(group) == "NXdata":
             why = group.broken.get(name) or "is no array of numbers"
             findings.append(f"{group.path}: its signal {name} {why}")
-    return found + (_alike(group, found) if group.text("NX_class") == "NXdata" else [])
+    return found + (_alike(group, found) if kind_of(group) == "NXdata" else [])
 
 
 def _unmarked(group: Node) -> list[str]:
     """Return what is most likely the signal where nothing is marked: by name, else the arrays of most axes."""
     named = [name for name in FALLBACK if (node := group.dataset(name)) is not None and node.is_numeric][:1]
-    if named or group.text("NX_class") != "NXdata" or _parts(group):
+    if named or kind_of(group) != "NXdata" or _parts(group):
         return named
     arrays = _free(group)
     most = max((len(node.shape or ()) for node in arrays.values()), default=0)
@@ -145,7 +151,7 @@ def _parts(group: Node) -> list[str]:
 
 def _alike(group: Node, signals: list[Node]) -> list[Node]:
     """Return arrays beside the signal that have its shape and are neither axes nor uncertainties."""
-    if not signals or PART.fullmatch(signals[0].name) or group.text("canSAS_class") or _names(group, "I_axes"):
+    if not signals or PART.fullmatch(signals[0].name) or group.text("canSAS_class") or names_in(group, "I_axes"):
         return []
     return [node for node in _free(group).values() if node.shape == signals[0].shape and node not in signals]
 
@@ -153,11 +159,11 @@ def _alike(group: Node, signals: list[Node]) -> list[Node]:
 def _free(group: Node) -> dict[str, Node]:
     """Return the arrays of numbers of a group that serve no other as axis, uncertainty or mask."""
     others = [one for one in group.children.values() if one.is_dataset]
-    serving = {"errors", "mask", "Mask"}
-    serving |= {text for one in others for key in ("axes", *UNCERTAIN) for text in _names(one, key)}
+    serving = {"errors", "mask", "Mask"} | ({"error"} if "energy" in group.children else set())
+    serving |= {text for one in others for key in ("axes", *UNCERTAIN) for text in names_in(one, key)}
     for key in group.attribute_names():
         serving |= {key.removesuffix("_indices")} if key.endswith("_indices") else set()
-        serving |= set() if key.startswith(("signal", "auxiliary")) else set(_names(group, key))
+        serving |= set() if key.startswith(("signal", "auxiliary")) else set(names_in(group, key))
     return {
         name: node
         for name, node in group.children.items()
@@ -165,13 +171,9 @@ def _free(group: Node) -> dict[str, Node]:
         and max(node.shape or (0,)) > 1
         and node.attr("axis") is None
         and name not in serving
-        and not AXIS.fullmatch(name)
-        and not name.endswith("_errors")
+        and not MANTID.fullmatch(name)
+        and not name.endswith(("_errors", "_scaling_factor"))
     }
-
-
-def _names(node: Node, attribute: str) -> list[str]:
-    return [name for text in node.texts(attribute) for name in _split(text)]
 
 
 def _marked(group: Node) -> list[str]:
@@ -181,158 +183,60 @@ def _marked(group: Node) -> list[str]:
 
 
 def _signal(group: Node, data: Node, tree: Tree) -> Signal:
-    shape = data.shape or ()
-    axes = _axes(group, data)
-    # What has a value for each value of the signal, as the Q of canSAS, is a coordinate and names no single dim.
-    fields = {name for name in axes if (node := group.dataset(name)) is not None and node.shape == shape and shape[1:]}
-    dims = _dims(tuple("" if name in fields else name for name in axes), len(shape), data)
-    clock = _clock(group, axes, dims, shape)
+    shape, notes = data.shape or (), list[Remark]()
+    axes = resolved(group, data, group.once(_free))
+    dims = axes.dims(data)
+    clock = clock_of(group, axes, dims, shape, notes)
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
     raw_unit = data.text("units")
     detector = detector_of(data, tree)
-    notes: list[str] = []
-    attrs = facts(detector) | placement(detector, tree, notes)
+    remarks: list[str] = []
+    attrs = facts(detector) | placement(detector, tree, remarks)
     signal = Signal(
         path=data.path,
-        values=scaled(data, Scale(), order=order if along else None),
+        values=scaled(data, scale_of(group, data, notes, signal=True), order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
-        kind=group.text("NX_class"),
+        kind=kind_of(group),
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=clock,
         coords=partial(with_detector, partial(_coords, group, data, axes, dims), detector, data, dims),
         attrs=attrs | ({"long_name": data.text("long_name")} if data.text("long_name") else {}),
-        notes=tuple(notes),
+        notes=(*notes, *axes.notes, *remarks),
     )
     parts = _parts(group) if PART.fullmatch(data.name) else []
     return end_to_end(signal, group, parts, tree) if len(parts) > 1 else signal
 
 
-def _axes(group: Node, data: Node) -> tuple[str, ...]:
-    """Return the name of the axis of each dim, "" where there is none.
-
-    In old files the dataset's @axes outranks the group's; older ones mark the axis datasets with @axis.
-    """
-    rank = len(data.shape or ())
-    for declared in (data.texts("axes"), group.texts("axes"), group.texts(f"{data.name}_axes")):
-        names = tuple(name for text in declared for name in _split(text))
-        if len(names) == rank:
-            return tuple("" if name == "." else name for name in names)
-        # One name for an array of many dims is the axis of the first.
-        if names and len(names) < rank:
-            return tuple("" if name == "." else name for name in names) + ("",) * (rank - len(names))
-    marked = [""] * rank
-    for name, node in group.children.items():
-        for number in re.findall(r"\d+", node.text("axis")) if node.is_dataset else ():
-            if 1 <= int(number) <= rank and (not marked[int(number) - 1] or node.number("primary") == 1.0):
-                marked[int(number) - 1] = name
-    return tuple(marked)
-
-
-def _split(text: str) -> list[str]:
-    return [name.strip() for name in re.split(r"[:,]", text.strip().strip("[]"))]
-
-
-def _dims(axes: tuple[str, ...], rank: int, data: Node) -> tuple[str, ...]:
-    """Return dim names: those of the axes; images without axes are (frame, y, x)."""
-    image = ("frame", "y", "x")[-rank:] if rank in (2, 3) else tuple(f"dim_{axis}" for axis in range(rank))
-    if data.text("interpretation") == "spectrum" and rank:
-        image = (*(f"dim_{axis}" for axis in range(rank - 1)), "frequency")
-    named = [TIME if name.lower() in TIMES else name for name in axes]
-    dims = [name or image[axis] for axis, name in enumerate(named)]
-    return tuple(f"{dim}_{axis}" if dims.count(dim) > 1 else dim for axis, dim in enumerate(dims))
-
-
-def _clock(group: Node, axes: tuple[str, ...], dims: tuple[str, ...], shape: tuple[int, ...]) -> Clock | None:
-    if TIME not in dims:
-        return None
-    axis = dims.index(TIME)
-    node = group.dataset(axes[axis])
-    seconds = seconds_per(node.text("units", "s")) if node is not None else None
-    return Timestamps(node, seconds) if node is not None and seconds and node.shape == (shape[axis],) else None
-
-
-def _coords(group: Node, data: Node, axes: tuple[str, ...], dims: tuple[str, ...], notes: list[str]) -> Coords:
+def _coords(group: Node, data: Node, axes: Axes, dims: tuple[str, ...], notes: list[str]) -> Coords:
     coords: Coords = {}
     # The Q of canSAS is stored as its components Qx, Qy, each of the shape of the values.
-    parts = [f"{name}{part}" for name in dict.fromkeys(axes) if name for part in "xyz"]
-    for name in parts:
+    known = dict.fromkeys((*axes.names, *axes.places))
+    for name in (f"{name}{part}" for name in known if name for part in "xyz"):
         node = group.dataset(name)
         if node is not None and node.is_numeric and node.shape == data.shape:
-            coords[name] = _variable(node, dims, {"units": clean_unit(node.text("units"))})
-    for name in dict.fromkeys((*axes, *_indexed(group))):
-        if name.lower() == "mask":
-            continue
-        node = group.dataset(name)
-        if name in (data.name, "") or node is None or not node.is_numeric:
-            continue
-        try:
-            coords |= _axis(group, node, name, axes, dims, data)
-        except DataError as error:
-            notes.append(str(error))
+            coords[name] = variable(node, dims, {"units": clean_unit(node.text("units"))})
+    coords |= coordinates(group, data, axes, dims, notes)
+    for name, along in axes.places.items():
+        node, own = group.dataset(name), tuple(dims[axis] for axis in along)
+        label = coord_name(name if own == (name,) or name not in dims else f"{name}_values", ())
+        if node is not None and label in coords and coords[label].shape == node.shape:
+            names = [f"{name}_errors", *_declared_uncertainties(node)]
+            coords |= _companion(group, node, names, own, f"{label}_uncertainty", [])
     return coords | _uncertainty(group, data, dims, notes) | _masked(group, data, dims)
-
-
-def _indexed(group: Node) -> list[str]:
-    """Return the axes that the group names by an attribute <axis>_indices."""
-    return [name.removesuffix("_indices") for name in group.attribute_names() if name.endswith("_indices")]
-
-
-def _axis(group: Node, node: Node, name: str, axes: tuple[str, ...], dims: tuple[str, ...], data: Node) -> Coords:
-    """Return an axis as coordinates: its values, or the centers and the left and right edges of its bins."""
-    along = _positions(group, name, axes)
-    if any(axis >= len(dims) for axis in along) or len(along) != len(node.shape or ()):
-        raise DataError(f"axis {node.path} of shape {node.shape} does not fit the dims {dims}; it is left out")
-    own = tuple(dims[axis] for axis in along)
-    if own == (TIME,):
-        return {}
-    sizes = tuple((data.shape or ())[axis] for axis in along)
-    attributes = {"units": clean_unit(node.text("units"))} if clean_unit(node.text("units")) else {}
-    # xarray keeps the name of a dim for its one-dimensional axis.
-    label = name if own == (name,) or name not in dims else f"{name}_values"
-    label = coord_name(label, ())
-    if node.shape == sizes:
-        names = [f"{name}_errors", *_declared_uncertainties(node)]
-        companions = _companion(group, node, names, own, f"{label}_uncertainty", [])
-        return {label: _variable(node, own, attributes), **companions}
-    if len(sizes) == 1 and node.shape == (sizes[0] + 1,):
-        edges = node.read()
-        centers = 0.5 * (edges[1:] + edges[:-1])
-        return {
-            label: xr.Variable(own, centers, attributes),
-            f"{label}_left": xr.Variable(own, edges[:-1], attributes),
-            f"{label}_right": xr.Variable(own, edges[1:], attributes),
-        }
-    raise DataError(f"axis {node.path} of shape {node.shape} does not fit {own} of shape {sizes}; it is left out")
-
-
-def _positions(group: Node, name: str, axes: tuple[str, ...]) -> tuple[int, ...]:
-    declared = np.ravel(np.asarray(group.attr(f"{name}_indices", ())))
-    digits = [part for item in declared for part in _split(str(item))]
-    if digits and all(item.isdigit() for item in digits):
-        return tuple(int(item) for item in digits)
-    return (axes.index(name),) if name in axes else ()
-
-
-def _variable(node: Node, dims: tuple[str, ...], attributes: dict[str, str]) -> xr.Variable:
-    size = int(np.prod(node.shape or ()))
-    if len(dims) == 1 and size <= EAGER:
-        return xr.Variable(dims, node.read(), attributes)
-    if trouble := node.read_error():
-        raise DataError(f"axis {node.path}: {trouble}")
-    return xr.Variable(dims, lazy(Stored(node.source())), attributes)
 
 
 def _uncertainty(group: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
     """Return the standard deviations of the values as a coordinate `uncertainty`."""
     named = [f"{data.name}_errors", *_declared_uncertainties(data)]
     named += [*group.texts(f"{data.name}_uncertainties"), *group.texts(f"{data.name}_uncertainty"), "errors"]
+    named += ["error"] if "energy" in group.children else []  # NXSPE
     return _companion(group, data, named, dims, "uncertainty", notes)
 
 
 def _declared_uncertainties(node: Node) -> list[str]:
-    return [name for key in UNCERTAIN for name in _names(node, key)]
+    return [name for key in UNCERTAIN for name in names_in(node, key)]
 
 
 def _companion(
@@ -343,7 +247,7 @@ def _companion(
         found = group.dataset(name)
         if found is not None and found.is_numeric and found.shape == node.shape and found is not node:
             try:
-                return {label: _variable(found, dims, {"units": clean_unit(node.text("units"))})}
+                return {label: variable(found, dims, {"units": clean_unit(node.text("units"))})}
             except DataError as error:
                 notes.append(str(error))
     return {}

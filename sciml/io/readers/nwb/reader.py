@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.nwb import sweeps, units
 from sciml.io.readers.nwb.masks import footprints
-from sciml.io.schema import tables
+from sciml.io.schema import scaling, tables
+from sciml.io.schema.axes import is_real
 from sciml.io.schema.clock import EAGER, Clock, Rate, Timestamps, time_axis_of
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
 from sciml.io.schema.values import scaled, with_order
@@ -113,7 +115,7 @@ def _signals(node: Node, tree: Tree, findings: list[str]) -> list[Signal]:
 
 def _default(signals: list[Signal]) -> str | None:
     """Return the only series; without any, the spikes of the sorted units in bins."""
-    clocked = [signal for signal in signals if signal.clock is not None]
+    clocked = [signal for signal in signals if signal.clock is not None and 0 not in signal.shape]
     series = [signal for signal in clocked if signal.kind != "spike counts"] or clocked
     return series[0].path if len(series) == 1 else None
 
@@ -174,24 +176,36 @@ def _series(group: Node, tree: Tree) -> Signal:
     data = group.dataset("data")
     if data is None or data.shape is None:
         raise DataError(f"{group.path}: its data is no array and cannot be opened")
-    if not data.is_numeric:
+    if not data.is_numeric and not _is_empty(data):
         raise DataError(f"{group.path}: {_no_numbers(group, data)}")
-    raw_unit = data.text("unit", UNITS.get(kind, ""))
+    raw_unit, notes = data.text("unit", UNITS.get(kind, "")), list[Remark]()
+    scale = _scale(group, data, notes)
+    notes += _notes(group, data, kind, raw_unit)
+    notes += [f"it is empty: its data has the shape {data.shape}"] if _is_empty(data) else []
+    if scale is None:
+        notes.append(f"the values are as stored, in no unit: not in {raw_unit or 'that of the series'}")
+        raw_unit = ""
     signal = Signal(
         path=group.path,
-        values=scaled(data, _scale(group, data)),
+        values=scaled(data, scale),
         dims=_dims(kind, len(data.shape)),
         kind=kind,
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=_clock(group),
         attrs=_remarks(group) | sweeps.settings(group),
-        notes=_notes(group, data, kind, raw_unit),
+        notes=tuple(notes),
         stack=STACKS.get(kind, "channel"),
         problem=_uneven_gains(group, data),
     )
     signal = _oriented(signal, group)
     return replace(signal, coords=partial(_coords, group, signal, tree))
+
+
+def _is_empty(data: Node) -> bool:
+    """Whether an array of numbers never got a sample: it opens as such, its other sizes known."""
+    shape = data.shape or (1,)
+    return bool(data.dtype is not None and data.dtype.kind in "iufcb" and shape[0] == 0 and 0 not in shape[1:])
 
 
 def _no_numbers(group: Node, data: Node) -> str:
@@ -219,15 +233,19 @@ def _clock(group: Node) -> Clock | None:
     return Timestamps(timestamps) if timestamps is not None else None
 
 
-def _scale(group: Node, data: Node) -> Scale:
-    """Value = data * conversion * channel_conversion + offset."""
-    conversion, offset = data.number("conversion", 1.0), data.number("offset", 0.0)
+def _scale(group: Node, data: Node, notes: list[Remark]) -> Scale | None:
+    """Value = data * conversion * channel_conversion + offset; None where one of them is no usable number."""
+    conversion, offset = scaling.factor(data, "conversion", notes), scaling.offset(data, "offset", notes)
     gains = group.dataset("channel_conversion")
     axis = int((gains.number("axis", 1.0) if gains is not None else None) or 1)
     per_channel = None
-    if gains is not None and gains.is_numeric:
-        per_channel = tuple(float(gain) for gain in gains.read().ravel())
-    return Scale(1.0 if conversion is None else conversion, offset or 0.0, per_channel, axis)
+    if gains is not None and is_real(gains):
+        per_channel = scaling.per_channel(gains.read().ravel().tolist(), "channel_conversion", group.path, notes)
+    elif gains is not None:
+        notes.append(Issue("not_applied", f"its channel_conversion holds {gains.dtype}, no numbers", group.path))
+    if not (isfinite(conversion) and isfinite(offset)) or (gains is not None and per_channel is None):
+        return None
+    return Scale(conversion, offset, per_channel, axis)
 
 
 def _uneven_gains(group: Node, data: Node) -> str | None:
@@ -247,7 +265,7 @@ def _remarks(group: Node) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, (str, int, float)) and value != ""}
 
 
-def _notes(group: Node, data: Node, kind: str, raw_unit: str) -> tuple[Remark, ...]:
+def _notes(group: Node, data: Node, kind: str, raw_unit: str) -> list[Remark]:
     notes: list[Remark] = []
     counts = data.dtype is not None and data.dtype.kind in "iu" and raw_unit in ("volts", "V", "amperes", "A")
     if counts and data.number("conversion", 1.0) == 1.0 and group.dataset("channel_conversion") is None:
@@ -255,7 +273,7 @@ def _notes(group: Node, data: Node, kind: str, raw_unit: str) -> tuple[Remark, .
         notes.append(Issue("uncalibrated_integers", counted))
     if AXES.get(kind, ())[:2] == ("y", "x"):
         notes.append("writers of NWB disagree whether images are stored (y, x) or (x, y); taken as (y, x)")
-    return tuple(notes)
+    return notes
 
 
 def _oriented(signal: Signal, group: Node) -> Signal:

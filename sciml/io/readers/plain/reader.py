@@ -11,14 +11,23 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays import Scale
-from sciml.io.hdf5.text import clean_unit, seconds_per
+from sciml.io.hdf5.issues import Remark
+from sciml.io.hdf5.text import clean_unit, seconds_per, split_unit
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.schema import fields, tie_points
-from sciml.io.schema.axes import is_real
+from sciml.io.readers.plain.axes import (
+    TIMESTAMPS,
+    Axis,
+    axes_of,
+    is_unwritten,
+    plain_name,
+    seconds_of,
+    unit_of,
+)  # fmt: skip
+from sciml.io.schema import fields, pairs, scaling, tie_points
+from sciml.io.schema.axes import grid, is_real
 from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
-from sciml.io.schema.values import scaled
+from sciml.io.schema.fitting import axis_coords
 from sciml.recording import TIME
 
 __all__ = ["Plain", "declare", "unsuitable"]
@@ -36,17 +45,12 @@ RATES = {
     "fps",
 }
 LONGER = ("samplingrate", "samplerate", "samplingfrequency", "samplefrequency")  # ends of longer names
-TIMESTAMPS = {"time", "times", "timestamp", "timestamps", "t"}
 INTERVALS = {"dt", "deltat", "samplinginterval", "sampleinterval", "samplingperiod", "timestep"}
 AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
-# Attributes that scale values: of the CF conventions, and of HDF-EOS 5.
-FACTORS, OFFSETS = ("scale_factor", "ScaleFactor"), ("add_offset", "Offset")
-MISSING = ("_FillValue", "missing_value", "MissingValue")
 LABELS = re.compile("channel|electrode|label|names|chan")  # what texts beside the data are called that name channels
 WIDE = 16  # an array that is so many times wider than high, and has a rate or is long, holds one channel a row
 LONG = 512
 FEW_GROUPS = 9  # beside the group of an array, in which its rate is looked for
-UNITS = ("units", "unit", "Units")
 
 
 class Plain:
@@ -62,7 +66,9 @@ class Plain:
         """Return every array of numbers."""
         sparse = [node for node in tree if _is_sparse(node)]
         parts = {child for node in sparse for child in node.children.values()}
-        arrays = [node for node in tree.datasets() if node not in parts and _is_signal(node, tree)]
+        arrays = [node for node in tree.datasets() if node not in parts and _is_signal(node)]
+        serving = {axis.scale for node in arrays for axis in node.once(axes_of) if axis.speaks}
+        arrays = [node for node in arrays if node not in serving]
         records = [node for node in tree.datasets() if fields.is_table(node)]
         signals = (*(declare(node, tree) for node in arrays), *(s for node in records for s in fields.columns(node)))
         return Contents(
@@ -97,13 +103,14 @@ def _reason(tree: Tree, sparse: list[Node]) -> str:
     return f"none of the {len(datasets)} datasets of the file is an array of numbers"
 
 
-def _is_signal(node: Node, tree: Tree) -> bool:
+def _is_signal(node: Node) -> bool:
     """Whether a dataset is an array of more than one number and no clock or axis of another."""
-    if not node.is_numeric or max(node.shape or (0,)) < 2 or node.text("CLASS") == "DIMENSION_SCALE":
+    if not (node.is_numeric or pairs.is_complex(node)) or max(node.shape or (0,)) < 2:
         return False
-    return not (
-        _plain_name(node.name) in TIMESTAMPS and len(node.shape or ()) == 1 and len(tree.parent(node).children) > 1
-    )
+    if node.text("CLASS") == "DIMENSION_SCALE":
+        return False
+    alone = node.holder is None or len(node.holder.children) < 2
+    return alone or plain_name(node.name) not in TIMESTAMPS or len(node.shape or ()) != 1
 
 
 def unsuitable(node: Node) -> str | None:
@@ -117,38 +124,65 @@ def unsuitable(node: Node) -> str | None:
         return f"is empty: its shape is {node.shape}"
     if node.dtype is not None and (node.dtype.kind in "SU" or h5py.check_string_dtype(node.dtype)):
         return "holds text, not numbers"
-    if node.dtype is not None and node.dtype.names:
+    if node.dtype is not None and node.dtype.names and not pairs.is_complex(node):
         return f"holds records with the fields {', '.join(node.dtype.names)}, not plain numbers"
-    if node.dtype is None or node.dtype.kind not in "iufcb":
+    if node.dtype is None or (node.dtype.kind not in "iufcb" and not pairs.is_complex(node)):
         return f"holds values of dtype {node.dtype}, not numbers"
     return "is a single value, not an array" if not node.shape else None
 
 
 def declare(node: Node, tree: Tree) -> Signal:
-    """Return a dataset of numbers as a signal: time first, by its dimension scales or by the custom of most files."""
-    names, scales = _named_axes(node)
-    along = next((axis for axis, name in names.items() if name == TIME), _clocked_axis(node, tree) if not names else 0)
-    clock, notes = _clock(node, tree, scales, along)
-    # Of two axes, the one that is not time is that of the channels.
-    others = {0: "channel"} if along == 1 and len(node.shape or ()) == 2 and not names else {}
-    dims = _dims(node, names if along == 0 else {along: TIME, **others, **names})
+    """Return a dataset of numbers as a signal: time first, by the axes that the file names or by custom."""
+    notes: list[Remark] = []
+    axes = node.once(axes_of)
+    names = _names(axes, notes)
+    along = _along(node, tree, axes, names)
+    clock = _clock(node, tree, axes[along] if axes else Axis(), along, notes)
     if along not in names:
         which = "the first axis is" if along == 0 else f"axis {along}, by its length, is"
         notes.append(f"the file does not name the axes; {which} taken as time{'' if clock else ', without a clock'}")
+        names |= {along: TIME} if TIME not in names.values() else {}
+    dims = _dims(node, names, along)
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
-    raw_unit = _first_text(node, UNITS)
+    raw_unit = node.text("units") or node.text("unit") or split_unit(node.name)[1]
     return Signal(
         path=node.path,
-        values=scaled(node, _scale(node), order=order if along else None),
+        values=pairs.values(node, scaling.cf_scale(node, notes), order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
         kind="dataset",
         unit=clean_unit(raw_unit),
         raw_unit=raw_unit,
         clock=clock if dims[along] == TIME else None,
-        coords=partial(_coords, {dims[axis]: scale for axis, scale in scales.items()}, node, dims, tree.parent(node)),
+        coords=partial(_coords, dict(zip(dims, axes, strict=True)), node, dims, tree.parent(node)),
         attrs=_since(clock),
         notes=tuple(notes),
     )
+
+
+def _along(node: Node, tree: Tree, axes: tuple[Axis, ...], names: dict[int, str]) -> int:
+    """Return the axis that is time: the one that is named so, has a clock, or is the first that has no other name."""
+    named = [axis for axis, name in names.items() if name == TIME]
+    if named or not names:
+        return named[0] if named else _clocked_axis(node, tree)
+    free = [axis for axis in range(len(axes)) if axis not in names]
+    return free[0] if len(free) == 1 and _clock(node, tree, axes[free[0]], free[0], []) is not None else 0
+
+
+def _names(axes: tuple[Axis, ...], notes: list[Remark]) -> dict[int, str]:
+    """Return the names of the axes that the file names; the first that is called time, in a unit of time, is time."""
+    names = {axis: split_unit(one.name)[0] for axis, one in enumerate(axes) if one.name}
+    for axis, one in enumerate(axes):
+        named = one.is_time or (one.scale is not None and one.name == one.scale.name and _ends_in_time(one))
+        if one.name and named and TIME not in names.values():
+            if seconds_of(one) is None and one.scale is not None:
+                notes.append(f"the axis {one.name} is in {unit_of(one.scale)!r}, no unit of time; there is no clock")
+            names[axis] = TIME
+    return names
+
+
+def _ends_in_time(axis: Axis) -> bool:
+    """Whether the row beside an array that names an axis holds times, as start_times does."""
+    return plain_name(axis.name).endswith(("time", "times", "timestamp", "timestamps")) and seconds_of(axis) is not None
 
 
 def _labels(data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
@@ -157,7 +191,7 @@ def _labels(data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -
         return {}
     size = (data.shape or ())[dims.index("channel")]
     for name, node in parent.children.items():
-        if LABELS.search(_plain_name(name)) and node.shape == (size,) and node.dtype is not None:
+        if LABELS.search(plain_name(name)) and node.shape == (size,) and node.dtype is not None:
             if node.dtype.kind not in "SO" or h5py.check_ref_dtype(node.dtype):
                 continue
             try:
@@ -165,14 +199,6 @@ def _labels(data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -
             except DataError as error:
                 notes.append(str(error))
     return {}
-
-
-def _first_text(node: Node, names: tuple[str, ...]) -> str:
-    return next((text for name in names if (text := node.text(name))), "")
-
-
-def _first_number(node: Node, names: tuple[str, ...], default: float | None = None) -> float | None:
-    return next((value for name in names if (value := node.number(name)) is not None), default)
 
 
 def _since(clock: Clock | None) -> dict[str, str]:
@@ -192,73 +218,56 @@ def _clocked_axis(node: Node, tree: Tree) -> int:
     return int(wide and (shape[1] >= LONG or _declared_rate(node, tree) is not None))
 
 
-def _scale(node: Node) -> Scale:
-    """Return the scaling of the CF conventions: stored * scale_factor + add_offset, _FillValue as NaN.
-
-    HDF-EOS 5 spells them ScaleFactor, Offset and MissingValue.
-    """
-    factor, offset = _first_number(node, FACTORS, 1.0), _first_number(node, OFFSETS, 0.0)
-    missing = _first_number(node, MISSING)
-    return Scale(1.0 if factor is None else factor, offset or 0.0, missing=missing)
-
-
-def _dims(node: Node, names: dict[int, str]) -> tuple[str, ...]:
+def _dims(node: Node, names: dict[int, str], along: int) -> tuple[str, ...]:
+    """Return the names of the dims: the file's, else, where time alone has a name, what the others mostly are."""
     ndim = len(node.shape or ())
-    rest = AXES.get(ndim, tuple(f"dim_{axis}" for axis in range(1, ndim)))
-    guesses = ("dim_0" if TIME in names.values() else TIME, *rest)
-    dims = tuple(names.get(axis, guess) for axis, guess in enumerate(guesses))
+    guesses = iter(AXES.get(ndim, ()) if names.get(along) == TIME and len(names) == 1 else ())
+    dims = [names[axis] if axis in names else next(guesses, f"dim_{axis}") for axis in range(ndim)]
     return tuple(f"{dim}_{axis}" if dims.count(dim) > 1 else dim for axis, dim in enumerate(dims))
 
 
-def _named_axes(node: Node) -> tuple[dict[int, str], dict[int, Node]]:
-    """Return the names of the axes and their scales, as far as HDF5 dimension scales give them."""
-    scales = {axis: scale for axis, scale in enumerate(node.scales()) if scale is not None}
-    names = {axis: scale.name for axis, scale in scales.items()}
-    for axis, scale in scales.items():
-        if _plain_name(scale.name) in TIMESTAMPS and TIME not in names.values():
-            names[axis] = TIME
-    return names, scales
-
-
-def _clock(node: Node, tree: Tree, scales: dict[int, Node], along: int) -> tuple[Clock | None, list[str]]:
+def _clock(node: Node, tree: Tree, axis: Axis, along: int, notes: list[Remark]) -> Clock | None:
     """Return the clock of an axis: its time scale, a companion of time stamps, or a stated sampling rate."""
     size = (node.shape or (0,))[along]
-    siblings = [child for child in _timestamps_of(node, tree) if child.shape == (size,)]
-    own = [scale for axis, scale in scales.items() if axis == along]
-    candidates = [scale for scale in own if _is_time(scale)] + siblings
-    notes: list[str] = []
-    if own and (tied := tie_points.regular(own[0].name, size, tree.parent(node).children)) is not None:
-        return tied, ["time counts from the first sample"]
+    own = axis.scale if axis.speaks else None
+    if own is not None and (tied := tie_points.regular(own.name, size, tree.parent(node).children)) is not None:
+        notes.append("time counts from the first sample")
+        return tied
+    candidates = [own] if own is not None and _is_time(axis, own) else []
+    candidates += [child for child in _timestamps_of(node, tree) if child.shape == (size,)]
     for timestamps in candidates:
+        unit = unit_of(timestamps) or split_unit(axis.name)[1]
+        seconds = seconds_per(unit) if unit else 1.0
+        if set(timestamps.shape or ()) <= {1} and timestamps.shape != (size,) and seconds:
+            step = timestamps.scalar()
+            return Rate(1 / (step * seconds)) if isinstance(step, (int, float)) and step > 0 else None
         if timestamps.shape != (size,):
             continue
-        unit = timestamps.text("units") or timestamps.text("unit")
-        seconds = seconds_per(unit) if unit else 1.0
         if seconds is None or (not unit and timestamps.dtype is not None and timestamps.dtype.kind in "iu"):
             notes.append(f"{timestamps.path} looks like the clock, but its unit {unit!r} is no unit of time")
             continue
         if not unit:
             notes.append(f"the clock {timestamps.path} states no unit; taken as seconds")
-        return Timestamps(timestamps, seconds), notes
+        return scaling.times(timestamps, seconds, notes)
     rate = _declared_rate(node, tree)
-    return (None if rate is None else Rate(rate)), notes
+    return None if rate is None else Rate(rate)
 
 
-def _is_unwritten(scale: Node) -> bool:
-    """Whether a dimension scale is one of netCDF that marks a dim without values, which it says in its name."""
-    return "netCDF dimension" in scale.text("NAME")
-
-
-def _is_time(scale: Node) -> bool:
-    if _is_unwritten(scale):
+def _is_time(axis: Axis, scale: Node) -> bool:
+    if is_unwritten(scale):
         return False
-    return _plain_name(scale.name) in TIMESTAMPS or seconds_per(scale.text("units")) is not None
+    return (
+        axis.is_time
+        or plain_name(scale.name) in TIMESTAMPS
+        or _ends_in_time(axis)
+        or seconds_per(unit_of(scale)) is not None
+    )
 
 
 def _timestamps_of(node: Node, tree: Tree) -> list[Node]:
     """Return the rows of time stamps beside an array: called times, or the times of this array."""
     named = tree.parent(node).once(_timestamps)
-    own = _plain_name(node.name)
+    own = plain_name(node.name)
     known = (*sorted(TIMESTAMPS), *(own + timestamp for timestamp in sorted(TIMESTAMPS)))
     return [child for name in known for child in named.get(name, ()) if child is not node]
 
@@ -267,7 +276,7 @@ def _timestamps(group: Node) -> dict[str, list[Node]]:
     """Return the rows of numbers in a group whose names end in a word for times, by their bare names."""
     found: dict[str, list[Node]] = {}
     for name, child in group.children.items():
-        bare = _plain_name(name)
+        bare = plain_name(name)
         if bare.endswith(tuple(TIMESTAMPS)) and child.is_numeric and len(child.shape or ()) == 1:
             found.setdefault(bare, []).append(child)
     return found
@@ -299,14 +308,14 @@ def _rate_of(holder: Node) -> float | None:
 
 
 def _is_rate(name: str) -> bool:
-    plain = _plain_name(name)
+    plain = plain_name(name)
     return plain in RATES or plain.endswith(LONGER)
 
 
 def _rate_in(parent: Node) -> float | None:
     """Return the rate, or one over the interval in a unit of time, that a single number beside the data states."""
     for name, node in parent.children.items():
-        declared = _is_rate(name) or _plain_name(name) in INTERVALS
+        declared = _is_rate(name) or plain_name(name) in INTERVALS
         if not declared or not is_real(node) or set(node.shape or ()) - {1}:
             continue
         value = node.scalar()
@@ -314,29 +323,35 @@ def _rate_in(parent: Node) -> float | None:
             continue
         if _is_rate(name):
             return float(value)
-        if _plain_name(name) in INTERVALS and (seconds := seconds_per(node.text("units") or node.text("unit", "s"))):
+        if plain_name(name) in INTERVALS and (seconds := seconds_per(node.text("units") or node.text("unit", "s"))):
             return 1 / (value * seconds)
     return None
 
 
-def _plain_name(name: str) -> str:
-    """Return a name without case, punctuation and a unit of hertz: "SamplingFrequency[Hz]" as "samplingfrequency"."""
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"[\[(]?hz[\])]?$", "", name.strip().lower()))
-
-
-def _coords(scales: dict[str, Node], data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
-    coords = _labels(data, dims, parent, notes)
-    for dim, scale in scales.items():
-        tied = tie_points.interpolated(scale.name, data.shape[dims.index(dim)], parent.children) if data.shape else None
+def _coords(axes: dict[str, Axis], data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
+    coords, remarks = _labels(data, dims, parent, notes), list[Remark]()
+    for dim, axis in axes.items():
+        scale, size = axis.scale, (data.shape or ())[dims.index(dim)]
+        tied = tie_points.interpolated(scale.name, size, parent.children) if scale is not None else None
         if tied is not None and dim != TIME:
             coords[dim] = xr.Variable(dim, tied)
-        if dim == TIME or not scale.is_numeric or len(scale.shape or ()) != 1 or _is_unwritten(scale):
+        if dim == TIME or scale is None or not is_real(scale) or is_unwritten(scale):
             continue
-        unit = clean_unit(scale.text("units"))
+        unit = clean_unit(unit_of(scale) or split_unit(axis.name)[1])
         try:
-            values, own = scale.read(), _scale(scale)
+            if set(scale.shape or ()) <= {1} and size != 1:
+                coords |= grid(dim, size, step=_single(scale), unit=unit)
+                continue
+            values, own = scale.read().ravel(), scaling.cf_scale(scale, remarks)
             values = values if own.identity or values.dtype.kind not in "iuf" else own.apply(values, (slice(None),))
-            coords[dim] = xr.Variable(dim, values, {"units": unit} if unit else {})
+            label = dim if axis.name else scale.name
+            coords |= axis_coords(label, dim, values, size, {"units": unit} if unit else {}, dims)
         except DataError as error:
             notes.append(str(error))
+    notes += map(str, remarks)
     return coords
+
+
+def _single(scale: Node) -> float | None:
+    value = scale.scalar()
+    return float(value) if isinstance(value, (int, float)) else None

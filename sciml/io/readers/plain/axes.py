@@ -1,0 +1,151 @@
+"""The axes of an array of an HDF5 file that no reader knows: dimension scales, labels, and rows of numbers beside it.
+
+HDF5's own words come first: the scale that is attached to an axis, its label (DIMENSION_LABELS), or a scale of that
+name in the same group, one value of which is the pitch. Where there are none, a row beside the array that alone has
+the length of one axis (or one value more: edges of bins) is the values along it; it names the axis where it is called
+what axes are called.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import prod
+
+from sciml.io.hdf5.text import seconds_per, split_unit
+from sciml.io.hdf5.tree import Node
+from sciml.io.schema.axes import bare, is_real
+from sciml.io.schema.fitting import fits
+
+__all__ = ["TIMESTAMPS", "Axis", "axes_of", "is_unwritten", "plain_name", "unit_of"]
+
+TIMESTAMPS = {"time", "times", "timestamp", "timestamps", "t"}
+# What axes are called, as the last word of a name.
+AXES = re.compile(
+    "(time|timestamp|distance|depth|position|location|frequency|frequencie|freq|wavelength|wavenumber|energy|energie|"
+    "angle|theta|tth|phi|lat|latitude|lon|longitude|altitude|elevation|height|radius|radii|delay|edge|bin|axis|range|"
+    "mz|q|r|x|y|z|lag|offset_m|chainage)s?"
+)
+FIRST = ("start", "begin", "center", "mid")  # of several times, which is the one of the sample
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a file says of one axis of an array.
+
+    Attributes
+    ----------
+    name
+        "" where it says none.
+    scale
+        The dataset of the values along it, of the edges of bins, or of one value, the pitch.
+    speaks
+        Whether the file calls it an axis: a scale, a label, or a row of such a name.
+    """
+
+    name: str = ""
+    scale: Node | None = None
+    speaks: bool = True
+
+    @property
+    def is_time(self) -> bool:
+        """Whether it is called time."""
+        return plain_name(split_unit(self.name)[0]) in TIMESTAMPS
+
+
+def plain_name(name: str) -> str:
+    """Return a name without case, punctuation and a unit of hertz: "SamplingFrequency[Hz]" as "samplingfrequency"."""
+    return bare(re.sub(r"[\[(]?hz[\])]?$", "", name.strip().lower()))
+
+
+def unit_of(node: Node) -> str:
+    """Return the unit that a dataset states, in an attribute or at the end of its name."""
+    return node.text("units") or node.text("unit") or split_unit(node.name)[1]
+
+
+def is_unwritten(scale: Node) -> bool:
+    """Whether a dimension scale is one of netCDF that marks a dim without values, which it says in its name."""
+    return "netCDF dimension" in scale.text("NAME")
+
+
+def axes_of(node: Node) -> tuple[Axis, ...]:
+    """Return what the file says of each axis of an array."""
+    shape, scales = node.shape or (), node.scales()
+    labels = node.texts("DIMENSION_LABELS")
+    labels = labels if len(labels) == len(shape) else ("",) * len(shape)
+    found = tuple(_declared(node, scale, label) for scale, label in zip(scales, labels, strict=True))
+    return found if any(axis.name for axis in found) else _around(node, shape)
+
+
+def _declared(node: Node, scale: Node | None, label: str) -> Axis:
+    if scale is None and label and node.holder is not None:
+        scale = node.holder.once(_scales).get(bare(label))
+    return Axis(label or (scale.name if scale is not None else ""), scale)
+
+
+def _scales(group: Node) -> dict[str, Node]:
+    """Return the dimension scales of a group by the names that they give themselves, and by those that they have."""
+    found: dict[str, Node] = {}
+    for name, node in group.children.items():
+        if node.n_attributes and node.text("CLASS") == "DIMENSION_SCALE":
+            found.setdefault(bare(node.text("NAME") or name), node)
+            found.setdefault(bare(name), node)
+    return found
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of numbers of one length: those that are called what axes are called, and the others."""
+
+    axes: list[Node]
+    others: list[Node]
+
+
+def _rows(group: Node) -> dict[int, _Rows]:
+    """Return the rows of numbers in a group by their lengths."""
+    found: dict[int, _Rows] = {}
+    for name, node in group.children.items():
+        if node.is_dataset and is_real(node) and len(node.shape or ()) == 1 and prod(node.shape or (0,)) > 1:
+            rows = found.setdefault((node.shape or (0,))[0], _Rows([], []))
+            (rows.axes if _speaks(name) else rows.others).append(node)
+    return found
+
+
+def _speaks(name: str) -> bool:
+    """Whether a row is called what axes are called: by the last word of its name, without its unit."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", split_unit(name)[0])
+    return bool(words) and AXES.fullmatch(words[-1].lower()) is not None
+
+
+def _around(node: Node, shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    rows = node.holder.once(_rows) if node.holder is not None and shape else {}
+    return tuple(_row_of(node, rows, shape, axis) for axis in range(len(shape)))
+
+
+def _row_of(node: Node, rows: dict[int, _Rows], shape: tuple[int, ...], axis: int) -> Axis:
+    """Return the row that belongs to an axis: the only one that fits it, and no other axis."""
+    size = shape[axis]
+    lengths = [n for n in (size, size + 1) if n in rows and sum(fits(n, other) for other in shape) == 1]
+    speaking = _one_time([one for n in lengths for one in rows[n].axes if one is not node])
+    if len(shape) == 1 and _speaks(node.name):
+        return Axis()
+    if len(speaking) == 1:
+        return Axis(speaking[0].name, speaking[0])
+    others = [one for n in lengths if n == size for one in rows[n].others]
+    alone = len(shape) > 1 and not speaking and len(others) == 1
+    return Axis("", others[0], speaks=False) if alone else Axis()
+
+
+def _one_time(rows: list[Node]) -> list[Node]:
+    """Return rows, of several times only that of the beginning."""
+    if len(rows) < 2 or not all(plain_name(row.name).endswith(tuple(TIMESTAMPS)) for row in rows):
+        return rows
+    first = [row for row in rows if plain_name(row.name) in TIMESTAMPS]
+    first = first or [row for row in rows if plain_name(row.name).startswith(FIRST)]
+    return first[:1] or rows
+
+
+def seconds_of(axis: Axis) -> float | None:
+    """Return how many seconds one unit of an axis is, 1 where it states none, None where it is no unit of time."""
+    unit = unit_of(axis.scale) if axis.scale is not None else split_unit(axis.name)[1]
+    return seconds_per(unit) if unit else 1.0
