@@ -66,14 +66,14 @@ class Frames:
 
 
 def frames(
-    values: AnyArray, removed: AnyArray, known: BoolArray | None, used: BoolArray, dtype: DTypeLike
+    values: AnyArray, denoised: AnyArray, known: BoolArray | None, used: BoolArray, dtype: DTypeLike
 ) -> Frames | None:
     """Return what the voxels in use (*space) say; None if there are none, or few frames.
 
     Parameters
     ----------
-    values, removed
-        Values and what was taken from them, (*space, frame).
+    values, denoised
+        Values before and after, (*space, frame).
     known
         Where values were measured, (*space, frame); None: everywhere.
     dtype
@@ -83,16 +83,14 @@ def frames(
     if n < LEAST or not used.any():
         return None
     which = np.flatnonzero(used)
-    flat, taken = values.reshape(-1, n), removed.reshape(-1, n)
+    before, after = values.reshape(-1, n), denoised.reshape(-1, n)
     there = None if known is None else known.reshape(-1, n)
     counts, bands, rows = np.zeros((4, n)), np.zeros(3), max(1, SLAB // n)
     for start in range(0, len(which), rows):
         part = which[start : start + rows]
-        x, rest = flat[part], taken[part]
-        if there is not None:
-            x, rest = np.where(there[part], x, np.nan), np.where(there[part], rest, 0)
+        x = before[part] if there is None else np.where(there[part], before[part], np.nan)
         counts += _alike(x, np.dtype(dtype))
-        bands += _bands(rest)
+        bands += _bands(np.nan_to_num(x - after[part]))
     same, between = (np.flatnonzero((alike == of) & (of > 0)) for alike, of in (counts[:2], counts[2:]))
     odds = (_odds(*counts[:2]), _odds(*counts[2:]))
     low, middle, high = bands.tolist()
@@ -125,7 +123,8 @@ def _odds(alike: FloatArray, of: FloatArray) -> float:
 def _bands(noise: AnyArray) -> FloatArray:
     """Return the power of noise (voxel, frame) in the bands, summed over voxels of power 1 each."""
     frequencies = np.abs(np.fft.fftfreq(noise.shape[1]))
-    power = np.abs(np.fft.fft(noise, axis=1)) ** 2
+    unit = max(float(np.abs(noise).max(initial=0.0)), np.finfo(noise.dtype).tiny)
+    power = np.abs(np.fft.fft(noise / unit, axis=1)) ** 2
     inside = [(low <= frequencies) & (frequencies < high) for low, high in pairwise(BANDS[:-1])]
     inside.append(frequencies >= BANDS[-2])
     table = np.stack([power[:, each].mean(axis=1, dtype=np.float64) for each in inside])

@@ -88,7 +88,7 @@ def _frames(
     if [dim for dim in part.dims if dim not in plan.dims] not in [["time"], ["frame"]]:
         return None
     before, after = both
-    return frames(before, before - after, None if known is None else known[inner], valid[inner], part.dtype)
+    return frames(before, after, None if known is None else known[inner], valid[inner], part.dtype)
 
 
 def _outside(found: AnyArray, inside: BoolArray, still: BoolArray) -> AnyArray:
