@@ -4,6 +4,7 @@ The registry is `datasets/registry.toml` of the repository, installed as `share/
 """
 
 import difflib
+import hashlib
 import inspect
 import os
 import tomllib
@@ -13,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sciml import files
 from sciml.errors import ConfigError, DataError, StorageError
 
 __all__ = ["Entry", "available", "cache_folder", "fetch", "find", "make"]
@@ -209,26 +211,40 @@ def make(
 
 
 def _download(entry: Entry, folder: Path) -> Path:
-    """Fetch the file of an entry into a folder with pooch, and say in our words what went wrong."""
+    """Fetch the file of an entry into a folder, unless it is there, and say in our words what went wrong."""
+    target = folder / entry.file
+    if target.is_file() and _sha256(target) == entry.sha256:
+        return target
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"could not keep {entry.file} in {folder}: {error}; set SCIML_DATA_DIR") from error
+    with files.replacing(target, overwrite=True) as part:
+        _request(entry, part, target)
+        if (found := _sha256(part)) != entry.sha256:
+            raise DataError(
+                f"expected {entry.name!r} to have sha256 {entry.sha256}, but {entry.url} sent something else "
+                f"({found}); nothing was kept: try again, and if it persists the file has changed at its source"
+            )
+    return target
+
+
+def _request(entry: Entry, part: Path, target: Path) -> None:
     import pooch
     import requests
 
     try:
-        downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
-        path = pooch.retrieve(entry.url, f"sha256:{entry.sha256}", fname=entry.file, path=folder, downloader=downloader)
-    except requests.RequestException as error:
+        pooch.HTTPDownloader(timeout=TIMEOUT)(entry.url, str(part), None)
+    except (requests.RequestException, ValueError) as error:
         raise DataError(
             f"could not fetch {entry.name!r} from {entry.url}: {error}; check the network, or download the file by "
-            f"other means and put it at {folder / entry.file}"
+            f"other means and put it at {target}"
         ) from error
-    except ValueError as error:
-        raise DataError(
-            f"expected {entry.name!r} to have sha256 {entry.sha256}, but {entry.url} sent something else ({error}); "
-            "nothing was kept: try again, and if it persists the file has changed at its source"
-        ) from error
-    except OSError as error:
-        raise StorageError(f"could not keep {entry.file} in {folder}: {error}; set SCIML_DATA_DIR") from error
-    return Path(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _registry() -> Path:
@@ -254,5 +270,14 @@ def _entry(name: str, table: Any, path: Path) -> Entry:
             f"{path}: entry {name!r}: expected the keys {', '.join(sorted(required))} and either url with sha256 or "
             f"generator; missing or unknown: {', '.join(wrong) or 'none'}"
         )
+    file = table["file"]
+    if (
+        not isinstance(file, str)
+        or file != Path(file).name
+        or not file.isprintable()
+        or file in ("", ".", "..")
+        or "\\" in file
+    ):
+        raise ConfigError(f"{path}: entry {name!r}: expected file to be a name without a folder, got {file!r}")
     lists = {"citation": tuple(table["citation"]), "shape": tuple(table["shape"])}
     return Entry(name=name, **{**table, **lists})

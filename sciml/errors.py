@@ -1,7 +1,10 @@
 """Errors of sciml: each knows the exit code that the command line ends with.
 
-Every message says what was expected, what came, and what to do next.
+Every message says what was expected, what came, and what to do next. What it quotes from a file is shown by its escapes
+where a terminal would obey it.
 """
+
+from sciml._printable import escaped
 
 __all__ = [
     "CheckpointError",
@@ -21,6 +24,9 @@ class ScimlError(Exception):
     """Base of all errors that sciml raises on purpose."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return escaped(super().__str__())
 
 
 class DataError(ScimlError, ValueError):
@@ -76,3 +82,6 @@ class MissingDependencyError(ScimlError, ImportError):
 
 class ScimlWarning(UserWarning):
     """Something the user can change and should know about."""
+
+    def __str__(self) -> str:
+        return escaped(super().__str__())

@@ -14,6 +14,7 @@ from typing import TextIO
 import click
 
 from sciml_cli.options import Entry, LazyGroup, State
+from sciml_cli.output import escaped_output
 
 __all__ = ["cli", "exit_on_sigterm", "run"]
 
@@ -69,6 +70,12 @@ def run(args: Sequence[str] | None = None) -> int:
     sciml ...
     0
     """
+    with escaped_output():
+        return _run(args)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """Run a command line; what is printed is escaped by now."""
     state = State()
     try:
         with _one_line_warnings():

@@ -1,19 +1,19 @@
 """How results are printed: aligned tables for people, one JSON document for programs, notes on stderr."""
 
-import json
 import math
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TextIO, cast
 
 import click
 
 __all__ = [
     "alert",
     "emit",
+    "escaped_output",
     "is_quiet",
     "note",
     "number",
@@ -31,9 +31,11 @@ SIGNIFICANT = 4
 
 def emit(name: str, document: Mapping[str, Any]) -> None:
     """Print one JSON document on stdout; `schema` says which, NaN and infinity become null."""
+    from sciml._printable import json_text
+
     rest = {key: value for key, value in document.items() if key != "schema"}
     body = {"schema": f"sciml.{name}/{SCHEMA_VERSION}", **rest}
-    click.echo(json.dumps(plain(body), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json_text(plain(body), indent=2))
 
 
 @contextmanager
@@ -45,7 +47,8 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+    terminal = getattr(sys.stderr, "_stream", sys.stderr)  # the bar may move the cursor
+    with Progress(console=Console(file=terminal), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -87,11 +90,11 @@ def note(message: str) -> None:
 
 def alert(message: str) -> None:
     """Print a warning or an error on stderr, `--quiet` or not."""
-    click.echo("\n".join(map(printable, message.split("\n"))), err=True)
+    click.echo(message, err=True)
 
 
 def printable(text: str) -> str:
-    r"""Return text with what would move the cursor or color the terminal spelled out: names in files are untrusted.
+    r"""Return text on one line, with what is not seen as such spelled out: names in files are untrusted.
 
     Examples
     --------
@@ -100,7 +103,37 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    from sciml._printable import printable as spelled
+
+    return spelled(text)
+
+
+class _Escaping:
+    """A stream of text that spells out what a terminal would obey, whoever writes to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        if not text.replace("\n", "").isprintable():
+            from sciml._printable import escaped
+
+            text = escaped(text)
+        return self._stream.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+
+@contextmanager
+def escaped_output() -> Iterator[None]:
+    """Spell out on stdout and stderr, while a command runs, what a terminal would obey."""
+    with redirect_stdout(cast("TextIO", _Escaping(sys.stdout))), redirect_stderr(cast("TextIO", _Escaping(sys.stderr))):
+        yield
 
 
 def shell(*words: str) -> str:

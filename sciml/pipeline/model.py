@@ -72,12 +72,19 @@ def restore(run: Path) -> Restored:
         No run, no whole checkpoint, or one that was not written by a run.
     """
     found = checkpoint.load_best(run / "checkpoints")
+    with checkpoint.understood(found.path):
+        return _restored(found)
+
+
+def _restored(found: checkpoint.Checkpoint) -> Restored:
+    checkpoint.check_kinds(found.state, {"epoch": int, "model": dict, "extra": dict})
     extra = found.state.get("extra", {})
     if extra.get("run_format") != FORMAT:
         raise CheckpointError(
             f"expected a checkpoint of a run (format {FORMAT}) at {found.path}, got format {extra.get('run_format')}; "
             "train it again with this version"
         )
+    checkpoint.check_kinds(extra, {"task": str, "net": dict, "preprocess": dict, "classes": list})
     preprocess = Preprocess.from_state(extra["preprocess"])
     model = get_task(extra["task"]).assemble(preprocess, models.build(**extra["net"]))
     try:
@@ -107,7 +114,9 @@ def load_weights(target: str | Path) -> dict[str, torch.Tensor]:
     """
     path = Path(target)
     if path.is_dir():
-        return _tensors(checkpoint.load_best(path / "checkpoints").state["model"], path)
+        found = checkpoint.load_best(path / "checkpoints")
+        with checkpoint.understood(found.path):
+            return _tensors(found.state["model"], path)
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -126,20 +135,16 @@ def _is_ours(path: Path) -> bool:
 
 
 def _plain_torch(path: Path) -> dict[str, Any]:
-    import pickle
-
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = checkpoint.read_torch(path, path)
     except FileNotFoundError:
         raise CheckpointError(f"expected a run directory or a checkpoint at {path}, found nothing") from None
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"expected a checkpoint at {path}, but it cannot be read: {said}") from error
     return dict(state) if isinstance(state, Mapping) else {}
 
 
 def _tensors(state: Any, path: Path) -> dict[str, torch.Tensor]:
-    found = {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    items = state.items() if isinstance(state, Mapping) else ()
+    found = {str(key): value for key, value in items if isinstance(value, torch.Tensor)}
     if not found:
         raise CheckpointError(f"expected the weights of a net in {path}, got none; give a state dict")
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sciml import files
+from sciml._printable import json_text
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
 from sciml.report.document.plain import plain
@@ -44,10 +45,10 @@ class RunFolder:
     def status(self) -> dict[str, Any]:
         """Return how the last run in this folder stands; empty where there was none."""
         try:
-            found: dict[str, Any] = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+            found = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return found
+        return found if isinstance(found, dict) else {}
 
     def config(self) -> Config:
         """Return the configuration that the run was made with.
@@ -69,7 +70,13 @@ class RunFolder:
 
     def metrics(self) -> dict[str, Any]:
         """Return the numbers of a finished run."""
-        found: dict[str, Any] = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
+        file = self.path / "metrics.json"
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"expected the numbers of a finished run in {file}, got: {error}") from error
+        if not isinstance(found, dict):
+            raise CheckpointError(f"expected a dict in {file}, got {type(found).__name__}; start the run anew")
         return found
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
@@ -197,7 +204,7 @@ class RunFolder:
     def write_json(self, name: str, content: Mapping[str, Any], *, schema: str) -> Path:
         """Write one document of the run; NaN and infinity become null."""
         document = plain({"schema": schema, **content}, flags={})
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        text = json_text(document, indent=1) + "\n"
         return self._write(name, text)
 
     def _write(self, name: str, text: str) -> Path:

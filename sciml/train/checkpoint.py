@@ -8,21 +8,40 @@ import hashlib
 import io
 import pickle
 import re
+import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from sciml import files
 from sciml.errors import CheckpointError, ScimlWarning, StorageError
 
-__all__ = ["FORMAT", "Checkpoint", "load", "load_best", "load_latest", "paths", "prune", "save", "verify"]
+__all__ = [
+    "FORMAT",
+    "Checkpoint",
+    "check_kinds",
+    "load",
+    "load_best",
+    "load_latest",
+    "paths",
+    "prune",
+    "read_torch",
+    "save",
+    "understood",
+    "verify",
+]
 
 FORMAT = 1
 _COMMENT = re.compile(rb"sciml-checkpoint (\d+) sha256=([0-9a-f]{64})$")
+_UNREADABLE = (
+    OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, AssertionError,
+    OverflowError, ImportError, struct.error,
+)  # fmt: skip
 _LENGTH_OF_COMMENT = 2  # bytes: the last field of a zip file, 0 as torch writes it
 
 
@@ -112,14 +131,76 @@ def load(path: str | Path) -> dict[str, Any]:
     3
     """
     content, _ = _read(Path(path))
-    try:
-        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        # The bytes are those that were saved: the content is of a kind that must not, or cannot, be read here.
-        raise CheckpointError(
-            f"{path} cannot be read: {str(error).splitlines()[0]}; save tensors and numbers only"
-        ) from error
+    state = read_torch(io.BytesIO(content), path)
+    if not isinstance(state, dict):
+        raise CheckpointError(f"expected a dict of what a run stores in {path}, got {type(state).__name__}")
     return state
+
+
+def read_torch(source: str | Path | IO[bytes], path: str | Path) -> Any:
+    """Return what a file of torch holds, on the CPU: tensors, numbers, text, lists and dicts, and no objects.
+
+    Raises
+    ------
+    CheckpointError
+        Anything else, or a damaged file. What torch advises, to load objects all the same, is not repeated: code in
+        the file would run.
+    FileNotFoundError
+        There is no such file.
+
+    Examples
+    --------
+    >>> buffer = io.BytesIO()
+    >>> torch.save({"epoch": 3}, buffer)
+    >>> read_torch(io.BytesIO(buffer.getvalue()), "a.pt")
+    {'epoch': 3}
+    """
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except pickle.UnpicklingError as error:
+        found = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        what = f"an object of the class {found[1]}" if found else "something else, or is damaged"
+        raise CheckpointError(
+            f"expected a checkpoint of tensors, numbers, text, lists and dicts in {path}, but it holds {what}; objects "
+            "are not loaded, since code in the file would run: save a state dict (torch.save(net.state_dict(), path))"
+        ) from None
+    except _UNREADABLE as error:
+        said = next((line for line in str(error).splitlines() if "weights_only" not in line), "")
+        raise CheckpointError(f"{path} cannot be read as a checkpoint ({said or type(error).__name__})") from None
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Turn whatever a stored state lacks, or holds in another form, into a CheckpointError that names it.
+
+    Examples
+    --------
+    >>> with understood(Path("a.pt")):
+    ...     {"model": 1}["config"]
+    Traceback (most recent call last):
+    sciml.errors.CheckpointError: a.pt lacks 'config': another program or version wrote it; start the run anew
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except _UNREADABLE as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else f"holds what was not expected ({error})"
+        raise CheckpointError(f"{path} {what}: another program or version wrote it; start the run anew") from error
+
+
+def check_kinds(state: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    """Raise if a stored state lacks a key, or holds a value of another kind there; within `understood`.
+
+    Examples
+    --------
+    >>> check_kinds({"epoch": 3}, {"epoch": int})
+    """
+    for key, kind in kinds.items():
+        if not isinstance(state[key], kind):
+            raise TypeError(f"{key}: {type(state[key]).__name__}")
 
 
 def load_latest(directory: str | Path) -> Checkpoint:
@@ -206,7 +287,8 @@ def _first_whole(directory: Path, kind: str) -> Checkpoint:
         try:
             state = load(path)
             best = state.get("best_step")
-            return Checkpoint(path, _step(path), state, None if best is None else load(_best_path(directory, best)))
+            with understood(path):
+                return Checkpoint(path, _step(path), state, None if best is None else load(_best_path(directory, best)))
         except CheckpointError as error:
             causes.append(str(error))
             warnings.warn(f"{error}; trying the one before", ScimlWarning, stacklevel=3)

@@ -13,6 +13,10 @@ from sciml.errors import DataError
 
 __all__ = ["Batches", "FitData", "as_batches", "batch_order", "fingerprint", "key"]
 
+HASHED_BYTES = 2**26  # of a part: it is hashed whole up to this size
+HASHED_ITEMS = 256  # of one that is larger
+AT_ONCE = 64
+
 
 class Batches(Protocol):
     """A part of the data that hands out batches; `sciml.data.WindowDataset` is one."""
@@ -124,7 +128,7 @@ def in_sequence(n: int, batch_size: int) -> list[NDArray[np.int64]]:
 
 
 def fingerprint(parts: Sequence[Batches]) -> str:
-    """Return a hash of the sizes and the first and last items of parts: enough to recognize another data set.
+    """Return a hash of parts: of all their items up to 64 MiB, else of 256 of them, spread evenly from first to last.
 
     Examples
     --------
@@ -135,8 +139,11 @@ def fingerprint(parts: Sequence[Batches]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(str(len(part)).encode())
-        for tensor in part.batch(np.array([0, len(part) - 1])):
-            digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+        n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in part.batch(np.array([0])))
+        n_items = min(len(part), max(HASHED_ITEMS, HASHED_BYTES // max(1, n_bytes)))
+        for items in np.array_split(np.linspace(0, len(part) - 1, n_items).astype(np.int64), -(-n_items // AT_ONCE)):
+            for tensor in part.batch(items):
+                digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
     return digest.hexdigest()
 
 

@@ -159,6 +159,19 @@ def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
             torch.backends.cudnn.benchmark = cudnn
 
 
+# what a checkpoint to resume from holds
+KINDS: dict[str, Any] = {
+    **dict.fromkeys(("model", "optimizer", "sums", "config", "environment"), dict),
+    **dict.fromkeys(("best_epoch", "best_step"), int | None),
+    **dict.fromkeys(("finished", "stopped_early"), bool),
+    "best_value": float | None,
+    "seconds": float,
+    "step": int,
+    "history": list,
+    "data": str,
+}
+
+
 class _Run:
     """One training run: what is carried from step to step."""
 
@@ -217,13 +230,17 @@ class _Run:
                 f"{self.folder} holds the checkpoints of a run; resume it, or choose another run directory"
             )
         if stored:
-            self.restore(checkpoint.load_latest(self.folder))
+            found = checkpoint.load_latest(self.folder)
+            with checkpoint.understood(found.path):
+                self.restore(found)
         else:
             self.save()
 
     def restore(self, found: checkpoint.Checkpoint) -> None:
         """Take over a stored state, if it is one of this run."""
         state = found.state
+        checkpoint.check_kinds(state, KINDS)
+        checkpoint.check_kinds(state["sums"], dict.fromkeys(self.sums.to_state(), int | float))
         different = differing_keys(state["config"], self.config)
         if different:
             raise CheckpointError(
@@ -232,7 +249,7 @@ class _Run:
             )
         if state["data"] != self.data_hash:
             raise CheckpointError(
-                f"expected the data that {found.path} was made with, got others (size or first or last window differ); "
+                f"expected the data that {found.path} was made with, got others (sizes or windows differ); "
                 "resume with the same recording, windows and split"
             )
         _check_environment(state["environment"], self.environment())
@@ -400,7 +417,8 @@ class _Run:
 
     def result(self) -> FitResult:
         """Put the best weights into the model and gather what was measured."""
-        self.model.load_state_dict(self.best_weights)
+        with checkpoint.understood(self.folder or Path()):
+            self.model.load_state_dict(self.best_weights)
         self.model.eval()
         if self.best_epoch is None or self.best_value is None:
             raise CheckpointError(f"{self.folder} says it is finished but names no best epoch; start the run anew")

@@ -1,6 +1,7 @@
 """`sciml fit`, `predict`, `spectrum weights|report`, `demo`, `doctor`: the journey as it is typed."""
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -273,3 +274,54 @@ def test_a_run_has_one_band_of_chance_and_one_meaning_of_above_it(sciml, fitted:
     shown = sciml("fit", "--resume", "--out", fitted)
     assert f"{band[0]:.3f} to {band[1]:.3f}" in shown.out
     assert (verdict["severity"] == "result") == metrics["net"]["above_chance"]
+
+
+@pytest.mark.parametrize("kind", ["step", "best"])
+def test_checkpoints_that_lack_keys_or_hold_other_things_end_in_exit_5(
+    sciml, fitted: Path, recording, kind: str, tmp_path: Path
+) -> None:
+    """Each key in turn is removed, then replaced by what nobody expects; then what is inside of each dict."""
+    run = tmp_path / "run"
+    shutil.copytree(fitted, run)
+    (run / "metrics.json").unlink()
+    path = checkpoint.paths(run / "checkpoints", kind)[0]
+    for other in checkpoint.paths(run / "checkpoints", kind)[1:]:
+        other.unlink()
+    state = checkpoint.load(path)
+    step = state.pop("step")
+    cases: list[dict[str, object]] = []
+    for key in sorted(set(state) - {"format"}):
+        cases += [{k: v for k, v in state.items() if k != key}, {**state, key: [None]}]
+        inner = state[key]
+        if isinstance(inner, dict) and key != "environment":
+            cases += [{**state, key: {k: v for k, v in inner.items() if k != one}} for one in list(inner)[:3]]
+    commands = (
+        (("predict", run, recording, "-o", tmp_path / "out.nc", "--overwrite"), ("spectrum", "weights", run))
+        if kind == "best"
+        else (("fit", "--resume", "--out", run),)
+    )
+    for case in cases:
+        checkpoint.save(run / "checkpoints", case, step=step, kind=kind)
+        for command in commands:
+            done = sciml(*command, "-q")
+            assert done.code in (0, 5), (sorted(case), done.err)
+            assert "Unexpected" not in done.err
+            (run / "metrics.json").unlink(missing_ok=True)
+    lacking: tuple[dict[str, object], ...] = ({}, {"model": {}})
+    for broken in lacking:
+        checkpoint.save(run / "checkpoints", broken, step=step, kind=kind)
+        assert [sciml(*command, "-q").code for command in commands] == [5] * len(commands)
+
+
+def test_objects_in_a_file_of_torch_are_not_loaded_and_nobody_is_told_how(sciml, tmp_path: Path) -> None:
+    torch.save({"net": torch.nn.Linear(2, 2)}, tmp_path / "net.pt")
+    (tmp_path / "half.pt").write_bytes((tmp_path / "net.pt").read_bytes()[:500])
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    for name in ("net.pt", "half.pt", "text.pt"):
+        for options in ((), ("--debug",)):
+            done = sciml("spectrum", "weights", tmp_path / name, *options)
+            assert done.code == 5, done.err
+            assert "weights_only" not in done.err
+    assert (
+        "an object of the class torch.nn.modules.linear.Linear" in sciml("spectrum", "weights", tmp_path / "net.pt").err
+    )

@@ -213,3 +213,24 @@ def test_listing_the_registry_loads_no_array_library():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "file", ["../a.h5", "/a.h5", "a/../../b.h5", "a/b.h5", "..", ".", "", "a\\b.h5", "a\x1b.h5", 3]
+)
+def test_a_file_name_cannot_leave_its_folder(tmp_path: Path, file: object) -> None:
+    path = tmp_path / "registry.toml"
+    entry = {**COMMON, "file": file, "url": "http://127.0.0.1:9/a.h5", "sha256": "0" * 64}
+    path.write_text(tomli_w.dumps({"evil": entry}))
+    for action in (datasets.fetch, datasets.make):
+        with pytest.raises(ConfigError, match="a name without a folder"):
+            action("evil", registry=path)
+
+
+def test_parts_of_killed_downloads_go_with_the_next(registry: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    name = datasets.find("good", registry=registry).file
+    (folder / f".{name}.01234567.part").write_bytes(b"half")
+    datasets.fetch("good", folder=folder, registry=registry)
+    assert [each.name for each in folder.iterdir()] == [name]

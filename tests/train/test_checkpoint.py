@@ -111,8 +111,10 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
             return os.system, ("touch evil",)
 
     path = checkpoint.save(tmp_path, {"payload": Evil()}, step=1)
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="objects are not loaded") as told:
         checkpoint.load(path)
+    assert told.value.__cause__ is None
+    assert "weights_only" not in str(told.value)
 
 
 def test_prune_keeps_the_newest_and_the_best_they_refer_to(tmp_path):
@@ -180,3 +182,14 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(StorageError, match="there is none yet"):
         checkpoint.save(tmp_path / "taken", state(), step=1)
+
+
+@pytest.mark.parametrize("stored", [[1, 2], 3.0, "text", torch.ones(2)])
+def test_a_state_is_a_dict(tmp_path, monkeypatch, stored):
+    monkeypatch.setattr(checkpoint, "dict", lambda _: stored, raising=False)
+    path = checkpoint.save(tmp_path, {}, step=1)
+    monkeypatch.delattr(checkpoint, "dict")
+    with pytest.raises(CheckpointError, match="expected a dict of what a run stores"):
+        checkpoint.load(path)
+    with pytest.warns(ScimlWarning), pytest.raises(CheckpointError):
+        checkpoint.load_latest(tmp_path)

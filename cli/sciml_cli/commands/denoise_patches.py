@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from sciml_cli.options import grouped
-from sciml_cli.output import emit, note, number, printable
+from sciml_cli.output import alert, emit, note, number, printable
 
 __all__ = ["PatchOptions", "by_patches", "patch_options", "sizes", "values_of"]
 
@@ -105,10 +105,21 @@ def by_patches(
         progress=_progress(),
         **others,
     )
+    for finding in found.findings:
+        alert(f"warning: {finding}")
     units = str(recording.attrs.get("units", ""))
     if as_json:
-        counts = {"tiles": found.n_tiles, "resumed": found.n_resumed, "seconds": time.monotonic() - start}
-        counts |= {"restarted": found.restarted, "voxels": found.n_voxels, "untouched": found.n_untouched}
+        counts: dict[str, Any] = {
+            "tiles": found.n_tiles,
+            "resumed": found.n_resumed,
+            "seconds": time.monotonic() - start,
+        }
+        counts |= {
+            "findings": found.findings,
+            "restarted": found.restarted,
+            "voxels": found.n_voxels,
+            "untouched": found.n_untouched,
+        }
         emit(
             "denoise", {"out": out, "patch": patch, "sigma": found.sigma, "rank": found.rank, "units": units, **counts}
         )

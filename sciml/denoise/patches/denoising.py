@@ -1,6 +1,6 @@
 """Denoise movies, scans and volumes patch by patch: each by its own noise floor, averaged where they meet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Literal
@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike
 
-from sciml._typing import AnyArray
 from sciml.denoise.patches.decision import Rules
 from sciml.denoise.patches.engine import MAPS
+from sciml.denoise.patches.frames import Frames, said_of_frames
 from sciml.denoise.patches.plan import Plan, check_untouched, make_plan, said_of, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, masks, run_tile
 from sciml.rmt.shrink import Shrinkage
@@ -93,7 +93,8 @@ def denoise_patches(
     `rank` (means over the patches), `variance` of the denoised value (squared standard error, mean over the samples),
     `removed` (mean square of what was taken away) and `coverage` (number of patches). Nothing is clipped.
     The variable `n_untouched` is the number of voxels that came back as they were; but for a chunked recording, where
-    it is counted when it is asked for, it stands in the attributes and in the last line of the history, too.
+    it is counted when it is asked for, it stands in the attributes and in the last line of the history, too. So do
+    `findings`, if frames were repeated, interpolated or smoothed in time.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def denoise_patches(
     found = _in_memory(recording, plan, chosen, memory)
     n_untouched = check_untouched(int((found["coverage"] == 0).sum()), plan)
     result = dataset(recording, plan, {**found, "n_untouched": n_untouched}, said_of(n_untouched, plan))
-    result["denoised"].attrs["n_untouched"] = n_untouched
+    result["denoised"].attrs |= noted(n_untouched, found["frames"], recording, plan)
     return result.assign_attrs(result["denoised"].attrs)
 
 
@@ -171,17 +172,30 @@ def make_plan_and_masks(
     return plan, masks(plan, mask, sigma)
 
 
-def _in_memory(recording: xr.DataArray, plan: Plan, chosen: Masks, memory: str | float | None) -> dict[str, AnyArray]:
+def noted(
+    n_untouched: int, parts: Iterable[Frames | None], recording: xr.DataArray, plan: Plan
+) -> dict[str, int | list[str]]:
+    """Return the attributes that say what was left untouched, and what is odd about the frames."""
+    n_samples = recording.size // int(np.prod(plan.space))
+    findings = said_of_frames(parts, n_samples)
+    return {"n_untouched": n_untouched, **({"findings": findings} if findings else {})}
+
+
+def _in_memory(recording: xr.DataArray, plan: Plan, chosen: Masks, memory: str | float | None) -> dict[str, Any]:
     n_samples = recording.size // int(np.prod(plan.space))
     if memory is None:
-        return run_tile(recording, plan, chosen, tuple(slice(0, size) for size in plan.space))
+        whole = run_tile(recording, plan, chosen, tuple(slice(0, size) for size in plan.space))
+        return {**whole, "frames": [whole["frames"]]}
     others = tuple(size for dim, size in recording.sizes.items() if dim not in plan.dims)
-    results: dict[str, AnyArray] = {name: np.empty(plan.space) for name in MAPS}
+    results: dict[str, Any] = {name: np.empty(plan.space) for name in MAPS}
+    found = []
     results["denoised"] = np.empty((*plan.space, *others), plan.dtype)
     for region in plan.tiles(voxels_that_fit(plan, n_samples, memory)):
-        for name, part in run_tile(recording, plan, chosen, region).items():
+        tile = run_tile(recording, plan, chosen, region)
+        found.append(tile.pop("frames"))
+        for name, part in tile.items():
             results[name][region] = part
-    return results
+    return {**results, "frames": found}
 
 
 def dataset(recording: xr.DataArray, plan: Plan, found: Mapping[str, Any], untouched: str) -> xr.Dataset:

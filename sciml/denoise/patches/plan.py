@@ -199,7 +199,7 @@ def check_untouched(n_untouched: int, plan: Plan) -> int:
     raise DataError(
         f"expected patches of {shape} with at least {MIN_SIDE} voxels that change and {MIN_SIDE + 1} samples that half "
         f"of them have, found none: all {n_untouched} voxels are constant, masked or missing; check the mask and the "
-        "values (sciml info --check), or choose larger patches"
+        "values (sciml info --findings), or choose larger patches"
     )
 
 

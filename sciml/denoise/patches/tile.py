@@ -8,6 +8,7 @@ import xarray as xr
 
 from sciml._typing import AnyArray, BoolArray
 from sciml.denoise.patches.engine import MAPS, Values
+from sciml.denoise.patches.frames import Frames, frames
 from sciml.denoise.patches.plan import READ_BYTES, Plan, Region
 from sciml.errors import ConfigError, DataError
 
@@ -48,13 +49,13 @@ def _check_scale(scale: xr.DataArray | None, mask: xr.DataArray | None) -> None:
         )
 
 
-def run_tile(recording: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, AnyArray]:
+def run_tile(recording: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, Any]:
     """Return the denoised values of a region, (*space, *other dims), and its maps, (*space)."""
     return run_part(recording.isel(dict(zip(plan.dims, plan.halo(region), strict=True))), plan, chosen, region)
 
 
-def run_part(part: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, AnyArray]:
-    """Return the same, given the region and its halo alone."""
+def run_part(part: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, Any]:
+    """Return the same, given the region and its halo alone; and `frames`, what is odd about the order of samples."""
     halo = plan.halo(region)
     values, others = _read(part, plan)
     known = _known(part, plan, values)
@@ -65,11 +66,29 @@ def run_part(part: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> d
     if known is not None:
         valid &= known.any(axis=-1)
         known = None if bool(known[valid].all()) else known & valid[..., None]
-    results = plan.run(Values(values, valid, known), None if scale is None else scale.astype(np.float64), region)
+    results: dict[str, Any] = plan.run(
+        Values(values, valid, known), None if scale is None else scale.astype(np.float64), region
+    )
     inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(region, halo, strict=True))
+    results["frames"] = _frames(part, plan, (values[inner], results["denoised"]), known, valid, inner)
     results |= {name: _outside(results[name], inside[inner], still[inner]) for name in MAPS if name != "coverage"}
     results["denoised"] = results["denoised"].reshape(*results["denoised"].shape[:-1], *others)
     return results
+
+
+def _frames(
+    part: xr.DataArray,
+    plan: Plan,
+    both: tuple[AnyArray, AnyArray],
+    known: BoolArray | None,
+    valid: BoolArray,
+    inner: Region,
+) -> Frames | None:
+    """Return what a region, by its values before and after, says of frames, where the samples are frames."""
+    if [dim for dim in part.dims if dim not in plan.dims] not in [["time"], ["frame"]]:
+        return None
+    before, after = both
+    return frames(before, after, None if known is None else known[inner], valid[inner], part.dtype)
 
 
 def _outside(found: AnyArray, inside: BoolArray, still: BoolArray) -> AnyArray:

@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike
 
-from sciml._typing import AnyArray
 from sciml.denoise.patches.decision import Rules
-from sciml.denoise.patches.denoising import AS_IS, PatchWeights, dataset, make_plan_and_masks, provenance
+from sciml.denoise.patches.denoising import AS_IS, PatchWeights, dataset, make_plan_and_masks, noted, provenance
 from sciml.denoise.patches.engine import MAPS
+from sciml.denoise.patches.frames import Frames
 from sciml.denoise.patches.plan import Plan, Region, check_untouched, said_of, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, run_part
 from sciml.errors import DataError, InterruptedRunError, MissingDependencyError
@@ -24,7 +24,7 @@ from sciml.rmt.shrink import Shrinkage
 
 __all__ = ["PatchFile", "denoise_patches_to_file"]
 
-Results = dict[str, AnyArray]
+Results = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class PatchFile:
     """A file of denoised values: where it is, how many tiles it took and how many of them an earlier run had done.
 
     `sigma` and `rank` are means over all voxels, `sigma` in the units of the recording. `n_untouched` of `n_voxels`
-    came back as they were. `restarted`: unfinished work on other data was there, and was discarded.
+    came back as they were. `restarted`: unfinished work on other data was there, and was discarded. `findings`: that
+    frames were repeated, interpolated or smoothed.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class PatchFile:
     n_untouched: int = 0
     n_voxels: int = 0
     restarted: bool = False
+    findings: tuple[str, ...] = ()
 
 
 def denoise_patches_to_file(
@@ -154,13 +156,15 @@ def denoise_patches_to_file(
 
 def _finished(file: RegionFile, recording: xr.DataArray, plan: Plan, n_resumed: int) -> PatchFile:
     """Put the file in its place, with what is known of it now that all tiles are done."""
-    count, sigmas, ranks, untouched = np.sum([*file.done.values()], axis=0)
+    count, sigmas, ranks, untouched = np.sum([note[:-1] for note in file.done.values()], axis=0)
+    parts = [None if note[-1] is None else Frames.from_dict(note[-1]) for note in file.done.values()]
     try:
         n_untouched = check_untouched(int(untouched), plan)
     except DataError:
         file.discard()
         raise
-    file.describe({**provenance(recording, plan, said_of(n_untouched, plan)), "n_untouched": n_untouched})
+    said = noted(n_untouched, parts, recording, plan)
+    file.describe({**provenance(recording, plan, said_of(n_untouched, plan)), **said})
     return PatchFile(
         file.finish(),
         len(file.done),
@@ -170,6 +174,7 @@ def _finished(file: RegionFile, recording: xr.DataArray, plan: Plan, n_resumed: 
         n_untouched=n_untouched,
         n_voxels=int(np.prod(plan.space)),
         restarted=file.restarted,
+        findings=tuple(said.get("findings", ())),  # type: ignore[arg-type]
     )
 
 
@@ -210,8 +215,9 @@ def _write(
     if maps:
         values |= {name: xr.DataArray(results[name], dims=plan.dims) for name in MAPS}
     known = np.isfinite(results["sigma"])
-    note = [int(known.sum()), float(results["sigma"][known].sum()), float(results["rank"][known].sum())]
+    note: list[Any] = [int(known.sum()), float(results["sigma"][known].sum()), float(results["rank"][known].sum())]
     note.append(int((results["coverage"] == 0).sum()))
+    note.append(None if results["frames"] is None else results["frames"].to_dict())
     file.write(number, dict(zip(plan.dims, region, strict=True)), values, note)
 
 

@@ -29,7 +29,7 @@ MAX_ROWS = 400  # of a table on the page; the JSON form holds all
 def render(report: Content) -> str:
     """Return the page as text."""
     figures = iter(range(1, 1000))
-    return _template("report.html.j2").render(
+    page = _template("report.html.j2").render(
         report=_cleaned(report),
         kind=KINDS.get(report.kind, clean(report.kind)),
         generator=f"sciml {version('sciml')}",
@@ -44,6 +44,7 @@ def render(report: Content) -> str:
         provenance=_pairs("Origin", report.provenance),
         table=_table,
     )
+    return clean(page)
 
 
 def _loader() -> jinja2.PackageLoader:

@@ -3,13 +3,13 @@
 The document knows nothing of what it reports on. It becomes one HTML file or one JSON document with the same numbers.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, overload
 
 from sciml import files
+from sciml._printable import json_text
 from sciml.report.document import page
 from sciml.report.document.parts import SCHEMA, Content, Section
 from sciml.report.document.plain import plain
@@ -84,10 +84,11 @@ class Report(Content):
 
         Examples
         --------
+        >>> import json
         >>> json.loads(Report(title="Noise", kind="recording").to_json())["schema"]
         'sciml.report/1'
         """
-        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        text = json_text(self.to_dict(), indent=1) + "\n"
         return text if path is None else files.write_bytes(path, text.encode("utf-8"), overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sciml._printable import UNSAFE
+
 __all__ = [
     "DASH",
     "cell",
@@ -39,15 +41,14 @@ _IRREGULAR = {
 
 
 def clean(text: object) -> str:
-    r"""Return text that HTML, SVG and UTF-8 can carry: control characters and lone surrogates become U+FFFD.
+    r"""Return text that HTML, SVG and UTF-8 can carry: what is not seen as it is becomes U+FFFD.
 
     Examples
     --------
     >>> clean("a\x00b")
     'a\ufffdb'
     """
-    printable = ("\ufffd" if (ord(c) < 32 and c not in "\n\t") or 0x7F <= ord(c) < 0xA0 else c for c in str(text))
-    return "".join(printable).encode("utf-8", "replace").decode("utf-8")
+    return UNSAFE.sub("\ufffd", str(text).encode("utf-8", "replace").decode("utf-8"))
 
 
 def count(n: int, noun: str) -> str:
