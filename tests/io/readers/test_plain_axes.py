@@ -168,3 +168,26 @@ def test_times_in_the_type_of_hdf5_are_no_damage(tmp_path: Path) -> None:
     found = describe(tmp_path / "a.h5")
     assert "unreadable" not in [issue.code for issue in found.findings]
     assert any("H5T_TIME" in issue.message for issue in found.findings)
+
+
+@pytest.mark.parametrize("shape", [(10, 1), (1, 10), (10,)])
+def test_times_stored_as_a_column_or_a_row_are_the_clock(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"], file["time"] = np.zeros((10, 3)), (np.arange(10) / 4).reshape(shape)
+        file["time"].attrs["units"] = "s"
+    recording = open_recording(tmp_path / "a.h5", "x")
+    assert recording.attrs["sampling_rate"] == 4.0
+    np.testing.assert_allclose(recording["time"].values, np.arange(10) / 4)
+
+
+def test_times_of_another_length_are_a_finding(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"], file["time"] = np.zeros((10, 3)), np.arange(9) / 4
+    assert "sampling_rate" not in open_recording(tmp_path / "a.h5", "x").attrs
+    assert any("9 stamps for 10 samples" in issue.message for issue in describe(tmp_path / "a.h5").findings)
+
+
+def test_a_clock_that_runs_backward_is_a_finding(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"], file["time"] = np.zeros(6), [0.0, 1, 2, 1, 2, 3]
+    assert "clock_order" in [issue.code for issue in describe(tmp_path / "a.h5").findings]

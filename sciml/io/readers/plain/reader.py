@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from functools import partial
 from itertools import chain
+from math import prod
 
 import h5py
 import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.hdf5.issues import Remark
+from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.text import clean_unit, seconds_per, split_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.plain.axes import (
@@ -211,7 +212,7 @@ def _clocked_axis(node: Node, tree: Tree) -> int:
     """Return the axis that alone is as long as the time stamps beside it, where the first is not."""
     shape = node.shape or ()
     for child in _timestamps_of(node, tree):
-        size = (child.shape or (0,))[0]
+        size = _size_of(child)
         if size not in shape[:1] and shape.count(size) == 1:
             return shape.index(size)
     wide = len(shape) == 2 and shape[1] >= WIDE * shape[0]
@@ -240,14 +241,15 @@ def _clock(node: Node, tree: Tree, axis: Axis, along: int, notes: list[Remark]) 
         notes.append("time counts from the first sample")
         return tied
     candidates = [own] if own is not None and _is_time(axis, own) else []
-    candidates += [child for child in _timestamps_of(node, tree) if child.shape == (size,)]
+    companions = _timestamps_of(node, tree)
+    candidates += [child for child in companions if _size_of(child) == size]
     for timestamps in candidates:
         unit = unit_of(timestamps) or split_unit(axis.name)[1]
         seconds = seconds_per(unit) if unit else 1.0
         if set(timestamps.shape or ()) <= {1} and timestamps.shape != (size,) and seconds:
             step = timestamps.scalar()
             return Rate(1 / (step * seconds)) if isinstance(step, (int, float)) and step > 0 else None
-        if timestamps.shape != (size,):
+        if _size_of(timestamps) != size:
             continue
         if seconds is None or (not unit and timestamps.dtype is not None and timestamps.dtype.kind in "iu"):
             notes.append(f"{timestamps.path} looks like the clock, but its unit {unit!r} is no unit of time")
@@ -255,6 +257,10 @@ def _clock(node: Node, tree: Tree, axis: Axis, along: int, notes: list[Remark]) 
         if not unit:
             notes.append(f"the clock {timestamps.path} states no unit; taken as seconds")
         return scaling.times(timestamps, seconds, notes)
+    for child in companions:
+        if abs(_size_of(child) - size) == 1 and size > 2:
+            said = f"{child.path} has {_size_of(child)} stamps for {size} samples; it is not the clock"
+            notes.append(Issue("clock_order", said, child.path))
     rate = _declared_rate(node, tree)
     return None if rate is None else Rate(rate)
 
@@ -278,12 +284,18 @@ def _timestamps_of(node: Node, tree: Tree) -> list[Node]:
     return [child for name in known for child in named.get(name, ()) if child is not node]
 
 
+def _size_of(node: Node) -> int:
+    """Return how many values a dataset has."""
+    return prod(node.shape or (0,))
+
+
 def _timestamps(group: Node) -> dict[str, list[Node]]:
     """Return the rows of numbers in a group whose names end in a word for times, by their bare names."""
     found: dict[str, list[Node]] = {}
     for name, child in group.children.items():
         bare = plain_name(name)
-        if bare.endswith(tuple(TIMESTAMPS)) and child.is_numeric and len(child.shape or ()) == 1:
+        # A row of stamps, or a matrix of one column or one row, as MATLAB writes them.
+        if bare.endswith(tuple(TIMESTAMPS)) and child.is_numeric and _size_of(child) == max(child.shape or (0,)):
             found.setdefault(bare, []).append(child)
     return found
 
