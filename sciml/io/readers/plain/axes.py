@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 from sciml.io.hdf5.text import seconds_per, split_unit
@@ -41,11 +42,14 @@ class Axis:
         The dataset of the values along it, of the edges of bins, or of one value, the pitch.
     speaks
         Whether the file calls it an axis: a scale, a label, or a row of such a name.
+    misfit
+        A scale that is attached to it and has another length.
     """
 
     name: str = ""
     scale: Node | None = None
     speaks: bool = True
+    misfit: Node | None = None
 
     @property
     def is_time(self) -> bool:
@@ -73,10 +77,10 @@ def axes_of(node: Node) -> tuple[Axis, ...]:
     shape, scales = node.shape or (), node.scales()
     labels = node.texts("DIMENSION_LABELS")
     labels = labels if len(labels) == len(shape) else ("",) * len(shape)
-    found = tuple(_declared(node, scale, label) for scale, label in zip(scales, labels, strict=True))
+    found = tuple(map(partial(_declared, node), scales, labels, shape))
     if any(axis.name for axis in found):
         return found
-    around = _around(node, shape)
+    around = tuple(replace(one, misfit=own.misfit) for one, own in zip(_around(node, shape), found, strict=True))
     if len(shape) > 1 and not any(axis.name for axis in around) and (dims := _by_size(node, shape)) is not None:
         return tuple(replace(axis, name=dim) for axis, dim in zip(around, dims, strict=True))
     return around
@@ -95,9 +99,11 @@ def _sizes(holder: Node) -> dict[str, int]:
     return sizes_of(inside | {name: number for name, number in named.items() if number is not None})
 
 
-def _declared(node: Node, scale: Node | None, label: str) -> Axis:
+def _declared(node: Node, scale: Node | None, label: str, size: int) -> Axis:
     if scale is None and label and node.holder is not None:
         scale = node.holder.once(_scales).get(bare(label))
+    if scale is not None and not (fits(prod(scale.shape or ()), size) or set(scale.shape or ()) <= {1}):
+        return Axis(label, misfit=scale)
     return Axis(label or (scale.name if scale is not None else ""), scale)
 
 
