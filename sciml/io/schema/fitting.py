@@ -98,6 +98,8 @@ def assigned(lengths: Mapping[str, int], given: Mapping[str, int], shape: Sequen
     {'x': 0, 'y': 1}
     >>> assigned({"axis1": 5, "axis2": 2}, {"axis1": 0, "axis2": 1}, (2, 4))  # stored in the other order
     {'axis1': 1, 'axis2': 0}
+    >>> assigned({"x": 3, "y": 4}, {"x": 0, "y": 1}, (4, 3, 6))  # y would fit as edges, too
+    {'x': 1, 'y': 0}
     >>> assigned({"x": 7}, {"x": 0}, (3, 2))
     {}
     """
@@ -107,11 +109,13 @@ def assigned(lengths: Mapping[str, int], given: Mapping[str, int], shape: Sequen
     for wanted in (inside, reverse):
         if wanted and len(wanted) == len(lengths) and _all_fit(lengths, wanted, shape):
             return dict(wanted)
-    found = {name: dim for name, dim in inside.items() if fits(lengths[name], shape[dim])}
+    found = {name: dim for name, dim in inside.items() if lengths[name] == shape[dim]}
     waiting = [name for name in lengths if name not in found]
     while waiting:
         free = [dim for dim in range(rank) if dim not in found.values()]
-        only = {name: dim for name in waiting if (dim := _only(lengths[name], free, shape)) is not None}
+        only = {
+            name: dim for name in waiting if (dim := _only(lengths[name], free, shape, inside.get(name))) is not None
+        }
         if not only:
             break
         name = next(iter(only))
@@ -124,13 +128,13 @@ def _all_fit(lengths: Mapping[str, int], dims: Mapping[str, int], shape: Sequenc
     return all(fits(lengths[name], shape[dim]) for name, dim in dims.items())
 
 
-def _only(length: int, free: Sequence[int], shape: Sequence[int]) -> int | None:
-    """Return the only free dim of a length, else the only one whose bins have so many edges."""
-    for wanted in (length, length - 1):
-        fitting = [dim for dim in free if shape[dim] == wanted]
-        if fitting:
-            return fitting[0] if len(fitting) == 1 else None
-    return None
+def _only(length: int, free: Sequence[int], shape: Sequence[int], given: int | None) -> int | None:
+    """Return the only free dim of a length, else the given or the only one whose bins have so many edges."""
+    fitting = [dim for dim in free if shape[dim] == length]
+    if not fitting:
+        fitting = [dim for dim in free if shape[dim] == length - 1]
+        fitting = [given] if given in fitting else fitting
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def where_shape_fits(own: Sequence[int], shape: Sequence[int]) -> tuple[int, ...] | None:

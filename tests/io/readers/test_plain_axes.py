@@ -218,3 +218,12 @@ def test_a_scale_of_another_length_names_no_dim(tmp_path: Path) -> None:
         file["x"].dims[1].attach_scale(file["energy"])
     assert "energy" not in open_recording(tmp_path / "a.h5", "x").dims
     assert any("does not fit" in issue.message for issue in describe(tmp_path / "a.h5").findings)
+
+
+def test_units_at_the_end_of_names_are_those_of_the_axes(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["cube"] = np.zeros((3, 4, 5))
+        file["y_um"], file["x_um"], file["wavelengths_nm"] = np.arange(3.0), np.arange(4.0), np.arange(5.0)
+    recording = open_recording(tmp_path / "a.h5", "cube")
+    assert recording.dims == ("y", "x", "wavelengths")
+    assert [recording[dim].attrs["units"] for dim in recording.dims] == ["um", "um", "nm"]

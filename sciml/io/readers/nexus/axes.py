@@ -166,7 +166,9 @@ def _of_many(node: Node, given: tuple[int, ...], shape: tuple[int, ...]) -> tupl
     own = node.shape or ()
     if len(given) == len(own) and all(dim < len(shape) and shape[dim] == n for dim, n in zip(given, own, strict=True)):
         return given
-    return tuple(range(len(shape))) if own == shape else where_shape_fits(own, shape)
+    if own == shape or own == (*shape[:-1], shape[-1] + 1):  # Mantid has edges of bins for each spectrum
+        return tuple(range(len(shape)))
+    return where_shape_fits(own, shape)
 
 
 def _naming(declared: tuple[str, ...], alone: dict[str, int], nodes: dict[str, Node], rank: int) -> tuple[str, ...]:
@@ -256,6 +258,10 @@ def _coords_of(
     unit = clean_unit(node.text("units") or split_unit(name)[1])
     attributes = {"units": unit} if unit else {}
     label = coord_name(name if own == (name,) or name not in dims else f"{name}_values", ())
+    if len(own) > 1 and node.shape == (*sizes[:-1], sizes[-1] + 1):
+        edges = scale.apply(node.read(), (slice(None),) * len(own))
+        parts = {"": 0.5 * (edges[..., 1:] + edges[..., :-1]), "_left": edges[..., :-1], "_right": edges[..., 1:]}
+        return {f"{label}{end}": xr.Variable(own, part, attributes) for end, part in parts.items()}
     if len(own) > 1:
         return {label: variable(node, own, attributes, scale)}
     if node.shape == sizes and sizes[0] > EAGER:

@@ -30,9 +30,9 @@ from sciml.io.readers.nexus.axes import clock as clock_of
 from sciml.io.readers.nexus.detector import detector_of, facts, with_detector
 from sciml.io.readers.nexus.frame_files import end_to_end
 from sciml.io.readers.nexus.geometry import placement
+from sciml.io.schema import pairs
 from sciml.io.schema.axes import coord_name, is_real
 from sciml.io.schema.declarations import Contents, Coords, Signal
-from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Nexus"]
@@ -127,7 +127,7 @@ def _plotted(group: Node, findings: list[str]) -> list[Node]:
     found = []
     for name in names:
         node = group.dataset(name)
-        if node is not None and node.is_numeric:
+        if node is not None and (node.is_numeric or pairs.is_complex(node)):
             found.append(node)
         elif kind_of(group) == "NXdata":
             why = group.broken.get(name) or "is no array of numbers"
@@ -200,7 +200,7 @@ def _signal(group: Node, data: Node, tree: Tree) -> Signal:
     attrs = facts(detector) | placement(detector, tree, remarks)
     signal = Signal(
         path=data.path,
-        values=scaled(data, scale, order=order if along else None),
+        values=pairs.values(data, scale, order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
         kind=kind_of(group),
         unit=clean_unit(raw_unit),

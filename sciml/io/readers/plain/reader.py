@@ -23,6 +23,7 @@ from sciml.io.readers.plain.axes import (
     is_unwritten,
     plain_name,
     seconds_of,
+    split_name,
     unit_of,
 )  # fmt: skip
 from sciml.io.schema import fields, pairs, scaling, tie_points
@@ -175,7 +176,7 @@ def _along(node: Node, tree: Tree, axes: tuple[Axis, ...], names: dict[int, str]
 
 def _names(axes: tuple[Axis, ...], notes: list[Remark]) -> dict[int, str]:
     """Return the names of the axes that the file names; the first that is called time, in a unit of time, is time."""
-    names = {axis: split_unit(one.name)[0] for axis, one in enumerate(axes) if one.name}
+    names = {axis: one.label for axis, one in enumerate(axes) if one.name}
     for axis, one in enumerate(axes):
         named = one.is_time or (one.scale is not None and one.name == one.scale.name and _ends_in_time(one))
         if one.name and named and TIME not in names.values():
@@ -187,7 +188,9 @@ def _names(axes: tuple[Axis, ...], notes: list[Remark]) -> dict[int, str]:
 
 def _ends_in_time(axis: Axis) -> bool:
     """Whether the row beside an array that names an axis holds times, as start_times does."""
-    return plain_name(axis.name).endswith(("time", "times", "timestamp", "timestamps")) and seconds_of(axis) is not None
+    return (
+        plain_name(axis.label).endswith(("time", "times", "timestamp", "timestamps")) and seconds_of(axis) is not None
+    )
 
 
 def _labels(data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
@@ -248,7 +251,7 @@ def _clock(node: Node, tree: Tree, axis: Axis, along: int, notes: list[Remark]) 
     companions = _timestamps_of(node, tree)
     candidates += [child for child in companions if _size_of(child) == size]
     for timestamps in candidates:
-        unit = unit_of(timestamps) or split_unit(axis.name)[1]
+        unit = unit_of(timestamps) or split_name(axis.name)[1]
         seconds = seconds_per(unit) if unit else 1.0
         if set(timestamps.shape or ()) <= {1} and timestamps.shape != (size,) and seconds:
             step = timestamps.scalar()
@@ -357,7 +360,7 @@ def _coords(axes: dict[str, Axis], data: Node, dims: tuple[str, ...], parent: No
             coords[dim] = xr.Variable(dim, tied)
         if dim == TIME or scale is None or not is_real(scale) or is_unwritten(scale):
             continue
-        unit = clean_unit(unit_of(scale) or split_unit(axis.name)[1])
+        unit = clean_unit(unit_of(scale) or split_name(axis.name)[1])
         try:
             if set(scale.shape or ()) <= {1} and size != 1:
                 origin = parent.once(_offsets).get(bare(axis.name), 0.0)
