@@ -18,7 +18,7 @@ from sciml.io.schema.declarations import Coords
 from sciml.recording import TIME
 
 __all__ = [
-    "SIZE_NAMES", "assigned", "axis_coords", "dims_of_sizes", "fits", "sizes_of", "where_shape_fits",
+    "SIZE_NAMES", "assigned", "axis_coords", "dims_of_sizes", "fits", "only_dim", "sizes_of", "where_shape_fits",
 ]  # fmt: skip
 
 # What files call the number of channels, of samples and of trials, without case and punctuation.
@@ -78,6 +78,17 @@ def dims_of_sizes(sizes: Mapping[str, int], shape: Sequence[int]) -> tuple[str, 
 def fits(length: int, size: int) -> bool:
     """Whether values of this number may lie along a dim: one for each place, or the edges of bins."""
     return length in (size, size + 1)
+
+
+def only_dim(length: int, shape: Sequence[int]) -> int | None:
+    """Return the only dim that so many values fit: those of that size come before those with so many edges of bins.
+
+    Examples
+    --------
+    >>> only_dim(4, (3, 4)), only_dim(4, (3, 5)), only_dim(4, (4, 4)), only_dim(7, (3, 4))
+    (1, 0, None, None)
+    """
+    return _only(length, range(len(shape)), shape, None)
 
 
 def assigned(lengths: Mapping[str, int], given: Mapping[str, int], shape: Sequence[int]) -> dict[str, int]:

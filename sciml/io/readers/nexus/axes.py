@@ -23,7 +23,7 @@ from sciml.io.schema import scaling
 from sciml.io.schema.axes import coord_name
 from sciml.io.schema.clock import EAGER, Clock, Timestamps
 from sciml.io.schema.declarations import Coords
-from sciml.io.schema.fitting import assigned, axis_coords, fits, where_shape_fits
+from sciml.io.schema.fitting import assigned, axis_coords, only_dim, where_shape_fits
 from sciml.recording import TIME
 
 __all__ = ["MANTID", "Axes", "clock", "coordinates", "names_in", "resolved", "scale_of", "split", "variable"]
@@ -187,8 +187,7 @@ def _neighbors(free: dict[str, Node], data: Node, shape: tuple[int, ...]) -> dic
     """Return the rows of numbers that alone have the length of one dim, where the file names no axes."""
     rows = {name: node for name, node in free.items() if node is not data and len(node.shape or ()) == 1}
     lengths = {name: (node.shape or (0,))[0] for name, node in rows.items()} if len(shape) > 1 else {}
-    fitting = {name: [dim for dim, size in enumerate(shape) if fits(n, size)] for name, n in lengths.items()}
-    single = {name: dims[0] for name, dims in fitting.items() if len(dims) == 1}
+    single = {name: dim for name, n in lengths.items() if (dim := only_dim(n, shape)) is not None}
     return {name: dim for name, dim in single.items() if list(single.values()).count(dim) == 1}
 
 

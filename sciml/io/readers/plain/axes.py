@@ -16,7 +16,7 @@ from math import prod
 from sciml.io.hdf5.text import seconds_per, split_unit
 from sciml.io.hdf5.tree import Node
 from sciml.io.schema.axes import bare, is_real, numbers
-from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, fits, sizes_of
+from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, fits, only_dim, sizes_of
 
 __all__ = ["TIMESTAMPS", "Axis", "axes_of", "is_unwritten", "plain_name", "seconds_of", "split_name", "unit_of"]
 
@@ -171,7 +171,7 @@ def _around(node: Node, shape: tuple[int, ...]) -> tuple[Axis, ...]:
 def _row_of(node: Node, rows: dict[int, _Rows], shape: tuple[int, ...], axis: int) -> Axis:
     """Return the row that belongs to an axis: the only one that fits it, and no other axis."""
     size = shape[axis]
-    lengths = [n for n in (size, size + 1) if n in rows and sum(fits(n, other) for other in shape) == 1]
+    lengths = [n for n in (size, size + 1) if n in rows and only_dim(n, shape) == axis]
     speaking = _one_time([one for n in lengths for one in rows[n].axes if one is not node])
     if len(shape) == 1 and _speaks(node.name):
         return Axis()
