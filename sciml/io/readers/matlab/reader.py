@@ -25,7 +25,7 @@ from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.matlab import fieldtrip
-from sciml.io.readers.matlab.cells import letters, texts
+from sciml.io.readers.matlab.cells import texts
 from sciml.io.schema import pairs
 from sciml.io.schema.axes import bare, is_real, numbers, unique
 from sciml.io.schema.clock import Rate
@@ -88,8 +88,6 @@ def _omitted(node: Node, tree: Tree) -> str | None:
     kind = node.text("MATLAB_class")
     if node.attr("MATLAB_sparse") is not None:
         return f"{node.path} is a sparse matrix of {node.text('MATLAB_sparse')} rows, which sciml does not read"
-    if kind == "char" and node.name == "data" and "nbchan" in tree.parent(node).children:
-        return f"the samples of {tree.parent(node).path or 'EEGLAB'} lie in the file {letters(node)}, which is no HDF5"
     if kind == "cell":
         return f"{node.path} is a cell array of shape {(node.shape or ())[::-1]}{_cells(node, tree)}"
     if kind == "struct" and (arrays := [child.name for child in node.children.values() if _is_references(child)]):
