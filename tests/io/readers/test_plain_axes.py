@@ -227,3 +227,10 @@ def test_units_at_the_end_of_names_are_those_of_the_axes(tmp_path: Path) -> None
     recording = open_recording(tmp_path / "a.h5", "cube")
     assert recording.dims == ("y", "x", "wavelengths")
     assert [recording[dim].attrs["units"] for dim in recording.dims] == ["um", "um", "nm"]
+
+
+def test_labels_of_hdf5_outrank_what_an_image_is_called(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["stack"] = np.zeros((16, 17, 18), "u1")
+        file["stack"].attrs["DIMENSION_LABELS"] = np.array(["x", "energy", "y"], dtype=h5py.string_dtype())
+    assert open_recording(tmp_path / "a.h5", "stack").dims == ("x", "energy", "y")

@@ -59,9 +59,10 @@ class Matlab:
         findings: list[str] = []
         structs = [group for group in tree if not group.path.startswith("#") and fieldtrip.is_struct(group)]
         known = [signal for group in structs for signal in fieldtrip.signals(group, tree, findings)]
-        inside = {child for group in structs for child in group.children.values()}
         variables = [node for node in tree if node.text("MATLAB_class") and not node.path.startswith("#")]
-        variables = [node for node in variables if node not in inside]
+        # What a struct of FieldTrip holds besides (settings, places of the sensors) describes its signals.
+        described = tuple(f"{group.path}/".lstrip("/") for group in structs)
+        variables = [node for node in variables if not node.path.startswith(described) or not described]
         clocks = {parent.path: _clocks(parent) for parent in tree if not parent.is_dataset}
         arrays = [(node, clocks.get(node.path.rpartition("/")[0], NO_CLOCKS)) for node in variables if _is_array(node)]
         others = [_signal(node, own, tree) for node, own in arrays if node not in own.timestamps]
