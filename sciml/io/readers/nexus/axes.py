@@ -23,7 +23,7 @@ from sciml.io.schema import scaling
 from sciml.io.schema.axes import coord_name
 from sciml.io.schema.clock import EAGER, Clock, Timestamps
 from sciml.io.schema.declarations import Coords
-from sciml.io.schema.fitting import assigned, axis_coords, fits, where_shape_fits
+from sciml.io.schema.fitting import assigned, axis_coords, only_dim, where_shape_fits
 from sciml.recording import TIME
 
 __all__ = ["MANTID", "Axes", "clock", "coordinates", "names_in", "resolved", "scale_of", "split", "variable"]
@@ -166,7 +166,9 @@ def _of_many(node: Node, given: tuple[int, ...], shape: tuple[int, ...]) -> tupl
     own = node.shape or ()
     if len(given) == len(own) and all(dim < len(shape) and shape[dim] == n for dim, n in zip(given, own, strict=True)):
         return given
-    return tuple(range(len(shape))) if own == shape else where_shape_fits(own, shape)
+    if own == shape or own == (*shape[:-1], shape[-1] + 1):  # Mantid has edges of bins for each spectrum
+        return tuple(range(len(shape)))
+    return where_shape_fits(own, shape)
 
 
 def _naming(declared: tuple[str, ...], alone: dict[str, int], nodes: dict[str, Node], rank: int) -> tuple[str, ...]:
@@ -185,8 +187,7 @@ def _neighbors(free: dict[str, Node], data: Node, shape: tuple[int, ...]) -> dic
     """Return the rows of numbers that alone have the length of one dim, where the file names no axes."""
     rows = {name: node for name, node in free.items() if node is not data and len(node.shape or ()) == 1}
     lengths = {name: (node.shape or (0,))[0] for name, node in rows.items()} if len(shape) > 1 else {}
-    fitting = {name: [dim for dim, size in enumerate(shape) if fits(n, size)] for name, n in lengths.items()}
-    single = {name: dims[0] for name, dims in fitting.items() if len(dims) == 1}
+    single = {name: dim for name, n in lengths.items() if (dim := only_dim(n, shape)) is not None}
     return {name: dim for name, dim in single.items() if list(single.values()).count(dim) == 1}
 
 
@@ -256,6 +257,10 @@ def _coords_of(
     unit = clean_unit(node.text("units") or split_unit(name)[1])
     attributes = {"units": unit} if unit else {}
     label = coord_name(name if own == (name,) or name not in dims else f"{name}_values", ())
+    if len(own) > 1 and node.shape == (*sizes[:-1], sizes[-1] + 1):
+        edges = scale.apply(node.read(), (slice(None),) * len(own))
+        parts = {"": 0.5 * (edges[..., 1:] + edges[..., :-1]), "_left": edges[..., :-1], "_right": edges[..., 1:]}
+        return {f"{label}{end}": xr.Variable(own, part, attributes) for end, part in parts.items()}
     if len(own) > 1:
         return {label: variable(node, own, attributes, scale)}
     if node.shape == sizes and sizes[0] > EAGER:
