@@ -18,6 +18,7 @@ from sciml.pipeline.evaluation import baseline_numbers, model_outputs, parts_for
 from sciml.pipeline.load import Loaded
 from sciml.report import Chance, Evaluation, Score
 from sciml.train import baselines, metrics
+from sciml.wording import percent
 
 __all__ = ["Classify"]
 
@@ -137,7 +138,7 @@ class Classify:
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Return accuracy and interval."""
         low, high = found["interval"]
-        return f"{found['accuracy']:.3f}", f"{low:.3f} to {high:.3f}"
+        return percent(found["accuracy"]), f"{percent(low)} to {percent(high)}"
 
 
 def _tables(file: str) -> str:
