@@ -114,6 +114,8 @@ def times(node: Node, seconds: float, notes: list[Remark]) -> Timestamps:
 
 def cf_scale(node: Node, notes: list[Remark]) -> Scale:
     """Return the scaling of CF: stored * scale_factor + add_offset, and which stored values are none."""
+    if not node.n_attributes:
+        return Scale()
     name, added = attribute(node, *FACTORS), attribute(node, *OFFSETS)
     if not added and name and node.attr(EOS_OFFSET) is not None:
         added = EOS_OFFSET

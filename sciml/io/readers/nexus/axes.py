@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from math import isnan, prod
 
+import h5py
 import numpy as np
 
 from sciml._later import xr
@@ -151,8 +152,8 @@ def _indexed(group: Node) -> dict[str, tuple[int, ...]]:
 
 
 def _axis(group: Node, name: str, data: Node) -> Node | None:
-    node = group.dataset(name) if name else None
-    return node if node is not None and node.is_numeric and node is not data else None
+    node = _axis_named(group, name)
+    return node if node is not data else None
 
 
 def _length(node: Node) -> int | None:
@@ -197,6 +198,9 @@ def clock(group: Node, axes: Axes, dims: tuple[str, ...], shape: tuple[int, ...]
     node, along = _axis_named(group, name), axes.places.get(name)
     if node is None or along is None or _length(node) != shape[dims.index(TIME)]:
         return None
+    if not node.is_numeric:
+        notes.append(f"the axis {node.path} holds texts, no numbers; there is no clock")
+        return None
     unit = node.text("units") or split_unit(name)[1]
     seconds = seconds_per(unit or "s")
     if seconds is None:
@@ -207,8 +211,12 @@ def clock(group: Node, axes: Axes, dims: tuple[str, ...], shape: tuple[int, ...]
 
 
 def _axis_named(group: Node, name: str) -> Node | None:
+    """Return an array of numbers, or a row of texts."""
     node = group.dataset(name) if name else None
-    return node if node is not None and node.is_numeric else None
+    if node is None or node.is_numeric:
+        return node
+    texts = node.dtype is not None and h5py.check_string_dtype(node.dtype) is not None
+    return node if texts and len(node.shape or ()) == 1 and 0 not in (node.shape or ()) else None
 
 
 def scale_of(group: Node, node: Node, notes: list[Remark], *, signal: bool = False) -> Scale:
@@ -252,7 +260,7 @@ def _coords_of(
     notes: list[str],
 ) -> Coords:
     remarks: list[Remark] = []
-    scale = scale_of(group, node, remarks)
+    scale = scale_of(group, node, remarks) if node.is_numeric else Scale()
     notes += map(str, remarks)
     unit = clean_unit(node.text("units") or split_unit(name)[1])
     attributes = {"units": unit} if unit else {}

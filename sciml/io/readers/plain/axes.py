@@ -30,6 +30,7 @@ AXES = re.compile(
 # Units that writers put at the end of a name, and their symbols.
 SUFFIX = {"hz": "Hz", "khz": "kHz", "mhz": "MHz", "ghz": "GHz", "ev": "eV", "kev": "keV", "mev": "MeV"}
 SUFFIX |= {unit: unit for unit in ("nm", "um", "mm", "cm", "m", "km", "fs", "ps", "ns", "us", "ms", "s", "deg", "rad")}
+MOST = 8  # rows of one length that are looked at: of so many none is the axis
 FIRST = ("start", "begin", "center", "mid")  # of several times, which is the one of the sample
 
 
@@ -172,13 +173,13 @@ def _row_of(node: Node, rows: dict[int, _Rows], shape: tuple[int, ...], axis: in
     """Return the row that belongs to an axis: the only one that fits it, and no other axis."""
     size = shape[axis]
     lengths = [n for n in (size, size + 1) if n in rows and only_dim(n, shape) == axis]
-    speaking = _one_time([one for n in lengths for one in rows[n].axes if one is not node])
     if len(shape) == 1 and _speaks(node.name):
         return Axis()
+    speaking = _one_time([one for n in lengths for one in rows[n].axes[:MOST] if one is not node])
     if len(speaking) == 1:
         return Axis(speaking[0].name, speaking[0])
-    others = [one for n in lengths if n == size for one in rows[n].others]
-    alone = len(shape) > 1 and not speaking and len(others) == 1
+    others = rows[size].others if len(shape) > 1 and size in lengths else []
+    alone = not speaking and len(others) == 1
     return Axis("", others[0], speaks=False) if alone else Axis()
 
 

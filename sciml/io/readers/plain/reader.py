@@ -70,7 +70,7 @@ class Plain:
         sparse = [node for node in tree if _is_sparse(node)]
         parts = {child for node in sparse for child in node.children.values()}
         arrays = [node for node in tree.datasets() if node not in parts and _is_signal(node)]
-        serving = {axis.scale for node in arrays for axis in node.once(axes_of) if axis.speaks}
+        serving = {one for node in arrays for axis in node.once(axes_of) if axis.speaks for one in _serving(axis)}
         arrays = [node for node in arrays if node not in serving]
         records = [node for node in tree.datasets() if fields.is_table(node)]
         signals = (*(declare(node, tree) for node in arrays), *(s for node in records for s in fields.columns(node)))
@@ -114,6 +114,15 @@ def _is_signal(node: Node) -> bool:
         return False
     alone = node.holder is None or len(node.holder.children) < 2
     return alone or plain_name(node.name) not in TIMESTAMPS or len(node.shape or ()) != 1
+
+
+def _serving(axis: Axis) -> list[Node]:
+    """Return the arrays that hold an axis: its values, or the tie points of them."""
+    scale = axis.scale
+    if scale is None or scale.holder is None:
+        return []
+    tied = (scale.holder.dataset(f"{scale.name}_{end}") for end in tie_points.ENDS)
+    return [scale, *(one for one in tied if one is not None)]
 
 
 def unsuitable(node: Node) -> str | None:
