@@ -15,7 +15,6 @@ from sciml import files
 from sciml._printable import json_text
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
-from sciml.report.document.plain import plain
 
 __all__ = ["RunFolder"]
 
@@ -126,6 +125,8 @@ class RunFolder:
                 f"expected the configuration that {self.path} was started with, got other {shown}; "
                 "resume without these options, or start another run"
             )
+        from sciml.report.document.plain import plain
+
         before = self.status().get("data", data)
         if before != plain(data, flags={}):
             raise CheckpointError(
@@ -203,6 +204,8 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any], *, schema: str) -> Path:
         """Write one document of the run; NaN and infinity become null."""
+        from sciml.report.document.plain import plain
+
         document = plain({"schema": schema, **content}, flags={})
         text = json_text(document, indent=1) + "\n"
         return self._write(name, text)

@@ -31,7 +31,7 @@ class ChunkIndex:
     def __init__(self, dataset: h5py.Dataset, label: str) -> None:
         self.sizes = dataset.chunks
         self.label = label
-        self.lost: NDArray[np.bool_] | None = None
+        self.absent: NDArray[np.bool_] | None = None
         self.unwritten = ""
         grid = tuple(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
         if math.prod(grid) > MOST or not dataset.size:
@@ -51,19 +51,20 @@ class ChunkIndex:
         ):
             self.unwritten = f"{absent} of {listed.size} chunks were never written, and read as {dataset.fillvalue}"
             return
-        self.lost = ~listed
+        self.absent = ~listed
 
     def check(self, key: tuple[Any, ...], shape: tuple[int, ...]) -> None:
-        """Raise if a key of integers and slices touches a chunk that is lost."""
-        if self.lost is None:
+        """Raise if a key of integers and slices touches a chunk that should be there."""
+        if self.absent is None:
             return
         parts = []
         for item, size, chunk in zip(key, shape, self.sizes, strict=True):
             parts.append(_touched(item, size, chunk))
-        if self.lost[tuple(parts)].any():
-            first = np.argwhere(self.lost)[0] * np.array(self.sizes)
+        if self.absent[tuple(parts)].any():
+            first = np.argwhere(self.absent)[0] * np.array(self.sizes)
+            count, total = int(self.absent.sum()), self.absent.size
             raise DataError(
-                f"{self.label}: {int(self.lost.sum())} of {self.lost.size} chunks are not in the index (the first at "
+                f"{self.label}: {count} of {total} chunks are not in the index (the first at "
                 f"{tuple(first.tolist())}), between others that are, and would read as zeros; copy the file again from "
                 "its source, or read the parts that are there"
             )
