@@ -57,13 +57,25 @@ def autoregressive(rng: np.random.Generator, phi: np.ndarray, t: int) -> np.ndar
     return np.stack(columns, axis=1)
 
 
-def pink(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
-    """Power 1/f down to a quarter of the recording's lowest frequency."""
-    frequency = np.fft.rfftfreq(4 * t)
-    frequency[0] = frequency[1]
-    half = rng.normal(size=(len(frequency), n)) + 1j * rng.normal(size=(len(frequency), n))
-    values = scipy.fft.irfft(half / np.sqrt(frequency)[:, None], 4 * t, axis=0)[:t]
-    return np.asarray(values / values.std())
+def power_law(slope: float) -> Draw:
+    """Power f^-slope down to a quarter of the recording's lowest frequency."""
+
+    def draw(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+        frequency = np.fft.rfftfreq(4 * t)
+        frequency[0] = frequency[1]
+        half = rng.normal(size=(len(frequency), n)) + 1j * rng.normal(size=(len(frequency), n))
+        values = scipy.fft.irfft(half * frequency[:, None] ** (-slope / 2), 4 * t, axis=0)[:t]
+        return np.asarray(values / values.std())
+
+    return draw
+
+
+LOW_PASS = scipy.signal.cheby2(12, 100, 0.5, output="sos")
+
+
+def low_passed(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
+    """White noise through a filter whose stop band, half of all frequencies, is 100 dB down."""
+    return np.asarray(scipy.signal.sosfilt(LOW_PASS, rng.normal(size=(t + 2000, n)), axis=0)[2000:])
 
 
 def counts(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
@@ -78,10 +90,11 @@ NOISES: dict[str, Draw] = {
     "AR(1) .5": ar1(0.5),
     "AR(1) .9": ar1(0.9),
     "AR(1) .97": ar1(0.97),
-    "pink": pink,
+    "pink": power_law(1.0),
     "AR(1), each its own": each_its_own,
     "counts": counts,
 }
+STEEP: dict[str, Draw] = {"f^-2": power_law(2.0), "f^-4": power_law(4.0), "low-passed, 100 dB": low_passed}
 
 
 def recording(values: np.ndarray) -> xr.DataArray:
@@ -116,7 +129,7 @@ def size_cell(job: tuple[str, int, int, int]) -> list[list[bool | None]]:
     found: list[list[bool | None]] = []
     with threadpool_limits(1):
         for seed in range(draws):
-            values = NOISES[name](np.random.default_rng([seed, n]), n, t)
+            values = {**NOISES, **STEEP}[name](np.random.default_rng([seed, n]), n, t)
             peers = seed < draws // 4  # parallel analysis takes 20 decompositions
             found.append(
                 [
@@ -163,8 +176,11 @@ def detection_limit(name: str, n: int, t: int) -> float:
     if name.startswith("AR(1)"):
         phi = rng.uniform(0, 0.95, n) if "own" in name else np.array([float(name.split()[1])])
         power = spectrum(phi)
-    elif name == "pink":
-        power = 1 / frequency[:, None]
+    elif name == "pink" or name.startswith("f^-"):
+        power = frequency[:, None] ** (-1.0 if name == "pink" else float(name[2:]))
+        power = power / power.mean()
+    elif name.startswith("low-passed"):
+        power = np.abs(scipy.signal.freqz_sos(LOW_PASS, 2 * np.pi * frequency)[1][:, None]) ** 2
         power = power / power.mean()
     else:
         power = np.ones((1, 1))
@@ -180,7 +196,7 @@ def noise_beside(rng: np.random.Generator, name: str, n: int, t: int) -> np.ndar
     """Return noise; channels that differ are the same in each draw."""
     if "own" in name:
         return autoregressive(rng, np.random.default_rng(0).uniform(0, 0.95, n), t)
-    return NOISES[name](rng, n, t)
+    return {**NOISES, **STEEP}[name](rng, n, t)
 
 
 def planted(name: str, n: int, t: int, strengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -343,16 +359,48 @@ def courses(draws: int) -> None:
     )
 
 
+def steep_row(job: tuple[str, int, int, int]) -> list[object]:
+    """Return false alarms, what is found of five components, sigma beside them, and the largest noise over all."""
+    name, n, t, draws = job
+    size = percent([each[0] for each in size_cell((name, n, t, draws))])
+    power = [f"{100 * power_cell((name, n, t, 5, times, draws // 10))[0]:.0f} %" for times in (1.5, 2.0)]
+    ratios = [sigma_cell((name, n, t, int(share * min(n, t)), draws // 10))[4] for share in (0.0, 0.1)]
+    above = []
+    for seed in range(draws // 10):
+        values = noise_beside(np.random.default_rng([seed, n, 1]), name, n, t)
+        frequency, density = scipy.signal.welch(values, nperseg=max(t // 8, min(t, 256)), axis=0)
+        floor = noise_floor(recording(values))
+        noise = np.interp(frequency, floor.frequency, floor.psd)
+        above.append(float((noise / density.mean(axis=1))[2:].max()))
+    return [name, f"{n} x {t}", size, *power, *ratios, f"{max(above):.3f}"]
+
+
+def steep(draws: int) -> None:
+    jobs = [(name, n, t, draws) for name in STEEP for n, t in SHAPES]
+    with ProcessPoolExecutor(2) as pool:
+        rows = list(pool.map(steep_row, jobs))
+    columns = ["noise", "N x T", "pure noise called signal", "found at 1.5 x limit", "found at 2 x limit",
+               "sigma found / true, no component", "a tenth of the dimensions", "most noise / Welch"]  # fmt: skip
+    record(
+        "Noise floor: steep spectra",
+        f"{draws} recordings of pure noise a row, {draws // 10} a cell for what is found and for sigma; five "
+        "components planted as in the table of components found; largest ratio of the noise's power to that of the "
+        "recording by scipy.signal.welch at any frequency.\n\n"
+        f"{table(columns, rows)}\n\n{machine('numpy', 'scipy')}",
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--only", choices=["sizes", "power", "sigmas", "courses"], action="append")
+    parser.add_argument("--only", choices=["sizes", "power", "sigmas", "courses", "steep"], action="append")
     arguments = parser.parse_args()
     parts = {
         "sizes": sizes,
         "power": lambda draws: power(max(draws // 5, 4)),
         "sigmas": lambda draws: sigmas(draws // 5),
         "courses": lambda draws: courses(draws // 10),
+        "steep": steep,
     }
     for name, part in parts.items():
         if not arguments.only or name in arguments.only:

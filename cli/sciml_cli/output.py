@@ -152,16 +152,20 @@ def shell(*words: str) -> str:
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Return a number for people: four significant digits, `-` when there is none.
+    """Return a number for people: four significant digits, units with the prefix that fits, `-` when there is none.
 
     Examples
     --------
-    >>> number(0.123456, "s"), number(None)
-    ('0.1235 s', '-')
+    >>> number(0.123456, "s"), number(3.7812e-5, "V"), number(None)
+    ('123.5 ms', '37.81 µV', '-')
     """
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.{SIGNIFICANT}g} {unit}".rstrip()
+    if not unit:
+        return f"{value:.{SIGNIFICANT}g}"
+    from sciml.wording import quantity  # not at the start: `--help` loads no part of the library
+
+    return quantity(value, unit, digits=SIGNIFICANT)
 
 
 def size(n_bytes: float) -> str:

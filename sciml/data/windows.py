@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from sciml.data.samples import Samples, read_samples, rows_of_block
 from sciml.errors import ConfigError, DataError
 from sciml.recording import GAP, n_features, segments
+from sciml.wording import natural
 
 __all__ = ["WindowDataset", "Windows", "sliding_windows", "windows_around"]
 
@@ -45,7 +46,7 @@ class Windows:
     labels
         Class of each window as an index into `classes`, shape (n,); None where windows have no label.
     classes
-        Names of the classes, sorted.
+        Names of the classes, sorted as people count: 0, 90, 180.
     horizon
         Samples after the window that are to be forecast; 0 if none.
     offsets
@@ -423,7 +424,7 @@ def _encode(
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Return labels as indices into the sorted classes: at least two classes, each of at least two windows."""
     counts = Counter(names)
-    classes = sorted(counts, key=lambda name: (isinstance(name, str), name))
+    classes = sorted(counts, key=lambda name: natural(str(name)))
     listing = ", ".join(f"{name}: {counts[name]}" for name in classes)
     if len(classes) < 2 or min(counts.values()) < 2:
         raise DataError(

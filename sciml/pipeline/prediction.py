@@ -18,6 +18,7 @@ from sciml.pipeline.evaluation import model_outputs
 from sciml.pipeline.model import Restored, restore
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.base import get_task
+from sciml.pipeline.training_overlap import windows_in_training
 from sciml.recording import sampling_rate
 
 __all__ = ["Prediction", "predict"]
@@ -33,11 +34,11 @@ class Prediction:
         Dim `window` with coordinate `time`, the start of each window [s]. To classify: `logits` and `probabilities`
         (window, class), float64, and `predicted`, the name of the class; `label` where the recording's events have
         one. To forecast: `forecast` (window, channel, ahead) in the recording's units, `ahead` in seconds after the
-        window.
+        window. `in_training` says which windows overlap one that the net was trained, or its epoch chosen, on.
     path
         The file it was written to, if it was.
     accuracy
-        Fraction of labeled windows that were recognized; None where there are no labels.
+        Fraction of labeled windows that were recognized, of those not `in_training`; None where there are none.
     """
 
     dataset: xr.Dataset
@@ -49,14 +50,23 @@ class Prediction:
         return self.dataset
 
     def to_dict(self) -> dict[str, Any]:
-        """Return file, number of windows and accuracy as plain values."""
+        """Return file, number of windows, how many of them the net was trained on, and accuracy as plain values."""
         path = None if self.path is None else str(self.path)
-        return {"path": path, "windows": self.dataset.sizes["window"], "accuracy": self.accuracy}
+        n = self.dataset.sizes["window"]
+        return {"path": path, "windows": n, "in_training": self.n_in_training, "accuracy": self.accuracy}
+
+    @property
+    def n_in_training(self) -> int:
+        """How many windows overlap one that the net was trained, or its epoch chosen, on."""
+        return int(self.dataset["in_training"].sum()) if "in_training" in self.dataset else 0
 
     def summary(self) -> str:
         """Return number of windows and accuracy in one line."""
-        scored = "" if self.accuracy is None else f", accuracy {self.accuracy:.3f} of the labels"
-        return f"{self.dataset.sizes['window']} windows{scored}"
+        rest = self.dataset.sizes["window"] - self.n_in_training
+        others = f" of the other {rest}" if self.n_in_training else ""
+        scored = "" if self.accuracy is None else f", accuracy {self.accuracy:.3f}{others} by the labels in the file"
+        used = f", {self.n_in_training} of which overlap those of its training" if self.n_in_training else ""
+        return f"{self.dataset.sizes['window']} windows{used}{scored}"
 
     def __repr__(self) -> str:
         return f"Prediction({self.summary()})"
@@ -121,6 +131,10 @@ def predict(
     )
     times = windows.times[indices]
     found = found.assign_coords(time=("window", times, {"units": "s", "long_name": "start of the window"}))
+    used = windows_in_training(folder, config, recording, Path(file), times, windows.span / windows.rate)
+    if used.any():
+        warnings.warn(_overlap_words(used, scored="label" in found), ScimlWarning, stacklevel=2)
+    found = found.assign_coords(in_training=("window", used))
     found = found.assign_attrs(_provenance(recording, folder, model, windows))
     if target is not None:
         with files.replacing(target, overwrite=overwrite) as part:
@@ -164,10 +178,19 @@ def _nearest(windows: Windows, wanted: NDArray[np.float64]) -> tuple[NDArray[np.
     return nearest, np.abs(wanted - times[nearest]) <= 0.75 / windows.rate
 
 
+def _overlap_words(used: NDArray[np.bool_], *, scored: bool) -> str:
+    rest = int((~used).sum())
+    others = f"only the other {rest} are scored" if rest else "no other is left to score it on"
+    return (
+        f"{int(used.sum())} of {len(used)} windows overlap ones that the net was trained, or its epoch chosen, on; "
+        f"{others if scored else 'its outputs there are no test of it'}"
+    )
+
+
 def _accuracy(found: xr.Dataset) -> float | None:
     if "label" not in found:
         return None
-    known = np.isin(found["label"].values, found["class"].values)
+    known = np.isin(found["label"].values, found["class"].values) & ~found["in_training"].values
     return float(np.mean(found["label"].values[known] == found["predicted"].values[known])) if known.any() else None
 
 

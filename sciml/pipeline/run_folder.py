@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from sciml import files
 from sciml._printable import json_text
+from sciml.data import Split
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
 
@@ -77,6 +78,17 @@ class RunFolder:
         if not isinstance(found, dict):
             raise CheckpointError(f"expected a dict in {file}, got {type(found).__name__}; start the run anew")
         return found
+
+    def split(self) -> Split:
+        """Return how the windows of the run were split.
+
+        Raises
+        ------
+        DataError
+            What is stored is no split, or was changed.
+        """
+        stored = json.loads((self.path / "split.json").read_text(encoding="utf-8"))
+        return Split.from_dict({key: value for key, value in stored.items() if key != "schema"})
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse what cannot start here, before anything is read.

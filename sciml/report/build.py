@@ -15,7 +15,6 @@ from sciml.noise import NoiseFloor, SpectralNoiseFloor, noise_floor, spectral_no
 from sciml.recording import TIME, check, feature_dims, n_features
 from sciml.report.document.parts import Finding, Section
 from sciml.report.document.report import Report
-from sciml.report.document.wording import count, series
 from sciml.report.measure_denoising import measure_denoising, parts_of
 from sciml.report.measure_recording import measure_recording
 from sciml.report.record import RunRecord
@@ -30,8 +29,10 @@ from sciml.report.sections.recordings import (
     recording_name,
     spectrum_evidence,
 )
-from sciml.report.sections.run import fit_methods, fit_sections, run_facts, run_findings, run_numbers, split_section
+from sciml.report.sections.run import fit_sections, run_facts, run_findings, run_numbers, split_section
+from sciml.report.sections.run_methods import fit_methods
 from sciml.report.sections.weights import CITES, METHODS, weight_finding, weight_numbers, weight_section
+from sciml.wording import count, series
 
 __all__ = ["denoising_report", "noise_floor_report", "recording_report", "report", "run_report", "weights_report"]
 
@@ -121,7 +122,7 @@ def recording_report(
     """
     recording = check(recording, minimum=8)
     floor, why_not = (floor, "") if floor is not None else _floor_or_reason(recording, model, alpha)
-    coherent = coherence_evidence(_coherence_or_reason(recording, alpha))
+    coherent = coherence_evidence(_coherence_or_reason(recording, alpha), rank=None if floor is None else floor.rank)
     measured = measure_recording(recording, floor)
     quality, spectrum = quality_section(recording, measured), spectrum_evidence(recording, measured)
     sections = [quality.section, spectrum.section]

@@ -16,7 +16,7 @@ __all__ = ["Callback", "EpochRecord", "ProgressBar", "TrainState"]
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What was measured in one epoch; accuracies are None for a forecast.
+    """What was measured in one epoch, counted from 1; accuracies are None for a forecast.
 
     `step` counts optimizer steps so far, `lr` is that of the last one, `gradient_norm` the largest before clipping.
     """

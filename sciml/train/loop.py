@@ -333,7 +333,7 @@ class _Run:
         what = f"loss {self.loss}" if not np.isfinite(self.loss) else f"gradient norm {norm}"
         cause = f"the input holds {bad} values that are not finite" if bad else "the input is finite; lower lr"
         return (
-            f"training diverged: {what} at step {self.step} (epoch {epoch}, lr {self.lr:g}), items "
+            f"training diverged: {what} at step {self.step} (epoch {epoch + 1}, lr {self.lr:g}), items "
             f"{indices.tolist()} of the training part; {cause}"
         )
 
@@ -342,21 +342,23 @@ class _Run:
         sums = self.validate()
         if not np.isfinite(sums.mean):
             raise DivergedError(
-                f"training diverged: validation loss {sums.mean} after step {self.step} (epoch {epoch}, "
+                f"training diverged: validation loss {sums.mean} after step {self.step} (epoch {epoch + 1}, "
                 f"lr {self.lr:g}); lower lr, or look for values that are not finite in the validation part"
             )
         last = learning_rate(self.step - 1, total=self.total, config=self.config)
         accuracies = self.sums.accuracy, sums.accuracy
-        record = EpochRecord(epoch, self.step, last, self.sums.mean, sums.mean, *accuracies, self.sums.gradient_norm)
+        record = EpochRecord(
+            epoch + 1, self.step, last, self.sums.mean, sums.mean, *accuracies, self.sums.gradient_norm
+        )
         self.history.append(record)
         self.sums = EpochSums()
         value = sums.mean if self.config.monitor == "loss" else float(sums.accuracy or 0.0)
         if self.best_value is None or (
             value < self.best_value if self.config.monitor == "loss" else value > self.best_value
         ):
-            self.keep_best(epoch, value)
+            self.keep_best(epoch + 1, value)
         patience = self.config.patience
-        self.stopped_early = patience is not None and epoch - (self.best_epoch or 0) >= patience
+        self.stopped_early = patience is not None and epoch + 1 - (self.best_epoch or 0) >= patience
         self.finished = self.stopped_early or len(self.history) >= self.config.epochs
 
     def validate(self) -> EpochSums:
@@ -410,7 +412,7 @@ class _Run:
             return
         self.save()
         raise InterruptedRunError(
-            f"stopped by {received.name} after step {self.step} of {self.total} (epoch {len(self.history)}); "
+            f"stopped by {received.name} after step {self.step} of {self.total} (epoch {len(self.history) + 1}); "
             f"the state is saved in {self.folder}; resume to go on",
             exit_code=75 if received.name == "SIGINT" else 143,
         )

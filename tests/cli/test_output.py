@@ -49,5 +49,5 @@ def test_an_empty_table_is_its_head() -> None:
 
 
 def test_numbers_and_sizes_read_well() -> None:
-    assert [number(1234.5678, "Hz"), number(float("inf")), number(None)] == ["1235 Hz", "-", "-"]
+    assert [number(1234.5678, "Hz"), number(float("inf")), number(None)] == ["1.235 kHz", "-", "-"]
     assert [size(12), size(2048), size(5 * 2**30)] == ["12 B", "2.0 KiB", "5.0 GiB"]

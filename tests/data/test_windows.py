@@ -272,3 +272,16 @@ def test_real_recording_gives_windows(data_dir):
     assert X.shape[1] == y.shape[1] == 62
     elapsed = windows.stops - windows.times
     assert np.abs(elapsed - windows.span / windows.rate).max() < 2 / windows.rate
+
+
+def test_classes_are_in_the_order_that_people_count_in() -> None:
+    n = 40
+    events = xr.Dataset(
+        {
+            "start_time": ("event", np.arange(n) * 2.0),
+            "stop_time": ("event", np.arange(n) * 2.0 + 1),
+            "angle": ("event", np.array(["180", "90", "0", "45"] * (n // 4))),
+        }
+    )
+    made = xr.DataArray(np.zeros((1000, 2)), dims=("time", "channel"), attrs={"sampling_rate": 10.0})
+    assert windows_around(made, events, label="angle", before=0.0, length=1.0).classes == ("0", "45", "90", "180")

@@ -138,7 +138,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
         run(config, out=tmp_path / "cut", callbacks=(_Stop(number, 2),))
     assert caught.value.exit_code == code
     assert RunFolder(tmp_path / "cut").status()["state"] == "interrupted"
-    with pytest.warns(ScimlWarning, match="is not finished"):
+    with pytest.warns(ScimlWarning, match="trained"), pytest.warns(ScimlWarning, match="is not finished"):
         predict(tmp_path / "cut", config.data.files[0])
     result = run(config, out=tmp_path / "cut", resume=True)
     assert not result.already_finished
@@ -267,7 +267,8 @@ def test_a_forecast_is_evaluated_beside_persistence_and_ridge(settings, tmp_path
 def test_predicted_forecasts_reproduce_the_held_out_score(settings, file: Path, tmp_path: Path) -> None:
     config = settings("windows.length=1", "windows.horizon=0.2", "windows.step=0.5", task="forecast")
     result = run(config, out=tmp_path / "run")
-    found = predict(tmp_path / "run", file, tmp_path / "out.nc").dataset
+    with pytest.warns(ScimlWarning, match="its outputs there are no test of it"):
+        found = predict(tmp_path / "run", file, tmp_path / "out.nc").dataset
     wave = open_recording(file).values
     split = json.loads((tmp_path / "run" / "split.json").read_text())["test"]
     errors, last = [], []
@@ -350,3 +351,38 @@ def test_a_dry_run_counts_what_the_run_counts(settings, tmp_path: Path) -> None:
     assert plan.class_counts == result.metrics["split"]["class_counts"]
     assert plan.parameters == result.metrics["model"]["parameters"]
     assert plan.dropped == result.metrics["split"]["dropped"]
+
+
+def test_windows_that_the_net_was_trained_on_are_not_scored(done: RunResult, tmp_path: Path) -> None:
+    file = done.out.parent / "demo.nwb"
+    with pytest.warns(ScimlWarning, match="trained, or its epoch chosen, on"):
+        found = predict(done.out, file)
+    split = RunFolder(done.out).split()
+    used = found.dataset["in_training"].values
+    assert found.n_in_training == used.sum() >= len(split.train) + len(split.validation)
+    others = ~used
+    right = found.dataset["label"].values[others] == found.dataset["predicted"].values[others]
+    assert found.accuracy == pytest.approx(float(right.mean()))
+    assert "overlap those of its training" in found.summary()
+    moved = tmp_path / "elsewhere.nwb"
+    moved.write_bytes(file.read_bytes())
+    with pytest.warns(ScimlWarning, match="trained"):
+        assert predict(done.out, moved).n_in_training == found.n_in_training
+    other = write_nwb(population_recording(n_neurons=24, duration=60.0, seed=5), tmp_path / "other.nwb")
+    assert predict(done.out, other).n_in_training == 0
+
+
+def test_methods_name_every_step_with_its_settings(done: RunResult) -> None:
+    methods = json.loads((done.out / "report.json").read_text())["methods"]
+    for said in ("windows of 1 s", "gap of 1 s", "denoised", "standardized", "fcn", "width 32", "dropout 0.5", "AdamW",
+                 "learning rate of 0.002", "batches of 32", "weight decay 0.01", "norm 1", "at most 20 epochs",
+                 "seed 0", "logistic regression", "permutation test", "chance"):  # fmt: skip
+        assert said.lower() in methods.lower(), said
+
+
+def test_epochs_count_from_one(done: RunResult) -> None:
+    history = json.loads((done.out / "report.json").read_text())["numbers"]["history"]
+    assert [record["epoch"] for record in history] == list(range(1, len(history) + 1))
+    best = min(history, key=lambda record: record["validation_loss"])["epoch"]
+    assert done.metrics["training"]["best_epoch"] == best
+    assert f"epoch {len(history)}/" in (done.out / "log.txt").read_text().splitlines()[-1]

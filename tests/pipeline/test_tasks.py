@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from sciml.errors import CheckpointError, ConfigError
+from sciml.errors import CheckpointError, ConfigError, ScimlWarning
 from sciml.pipeline import assign, dry_run, predict, report_on, run, to_toml, validate
 from sciml.pipeline.tasks import TASKS
 from sciml.pipeline.tasks.base import Task, get_task
@@ -44,7 +44,8 @@ def test_a_task_is_configured_trained_evaluated_predicted_and_reported(
     assert made["numbers"]["scores"]["net"]["value"] == result.metrics["net"]["distance"]
     assert report_on(tmp_path / "run").kind == "weights"
 
-    found = predict(tmp_path / "run", file, tmp_path / "out.nc")
+    with pytest.warns(ScimlWarning, match="trained"):
+        found = predict(tmp_path / "run", file, tmp_path / "out.nc")
     assert found.dataset["mean"].dims == ("window", "channel")
     xr.testing.assert_identical(xr.load_dataset(tmp_path / "out.nc", engine="h5netcdf"), found.dataset)
 

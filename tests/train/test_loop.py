@@ -169,7 +169,7 @@ def test_the_model_comes_back_in_eval_mode_with_its_best_weights():
     result = fit(model, parts, quick(epochs=12, lr=0.3, weight_decay=0.0, schedule="constant", patience=None))
     values = [record.validation_loss for record in result.history]
     assert result.best_value == min(values)
-    assert result.best_epoch == int(np.argmin(values)) < 11
+    assert result.best_epoch == int(np.argmin(values)) + 1 < 12
     assert not model.training
     with torch.no_grad():
         logits = model(torch.from_numpy(parts.validation[0]))
@@ -182,7 +182,7 @@ def test_training_stops_when_the_validation_part_says_so():
     X, y = rng.normal(size=(40, 1, 8)), rng.integers(0, 2, 40)
     result = fit(net(), FitData((X, y), (X[:20], 1 - y[:20])), quick(epochs=50, lr=0.1, patience=3))
     assert result.stopped_early
-    assert result.epochs_run == result.best_epoch + 1 + 3
+    assert result.epochs_run == result.best_epoch + 3
 
 
 def test_accuracy_can_be_monitored():
@@ -308,7 +308,7 @@ def test_divergence_names_step_epoch_rate_and_items():
     X, y = labeled(40)
     X[23, 0, 3] = np.nan
     with pytest.raises(
-        DivergedError, match=r"loss nan at step \d \(epoch 0, lr 0\.\d+\), items \[.*\b23\b.*\] .* 1 values"
+        DivergedError, match=r"loss nan at step \d \(epoch 1, lr 0\.\d+\), items \[.*\b23\b.*\] .* 1 values"
     ):
         fit(net(), FitData((X, y), labeled(20)), quick(epochs=2, batch_size=8))
     with pytest.raises(DivergedError, match="the input is finite; lower lr"):
@@ -472,7 +472,7 @@ class Raise:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 75), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_puts_the_handlers_back(interruptible, tmp_path, number, code):
     before = signal.getsignal(number)
-    with pytest.raises(InterruptedRunError, match=r"after step 6 of 16 \(epoch 1\).*resume") as stop:
+    with pytest.raises(InterruptedRunError, match=r"after step 6 of 16 \(epoch 2\).*resume") as stop:
         fit(net(), data(), quick(), [Raise(6, number)], run_dir=tmp_path)
     assert stop.value.exit_code == code
     assert signal.getsignal(number) == before

@@ -103,6 +103,7 @@ def write_page(recording: Any, written: Path, target: Target, settings: dict[str
 def print_comparison(recording: Any, *, model: str, patch: dict[str, int] | None, as_json: bool) -> None:
     """Print the table of `sciml.denoise.compare`, the best method first."""
     from sciml.denoise import compare
+    from sciml.wording import p_number
 
     found = compare(recording, patch=patch, model=model)
     names = [str(name) for name in found["denoiser"].values]
@@ -120,5 +121,6 @@ def print_comparison(recording: Any, *, model: str, patch: dict[str, int] | None
         "values less sigma², over sigma²",
     )
     shown = ("excess", "removed", "residual_rank", "residual_p_value", "seconds")
-    rows = [[name, *(number(float(found[key].values[k])) for key in shown)] for k, name in enumerate(names)]
+    words = {key: p_number if key == "residual_p_value" else number for key in shown}
+    rows = [[name, *(words[key](float(found[key].values[k])) for key in shown)] for k, name in enumerate(names)]
     click.echo(table(["method", "excess", "removed", "rank left", "p left", "seconds"], rows))

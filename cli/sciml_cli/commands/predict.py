@@ -37,7 +37,7 @@ def predict(
     found = apply(run, file, out, signal=signal, step=step, overwrite=overwrite)
     data = found.dataset
     if as_json:
-        emit("predict", {"out": out, "windows": data.sizes["window"], "accuracy": found.accuracy, **_content(data)})
+        emit("predict", {"out": out, **found.to_dict(), **_content(data)})
         return
     if "predicted" in data:
         best = data["probabilities"].max("class")
@@ -48,12 +48,10 @@ def predict(
         click.echo(table(("time [s]", "predicted", "probability"), rows[:SHOWN]))
         if len(rows) > SHOWN:
             click.echo(f"... and {len(rows) - SHOWN} more")
-    if found.accuracy is not None:
-        click.echo(f"accuracy {found.accuracy:.3f} of the labels in the file")
-    click.echo(f"{out}: {data.sizes['window']} windows")
+    click.echo(f"{out}: {found.summary()}")
 
 
 def _content(data: object) -> dict[str, object]:
     """Return times and predicted labels; forecasts are too large for a line of JSON and are in the file."""
-    names = [name for name in ("time", "predicted") if name in data]  # type: ignore[operator]
+    names = [name for name in ("time", "predicted", "in_training") if name in data]  # type: ignore[operator]
     return {name: data[name].values for name in names}  # type: ignore[index]

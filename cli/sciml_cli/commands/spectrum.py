@@ -150,7 +150,9 @@ def noise(
 
 
 def _component_row(floor: Any, k: int) -> tuple[object, ...]:
-    row = (k + 1, number(float(floor.eigenvalues[k])), number(float(floor.p_values[k])))
+    from sciml.wording import p_number
+
+    row = (k + 1, number(float(floor.eigenvalues[k])), p_number(float(floor.p_values[k])))
     if k >= floor.rank:
         return (*row, "noise", "", "", "", "")
     low, high = floor.strength_intervals[k]
@@ -184,51 +186,59 @@ def _noise_by_frequency(
         emit("noise-by-frequency", floor.to_dict())
         return
     click.echo(floor.summary().splitlines()[0])
-    if floor.bands:
+    if floor.held_bands:
         columns = (
             "peak [Hz]",
             "from [Hz]",
             "to [Hz]",
+            "of the power",
             "mode",
             "p-value",
             "strength",
             "channels",
             "which, strongest first",
         )
-        rows = [_mode_row(floor, shared, k) for shared in floor.bands for k in range(len(shared.modes))]
+        rows = [_mode_row(floor, shared, k) for shared in floor.held_bands for k in range(len(shared.modes))]
         click.echo("\n" + table(columns, rows))
         note("strength: power of the mode over the noise of one channel in the band, summed over channels")
         note("a line is marked =: narrower than its band")
-    note(
-        f"{floor.n_segments} segments of {number(floor.segment, 's')}; bands {number(float(floor.bandwidth.min()))} to "
-        f"{number(float(floor.bandwidth.max()), 'Hz')} wide"
-    )
+    for line in floor.summary().splitlines()[1 + len(floor.held_bands) :]:
+        click.echo(line)
+    narrowest, widest = (number(float(each), "Hz") for each in (floor.bandwidth.min(), floor.bandwidth.max()))
+    note(f"{floor.n_segments} segments of {number(floor.segment, 's')}; bands {narrowest} to {widest} wide")
 
 
 def _mode_row(floor: Any, shared: Any, k: int) -> tuple[object, ...]:
+    from sciml.wording import p_number, share
+
     mode = shared.modes[k]
     named = ", ".join(floor.names[i] for i in mode.channels[:MOST_NAMES])
     more = ", ..." if len(mode.channels) > MOST_NAMES else ""
-    first = (number(shared.frequency) + ("=" if shared.narrow else ""), number(shared.low), number(shared.high))
-    p_value = "<1e-12" if mode.p_value < 1e-12 else f"{mode.p_value:.2g}"
+    peak = number(shared.frequency) + ("=" if shared.narrow else "")
+    first = (peak, number(shared.low), number(shared.high), share(shared.share))
     return (
-        *(first if k == 0 else ("", "", "")),
+        *(first if k == 0 else ("",) * len(first)),
         k + 1,
-        p_value,
+        p_number(mode.p_value),
         number(mode.strength),
         len(mode.channels),
         named + more,
     )
 
 
+def _memory(floor: Any) -> float | None:
+    """Return over how many seconds the noise is correlated; None where its samples are independent."""
+    return floor.correlation_time if floor.n_samples > floor.n_effective else None
+
+
 def _noise_rows(floor: Any) -> list[tuple[str, str]]:
     return [
         ("model", f"{floor.model} ({floor.reason})"),
-        ("sigma", f"{number(floor.sigma, floor.units)} (standard error {number(floor.sigma_se)})"),
+        ("sigma", f"{number(floor.sigma, floor.units)} (standard error {number(floor.sigma_se, floor.units)})"),
         ("edge", f"{number(floor.edge)} at level {floor.alpha:g}"),
         ("detection limit", number(floor.detection_limit, floor.units)),
         ("rank", str(floor.rank)),
-        ("correlation time", number(floor.correlation_time, "s")),
+        ("correlation time", number(_memory(floor), "s")),
         ("Marchenko-Pastur", f"{floor.mp_rank} components (edge {number(floor.mp_edge)})"),
         ("samples", f"{floor.n_samples} ({number(floor.n_effective)} independent)"),
         ("channels", f"{floor.n_features} ({floor.n_used} used)"),
@@ -265,6 +275,8 @@ def weights(target: Path, alpha: float, as_json: bool) -> None:
 
 
 def _layer_row(layer: Any) -> tuple[object, ...]:
+    from sciml.wording import p_number
+
     return (
         layer.name,
         layer.kind,
@@ -273,5 +285,5 @@ def _layer_row(layer: Any) -> tuple[object, ...]:
         number(layer.edge),
         number(float(layer.singular_values[0])),
         layer.rank,
-        number(float(layer.p_values[0])),
+        p_number(float(layer.p_values[0])),
     )

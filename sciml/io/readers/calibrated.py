@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciml._later import xr
 from sciml.io.arrays import LazyArray, Mapped, Scale, Stored
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
@@ -141,16 +142,23 @@ def _openpmd(tree: Tree) -> list[Signal]:
 def _component(node: Node, record: Node, iteration: Node) -> Signal:
     shape, labels = node.shape or (), record.texts("axisLabels")
     mesh = record.attr("gridSpacing") is not None
+    if record.text("dataOrder") == "F":
+        labels = labels[::-1]
+    # Azimuthal modes come first: the real part of mode 0, then real and imaginary part of each other one.
+    modes = ("mode",) if mesh and record.text("geometry") == "thetaMode" and len(labels) == len(shape) - 1 else ()
+    labels = (*modes, *labels)
     dims = unique(labels) if mesh and len(labels) == len(shape) else ("event", *image_dims(len(shape) - 1))
     dims = tuple("t_axis" if dim == TIME else dim for dim in dims)
     unit = _si(np.ravel(np.asarray(record.attr("unitDimension", ()))))
-    seconds = (iteration.number("time") or 0.0) * (iteration.number("timeUnitSI") or 1.0)
+    # A record of a staggered simulation may be that of a little later.
+    time = (iteration.number("time") or 0.0) + (record.number("timeOffset") or 0.0)
+    seconds = time * (iteration.number("timeUnitSI") or 1.0)
     return _declared(
         scaled(node, Scale(node.number("unitSI") or 1.0)),
         dims,
         "mesh" if mesh else "particles",
         unit,
-        partial(_mesh, record, dict(zip(dims, shape, strict=True))) if mesh else None,
+        partial(_mesh, node, record, dict(zip(dims, shape, strict=True))) if mesh else None,
         attrs={"iteration_time": seconds, "iteration_time_units": "s"},
         stack="iteration",
     )
@@ -171,17 +179,30 @@ def _si(powers: NDArray[Any]) -> str:
     )
 
 
-def _mesh(record: Node, sizes: dict[str, int], notes: list[str]) -> Coords:
-    """Return the places of the nodes of a mesh in SI units."""
+def _mesh(node: Node, record: Node, sizes: dict[str, int], notes: list[str]) -> Coords:
+    """Return the places of the values of a mesh in SI units: within its cells, where its `position` says."""
     spacing, offset = (np.ravel(np.asarray(record.attr(name, ()))) for name in ("gridSpacing", "gridGlobalOffset"))
+    inside = np.ravel(np.asarray(node.attr("position", np.zeros(spacing.shape))))
+    coords, rest = _modes(sizes), {dim: size for dim, size in sizes.items() if dim != "mode"}
     factor = record.number("gridUnitSI", 1.0) or 1.0
-    if spacing.shape != (len(sizes),) or offset.shape != spacing.shape:
-        notes.append(f"{record.path} states the spacing of {spacing.size} axes of {len(sizes)}; it is left out")
-        return {}
-    coords: Coords = {}
-    for (dim, size), step, start in zip(sizes.items(), spacing.tolist(), offset.tolist(), strict=True):
+    if spacing.shape != (len(rest),) or offset.shape != spacing.shape or inside.shape != spacing.shape:
+        notes.append(f"{record.path} states the spacing of {spacing.size} axes of {len(rest)}; it is left out")
+        return coords
+    starts = offset + inside * spacing
+    if record.text("dataOrder") == "F":
+        spacing, starts = spacing[::-1], starts[::-1]
+    for (dim, size), step, start in zip(rest.items(), spacing.tolist(), starts.tolist(), strict=True):
         coords |= grid(dim, size, step=step * factor, start=start * factor, unit="m")
     return coords
+
+
+def _modes(sizes: dict[str, int]) -> Coords:
+    """Return the azimuthal mode of each part of a mesh of thetaMode, and whether it is the real or imaginary part."""
+    if "mode" not in sizes:
+        return {}
+    numbers = (np.arange(sizes["mode"]) + 1) // 2
+    parts = np.where((np.arange(sizes["mode"]) % 2 == 1) | (numbers == 0), "real", "imaginary")
+    return {"mode": xr.Variable("mode", numbers), "part": xr.Variable("mode", parts)}
 
 
 # Imaris: attributes are arrays of single letters; arrays are padded to whole chunks.

@@ -48,12 +48,15 @@ class Emd:
         for group in tree:
             if not _is_array(group):
                 continue
-            data = group.child("data")
+            data = _data(group)
             if data is not None and data.is_numeric:
                 signals.append(_signal(group, data))
             else:
                 findings.append(f"{group.path}/data: expected an array of numbers, got {data}; it is not listed")
-        version = ".".join(filter(None, (tree.root.text("version_major"), tree.root.text("version_minor"))))
+        holder = next(
+            (one for one in (tree.root, *tree.root.children.values()) if one.text("version_major")), tree.root
+        )
+        version = ".".join(filter(None, (holder.text("version_major"), holder.text("version_minor"))))
         return Contents(
             format=f"EMD {version}".strip(),
             signals=tuple(signals),
@@ -64,9 +67,20 @@ class Emd:
 
 
 def _is_array(node: Node) -> bool:
-    if "data" not in node.children or not {"dim0", "dim1"} & set(node.children):
+    if not {"dim0", "dim1"} & set(node.children):
         return False
-    return node.number("emd_group_type") == 1 or node.text("emd_group_type") == "array"
+    marked = node.number("emd_group_type") == 1 or node.text("emd_group_type") == "array"
+    return marked and _data(node) is not None
+
+
+def _data(group: Node) -> Node | None:
+    """Return the array of a group: `data`, else (datacube, realslice of Prismatic) the only one but the axes."""
+    if (named := group.child("data")) is not None:
+        return named
+    others = [one for name, one in group.children.items() if one.is_numeric and not re.fullmatch(r"dim\d+", name)]
+    most = max((len(one.shape or ()) for one in others), default=0)
+    largest = [one for one in others if len(one.shape or ()) == most]
+    return largest[0] if len(largest) == 1 else None
 
 
 def _unit(node: Node) -> str:
@@ -89,6 +103,7 @@ def _signal(group: Node, data: Node) -> Signal:
         clock=_clock(axes[along], (data.shape or ())[along]) if dims[along] == TIME else None,
         coords=partial(_coords, axes, dims, data.shape or ()),
         attrs={"name": group.name},
+        notes=_misfits(axes, dims, data.shape or ()),
     )
 
 
@@ -146,9 +161,16 @@ def _coords(axes: list[Node | None], dims: tuple[str, ...], shape: tuple[int, ..
         elif node.shape == (2,):
             start, step = _start_and_step(node)
             coords |= grid(dim, size, step=step, start=start, unit=unit)
-        else:
-            notes.append(f"axis {node.path} of shape {node.shape} does not fit {dim} of {size}; it is left out")
     return coords
+
+
+def _misfits(axes: list[Node | None], dims: tuple[str, ...], shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the axes that have neither a value for each place nor a start and a step."""
+    return tuple(
+        f"axis {node.path} of shape {node.shape} does not fit {dim} of {size}; it is left out"
+        for node, dim, size in zip(axes, dims, shape, strict=True)
+        if node is not None and dim != TIME and node.shape not in ((size,), (2,))
+    )
 
 
 def _about(tree: Tree) -> dict[str, str]:

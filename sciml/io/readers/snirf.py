@@ -84,6 +84,9 @@ def _word(group: Node | None, name: str) -> str:
 
 def _signal(group: Node, data: Node, nirs: Node) -> Signal:
     shape, notes = data.shape or (), list[Remark]()
+    swapped = _is_swapped(group, shape)
+    shape = shape[::-1] if swapped else shape
+    notes += ["stored as (channel, time), as its times say; presented with time first"] if swapped else []
     channels = _Channels(group, shape[1] if len(shape) > 1 else 0)
     raw_unit = _word(group, "dataUnit") or _common(channels.texts("dataUnit"))
     clock = _clock(group, shape[0], _word(nirs.child("metaDataTags"), "TimeUnit"), notes)
@@ -91,7 +94,7 @@ def _signal(group: Node, data: Node, nirs: Node) -> Signal:
     name = _word(group, "name")
     return Signal(
         path=data.path,
-        values=scaled(data, _offsets(group, channels.size, notes)),
+        values=scaled(data, _offsets(group, channels.size, int(not swapped), notes), order=(1, 0) if swapped else None),
         dims=(TIME, "channel", "dim_2")[: len(shape)],
         kind="aux" if group.name.startswith("aux") else "data",
         unit=clean_unit(raw_unit),
@@ -103,7 +106,14 @@ def _signal(group: Node, data: Node, nirs: Node) -> Signal:
     )
 
 
-def _offsets(group: Node, size: int, notes: list[Remark]) -> Scale:
+def _is_swapped(group: Node, shape: tuple[int, ...]) -> bool:
+    """Whether a matrix has one row a channel, against the specification: it has as many columns as there are times."""
+    times = group.dataset("time")
+    n_times = prod(times.shape or ()) if times is not None else 0
+    return len(shape) == 2 and n_times == shape[1] != shape[0] and n_times > 2
+
+
+def _offsets(group: Node, size: int, axis: int, notes: list[Remark]) -> Scale:
     """Return what dataOffset (SNIRF 1.2) adds to the values of each channel."""
     node = group.dataset("dataOffset")
     if node is None:
@@ -114,7 +124,7 @@ def _offsets(group: Node, size: int, notes: list[Remark]) -> Scale:
         notes.append(Issue("not_applied", said, node.path))
         return Scale()
     shifts = -np.broadcast_to(values, max(size, 1)).astype(np.float64)
-    return Scale(zero=tuple(shifts.tolist()) if size else float(shifts[0]))
+    return Scale(zero=tuple(shifts.tolist()) if size else float(shifts[0]), axis=axis)
 
 
 def _common(words: list[str]) -> str:

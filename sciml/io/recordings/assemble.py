@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+import h5py
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -208,6 +209,7 @@ def _attrs(
         attrs["units_raw"] = signal.raw_unit
     if symbol := unit_symbol(signal.unit):
         attrs["units_symbol"] = symbol
+    attrs |= _enumerated(signal.data.dtype)
     if raw and not signal.values.scale.identity:
         attrs["units"] = ""
         attrs.pop("units_symbol", None)
@@ -220,6 +222,15 @@ def _attrs(
     read = f"read {label} of {path.name} with sciml {__version__} (reader {reader})"
     attrs["history"] = "\n".join([read, *(f"note: {note}" for note in notes)])
     return attrs
+
+
+def _enumerated(dtype: np.dtype[Any] | None) -> dict[str, list[Any]]:
+    """Return the names that an HDF5 enumeration gives its numbers, as the CF conventions call them."""
+    named = (h5py.check_enum_dtype(dtype) if dtype is not None else None) or {}
+    by_value = sorted((value, name) for name, value in named.items())
+    if not by_value:
+        return {}
+    return {"flag_values": [value for value, _ in by_value], "flag_meanings": [name for _, name in by_value]}
 
 
 def chunks_in_file(signal: Signal) -> dict[str, int]:

@@ -110,8 +110,16 @@ def _look(signal: Signal, path: Place) -> tuple[list[Issue], int]:
         return [], 0
     sample = sampled(recording.variable, signal, budget=SIGNAL_BYTES)
     said = signal.data.unwritten_chunks()
-    unwritten = [Issue("unwritten", said)] if said else []
-    return [*unwritten, *_values(sample, signal), *_timestamps(signal)], sample.values.nbytes
+    odd = [*([Issue("unwritten", said)] if said else []), *_coords(signal)]
+    return [*odd, *_values(sample, signal), *_timestamps(signal)], sample.values.nbytes
+
+
+def _coords(signal: Signal) -> list[Issue]:
+    """Return what is odd about the coordinates, which is found when they are read."""
+    notes: list[str] = []
+    if signal.coords is not None:
+        signal.coords(notes)
+    return [Issue("note", note) for note in notes]
 
 
 def _values(sample: Sample, signal: Signal) -> list[Issue]:

@@ -336,7 +336,7 @@ def _troubles(signal: Signal, listed: SignalInfo) -> list[Issue]:
         trouble = signal.clock.problem(signal.shape[0])
     if trouble:
         found.append(Issue(code_of(trouble, "unreadable"), f"cannot be read: {trouble}"))
-    elif isinstance(signal.clock, Timestamps) and (odd := signal.clock.oddity(signal.shape[0])):
+    elif signal.clock is not None and signal.shape and (odd := signal.clock.oddity(signal.shape[0])):
         found.append(odd)
     elif gaps := _gaps(signal, listed):
         found.append(gaps)

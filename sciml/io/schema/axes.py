@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from math import isfinite, prod
+from math import isfinite, nan, prod
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +17,18 @@ from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node
 from sciml.io.schema.declarations import Coords
 
-__all__ = ["bare", "columns", "coord_name", "grid", "image_dims", "is_real", "numbers", "outer", "unique"]
+__all__ = [
+    "bare",
+    "columns",
+    "coord_name",
+    "grid",
+    "image_dims",
+    "is_real",
+    "numbers",
+    "outer",
+    "single_number",
+    "unique",
+]
 
 RESERVED = {"mask", "quality"}  # coordinates that mean something to every analysis
 
@@ -132,7 +144,22 @@ def bare(name: str) -> str:
 
 
 def numbers(group: Mapping[str, Node]) -> dict[str, float]:
-    """Return the single finite numbers in a group, those that are stored as datasets, by their bare names."""
-    single = [node for node in group.values() if is_real(node) and set(node.shape or ()) <= {1}]
-    values = {bare(node.name): node.scalar() for node in single}
-    return {name: float(value) for name, value in values.items() if isinstance(value, (int, float)) and isfinite(value)}
+    """Return the single finite numbers in a group, those that are stored as datasets, by their bare names.
+
+    Numbers that were written as text count; a matrix of one element is a single number.
+    """
+    found = {bare(node.name): single_number(node) for node in group.values()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def single_number(node: Node) -> float | None:
+    """Return the one finite number that a dataset holds, also as text; None of anything else."""
+    if not node.is_dataset or set(node.shape or ()) - {1} or node.dtype is None or node.dtype.kind not in "iufSO":
+        return None
+    if node.dtype.kind in "SO" and h5py.check_string_dtype(node.dtype) is None:
+        return None
+    try:
+        value = float(node.scalar(nan))
+    except (TypeError, ValueError):
+        return None
+    return value if isfinite(value) else None

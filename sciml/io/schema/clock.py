@@ -47,6 +47,10 @@ class Rate:
             return f"its sampling rate is {self.rate} Hz; expected a number above 0"
         return None if isfinite(self.start) else f"its clock starts at {self.start} s; expected a finite number"
 
+    def oddity(self, n_samples: int) -> Issue | None:  # noqa: ARG002 - the same question as to Timestamps
+        """Return what is odd about the order of the times: nothing."""
+        return None
+
     def span(self, n_samples: int) -> Span:
         """Return rate, duration and start."""
         return Span() if self.problem(n_samples) else Span(self.rate, n_samples / self.rate, self.start)
@@ -68,6 +72,15 @@ class RegularSegments:
         if self.firsts[:1] != (0,) or any(left >= right for left, right in pairwise(edges)):
             return f"its clock has runs from {self.firsts}; expected them to rise from 0 to below {n_samples} samples"
         return None if np.isfinite(self.starts).all() else f"its clock has runs that start at {self.starts} s"
+
+    def oddity(self, n_samples: int) -> Issue | None:
+        """Return whether a run begins before the one before it ended."""
+        if self.problem(n_samples) or len(self.firsts) < 2:
+            return None
+        lasting = np.diff(self.firsts) / self.rate
+        back = int((np.diff(self.starts) < lasting - 0.5 / self.rate).sum())
+        said = f"the clock runs backward {counted(back, 'time')}"
+        return Issue("clock_order", said) if back else None
 
     def span(self, n_samples: int) -> Span:
         """Return rate, duration (gaps included) and start."""

@@ -15,8 +15,64 @@ from numpy.typing import NDArray
 from sciml._later import xr
 from sciml.io.schema.axes import coord_name
 from sciml.io.schema.declarations import Coords
+from sciml.recording import TIME
 
-__all__ = ["assigned", "axis_coords", "fits", "where_shape_fits"]
+__all__ = [
+    "SIZE_NAMES", "assigned", "axis_coords", "dims_of_sizes", "fits", "sizes_of", "where_shape_fits",
+]  # fmt: skip
+
+# What files call the number of channels, of samples and of trials, without case and punctuation.
+SIZES = {
+    "channel": (
+        "nbchan",
+        "nchan",
+        "nchans",
+        "nchannel",
+        "nchannels",
+        "numchannels",
+        "numberofchannels",
+        "channelcount",
+    ),
+    TIME: ("pnts", "npnts", "nsamp", "nsamples", "numsamples", "numberofsamples", "npoints"),
+    "trial": ("trials", "ntrial", "ntrials", "nepochs", "numtrials", "numberoftrials"),
+}
+SIZE_NAMES = frozenset(name for names in SIZES.values() for name in names)
+
+
+def sizes_of(numbers: Mapping[str, float]) -> dict[str, int]:
+    """Return the sizes of dims that single numbers state by their names.
+
+    Examples
+    --------
+    >>> sizes_of({"nbchan": 7.0, "pnts": 5.0, "srate": 100.0})
+    {'channel': 7, 'time': 5}
+    """
+    found = {dim: [numbers[name] for name in names if name in numbers] for dim, names in SIZES.items()}
+    return {dim: int(sizes[0]) for dim, sizes in found.items() if sizes and sizes[0] == int(sizes[0]) > 0}
+
+
+def dims_of_sizes(sizes: Mapping[str, int], shape: Sequence[int]) -> tuple[str, ...] | None:
+    """Return the dims of an array by the sizes that a file states of them, None where they do not tell.
+
+    The order is that of channel, time, trial if it fits; else each goes where alone it fits.
+
+    Examples
+    --------
+    >>> dims_of_sizes({"channel": 7, "time": 5}, (7, 5)), dims_of_sizes({"channel": 7, "time": 5}, (5, 7))
+    (('channel', 'time'), ('time', 'channel'))
+    >>> dims_of_sizes({"channel": 7}, (7, 5)), dims_of_sizes({"channel": 7, "time": 9}, (7, 5))
+    (('channel', 'time'), None)
+    """
+    known = {dim: size for dim, size in sizes.items() if size in shape}
+    if tuple(sizes.values())[: len(shape)] == tuple(shape):
+        return tuple(sizes)[: len(shape)]
+    places = {dim: shape.index(size) for dim, size in known.items() if list(shape).count(size) == 1}
+    if len(set(places.values())) < len(places) or set(sizes) - set(places) - {"trial"} or not places:
+        return None
+    free = [axis for axis in range(len(shape)) if axis not in places.values()]
+    if len(free) == 1 and {"channel", TIME} - set(places):
+        places[min({"channel", TIME} - set(places))] = free.pop()
+    return None if free else tuple(sorted(places, key=lambda dim: places[dim]))
 
 
 def fits(length: int, size: int) -> bool:

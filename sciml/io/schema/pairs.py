@@ -17,8 +17,8 @@ from sciml.io.schema.values import Values, computed, scaled
 
 __all__ = ["is_complex", "parts", "values"]
 
-REAL = re.compile(r"(.*[_. ])?(r|re|real|realpart|real_part|0)", re.IGNORECASE)
-IMAGINARY = re.compile(r"(.*[_. ])?(i|im|imag|imaginary|imagpart|imag_part|imaginary_part|j|1)", re.IGNORECASE)
+# What stands for the real part in a name, and what in the same place for the imaginary one.
+SWAPS = (("real", "imag"), ("real", "imaginary"), ("re", "im"), ("r", "i"), ("0", "1"), ("r", "j"))
 
 
 def parts(dtype: np.dtype[Any] | None) -> tuple[str, str] | None:
@@ -28,14 +28,23 @@ def parts(dtype: np.dtype[Any] | None) -> tuple[str, str] | None:
     --------
     >>> parts(np.dtype([("re", "<i2"), ("im", "<i2")])), parts(np.dtype([("x", "<f4"), ("y", "<f4")]))
     (('re', 'im'), None)
+    >>> parts(np.dtype([("imagFloatHalfEven", "<f4"), ("realFloatHalfEven", "<f4")]))
+    ('realFloatHalfEven', 'imagFloatHalfEven')
     """
     names = dtype.names if dtype is not None else None
     if dtype is None or names is None or len(names) != 2 or any(dtype[name].kind not in "iuf" for name in names):
         return None
     for real, imaginary in (names, names[::-1]):
-        if REAL.fullmatch(real) and IMAGINARY.fullmatch(imaginary):
+        if any(_swapped(real.lower(), imaginary.lower(), *swap) for swap in SWAPS):
             return real, imaginary
     return None
+
+
+def _swapped(real: str, imaginary: str, one: str, other: str) -> bool:
+    """Whether two names differ in one word, which is the real part in one and the imaginary part in the other."""
+    if one in ("r", "0"):  # letters stand alone, or at the end behind a separator
+        return re.sub(rf"(^|[_. ]){one}$", rf"\g<1>{other}", real) == imaginary != real
+    return one in real and real.replace(one, other, 1) == imaginary
 
 
 def is_complex(node: Node) -> bool:

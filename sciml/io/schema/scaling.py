@@ -182,7 +182,12 @@ def _unapplied(signal: Signal, tree: Tree) -> list[Issue]:
         for name in data.attribute_names()
         if name not in data.asked and _says(name) and _rest(name) <= own and _matters(name, data.attr(name))
     ]
-    around = tree.parent(data).once(_numbers_around)
+    group = tree.parent(data)
+    named += [
+        f"the attribute {name} = {_words(group.attr(name))} of {group.path or 'its group'}"
+        for name in group.once(_attributes_for_all)
+    ]
+    around = group.once(_numbers_around)
     for node in (one for key in dict.fromkeys((frozenset[str](), own)) for one in around.get(key, ())):
         if node is not data and not node.was_read and _fits(node, data.shape or ()):
             value = node.scalar() if set(node.shape or ()) <= {1} else None
@@ -192,6 +197,12 @@ def _unapplied(signal: Signal, tree: Tree) -> list[Issue]:
         return []
     more = f" and {counted(len(named) - SHOWN, 'more')[:-1]}" if len(named) > SHOWN else ""
     return [Issue("not_applied", f"the file states {', '.join(named[:SHOWN])}{more}, which was not applied", data.path)]
+
+
+def _attributes_for_all(group: Node) -> list[str]:
+    """Return the attributes of a group that scale or limit whatever is in it, and that nobody asked for."""
+    names = [name for name in group.attribute_names() if _says(name) and not _rest(name) and name not in group.asked]
+    return [name for name in names if _matters(name, group.attr(name))]
 
 
 def _numbers_around(group: Node) -> dict[frozenset[str], list[Node]]:

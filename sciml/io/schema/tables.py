@@ -115,22 +115,26 @@ def overruns(table: Node) -> list[Issue]:
     return found
 
 
-def broken_index(index: Node, n_cells: int) -> Issue | None:
-    """Return what is wrong with the ends of ragged rows; of a very long index its last end alone is read."""
+def broken_index(index: Node, n_cells: int, *, exact: bool = False) -> Issue | None:
+    """Return what is wrong with the ends of ragged rows; of a very long index its last end alone is read.
+
+    `exact`: the format wants the last row to end with the values.
+    """
     size = (index.shape or (0,))[0]
     ends = index.read(None if size <= CHECKED else slice(size - 1, None)).real.astype(np.int64)
     if not ends.size:
         return None
     falls, last = bool((np.diff(ends) < 0).any() or ends[0] < 0), int(ends[-1])
-    return _overrun(index, n_cells, last, falls=falls) if falls or last != n_cells else None
+    return _overrun(index, n_cells, last, falls=falls, exact=exact) if falls or last != n_cells else None
 
 
-def _overrun(index: Node, n_cells: int, last: int, *, falls: bool = False) -> Issue:
+def _overrun(index: Node, n_cells: int, last: int, *, falls: bool = False, exact: bool = False) -> Issue:
     got = f"a last end of {last}{' and ends that fall' if falls else ''}"
-    if not falls and last < n_cells:
+    if not falls and last < n_cells and not exact:
         said = f"{index.path}: its last row ends at {last} of {n_cells} values; the others belong to no row"
         return Issue("note", said, index.path)
-    expected = f"{index.path}: expected row ends that rise to at most {n_cells}, the number of values"
+    most = "" if exact else "at most "
+    expected = f"{index.path}: expected row ends that rise to {most}{n_cells}, the number of values"
     return Issue("ragged_overrun", f"{expected}; got {got}", index.path)
 
 

@@ -4,6 +4,7 @@ Written to CF 1.9, section 8.3, as xdas uses it for optical fibers: beside the d
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from sciml.io.hdf5.tree import Node
 from sciml.io.schema.axes import is_real
 from sciml.io.schema.clock import Rate
 
-__all__ = ["interpolated", "regular"]
+__all__ = ["began", "interpolated", "regular"]
 
 EVEN = 1e-6  # relative difference of steps below which pieces are one line
 
@@ -47,6 +48,21 @@ def regular(dim: str, size: int, siblings: Mapping[str, Node]) -> Rate | None:
     if not steps[0] > 0 or np.abs(steps - steps[0]).max() > EVEN * steps[0]:
         return None
     return Rate((size - 1) / (values[-1] * seconds))
+
+
+def began(dim: str, siblings: Mapping[str, Node]) -> str:
+    """Return when the first tie point of a time was ("microseconds since 1970-01-01"), "" if it is not stated."""
+    node = siblings.get(f"{dim}_values")
+    units = node.text("units") if node is not None else ""
+    seconds, since = seconds_per(units), units.partition(" since ")[2].strip()
+    if node is None or seconds is None or not since or not is_real(node):
+        return ""
+    try:
+        first = node.read(slice(0, 1))[0].item()
+        origin = datetime.fromisoformat(since)
+        return (origin + timedelta(microseconds=first * round(seconds * 1e9) / 1000)).isoformat()
+    except (DataError, ValueError, OverflowError):
+        return ""
 
 
 def interpolated(dim: str, size: int, siblings: Mapping[str, Node]) -> NDArray[np.float64] | None:

@@ -1,22 +1,22 @@
 """From the tests of all bands to the result: control over bands, modes, peaks, channels, warnings in words."""
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import scipy.ndimage
-import scipy.signal
 import scipy.stats
 import xarray as xr
 
-from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.noise.channels.names import channel_names
 from sciml.noise.channels.select import exclusion_words
 from sciml.noise.coherence.bands import BandPlan
 from sciml.noise.coherence.cross_spectra import CrossSpectra
+from sciml.noise.coherence.merge import Part, merged_parts
 from sciml.noise.coherence.modes import FEW_CHANNELS, BandModes, BandTest, find_modes, line_frequency, participation
+from sciml.noise.coherence.power import BandPower, band_power
 from sciml.noise.coherence.result import CoherentBand, CoherentMode, Control, SpectralNoiseFloor
 from sciml.noise.coherence.whiten import Whitener
 from sciml.recording import n_features
@@ -28,7 +28,6 @@ __all__ = ["Measured", "gather"]
 
 MAX_MODES = 16
 NEIGHBORS = 10  # bands on each side that say what averages are usually worth
-DIP = 4.0  # two peaks are two bands where the strength between them falls by this factor
 PARTLY = 0.9  # of the segments, below which a warning says how many were left out
 
 
@@ -58,9 +57,8 @@ def gather(measured: Measured, tests: list[BandTest], *, alpha: float, control: 
         for b in found
     }  # fmt: skip
     p_values = _all_p_values(adjusted, modes, n_tests, eigenvalues.shape[1])
-    strength = np.zeros(len(tests))
-    for b, each in modes.items():
-        strength[b] = _strength(each, cross.n_channels, usual[b])[0]
+    strength = _possible_strength(tests, modes, cross.n_channels, usual)
+    power = band_power(cross, plan, measured.whitener, complex_data=recording.dtype.kind == "c")
     names = channel_names(recording)
     return SpectralNoiseFloor(
         frequency=plan.frequency,
@@ -73,7 +71,8 @@ def gather(measured: Measured, tests: list[BandTest], *, alpha: float, control: 
         rank=np.array([len(modes[b].p_values) if b in modes else 0 for b in range(len(tests))]),
         components=_components(modes, len(tests), measured),
         bands=tuple(
-            _band(measured, modes, p_values, usual, strength, part, alpha) for part in _parts(plan, found, strength)
+            _band(measured, modes, p_values, usual, strength, power, part, alpha)
+            for part in _parts(measured, modes, strength, usual, power.is_held)
         ),
         alpha=alpha,
         control=control,
@@ -118,10 +117,10 @@ def _all_p_values(adjusted: FloatArray, modes: dict[int, BandModes], n_tests: fl
     return p_values
 
 
-def _strength(modes: BandModes, n_channels: int, dof: float) -> FloatArray:
-    """Return the power of each mode in noise variances: the eigenvalue less noise and bias."""
+def _mode_strengths(eigenvalues: FloatArray, n_channels: int, dof: float) -> FloatArray:
+    """Return the power of modes in noise variances: the eigenvalue less noise and bias."""
     gamma = n_channels / dof
-    return shrink.spike_strength(modes.eigenvalues, gamma, below=np.sqrt(gamma))
+    return shrink.spike_strength(eigenvalues, gamma, below=np.sqrt(gamma))
 
 
 def _padded(rows: list[FloatArray]) -> FloatArray:
@@ -148,21 +147,30 @@ def _components(modes: dict[int, BandModes], n_bands: int, measured: Measured) -
     return out
 
 
-def _parts(plan: BandPlan, found: IntArray, strength: FloatArray) -> list[tuple[int, IntArray]]:
-    """Return (peak, bands) of each run of neighboring bands, parted where the strength dips."""
-    if not len(found):
-        return []
-    reach = (plan.bandwidth[found][1:] + plan.bandwidth[found][:-1]) / 2
-    cuts = np.flatnonzero(np.diff(plan.frequency[found]) > reach) + 1
-    parts: list[tuple[int, IntArray]] = []
-    for run in np.split(found, cuts):
-        level = np.log(np.maximum(strength[run], np.finfo(float).tiny))
-        padded = np.concatenate([[level.min() - 2 * np.log(DIP)], level, [level.min() - 2 * np.log(DIP)]])
-        peaks = scipy.signal.find_peaks(padded, prominence=np.log(DIP))[0] - 1
-        valleys = [a + int(np.argmin(level[a : b + 1])) for a, b in itertools.pairwise(peaks)]
-        pieces = np.split(run, valleys)
-        parts += [(int(run[peak]), piece) for peak, piece in zip(peaks, pieces, strict=True)]
-    return parts
+def _parts(
+    measured: Measured, modes: dict[int, BandModes], strength: FloatArray, usual: FloatArray, is_held: BoolArray
+) -> list[Part]:
+    """Return the bands of something in common, those that hold nothing of the recording apart from the others."""
+
+    def narrow(band: int) -> bool:
+        return line_frequency(measured.cross, measured.plan, band, modes[band]) is not None
+
+    parts = [
+        part
+        for held in (True, False)
+        for part in merged_parts(
+            measured.plan, {b: each for b, each in modes.items() if is_held[b] == held}, strength, usual, narrow=narrow
+        )
+    ]
+    return sorted(parts, key=lambda part: part.peak)
+
+
+def _possible_strength(tests: list[BandTest], modes: dict[int, BandModes], n: int, usual: FloatArray) -> FloatArray:
+    """Return the strength of the strongest mode of each band, or of what could hide there."""
+    found = [_mode_strengths(test.eigenvalues[:1], n, dof)[0] for test, dof in zip(tests, usual, strict=True)]
+    for band, each in modes.items():
+        found[band] = _mode_strengths(each.eigenvalues, n, usual[band])[0]
+    return np.array(found)
 
 
 def _band(
@@ -171,10 +179,11 @@ def _band(
     p_values: FloatArray,
     usual: FloatArray,
     strength: FloatArray,
-    part: tuple[int, IntArray],
+    power: BandPower,
+    part: Part,
     alpha: float,
 ) -> CoherentBand:
-    plan, (peak, bands) = measured.plan, part
+    plan, peak, bands = measured.plan, part.peak, part.bands
     near = bands[np.abs(bands - peak) <= 1]
     frequency, width = plan.frequency, plan.bandwidth
     line = line_frequency(measured.cross, plan, peak, modes[peak])
@@ -192,6 +201,8 @@ def _band(
             )
             for k in range(len(modes[peak].p_values))
         ),
+        share=power.share(np.arange(bands[0], bands[-1] + 1)),
+        is_held=bool(power.is_held[peak]),
     )
 
 
@@ -208,7 +219,7 @@ def _mode(
 ) -> CoherentMode:
     """Describe one mode channel by channel, in the recording's own unit and phase."""
     plan, used = measured.plan, measured.whitener.used
-    strength = float(_strength(modes, measured.cross.n_channels, dof)[k])
+    strength = float(_mode_strengths(modes.eigenvalues, measured.cross.n_channels, dof)[k])
     response = measured.whitener.response(plan.frequency[peak : peak + 1] / plan.rate)[0]
     pattern = modes.patterns[:, k] * modes.noise / response
     sides = 1 if measured.recording.dtype.kind == "c" else 2

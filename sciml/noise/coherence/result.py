@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.wording import count, p_value, quantity, share
 
 __all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor"]
 
@@ -50,6 +51,8 @@ class CoherentBand:
     """Neighboring bands of something in common: limits, peak and width in Hz, the modes at the peak.
 
     `narrow`: one line, much narrower than the band, carries most of the strongest mode; `frequency` is then the line's.
+    `share` is the part of the recording's power that lies between the limits. Where that is next to nothing, or a
+    filter took what there was, the band `is_held` no more: what channels share there is numerical.
     """
 
     low: float
@@ -59,6 +62,16 @@ class CoherentBand:
     bandwidth: float
     degrees_of_freedom: float
     modes: tuple[CoherentMode, ...]
+    share: float
+    is_held: bool
+
+    @property
+    def words(self) -> str:
+        """The band by its range, as in "4 Hz to 125 Hz, strongest at 14 Hz"; a line by its frequency."""
+        if self.narrow:
+            return f"line at {quantity(self.frequency, 'Hz', digits=4)}"
+        low, high, peak = (quantity(each, "Hz") for each in (self.low, self.high, self.frequency))
+        return f"{low} to {high}, strongest at {peak}"
 
     @property
     def p_value(self) -> float:
@@ -187,29 +200,29 @@ class SpectralNoiseFloor:
         >>> spectral_noise_floor(recording).summary()
         'No oscillation is shared by the 8 channels between ... and ... Hz (level 0.05 over ... bands).'
         """
-        low, high = self.frequency[0], self.frequency[-1]
-        where = f"between {low:.3g} and {high:.4g} Hz"
-        level = f"level {self.alpha:g} over {len(self.frequency)} bands"
-        if not self.bands:
-            return f"No oscillation is shared by the {len(self.used)} channels {where} ({level})."
-        head = f"Shared activity in {_counted(len(self.bands), 'band')} {where} ({level}):"
-        return "\n".join([head, *(f"- {self._line(band)}" for band in self.bands)])
+        low, high = (quantity(float(each), "Hz") for each in (self.frequency[0], self.frequency[-1]))
+        where = f"between {low} and {high}"
+        level = f"level {self.alpha:g} over {count(len(self.frequency), 'band')}"
+        held, other = self.held_bands, [band for band in self.bands if not band.is_held]
+        if held:
+            head = f"Shared activity in {count(len(held), 'band')} {where} ({level}):"
+        else:
+            head = f"No oscillation is shared by the {len(self.used)} channels {where} ({level})."
+        return "\n".join([head, *(f"- {self._line(band)}" for band in (*held, *other))])
+
+    @property
+    def held_bands(self) -> tuple[CoherentBand, ...]:
+        """The bands in which the recording holds anything; what channels share in others is numerical."""
+        return tuple(band for band in self.bands if band.is_held)
 
     def _line(self, band: CoherentBand) -> str:
-        width = f" ({band.low:.4g} to {band.high:.4g} Hz)"
-        n = len(band.channels)
+        if not band.is_held:
+            return f"{band.words}: below what the recording holds ({share(band.share)} of its power)"
+        shared = f"{count(len(band.modes), 'mode')} in {len(band.channels)} of {len(self.used)} channels"
         return (
-            f"{band.frequency:.4g} Hz{width}: {_counted(len(band.modes), 'mode')} in {n} of {len(self.used)} channels, "
-            f"p {_below(band.p_value)}, {band.modes[0].strength:.3g} times the noise of one channel"
+            f"{band.words}, {share(band.share)} of the recording's power: {shared}, {p_value(band.p_value)}, "
+            f"{band.modes[0].strength:.3g} times the noise of one channel"
         )
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def _below(p: float) -> str:
-    return "< 1e-12" if p < 1e-12 else f"= {p:.2g}"
 
 
 def _plain(value: Any) -> Any:

@@ -25,12 +25,16 @@ MAX_GRAM = 2048  # channels whose correlation matrix is looked at for empty dire
 
 @dataclass(frozen=True)
 class Whitener:
-    """Channels in use, and the filter (lag, channel) that makes each of them roughly white with unit variance."""
+    """Channels in use, and the filter (lag, channel) that makes each of them roughly white with unit variance.
+
+    `variance` is that of each channel in use before, in the samples that the channels were chosen by.
+    """
 
     used: IntArray
     taps: AnyArray
     excluded: Mapping[int, str]
     n_null: int
+    variance: FloatArray
 
     def response(self, cycles: FloatArray) -> ComplexArray:
         """Return the transfer functions at frequencies in cycles a sample, shape (frequency, channel)."""
@@ -53,7 +57,7 @@ def fit_whitener(samples: AnyArray, longest: int, order: int) -> Whitener:
     values = samples.astype(np.complex128 if np.iscomplexobj(samples) else np.float64)
     selection, standard, scale = _standardized(values)
     taps = _autoregression(_complete_segment(standard, longest), order) / scale
-    return Whitener(used=selection.used, taps=taps, excluded=selection.excluded, n_null=_empty_directions(standard))
+    return Whitener(selection.used, taps, selection.excluded, _empty_directions(standard), scale**2)
 
 
 def _standardized(values: AnyArray) -> tuple[ChannelSelection, AnyArray, FloatArray]:

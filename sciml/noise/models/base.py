@@ -12,7 +12,7 @@ from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["Fit", "Methods", "NoiseModel", "Prepared", "ReadAll", "UnsuitableValuesError", "p_words"]
+__all__ = ["Fit", "Methods", "NoiseModel", "Prepared", "ReadAll", "UnsuitableValuesError"]
 
 ReadAll = Callable[[], ChannelStatistics]
 
@@ -128,8 +128,3 @@ class NoiseModel(Protocol):
     def confirmed(self, fit: Fit, prepared: Prepared, alpha: float) -> Fit:  # noqa: ARG002
         """Return the fit after tests that the model demands of what stands out."""
         return fit
-
-
-def p_words(p_value: float) -> str:
-    """Return a p-value in words, as in "p = 0.2"."""
-    return "p < 1e-12" if p_value < 1e-12 else f"p = {p_value:.2g}"

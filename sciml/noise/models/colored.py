@@ -1,9 +1,10 @@
 """Noise of one spectrum in time for all channels."""
 
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
-from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, p_words
+from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.noise.models.heteroscedastic import TEST_LEVEL
 from sciml.rmt.variance_profile import VarianceProfile
+from sciml.wording import p_value
 
 __all__ = ["Colored"]
 
@@ -30,8 +31,8 @@ class Colored(NoiseModel):
     def rejected(self, fit: Fit, prepared: Prepared) -> str | None:  # noqa: ARG002
         """Reject channels whose spectra differ."""
         p_equal = fit.spectra.p_equal()
-        return f"and the channels differ in spectrum ({p_words(p_equal)})" if p_equal < TEST_LEVEL else None
+        return f"and the channels differ in spectrum ({p_value(p_equal)})" if p_equal < TEST_LEVEL else None
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """Spectra agree."""
-        return f"alike in all channels ({p_words(fit.spectra.p_equal())})"
+        return f"alike in all channels ({p_value(fit.spectra.p_equal())})"

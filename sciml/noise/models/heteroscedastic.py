@@ -1,8 +1,9 @@
 """Noise of a variance per channel, white in time."""
 
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
-from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, p_words
+from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.rmt.variance_profile import VarianceProfile
+from sciml.wording import p_value
 
 __all__ = ["HETEROSCEDASTIC", "TEST_LEVEL", "Heteroscedastic"]
 
@@ -29,7 +30,7 @@ class Heteroscedastic(NoiseModel):
         p_white = fit.spectra.p_white()
         if p_white >= TEST_LEVEL:
             return None
-        return f"the residual is correlated in time (deviance of its spectra from flat, {p_words(p_white)})"
+        return f"the residual is correlated in time (deviance of its spectra from flat, {p_value(p_white)})"
 
 
 HETEROSCEDASTIC = Heteroscedastic()

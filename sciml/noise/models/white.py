@@ -5,9 +5,10 @@ import scipy.stats
 
 from sciml._typing import FloatArray
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
-from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, p_words
+from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC, TEST_LEVEL
 from sciml.rmt.variance_profile import VarianceProfile
+from sciml.wording import p_value
 
 __all__ = ["White"]
 
@@ -43,7 +44,7 @@ class White(NoiseModel):
             return "white in time; old samples weigh less"
         p_equal = _equal_variance_p_value(fit.scale, prepared.matrix.dof * fit.spectra.effective_fraction)
         if p_equal < TEST_LEVEL:
-            return f"white in time, but variances differ between channels (Bartlett's test, {p_words(p_equal)})"
+            return f"white in time, but variances differ between channels (Bartlett's test, {p_value(p_equal)})"
         return None
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002

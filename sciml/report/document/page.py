@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from sciml.report.document.parts import SCHEMA, Content, Figure, Section, Table
-from sciml.report.document.wording import cell, clean, flatten
+from sciml.wording import cell, clean, flatten
 
 __all__ = ["render"]
 

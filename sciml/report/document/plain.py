@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sciml.report.document.wording import clean
+from sciml.wording import clean
 
 __all__ = ["plain"]
 

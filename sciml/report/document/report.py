@@ -13,7 +13,7 @@ from sciml._printable import json_text
 from sciml.report.document import page
 from sciml.report.document.parts import SCHEMA, Content, Section
 from sciml.report.document.plain import plain
-from sciml.report.document.wording import clean
+from sciml.wording import clean
 
 __all__ = ["Report"]
 

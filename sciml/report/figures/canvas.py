@@ -23,7 +23,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import NDArray
 
 from sciml.report.document.parts import Figure, Table
-from sciml.report.document.wording import clean
+from sciml.wording import clean
 
 __all__ = [
     "ACCENT", "ALTERNATE", "GRID", "INK", "MARKERS", "MUTED", "NOISE", "PAPER", "SIGNAL", "STYLES", "board", "drawn",

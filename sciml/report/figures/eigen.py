@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from sciml.noise import NoiseFloor
 from sciml.report.document.parts import Figure, Table
-from sciml.report.document.wording import clean, count, p_value, per_root_hertz, quantity
 from sciml.report.figures.canvas import (
     ACCENT,
     GRID,
@@ -27,8 +26,10 @@ from sciml.report.figures.canvas import (
     number_ticks,
 )
 from sciml.rmt.laws import MarchenkoPastur
+from sciml.wording import clean, count, p_number, p_value, per_root_hertz, quantity
 
 __all__ = ["Layer", "eigenvalue_histogram", "layer_spectra", "noise_spectrum", "scree"]
+MEMORY = 1.2  # samples that count as one, from which noise counts as correlated in time
 
 MAX_SCREE = 40
 MAX_LAYERS = 40
@@ -199,7 +200,7 @@ COMPONENT_COLUMNS = (
 
 
 def _component_row(floor: NoiseFloor, i: int) -> tuple[object, ...]:
-    row = (i + 1, float(floor.eigenvalues[i]), float(floor.p_values[i]))
+    row = (i + 1, float(floor.eigenvalues[i]), p_number(float(floor.p_values[i])))
     if i >= floor.rank:
         return (*row, "noise", None, None, None, None, None)
     strengths = (float(floor.strengths[i]), *map(float, floor.strength_intervals[i]))
@@ -233,7 +234,8 @@ def noise_spectrum(floor: NoiseFloor) -> Figure:
     ax.set_ylabel(f"amplitude [{clean(unit)}]")
     ax.legend(loc="upper right")
     picks = np.unique(np.geomspace(1, len(x), 10).astype(int)) - 1
-    tau = f" It is correlated over {quantity(floor.correlation_time, 's')}." if floor.correlation_time else ""
+    remembers = floor.correlation_time and floor.n_samples / floor.n_effective > MEMORY
+    tau = f" It is correlated over {quantity(floor.correlation_time or 0, 's')}." if remembers else ""
     return finish(
         figure,
         title="Spectrum in time of the noise",

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from sciml.noise import SpectralNoiseFloor
 from sciml.report.document.parts import Figure, Table
-from sciml.report.document.wording import count, quantity, series
 from sciml.report.figures.canvas import (
     ACCENT,
     INK,
@@ -20,6 +19,7 @@ from sciml.report.figures.canvas import (
     log_ticks,
     number_ticks,
 )
+from sciml.wording import count, quantity, series
 
 __all__ = ["MAX_BANDS", "band_loadings", "floor_over_frequency"]
 
@@ -41,9 +41,9 @@ def floor_over_frequency(floor: SpectralNoiseFloor) -> Figure:
     ax.plot(x, first, color=ACCENT, linewidth=1.1, label="largest eigenvalue")
     ax.plot(x, floor.edge[order], color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label="edge of pure noise")
     top = float(max(np.max(first), np.max(floor.edge)))
-    for band in floor.bands:
+    for band in floor.held_bands:
         ax.axvspan(band.low, band.high, color=SIGNAL, alpha=0.13, linewidth=0)
-    strongest = sorted(floor.bands, key=lambda band: -band.modes[0].strength)[:8]
+    strongest = sorted(floor.held_bands, key=lambda band: -band.modes[0].strength)[:8]
     ax.plot([b.frequency for b in strongest], [top * 1.12] * len(strongest), "v", color=SIGNAL, markersize=4.5)
     low = float(max(min(np.min(second), 1.0), 0.3))
     ax.set(yscale="log", ylim=(low, top * 1.3), xlim=(x.min(), x.max()))
@@ -90,7 +90,7 @@ def _frequency_table(floor: SpectralNoiseFloor, order: NDArray[np.int64]) -> Tab
 @drawn
 def band_loadings(floor: SpectralNoiseFloor) -> Figure:
     """Draw how much of each channel's power in each band follows the band's strongest mode."""
-    shown = sorted(floor.bands, key=lambda band: -band.modes[0].strength)[:MAX_BANDS]
+    shown = sorted(floor.held_bands, key=lambda band: -band.modes[0].strength)[:MAX_BANDS]
     shown = sorted(shown, key=lambda band: band.frequency)
     step = -(-floor.n_features // MAX_CHANNELS)
     image = np.stack([band.modes[0].coherence for band in shown])[:, ::step]

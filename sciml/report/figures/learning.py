@@ -9,7 +9,6 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from sciml.report.document.parts import Figure, Table
-from sciml.report.document.wording import clean, percent, series
 from sciml.report.figures.canvas import (
     ACCENT,
     ALTERNATE,
@@ -28,6 +27,7 @@ from sciml.report.figures.canvas import (
     number_ticks,
 )
 from sciml.report.record import Evaluation, Forecast, Score
+from sciml.wording import clean, percent, series
 
 __all__ = ["before_after", "confusion_figure", "learning_curves", "score_figure", "skill_figure"]
 
@@ -45,7 +45,7 @@ def learning_curves(
     history
         One mapping an epoch, with `epoch` and keys such as `train_loss`, `validation_loss`.
     """
-    epochs = np.array([row.get("epoch", i) for i, row in enumerate(history)], dtype=np.float64)
+    epochs = np.array([row.get("epoch", i + 1) for i, row in enumerate(history)], dtype=np.float64)
     names = curve_names(history, quantity)
     curves = {name: np.array([row.get(name, np.nan) for row in history], dtype=np.float64) for name in names}
     figure, axes = board(height=3.0)

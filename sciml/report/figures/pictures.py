@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 
 from sciml._typing import FloatArray
 from sciml.report.document.parts import Figure, Table
-from sciml.report.document.wording import clean
 from sciml.report.figures.canvas import (
     ACCENT,
     NOISE,
@@ -21,6 +20,7 @@ from sciml.report.figures.canvas import (
     log_ticks,
     number_ticks,
 )
+from sciml.wording import clean
 
 __all__ = ["map_figure", "picture_figure", "removed_spectrum_figure"]
 

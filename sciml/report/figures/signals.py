@@ -11,7 +11,6 @@ from matplotlib.colors import BoundaryNorm
 from numpy.typing import NDArray
 
 from sciml.report.document.parts import Figure, Table
-from sciml.report.document.wording import clean, count, p_value, per_root_hertz, percent, quantity, series
 from sciml.report.figures.canvas import (
     ACCENT,
     ALTERNATE,
@@ -29,6 +28,7 @@ from sciml.report.figures.canvas import (
 )
 from sciml.report.measures import Strip
 from sciml.signal.lines import Line, strongest_of_groups
+from sciml.wording import clean, count, p_number, p_value, per_root_hertz, percent, quantity, series
 
 __all__ = ["Component", "component_figure", "power_figure", "spectrogram_figure", "strips_figure", "traces"]
 
@@ -408,7 +408,7 @@ def _component_table(components: Sequence[Component], dim: str) -> Table:
     for i, component in enumerate(components):
         weight = component.loading**2 / max(float(np.sum(component.loading**2)), np.finfo(float).tiny)
         strongest = [int(j) for j in np.argsort(-weight)[:3]]
-        rows.append((i + 1, component.eigenvalue, component.p_value, float(1 / np.sum(weight**2)), strongest))
+        rows.append((i + 1, component.eigenvalue, p_number(component.p_value), float(1 / np.sum(weight**2)), strongest))
     columns = ("component", "eigenvalue [noise variances]", "p", f"{dim}s that share it (effective)",
                f"strongest {dim}s (index)")  # fmt: skip
     return Table("Components above the floor", columns, tuple(rows))

@@ -7,9 +7,9 @@ import xarray as xr
 
 from sciml._typing import FloatArray
 from sciml.report.document.parts import Finding, Section, Table
-from sciml.report.document.wording import percent, quantity, series
 from sciml.report.figures.pictures import map_figure, picture_figure, removed_spectrum_figure
 from sciml.report.measures import SIDE, DenoisingMeasures, middle
+from sciml.wording import percent, quantity, series
 
 __all__ = ["denoising_findings", "denoising_sections"]
 

@@ -1,11 +1,12 @@
 """What was done, as a paragraph to paste, and the works it stands on."""
 
 import platform
+from collections import Counter
 from collections.abc import Iterable
 from importlib import metadata
 
 from sciml.noise import NoiseFloor
-from sciml.report.document.wording import count, quantity
+from sciml.wording import count, quantity, series
 
 __all__ = ["REFERENCES", "cite", "floor_methods", "initial_methods", "versions"]
 
@@ -83,13 +84,23 @@ def floor_methods(floor: NoiseFloor) -> tuple[str, list[str]]:
     """Return the sentences on the noise floor and the keys of what they cite."""
     methods = floor.noise_model.methods
     text = (
-        f"The noise floor was found from {floor.n_samples:,} samples of {count(len(floor.used), 'channel')}. Channels "
-        f"were demeaned and {methods.scaling}; an eigenvalue of the sample covariance counted as signal where it "
-        "exceeded what the largest eigenvalue of "
-        f"pure noise exceeds with probability {floor.alpha:g}. {methods.sentence} "
+        f"The noise floor was found from {floor.n_samples:,} samples of {count(len(floor.used), 'channel')}"
+        f"{_left_out(floor)}. Channels were demeaned and {methods.scaling}; an eigenvalue of the sample covariance "
+        "counted as signal where it exceeded what the largest eigenvalue of pure noise exceeds with probability "
+        f"{floor.alpha:g}. {methods.sentence} "
     )
     text += "For comparison, the upper edge of the Marchenko–Pastur law (Marchenko and Pastur 1967) is given."
     return text, [*methods.cites, "marchenko"]
+
+
+def _left_out(floor: NoiseFloor) -> str:
+    """Say which channels and directions the noise floor does without."""
+    reasons = Counter(reason.split()[0] for reason in floor.excluded.values())
+    parts = [f"{n} {reason}" for reason, n in sorted(reasons.items())]
+    text = f", without {series(parts)} {'one' if sum(reasons.values()) == 1 else 'ones'}" if parts else ""
+    if floor.n_null:
+        text += f", and without {count(floor.n_null, 'combination')} of channels in which nothing scatters"
+    return text
 
 
 def spectrum_methods(segment: float) -> tuple[str, list[str]]:

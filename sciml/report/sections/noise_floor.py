@@ -6,12 +6,13 @@ import numpy as np
 
 from sciml.noise import NoiseFloor
 from sciml.report.document.parts import Finding, Section, Table
-from sciml.report.document.wording import count, p_value, percent, quantity, sentence, unit_or_blank
 from sciml.report.figures.eigen import eigenvalue_histogram, noise_spectrum, scree, spectrum_limits
+from sciml.wording import count, p_value, percent, quantity, sentence, unit_or_blank
 
 __all__ = ["floor_facts", "floor_findings", "floor_numbers", "floor_section", "headline"]
 
 MEMORY = 1.2  # samples that count as one, from which correlation in time is named as the reason
+SAME_EDGE = 0.05  # relative distance below which two edges are one to a reader
 
 
 def headline(floor: NoiseFloor) -> str:
@@ -129,6 +130,11 @@ def _why(floor: NoiseFloor) -> str:
             "Noise without correlation in time follows the Marchenko–Pastur law, and its largest eigenvalue fluctuates "
             "around the law's edge by the Tracy–Widom law; the edge in the right-hand figure includes that margin."
         )
+    if floor.n_samples / floor.n_effective <= MEMORY or abs(floor.edge / floor.mp_edge - 1) < SAME_EDGE:
+        return (
+            "The spectrum of the noise is so nearly flat that the two edges differ by little; the edge in the "
+            "right-hand figure includes the margin by which the largest eigenvalue of noise fluctuates."
+        )
     worth = max(round(floor.n_effective), 1)
     return (
         f"Why the two edges differ: the textbook law takes the {floor.n_samples:,} samples for independent of each "
@@ -146,7 +152,7 @@ def _side_by_side(floor: NoiseFloor) -> Table:
         ("edge [noise variances]", floor.mp_edge, floor.edge),
         ("independent samples per channel", floor.n_samples, floor.n_effective),
         ("correlation length [samples]", 1.0, taus),
-        ("correlation time [s]", 0.0, floor.correlation_time),
+        ("correlation time [s]", None, floor.correlation_time if taus > MEMORY else None),
         ("allows for the edge's fluctuation", False, True),
         ("level", None, floor.alpha),
         (f"weakest component that can stand out [{unit}]", None, floor.detection_limit),

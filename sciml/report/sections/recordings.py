@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sciml.noise import NoiseFloor
 from sciml.recording import TIME, feature_dims, feature_shape, n_features
 from sciml.report.document.parts import Figure, Finding, Section, Table
-from sciml.report.document.wording import count, percent, quantity, series, times, unit_or_blank
 from sciml.report.figures.signals import (
     Component,
     component_figure,
@@ -23,6 +22,7 @@ from sciml.report.measures import Quality, RecordingMeasures, TimeCourse
 from sciml.report.sections.evidence import Evidence
 from sciml.report.sections.methods import spectrum_methods
 from sciml.signal.lines import strongest_of_groups
+from sciml.wording import count, percent, quantity, series, times, unit_or_blank
 
 __all__ = ["components_section", "facts", "quality_section", "recording_name", "spectrum_evidence"]
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sciml.report.document.parts import Finding, Section, Table
-from sciml.report.document.wording import clean, count, p_value, percent, quantity, sentence, series, times
 from sciml.report.figures.learning import (
     before_after,
     confusion_figure,
@@ -17,11 +16,12 @@ from sciml.report.figures.learning import (
 )
 from sciml.report.record import Denoising, Evaluation, RunRecord, Score, SplitSummary
 from sciml.report.sections.methods import initial_methods
+from sciml.wording import clean, count, p_number, p_value, percent, quantity, sentence, times
 
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
     from sciml.train import FitResult
 
-__all__ = ["fit_methods", "fit_sections", "run_facts", "run_findings", "run_numbers", "split_section"]
+__all__ = ["fit_sections", "run_facts", "run_findings", "run_numbers", "split_section"]
 
 
 def run_findings(run: RunRecord) -> tuple[Finding, ...]:
@@ -184,10 +184,11 @@ def fit_sections(run: RunRecord) -> Iterator[Section]:
 
 
 def _denoising_section(done: Denoising) -> Section:
+    removed = None if done.residual_p_value is None else p_number(done.residual_p_value)
     rows: list[tuple[str, Any]] = [
         ("variance left after denoising [%]", 100 * done.variance_kept),
         ("components above the floor in what was removed", done.residual_rank),
-        ("p of the largest eigenvalue in what was removed", done.residual_p_value),
+        ("p of the largest eigenvalue in what was removed", removed),
         ("relative error against the truth, before", done.error_before),
         ("relative error against the truth, after", done.error_after),
     ]
@@ -278,26 +279,3 @@ def _init_table(run: RunRecord) -> Table:
         for x in run.initialization.layers
     )  # fmt: skip
     return Table("How the weights began", columns, rows)
-
-
-def fit_methods(run: RunRecord) -> tuple[str, list[str]]:
-    """Return the sentences on the fit and the keys of what they cite."""
-    sentences: list[str] = []
-    cites: list[str] = []
-    if run.split is not None:
-        counts = series(f"{n} for {part}" for part, n in run.split.windows.items())
-        sentences.append(
-            f"Windows ({counts}) were parted by {run.split.unit} with a gap of {quantity(run.split.gap, 's')}."
-        )
-    if run.model:
-        words, cites = ("", []) if run.initialization is None else initial_methods(run.initialization.method)
-        begun = f", initialized {words}," if words else ""
-        sentences.append(
-            f"A net of type {run.model}{begun} was trained on the first part; the epoch was chosen on the second."
-        )
-    if run.evaluation.chance is not None:
-        sentences.append(
-            "Scores are compared with the 95 % band of chance for this many windows (Combrisson and Jerbi 2015)."
-        )
-        cites = [*cites, "combrisson"]
-    return " ".join(sentences), cites

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sciml.report.document.parts import Finding, Section, Table
-from sciml.report.document.wording import count, series, times
 from sciml.report.figures.eigen import layer_spectra
+from sciml.wording import count, p_number, series, times
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra import LayerSpectrum
@@ -52,7 +52,7 @@ def weight_section(layers: "Sequence[LayerSpectrum]", before: "Sequence[LayerSpe
         (
             layer.name, layer.kind, times(layer.shape), float(layer.sigma), float(layer.edge),
             _first(layer.singular_values), int(layer.rank), *((ranks.get(layer.name),) if before else ()),
-            _first(layer.p_values), "; ".join(layer.warnings) or None,
+            p_number(float(layer.p_values[0])) if len(layer.p_values) else None, "; ".join(layer.warnings) or None,
         )
         for layer in layers
     )  # fmt: skip

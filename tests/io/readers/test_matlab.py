@@ -144,3 +144,90 @@ def test_no_real_file_of_another_format_is_taken_for_matlab(data_dir: Path) -> N
         if h5py.is_hdf5(path):
             with open_tree(path) as tree:
                 assert Matlab().sniff(tree) == 0, path.name
+
+
+def text(group: h5py.Group, name: str, value: str) -> None:
+    put(group, name, np.frombuffer(value.encode("utf-16-le"), "u2")[None], "char")
+
+
+def cell(file: h5py.File, group: h5py.Group, name: str, parts: list[Any]) -> None:
+    """Put a cell array of texts and arrays: references to what lies under #refs#."""
+    refs = []
+    for part in parts:
+        label = f"r{len(file.require_group('#refs#'))}"
+        if isinstance(part, str):
+            text(file["#refs#"], label, part)
+        else:
+            put(file["#refs#"], label, part)
+        refs.append(file["#refs#"][label].ref)
+    group.create_dataset(name, data=np.array([refs], dtype=h5py.ref_dtype))
+    group[name].attrs["MATLAB_class"] = np.bytes_("cell")
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (5, 7), (5, 5), (7, 5, 3)])
+def test_stated_sizes_say_which_axis_of_eeglab_is_time(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = mat(tmp_path / "a.set")
+    values = np.arange(float(np.prod(shape))).reshape(shape)
+    with h5py.File(path, "r+") as file:
+        group = struct(file, "EEG")
+        put(group, "data", values)
+        sizes = {"nbchan": shape[0], "pnts": shape[1], "trials": (*shape, 1)[2]}
+        for name, value in {**sizes, "srate": 100.0, "xmin": -0.02}.items():
+            put(group, name, [[float(value)]])
+        put(group, "times", np.arange(shape[1])[None] * 10.0)  # EEGLAB counts them in ms
+    recording = open_recording(path, "EEG/data")
+    assert recording.dims == ("time", "channel", "trial")[: len(shape)]
+    np.testing.assert_array_equal(recording.values, np.moveaxis(values, 1, 0))
+    np.testing.assert_allclose(recording["time"].values, np.arange(shape[1]) / 100 - 0.02)
+
+
+def raw(path: Path, sizes: list[int], *, rate: float | None = 100.0) -> Path:
+    with h5py.File(mat(path), "r+") as file:
+        group = struct(file, "data")
+        cell(file, group, "label", ["Fz", "Cz", "Pz"])
+        cell(file, group, "trial", [np.arange(3.0 * n).reshape(3, n) for n in sizes])
+        cell(file, group, "time", [np.arange(n)[None] / 100 - 0.1 for n in sizes])
+        if rate is not None:
+            put(group, "fsample", [[rate]])
+        put(group, "sampleinfo", [[1.0, 2.0], [3.0, 4.0]])
+    return path
+
+
+@pytest.mark.parametrize("rate", [100.0, None])
+def test_raw_data_of_fieldtrip_are_one_recording_a_trial(tmp_path: Path, rate: float | None) -> None:
+    path = raw(tmp_path / "a.mat", [40, 2], rate=rate)
+    assert [signal.path for signal in list_signals(path)] == ["data/trial/1", "data/trial/2"]
+    recording = open_recording(path, "data/trial/1")
+    np.testing.assert_array_equal(recording.values, np.arange(120.0).reshape(3, 40).T)
+    assert recording["channel"].values.tolist() == ["Fz", "Cz", "Pz"]
+    np.testing.assert_allclose(recording["time"].values, np.arange(40) / 100 - 0.1)
+
+
+def test_trials_of_one_length_stack(tmp_path: Path) -> None:
+    recording = open_recording(raw(tmp_path / "a.mat", [40, 40]), "data/trial/*")
+    assert recording.dims == ("time", "trial", "channel")
+
+
+def test_a_dimord_of_fieldtrip_names_the_axes(tmp_path: Path) -> None:
+    values = np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
+    with h5py.File(mat(tmp_path / "a.mat"), "r+") as file:
+        group = struct(file, "timelock")
+        cell(file, group, "label", ["Fz", "Cz", "Pz"])
+        text(group, "dimord", "rpt_chan_time")
+        put(group, "trial", values)
+        put(group, "avg", values.mean(axis=0))
+        put(group, "time", np.arange(4)[None] * 0.5)
+        spectrum = struct(file, "freq")
+        cell(file, spectrum, "label", ["Fz", "Cz", "Pz"])
+        text(spectrum, "dimord", "chan_freq")
+        put(spectrum, "powspctrm", values[0])
+        put(spectrum, "freq", [[1.0, 2.0, 4.0, 8.0]])
+    recording = open_recording(tmp_path / "a.mat", "timelock/trial")
+    assert recording.dims == ("time", "trial", "channel")
+    np.testing.assert_array_equal(recording.values, np.moveaxis(values, 2, 0))
+    assert recording["time"].values.tolist() == [0.0, 0.5, 1.0, 1.5]
+    assert open_recording(tmp_path / "a.mat", "timelock/avg").dims == ("time", "channel")
+    power = open_recording(tmp_path / "a.mat", "freq/powspctrm")
+    assert power.dims == ("channel", "frequency")
+    assert power["frequency"].values.tolist() == [1.0, 2.0, 4.0, 8.0]
+    assert len(list_signals(tmp_path / "a.mat")) == 3

@@ -120,3 +120,15 @@ def test_cansas_without_nexus_classes_is_read_as_such(tmp_path: Path) -> None:
     assert recording.dims == ("Q",)
     np.testing.assert_allclose(recording["Q"].values, np.linspace(0.1, 0.5, 5))
     assert "uncertainty" in recording.coords
+
+
+@pytest.mark.parametrize("index", [[0, 3, 2], [0, 2, 9]])
+def test_first_events_of_pulses_that_fall_or_overrun_are_a_finding(tmp_path: Path, index: list[int]) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        entry = file.create_group("entry")
+        entry.attrs["NX_class"] = "NXentry"
+        events = entry.create_group("bank1_events")
+        events.attrs["NX_class"] = "NXevent_data"
+        events["event_id"], events["event_time_offset"] = np.arange(5), np.arange(5.0)
+        events["event_index"], events["event_time_zero"] = index, np.arange(3.0)
+    assert "ragged_overrun" in [issue.code for issue in describe(tmp_path / "a.nxs").findings]

@@ -90,3 +90,14 @@ def test_a_row_of_times_too_short_is_a_finding(tmp_path: Path) -> None:
     path = snirf(tmp_path / "a.snirf", time=np.arange(9) / 10)
     assert "sampling_rate" not in open_recording(path).attrs
     assert any("9 times for 10 samples" in issue.message for issue in describe(path).findings)
+
+
+def test_a_matrix_of_one_row_a_channel_is_presented_with_time_first(tmp_path: Path) -> None:
+    path = snirf(tmp_path / "a.snirf", dataOffset=[100.0, -5.0])
+    with h5py.File(path, "r+") as file:
+        del file["nirs/data1/dataTimeSeries"]
+        file["nirs/data1/dataTimeSeries"] = VALUES.T
+    recording = open_recording(path)
+    assert recording.dims == ("time", "channel")
+    np.testing.assert_array_equal(recording.values, VALUES + np.array([100.0, -5.0]))
+    assert recording["wavelength"].values.tolist() == [760.0, 850.0]

@@ -119,3 +119,10 @@ def test_the_budget_counts_the_rows_that_must_be_read(tmp_path: Path) -> None:
         stored = Stored(_node(tree, "values").source().folded(3))
     with pytest.raises(ValueError, match="exceeds the limit"):
         xr.DataArray(lazy(stored), dims=("time", "channel"))[:, 0].values.sum()
+
+
+def test_runs_that_begin_before_the_last_one_ended_are_odd() -> None:
+    assert RegularSegments(10.0, (0, 5), (0.0, 0.9)).oddity(10) is None
+    found = RegularSegments(10.0, (0, 5), (0.0, 0.1)).oddity(10)
+    assert found is not None
+    assert found.code == "clock_order"

@@ -105,3 +105,12 @@ def test_a_finding_is_the_same_before_and_after_the_signal_was_opened(tmp_path: 
     before = describe(path).findings
     open_recording(path, "x")
     assert describe(path).findings == before
+
+
+def test_an_attribute_of_the_group_is_spoken_of(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["g/x"] = np.zeros(5)
+        file["g"].attrs.update(gain=20.0, beam_offset=3.0, scale=1.0)
+    (found,) = [issue for issue in describe(tmp_path / "a.h5").findings if issue.code == "not_applied"]
+    assert "gain = 20.0" in found.message
+    assert "beam" not in found.message

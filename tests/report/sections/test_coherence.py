@@ -18,8 +18,10 @@ def test_a_shared_line_is_a_finding_with_a_row_and_two_figures() -> None:
     values, t = np.random.default_rng(0).normal(size=(2000, 9)), np.arange(2000) / 100
     values[:, [1, 4, 8]] += np.sin(2 * np.pi * 20 * t)[:, None]
     found = coherence_evidence(spectral_noise_floor(recording(values)))
-    assert found.findings[0].text.startswith("Channels share activity in 1 band: 20")
-    assert found.findings[0].text.endswith("Hz (3 of 9 channels).")
+    assert found.findings[0].text.startswith(
+        "Channels share activity in 1 band: 19.2 Hz to 21.1 Hz, strongest at 20.1 Hz"
+    )
+    assert found.findings[0].text.endswith("of the recording's power, 3 of 9 channels).")
     assert found.findings[0].severity == "result"
     assert len(found.section.figures) == 2
     row = dict(zip(found.section.tables[0].columns, found.section.tables[0].rows[0], strict=True))

@@ -13,7 +13,7 @@ from sciml.errors import DataError
 from sciml.io.hdf5.chunk_index import ChunkIndex
 from sciml.io.hdf5.digest import digest
 from sciml.io.hdf5.global_heap import declared_items
-from sciml.io.hdf5.guard import Limits, guard
+from sciml.io.hdf5.guard import FAILURES, Limits, guard
 from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.links import Files, follow
 from sciml.io.hdf5.object_headers import declared_texts
@@ -26,7 +26,8 @@ __all__ = ["Node", "Place", "Shared"]
 MAX_ATTRIBUTE_NAMES = 1000
 FEW = 64  # attributes whose names are held
 HELD = 2**26  # bytes of clocks and tables
-CLOSED = ("_handle", "_read_error", "_held")  # what a node gives up when its file is closed
+KEPT = 256  # bytes of values that are kept when a file is closed
+CLOSED = ("_handle", "_read_error")  # what a node gives up then
 Address = tuple[int, int]
 Place = tuple["Node", bytes, bool]  # the group that holds a link, its name, and whether it is a hard one
 T = TypeVar("T")
@@ -109,6 +110,7 @@ class Node:
         self.n_attributes = n_attributes
         self._attributes: dict[str, Any] = {}
         self._derived: dict[Callable[[Node], Any], Any] = {}
+        self._held: NDArray[Any] | None = None
 
     @cached_property
     def _handle(self) -> Any:
@@ -146,6 +148,8 @@ class Node:
         """Give up what is open; it opens anew when the node is asked again."""
         for name in CLOSED:
             self.__dict__.pop(name, None)
+        if self._held is not None and self._held.nbytes > KEPT:
+            self._held = None
 
     def once(self, derive: Callable[["Node"], T]) -> T:
         """Return what a function makes of this node, made once: thousands of arrays may ask the group around them."""
@@ -162,8 +166,18 @@ class Node:
             with guard(self.path):
                 return self._handle.id.shape, self._handle.id.dtype
         except DataError as error:
-            self._shared.findings.append(Issue("unreadable", str(error), self.path))
+            self._shared.findings.append(self._unknown_type(error))
             return None, None
+
+    def _unknown_type(self, error: DataError) -> Issue:
+        """Return what keeps a dataset from being read: damage, or times in a type of HDF5 that no library reads."""
+        try:
+            times = self._handle.id.get_type().get_class() == h5py.h5t.TIME
+        except (DataError, *FAILURES):
+            times = False
+        if times:
+            return Issue("note", f"{self.path} holds times of the type H5T_TIME, which h5py does not read", self.path)
+        return Issue("unreadable", str(error), self.path)
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -351,6 +365,10 @@ class Node:
         if not self.is_dataset or self.shape is None:
             raise DataError(f"{self.path}: expected a dataset with values")
         self.was_read = True
+        if key is None and self._held is None:
+            self._held = self._single()
+        if key is None and self._held is not None:
+            return np.array(self._held)
         if trouble := self.read_error():
             raise DataError(f"{self.path}: {trouble}")
         fraction = 1.0 if key is None else _fraction(key, math.prod(self.shape[:1]))
@@ -359,8 +377,6 @@ class Node:
                 f"{self.path}: a column or axis of {n_bytes / 2**20:.0f} MiB exceeds the limit of "
                 f"{self._shared.limits.table_bytes / 2**20:.0f} MiB; raise limits.table_bytes"
             )
-        if key is None and (held := self.__dict__.get("_held")) is not None:
-            return np.array(held)
         with guard(self.path):
             self._check_text(math.inf if key is not None else self._shared.limits.table_bytes)
             values = decode_array(self._handle[() if key is None else key])
@@ -368,6 +384,20 @@ class Node:
             self._shared.room -= values.nbytes
             self._held = values.copy()
         return values
+
+    def _single(self) -> NDArray[Any] | None:
+        """Return the one number of a dataset that lies in one piece, of which files hold thousands; None of others."""
+        if self.dtype is None or self.dtype.kind not in "iuf" or math.prod(self.shape or ()) != 1:
+            return None
+        with guard(self.path):
+            stored = self._handle.id
+            plist = stored.get_create_plist()
+            plain = plist.get_layout() in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS) and not plist.get_external_count()
+            if not plain or not stored.get_storage_size():
+                return None
+            value = np.empty(self.shape or (), self.dtype)
+            stored.read(h5py.h5s.ALL, h5py.h5s.ALL, value)
+        return value
 
     def _check_text(self, most: float) -> None:
         """Raise if texts of any length say that they have more bytes than the file, or than `most`."""

@@ -37,6 +37,7 @@ def fiber(
     attrs: Mapping[str, Any],
     notes: Sequence[str] = (),
     scale: Scale | None = None,
+    more: Callable[[list[str]], Coords] | None = None,
 ) -> Signal:
     """Return an array as a signal with time first; `names` are those of its axes as the file has them."""
     rank = len(data.shape or ())
@@ -58,7 +59,9 @@ def fiber(
         unit="" if clean_unit(unit).lower() == "unitless" else clean_unit(unit),
         raw_unit=unit,
         clock=clock if TIME in dims else None,
-        coords=partial(_distances, distance, (data.shape or ())[dims.index("channel")]) if "channel" in dims else None,
+        coords=partial(_coords, distance, (data.shape or ())[dims.index("channel")], more)
+        if "channel" in dims
+        else more,
         attrs={key: value for key, value in attrs.items() if value not in ("", None)},
         notes=tuple(remarks),
     )
@@ -68,6 +71,16 @@ def _guess(shape: tuple[int, ...], clock: Clock | None) -> tuple[str, str]:
     """Return what the first two axes are: time is the one that has as many values as there are time stamps."""
     swapped = isinstance(clock, Timestamps) and clock.node.shape == (shape[1],) != (shape[0],)
     return ("distance", "time") if swapped else ("time", "distance")
+
+
+def _coords(
+    distance: Callable[[int], NDArray[Any]] | None,
+    size: int | None,
+    more: Callable[[list[str]], Coords] | None,
+    notes: list[str],
+) -> Coords:
+    found = _distances(distance, size, notes) if size is not None else {}
+    return found | (more(notes) if more is not None else {})
 
 
 def _distances(distance: Callable[[int], NDArray[Any]] | None, size: int, notes: list[str]) -> Coords:

@@ -16,6 +16,7 @@ from sciml.io.schema.declarations import Signal
 __all__ = ["arrays", "declare"]
 
 ARRAY = re.compile(r"(Raw|Fbe|Spectrum)Data(\[\d+\])?")
+BANDS = {"start_frequency": "StartFrequency", "end_frequency": "EndFrequency"}  # of a band, in Hz
 PER_SECOND = (1, 10**3, 10**6, 10**9)
 
 
@@ -32,17 +33,17 @@ def declare(data: Node, tree: Tree) -> Signal:
     """Return an array as a signal."""
     acquisition, group = tree.root.children["Acquisition"], parent_of(data, tree)
     prefix = data.name.partition("Data")[0]
-    rate = group.number("OutputDataRate")
-    clock, epoch, notes = _clock(group.dataset(f"{prefix}DataTime"), rate)
+    rate = _first_number("OutputDataRate", data, group)
+    clock, epoch, notes = _clock(_times(group, prefix), rate)
     names = [name.strip() for text in data.texts("Dimensions") for name in text.split(",")]
-    start = group.number("StartLocusIndex", acquisition.number("StartLocusIndex", 0.0)) or 0.0
+    start = _first_number("StartLocusIndex", data, group, acquisition) or 0.0
     unit = acquisition.text("SpatialSamplingIntervalUnit") or acquisition.text("SpatialSamplingInterval.uom")
     step = (acquisition.number("SpatialSamplingInterval") or math.nan) * METERS.get(unit.lower(), math.nan)
     return fiber(
         data,
         names=names or ("time", "locus"),
         clock=clock,
-        unit=group.text(f"{prefix}DataUnit"),
+        unit=data.text(f"{prefix}DataUnit") or group.text(f"{prefix}DataUnit"),
         kind=f"{prefix}Data",
         distance=partial(ramp, start * step, step) if math.isfinite(start * step) else None,
         notes=notes,
@@ -53,8 +54,19 @@ def declare(data: Node, tree: Tree) -> Signal:
             "description": group.text(f"{prefix}Description"),
             "gauge_length": acquisition.number("GaugeLength"),
             "pulse_rate": acquisition.number("PulseRate"),
+            **{label: _first_number(name, data, group) for label, name in BANDS.items()},
         },
     )
+
+
+def _first_number(name: str, *holders: Node) -> float | None:
+    return next((value for one in holders if (value := one.number(name)) is not None), None)
+
+
+def _times(group: Node, prefix: str) -> Node | None:
+    """Return the time stamps of an array: of its own kind, else the only ones in its group."""
+    named = [node for name, node in group.children.items() if re.fullmatch(r"\w*DataTime(\[\d+\])?", name)]
+    return group.dataset(f"{prefix}DataTime") or (named[0] if len(named) == 1 else None)
 
 
 def _clock(times: Node | None, rate: float | None) -> tuple[Clock | None, int | None, list[str]]:

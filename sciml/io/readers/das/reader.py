@@ -20,7 +20,7 @@ import numpy as np
 from sciml.errors import DataError
 from sciml.io.arrays import Scale
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.readers.das import dasdae, febus, more_dialects, prodml
+from sciml.io.readers.das import dasdae, febus, febus_g1, more_dialects, prodml
 from sciml.io.readers.das.fiber import fiber, parent_of, ramp, spaced, timestamps, value, word
 from sciml.io.schema.clock import Clock, Rate
 from sciml.io.schema.declarations import Contents, Signal
@@ -203,5 +203,6 @@ DIALECTS: dict[str, tuple[Callable[[Tree], list[Node]], Callable[[Node, Tree], S
     "AP Sensing": (_ap_sensing_arrays, _ap_sensing),
     "DASDAE": (dasdae.arrays, dasdae.declare),
     "Febus A1": (febus.arrays, febus.declare),
+    "Febus G1": (febus_g1.arrays, febus_g1.declare),
     **more_dialects.DIALECTS,
 }

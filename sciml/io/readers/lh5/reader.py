@@ -2,8 +2,8 @@
 
 Written to the LEGEND data format specification (https://legend-exp.github.io/legend-data-format-specs) and tried on
 real files: `table{a,b}`, `array<1>{real}`, `array_of_equalsized_arrays<1,1>{real}`, ragged `array<1>{array<1>{real}}`
-as `flattened_data` and `cumulative_length`, waveforms as a table of `values`, `t0` and `dt`. Waveforms that are encoded
-were not tried on real files.
+as `flattened_data` and `cumulative_length`, also nested, histograms, maps on the axes in the same structure, waveforms
+as a table of `values`, `t0` and `dt`. Waveforms that are encoded were not tried on real files.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from functools import partial
 from math import inf
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Stored
+from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
+from sciml.io.readers.lh5 import maps
 from sciml.io.readers.lh5.codecs import CODECS, Encoded
 from sciml.io.schema.clock import EAGER, PEEK, Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal, Table
+from sciml.io.schema.tables import broken_index
 from sciml.io.schema.values import computed, scaled
 from sciml.recording import TIME
 
@@ -44,7 +48,7 @@ class Lh5:
 
     def scan(self, tree: Tree) -> Contents:
         """Return waveforms, ragged columns and columns of numbers, and the tables they stand in."""
-        findings: list[str] = []
+        findings: list[Remark] = []
         signals: list[Signal] = []
         for node in tree:
             signals += _signals(node, tree, findings)
@@ -72,15 +76,20 @@ def _is_waveform(node: Node) -> bool:
     return _is_table(node) and {"values", "t0", "dt"} <= set(node.children)
 
 
-def _signals(node: Node, tree: Tree, findings: list[str]) -> list[Signal]:
+def _signals(node: Node, tree: Tree, findings: list[Remark]) -> list[Signal]:
     parent = tree.get(node.path.rpartition("/")[0]) or tree.root
     if _is_waveform(node):
         return _waveforms(node, parent, findings)
     if _is_ragged(node):
-        return [] if "encoded" in parent.text("datatype") else _ragged(node, findings)
+        inner = _is_ragged(parent) and node.name == "flattened_data"
+        return [] if inner or "encoded" in parent.text("datatype") else _ragged(node, findings)
     if not node.is_numeric or not node.text("datatype").startswith("array") or _is_ragged(parent):
         return []
-    return [] if _is_waveform(parent) else [_column(node, parent)]
+    if _is_waveform(parent) or node.name in parent.once(maps.serving) or maps.is_binning(parent):
+        return []
+    if (declared := maps.axes(node, parent)) is not None:
+        return [maps.declare(node, declared)]
+    return [_column(node, parent)]
 
 
 def _column(node: Node, parent: Node) -> Signal:
@@ -96,7 +105,7 @@ def _declared(node: Node, dims: tuple[str, ...], kind: str, coords: partial[Coor
     )
 
 
-def _waveforms(group: Node, parent: Node, findings: list[str]) -> list[Signal]:
+def _waveforms(group: Node, parent: Node, findings: list[Remark]) -> list[Signal]:
     """Return the waveforms of a table, one an event, on their common clock if they have one."""
     values = group.children["values"]
     if not values.is_dataset:
@@ -121,7 +130,7 @@ def _waveforms(group: Node, parent: Node, findings: list[str]) -> list[Signal]:
     ]
 
 
-def _encoded(group: Node, values: Node, parent: Node, findings: list[str]) -> list[Signal]:
+def _encoded(group: Node, values: Node, parent: Node, findings: list[Remark]) -> list[Signal]:
     """Return waveforms that are stored as rows of bytes, if their code is one that the specification publishes."""
     inside = values.child("encoded_data")
     parts = [inside.dataset(name) if inside is not None else None for name in ("flattened_data", "cumulative_length")]
@@ -242,28 +251,41 @@ def _row_coords(table: Node, size: int, notes: list[str]) -> Coords:
     return coords
 
 
-def _ragged(group: Node, findings: list[str]) -> list[Signal]:
+def _ragged(group: Node, findings: list[Remark]) -> list[Signal]:
     """Return a ragged column as one row of its values; which event each belongs to is a coordinate."""
-    values, ends = group.dataset("flattened_data"), group.dataset("cumulative_length")
-    if values is None or ends is None or not _is_row(ends, "iu"):
+    levels, values = [group.dataset("cumulative_length")], group.child("flattened_data")
+    while values is not None and not values.is_dataset and _is_ragged(values):
+        levels.append(values.dataset("cumulative_length"))
+        values = values.child("flattened_data")
+    ends = [node for node in levels if node is not None and _is_row(node, "iu")]
+    if values is None or len(ends) < len(levels):
         findings.append(f"{group.path}: expected flattened_data and cumulative_length; it cannot be opened")
         return []
     if not values.is_numeric or len(values.shape or ()) != 1:
         return []
-    return [_declared(values, ("element",), "ragged column", partial(_events_of, values, ends))]
+    sizes = [(node.shape or (0,))[0] for node in (*ends[1:], values)]
+    broken = [
+        odd for node, size in zip(ends, sizes, strict=True) if (odd := broken_index(node, size, exact=True)) is not None
+    ]
+    findings += broken
+    return [_declared(values, ("element",), "ragged column", partial(_rows_of, ends, sizes, broken))]
 
 
-def _events_of(values: Node, ends: Node, notes: list[str]) -> Coords:
-    """Return the event of each element; event r spans cumulative_length[r-1] to cumulative_length[r]."""
-    last, size = ends.read().astype(np.int64), (values.shape or (0,))[0]
-    counts = np.diff(last, prepend=0)
-    if (counts < 0).any() or last[-1] != size:
-        notes.append(
-            f"{ends.path}: expected row ends that rise to {size}, the number of values, got a last end of {last[-1]}"
-            f"{' and falling ones' if (counts < 0).any() else ''}; the elements have no events"
-        )
+def _rows_of(ends: list[Node], sizes: list[int], broken: list[Issue], notes: list[str]) -> Coords:
+    """Return the event of each element, and where rows hold rows, the row of each too, counted through the file.
+
+    Row r of a level spans cumulative_length[r-1] to cumulative_length[r] of the level below.
+    """
+    if broken:
+        notes += [f"{odd}; the elements have no events" for odd in broken]
         return {}
-    return {"event": xr.Variable("element", np.repeat(np.arange(len(last)), counts))}
+    coords: Coords = {}
+    position: NDArray[np.int64] = np.arange(sizes[-1])
+    names = ["event", *(f"row_{level}" if len(ends) > 2 else "row" for level in range(1, len(ends)))]
+    for name, node in reversed(list(zip(names, ends, strict=True))):
+        position = np.searchsorted(node.read().astype(np.int64), position, side="right")
+        coords[name] = xr.Variable("element", position)
+    return coords
 
 
 def _table(node: Node) -> Table:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Computed, LazyArray, Stored, lazy
+from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.nexus.detector import detectors
@@ -31,6 +32,7 @@ __all__ = ["NexusEvents"]
 
 CLASS = "NXevent_data"
 NUMBERS = ("detector_number", "pixel_id", "spectrum_index")  # what a detector calls the ids of its pixels
+SMALL = 2**23  # bytes of first events that are read to see whether they rise
 SHOWN = 8  # names in a finding
 BLOCK = 2**22  # events that are counted at a time
 
@@ -45,7 +47,7 @@ class NexusEvents(Nexus):
     def scan(self, tree: Tree) -> Contents:
         """Return what any NeXus file has, and the events of each group and their histogram."""
         contents = super().scan(tree)
-        findings: list[str] = []
+        findings: list[Remark] = []
         groups = _groups(tree, CLASS)
         signals = [signal for group in groups for signal in _events(group, tree, findings)]
         if empty := [group.path for group in groups if _is_empty(group)]:
@@ -62,7 +64,7 @@ def _groups(tree: Tree, kind: str) -> list[Node]:
     return [node for node in tree if not node.is_dataset and node.text("NX_class") == kind]
 
 
-def _events(group: Node, tree: Tree, findings: list[str]) -> list[Signal]:
+def _events(group: Node, tree: Tree, findings: list[Remark]) -> list[Signal]:
     """Return the events with their time of flight, their ids, and their histogram over the pixels."""
     ids, flight = group.dataset("event_id"), group.dataset("event_time_offset")
     found = [node for node in (flight, ids) if node is not None and node.is_numeric and len(node.shape or ()) == 1]
@@ -75,12 +77,26 @@ def _events(group: Node, tree: Tree, findings: list[str]) -> list[Signal]:
             f"{group.path}: {flight.shape} times of flight for {ids.shape} ids; they do not belong together"
         )
         found = []
+    if found and (broken := _broken(group, (found[0].shape or (0,))[0])) is not None:
+        findings.append(broken)
     signals = [_signal(node, group.path if node is found[0] else node.path, group) for node in found]
     holders = _holders(group, tree)
     pixels = _pixels(holders)
     if ids is not None and ids in found and _is_integers(ids) and pixels is not None:
         signals.append(_histogram(group, ids, pixels, holders))
     return signals
+
+
+def _broken(group: Node, n_events: int) -> Issue | None:
+    """Return what is wrong with the first events of the pulses, if they are few enough to be read."""
+    index = group.dataset("event_index")
+    if index is None or not index.is_numeric or index.n_bytes > SMALL:
+        return None
+    try:
+        _starts(group, n_events, [])
+    except DataError as error:
+        return Issue("ragged_overrun", f"{error}; the events have no pulses", index.path)
+    return None
 
 
 def _is_empty(group: Node) -> bool:

@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.arrays import Mapped, Stored, lazy
-from sciml.io.hdf5.issues import Remark
+from sciml.io.hdf5.issues import Issue, Remark, counted
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers import plain
-from sciml.io.readers.nexus import logs
+from sciml.io.readers.nexus import logs, mantid
 from sciml.io.readers.nexus.axes import MANTID, Axes, coordinates, names_in, resolved, scale_of, variable
 from sciml.io.readers.nexus.axes import clock as clock_of
 from sciml.io.readers.nexus.detector import detector_of, facts, with_detector
 from sciml.io.readers.nexus.frame_files import end_to_end
 from sciml.io.readers.nexus.geometry import placement
-from sciml.io.schema.axes import coord_name
+from sciml.io.schema.axes import coord_name, is_real
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import scaled
 from sciml.recording import TIME
@@ -41,6 +41,7 @@ PLOTTED = ("NXdata", "NXdetector", "NXmonitor")
 FALLBACK = ("data", "counts", "I", "value")  # what the values are called where nothing is marked as the signal
 NOTHING = "no NXdata, NXdetector or NXmonitor of the file holds an array of numbers that can be read"
 UNCERTAIN = ("uncertainties", "uncertainty", "resolutions")  # attributes that name the deviations of an array
+SMALL = 2**22  # bytes of deviations that are read to see their sign
 CANSAS = {"SASroot": "NXroot", "SASentry": "NXentry", "SASdata": "NXdata"}
 PART = re.compile(r"data_\d+")  # the files of DECTRIS that a master file links to, in the order of the frames
 
@@ -62,7 +63,10 @@ class Nexus:
         signals: dict[str, Signal] = {}
         findings: list[str] = []
         for group in tree:
-            if kind_of(group) not in PLOTTED:
+            if kind_of(group) not in PLOTTED and not group.name.startswith("event_workspace"):
+                continue
+            if mantid.is_workspace(group):
+                signals |= {one.path: one} if (one := mantid.events(group)) is not None else {}
                 continue
             for data in _plotted(group, findings):
                 signals.setdefault(data.path, _signal(group, data, tree))
@@ -203,7 +207,7 @@ def _signal(group: Node, data: Node, tree: Tree) -> Signal:
         clock=clock,
         coords=partial(with_detector, partial(_coords, group, data, axes, dims), detector, data, dims),
         attrs=attrs | ({"long_name": data.text("long_name")} if data.text("long_name") else {}),
-        notes=(*notes, *axes.notes, *remarks),
+        notes=(*notes, *axes.notes, *remarks, *_negative(group, data)),
     )
     parts = _parts(group) if PART.fullmatch(data.name) else []
     return end_to_end(signal, group, parts, tree) if len(parts) > 1 else signal
@@ -227,12 +231,34 @@ def _coords(group: Node, data: Node, axes: Axes, dims: tuple[str, ...], notes: l
     return coords | _uncertainty(group, data, dims, notes) | _masked(group, data, dims)
 
 
+def _negative(group: Node, data: Node) -> list[Issue]:
+    """Return a finding where small deviations are negative, which none can be."""
+    node = next((one for name in _deviations(group, data) if (one := _alike_in(group, name, data))), None)
+    if node is None or node.n_bytes > SMALL or node.read_error():
+        return []
+    below = int((node.read() < 0).sum())
+    if not below:
+        return []
+    said = f"{node.path} holds {counted(below, 'negative value')}; no uncertainty is below 0"
+    return [Issue("negative_uncertainty", said, node.path)]
+
+
+def _alike_in(group: Node, name: str, data: Node) -> Node | None:
+    node = group.dataset(name)
+    return node if node is not None and is_real(node) and node.shape == data.shape and node is not data else None
+
+
 def _uncertainty(group: Node, data: Node, dims: tuple[str, ...], notes: list[str]) -> Coords:
     """Return the standard deviations of the values as a coordinate `uncertainty`."""
+    return _companion(group, data, _deviations(group, data), dims, "uncertainty", notes)
+
+
+def _deviations(group: Node, data: Node) -> list[str]:
+    """Return the names under which the deviations of an array may stand beside it."""
     named = [f"{data.name}_errors", *_declared_uncertainties(data)]
     named += [*group.texts(f"{data.name}_uncertainties"), *group.texts(f"{data.name}_uncertainty"), "errors"]
     named += ["error"] if "energy" in group.children else []  # NXSPE
-    return _companion(group, data, named, dims, "uncertainty", notes)
+    return named
 
 
 def _declared_uncertainties(node: Node) -> list[str]:

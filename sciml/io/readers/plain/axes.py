@@ -9,13 +9,13 @@ what axes are called.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from sciml.io.hdf5.text import seconds_per, split_unit
 from sciml.io.hdf5.tree import Node
-from sciml.io.schema.axes import bare, is_real
-from sciml.io.schema.fitting import fits
+from sciml.io.schema.axes import bare, is_real, numbers
+from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, fits, sizes_of
 
 __all__ = ["TIMESTAMPS", "Axis", "axes_of", "is_unwritten", "plain_name", "unit_of"]
 
@@ -74,7 +74,25 @@ def axes_of(node: Node) -> tuple[Axis, ...]:
     labels = node.texts("DIMENSION_LABELS")
     labels = labels if len(labels) == len(shape) else ("",) * len(shape)
     found = tuple(_declared(node, scale, label) for scale, label in zip(scales, labels, strict=True))
-    return found if any(axis.name for axis in found) else _around(node, shape)
+    if any(axis.name for axis in found):
+        return found
+    around = _around(node, shape)
+    if len(shape) > 1 and not any(axis.name for axis in around) and (dims := _by_size(node, shape)) is not None:
+        return tuple(replace(axis, name=dim) for axis, dim in zip(around, dims, strict=True))
+    return around
+
+
+def _by_size(node: Node, shape: tuple[int, ...]) -> tuple[str, ...] | None:
+    """Return the dims by the numbers of channels, samples and trials that the array or its group states."""
+    holders = [one for one in (node.holder, node) if one is not None]
+    sizes = {dim: size for one in holders for dim, size in one.once(_sizes).items()}
+    return dims_of_sizes(sizes, shape) if sizes else None
+
+
+def _sizes(holder: Node) -> dict[str, int]:
+    named = {bare(name): holder.number(name) for name in holder.attribute_names() if bare(name) in SIZE_NAMES}
+    inside = numbers({name: node for name, node in holder.children.items() if bare(name) in SIZE_NAMES})
+    return sizes_of(inside | {name: number for name, number in named.items() if number is not None})
 
 
 def _declared(node: Node, scale: Node | None, label: str) -> Axis:

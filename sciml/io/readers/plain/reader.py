@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from functools import partial
 from itertools import chain
+from math import prod
 
 import h5py
 import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.hdf5.issues import Remark
+from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.text import clean_unit, seconds_per, split_unit
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.plain.axes import (
@@ -24,7 +25,7 @@ from sciml.io.readers.plain.axes import (
     unit_of,
 )  # fmt: skip
 from sciml.io.schema import fields, pairs, scaling, tie_points
-from sciml.io.schema.axes import grid, is_real
+from sciml.io.schema.axes import bare, grid, is_real, numbers, single_number
 from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.fitting import axis_coords
@@ -154,7 +155,7 @@ def declare(node: Node, tree: Tree) -> Signal:
         raw_unit=raw_unit,
         clock=clock if dims[along] == TIME else None,
         coords=partial(_coords, dict(zip(dims, axes, strict=True)), node, dims, tree.parent(node)),
-        attrs=_since(clock),
+        attrs=_since(clock) | _began(axes[along] if axes else Axis(), tree.parent(node)),
         notes=tuple(notes),
     )
 
@@ -211,11 +212,17 @@ def _clocked_axis(node: Node, tree: Tree) -> int:
     """Return the axis that alone is as long as the time stamps beside it, where the first is not."""
     shape = node.shape or ()
     for child in _timestamps_of(node, tree):
-        size = (child.shape or (0,))[0]
+        size = _size_of(child)
         if size not in shape[:1] and shape.count(size) == 1:
             return shape.index(size)
     wide = len(shape) == 2 and shape[1] >= WIDE * shape[0]
     return int(wide and (shape[1] >= LONG or _declared_rate(node, tree) is not None))
+
+
+def _began(axis: Axis, parent: Node) -> dict[str, str]:
+    """Return when the first sample was, where tie points say so."""
+    start = tie_points.began(axis.scale.name, parent.children) if axis.scale is not None else ""
+    return {"start": start} if start else {}
 
 
 def _dims(node: Node, names: dict[int, str], along: int) -> tuple[str, ...]:
@@ -234,14 +241,15 @@ def _clock(node: Node, tree: Tree, axis: Axis, along: int, notes: list[Remark]) 
         notes.append("time counts from the first sample")
         return tied
     candidates = [own] if own is not None and _is_time(axis, own) else []
-    candidates += [child for child in _timestamps_of(node, tree) if child.shape == (size,)]
+    companions = _timestamps_of(node, tree)
+    candidates += [child for child in companions if _size_of(child) == size]
     for timestamps in candidates:
         unit = unit_of(timestamps) or split_unit(axis.name)[1]
         seconds = seconds_per(unit) if unit else 1.0
         if set(timestamps.shape or ()) <= {1} and timestamps.shape != (size,) and seconds:
             step = timestamps.scalar()
             return Rate(1 / (step * seconds)) if isinstance(step, (int, float)) and step > 0 else None
-        if timestamps.shape != (size,):
+        if _size_of(timestamps) != size:
             continue
         if seconds is None or (not unit and timestamps.dtype is not None and timestamps.dtype.kind in "iu"):
             notes.append(f"{timestamps.path} looks like the clock, but its unit {unit!r} is no unit of time")
@@ -249,6 +257,10 @@ def _clock(node: Node, tree: Tree, axis: Axis, along: int, notes: list[Remark]) 
         if not unit:
             notes.append(f"the clock {timestamps.path} states no unit; taken as seconds")
         return scaling.times(timestamps, seconds, notes)
+    for child in companions:
+        if abs(_size_of(child) - size) == 1 and size > 2:
+            said = f"{child.path} has {_size_of(child)} stamps for {size} samples; it is not the clock"
+            notes.append(Issue("clock_order", said, child.path))
     rate = _declared_rate(node, tree)
     return None if rate is None else Rate(rate)
 
@@ -272,12 +284,18 @@ def _timestamps_of(node: Node, tree: Tree) -> list[Node]:
     return [child for name in known for child in named.get(name, ()) if child is not node]
 
 
+def _size_of(node: Node) -> int:
+    """Return how many values a dataset has."""
+    return prod(node.shape or (0,))
+
+
 def _timestamps(group: Node) -> dict[str, list[Node]]:
     """Return the rows of numbers in a group whose names end in a word for times, by their bare names."""
     found: dict[str, list[Node]] = {}
     for name, child in group.children.items():
         bare = plain_name(name)
-        if bare.endswith(tuple(TIMESTAMPS)) and child.is_numeric and len(child.shape or ()) == 1:
+        # A row of stamps, or a matrix of one column or one row, as MATLAB writes them.
+        if bare.endswith(tuple(TIMESTAMPS)) and child.is_numeric and _size_of(child) == max(child.shape or (0,)):
             found.setdefault(bare, []).append(child)
     return found
 
@@ -315,15 +333,13 @@ def _is_rate(name: str) -> bool:
 def _rate_in(parent: Node) -> float | None:
     """Return the rate, or one over the interval in a unit of time, that a single number beside the data states."""
     for name, node in parent.children.items():
-        declared = _is_rate(name) or plain_name(name) in INTERVALS
-        if not declared or not is_real(node) or set(node.shape or ()) - {1}:
+        rate, interval = _is_rate(name), plain_name(name) in INTERVALS
+        value = single_number(node) if rate or interval else None
+        if value is None or not value > 0:
             continue
-        value = node.scalar()
-        if not isinstance(value, (int, float)) or not value > 0:
-            continue
-        if _is_rate(name):
-            return float(value)
-        if plain_name(name) in INTERVALS and (seconds := seconds_per(node.text("units") or node.text("unit", "s"))):
+        if rate:
+            return value
+        if seconds := seconds_per(node.text("units") or node.text("unit", "s")):
             return 1 / (value * seconds)
     return None
 
@@ -340,7 +356,8 @@ def _coords(axes: dict[str, Axis], data: Node, dims: tuple[str, ...], parent: No
         unit = clean_unit(unit_of(scale) or split_unit(axis.name)[1])
         try:
             if set(scale.shape or ()) <= {1} and size != 1:
-                coords |= grid(dim, size, step=_single(scale), unit=unit)
+                origin = parent.once(_offsets).get(bare(axis.name), 0.0)
+                coords |= grid(dim, size, step=single_number(scale), start=origin, unit=unit)
                 continue
             values, own = scale.read().ravel(), scaling.cf_scale(scale, remarks)
             values = values if own.identity or values.dtype.kind not in "iuf" else own.apply(values, (slice(None),))
@@ -352,6 +369,7 @@ def _coords(axes: dict[str, Axis], data: Node, dims: tuple[str, ...], parent: No
     return coords
 
 
-def _single(scale: Node) -> float | None:
-    value = scale.scalar()
-    return float(value) if isinstance(value, (int, float)) else None
+def _offsets(group: Node) -> dict[str, float]:
+    """Return where axes begin whose pitch alone is stored, as numbers called after them state it (XOffset)."""
+    named = {name: node for name, node in group.children.items() if bare(name).endswith("offset")}
+    return {name.removesuffix("offset"): value for name, value in numbers(named).items()}

@@ -26,18 +26,21 @@ from sciml.io.arrays import Stored
 from sciml.io.hdf5.text import text
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.velox.stream import SpectrumImage
+from sciml.io.schema import pairs
 from sciml.io.schema.axes import grid
 from sciml.io.schema.declarations import Contents, Coords, Signal
-from sciml.io.schema.values import computed, scaled
+from sciml.io.schema.values import computed
 
 __all__ = ["Velox"]
 
+HALF = "the file keeps one half of the transform, as it is: the other is its complex conjugate"
 METADATA_BYTES = 2**20
 STREAM = "SpectrumStream"
 MOST = 1000  # images and spectra that are listed
 # The dims as presented, and which stored axis each is.
 LAYOUTS = {
     "Image": (("frame", "y", "x"), (2, 0, 1)),
+    "FFT": (("frame", "y", "x"), (2, 0, 1)),
     "Spectrum": (("frame", "energy"), (1, 0)),
 }
 # Attribute: where the metadata states it.
@@ -167,18 +170,19 @@ def _metadata(group: Node, findings: list[str]) -> _Metadata:
 def _signal(kind: str, group: Node, metadata: _Metadata, findings: list[str]) -> Signal | None:
     data = group.dataset("Data")
     dims, order = LAYOUTS[kind]
-    if data is None or not data.is_numeric or len(data.shape or ()) != len(dims):
+    if data is None or not (data.is_numeric or pairs.is_complex(data)) or len(data.shape or ()) != len(dims):
         what = f"shape {data.shape} of {data.dtype}" if data is not None else "no dataset"
         findings.append(f"{group.path}/Data: expected numbers along {len(dims)} axes, got {what}; it is not listed")
         return None
     detector = metadata.text("BinaryResult/Detector")
     return Signal(
         path=data.path,
-        values=scaled(data, order=order),
+        values=pairs.values(data, order=order),
         dims=dims,
         kind=f"{kind.lower()} {detector}".strip(),
         coords=partial(_coords, kind, data, metadata),
         attrs=_remarks(metadata) | _about(metadata),
+        notes=(HALF,) if pairs.is_complex(data) and "half" in str(data.dtype).lower() else (),
     )
 
 

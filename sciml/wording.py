@@ -1,9 +1,11 @@
 """Numbers as words: counts that agree with their noun, p-values, quantities with their unit.
 
-Sentences of a report are made here from numbers, so that the grammar is right for none, one and many.
+What a person reads, in a report, a summary or a terminal, is made here from numbers: one format for each kind of
+number, and the grammar right for none, one and many.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,21 +17,39 @@ __all__ = [
     "clean",
     "count",
     "flatten",
+    "natural",
+    "p_number",
     "p_value",
     "per_root_hertz",
     "percent",
     "quantity",
     "sentence",
     "series",
+    "share",
     "times",
     "unit_or_blank",
 ]
 
 DASH = "–"  # what a table shows where there is no number
-SMALLEST_P = 1e-6  # below it a sentence says "p < 1e-6"; tables keep the digits
+SMALLEST_P = 1e-6  # below it a person reads "p < 1e-6": no law is known further out; JSON keeps the digits
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
-_SECONDS = {"s", "seconds", "second", "sec"}
+_POWERS = {prefix: power for power, prefix in _PREFIXES.items()} | {"u": -6, "μ": -6}
+_BASES = {"Hz", "V", "A", "T", "Pa", "W", "J", "N", "eV", "s"}
+_SPELLED = {
+    "hertz": "Hz", "volt": "V", "volts": "V", "ampere": "A", "amperes": "A", "tesla": "T", "pascal": "Pa", "watt": "W",
+    "joule": "J", "newton": "N", "s": "s", "sec": "s", "second": "s", "seconds": "s",
+}  # fmt: skip
+_SPELLED_PREFIXES = {
+    "pico": "p",
+    "nano": "n",
+    "micro": "µ",
+    "milli": "m",
+    "": "",
+    "kilo": "k",
+    "mega": "M",
+    "giga": "G",
+}
 _IRREGULAR = {
     "series": "series",
     "axis": "axes",
@@ -79,6 +99,19 @@ def p_value(p: float) -> str:
     return "p < 1e-6" if p < SMALLEST_P else f"p = {p:.2g}"
 
 
+def p_number(p: float) -> str:
+    """Return a p-value as a table writes it, under a head that says what it is.
+
+    Examples
+    --------
+    >>> p_number(0.0), p_number(0.0123), p_number(float("nan"))
+    ('< 1e-6', '0.012', '–')
+    """
+    if math.isnan(p):
+        return DASH
+    return p_value(p).removeprefix("p ").removeprefix("= ")
+
+
 def percent(fraction: float, digits: int = 1) -> str:
     """Return a fraction in percent.
 
@@ -93,42 +126,64 @@ def percent(fraction: float, digits: int = 1) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) + " %"
 
 
-def quantity(value: float, unit: str = "") -> str:
-    """Return a number of three digits with its unit; seconds, hertz and volts take an SI prefix.
+def share(fraction: float) -> str:
+    """Return a part of a whole that may be tiny: in percent, else as a power of ten.
+
+    Examples
+    --------
+    >>> share(0.423), share(0.00042), share(3e-9), share(1.0)
+    ('42 %', '0.042 %', '3e-09', '100 %')
+    """
+    if not math.isfinite(fraction):
+        return DASH
+    return f"{100 * fraction:.{3 if fraction >= 0.9995 else 2}g} %" if fraction >= 1e-5 else f"{fraction:.1g}"
+
+
+def quantity(value: float, unit: str = "", digits: int = 3) -> str:
+    """Return a number of a few digits with its unit, in engineering style: physical units take the prefix that fits.
 
     Examples
     --------
     >>> quantity(8.21, "s"), quantity(0.0123, "s"), quantity(4096, "Hz"), quantity(7200, "s")
     ('8.21 s', '12.3 ms', '4.1 kHz', '2 h')
-    >>> quantity(3.1e-21, "strain")
-    '3.1e-21 strain'
+    >>> quantity(3.78e-5, "volts"), quantity(0.0378, "mV"), quantity(3.1e-21, "strain"), quantity(49.97, "Hz", digits=4)
+    ('37.8 µV', '37.8 µV', '3.1e-21 strain', '49.97 Hz')
     """
     if not math.isfinite(value):
         return DASH
-    if unit in _SECONDS:
-        return _duration(float(f"{value:.3g}"))
-    if unit not in {"Hz", "V", "A"} or value == 0:
-        return f"{_three(value)} {unit}".strip()
-    value = float(f"{value:.3g}")
-    power = min(max(3 * math.floor(math.log10(abs(value)) / 3 + 1e-12), -12), 9)
-    return f"{_three(value / 10**power)} {_PREFIXES[power]}{unit}"
+    known = _known(unit)
+    if known is None or value == 0:
+        return f"{_rounded(value, digits)} {unit}".strip()
+    prefix, base = known
+    value = float(f"{value:.{digits}g}") * 10.0 ** _POWERS[prefix]
+    if base == "s" and abs(value) >= 600:
+        return _duration(value, digits)
+    value = float(f"{value:.{digits}g}")
+    power = min(max(3 * math.floor(math.log10(abs(value)) / 3 + 1e-12), -12), 0 if base == "s" else 9)
+    return f"{_rounded(value / 10.0**power, digits)} {_PREFIXES[power]}{base}"
 
 
-def _duration(value: float) -> str:
-    if abs(value) >= 2 * 3600:
-        return f"{_three(value / 3600)} h"
-    if abs(value) >= 600:
-        return f"{_three(value / 60)} min"
-    if value == 0 or abs(value) >= 1:
-        return f"{_three(value)} s"
-    power = max(3 * math.floor(math.log10(abs(value)) / 3 + 1e-12), -9)
-    return f"{_three(value / 10**power)} {_PREFIXES[power]}s"
+def _known(unit: str) -> tuple[str, str] | None:
+    """Return prefix and base of a physical unit that takes prefixes, however it is spelled; None for others."""
+    for prefix in ("", *_POWERS):
+        if unit.startswith(prefix) and unit[len(prefix) :] in _BASES:
+            return prefix, unit[len(prefix) :]
+    word = unit.lower()
+    for spelled, prefix in _SPELLED_PREFIXES.items():
+        if word.startswith(spelled) and word[len(spelled) :] in _SPELLED:
+            return prefix, _SPELLED[word[len(spelled) :]]
+    return None
 
 
-def _three(value: float) -> str:
-    """Three significant digits, no exponent between 0.001 and a million."""
-    rounded = float(f"{value:.3g}")
-    return f"{value:,.0f}" if 1000 <= abs(rounded) < 1e6 else f"{rounded:.3g}"
+def _duration(value: float, digits: int) -> str:
+    hours = abs(value) >= 2 * 3600
+    return f"{_rounded(value / (3600 if hours else 60), digits)} {'h' if hours else 'min'}"
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Return significant digits, no exponent between 0.001 and a million."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{value:,.0f}" if 10**digits <= abs(rounded) < 1e6 else f"{rounded:.{digits}g}"
 
 
 def times(shape: Iterable[object]) -> str:
@@ -187,6 +242,22 @@ def series(items: Iterable[str], last: str = "and") -> str:
     """
     words = list(items)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
+
+
+def natural(name: str) -> tuple[tuple[bool, float, str], ...]:
+    """Return a key by which names sort as people count: numbers in them by their value.
+
+    Examples
+    --------
+    >>> sorted(["180", "90", "0", "-45", "trial 10", "trial 9"], key=natural)
+    ['-45', '0', '90', '180', 'trial 9', 'trial 10']
+    """
+    if re.fullmatch(r"[+-]?\d+(\.\d+)?", name):
+        return ((False, float(name), ""),)
+    parts = re.split(r"(\d+(?:\.\d+)?)", name)
+    return tuple(
+        (i % 2 == 0, float(part) if i % 2 else 0.0, part if i % 2 == 0 else "") for i, part in enumerate(parts)
+    )
 
 
 def cell(value: Any) -> str:

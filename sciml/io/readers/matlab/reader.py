@@ -2,7 +2,8 @@
 
 MATLAB stores columns first: the axes of a dataset are those of the variable in reverse, and are turned round here, so
 that a recording has the shape that MATLAB's `size` gives, with time moved to the front. Cells and objects are named,
-not followed. Written to the specification; the layout of complex numbers, sparse matrices and cells as h5py shows it.
+not followed, but for those of FieldTrip; sizes that are stated (nbchan and pnts of EEGLAB) say which axis is time.
+Written to the specification; the layout of complex numbers, sparse matrices and cells as h5py shows it.
 
 References
 ----------
@@ -11,24 +12,25 @@ MathWorks, MAT-File Versions, https://www.mathworks.com/help/matlab/import_expor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from math import prod
-from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays import LazyArray, Mapped, Stored
 from sciml.io.hdf5.tree import Node, Tree
+from sciml.io.readers.matlab import fieldtrip
+from sciml.io.readers.matlab.cells import texts
+from sciml.io.schema import pairs
 from sciml.io.schema.axes import bare, is_real, numbers, unique
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
-from sciml.io.schema.values import Values, computed, scaled
+from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, sizes_of
 from sciml.recording import TIME
 
 __all__ = ["Matlab"]
@@ -36,7 +38,6 @@ __all__ = ["Matlab"]
 NUMBERS = frozenset(
     {"double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 )
-COMPLEX = ("real", "imag")
 RATES = ("samplingrate", "samplerate", "samplingfrequency", "samplefrequency", "sfreq", "fs", "srate", "fsample", "sr")
 TIMESTAMPS = ("time", "times", "timestamps", "timestamp", "t")
 PEEKED = 8  # variables that are looked at to recognize the format
@@ -55,15 +56,22 @@ class Matlab:
 
     def scan(self, tree: Tree) -> Contents:
         """Return the numeric arrays among the variables and the fields of structs."""
+        findings: list[str] = []
+        structs = [group for group in tree if not group.path.startswith("#") and fieldtrip.is_struct(group)]
+        known = [signal for group in structs for signal in fieldtrip.signals(group, tree, findings)]
+        inside = {child for group in structs for child in group.children.values()}
         variables = [node for node in tree if node.text("MATLAB_class") and not node.path.startswith("#")]
+        variables = [node for node in variables if node not in inside]
         clocks = {parent.path: _clocks(parent) for parent in tree if not parent.is_dataset}
         arrays = [(node, clocks.get(node.path.rpartition("/")[0], NO_CLOCKS)) for node in variables if _is_array(node)]
-        signals = tuple(_signal(node, own) for node, own in arrays if node not in own.timestamps)
+        others = [_signal(node, own, tree) for node, own in arrays if node not in own.timestamps]
+        signals = (*known, *others)
         return Contents(
             format="MATLAB 7.3",
             signals=signals,
-            findings=tuple(text for node in variables if (text := _omitted(node, tree))),
+            findings=(*findings, *(text for node in variables if (text := _omitted(node, tree)))),
             attrs=_about(tree),
+            default=known[0].path if len(known) == 1 else None,
             reason=None if signals else "none of the variables is an array of numbers",
         )
 
@@ -72,11 +80,7 @@ def _is_array(node: Node) -> bool:
     """Whether a variable is an array of more than one number; of an empty one the file stores the size instead."""
     if node.text("MATLAB_class") not in NUMBERS or node.attr("MATLAB_empty") or prod(node.shape or (0,)) < 2:
         return False
-    return node.is_numeric or _is_complex(node)
-
-
-def _is_complex(node: Node) -> bool:
-    return node.dtype is not None and node.dtype.names == COMPLEX
+    return node.is_numeric or pairs.is_complex(node)
 
 
 def _omitted(node: Node, tree: Tree) -> str | None:
@@ -115,6 +119,8 @@ class _Clocks:
 
     rate: float | None
     timestamps: tuple[Node, ...]
+    start: float = 0.0
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 NO_CLOCKS = _Clocks(None, ())
@@ -125,7 +131,11 @@ def _clocks(parent: Node) -> _Clocks:
     named = [node for name, node in parent.children.items() if bare(name) in TIMESTAMPS and is_real(node)]
     vectors = [node for node in named if 1 < max(node.shape or (0,)) == prod(node.shape or (0,))]
     rate = next((declared[name] for name in RATES if declared.get(name, 0.0) > 0), None)
-    return _Clocks(rate, tuple(vectors) if len(parent.children) > 1 else ())
+    said = {name: node for name, node in parent.children.items() if bare(name) in (*SIZE_NAMES, "xmin")}
+    sizes = numbers(said)
+    # EEGLAB states the time of the first sample as xmin, in seconds.
+    start = sizes.get("xmin", 0.0) if {"nbchan", "pnts"} <= set(sizes) else 0.0
+    return _Clocks(rate, tuple(vectors) if len(parent.children) > 1 else (), start, sizes_of(sizes))
 
 
 @dataclass(frozen=True)
@@ -136,31 +146,36 @@ class _Layout:
     rate: float | None = None
     timestamps: Node | None = None
     note: str | None = None
+    dims: tuple[str, ...] = ()
 
 
-def _signal(node: Node, clocks: _Clocks) -> Signal:
+def _signal(node: Node, clocks: _Clocks, tree: Tree) -> Signal:
     sizes = (node.shape or ())[::-1]
     rank = len(sizes)
     layout = _layout(sizes, clocks)
     axes = list(range(rank))
-    dims = ["channel" if rank == 2 else f"dim_{axis}" for axis in axes]
+    dims = [layout.dims[axis] if layout.dims else "channel" if rank == 2 else f"dim_{axis}" for axis in axes]
     if layout.along is not None:
         axes.insert(0, axes.pop(layout.along))
         dims[layout.along] = TIME
     order = tuple(rank - 1 - axis for axis in axes)
     return Signal(
         path=node.path,
-        values=_values(node, order),
+        values=pairs.values(node, order=order),
         dims=tuple(unique(dims)[axis] for axis in axes),
         kind=node.text("MATLAB_class"),
-        clock=Rate(layout.rate) if layout.rate is not None else None,
-        coords=partial(_coords, layout.timestamps) if layout.timestamps is not None and layout.rate is None else None,
+        clock=Rate(layout.rate, clocks.start) if layout.rate is not None else None,
+        coords=partial(_coords, layout, tree.parent(node), tree, dict(zip(unique(dims), sizes, strict=True))),
         notes=(layout.note,) if layout.note else (),
     )
 
 
 def _layout(sizes: tuple[int, ...], clocks: _Clocks) -> _Layout:
     """Find time: by a vector of times or a sampling rate beside the variable, else a matrix's columns are channels."""
+    if (named := dims_of_sizes(clocks.sizes, sizes)) is not None and TIME in named:
+        along = named.index(TIME)
+        fitting = [one for one in clocks.timestamps if prod(one.shape or (0,)) == sizes[along]]
+        return _Layout(along, clocks.rate, fitting[0] if fitting else None, dims=named)
     for timestamps in clocks.timestamps:
         size = prod(timestamps.shape or (0,))
         if sizes.count(size) == 1:
@@ -176,28 +191,20 @@ def _layout(sizes: tuple[int, ...], clocks: _Clocks) -> _Layout:
     return _Layout(int(row), note=f"the file does not name the axes; {what}, without a clock")
 
 
-def _coords(timestamps: Node, notes: list[str]) -> Coords:
+def _coords(layout: _Layout, parent: Node, tree: Tree, sizes: dict[str, int], notes: list[str]) -> Coords:
+    coords: Coords = {}
+    places = parent.child("chanlocs")  # of EEGLAB, a struct array
+    labels = texts(places.dataset("labels"), tree) if places is not None else None
+    if labels is not None and labels.shape == (sizes.get("channel"),):
+        coords["channel"] = xr.Variable("channel", labels)
+    if layout.timestamps is None or layout.rate is not None:
+        return coords
     try:
-        values = np.asarray(timestamps.read().ravel(), dtype=np.float64)
+        values = np.asarray(layout.timestamps.read().ravel(), dtype=np.float64)
     except DataError as error:
         notes.append(f"{error}; the recording comes without times")
-        return {}
-    return {TIME: xr.Variable(TIME, values, {"units": "s", "long_name": "time"})}
-
-
-def _values(node: Node, order: tuple[int, ...]) -> Values:
-    if not _is_complex(node):
-        return scaled(node, order=order)
-    shape = tuple((node.shape or ())[axis] for axis in order)
-    return computed(node, partial(_complex_values, node, order), shape, order=order)
-
-
-def _complex_values(node: Node, order: tuple[int, ...]) -> LazyArray:
-    return Mapped(Stored(node.source(), order=order), _complex, np.complex128)
-
-
-def _complex(pairs: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(pairs["real"] + 1j * pairs["imag"])
+        return coords
+    return coords | {TIME: xr.Variable(TIME, values, {"units": "s", "long_name": "time"})}
 
 
 def _about(tree: Tree) -> dict[str, str]:

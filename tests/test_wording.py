@@ -8,10 +8,10 @@ import pytest
 import xarray as xr
 
 from sciml.noise import NoiseFloor, noise_floor
-from sciml.report.document.wording import cell, clean, count, p_value, percent, quantity, series
 from sciml.report.record import Chance, Evaluation, RunRecord, Score, SplitSummary
 from sciml.report.sections.noise_floor import floor_findings, headline
 from sciml.report.sections.run import run_findings
+from sciml.wording import cell, clean, count, p_value, percent, quantity, series
 
 
 @pytest.fixture(scope="module")
