@@ -3,7 +3,7 @@
 from sciml import _names
 from sciml.nn import models
 from sciml.noise.models.registry import NOISE_MODELS
-from sciml.pipeline.labels import LABELED
+from sciml.pipeline.load import LABELED
 from sciml.pipeline.tasks import TASKS
 
 

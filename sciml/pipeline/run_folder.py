@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from sciml import files
 from sciml._printable import json_text
-from sciml.data import Split
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
+
+if TYPE_CHECKING:
+    from sciml.data import Split
 
 __all__ = ["RunFolder"]
 
@@ -79,7 +81,7 @@ class RunFolder:
             raise CheckpointError(f"expected a dict in {file}, got {type(found).__name__}; start the run anew")
         return found
 
-    def split(self) -> Split:
+    def split(self) -> "Split":
         """Return how the windows of the run were split.
 
         Raises
@@ -87,6 +89,8 @@ class RunFolder:
         DataError
             What is stored is no split, or was changed.
         """
+        from sciml.data import Split  # torch: only once a split is asked for
+
         stored = json.loads((self.path / "split.json").read_text(encoding="utf-8"))
         return Split.from_dict({key: value for key, value in stored.items() if key != "schema"})
 

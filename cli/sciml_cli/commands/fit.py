@@ -60,7 +60,7 @@ def fit(
     if out is None and not dry_run:
         raise click.UsageError("expected --out RUN, the directory of the run (or --dry-run)")
     config = _config(inputs, out if resume else None, assignments, flags)
-    from sciml.pipeline.labels import check_inputs  # xarray: once the configuration is right
+    from sciml.pipeline.load import check_inputs  # xarray: once the configuration is right
 
     check_inputs(config)  # before torch is loaded
     if dry_run:

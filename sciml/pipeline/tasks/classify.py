@@ -13,8 +13,7 @@ from sciml.data import Preprocess, Split, Windows, windows_around
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import baseline_numbers, model_outputs, parts_for_baselines
-from sciml.pipeline.labels import check_column, labels
-from sciml.pipeline.load import Loaded
+from sciml.pipeline.load import Loaded, check_column, labels
 from sciml.report import Chance, Evaluation, Score
 from sciml.train import baselines, metrics
 
