@@ -73,6 +73,8 @@ def _is_stack(node: Node) -> bool:
         return False
     if len(shape) not in (3, 4) or _tags(node):
         return _tags(node) is not None
+    if node.attr("DIMENSION_LABELS") is not None or any(node.scales()):
+        return False  # the file names the axes itself
     if len(shape) == 4:
         pictures = node.dtype == np.uint8 or bare(node.name) in NAMES
         return pictures and _colors(shape) is not None

@@ -15,15 +15,15 @@ from numpy.typing import DTypeLike
 from sciml._later import xr
 from sciml.errors import ConfigError, DataError
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits
-from sciml.io.hdf5.issues import Issue, Remark, as_issue, code_of, counted, said_once, together
+from sciml.io.hdf5.issues import Issue, as_issue, said_once
 from sciml.io.hdf5.tree import Node, Tree, open_tree
 from sciml.io.readers import plain
 from sciml.io.recordings.assemble import Chunks, build, chunked, chunks_in_file, info, stacked
 from sciml.io.recordings.concat import Part, join
 from sciml.io.recordings.concat_new_dim import side_by_side
+from sciml.io.recordings.findings import aliases, of_signals
 from sciml.io.recordings.overrides import Overrides, overrides_from
 from sciml.io.registry import named, scan, survey
-from sciml.io.schema.clock import RegularSegments, Timestamps
 from sciml.io.schema.declarations import Contents, Signal
 from sciml.io.schema.listing import FileInfo, SignalInfo, TableInfo
 from sciml.io.schema.scaling import with_unapplied
@@ -32,8 +32,6 @@ from sciml.io.write.zarr import is_zarr, open_saved
 __all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings", "select"]
 
 SHOWN = 12  # names in an error message
-MAX_RATIO = 1000  # values of a recording have noise and do not compress that far
-DRIFT = 0.01  # of a clock, beyond which its first stamps do not foretell its last
 
 
 Paths = str | os.PathLike[str]
@@ -254,7 +252,7 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
     with open_tree(path, limits) as tree:
         reader, contents = survey(tree)
         signals = tuple(info(signal, reader.name) for signal in contents.signals)
-        said = (*contents.findings, *_findings(contents.signals, signals), *tree.findings, *_aliases(tree))
+        said = (*contents.findings, *of_signals(contents.signals, signals), *tree.findings, *aliases(tree))
         return FileInfo(
             path=str(path),
             n_bytes=tree.files.main.stat().st_size,
@@ -318,63 +316,6 @@ def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DE
         events = found.events()
         events.attrs["source"] = tree.files.main.name
         return events
-
-
-def _findings(signals: Sequence[Signal], infos: Sequence[SignalInfo]) -> list[Issue]:
-    """Return what is odd about signals, each thing once, with those that it is true of."""
-    affected: dict[Issue, list[str]] = {}
-    for signal, listed in zip(signals, infos, strict=True):
-        for issue in map(as_issue, (*signal.notes, *_troubles(signal, listed))):
-            affected.setdefault(issue, []).append(signal.path)
-    return list(together(affected))
-
-
-def _troubles(signal: Signal, listed: SignalInfo) -> list[Issue]:
-    found: list[Issue] = []
-    trouble: Remark | None = signal.problem or signal.data.read_error()
-    if trouble is None and signal.clock is not None and signal.shape:
-        trouble = signal.clock.problem(signal.shape[0])
-    if trouble:
-        found.append(Issue(code_of(trouble, "unreadable"), f"cannot be read: {trouble}"))
-    elif signal.clock is not None and signal.shape and (odd := signal.clock.oddity(signal.shape[0])):
-        found.append(odd)
-    elif gaps := _gaps(signal, listed):
-        found.append(gaps)
-    if signal.raw_unit and not signal.unit:
-        found.append(Issue("blank_unit", f"the unit {signal.raw_unit!r} says nothing; taken as none"))
-    if trouble is None and signal.data.n_bytes > MAX_RATIO * signal.data.stored_bytes > 0:
-        ratio = f"its {signal.data.n_bytes} bytes are stored in {signal.data.stored_bytes}: nearly all values are alike"
-        found.append(Issue("compression_ratio", ratio))
-    return found
-
-
-def _gaps(signal: Signal, listed: SignalInfo) -> Issue | None:
-    """Return what the clock says of gaps and of drift, without reading all of it."""
-    clock, size = signal.clock, signal.shape[0] if signal.shape else 0
-    if isinstance(clock, RegularSegments) and len(clock.firsts) > 1:
-        return Issue("gaps", f"the clock has {counted(len(clock.firsts) - 1, 'gap')}")
-    if not isinstance(clock, Timestamps):
-        return None
-    rate, duration = listed.rate, listed.duration
-    if rate is None or duration is None or abs(duration * rate - size) <= size * DRIFT + 1:
-        return None
-    span = f"its {size} samples span {duration:.6g} s, not {size / rate:.6g} s"
-    last = clock.final_rate(size)
-    if last is not None and abs(last - rate) > DRIFT * rate:
-        return Issue("clock_drift", f"{span}: the rate changes from {rate:.6g} to {last:.6g} Hz")
-    return Issue("gaps", f"{span}: the clock has gaps, or its rate changes") if duration * rate > size else None
-
-
-def _aliases(tree: Tree) -> list[Issue]:
-    aliased = [node for node in tree if node.aliases]
-    if not aliased:
-        return []
-    example = aliased[0]
-    said = (
-        f"{counted(len(aliased), 'object')} under several paths, counted once, for example "
-        f"{example.path or '/'} = {example.aliases[0]}"
-    )
-    return [Issue("alias", said, example.path)]
 
 
 def _reason(contents: Contents, tree: Tree) -> str | None:

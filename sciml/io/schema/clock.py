@@ -20,7 +20,6 @@ from sciml.recording import TIME
 __all__ = ["EAGER", "Clock", "Rate", "RegularSegments", "Span", "TimeAxis", "Timestamps", "segmented", "time_axis_of"]
 
 EAGER = 2**22  # samples up to which the time coordinate is held in memory and indexed
-CHECKED = 2**18  # stamps up to which all are read when signals are listed
 PEEK = 1000  # stamps that are read to tell the rate when signals are only listed
 JITTER = 1e-3  # of a step: stamps that stray less than this are a regular clock
 
@@ -47,7 +46,7 @@ class Rate:
             return f"its sampling rate is {self.rate} Hz; expected a number above 0"
         return None if isfinite(self.start) else f"its clock starts at {self.start} s; expected a finite number"
 
-    def oddity(self, n_samples: int) -> Issue | None:  # noqa: ARG002 - the same question as to Timestamps
+    def oddity(self, n_samples: int, *, whole: bool = True) -> Issue | None:  # noqa: ARG002 - as of Timestamps
         """Return what is odd about the order of the times: nothing."""
         return None
 
@@ -73,7 +72,7 @@ class RegularSegments:
             return f"its clock has runs from {self.firsts}; expected them to rise from 0 to below {n_samples} samples"
         return None if np.isfinite(self.starts).all() else f"its clock has runs that start at {self.starts} s"
 
-    def oddity(self, n_samples: int) -> Issue | None:
+    def oddity(self, n_samples: int, *, whole: bool = True) -> Issue | None:  # noqa: ARG002 - as of Timestamps
         """Return whether a run begins before the one before it ended."""
         if self.problem(n_samples) or len(self.firsts) < 2:
             return None
@@ -173,12 +172,12 @@ class Timestamps:
         """Return all time stamps in seconds."""
         return np.asarray(self.scale.apply(self.node.read().ravel(), ()), dtype=np.float64)
 
-    def oddity(self, n_samples: int) -> Issue | None:
-        """Return what is odd about the order of the stamps: of all if they are few, else of the first and last ones."""
+    def oddity(self, n_samples: int, *, whole: bool = True) -> Issue | None:
+        """Return what is odd about the order of the stamps: of all, or of the first and the last ones alone."""
         if n_samples < 2 or self.problem(n_samples):
             return None
         try:
-            if n_samples <= CHECKED:
+            if whole or n_samples <= 2 * PEEK:
                 found = _oddities(self.read())
             else:
                 first, last = self._part(0, PEEK), self._part(n_samples - PEEK, n_samples)

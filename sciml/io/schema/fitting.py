@@ -18,7 +18,7 @@ from sciml.io.schema.declarations import Coords
 from sciml.recording import TIME
 
 __all__ = [
-    "SIZE_NAMES", "assigned", "axis_coords", "dims_of_sizes", "fits", "sizes_of", "where_shape_fits",
+    "SIZE_NAMES", "assigned", "axis_coords", "dims_of_sizes", "fits", "only_dim", "sizes_of", "where_shape_fits",
 ]  # fmt: skip
 
 # What files call the number of channels, of samples and of trials, without case and punctuation.
@@ -80,6 +80,17 @@ def fits(length: int, size: int) -> bool:
     return length in (size, size + 1)
 
 
+def only_dim(length: int, shape: Sequence[int]) -> int | None:
+    """Return the only dim that so many values fit: those of that size come before those with so many edges of bins.
+
+    Examples
+    --------
+    >>> only_dim(4, (3, 4)), only_dim(4, (3, 5)), only_dim(4, (4, 4)), only_dim(7, (3, 4))
+    (1, 0, None, None)
+    """
+    return _only(length, range(len(shape)), shape, None)
+
+
 def assigned(lengths: Mapping[str, int], given: Mapping[str, int], shape: Sequence[int]) -> dict[str, int]:
     """Return the dim of each axis: the given one where its length fits, else the only one that it fits.
 
@@ -98,6 +109,8 @@ def assigned(lengths: Mapping[str, int], given: Mapping[str, int], shape: Sequen
     {'x': 0, 'y': 1}
     >>> assigned({"axis1": 5, "axis2": 2}, {"axis1": 0, "axis2": 1}, (2, 4))  # stored in the other order
     {'axis1': 1, 'axis2': 0}
+    >>> assigned({"x": 3, "y": 4}, {"x": 0, "y": 1}, (4, 3, 6))  # y would fit as edges, too
+    {'x': 1, 'y': 0}
     >>> assigned({"x": 7}, {"x": 0}, (3, 2))
     {}
     """
@@ -107,11 +120,13 @@ def assigned(lengths: Mapping[str, int], given: Mapping[str, int], shape: Sequen
     for wanted in (inside, reverse):
         if wanted and len(wanted) == len(lengths) and _all_fit(lengths, wanted, shape):
             return dict(wanted)
-    found = {name: dim for name, dim in inside.items() if fits(lengths[name], shape[dim])}
+    found = {name: dim for name, dim in inside.items() if lengths[name] == shape[dim]}
     waiting = [name for name in lengths if name not in found]
     while waiting:
         free = [dim for dim in range(rank) if dim not in found.values()]
-        only = {name: dim for name in waiting if (dim := _only(lengths[name], free, shape)) is not None}
+        only = {
+            name: dim for name in waiting if (dim := _only(lengths[name], free, shape, inside.get(name))) is not None
+        }
         if not only:
             break
         name = next(iter(only))
@@ -124,13 +139,13 @@ def _all_fit(lengths: Mapping[str, int], dims: Mapping[str, int], shape: Sequenc
     return all(fits(lengths[name], shape[dim]) for name, dim in dims.items())
 
 
-def _only(length: int, free: Sequence[int], shape: Sequence[int]) -> int | None:
-    """Return the only free dim of a length, else the only one whose bins have so many edges."""
-    for wanted in (length, length - 1):
-        fitting = [dim for dim in free if shape[dim] == wanted]
-        if fitting:
-            return fitting[0] if len(fitting) == 1 else None
-    return None
+def _only(length: int, free: Sequence[int], shape: Sequence[int], given: int | None) -> int | None:
+    """Return the only free dim of a length, else the given or the only one whose bins have so many edges."""
+    fitting = [dim for dim in free if shape[dim] == length]
+    if not fitting:
+        fitting = [dim for dim in free if shape[dim] == length - 1]
+        fitting = [given] if given in fitting else fitting
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def where_shape_fits(own: Sequence[int], shape: Sequence[int]) -> tuple[int, ...] | None:

@@ -18,7 +18,10 @@ from sciml.io.schema.values import Values, computed, scaled
 __all__ = ["is_complex", "parts", "values"]
 
 # What stands for the real part in a name, and what in the same place for the imaginary one.
-SWAPS = (("real", "imag"), ("real", "imaginary"), ("re", "im"), ("r", "i"), ("0", "1"), ("r", "j"))
+SWAPS = (
+    ("real", "imag"), ("real", "imaginary"), ("re", "im"), ("r", "i"), ("r", "j"), ("0", "1"), ("i", "q"),
+    ("inphase", "quadrature"), ("in_phase", "quadrature"),
+)  # fmt: skip
 
 
 def parts(dtype: np.dtype[Any] | None) -> tuple[str, str] | None:
@@ -42,7 +45,7 @@ def parts(dtype: np.dtype[Any] | None) -> tuple[str, str] | None:
 
 def _swapped(real: str, imaginary: str, one: str, other: str) -> bool:
     """Whether two names differ in one word, which is the real part in one and the imaginary part in the other."""
-    if one in ("r", "0"):  # letters stand alone, or at the end behind a separator
+    if one in ("r", "0", "i"):  # letters stand alone, or at the end behind a separator
         return re.sub(rf"(^|[_. ]){one}$", rf"\g<1>{other}", real) == imaginary != real
     return one in real and real.replace(one, other, 1) == imaginary
 

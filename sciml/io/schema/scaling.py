@@ -37,10 +37,14 @@ FILLS = ("_FillValue", "missing_value")
 MULTIPLY = frozenset({"scale", "scales", "scaling", "gain", "gains", "factor", "factors", "multiplier", "slope"})
 ADD = frozenset({"offset", "offsets", "intercept"})
 WORDS = MULTIPLY | ADD | {"valid", "fill", "missing", "calibration", "conversion", "unsigned"}
+# Words that say nothing else: of which part of an instrument, in which unit.
 NEUTRAL = frozenset({"data", "signal", "value", "values", "raw", "channel", "channels", "dataset", "array", "physical"})
-NEUTRAL |= {"adc", "bit", "bits", "lsb", "count", "counts", "volt", "volts", "uv", "mv", "db", "per", "to"}
+NEUTRAL |= {"adc", "bit", "bits", "lsb", "count", "counts", "volt", "volts", "uv", "mv", "db", "per", "to", "unit"}
+NEUTRAL |= {"vertical", "amplitude", "voltage", "current", "intensity", "input", "analog", "amplifier", "preamp"}
 LIMITS = frozenset({"max", "min", "range"})
-OTHER = LIMITS | {"unit", "units", "type", "mode", "applied", "name", "text", "status", "time", "date", "version"}
+# Words of names that are about another thing than values.
+OTHER = LIMITS | {"units", "type", "mode", "applied", "name", "text", "status", "time", "date", "version", "utc", "gps"}
+OTHER |= {"byte", "bytes", "file", "chunk", "header", "dimension"}
 SHOWN = 4  # names in a finding
 
 
@@ -110,6 +114,8 @@ def times(node: Node, seconds: float, notes: list[Remark]) -> Timestamps:
 
 def cf_scale(node: Node, notes: list[Remark]) -> Scale:
     """Return the scaling of CF: stored * scale_factor + add_offset, and which stored values are none."""
+    if not node.n_attributes:
+        return Scale()
     name, added = attribute(node, *FACTORS), attribute(node, *OFFSETS)
     if not added and name and node.attr(EOS_OFFSET) is not None:
         added = EOS_OFFSET
@@ -170,17 +176,17 @@ def with_unapplied(signal: Signal, tree: Tree) -> Signal:
 def _unapplied(signal: Signal, tree: Tree) -> list[Issue]:
     """Return what the file states beside a signal by the name of a factor, an offset or a limit, and nobody applied.
 
-    Attributes of the data that its reader never asked for, and numbers in the same group, never read, whose names say
-    such a thing of this array or of all. A factor of 1 and an offset of 0 are not worth a word.
+    Attributes of the data that its reader never asked for; and attributes and numbers of the group around, never asked
+    for or read, whose names say such a thing of this array or of all. A factor of 1 and an offset of 0 need no word.
     """
     data = signal.data
-    if not data.is_numeric or signal.values.is_restored:
+    if not data.is_numeric or signal.values.is_restored or _parts(data.name) & WORDS:
         return []
     own = _rest(data.name)
     named = [
         f"the attribute {name} = {_words(data.attr(name))}"
         for name in data.attribute_names()
-        if name not in data.asked and _says(name) and _rest(name) <= own and _matters(name, data.attr(name))
+        if name not in data.asked and _says(name) and _matters(name, data.attr(name))
     ]
     group = tree.parent(data)
     named += [

@@ -15,8 +15,9 @@ from sciml.io.hdf5.tree import Node
 from sciml.io.schema.axes import is_real
 from sciml.io.schema.clock import Rate
 
-__all__ = ["began", "interpolated", "regular"]
+__all__ = ["ENDS", "began", "interpolated", "regular"]
 
+ENDS = ("indices", "values")  # of the names of the arrays that hold the tie points of a dim
 EVEN = 1e-6  # relative difference of steps below which pieces are one line
 
 
@@ -24,7 +25,7 @@ def _points(
     dim: str, size: int, siblings: Mapping[str, Node]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Return positions and values from the first to the last position, None if there are none that fit."""
-    nodes = [siblings.get(f"{dim}_{end}") for end in ("indices", "values")]
+    nodes = [siblings.get(f"{dim}_{end}") for end in ENDS]
     if any(node is None or not is_real(node) or len(node.shape or ()) != 1 for node in nodes):
         return None
     try:

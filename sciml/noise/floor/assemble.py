@@ -131,5 +131,5 @@ def _density(choice: Choice, noise: FloatArray, rate: float | None) -> NoiseDens
     present, own = matrix.statistics.fraction_present, choice.prepared.channel_scale
     unit = matrix.total_scale * (1 / np.sqrt(present) if own is None else own / fit.scale)
     found = density(matrix, fit.scale, fit.rank, noise=noise, unit=unit)
-    per_hertz = (1.0 if matrix.is_complex else 2.0) / (rate or 1.0)
-    return NoiseDensity(found.frequency * (rate or 1.0), found.noise * per_hertz, found.recording * per_hertz)
+    hertz = rate or 1.0
+    return NoiseDensity(found.frequency * hertz, found.noise / hertz, found.recording / hertz)

@@ -17,7 +17,10 @@ RELATIVE = 4  # wider bins begin where they are a quarter of their frequency
 
 @dataclass(frozen=True)
 class Density:
-    """Power of noise and recording over `frequency` in cycles a sample, mean over the used channels, squared units."""
+    """One-sided power of noise and recording over `frequency` in cycles a sample, mean over the used channels.
+
+    In squared units of the data; two-sided where they are complex.
+    """
 
     frequency: FloatArray
     noise: FloatArray
@@ -47,7 +50,8 @@ def density(matrix: Matrix, scale: FloatArray, rank: int, *, noise: FloatArray, 
     removed = (time_courses / np.maximum(dimensions @ time_courses, np.finfo(float).tiny)).sum(axis=1)
     rest = restored(power.values[:, 1], np.minimum(removed, 1.0), dimensions)
     starts = _starts(power.frequencies)
-    columns = np.column_stack([power.frequencies, rest, power.values[:, 0]])
+    sides = 1.0 if matrix.is_complex else np.where(power.frequencies < 0.5, 2.0, 1.0)  # the last one has no twin
+    columns = np.column_stack([power.frequencies, sides * rest, sides * power.values[:, 0]])
     frequency, rest, total = (np.add.reduceat(columns, starts) / np.diff(starts, append=len(columns))[:, None]).T
     return Density(frequency, np.minimum(rest, total), total)
 

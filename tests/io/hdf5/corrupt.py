@@ -254,6 +254,75 @@ def matlab(path: Path) -> None:
         stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
 
 
+def fieldtrip(file: h5py.File) -> None:
+    def put(place: str, values: object, kind: str) -> None:
+        file[place] = values
+        file[place].attrs["MATLAB_class"] = np.bytes_(kind)
+
+    for name, values, kind in (("a", COUNTS, "double"), ("t", np.arange(20.0)[:, None] / 100, "double")):
+        put(f"#refs#/{name}", values, kind)
+    for number in range(6):
+        put(f"#refs#/l{number}", np.array([[65 + number]], "u2"), "char")
+    file.create_group("data").attrs["MATLAB_class"] = np.bytes_("struct")
+    for name, cells in (("trial", ["a"]), ("time", ["t"]), ("label", [f"l{number}" for number in range(6)])):
+        put(f"data/{name}", np.array([[file[f"#refs#/{cell}"].ref for cell in cells]], dtype=h5py.ref_dtype), "cell")
+    put("data/fsample", [[100.0]], "double")
+
+
+def snirf(file: h5py.File) -> None:
+    file["formatVersion"], file["nirs/metaDataTags/TimeUnit"] = "1.1", "s"
+    file["nirs/data1/dataTimeSeries"], file["nirs/data1/time"] = np.zeros((20, 2)), np.arange(20)[:, None] / 10
+    file["nirs/data1/dataOffset"], file["nirs/probe/wavelengths"] = [1.0, 2.0], [760.0, 850.0]
+    file["nirs/probe/sourcePos3D"], file["nirs/probe/detectorPos3D"] = np.zeros((1, 3)), np.ones((1, 3))
+    for number in (1, 2):
+        for name in ("sourceIndex", "detectorIndex"):
+            file[f"nirs/data1/measurementList{number}/{name}"] = [1.0]
+        file[f"nirs/data1/measurementList{number}/wavelengthIndex"] = [float(number)]
+
+
+def workspace(file: h5py.File) -> None:
+    """Write events of Mantid, and a histogram with axes in the other order, scaled by fields of its group."""
+    entry = file.create_group("mantid_workspace_1")
+    entry.attrs["NX_class"] = "NXentry"
+    events, plot = entry.create_group("event_workspace"), entry.create_group("workspace")
+    events["indices"], events["tof"], events["pulsetime"] = [0, 2, 5], np.arange(5.0), np.arange(5)
+    events["axis2"], events["error_squared"] = [7, 8], np.ones(5)
+    plot["values"], plot["axis1"], plot["axis2"] = COUNTS[:2], np.arange(7.0), [7, 8]
+    plot["values"].attrs.update(signal=1, axes="axis1,axis2")
+    plot["values_scaling_factor"], plot["errors"] = 0.5, np.ones((2, 6))
+    for group in (events, plot):
+        group.attrs["NX_class"] = "NXdata"
+
+
+def tiers(file: h5py.File) -> None:
+    def put(place: str, values: object, datatype: str) -> None:
+        file[place] = values
+        file[place].attrs["datatype"] = datatype
+
+    inner = "array<1>{array<1>{real}}"
+    for place, datatype in (("evt", "table{e}"), ("evt/e", f"array<1>{{{inner}}}"), ("evt/e/flattened_data", inner)):
+        file.create_group(place).attrs["datatype"] = datatype
+    put("evt/e/cumulative_length", np.array([2, 3], "u4"), "array<1>{real}")
+    put("evt/e/flattened_data/cumulative_length", np.array([1, 3, 5], "u4"), "array<1>{real}")
+    put("evt/e/flattened_data/flattened_data", np.arange(5.0), "array<1>{real}")
+
+
+def febus_g1(file: h5py.File) -> None:
+    file.attrs.update(formatVersion=[1], mode=[1])
+    file["bsl_data"], file["distances"] = COUNTS.astype("f4"), np.arange(6.0)
+    file["start_times"], file["end_times"] = 1.7e9 + np.arange(20.0), 1.7e9 + 1 + np.arange(20.0)
+    file["temperatures"] = np.full(20, 24.0)
+
+
+def labels(file: h5py.File) -> None:
+    """Write an array with labels of its axes, a scale of one value, limits, and rows beside another array."""
+    file["g/x"], file["g/pitch"], file["y"], file["distances"] = COUNTS, 0.5, COUNTS, np.arange(6.0)
+    file["g/pitch"].make_scale("P")
+    file["g/x"].attrs["DIMENSION_LABELS"] = np.array(["t", "P"], dtype=TEXT)
+    file["g/x"].attrs.update(scale_factor=0.5, valid_range=[0, 100], gain=2.0)
+    file["start_times"] = 1.7e9 + np.arange(20.0)
+
+
 def traces(file: h5py.File) -> None:
     file["dims"], file["estimates/A/data"], file["estimates/C"] = [8, 8], np.ones(3), COUNTS.astype(float)
     file["params/data/fr"] = 30
@@ -298,7 +367,8 @@ def saved(path: Path) -> None:
 
 BY_FILE = (
     nwb, gwosc, nexus, nexus_events, cxi, euxfel, flash, eventlist, lh5, fast5, uvh5, das, mcs, kwik, brw, brw4,
-    maxwell, nix, velox, emd, dataexchange, ebsd, traces, sleap, images, plain,
+    maxwell, nix, velox, emd, dataexchange, ebsd, traces, sleap, images, plain, fieldtrip,
+    snirf, workspace, tiers, febus_g1, labels,
 )  # fmt: skip
 BY_PATH: dict[str, Callable[[Path], None]] = {"matlab": matlab, "newest": newest, "saved": saved}
 FORMATS = (*(write.__name__ for write in BY_FILE), *BY_PATH)

@@ -18,6 +18,7 @@ FORMATS = (
     "eventlist,lh5,fast5,uvh5,das,mcs,kwik",
     "brw,brw4,maxwell,nix,velox,emd,dataexchange",
     "ebsd,traces,images,plain,matlab,newest,saved",
+    "fieldtrip,snirf,workspace,tiers,febus_g1,labels",
 )
 
 

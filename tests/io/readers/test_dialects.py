@@ -169,6 +169,7 @@ def test_a_recording_of_xdas_says_when_it_began(tmp_path: Path) -> None:
         for axis, dim in enumerate(("time", "distance")):
             file["x"].dims[axis].attach_scale(file[dim])
     recording = open_recording(tmp_path / "a.nc", "x")
+    assert [signal.path for signal in list_signals(tmp_path / "a.nc")] == ["x"]
     assert recording.attrs["start"] == "2023-11-14T22:13:20.500000"
     assert recording.attrs["sampling_rate"] == pytest.approx(1.0)
 

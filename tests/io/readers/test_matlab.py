@@ -190,6 +190,9 @@ def raw(path: Path, sizes: list[int], *, rate: float | None = 100.0) -> Path:
         if rate is not None:
             put(group, "fsample", [[rate]])
         put(group, "sampleinfo", [[1.0, 2.0], [3.0, 4.0]])
+        sensors = group.create_group("elec")
+        sensors.attrs["MATLAB_class"] = np.bytes_("struct")
+        put(sensors, "chanpos", np.zeros((3, 3)))  # describes the channels, and is no signal
     return path
 
 

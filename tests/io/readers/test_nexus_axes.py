@@ -132,3 +132,36 @@ def test_first_events_of_pulses_that_fall_or_overrun_are_a_finding(tmp_path: Pat
         events["event_id"], events["event_time_offset"] = np.arange(5), np.arange(5.0)
         events["event_index"], events["event_time_zero"] = index, np.arange(3.0)
     assert "ragged_overrun" in [issue.code for issue in describe(tmp_path / "a.nxs").findings]
+
+
+def test_lengths_that_fit_exactly_come_before_edges_of_bins(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        data = plot(file, signal="I", axes=["x", "y"], x_indices=0, y_indices=1)
+        data["I"], data["x"], data["y"] = np.zeros((4, 3)), np.arange(3.0), np.arange(4.0)
+    assert open_recording(tmp_path / "a.nxs").dims == ("y", "x")
+
+
+def test_each_spectrum_may_have_bins_of_its_own(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        data = plot(file)
+        data["values"], data["axis2"] = np.zeros((2, 3)), [7.0, 8.0]
+        data["axis1"] = [[0.0, 1.0, 2.0, 3.0], [0.0, 2.0, 4.0, 6.0]]
+        data["values"].attrs.update(signal=1, axes="axis2,axis1")
+    recording = open_recording(tmp_path / "a.nxs")
+    assert recording["axis1"].values.tolist() == [[0.5, 1.5, 2.5], [1.0, 3.0, 5.0]]
+    assert recording["axis1_right"].values.tolist() == [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]]
+
+
+def test_complex_pairs_are_plotted_too(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        data = plot(file, signal="F", axes=["x"])
+        data["F"], data["x"] = np.full(3, 2, dtype=[("real", "f4"), ("imag", "f4")]), np.arange(3.0)
+    assert open_recording(tmp_path / "a.nxs").values.tolist() == [2 + 2j] * 3
+
+
+def test_an_axis_of_texts_labels_its_dim(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        data = plot(file)
+        data["values"], data["axis1"], data["axis2"] = np.zeros((2, 3)), np.arange(4.0), [b"sum", b"fit"]
+        data["values"].attrs.update(signal=1, axes="axis2,axis1")
+    assert open_recording(tmp_path / "a.nxs")["axis2"].values.tolist() == ["sum", "fit"]

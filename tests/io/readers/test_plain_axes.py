@@ -191,3 +191,46 @@ def test_a_clock_that_runs_backward_is_a_finding(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"], file["time"] = np.zeros(6), [0.0, 1, 2, 1, 2, 3]
     assert "clock_order" in [issue.code for issue in describe(tmp_path / "a.h5").findings]
+
+
+def test_coordinates_of_cf_lie_along_their_dims(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        for name, size in (("y", 3), ("x", 4)):
+            file[name] = np.arange(float(size))
+            file[name].make_scale(name)
+        for name in ("sst", "lat"):
+            file[name] = np.arange(12.0).reshape(3, 4)
+            for axis, dim in enumerate(("y", "x")):
+                file[name].dims[axis].attach_scale(file[dim])
+        file["depth"] = np.arange(4.0)
+        file["lat"].attrs["units"] = "degrees_north"
+        file["sst"].attrs["coordinates"] = "lat depth gone"
+    recording = open_recording(tmp_path / "a.nc", "sst")
+    assert recording["lat"].dims == ("y", "x")
+    assert recording["depth"].dims == ("x",)
+    np.testing.assert_array_equal(recording["lat"].values, np.arange(12.0).reshape(3, 4))
+
+
+def test_a_scale_of_another_length_names_no_dim(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"], file["energy"] = np.zeros((5, 4)), np.arange(9.0)
+        file["energy"].make_scale("energy")
+        file["x"].dims[1].attach_scale(file["energy"])
+    assert "energy" not in open_recording(tmp_path / "a.h5", "x").dims
+    assert any("does not fit" in issue.message for issue in describe(tmp_path / "a.h5").findings)
+
+
+def test_units_at_the_end_of_names_are_those_of_the_axes(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["cube"] = np.zeros((3, 4, 5))
+        file["y_um"], file["x_um"], file["wavelengths_nm"] = np.arange(3.0), np.arange(4.0), np.arange(5.0)
+    recording = open_recording(tmp_path / "a.h5", "cube")
+    assert recording.dims == ("y", "x", "wavelengths")
+    assert [recording[dim].attrs["units"] for dim in recording.dims] == ["um", "um", "nm"]
+
+
+def test_labels_of_hdf5_outrank_what_an_image_is_called(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["stack"] = np.zeros((16, 17, 18), "u1")
+        file["stack"].attrs["DIMENSION_LABELS"] = np.array(["x", "energy", "y"], dtype=h5py.string_dtype())
+    assert open_recording(tmp_path / "a.h5", "stack").dims == ("x", "energy", "y")

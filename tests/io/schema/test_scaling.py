@@ -66,7 +66,10 @@ def test_a_factor_that_is_none_is_a_finding_never_zeros(tmp_path: Path, factor: 
     assert "scale_factor" in open_recording(path, "x").attrs["history"]
 
 
-@pytest.mark.parametrize("name", ["gain", "Calibration_Factor", "scale", "offset", "dataOffset", "ADC gain"])
+@pytest.mark.parametrize(
+    "name",
+    ["gain", "Calibration_Factor", "scale", "offset", "dataOffset", "ADC gain", "YScale", "x_offset", "vertical_gain"],
+)
 def test_a_number_whose_name_says_that_it_scales_is_spoken_of(tmp_path: Path, name: str) -> None:
     path = cf(tmp_path / "a.h5", np.arange(4.0), **{name: 3.0})
     (found,) = [issue for issue in describe(path).findings if issue.code == "not_applied"]
@@ -76,7 +79,7 @@ def test_a_number_whose_name_says_that_it_scales_is_spoken_of(tmp_path: Path, na
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("gain", 1.0), ("offset", 0.0), ("scale_type", 2), ("gain_units", "V"), ("grayscale", 3), ("x_pixel_offset", 2.0)],
+    [("gain", 1.0), ("offset", 0.0), ("scale_type", 2), ("gain_units", "V"), ("grayscale", 3), ("UTCOffset", 2.0)],
 )
 def test_what_changes_nothing_or_is_about_another_thing_is_not(tmp_path: Path, name: str, value: object) -> None:
     assert "not_applied" not in codes(cf(tmp_path / "a.h5", np.arange(4.0), **{name: value}))
@@ -110,7 +113,7 @@ def test_a_finding_is_the_same_before_and_after_the_signal_was_opened(tmp_path: 
 def test_an_attribute_of_the_group_is_spoken_of(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["g/x"] = np.zeros(5)
-        file["g"].attrs.update(gain=20.0, beam_offset=3.0, scale=1.0)
+        file["g"].attrs.update(vertical_gain=20.0, beam_offset=3.0, scale=1.0)
     (found,) = [issue for issue in describe(tmp_path / "a.h5").findings if issue.code == "not_applied"]
     assert "gain = 20.0" in found.message
     assert "beam" not in found.message

@@ -1,6 +1,7 @@
 """Spectra of noise: what a taper is for, gaps, slow waves of long recordings, and never more than the recording."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import scipy.signal
 import xarray as xr
 from numpy.typing import NDArray
 
+from sciml.io import open_recording
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.noise.channels import read, subsample
 from sciml.signal.psd import power_spectrum
@@ -59,6 +61,16 @@ def test_noise_is_never_above_the_recording(kind: str, shape: tuple[int, int], p
     floor = noise_floor(made)
     assert (floor.psd <= floor.recording_psd * (1 + 1e-12)).all()
     assert excess(floor, made) <= 1.1
+
+
+@pytest.mark.parametrize("n", [2048, 2047, 600])
+def test_the_densities_are_those_of_welch_to_the_last_frequency(n: int) -> None:
+    made = recording(power_law(np.random.default_rng(6), 1.0, (n, 12)), rate=50.0)
+    floor, welch = noise_floor(made), power_spectrum(made)
+    above = welch["frequency"].values > floor.frequency[0] * 60
+    expected = welch.values[above].mean(axis=1)
+    found = np.interp(welch["frequency"].values[above], floor.frequency, floor.recording_psd)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_a_stop_band_is_shown_as_deep_as_it_is() -> None:
@@ -121,3 +133,26 @@ def test_complex_noise_has_a_two_sided_spectrum() -> None:
     assert np.trapezoid(floor.recording_psd, floor.frequency) == pytest.approx(np.mean(np.abs(noise) ** 2), rel=0.02)
     near = [float(np.interp(f, floor.frequency, floor.recording_psd)) for f in (2.0, -2.0)]
     assert near[0] > 20 * near[1]
+
+
+REAL = [
+    ("nwb_scholz2018_141721.nwb", "acquisition/Activity_*"),
+    ("nwb_openephys_tetrodes_rate.nwb", "acquisition/ElectricalSeries"),
+    ("nwb_suite2p_pixelmask.nwb", "processing/ophys/Fluorescence/Neuropil"),
+    ("mcs_8ch_2014.h5", "Data/Recording_0/AnalogStream/Stream_0"),
+    ("legend_hpge_LDQTA_r117.lh5", "geds/raw/waveform"),
+    ("das_silixa.hdf5", "Acoustic"),
+    ("tomo_aps_tooth.h5", "exchange/data"),
+]
+
+
+@pytest.mark.parametrize(("file", "signal"), REAL)
+def test_noise_is_never_above_a_measured_recording(data_dir: Path, file: str, signal: str) -> None:
+    made = open_recording(data_dir / file, signal)
+    made = made.rename(frame="time") if "time" not in made.dims else made
+    floor = noise_floor(made)
+    clock = made if "time" in made.coords or "sampling_rate" in made.attrs else made.assign_attrs(sampling_rate=1.0)
+    welch = power_spectrum(clock)
+    power = welch.values.reshape(len(welch), -1)[:, floor.used].mean(axis=1)
+    noise, whole = np.interp(welch["frequency"].values, floor.frequency, floor.psd)[2:], power[2:]
+    assert (noise[whole > 0] <= 1.1 * whole[whole > 0]).all()

@@ -25,7 +25,7 @@ from sciml._later import xr
 from sciml.errors import DataError
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.matlab import fieldtrip
-from sciml.io.readers.matlab.cells import texts
+from sciml.io.readers.matlab.cells import letters, texts
 from sciml.io.schema import pairs
 from sciml.io.schema.axes import bare, is_real, numbers, unique
 from sciml.io.schema.clock import Rate
@@ -59,9 +59,10 @@ class Matlab:
         findings: list[str] = []
         structs = [group for group in tree if not group.path.startswith("#") and fieldtrip.is_struct(group)]
         known = [signal for group in structs for signal in fieldtrip.signals(group, tree, findings)]
-        inside = {child for group in structs for child in group.children.values()}
         variables = [node for node in tree if node.text("MATLAB_class") and not node.path.startswith("#")]
-        variables = [node for node in variables if node not in inside]
+        # What a struct of FieldTrip holds besides (settings, places of the sensors) describes its signals.
+        described = tuple(f"{group.path}/".lstrip("/") for group in structs)
+        variables = [node for node in variables if not node.path.startswith(described) or not described]
         clocks = {parent.path: _clocks(parent) for parent in tree if not parent.is_dataset}
         arrays = [(node, clocks.get(node.path.rpartition("/")[0], NO_CLOCKS)) for node in variables if _is_array(node)]
         others = [_signal(node, own, tree) for node, own in arrays if node not in own.timestamps]
@@ -88,6 +89,8 @@ def _omitted(node: Node, tree: Tree) -> str | None:
     kind = node.text("MATLAB_class")
     if node.attr("MATLAB_sparse") is not None:
         return f"{node.path} is a sparse matrix of {node.text('MATLAB_sparse')} rows, which sciml does not read"
+    if kind == "char" and node.name == "data" and "nbchan" in tree.parent(node).children:
+        return f"the samples of {tree.parent(node).path or 'EEGLAB'} lie in the file {letters(node)}, which is no HDF5"
     if kind == "cell":
         return f"{node.path} is a cell array of shape {(node.shape or ())[::-1]}{_cells(node, tree)}"
     if kind == "struct" and (arrays := [child.name for child in node.children.values() if _is_references(child)]):

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from math import isnan, prod
 
+import h5py
 import numpy as np
 
 from sciml._later import xr
@@ -23,7 +24,7 @@ from sciml.io.schema import scaling
 from sciml.io.schema.axes import coord_name
 from sciml.io.schema.clock import EAGER, Clock, Timestamps
 from sciml.io.schema.declarations import Coords
-from sciml.io.schema.fitting import assigned, axis_coords, fits, where_shape_fits
+from sciml.io.schema.fitting import assigned, axis_coords, only_dim, where_shape_fits
 from sciml.recording import TIME
 
 __all__ = ["MANTID", "Axes", "clock", "coordinates", "names_in", "resolved", "scale_of", "split", "variable"]
@@ -151,8 +152,8 @@ def _indexed(group: Node) -> dict[str, tuple[int, ...]]:
 
 
 def _axis(group: Node, name: str, data: Node) -> Node | None:
-    node = group.dataset(name) if name else None
-    return node if node is not None and node.is_numeric and node is not data else None
+    node = _axis_named(group, name)
+    return node if node is not data else None
 
 
 def _length(node: Node) -> int | None:
@@ -166,7 +167,9 @@ def _of_many(node: Node, given: tuple[int, ...], shape: tuple[int, ...]) -> tupl
     own = node.shape or ()
     if len(given) == len(own) and all(dim < len(shape) and shape[dim] == n for dim, n in zip(given, own, strict=True)):
         return given
-    return tuple(range(len(shape))) if own == shape else where_shape_fits(own, shape)
+    if own == shape or own == (*shape[:-1], shape[-1] + 1):  # Mantid has edges of bins for each spectrum
+        return tuple(range(len(shape)))
+    return where_shape_fits(own, shape)
 
 
 def _naming(declared: tuple[str, ...], alone: dict[str, int], nodes: dict[str, Node], rank: int) -> tuple[str, ...]:
@@ -185,8 +188,7 @@ def _neighbors(free: dict[str, Node], data: Node, shape: tuple[int, ...]) -> dic
     """Return the rows of numbers that alone have the length of one dim, where the file names no axes."""
     rows = {name: node for name, node in free.items() if node is not data and len(node.shape or ()) == 1}
     lengths = {name: (node.shape or (0,))[0] for name, node in rows.items()} if len(shape) > 1 else {}
-    fitting = {name: [dim for dim, size in enumerate(shape) if fits(n, size)] for name, n in lengths.items()}
-    single = {name: dims[0] for name, dims in fitting.items() if len(dims) == 1}
+    single = {name: dim for name, n in lengths.items() if (dim := only_dim(n, shape)) is not None}
     return {name: dim for name, dim in single.items() if list(single.values()).count(dim) == 1}
 
 
@@ -194,7 +196,7 @@ def clock(group: Node, axes: Axes, dims: tuple[str, ...], shape: tuple[int, ...]
     """Return the clock of the axis that is called time."""
     name = axes.names[dims.index(TIME)] if TIME in dims else ""
     node, along = _axis_named(group, name), axes.places.get(name)
-    if node is None or along is None or _length(node) != shape[dims.index(TIME)]:
+    if node is None or along is None or not node.is_numeric or _length(node) != shape[dims.index(TIME)]:
         return None
     unit = node.text("units") or split_unit(name)[1]
     seconds = seconds_per(unit or "s")
@@ -206,8 +208,12 @@ def clock(group: Node, axes: Axes, dims: tuple[str, ...], shape: tuple[int, ...]
 
 
 def _axis_named(group: Node, name: str) -> Node | None:
+    """Return an array of numbers, or a row of texts."""
     node = group.dataset(name) if name else None
-    return node if node is not None and node.is_numeric else None
+    if node is None or node.is_numeric:
+        return node
+    texts = node.dtype is not None and h5py.check_string_dtype(node.dtype) is not None
+    return node if texts and len(node.shape or ()) == 1 and 0 not in (node.shape or ()) else None
 
 
 def scale_of(group: Node, node: Node, notes: list[Remark], *, signal: bool = False) -> Scale:
@@ -251,11 +257,15 @@ def _coords_of(
     notes: list[str],
 ) -> Coords:
     remarks: list[Remark] = []
-    scale = scale_of(group, node, remarks)
+    scale = scale_of(group, node, remarks) if node.is_numeric else Scale()
     notes += map(str, remarks)
     unit = clean_unit(node.text("units") or split_unit(name)[1])
     attributes = {"units": unit} if unit else {}
     label = coord_name(name if own == (name,) or name not in dims else f"{name}_values", ())
+    if len(own) > 1 and node.shape == (*sizes[:-1], sizes[-1] + 1):
+        edges = scale.apply(node.read(), (slice(None),) * len(own))
+        parts = {"": 0.5 * (edges[..., 1:] + edges[..., :-1]), "_left": edges[..., :-1], "_right": edges[..., 1:]}
+        return {f"{label}{end}": xr.Variable(own, part, attributes) for end, part in parts.items()}
     if len(own) > 1:
         return {label: variable(node, own, attributes, scale)}
     if node.shape == sizes and sizes[0] > EAGER:

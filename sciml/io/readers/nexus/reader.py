@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sciml._later import xr
 from sciml.errors import DataError
-from sciml.io.arrays import Mapped, Stored, lazy
+from sciml.io.arrays import Mapped, Scale, Stored, lazy
 from sciml.io.hdf5.issues import Issue, Remark, counted
 from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node, Tree
@@ -30,9 +30,9 @@ from sciml.io.readers.nexus.axes import clock as clock_of
 from sciml.io.readers.nexus.detector import detector_of, facts, with_detector
 from sciml.io.readers.nexus.frame_files import end_to_end
 from sciml.io.readers.nexus.geometry import placement
+from sciml.io.schema import pairs
 from sciml.io.schema.axes import coord_name, is_real
 from sciml.io.schema.declarations import Contents, Coords, Signal
-from sciml.io.schema.values import scaled
 from sciml.recording import TIME
 
 __all__ = ["Nexus"]
@@ -127,7 +127,7 @@ def _plotted(group: Node, findings: list[str]) -> list[Node]:
     found = []
     for name in names:
         node = group.dataset(name)
-        if node is not None and node.is_numeric:
+        if node is not None and (node.is_numeric or pairs.is_complex(node)):
             found.append(node)
         elif kind_of(group) == "NXdata":
             why = group.broken.get(name) or "is no array of numbers"
@@ -196,10 +196,11 @@ def _signal(group: Node, data: Node, tree: Tree) -> Signal:
     raw_unit = data.text("units")
     detector = detector_of(data, tree)
     remarks: list[str] = []
+    scale = scale_of(group, data, notes, signal=True)
     attrs = facts(detector) | placement(detector, tree, remarks)
     signal = Signal(
         path=data.path,
-        values=scaled(data, scale_of(group, data, notes, signal=True), order=order if along else None),
+        values=pairs.values(data, scale, order=order if along else None),
         dims=tuple(dims[axis] for axis in order),
         kind=kind_of(group),
         unit=clean_unit(raw_unit),
@@ -207,7 +208,7 @@ def _signal(group: Node, data: Node, tree: Tree) -> Signal:
         clock=clock,
         coords=partial(with_detector, partial(_coords, group, data, axes, dims), detector, data, dims),
         attrs=attrs | ({"long_name": data.text("long_name")} if data.text("long_name") else {}),
-        notes=(*notes, *axes.notes, *remarks, *_negative(group, data)),
+        notes=(*notes, *axes.notes, *remarks, *_unscaled(group, data, scale), *_negative(group, data)),
     )
     parts = _parts(group) if PART.fullmatch(data.name) else []
     return end_to_end(signal, group, parts, tree) if len(parts) > 1 else signal
@@ -241,6 +242,14 @@ def _negative(group: Node, data: Node) -> list[Issue]:
         return []
     said = f"{node.path} holds {counted(below, 'negative value')}; no uncertainty is below 0"
     return [Issue("negative_uncertainty", said, node.path)]
+
+
+def _unscaled(group: Node, data: Node, scale: Scale) -> list[Remark]:
+    """Return a note where the signal is scaled and its deviations, which state no factor of their own, are not."""
+    node = next((one for name in _deviations(group, data) if (one := _alike_in(group, name, data))), None)
+    if node is None or scale.factor == 1:
+        return []
+    return [Issue("not_applied", f"the factor of {data.path} is not applied to its deviations {node.path}", node.path)]
 
 
 def _alike_in(group: Node, name: str, data: Node) -> Node | None:

@@ -10,22 +10,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 from sciml.io.hdf5.text import seconds_per, split_unit
 from sciml.io.hdf5.tree import Node
 from sciml.io.schema.axes import bare, is_real, numbers
-from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, fits, sizes_of
+from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, fits, only_dim, sizes_of
 
-__all__ = ["TIMESTAMPS", "Axis", "axes_of", "is_unwritten", "plain_name", "unit_of"]
+__all__ = ["TIMESTAMPS", "Axis", "axes_of", "is_unwritten", "plain_name", "seconds_of", "split_name", "unit_of"]
 
 TIMESTAMPS = {"time", "times", "timestamp", "timestamps", "t"}
 # What axes are called, as the last word of a name.
 AXES = re.compile(
     "(time|timestamp|distance|depth|position|location|frequency|frequencie|freq|wavelength|wavenumber|energy|energie|"
     "angle|theta|tth|phi|lat|latitude|lon|longitude|altitude|elevation|height|radius|radii|delay|edge|bin|axis|range|"
-    "mz|q|r|x|y|z|lag|offset_m|chainage)s?"
+    "mz|q|r|x|y|z|t|f|k|lag|chainage|channel|trace|station|receiver|locus|loci)s?"
 )
+# Units that writers put at the end of a name, and their symbols.
+SUFFIX = {"hz": "Hz", "khz": "kHz", "mhz": "MHz", "ghz": "GHz", "ev": "eV", "kev": "keV", "mev": "MeV"}
+SUFFIX |= {unit: unit for unit in ("nm", "um", "mm", "cm", "m", "km", "fs", "ps", "ns", "us", "ms", "s", "deg", "rad")}
+MOST = 8  # rows of one length that are looked at: of so many none is the axis
 FIRST = ("start", "begin", "center", "mid")  # of several times, which is the one of the sample
 
 
@@ -41,16 +46,25 @@ class Axis:
         The dataset of the values along it, of the edges of bins, or of one value, the pitch.
     speaks
         Whether the file calls it an axis: a scale, a label, or a row of such a name.
+    misfit
+        A scale that is attached to it and has another length.
     """
 
     name: str = ""
     scale: Node | None = None
     speaks: bool = True
+    misfit: Node | None = None
 
     @property
     def is_time(self) -> bool:
         """Whether it is called time."""
-        return plain_name(split_unit(self.name)[0]) in TIMESTAMPS
+        return plain_name(self.label) in TIMESTAMPS
+
+    @property
+    def label(self) -> str:
+        """Its name without the unit that stands in it; what is one of many channels is a channel."""
+        label = split_name(self.name)[0]
+        return "channel" if label.lower() in ("channel", "channels") else label
 
 
 def plain_name(name: str) -> str:
@@ -58,9 +72,22 @@ def plain_name(name: str) -> str:
     return bare(re.sub(r"[\[(]?hz[\])]?$", "", name.strip().lower()))
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Return the name of an axis and the unit that it ends with, in brackets or behind an underscore.
+
+    Examples
+    --------
+    >>> split_name("time (s)"), split_name("wavelength_nm"), split_name("freq_Hz"), split_name("start_times")
+    (('time', 's'), ('wavelength', 'nm'), ('freq', 'Hz'), ('start_times', ''))
+    """
+    label, unit = split_unit(name)
+    stem, _, last = label.rpartition("_")
+    return (stem, SUFFIX[last.lower()]) if stem and not unit and last.lower() in SUFFIX else (label, unit)
+
+
 def unit_of(node: Node) -> str:
     """Return the unit that a dataset states, in an attribute or at the end of its name."""
-    return node.text("units") or node.text("unit") or split_unit(node.name)[1]
+    return node.text("units") or node.text("unit") or split_name(node.name)[1]
 
 
 def is_unwritten(scale: Node) -> bool:
@@ -73,10 +100,10 @@ def axes_of(node: Node) -> tuple[Axis, ...]:
     shape, scales = node.shape or (), node.scales()
     labels = node.texts("DIMENSION_LABELS")
     labels = labels if len(labels) == len(shape) else ("",) * len(shape)
-    found = tuple(_declared(node, scale, label) for scale, label in zip(scales, labels, strict=True))
+    found = tuple(map(partial(_declared, node), scales, labels, shape))
     if any(axis.name for axis in found):
         return found
-    around = _around(node, shape)
+    around = tuple(replace(one, misfit=own.misfit) for one, own in zip(_around(node, shape), found, strict=True))
     if len(shape) > 1 and not any(axis.name for axis in around) and (dims := _by_size(node, shape)) is not None:
         return tuple(replace(axis, name=dim) for axis, dim in zip(around, dims, strict=True))
     return around
@@ -95,9 +122,11 @@ def _sizes(holder: Node) -> dict[str, int]:
     return sizes_of(inside | {name: number for name, number in named.items() if number is not None})
 
 
-def _declared(node: Node, scale: Node | None, label: str) -> Axis:
+def _declared(node: Node, scale: Node | None, label: str, size: int) -> Axis:
     if scale is None and label and node.holder is not None:
         scale = node.holder.once(_scales).get(bare(label))
+    if scale is not None and not (fits(prod(scale.shape or ()), size) or set(scale.shape or ()) <= {1}):
+        return Axis(label, misfit=scale)
     return Axis(label or (scale.name if scale is not None else ""), scale)
 
 
@@ -131,7 +160,7 @@ def _rows(group: Node) -> dict[int, _Rows]:
 
 def _speaks(name: str) -> bool:
     """Whether a row is called what axes are called: by the last word of its name, without its unit."""
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", split_unit(name)[0])
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", split_name(name)[0])
     return bool(words) and AXES.fullmatch(words[-1].lower()) is not None
 
 
@@ -143,14 +172,14 @@ def _around(node: Node, shape: tuple[int, ...]) -> tuple[Axis, ...]:
 def _row_of(node: Node, rows: dict[int, _Rows], shape: tuple[int, ...], axis: int) -> Axis:
     """Return the row that belongs to an axis: the only one that fits it, and no other axis."""
     size = shape[axis]
-    lengths = [n for n in (size, size + 1) if n in rows and sum(fits(n, other) for other in shape) == 1]
-    speaking = _one_time([one for n in lengths for one in rows[n].axes if one is not node])
+    lengths = [n for n in (size, size + 1) if n in rows and only_dim(n, shape) == axis]
     if len(shape) == 1 and _speaks(node.name):
         return Axis()
+    speaking = _one_time([one for n in lengths for one in rows[n].axes[:MOST] if one is not node])
     if len(speaking) == 1:
         return Axis(speaking[0].name, speaking[0])
-    others = [one for n in lengths if n == size for one in rows[n].others]
-    alone = len(shape) > 1 and not speaking and len(others) == 1
+    others = rows[size].others if len(shape) > 1 and size in lengths else []
+    alone = not speaking and len(others) == 1
     return Axis("", others[0], speaks=False) if alone else Axis()
 
 
@@ -165,5 +194,5 @@ def _one_time(rows: list[Node]) -> list[Node]:
 
 def seconds_of(axis: Axis) -> float | None:
     """Return how many seconds one unit of an axis is, 1 where it states none, None where it is no unit of time."""
-    unit = unit_of(axis.scale) if axis.scale is not None else split_unit(axis.name)[1]
+    unit = unit_of(axis.scale) if axis.scale is not None else split_name(axis.name)[1]
     return seconds_per(unit) if unit else 1.0

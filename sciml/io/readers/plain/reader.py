@@ -12,6 +12,7 @@ import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
+from sciml.io.arrays import Stored, lazy
 from sciml.io.hdf5.issues import Issue, Remark
 from sciml.io.hdf5.text import clean_unit, seconds_per, split_unit
 from sciml.io.hdf5.tree import Node, Tree
@@ -22,13 +23,14 @@ from sciml.io.readers.plain.axes import (
     is_unwritten,
     plain_name,
     seconds_of,
+    split_name,
     unit_of,
 )  # fmt: skip
 from sciml.io.schema import fields, pairs, scaling, tie_points
-from sciml.io.schema.axes import bare, grid, is_real, numbers, single_number
+from sciml.io.schema.axes import bare, coord_name, grid, is_real, numbers, single_number
 from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
-from sciml.io.schema.fitting import axis_coords
+from sciml.io.schema.fitting import axis_coords, where_shape_fits
 from sciml.recording import TIME
 
 __all__ = ["Plain", "declare", "unsuitable"]
@@ -68,7 +70,7 @@ class Plain:
         sparse = [node for node in tree if _is_sparse(node)]
         parts = {child for node in sparse for child in node.children.values()}
         arrays = [node for node in tree.datasets() if node not in parts and _is_signal(node)]
-        serving = {axis.scale for node in arrays for axis in node.once(axes_of) if axis.speaks}
+        serving = {one for node in arrays for axis in node.once(axes_of) if axis.speaks for one in _serving(axis)}
         arrays = [node for node in arrays if node not in serving]
         records = [node for node in tree.datasets() if fields.is_table(node)]
         signals = (*(declare(node, tree) for node in arrays), *(s for node in records for s in fields.columns(node)))
@@ -114,6 +116,15 @@ def _is_signal(node: Node) -> bool:
     return alone or plain_name(node.name) not in TIMESTAMPS or len(node.shape or ()) != 1
 
 
+def _serving(axis: Axis) -> list[Node]:
+    """Return the arrays that hold an axis: its values, or the tie points of them."""
+    scale = axis.scale
+    if scale is None or scale.holder is None:
+        return []
+    tied = (scale.holder.dataset(f"{scale.name}_{end}") for end in tie_points.ENDS)
+    return [scale, *(one for one in tied if one is not None)]
+
+
 def unsuitable(node: Node) -> str | None:
     """Return why a dataset cannot be opened as a recording, None if it can."""
     if not node.is_dataset:
@@ -136,6 +147,9 @@ def declare(node: Node, tree: Tree) -> Signal:
     """Return a dataset of numbers as a signal: time first, by the axes that the file names or by custom."""
     notes: list[Remark] = []
     axes = node.once(axes_of)
+    for one, size in zip(axes, node.shape or (), strict=True):
+        if one.misfit is not None:
+            notes.append(f"the scale {one.misfit.path} of shape {one.misfit.shape} does not fit an axis of {size}")
     names = _names(axes, notes)
     along = _along(node, tree, axes, names)
     clock = _clock(node, tree, axes[along] if axes else Axis(), along, notes)
@@ -171,7 +185,7 @@ def _along(node: Node, tree: Tree, axes: tuple[Axis, ...], names: dict[int, str]
 
 def _names(axes: tuple[Axis, ...], notes: list[Remark]) -> dict[int, str]:
     """Return the names of the axes that the file names; the first that is called time, in a unit of time, is time."""
-    names = {axis: split_unit(one.name)[0] for axis, one in enumerate(axes) if one.name}
+    names = {axis: one.label for axis, one in enumerate(axes) if one.name}
     for axis, one in enumerate(axes):
         named = one.is_time or (one.scale is not None and one.name == one.scale.name and _ends_in_time(one))
         if one.name and named and TIME not in names.values():
@@ -183,7 +197,9 @@ def _names(axes: tuple[Axis, ...], notes: list[Remark]) -> dict[int, str]:
 
 def _ends_in_time(axis: Axis) -> bool:
     """Whether the row beside an array that names an axis holds times, as start_times does."""
-    return plain_name(axis.name).endswith(("time", "times", "timestamp", "timestamps")) and seconds_of(axis) is not None
+    return (
+        plain_name(axis.label).endswith(("time", "times", "timestamp", "timestamps")) and seconds_of(axis) is not None
+    )
 
 
 def _labels(data: Node, dims: tuple[str, ...], parent: Node, notes: list[str]) -> Coords:
@@ -244,7 +260,7 @@ def _clock(node: Node, tree: Tree, axis: Axis, along: int, notes: list[Remark]) 
     companions = _timestamps_of(node, tree)
     candidates += [child for child in companions if _size_of(child) == size]
     for timestamps in candidates:
-        unit = unit_of(timestamps) or split_unit(axis.name)[1]
+        unit = unit_of(timestamps) or split_name(axis.name)[1]
         seconds = seconds_per(unit) if unit else 1.0
         if set(timestamps.shape or ()) <= {1} and timestamps.shape != (size,) and seconds:
             step = timestamps.scalar()
@@ -353,7 +369,7 @@ def _coords(axes: dict[str, Axis], data: Node, dims: tuple[str, ...], parent: No
             coords[dim] = xr.Variable(dim, tied)
         if dim == TIME or scale is None or not is_real(scale) or is_unwritten(scale):
             continue
-        unit = clean_unit(unit_of(scale) or split_unit(axis.name)[1])
+        unit = clean_unit(unit_of(scale) or split_name(axis.name)[1])
         try:
             if set(scale.shape or ()) <= {1} and size != 1:
                 origin = parent.once(_offsets).get(bare(axis.name), 0.0)
@@ -366,6 +382,29 @@ def _coords(axes: dict[str, Axis], data: Node, dims: tuple[str, ...], parent: No
         except DataError as error:
             notes.append(str(error))
     notes += map(str, remarks)
+    return coords | {name: one for name, one in _auxiliary(axes, data, parent, notes).items() if name not in coords}
+
+
+def _auxiliary(axes: dict[str, Axis], data: Node, parent: Node, notes: list[str]) -> Coords:
+    """Return what the attribute `coordinates` of the CF conventions names: arrays along some of the dims."""
+    coords: Coords = {}
+    dims, shape = tuple(axes), data.shape or ()
+    by_scale = {axis.scale: dim for dim, axis in axes.items() if axis.scale is not None}
+    for name in data.text("coordinates").split():
+        node = parent.dataset(name)
+        if node is None or not is_real(node) or node is data or not node.shape:
+            continue
+        own = tuple(by_scale.get(scale, "") if scale is not None else "" for scale in node.scales())
+        places = where_shape_fits(node.shape, shape)
+        named = own if all(own) else tuple(dims[place] for place in places or ())
+        if not named or node.read_error():
+            notes.append(
+                f"the coordinate {node.path} of shape {node.shape} does not fit {dims} of {shape}; it is left out"
+            )
+            continue
+        unit = clean_unit(unit_of(node))
+        label = coord_name(name, dims)
+        coords[label] = xr.Variable(named, lazy(Stored(node.source())), {"units": unit} if unit else {})
     return coords
 
 
