@@ -45,7 +45,9 @@ def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
         known = [*names()]
         if name not in known:
             expected = " or ".join(filter(None, (", ".join(map(repr, known[:-1])), repr(known[-1]))))
-            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": f"{expected}{hint}"})
         return name
 
     return BeforeValidator(check)
