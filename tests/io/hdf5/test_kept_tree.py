@@ -1,6 +1,8 @@
 """A file is walked once a process; what it costs grows with its objects; what is kept is never what the file was."""
 
+import os
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -162,3 +164,13 @@ def test_an_object_of_a_hundred_thousand_attributes_is_listed_without_them(tmp_p
     info = describe(path)
     assert any("1000 attributes" in str(issue) for issue in info.findings)
     assert open_recording(path, "x").shape == (10,)
+
+
+def test_times_of_change_in_whole_seconds_are_not_trusted_at_once(tmp_path: Path, walks: list[str]) -> None:
+    path = many(tmp_path / "a.h5", 2)
+    now = int(time.time())
+    for age, expected in ((0, 2), (100, 3)):
+        os.utime(path, (now - age, now - age))
+        describe(path)
+        describe(path)
+        assert len(walks) == expected

@@ -165,3 +165,11 @@ def test_an_axis_of_texts_labels_its_dim(tmp_path: Path) -> None:
         data["values"], data["axis1"], data["axis2"] = np.zeros((2, 3)), np.arange(4.0), [b"sum", b"fit"]
         data["values"].attrs.update(signal=1, axes="axis2,axis1")
     assert open_recording(tmp_path / "a.nxs")["axis2"].values.tolist() == ["sum", "fit"]
+
+
+def test_times_in_words_are_no_clock_and_a_finding(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        data = plot(file, signal="I", axes=["time"])
+        data["I"], data["time"] = np.arange(2.0), [b"2020-01-01", b"2020-01-02"]
+    assert "time" not in open_recording(tmp_path / "a.nxs").coords
+    assert any("holds texts" in issue.message for issue in describe(tmp_path / "a.nxs").findings)

@@ -17,6 +17,7 @@ __all__ = ["open_tree"]
 
 MOST_NODES = 200_000  # of all trees that are kept
 TICK = 0.01  # seconds within which some file systems give two changes one time
+COARSE = 2.0  # seconds within which those do that know whole seconds alone
 _KEPT: OrderedDict[Any, Tree] = OrderedDict()
 _LOCK = threading.Lock()
 
@@ -45,9 +46,11 @@ def open_tree(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> 
 
 
 def _key(path: Path, limits: Limits) -> Any:
-    """Return what a file is known by; a change that comes from now on changes it."""
+    """Return what a file is known by; a change that comes from now on changes it. None if it may not."""
     stat = path.stat()
     age = time.time() - stat.st_mtime
+    if stat.st_mtime_ns % 10**9 == 0 and age < COARSE:
+        return None
     if 0 <= age < TICK:
         time.sleep(TICK - age)
     return os.getpid(), str(path), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, limits
@@ -56,7 +59,7 @@ def _key(path: Path, limits: Limits) -> Any:
 def _take_out(key: Any) -> Tree | None:
     """Return the tree that is kept of a file; nobody else has it until it is kept again."""
     with _LOCK:
-        return _KEPT.pop(key, None)
+        return _KEPT.pop(key, None) if key is not None else None
 
 
 def _keep(key: Any, tree: Tree) -> None:

@@ -196,7 +196,10 @@ def clock(group: Node, axes: Axes, dims: tuple[str, ...], shape: tuple[int, ...]
     """Return the clock of the axis that is called time."""
     name = axes.names[dims.index(TIME)] if TIME in dims else ""
     node, along = _axis_named(group, name), axes.places.get(name)
-    if node is None or along is None or not node.is_numeric or _length(node) != shape[dims.index(TIME)]:
+    if node is None or along is None or _length(node) != shape[dims.index(TIME)]:
+        return None
+    if not node.is_numeric:
+        notes.append(f"the axis {node.path} holds texts, no numbers; there is no clock")
         return None
     unit = node.text("units") or split_unit(name)[1]
     seconds = seconds_per(unit or "s")
