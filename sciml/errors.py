@@ -13,6 +13,7 @@ __all__ = [
     "DivergedError",
     "InterruptedRunError",
     "MissingDependencyError",
+    "NoiseFloorWarning",
     "NumericalError",
     "ScimlError",
     "ScimlWarning",
@@ -85,3 +86,7 @@ class ScimlWarning(UserWarning):
 
     def __str__(self) -> str:
         return escaped(super().__str__())
+
+
+class NoiseFloorWarning(ScimlWarning):
+    """The noise of a recording is none of the models: how many components rise above it is not determined."""

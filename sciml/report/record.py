@@ -20,6 +20,8 @@ __all__ = ["Chance", "Denoising", "Evaluation", "Forecast", "RunRecord", "Score"
 FLOOR_FIELDS = (
     "model",
     "rank",
+    "rank_words",
+    "doubt",
     "sigma",
     "edge",
     "alpha",

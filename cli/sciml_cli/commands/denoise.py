@@ -1,10 +1,12 @@
 """`sciml denoise FILE -o OUT`: a recording without what its noise floor calls noise."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sciml.errors import NoiseFloorWarning
 from sciml_cli.commands.denoise_options import (
     Target,
     WholeOptions,
@@ -126,7 +128,9 @@ def _denoise_whole(
 def _floor(recording: Any, model: str, alpha: float) -> Any:
     from sciml.noise import noise_floor
 
-    floor = noise_floor(recording, model=model, alpha=alpha)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseFloorWarning)  # said in the cautions
+        floor = noise_floor(recording, model=model, alpha=alpha)
     for warning in floor.warnings:
         alert(f"warning: {warning}")
     note(floor.summary())

@@ -143,5 +143,7 @@ def _show_result(out: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
         from sciml.noise import noise_model
 
         time = number(floor["correlation_time"], "s") if noise_model(floor["model"]).colored else ""
-        click.echo(f"\nnoise floor: {floor['rank']} components ({floor['model']}{', ' + time if time else ''})")
+        known = floor["rank_words"]
+        count = f"components {known}" if known == "not determined" else f"{known} components"
+        click.echo(f"\nnoise floor: {count} ({floor['model']}{', ' + time if time else ''})")
     click.echo(f"report: {out / 'report.html'}")

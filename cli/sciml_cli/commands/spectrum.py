@@ -1,11 +1,13 @@
 """`sciml spectrum report|noise|weights`: the spectra of recordings and nets."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sciml.errors import NoiseFloorWarning
 from sciml_cli.options import (
     FILE,
     Command,
@@ -121,7 +123,8 @@ def noise(
     from sciml.noise import noise_floor
 
     recording = open_recording(file, signal)
-    with progress_bar("reading") as progress:
+    with progress_bar("reading") as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseFloorWarning)  # said in the cautions
         floor = noise_floor(recording, model=model, alpha=alpha, progress=progress)
     for warning in floor.warnings:
         alert(f"warning: {warning}")
@@ -152,7 +155,8 @@ def noise(
 def _component_row(floor: Any, k: int) -> tuple[object, ...]:
     from sciml.wording import p_number
 
-    row = (k + 1, number(float(floor.eigenvalues[k])), p_number(float(floor.p_values[k])))
+    p_value = "" if floor.doubt else p_number(float(floor.p_values[k]))
+    row = (k + 1, number(float(floor.eigenvalues[k])), p_value)
     if k >= floor.rank:
         return (*row, "noise", "", "", "", "")
     low, high = floor.strength_intervals[k]
@@ -237,7 +241,7 @@ def _noise_rows(floor: Any) -> list[tuple[str, str]]:
         ("sigma", f"{number(floor.sigma, floor.units)} (standard error {number(floor.sigma_se, floor.units)})"),
         ("edge", f"{number(floor.edge)} at level {floor.alpha:g}"),
         ("detection limit", number(floor.detection_limit, floor.units)),
-        ("rank", str(floor.rank)),
+        ("rank", floor.rank_words),
         ("correlation time", number(_memory(floor), "s")),
         ("Marchenko-Pastur", f"{floor.mp_rank} components (edge {number(floor.mp_edge)})"),
         ("samples", f"{floor.n_samples} ({number(floor.n_effective)} independent)"),

@@ -11,12 +11,13 @@ from sciml.noise.channels.read import Progress
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.cautions import cautions
 from sciml.noise.floor.components import Components, components_of
+from sciml.noise.floor.doubts import verdict_of
 from sciml.noise.floor.parts import Channels, MarchenkoPasturEdge, ModelChoice, NoiseDensity, Outliers, Samples
 from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.floor.select_model import Choice
 from sciml.noise.matrix.density import density
 from sciml.noise.matrix.gram import Matrix
-from sciml.recording import sampling_rate
+from sciml.recording import feature_shape, sampling_rate
 from sciml.rmt.laws import MarchenkoPastur
 
 __all__ = ["assembled"]
@@ -38,10 +39,11 @@ def assembled(
     found = components_of(choice)
     sigma = float(np.sqrt(np.mean(found.recorded_noise**2)))
     channels, outliers = _all_channels(recording, choice, found, progress)
+    verdict = verdict_of(choice, feature_shape(recording))
     n_dimensions = matrix.n_channels - found.null.shape[1]
     parameters = 2 * n_dimensions * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
-        choice=ModelChoice(choice.model.name, requested, choice.reason, alpha),
+        choice=ModelChoice(choice.model.name, requested, choice.reason, alpha, verdict.rank_is, verdict.reason),
         rank=fit.rank,
         edge=float(fit.law.threshold(alpha)),
         eigenvalues=fit.eigenvalues,
@@ -52,7 +54,7 @@ def assembled(
         detection_limit=float(np.sqrt(fit.profile.detection_limit))
         * sigma
         * float(np.sqrt(matrix.n_channels / n_dimensions)),
-        converged=fit.converged,
+        converged=not verdict.reason,
         bulk_ratio=fit.bulk_ratio,
         profile=fit.profile,
         channels=channels,
@@ -61,7 +63,7 @@ def assembled(
         marchenko_pastur=_marchenko_pastur(plain),
         density=_density(choice, found.recorded_noise, rate),
         units=str(recording.attrs.get("units", "")),
-        warnings=tuple(cautions(choice)),
+        warnings=tuple(cautions(choice, verdict)),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
     )
 

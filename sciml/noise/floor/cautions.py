@@ -3,16 +3,16 @@
 import numpy as np
 
 from sciml.noise.channels.select import exclusion_words
+from sciml.noise.floor.doubts import MANY, Verdict
 from sciml.noise.floor.select_model import Choice
 from sciml.noise.matrix.gram import Matrix
 
 __all__ = ["cautions"]
 
-MANY = 0.25  # of the dimensions: simulated noise common to neighboring channels converged with .3 to .5 of them
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
 
-def cautions(choice: Choice) -> list[str]:
+def cautions(choice: Choice, verdict: Verdict) -> list[str]:
     """Say in words what the user should know before trusting the floor."""
     statistics, fit, matrix = choice.matrix.statistics, choice.fit, choice.matrix
     found = exclusion_words(statistics.excluded, statistics.n_features)
@@ -36,7 +36,12 @@ def cautions(choice: Choice) -> list[str]:
             "are removed; sigma and edge are upper bounds and the rank is a lower one; compare channels of one kind, "
             "or whiten each channel first, to find more"
         )
-    if fit.converged and fit.rank > MANY * min(matrix.n_channels, statistics.dof):
+    if fit.converged and verdict.reason:
+        found.append(
+            f"the number of components is not determined: {verdict.reason}; sigma, edge and the components are of no "
+            "more worth than the model of the noise"
+        )
+    elif fit.converged and fit.rank > MANY * min(matrix.n_channels, statistics.dof):
         found.append(
             f"{fit.rank} components in {min(matrix.n_channels, statistics.dof)} dimensions are many: noise that "
             "neighboring channels have in common looks the same, and then sigma is too low; compare channels that lie "

@@ -1,11 +1,12 @@
 """From a recording to its noise floor."""
 
+import warnings
 from functools import partial
 from typing import Literal
 
 import xarray as xr
 
-from sciml.errors import ConfigError
+from sciml.errors import ConfigError, NoiseFloorWarning
 from sciml.linalg import few_threads
 from sciml.noise.channels.read import Progress, read_channels
 from sciml.noise.channels.statistics import ChannelStatistics
@@ -17,7 +18,7 @@ from sciml.noise.models.base import ReadAll
 from sciml.noise.models.registry import NOISE_MODELS, Model, noise_model
 from sciml.recording import check
 
-__all__ = ["check_options", "floor_of", "noise_floor"]
+__all__ = ["check_options", "floor_of", "noise_floor", "warn_of_doubt"]
 
 
 def noise_floor(
@@ -46,7 +47,9 @@ def noise_floor(
     Noise and rank depend on each other. Both are re-estimated from what remains after removing the found components
     until they agree and the bulk fits, be it after a few were removed that do not stand out by themselves. Where that
     never is (within 12 rounds, or the count runs past half of the channels), the estimate from the whole recording is
-    kept, an upper bound on the noise, `converged` is False and a warning says so.
+    kept, an upper bound on the noise, and the rank is a lower one. What is left is tested, too: do neighboring channels
+    correlate, does its power vary over time, is it heavy-tailed, do its eigenvalues follow the law? Then the number of
+    components is not determined. `converged` is False in both cases, and `doubt` is the reason.
 
     A recording too large to hold is read once, in blocks; memory does not depend on its length. Of more than 8192
     channels that do not fit, a random choice decides on the floor, and a second reading extends components to all.
@@ -73,6 +76,11 @@ def noise_floor(
     ConfigError
         An unknown model, or alpha outside (0, 1).
 
+    Warns
+    -----
+    NoiseFloorWarning
+        The number of components is not determined.
+
     References
     ----------
     Marchenko and Pastur (1967), doi:10.1070/SM1967v001n04ABEH001994; Johnstone (2001), doi:10.1214/aos/1009210544;
@@ -92,7 +100,9 @@ def noise_floor(
     hold = model != "auto" and noise_model(model).needs_values
     statistics = read_channels(check(recording), progress, hold=hold)
     read_all = partial(read_channels, recording, hold=True) if statistics.standardized is not None else None
-    return floor_of(statistics, recording, model, alpha, progress=progress, read_all=read_all)
+    floor = floor_of(statistics, recording, model, alpha, progress=progress, read_all=read_all)
+    warn_of_doubt(floor)
+    return floor
 
 
 def floor_of(
@@ -113,6 +123,12 @@ def floor_of(
         else:
             choice = fit_requested(noise_model(model), matrix, alpha, read_all)
         return assembled(template, matrix, choice, requested=model, alpha=alpha, progress=progress)
+
+
+def warn_of_doubt(floor: NoiseFloor) -> None:
+    """Warn the caller's caller of a number of components that is not determined."""
+    if floor.doubt:
+        warnings.warn(floor.summary(), NoiseFloorWarning, stacklevel=3)
 
 
 def check_options(model: str, alpha: float) -> None:

@@ -2,24 +2,46 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.noise.models.registry import Model
+from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["Channels", "MarchenkoPasturEdge", "ModelChoice", "NoiseDensity", "Outliers", "PartOf", "Samples"]
+__all__ = [
+    "Channels",
+    "MarchenkoPasturEdge",
+    "ModelChoice",
+    "NoiseDensity",
+    "Outliers",
+    "PartOf",
+    "RankIs",
+    "Samples",
+    "bulk_cdf",
+    "bulk_distance",
+]
+
+RankIs = Literal["determined", "lower bound", "not determined"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Name of the noise model that was fitted, the one that was asked for, why, and the level of the test."""
+    """Name of the noise model that was fitted, the one that was asked for, why, and the level of the test.
+
+    `rank_is` says what the number of components is worth, and `doubt` why it is not determined: what is left of the
+    recording is no noise of this model. It is empty where nothing speaks against it.
+    """
 
     model: Model
     requested: str
     reason: str
     alpha: float
+    rank_is: RankIs = "determined"
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,3 +121,16 @@ class PartOf(Generic[T]):
         if whole is None:
             raise AttributeError(f"{self.name} is an attribute of {owner.__name__ if owner else 'an object'}s")
         return getattr(getattr(whole, self.part), self.name)  # type: ignore[no-any-return]
+
+
+def bulk_cdf(noise: FloatArray, profile: VarianceProfile, eigenvalues: AnyArray) -> FloatArray:
+    """Return the cdf at `eigenvalues` that a profile predicts for those of the noise, of their mean."""
+    return profile.bulk_cdf(eigenvalues / (noise.mean() or 1.0) * profile.mean_eigenvalue)
+
+
+def bulk_distance(noise: FloatArray, profile: VarianceProfile) -> float:
+    """Return the largest distance between the cdf of noise eigenvalues and that of their profile."""
+    ordered = np.sort(noise)
+    expected = bulk_cdf(ordered, profile, ordered)
+    steps = np.arange(len(ordered) + 1) / len(ordered)
+    return float(max(np.abs(expected - steps[1:]).max(), np.abs(expected - steps[:-1]).max()))

@@ -16,7 +16,10 @@ from sciml.noise.floor.parts import (
     NoiseDensity,
     Outliers,
     PartOf,
+    RankIs,
     Samples,
+    bulk_cdf,
+    bulk_distance,
 )
 from sciml.noise.models.base import NoiseModel
 from sciml.noise.models.registry import Model, noise_model
@@ -46,6 +49,9 @@ class NoiseFloor:
     - `overlaps_channel[k]`, `overlaps_time[k]`: squared cosine between its loadings, its time course, and those of the
       signal: how far to trust its shape. Components of nearly equal strength leak into each other, and have less of it.
 
+    Where `converged` is False, `doubt` says what of the residual is no noise of the model, and `rank_words` what is
+    known of the number of components: "at least 2", or "not determined".
+
     `excluded` says of each channel that was not used why: `constant`, `missing`, or `duplicate of k`. The attributes of
     the parts (`choice`, `channels`, `samples`, `outliers`, `marchenko_pastur`, `density`) are attributes of the floor.
     """
@@ -74,6 +80,8 @@ class NoiseFloor:
     requested = PartOf[str]("choice")
     reason = PartOf[str]("choice")
     alpha = PartOf[float]("choice")
+    rank_is = PartOf[RankIs]("choice")
+    doubt = PartOf[str]("choice")
     n_features = PartOf[int]("channels")
     n_used = PartOf[int]("channels")
     excluded = PartOf[Mapping[int, str]]("channels")
@@ -123,16 +131,12 @@ class NoiseFloor:
 
     def bulk_cdf(self, eigenvalues: AnyArray) -> FloatArray:
         """Return the cdf that the noise model predicts for the noise eigenvalues, at given ones."""
-        noise = self.eigenvalues[self.rank :]
-        return self.profile.bulk_cdf(eigenvalues / (noise.mean() or 1.0) * self.profile.mean_eigenvalue)
+        return bulk_cdf(self.eigenvalues[self.rank :], self.profile, eigenvalues)
 
     @cached_property
     def bulk_distance(self) -> float:
         """Largest distance between the cdf of the noise eigenvalues and the model's law (Kolmogorov-Smirnov)."""
-        noise = np.sort(self.eigenvalues[self.rank :])
-        expected = self.bulk_cdf(noise)
-        steps = np.arange(len(noise) + 1) / len(noise)
-        return float(max(np.abs(expected - steps[1:]).max(), np.abs(expected - steps[:-1]).max()))
+        return bulk_distance(self.eigenvalues[self.rank :], self.profile)
 
     @cached_property
     def spacing_ratio(self) -> float | None:
@@ -187,7 +191,11 @@ class NoiseFloor:
         }  # fmt: skip
         plain = {name: value for name, value in self._flat().items() if name not in skipped}
         plain["excluded"] = {str(channel): reason for channel, reason in self.excluded.items()}
-        plain |= {"bulk_distance": self.bulk_distance, "spacing_ratio": self.spacing_ratio}
+        plain |= {
+            "rank_words": self.rank_words,
+            "bulk_distance": self.bulk_distance,
+            "spacing_ratio": self.spacing_ratio,
+        }
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}
 
     def _flat(self) -> dict[str, Any]:
@@ -196,10 +204,20 @@ class NoiseFloor:
         parts = [name for name in values if name in PARTS]
         return {**{name: value for part in parts for name, value in vars(values.pop(part)).items()}, **values}
 
+    @property
+    def rank_words(self) -> str:
+        """How many components there are, as far as that is known: "2", "at least 2", or "not determined"."""
+        return {"determined": f"{self.rank}", "lower bound": f"at least {self.rank}"}.get(self.rank_is, self.rank_is)
+
     def summary(self) -> str:
-        """Return the result in one or two sentences."""
-        count = "1 component" if self.rank == 1 else f"{self.rank} components"
-        text = f"{count} above the noise floor ({self.model} noise, level {self.alpha:g}{self._within()})"
+        """Return the result in one or two sentences; of a rank that is not determined, the reason."""
+        above = f"above the noise floor ({self.model} noise, level {self.alpha:g}{self._within()})"
+        if self.rank_is == "not determined":
+            return f"The number of components {above} is not determined: {self.doubt}."
+        count = f"{self.rank_words} component{'' if self.rank == 1 else 's'}"
+        if self.doubt:
+            return f"{count[0].upper()}{count[1:]} {above}; how many more is not determined: {self.doubt}."
+        text = f"{count} {above}"
         if self.rank == self.mp_rank:
             return text + ", as the textbook Marchenko-Pastur edge says too."
         text += f"; the textbook Marchenko-Pastur edge would have said {self.mp_rank}"

@@ -9,7 +9,7 @@ from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.noise.channels.accumulate import ROWS_AT_ONCE, ChannelAccumulator
 from sciml.noise.channels.statistics import MIN_SAMPLES, ChannelStatistics, channel_statistics
-from sciml.noise.floor.estimate import check_options, floor_of
+from sciml.noise.floor.estimate import check_options, floor_of, warn_of_doubt
 from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.noise.models.registry import Model, noise_model
@@ -103,7 +103,9 @@ class RunningNoiseFloor:
             As `noise_floor`, and for counts, which need all samples at once.
         """
         check_options(model, alpha)
-        return floor_of(self._statistics(), self._template, self._that_fits(model), alpha)
+        floor = floor_of(self._statistics(), self._template, self._that_fits(model), alpha)
+        warn_of_doubt(floor)
+        return floor
 
     def _that_fits(self, model: Model | Literal["auto"]) -> Model | Literal["auto"]:
         if model == "auto":

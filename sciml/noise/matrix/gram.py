@@ -7,7 +7,7 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 
-from sciml._typing import AnyArray, FloatArray
+from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.matrix.fourier import FourierCoefficients, fourier_coefficients, fourier_of_subsample
 from sciml.noise.matrix.noise_spectra import NoiseSpectra, noise_spectra
@@ -21,6 +21,7 @@ COSTLY = 2**21  # values; beyond, one axis step a pass has to do
 MOST_WITH_NULL = 4096  # channels, of more than samples: more null directions do not fit
 RANK_TOLERANCE = 1e-8
 LEAST_TOLD = 1e-6  # smallest eigenvalue over the largest, of equations that can be solved
+FEW_ROWS = 64  # of a recording that is wide
 N_AXIS_STEPS = 4  # after three the channels' scales move by less than 1e-3 (measured)
 
 
@@ -222,6 +223,24 @@ class Matrix:
         if not self.null.shape[1]:
             return Removal(directions, factor)
         return Removal(np.concatenate([directions, self.projected_out(scale)], axis=1), factor)
+
+    def residual_covariance(self, scale: FloatArray, basis: AnyArray, first: IntArray, second: IntArray) -> FloatArray:
+        """Return the covariance (real part) of pairs of channels divided by `scale`, without a `basis` (N, k)."""
+        factor = (self.total_scale / scale)[:, None]
+        if len(self._gram):
+            scatter, scattered = self._gram[first, second], factor * ((self._gram * factor.T) @ basis)
+        else:
+            held = self.statistics.standardized
+            assert held is not None  # noqa: S101
+            parts = [held[start : start + FEW_ROWS] for start in range(0, len(held), FEW_ROWS)]
+            products = [np.einsum("ti,ti->i", part[:, first].conj(), part[:, second]) for part in parts]
+            scatter = np.sum(products, axis=0) / self.dof
+            scattered = factor * (held.conj().T @ (held @ (factor * basis))) / self.dof
+        inside = basis.conj().T @ scattered
+        rest = scatter * factor[first, 0] * factor[second, 0]
+        rest = rest - np.einsum("ik,ik->i", scattered[first], basis[second].conj())
+        rest = rest - np.einsum("ik,ik->i", basis[first], scattered[second].conj())
+        return np.asarray((rest + np.einsum("ik,ik->i", basis[first] @ inside, basis[second].conj())).real)
 
     def time_course_power(self, scale: FloatArray, directions: AnyArray) -> FloatArray:
         """Return the power (frequency, component) of the time courses of components: one in all together."""

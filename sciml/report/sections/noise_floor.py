@@ -27,12 +27,23 @@ def headline(floor: NoiseFloor) -> str:
     'No components above the noise floor (the strongest has p = ...); a white-noise test says the same.'
     """
     found = count(floor.rank, "component")
+    if floor.doubt:
+        return _doubtful(floor, found)
     found = found[0].upper() + found[1:]
     if floor.rank:
         text = f"{found} above the noise floor, {p_value(float(floor.p_values[floor.rank - 1]))}"
     else:
         text = f"{found} above the noise floor (the strongest has {p_value(float(floor.p_values[0]))})"
     return f"{text}; {_comparison(floor)}."
+
+
+def _doubtful(floor: NoiseFloor, found: str) -> str:
+    """Return the first sentence where the noise is none of the models."""
+    if floor.rank_is == "not determined":
+        text = f"The number of components above the noise floor is not determined: {floor.doubt}"
+    else:
+        text = f"At least {found} above the noise floor; how many more is not determined: {floor.doubt}"
+    return f"{text}." if floor.mp_rank == floor.rank else f"{text}; {_comparison(floor)}."
 
 
 def _comparison(floor: NoiseFloor) -> str:
@@ -62,12 +73,13 @@ def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
     unit = unit_or_blank(floor.units)
     numbers = {
         "rank": floor.rank,
+        "rank_is": floor.rank_is,
         "mp_rank": floor.mp_rank,
-        "p_value": float(floor.p_values[max(floor.rank - 1, 0)]),
+        "p_value": None if floor.doubt else float(floor.p_values[max(floor.rank - 1, 0)]),
         "correlation_time_s": floor.correlation_time,
     }
     found = [Finding(headline(floor), numbers=numbers)]
-    if floor.rank:
+    if floor.rank and floor.rank_is != "not determined":
         explained = _explained(floor)
         verb = "carries" if floor.rank == 1 else "carry"
         noise = f"noise has an rms of {quantity(floor.sigma, unit)} per channel and sample"
@@ -90,7 +102,7 @@ def _explained(floor: NoiseFloor) -> float:
 def floor_facts(floor: NoiseFloor) -> tuple[tuple[str, str], ...]:
     """Return the few values that place a floor at a glance."""
     return (
-        ("above the floor", str(floor.rank)),
+        ("above the floor", floor.rank_words),
         ("noise model", floor.model),
         ("noise rms", quantity(floor.sigma, unit_or_blank(floor.units))),
     )
@@ -148,7 +160,7 @@ def _why(floor: NoiseFloor) -> str:
 def _side_by_side(floor: NoiseFloor) -> Table:
     taus, unit = floor.n_samples / floor.n_effective, unit_or_blank(floor.units) or "units"
     rows: tuple[tuple[Any, ...], ...] = (
-        ("components above", floor.mp_rank, floor.rank),
+        ("components above", floor.mp_rank, floor.rank_words if floor.doubt else floor.rank),
         ("edge [noise variances]", floor.mp_edge, floor.edge),
         ("independent samples per channel", floor.n_samples, floor.n_effective),
         ("correlation length [samples]", 1.0, taus),

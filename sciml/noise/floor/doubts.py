@@ -1,0 +1,130 @@
+"""Whether what components leave is noise of the model: where it is not, no number of components is claimed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.noise.floor.parts import RankIs, bulk_distance
+from sciml.noise.floor.select_model import Choice
+from sciml.noise.floor.stationarity import over_time
+from sciml.noise.models.base import Fit
+from sciml.rmt.variance_profile import VarianceProfile
+
+__all__ = ["Verdict", "verdict_of"]
+
+LARGEST_Z = 5.0  # standard deviations; of 450 simulated floors of the right model the largest came to 3.5
+FEWEST_PAIRS = 8
+BULK_STEPS = 5.5  # of the cdf of the bulk: 2 to 4 in noise of the right model, whose eigenvalues repel
+CORRELATED = 0.2  # (tau - 1) N / T, from which the law of the bulk is known less well
+MANY = 0.25  # of the dimensions
+# Part of the dimensions beyond which the last component has to exceed the first eigenvalue of the noise by this factor.
+LEAST_GAP = {0.4: 1.5, MANY: 1.1}
+LEAST_LEFT = 1e-6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rank is, and why in words ("" where it is determined)."""
+
+    rank_is: RankIs = "determined"
+    reason: str = ""
+
+
+def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
+    """Test what is left against the model of the noise: `shape` is that of the channels, row by row."""
+    rejected = _neighbors_correlate(choice, shape) or over_time(choice) or _no_bulk(choice)
+    if rejected:
+        return Verdict("not determined", rejected)
+    if choice.fit.converged:
+        return Verdict()
+    reason = "ever more components stand out as found ones are removed, so the noise is not of this model"
+    return Verdict("lower bound" if choice.fit.rank else "not determined", reason)
+
+
+# ---- over channels
+
+
+def _neighbors_correlate(choice: Choice, shape: tuple[int, ...]) -> str:
+    """Say so where neighboring channels of what is left correlate more than the removed components make them."""
+    used = choice.matrix.statistics.used
+    found = [_neighbor_correlation(choice, *pairs) for pairs in _neighbors(used, shape) if len(pairs[0])]
+    z, correlation = max(found, default=(0.0, 0.0), key=lambda each: abs(each[0]))
+    if abs(z) < LARGEST_Z:
+        return ""
+    return f"neighboring channels of what is left correlate ({correlation:+.2g}), as noise that they share does"
+
+
+def _neighbors(used: IntArray, shape: tuple[int, ...]) -> list[tuple[IntArray, IntArray]]:
+    """Return pairs of used channels that are next to each other, for each dim of the channels."""
+    place = np.full(int(np.prod(shape)), -1)
+    place[used] = np.arange(len(used))
+    grid, found = place.reshape(shape), []
+    for axis, size in enumerate(shape):
+        first, second = (np.moveaxis(grid, axis, 0)[part].ravel() for part in (slice(None, size - 1), slice(1, None)))
+        both = (first >= 0) & (second >= 0)
+        if np.count_nonzero(both) >= FEWEST_PAIRS:
+            found.append((first[both], second[both]))
+    return found
+
+
+def _neighbor_correlation(choice: Choice, first: IntArray, second: IntArray) -> tuple[float, float]:
+    r"""Return the sum of correlations of pairs, less what it should be, over its standard deviation; and their mean.
+
+    Of white noise in the dimensions that a projection M leaves, correlations are those of M; with L = 1 at the pairs
+    and tau samples worth one, tr L (C - M) has the variance 2 tau / T |M L M|² (complex 1).
+    """
+    matrix, fit = choice.matrix, choice.fit
+    basis = matrix.removal(fit.scale, matrix.eigen(fit.scale, fit.rank).directions).basis
+    every = np.arange(len(basis))
+    first, second = np.concatenate([first, every]), np.concatenate([second, every])
+    left, removed = matrix.residual_covariance(fit.scale, basis, first, second), _products(basis, first, second)
+    n_pairs = len(first) - len(basis)
+    level = left[n_pairs:] / np.maximum(1 - removed[n_pairs:], LEAST_LEFT)
+    first, second = first[:n_pairs], second[:n_pairs]
+    unit = np.sqrt(np.maximum(level[first] * level[second], np.finfo(float).tiny))
+    correlation = left[:n_pairs] / unit + removed[:n_pairs]
+    neighbors = np.zeros_like(basis)
+    np.add.at(neighbors, first, basis[second])
+    np.add.at(neighbors, second, basis[first])
+    inside = basis.conj().T @ neighbors
+    square = 2 * len(first) - 2 * np.sum(np.abs(neighbors) ** 2) + np.sum(np.abs(inside) ** 2)
+    tau = fit.spectra.tau if choice.model.colored else 1.0
+    variance = (1 if matrix.is_complex else 2) * tau / (matrix.dof - fit.rank) * max(float(square), LEAST_LEFT)
+    return float(2 * correlation.sum() / np.sqrt(variance)), float(correlation.mean())
+
+
+def _products(basis: AnyArray, first: IntArray, second: IntArray) -> FloatArray:
+    return np.asarray(np.einsum("ik,ik->i", basis[first], basis[second].conj()).real)
+
+
+def _no_bulk(choice: Choice) -> str:
+    """Say so where components trail down to the edge in great number, or the bulk does not follow its law.
+
+    Neighbors are of no help where channels come in any order.
+    """
+    fit, matrix = choice.fit, choice.matrix
+    n_dimensions = min(matrix.n_dimensions, matrix.dof)
+    if not fit.converged or fit.rank < 3:
+        return ""
+    gap = fit.eigenvalues[fit.rank - 1] / max(fit.eigenvalues[fit.rank], np.finfo(float).tiny)
+    clear = next((least for part, least in LEAST_GAP.items() if fit.rank > part * n_dimensions), 0.0)
+    if gap < clear:
+        return (
+            f"{fit.rank} components in {n_dimensions} dimensions trail down to the noise without a gap, as noise that "
+            "channels share does"
+        )
+    tau = fit.spectra.tau if choice.model.colored else 1.0
+    if (tau - 1) * matrix.n_dimensions > CORRELATED * matrix.dof or _bulk_steps(fit, matrix.dof) < BULK_STEPS:
+        return ""
+    return "the eigenvalues that are left do not follow the law of this noise, as of noise that channels share"
+
+
+def _bulk_steps(fit: Fit, dof: int) -> float:
+    """Return how far the cdf of what is left is from its law, in steps of one eigenvalue.
+
+    Components take rows of time too.
+    """
+    bulk, rows = fit.eigenvalues[fit.rank :], fit.profile.row_counts * (1 - fit.rank / dof)
+    profile = VarianceProfile(fit.profile.values, row_counts=rows, column_counts=fit.profile.column_counts)
+    return bulk_distance(bulk, profile) * len(bulk)

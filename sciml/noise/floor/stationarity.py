@@ -1,0 +1,81 @@
+"""Whether the power of what components leave is the same at all times, and its values are those of normal noise."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sciml.noise.floor.select_model import Choice
+from sciml.noise.matrix.residual import ResidualRows, residual_rows
+
+__all__ = ["over_time"]
+
+LARGEST_Z = 5.0  # standard deviations
+FEWEST_SAMPLES = 30  # independent ones, from which a variance over time is known
+FEWEST_SINGLE = 3  # components
+MOSTLY = 0.5
+HARMFUL_SHIFT = 0.3  # of the edge, in widths of its Tracy-Widom law: false alarms rise from 5 to 7 %
+LARGEST_VALUE = 0.5  # of sqrt(N T): a larger square is nearly a component of its own
+
+
+def over_time(choice: Choice) -> str:
+    """Say in words what of the residual's squares over time is not as in stationary normal noise; "" for nothing.
+
+    Counts were divided by the level of each sample, and are not tested.
+    """
+    if choice.prepared.channel_scale is not None:
+        return ""
+    matrix, fit = choice.matrix, choice.fit
+    rows = residual_rows(matrix, fit.scale, matrix.eigen(fit.scale, fit.rank).directions)
+    tests: list[Callable[[Choice, ResidualRows], str]] = [_single_samples, _level, _heavy_tails]
+    return next((words for test in tests if (words := test(choice, rows))), "")
+
+
+def _single_samples(choice: Choice, rows: ResidualRows) -> str:
+    if choice.fit.rank < FEWEST_SINGLE or rows.single < MOSTLY:
+        return ""
+    return "most components are single samples, as in noise that bursts"
+
+
+def _level(choice: Choice, rows: ResidualRows) -> str:
+    change = level_variance(choice, rows)
+    if not change:
+        return ""
+    return f"the power of the noise varies over time, by {100 * np.sqrt(change):.0f} % of its mean beyond chance"
+
+
+def level_variance(choice: Choice, rows: ResidualRows) -> float:
+    """Return the relative variance over time of the power of what is left, where it moves the edge; 0 else.
+
+    The power of a sample, summed over channels, varies by what the channels' own squares do, whatever their
+    distribution, and by what correlations bring. What is beyond is common to all: a level. Of relative variance c it
+    moves the edge by c N^{2/3} of its width.
+    """
+    tau = choice.fit.spectra.tau if choice.model.colored else 1.0
+    if rows.n_samples < FEWEST_SAMPLES * tau:
+        return 0.0
+    own = rows.variances.sum()
+    pairs = max(float(own**2 - np.sum(rows.variances**2)), np.finfo(float).tiny)
+    common = rows.energy.var(ddof=1) - own - _of_correlated_channels(choice, rows, tau)
+    if common < LARGEST_Z * np.sqrt(2 * tau / rows.n_samples * pairs):
+        return 0.0
+    relative = float(common / rows.energy.mean() ** 2)
+    return relative if relative * rows.n_dimensions ** (2 / 3) > HARMFUL_SHIFT else 0.0
+
+
+def _of_correlated_channels(choice: Choice, rows: ResidualRows, tau: float) -> float:
+    """Return 2 |C_ij|² (complex 1), summed over pairs: what the power of samples varies by if channels correlate."""
+    matrix, bulk = choice.matrix, choice.fit.eigenvalues[choice.fit.rank :]
+    squares = float(np.sum(bulk**2) - bulk.sum() ** 2 * tau / matrix.dof) / max(float(bulk.sum()) ** 2, 1e-300)
+    pairs = squares * float(rows.means.sum()) ** 2 - float(np.sum(rows.means**2))
+    return (1 if matrix.is_complex else 2) * max(pairs, 0.0)
+
+
+def _heavy_tails(choice: Choice, rows: ResidualRows) -> str:  # noqa: ARG001
+    """Say so where single values are so large that each makes a component."""
+    entries = rows.n_samples * rows.n_dimensions
+    if rows.largest < max(LARGEST_VALUE * np.sqrt(entries), 4 * np.log(entries)):
+        return ""
+    return (
+        f"values are heavy-tailed (one lies {np.sqrt(rows.largest):.0f} standard deviations of its channel's noise "
+        "away), and the law of the noise holds for normal ones"
+    )
