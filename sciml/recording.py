@@ -44,7 +44,7 @@ TIME = "time"
 GAP = 1.5  # a step longer than this many median steps is a gap in the clock
 
 
-def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
+def check(recording: xr.DataArray, *, minimum: int = 2, needs_clock: bool = False) -> xr.DataArray:
     """Return the recording if it is one that can be analysed, else say why it is not.
 
     Values in extended precision come back in double.
@@ -55,6 +55,8 @@ def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
         Array with a `time` dim and numeric (real, complex, integer or bool) values.
     minimum
         Smallest number of time samples that the caller can work with.
+    needs_clock
+        The caller cannot do without, and complains itself of a clock that runs backward.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
         raise DataError(
             f"{name}: expected at least {minimum} time samples of at least one channel, got shape {recording.shape}"
         )
-    if "sampling_rate" not in recording.attrs:
+    if "sampling_rate" not in recording.attrs and not needs_clock:
         _check_clock(recording, name)
     wide = recording.dtype.kind in "fc" and recording.dtype.itemsize > (16 if recording.dtype.kind == "c" else 8)
     return recording.astype(np.complex128 if recording.dtype.kind == "c" else np.float64) if wide else recording
@@ -185,7 +187,9 @@ def sampling_rate(recording: xr.DataArray) -> float:
     steps = np.diff(times)
     step = float(np.median(steps))
     if step > 0 and (steps < 0).any():
-        raise DataError("expected a clock that advances, got one that runs backward; sort the recording by time")
+        raise DataError(
+            "expected a clock that advances, got one that runs backward (a step back); sort the recording by time"
+        )
     if not step > 0:
         raise DataError(f"expected a clock that advances, got a median step of {step} s; sort the recording by time")
     return 1.0 / step

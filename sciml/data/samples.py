@@ -68,7 +68,7 @@ def rows_of_block(channels: int) -> int:
 
 def read_samples(recording: xr.DataArray) -> Samples:
     """Pass over the recording once: find the samples that may be used, and keep the values where they fit."""
-    recording = check(recording, minimum=1)
+    recording = check(recording, minimum=1, needs_clock=True)
     if recording.dtype.kind == "c":
         raise DataError(
             f"expected real values, got {recording.dtype}; a net takes real numbers: "
