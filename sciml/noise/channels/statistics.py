@@ -1,7 +1,7 @@
 """What one pass over a recording yields of the channels that are used."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class ChannelStatistics:
     `standardized` holds them all, or is None and `gram`, their X^H X / dof, and a `subsample` stand for them.
     `resolution` is that of the products, `stored_rounding` the variance of rounding a value over that of its channel.
     `breaks` are the samples that do not follow the one before: the clock jumps, or some were left out.
+    Where the noise is louder at some samples, `level` (T,), mean square one, is how loud, and what is standardized was
+    divided by it.
     `no_counts` says why the values are not counts, in words; empty where they may be.
     """
 
@@ -49,6 +51,33 @@ class ChannelStatistics:
     no_counts: str = ""
     row_weights: FloatArray | None = None
     breaks: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    level: FloatArray | None = None
+
+    def weighed(self, level: FloatArray) -> "ChannelStatistics":
+        """Return the statistics of held samples, each divided by the level of its noise, (T,), of any scale.
+
+        The mean of a channel is a constant over the level then: that is what is taken out.
+        """
+        assert self.standardized is not None  # noqa: S101
+        level = level / np.sqrt(np.mean(level**2))
+        values = self.standardized / (level if self.level is None else level / self.level)[:, None]
+        constant = 1 / level / np.linalg.norm(1 / level)
+        values -= np.outer(constant, constant @ values)
+        scale = np.sqrt(np.sum(np.abs(values) ** 2, axis=0) / self.dof)
+        values /= scale
+        return replace(
+            self,
+            standardized=values,
+            total_scale=self.total_scale * scale,
+            subsample=_subsample_of(values),
+            level=level,
+        )
+
+    def as_recorded(self) -> "ChannelStatistics":
+        """Return the statistics with samples as loud as they were."""
+        if self.level is None or self.standardized is None:
+            return self
+        return replace(self, standardized=self.standardized * self.level[:, None], subsample=None, level=None)
 
     @property
     def dof(self) -> int:
@@ -178,6 +207,10 @@ def _subsample(
     """Return what stands for the recording where its spectra are concerned; None if it can stand for itself."""
     if standardized is None:
         return accumulator.subsampler.subsample().standardized(used, mean, scale)
+    return _subsample_of(standardized)
+
+
+def _subsample_of(standardized: AnyArray) -> Subsample | None:
     if not enough(*standardized.shape):
         return None
     subsampler = Subsampler(standardized.shape[1], standardized.dtype)

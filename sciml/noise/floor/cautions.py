@@ -25,6 +25,12 @@ def cautions(choice: Choice, verdict: Verdict) -> list[str]:
             f"{100 * (1 - statistics.fraction_present.mean()):.2g} % of the values are missing; they count as their "
             "channel's mean, which weakens components a little"
         )
+    if statistics.level is not None:
+        low, high = np.quantile(statistics.level, [0.005, 0.995])
+        found.append(
+            f"the noise is louder at some samples than at others (99 % lie within a factor {high / low:.2g}): each was "
+            "divided by the level of the noise at its time, and strengths are those of weighed samples"
+        )
     if statistics.n_unread:
         found.append(
             f"the floor is that of {len(statistics.used)} channels chosen at random from {statistics.n_features}; "

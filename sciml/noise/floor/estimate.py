@@ -12,11 +12,14 @@ from sciml.noise.channels.read import Progress, read_channels
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.assemble import assembled
 from sciml.noise.floor.result import NoiseFloor
-from sciml.noise.floor.select_model import fit_requested, select_model
+from sciml.noise.floor.select_model import Choice, fit_requested, select_model
+from sciml.noise.floor.stationarity import noise_level
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.models.base import ReadAll
 from sciml.noise.models.registry import NOISE_MODELS, Model, noise_model
 from sciml.recording import check
+
+LEVEL_PASSES = 3  # of samples weighed by their level, and the level found from what the fit of these leaves
 
 __all__ = ["check_options", "floor_of", "noise_floor", "warn_of_doubt"]
 
@@ -47,9 +50,10 @@ def noise_floor(
     Noise and rank depend on each other. Both are re-estimated from what remains after removing the found components
     until they agree and the bulk fits, be it after a few were removed that do not stand out by themselves. Where that
     never is (within 12 rounds, or the count runs past half of the channels), the estimate from the whole recording is
-    kept, an upper bound on the noise, and the rank is a lower one. What is left is tested, too: do neighboring channels
-    correlate, does its power vary over time, is it heavy-tailed, do its eigenvalues follow the law? Then the number of
-    components is not determined. `converged` is False in both cases, and `doubt` is the reason.
+    kept, an upper bound on the noise, and the rank is a lower one. Where a held recording is louder at some samples
+    than at others (bursts, drifts), each is divided by the level of the noise at its time. What is left is tested, too:
+    do neighboring channels correlate, does its power vary over time, is it heavy-tailed, do its eigenvalues follow the
+    law? Then the number of components is not determined. `converged` is False in both cases, and `doubt` is the reason.
 
     A recording too large to hold is read once, in blocks; memory does not depend on its length. Of more than 8192
     channels that do not fit, a random choice decides on the floor, and a second reading extends components to all.
@@ -118,11 +122,19 @@ def floor_of(
     check_options(model, alpha)
     with few_threads(min(len(statistics.used), statistics.n_samples)):
         matrix = Matrix(statistics)
-        if model == "auto":
-            choice = select_model(matrix, alpha, read_all)
-        else:
-            choice = fit_requested(noise_model(model), matrix, alpha, read_all)
+        choice = _chosen(matrix, model, alpha, read_all)
+        for _ in range(LEVEL_PASSES):
+            level = noise_level(choice)
+            if level is None:
+                break
+            choice = _chosen(Matrix(choice.matrix.statistics.weighed(level)), model, alpha, read_all)
         return assembled(template, matrix, choice, requested=model, alpha=alpha, progress=progress)
+
+
+def _chosen(matrix: Matrix, model: Model | Literal["auto"], alpha: float, read_all: ReadAll | None) -> Choice:
+    if model == "auto":
+        return select_model(matrix, alpha, read_all)
+    return fit_requested(noise_model(model), matrix, alpha, read_all)
 
 
 def warn_of_doubt(floor: NoiseFloor) -> None:

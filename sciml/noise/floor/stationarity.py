@@ -3,14 +3,18 @@
 from collections.abc import Callable
 
 import numpy as np
+import scipy.ndimage
 
+from sciml._typing import FloatArray
 from sciml.noise.floor.select_model import Choice
 from sciml.noise.matrix.residual import ResidualRows, residual_rows
 
-__all__ = ["over_time"]
+__all__ = ["noise_level", "over_time"]
 
 LARGEST_Z = 5.0  # standard deviations
 FEWEST_SAMPLES = 100  # independent ones, from which a variance over time is known: slow noise comes and goes by chance
+FEWEST_DIMENSIONS = 250  # that a level is told from
+BURST = 6.0  # standard deviations by which a sample is louder than those around
 FEWEST_SINGLE = 3  # components
 MOSTLY = 0.5
 HARMFUL_SHIFT = 0.3  # of the edge, in widths of its Tracy-Widom law: false alarms rise from 5 to 7 %
@@ -24,10 +28,48 @@ def over_time(choice: Choice) -> str:
     """
     if choice.prepared.channel_scale is not None:
         return ""
-    matrix, fit = choice.matrix, choice.fit
-    rows = residual_rows(matrix, fit.scale, matrix.eigen(fit.scale, fit.rank).directions)
+    rows = _rows(choice)
     tests: list[Callable[[Choice, ResidualRows], str]] = [_single_samples, _level, _heavy_tails]
     return next((words for test in tests if (words := test(choice, rows))), "")
+
+
+def noise_level(choice: Choice) -> FloatArray | None:
+    """Return how loud the noise of each held sample is (T,), where it is not equally loud at all; else None.
+
+    At first it is the median of a sample's magnitudes over channels, which components of a few channels leave alone;
+    then what the fit of samples divided by it leaves of each.
+    """
+    statistics = choice.matrix.statistics
+    if statistics.standardized is None or choice.prepared.channel_scale is not None:
+        return None
+    if statistics.level is None:
+        rows = _rows(choice)
+        if not (_single_samples(choice, rows) or _level(choice, rows)):
+            return None
+        magnitude = np.median(np.abs(statistics.standardized), axis=1)
+        return _smoothed(magnitude**2, choice.matrix.n_dimensions)
+    matrix, fit = choice.matrix, choice.fit
+    rows = residual_rows(matrix, fit.scale, matrix.eigen(fit.scale, fit.rank).directions, every=True)
+    return statistics.level * _smoothed(rows.energy, matrix.n_dimensions)
+
+
+def _smoothed(power: FloatArray, n_dimensions: int) -> FloatArray:
+    """Return the root of the mean power of as many samples as make one known to a tenth; of a burst, its own.
+
+    What a level owes to chance raises the variance of every direction that it was not told from.
+    """
+    width = -(-FEWEST_DIMENSIONS // n_dimensions)
+    if width > 1:
+        typical = scipy.ndimage.median_filter(power, 2 * width + 1, mode="nearest")
+        bursts = power > (1 + BURST * np.sqrt(2 / n_dimensions)) * typical
+        calm = np.where(bursts, typical, power)
+        power = np.where(bursts, power, scipy.ndimage.uniform_filter1d(calm, width, mode="nearest"))
+    return np.asarray(np.sqrt(np.maximum(power, np.finfo(float).tiny)))
+
+
+def _rows(choice: Choice) -> ResidualRows:
+    matrix, fit = choice.matrix, choice.fit
+    return residual_rows(matrix, fit.scale, matrix.eigen(fit.scale, fit.rank).directions)
 
 
 def _single_samples(choice: Choice, rows: ResidualRows) -> str:

@@ -38,11 +38,11 @@ class ResidualRows:
         return len(self.energy)
 
 
-def residual_rows(matrix: Matrix, scale: FloatArray, directions: AnyArray) -> ResidualRows:
-    """Return the squares that `directions` leave, of all samples or those of a subsample."""
+def residual_rows(matrix: Matrix, scale: FloatArray, directions: AnyArray, *, every: bool = False) -> ResidualRows:
+    """Return the squares that `directions` leave, of `every` sample or, where there is one, of a subsample."""
     removal, rank = matrix.removal(scale, directions), directions.shape[1]
     energy, scores, moments = [], [], np.zeros((3, matrix.n_channels))
-    for rows in _samples(matrix):
+    for rows in _samples(matrix, every=every):
         squares = _squares(rows, removal)
         energy.append(squares.sum(axis=1))
         scores.append(np.abs(rows @ removal.factors[0][:, :rank]) ** 2)
@@ -69,10 +69,10 @@ def _removed_part(scores: FloatArray) -> FloatArray:
     return np.asarray((scores / np.maximum(scores.sum(axis=0), np.finfo(float).tiny)).sum(axis=1))
 
 
-def _samples(matrix: Matrix) -> Iterator[AnyArray]:
+def _samples(matrix: Matrix, *, every: bool) -> Iterator[AnyArray]:
     """Yield consecutive samples, of which there are enough."""
     subsample, held = matrix.statistics.subsample, matrix.statistics.standardized
-    if subsample is None:
+    if subsample is None or every:
         assert held is not None  # noqa: S101
         yield from _parts(held)
     elif subsample.every == 1:

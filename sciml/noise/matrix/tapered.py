@@ -55,6 +55,7 @@ def tapered_power(statistics: ChannelStatistics, measure: Measure) -> TaperedPow
         Takes coefficients (frequency, channel) to quantities of the dimension of a power, (frequency, measure), the
         first of them a weighted sum of the powers of the channels.
     """
+    statistics = statistics.as_recorded()
     typical = _typical([len(run) for run in _split(np.arange(statistics.n_samples), statistics.breaks)])
     breaks = statistics.breaks if typical >= SHORTEST else statistics.breaks[:0]
     typical = typical if typical >= SHORTEST else statistics.n_samples
