@@ -276,3 +276,36 @@ def test_a_clock_that_runs_backward_is_a_finding(tmp_path: Path) -> None:
         series(file, "acquisition/e", COUNTS)["timestamps"] = [0.0, 1, 2, 3, 2, 3, 4, 5]
 
     assert "clock_order" in [issue.code for issue in describe(nwb(tmp_path / "a.nwb", edit)).findings]
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3)])
+def test_channel_conversion_may_be_a_matrix_of_one_row(tmp_path: Path, shape: tuple[int, int]) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        group = series(file, "acquisition/a", np.ones((5, 3)))
+        group["channel_conversion"] = np.array([1.0, 2.0, 3.0]).reshape(shape)
+    assert open_recording(tmp_path / "a.nwb").values[0].tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 7], [0, -1, 1], [0, 1]])
+def test_a_region_that_does_not_fit_is_a_finding(tmp_path: Path, rows: list[int]) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        electrodes = table(file.create_group("general/extracellular_ephys/electrodes"), label=["a", "b", "c"])
+        group = series(file, "acquisition/a", np.ones((5, 3)))
+        group["electrodes"] = rows
+        group["electrodes"].attrs["table"] = electrodes.ref
+    (found,) = [issue.message for issue in describe(tmp_path / "a.nwb").findings]
+    assert "acquisition/a/electrodes names" in found
+    recording = open_recording(tmp_path / "a.nwb")
+    assert "label" not in recording.coords
+    assert recording.attrs["history"].count("electrodes names") == 1
+
+
+def test_a_column_of_another_length_than_its_table_is_a_finding(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        series(file, "acquisition/a", np.ones((5, 3)))
+        table(file.create_group("general/extracellular_ephys/electrodes"), label=["a", "b", "c"], x=[1.0, 2.0])
+    (found,) = [issue.message for issue in describe(tmp_path / "a.nwb").findings]
+    assert "column x has 2 of 3 rows" in found
