@@ -1,9 +1,11 @@
-"""Check that the installed torch is the pinned one and that nothing dragged in torchvision or torchaudio."""
+"""Check that torch and hdf5plugin are the pinned ones and that nothing dragged in torchvision or torchaudio."""
 
 import re
 import sys
 from importlib import metadata
 from pathlib import Path
+
+PINNED = ("torch", "hdf5plugin")
 
 
 def installed(name: str) -> str | None:
@@ -16,14 +18,15 @@ def installed(name: str) -> str | None:
 
 def main(constraints: str) -> int:
     """Compare the environment with the constraints file; return the process's exit code."""
-    pinned = re.search(r"^torch==([\w.]+)", Path(constraints).read_text(), re.MULTILINE)
-    expected = pinned.group(1) if pinned else None
-    if installed("torch") != expected:
-        print(f"torch {expected} is pinned in {constraints}, but {installed('torch')} is installed", file=sys.stderr)
-        return 1
+    for name in PINNED:
+        pinned = re.search(rf"^{name}==([\w.]+)", Path(constraints).read_text(), re.MULTILINE)
+        expected = pinned.group(1) if pinned else None
+        if installed(name) != expected:
+            print(f"{name} {expected} is pinned in {constraints}, but {installed(name)} is installed", file=sys.stderr)
+            return 1
     dragged_in = [name for name in ("torchvision", "torchaudio") if installed(name)]
     if dragged_in:
-        print(f"{', '.join(dragged_in)} must not be installed beside torch {expected}", file=sys.stderr)
+        print(f"{', '.join(dragged_in)} must not be installed beside torch", file=sys.stderr)
         return 1
     return 0
 

@@ -11,7 +11,19 @@ from typing import Any
 
 __all__ = ["Health", "diagnose"]
 
-LIBRARIES = ("sciml", "torch", "numpy", "scipy", "xarray", "h5py", "h5netcdf", "dask", "scikit-learn", "click")
+LIBRARIES = (
+    "sciml",
+    "torch",
+    "numpy",
+    "scipy",
+    "xarray",
+    "h5py",
+    "hdf5plugin",
+    "h5netcdf",
+    "dask",
+    "scikit-learn",
+    "click",
+)
 TORCH = (2, 10)  # below it, loading of weights could be made to run code
 GIB = 2**30
 LEAST_MEMORY, LEAST_DISK = 2 * GIB, 1 * GIB
@@ -109,8 +121,6 @@ def _problems(facts: Mapping[str, Any], memory: int | None, disk: int) -> list[s
     version = tuple(int(part) for part in str(facts["torch"]).split("+")[0].split(".")[:2])
     if version < TORCH:
         found.append(f"torch {facts['torch']} can be made to run code by a checkpoint: update to 2.10 or newer")
-    if "hdf5plugin" not in facts["HDF5 filters"]:
-        found.append("files compressed with blosc, bitshuffle or zstd cannot be read: pip install 'sciml[filters]'")
     if facts["torch threads"] > facts["CPU cores"]:
         found.append(f"torch uses {facts['torch threads']} threads on {facts['CPU cores']} cores: set OMP_NUM_THREADS")
     if memory is not None and memory < LEAST_MEMORY:

@@ -3,7 +3,8 @@
 The functions here read that contract; they know no file format and no method.
 
 - dims: `time` and any of `channel`, `roi`, `unit`, `y`, `x`, `trial`, `frequency`, ...
-- `time` coordinate in seconds; `attrs["sampling_rate"]` in Hz where the clock is regular
+- `time` coordinate in seconds (dates and durations are turned into seconds since the first, or zero);
+  `attrs["sampling_rate"]` in Hz where the clock is regular
 - `attrs["units"]`: the unit of the values, as the file states it
 - `attrs["units_symbol"]` (optional): its symbol, where the file spells it out ("volts": "V")
 - coordinate `mask` (optional, bool, along any of the dims): True marks samples to leave out; `attrs["flags"]` of it
@@ -14,6 +15,7 @@ The functions here read that contract; they know no file format and no method.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -23,16 +25,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml._later import xr
-from sciml.errors import DataError
+from sciml.errors import DataError, ScimlWarning
 
-__all__ = ["GAP", "TIME", "blocks", "check", "feature_dims", "feature_shape", "n_features", "sampling_rate", "segments"]
+__all__ = [
+    "GAP",
+    "TIME",
+    "blocks",
+    "check",
+    "feature_dims",
+    "feature_shape",
+    "n_features",
+    "sampling_rate",
+    "seconds",
+    "segments",
+]
 
 TIME = "time"
 GAP = 1.5  # a step longer than this many median steps is a gap in the clock
 
 
-def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
+def check(recording: xr.DataArray, *, minimum: int = 2, needs_clock: bool = False) -> xr.DataArray:
     """Return the recording if it is one that can be analysed, else say why it is not.
+
+    Values in extended precision come back in double.
 
     Parameters
     ----------
@@ -40,11 +55,18 @@ def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
         Array with a `time` dim and numeric (real, complex, integer or bool) values.
     minimum
         Smallest number of time samples that the caller can work with.
+    needs_clock
+        The caller cannot do without, and complains itself of a clock that runs backward.
 
     Raises
     ------
     DataError
-        No `time` dim, values that are not numbers, or too few samples.
+        No `time` dim, values that are not numbers, a time that is none, or too few samples.
+
+    Warns
+    -----
+    ScimlWarning
+        The clock runs backward; the recording is taken to have none.
 
     Examples
     --------
@@ -63,7 +85,66 @@ def check(recording: xr.DataArray, *, minimum: int = 2) -> xr.DataArray:
         raise DataError(
             f"{name}: expected at least {minimum} time samples of at least one channel, got shape {recording.shape}"
         )
-    return recording
+    if "sampling_rate" not in recording.attrs and not needs_clock:
+        _check_clock(recording, name)
+    wide = recording.dtype.kind in "fc" and recording.dtype.itemsize > (16 if recording.dtype.kind == "c" else 8)
+    return recording.astype(np.complex128 if recording.dtype.kind == "c" else np.float64) if wide else recording
+
+
+def _check_clock(recording: xr.DataArray, name: str) -> None:
+    times = seconds(recording)
+    if times is not None and (back := int((np.diff(times) < 0).sum())):
+        warnings.warn(
+            f"{name}: time runs backward at {back} of {len(times)} samples; the recording is taken to have no clock, "
+            "so that neither rates nor gaps are known: sort it by time (recording.sortby('time')), or cut it there",
+            ScimlWarning,
+            stacklevel=4,
+        )
+
+
+def seconds(recording: xr.DataArray) -> NDArray[np.float64] | None:
+    """Return the time of each sample in seconds; None where there is no coordinate.
+
+    Dates count from the first of them, durations from zero.
+
+    Raises
+    ------
+    DataError
+        The coordinate is text, a table of several levels, or whatever else is no time.
+
+    Examples
+    --------
+    >>> dates = np.array(["2020-01-01T00:00:00", "2020-01-01T00:00:00.5"], "datetime64[ns]")
+    >>> seconds(xr.DataArray(np.zeros(2), dims="time", coords={"time": dates})).tolist()
+    [0.0, 0.5]
+    """
+    if TIME not in recording.coords or recording[TIME].dims != (TIME,):
+        return None
+    kind = recording[TIME].dtype.kind
+    if kind in "iuf":
+        return np.asarray(recording[TIME].values, np.float64)
+    values = _dates(recording)
+    if kind in "mM":
+        return np.asarray((values - (values[:1] if kind == "M" else np.timedelta64(0))) / np.timedelta64(1, "s"))
+    try:  # dates of a calendar, Python's or cftime's
+        return np.array([(each - values[0]).total_seconds() for each in values], np.float64)
+    except (TypeError, AttributeError) as error:
+        several = type(values[0]).__name__ == "tuple"
+        what = "an index of several levels" if several else f"{type(values[0]).__name__}, as {str(values[0])!r}"
+        remedy = "reset it (recording.reset_index('time'))" if several else "give numbers or dates"
+        raise DataError(
+            f"expected the coordinate time in seconds, or dates, got {what}; {remedy}, or drop it "
+            "(recording.drop_vars('time')) and set recording.attrs['sampling_rate']"
+        ) from error
+
+
+def _dates(recording: xr.DataArray) -> NDArray[Any]:
+    """Return times that are no numbers; of those in a time zone, the ones of UTC."""
+    zone = getattr(recording[TIME].dtype, "tz", None)
+    if zone is None:
+        return np.asarray(recording[TIME].values)
+    index: Any = recording.indexes[TIME]
+    return np.asarray(index.tz_convert("UTC").tz_localize(None))
 
 
 def feature_dims(recording: xr.DataArray) -> tuple[str, ...]:
@@ -97,12 +178,18 @@ def sampling_rate(recording: xr.DataArray) -> float:
     rate = recording.attrs.get("sampling_rate")
     if rate is not None:
         return float(rate)
-    if TIME not in recording.coords or recording.sizes[TIME] < 2:
+    times = seconds(recording)
+    if times is None or recording.sizes[TIME] < 2:
         raise DataError(
             "expected a time coordinate in seconds or attrs['sampling_rate'] in Hz, got neither; "
             "set recording.attrs['sampling_rate'] in Python, or state it with sciml convert FILE --rate HZ"
         )
-    step = float(np.median(np.diff(recording[TIME].values)))
+    steps = np.diff(times)
+    step = float(np.median(steps))
+    if step > 0 and (steps < 0).any():
+        raise DataError(
+            "expected a clock that advances, got one that runs backward (a step back); sort the recording by time"
+        )
     if not step > 0:
         raise DataError(f"expected a clock that advances, got a median step of {step} s; sort the recording by time")
     return 1.0 / step
@@ -111,7 +198,7 @@ def sampling_rate(recording: xr.DataArray) -> float:
 def segments(recording: xr.DataArray) -> list[slice]:
     """Return the runs of samples between gaps of the clock, as slices along `time`.
 
-    A gap is a step of more than 1.5 median steps. A regular clock (or none) is one segment.
+    A gap is a step of more than 1.5 median steps. A regular clock (or none, or one that runs backward) is one segment.
 
     Examples
     --------
@@ -119,9 +206,11 @@ def segments(recording: xr.DataArray) -> list[slice]:
     [slice(0, 2, None), slice(2, 4, None)]
     """
     n = recording.sizes[TIME]
-    if TIME not in recording.coords or "sampling_rate" in recording.attrs or n < 3:
+    if "sampling_rate" in recording.attrs or n < 3 or (times := seconds(recording)) is None:
         return [slice(0, n)]
-    steps = np.diff(recording[TIME].values)
+    steps = np.diff(times)
+    if (steps < 0).any():
+        return [slice(0, n)]
     cuts = np.flatnonzero(steps > GAP * np.median(steps)) + 1
     edges = [0, *cuts.tolist(), n]
     return [slice(start, stop) for start, stop in pairwise(edges)]

@@ -53,9 +53,9 @@ class LaterChoice(click.ParamType[str]):
 
 
 def _noise_models() -> tuple[str, ...]:
-    from sciml.noise.models.registry import NOISE_MODELS
+    from sciml._names import noise_models
 
-    return ("auto", *(model.name for model in NOISE_MODELS))
+    return noise_models()
 
 
 def _tasks() -> Iterable[str]:

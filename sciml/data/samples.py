@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.recording import TIME, blocks, check, n_features, sampling_rate, segments
+from sciml.recording import TIME, blocks, check, n_features, sampling_rate, seconds, segments
 
 __all__ = ["MEMORY_BUDGET", "Samples", "read_samples", "rows_of_block"]
 
@@ -32,8 +32,8 @@ class Samples:
     @cached_property
     def clock(self) -> NDArray[np.float64]:
         """Time of each sample in seconds."""
-        if TIME in self.recording.coords:
-            return np.asarray(self.recording[TIME].values, dtype=np.float64)
+        if (times := seconds(self.recording)) is not None:
+            return times
         return np.arange(len(self.valid)) / self.rate
 
     @cached_property
@@ -68,7 +68,7 @@ def rows_of_block(channels: int) -> int:
 
 def read_samples(recording: xr.DataArray) -> Samples:
     """Pass over the recording once: find the samples that may be used, and keep the values where they fit."""
-    check(recording, minimum=1)
+    recording = check(recording, minimum=1, needs_clock=True)
     if recording.dtype.kind == "c":
         raise DataError(
             f"expected real values, got {recording.dtype}; a net takes real numbers: "

@@ -11,6 +11,7 @@ import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from sciml._names import nets, noise_models
 from sciml.errors import ConfigError
 from sciml.pipeline.tasks import TASKS
 
@@ -44,20 +45,17 @@ def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
         known = [*names()]
         if name not in known:
             expected = " or ".join(filter(None, (", ".join(map(repr, known[:-1])), repr(known[-1]))))
-            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": f"{expected}{hint}"})
         return name
 
     return BeforeValidator(check)
 
 
-def _noise_models() -> Iterable[str]:
-    from sciml.noise.models.registry import NOISE_MODELS  # xarray: only once a model is named
-
-    return ("auto", *(model.name for model in NOISE_MODELS))
-
-
 TaskName = Annotated[str, _one_of(lambda: TASKS)]
-NoiseModelName = Annotated[str, _one_of(_noise_models)]
+NoiseModelName = Annotated[str, _one_of(noise_models)]
+NetName = Annotated[str, _one_of(nets)]
 
 
 class _Section(BaseModel):
@@ -107,7 +105,7 @@ class Split(_Section):
 class Model(_Section):
     """Which net, by its name in `sciml.nn.models`."""
 
-    name: str = "fcn"
+    name: NetName = "fcn"
     options: dict[str, Any] | None = Field(default=None, description="of the net; default by the task")
 
 

@@ -13,7 +13,7 @@ from sciml.denoise.evaluate.residual import components_above_own_floor
 from sciml.errors import DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
 from sciml.pipeline.config import Noise
-from sciml.recording import TIME, feature_dims, n_features, sampling_rate
+from sciml.recording import TIME, feature_dims, n_features, sampling_rate, seconds
 from sciml.report import Denoising
 
 __all__ = ["LearnedDenoiser", "describe_denoising", "learn_denoiser", "train_part"]
@@ -73,9 +73,10 @@ def train_part(windows: Windows, split: Split) -> xr.DataArray:
         inside[starts.min() : starts.max() + windows.span] = True
     kept = np.flatnonzero(inside)
     part = windows.recording.isel({TIME: kept})
-    clock = part[TIME].values if TIME in part.coords else kept / windows.rate
+    times = seconds(part)
+    times = kept / windows.rate if times is None else times
     attrs = {key: value for key, value in part.attrs.items() if key != "sampling_rate"}  # its clock has gaps now
-    return part.assign_coords({TIME: clock}).drop_attrs(deep=False).assign_attrs(attrs)
+    return part.assign_coords({TIME: times}).drop_attrs(deep=False).assign_attrs(attrs)
 
 
 def describe_denoising(

@@ -1,5 +1,6 @@
 """Opening what a run learns from: the recording, the events that label it, and what is known of a simulated one."""
 
+import difflib
 from dataclasses import dataclass, replace
 
 import h5py
@@ -8,13 +9,24 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import ConfigError, DataError
-from sciml.io import open_recording, read_events
+from sciml.io import describe, open_recording, read_events
 from sciml.pipeline.config import Config
 from sciml.recording import TIME, check, feature_dims, feature_shape, sampling_rate
 
-__all__ = ["GroundTruth", "Loaded", "check_files", "ground_truth", "load"]
+__all__ = [
+    "LABELED",
+    "GroundTruth",
+    "Loaded",
+    "check_column",
+    "check_files",
+    "check_inputs",
+    "ground_truth",
+    "labels",
+    "load",
+]
 
 HELD = 2**30  # bytes
+LABELED = frozenset({"classify"})  # tasks that read a table of events beside the recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +55,53 @@ def check_files(config: Config) -> None:
     """
     if not config.data.files:
         raise ConfigError("data.files: expected at least one recording, got none; name a file")
+
+
+def check_inputs(config: Config) -> None:
+    """Raise if something that a configuration names is not there; values are not read.
+
+    Raises
+    ------
+    ConfigError
+        No file, or no labels where the task needs them.
+    DataError
+        A file, signal, table or column that is not there.
+    """
+    table, label = labels(config) if config.task in LABELED and config.data.files else ("", "")
+    loaded = load(config, table, label)
+    if loaded.events is not None:
+        check_column(loaded.events, label)
+
+
+def labels(config: Config) -> tuple[str, str]:
+    """Return the table and the column that `data.labels` names.
+
+    Raises
+    ------
+    ConfigError
+        It names none; the message lists the tables of the file.
+    """
+    table, _, column = (config.data.labels or "").rpartition(":")
+    if not table or not column:
+        raise ConfigError(
+            f"data.labels: expected TABLE:COLUMN, as intervals/trials:stimulus, got {config.data.labels!r}; "
+            f"{_tables(config.data.files[0])}"
+        )
+    return table, column
+
+
+def _tables(file: str) -> str:
+    found = [f"{table.name} ({', '.join(table.columns)})" for table in describe(file).tables]
+    return f"tables of the file: {'; '.join(found)}" if found else "the file has no tables: try task = 'forecast'"
+
+
+def check_column(events: xr.Dataset, label: str) -> None:
+    """Raise a DataError that suggests the nearest if a table of events has no such column."""
+    if label not in events.variables:
+        columns = sorted(map(str, events.variables))
+        near = difflib.get_close_matches(label, columns, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise DataError(f"no column {label!r} in the table of events; {hint}it has {', '.join(columns)}")
 
 
 def load(config: Config, table: str = "", label: str = "") -> Loaded:

@@ -20,6 +20,7 @@ from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.training_overlap import windows_in_training
 from sciml.recording import sampling_rate
+from sciml.wording import percent
 
 __all__ = ["Prediction", "predict"]
 
@@ -64,7 +65,9 @@ class Prediction:
         """Return number of windows and accuracy in one line."""
         rest = self.dataset.sizes["window"] - self.n_in_training
         others = f" of the other {rest}" if self.n_in_training else ""
-        scored = "" if self.accuracy is None else f", accuracy {self.accuracy:.3f}{others} by the labels in the file"
+        scored = (
+            "" if self.accuracy is None else f", accuracy {percent(self.accuracy)}{others} by the labels in the file"
+        )
         used = f", {self.n_in_training} of which overlap those of its training" if self.n_in_training else ""
         return f"{self.dataset.sizes['window']} windows{used}{scored}"
 

@@ -1,12 +1,17 @@
 """Reports on what is on the disk: a recording, a run directory, a checkpoint."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sciml.errors import DataError
 from sciml.io import open_recording
-from sciml.noise import Model
 from sciml.pipeline.run_folder import RunFolder
-from sciml.report import Report, report
+
+if TYPE_CHECKING:
+    from sciml.noise import Model
+    from sciml.report import Report
 
 __all__ = ["report_on"]
 
@@ -47,11 +52,15 @@ def report_on(
         )
     if path.is_dir() or path.suffix in CHECKPOINTS:
         return _weights(path, alpha)
-    return report(open_recording(path, signal), model=model, alpha=alpha)
+    recording = open_recording(path, signal)
+    from sciml.report import report  # figures: only once the recording is here
+
+    return report(recording, model=model, alpha=alpha)
 
 
 def _weights(path: Path, alpha: float) -> Report:
     from sciml.pipeline.model import load_weights  # torch: only once a net is here
+    from sciml.report import report
 
     config = RunFolder(path).config().model_dump(mode="json", exclude_none=True) if path.is_dir() else {}
     return report(load_weights(path), title=f"Weights of {path.name}", alpha=alpha, config=config)

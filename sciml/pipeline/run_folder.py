@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from sciml import files
 from sciml._printable import json_text
-from sciml.data import Split
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
-from sciml.report.document.plain import plain
+
+if TYPE_CHECKING:
+    from sciml.data import Split
 
 __all__ = ["RunFolder"]
 
@@ -80,7 +81,7 @@ class RunFolder:
             raise CheckpointError(f"expected a dict in {file}, got {type(found).__name__}; start the run anew")
         return found
 
-    def split(self) -> Split:
+    def split(self) -> "Split":
         """Return how the windows of the run were split.
 
         Raises
@@ -88,6 +89,8 @@ class RunFolder:
         DataError
             What is stored is no split, or was changed.
         """
+        from sciml.data import Split  # torch: only once a split is asked for
+
         stored = json.loads((self.path / "split.json").read_text(encoding="utf-8"))
         return Split.from_dict({key: value for key, value in stored.items() if key != "schema"})
 
@@ -138,6 +141,8 @@ class RunFolder:
                 f"expected the configuration that {self.path} was started with, got other {shown}; "
                 "resume without these options, or start another run"
             )
+        from sciml.report.document.plain import plain
+
         before = self.status().get("data", data)
         if before != plain(data, flags={}):
             raise CheckpointError(
@@ -215,6 +220,8 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any], *, schema: str) -> Path:
         """Write one document of the run; NaN and infinity become null."""
+        from sciml.report.document.plain import plain
+
         document = plain({"schema": schema, **content}, flags={})
         text = json_text(document, indent=1) + "\n"
         return self._write(name, text)

@@ -120,7 +120,7 @@ def recording_report(
     >>> [section.title for section in recording_report(noise).sections][2:4]
     ['Noise floor', 'Components']
     """
-    check(recording, minimum=8)
+    recording = check(recording, minimum=8)
     floor, why_not = (floor, "") if floor is not None else _floor_or_reason(recording, model, alpha)
     coherent = coherence_evidence(_coherence_or_reason(recording, alpha), rank=None if floor is None else floor.rank)
     measured = measure_recording(recording, floor)

@@ -14,7 +14,7 @@ import xarray as xr
 from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.errors import DataError
 from sciml.noise import NoiseFloor
-from sciml.recording import TIME, blocks, feature_dims, feature_shape, n_features, sampling_rate, segments
+from sciml.recording import TIME, blocks, feature_dims, feature_shape, n_features, sampling_rate, seconds, segments
 from sciml.report.figures.canvas import envelope
 from sciml.report.figures.signals import COLUMNS
 from sciml.report.measures import Quality, RecordingMeasures, Strip, TimeCourse
@@ -271,8 +271,8 @@ def measure_quality(recording: xr.DataArray) -> Quality:
 
 def _clock(recording: xr.DataArray) -> FloatArray:
     """Return the time of each sample in seconds (its index where the recording has no clock)."""
-    if TIME in recording.coords:
-        return np.asarray(recording[TIME].values, dtype=np.float64)
+    if (times := seconds(recording)) is not None:
+        return times
     rate = _rate(recording) or 1.0
     return np.arange(recording.sizes[TIME]) / rate
 

@@ -8,7 +8,17 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
-from sciml.recording import TIME, blocks, check, feature_dims, feature_shape, n_features, sampling_rate, segments
+from sciml.recording import (
+    TIME,
+    blocks,
+    check,
+    feature_dims,
+    feature_shape,
+    n_features,
+    sampling_rate,
+    seconds,
+    segments,
+)
 
 __all__ = ["SpectrogramAccumulator", "WelchAccumulator", "power_spectrum", "spectrogram", "welch_length"]
 
@@ -143,8 +153,8 @@ class SpectrogramAccumulator:
         self.recording = recording
         self.rate, self.length = _resolution(recording, segment, parts=64)
         self.rows = _rows(recording, self.length)
-        in_coords = TIME in recording.coords
-        self.clock = recording[TIME].values if in_coords else np.arange(recording.sizes[TIME]) / self.rate
+        times = seconds(recording)
+        self.clock = np.arange(recording.sizes[TIME]) / self.rate if times is None else times
         self.times: list[NDArray[Any]] = []
         self.densities: list[NDArray[np.float64]] = []
 
@@ -173,7 +183,7 @@ def welch_length(longest: int, parts: int = 8) -> int:
 
 def _resolution(recording: xr.DataArray, segment: float | None, *, parts: int) -> tuple[float, int]:
     """Return the sampling rate and the number of samples of one segment."""
-    check(recording, minimum=8)
+    recording = check(recording, minimum=8)
     if recording.dtype.kind == "c":
         raise DataError("expected a real recording, got complex values; take the spectra of .real and .imag")
     rate = sampling_rate(recording)

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from sciml.train.config import TrainConfig
+from sciml.wording import percent
 
 __all__ = ["Callback", "EpochRecord", "ProgressBar", "TrainState"]
 
@@ -131,5 +132,5 @@ def _head(state: TrainState) -> str:
 
 
 def _values(record: EpochRecord) -> str:
-    accuracy = "" if record.validation_accuracy is None else f"  accuracy {record.validation_accuracy:.3f}"
+    accuracy = "" if record.validation_accuracy is None else f"  accuracy {percent(record.validation_accuracy)}"
     return f"train {record.train_loss:.4g}  validation {record.validation_loss:.4g}{accuracy}"

@@ -8,6 +8,7 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import DataError
+from sciml.wording import percent
 
 __all__ = [
     "ChanceBand",
@@ -69,11 +70,11 @@ class ClassificationScores:
         Examples
         --------
         >>> classification_scores([0, 1, 1], [0, 1, 0], n_classes=2).summary()
-        'accuracy 0.667 (95 % interval 0.208 to 0.939), chance 0.000 to 1.000'
+        'accuracy 66.7 % (95 % interval 20.8 % to 93.9 %), chance 0 % to 100 %'
         """
-        low, high = self.interval
-        chance = f"chance {self.chance.low:.3f} to {self.chance.high:.3f}"
-        return f"accuracy {self.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}), {chance}"
+        low, high = map(percent, self.interval)
+        chance = f"chance {percent(self.chance.low)} to {percent(self.chance.high)}"
+        return f"accuracy {percent(self.accuracy)} (95 % interval {low} to {high}), {chance}"
 
     def __repr__(self) -> str:
         return f"ClassificationScores({self.summary()})"

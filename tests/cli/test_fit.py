@@ -14,6 +14,7 @@ import torch
 
 from sciml.train import checkpoint
 from sciml.train.metrics import classification_scores
+from sciml.wording import percent
 
 RESULTS = {"metrics.json", "report.html", "report.json"}
 FILES = RESULTS | {"config.toml", "split.json", "status.json", "log.txt", "checkpoints"}
@@ -272,7 +273,7 @@ def test_a_run_has_one_band_of_chance_and_one_meaning_of_above_it(sciml, fitted:
     assert verdict["numbers"]["chance_band"] == band
     assert verdict["numbers"]["beats_chance"] == metrics["net"]["above_chance"]
     shown = sciml("fit", "--resume", "--out", fitted)
-    assert f"{band[0]:.3f} to {band[1]:.3f}" in shown.out
+    assert f"{percent(band[0])} to {percent(band[1])}" in shown.out
     assert (verdict["severity"] == "result") == metrics["net"]["above_chance"]
 
 

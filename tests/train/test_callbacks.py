@@ -34,7 +34,7 @@ def shown(stream, **options):
 def test_a_log_gets_one_line_an_epoch():
     lines = shown(io.StringIO()).splitlines()
     number = r"\d\.\d+"
-    pattern = f"train {number}  validation {number}  accuracy {number}"
+    pattern = f"train {number}  validation {number}  accuracy [\\d.]+ %"
     assert [re.sub(pattern, "values", line) for line in lines] == [f"epoch {k}/3  values" for k in (1, 2, 3)]
 
 

@@ -60,6 +60,9 @@ def fit(
     if out is None and not dry_run:
         raise click.UsageError("expected --out RUN, the directory of the run (or --dry-run)")
     config = _config(inputs, out if resume else None, assignments, flags)
+    from sciml.pipeline.load import check_inputs  # xarray: once the configuration is right
+
+    check_inputs(config)  # before torch is loaded
     if dry_run:
         _show_plan(pipeline.dry_run(config), as_json)
         return 0

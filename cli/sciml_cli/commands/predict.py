@@ -27,6 +27,11 @@ def predict(
 
     FILE must have the channels, unit and sampling rate that the net was trained on.
     """
+    from sciml.io import open_recording
+    from sciml.pipeline.run_folder import RunFolder
+
+    stored = RunFolder(run).config()  # both before torch is loaded
+    open_recording(file, stored.data.signal if signal is None else signal)
     from sciml.pipeline import predict as apply
 
     found = apply(run, file, out, signal=signal, step=step, overwrite=overwrite)

@@ -11,6 +11,7 @@ __all__ = ["score_table", "verdict"]
 def score_table(metrics: Mapping[str, Any]) -> str:
     """Return the held-out scores of a run as a table, best first among the baselines."""
     from sciml.pipeline.tasks.base import get_task
+    from sciml.wording import percent
 
     task, chance = get_task(metrics["task"]), metrics.get("chance")
     baselines = sorted(
@@ -19,7 +20,7 @@ def score_table(metrics: Mapping[str, Any]) -> str:
     rows = [(name, *task.row(found)) for name, found in (("net", metrics["net"]), *baselines)]
     if chance is not None:
         low, high = chance["band"]
-        rows.append(("chance", f"{chance['level']:.3f}", f"{low:.3f} to {high:.3f}"))
+        rows.append(("chance", percent(chance["level"]), f"{percent(low)} to {percent(high)}"))
     return f"held-out part ({metrics['n_test']} windows)\n\n{table(task.columns, rows)}"
 
 

@@ -260,6 +260,10 @@ def weights(target: Path, alpha: float, as_json: bool) -> None:
 
     TARGET is a run directory (its best epoch), a checkpoint, a .safetensors file, or a saved state dict.
     """
+    if not target.exists():  # before torch is loaded
+        from sciml.errors import CheckpointError
+
+        raise CheckpointError(f"expected a run directory or a checkpoint at {target}, found nothing")
     from sciml.pipeline import load_weights
     from sciml.spectra import weight_spectra
 

@@ -13,6 +13,7 @@ from sciml._typing import AnyArray, FloatArray
 from sciml.errors import DataError
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.recording import TIME, sampling_rate
+from sciml.wording import percent
 
 __all__ = [
     "ResidualStatistics",
@@ -49,7 +50,7 @@ class ResidualStatistics:
     def summary(self) -> str:
         """Return the numbers in a sentence or two."""
         alike = ", ".join(f"{value:+.3f} along {dim}" for dim, value in self.neighbor_correlation.items())
-        text = f"removed {self.removed_fraction:.1%} of the variance; neighbors correlate by {alike or 'nothing'}"
+        text = f"removed {percent(self.removed_fraction)} of the variance; neighbors correlate by {alike or 'nothing'}"
         return text if self.rank is None else f"{text}; {self.rank} components above the noise floor are in it"
 
     def to_dict(self) -> dict[str, Any]:

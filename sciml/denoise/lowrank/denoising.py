@@ -142,7 +142,7 @@ def denoise(
     >>> bool(((denoise(noisy) - shared) ** 2).mean() < 0.1 * ((noisy - shared) ** 2).mean())
     True
     """
-    check(recording)
+    recording = check(recording)
     _one_noise(floor, sigma, whiten)
     if whiten is not None:
         return _whitened(recording.copy(data=recording.values), floor, rank, shrinkage)

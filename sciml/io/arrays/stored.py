@@ -67,7 +67,10 @@ class Stored(LazyArray):
     def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         """Return the values that a key selects."""
         stored_key = tuple(key[self.order.index(axis)] for axis in range(len(key)))
-        values = self.source.read(self._dataset(), stored_key)
+        dataset = self._dataset()
+        if self._file is not None and (index := self._file.chunk_index(self.source, dataset)) is not None:
+            index.check(self.source.as_stored(stored_key), dataset.shape)
+        values = self.source.read(dataset, stored_key)
         if self.source.growing:
             self._file = None  # what HDF5 remembers of a file that grows goes stale: each read opens it anew
         if self.scale is not None:

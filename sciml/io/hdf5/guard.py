@@ -18,6 +18,7 @@ __all__ = ["DEFAULT_LIMITS", "Limits", "checked_path", "guard", "open_file"]
 FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, NotImplementedError)
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LOCKED = re.compile(r"\b(unable to lock|can't lock|lock(ing)? (is )?disabled)", re.IGNORECASE)
 TRUNCATED = re.compile(r"truncated file: eof = (\d+), sblock->base_addr = (\d+), stored_eof = (\d+)")
 
 # How files begin that are often handed over in place of HDF5: (offset, bytes, what it is).
@@ -103,7 +104,7 @@ def explain(error: BaseException) -> str:
             f"the file is truncated: {there} of {base + expected} bytes are there "
             f"({100 * there / (base + expected):.1f} %); copy it again from its source"
         )
-    if "lock" in message and "unable" in message.lower():
+    if LOCKED.search(message):
         return (
             "another program has the file open for writing; wait until it closes the file, or read a copy; if none has "
             "(some network disks know no locks), set HDF5_USE_FILE_LOCKING=FALSE"
@@ -167,7 +168,7 @@ def _opened(path: Path) -> h5py.File:
     except OSError as error:
         if "already open for" in str(error):
             return _followed(path, error)
-        if "lock" not in str(error):
+        if not LOCKED.search(str(error)):
             raise
         # Read-only and network mounts often know no locks; there "best-effort" reads without one.
         return h5py.File(path, "r", locking="best-effort")

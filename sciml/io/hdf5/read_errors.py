@@ -33,10 +33,9 @@ FILTERS = {
     32020: "VBZ",
     32026: "Blosc2",
 }
-PACKAGED = "run `pip install sciml[filters]`"
+PACKAGED = "run `pip install --force-reinstall hdf5plugin`, which comes with sciml"
 VENDOR = (
-    f"{PACKAGED}, or, if it is the filter of a maker of instruments, install their HDF5 plugin and set "
-    "HDF5_PLUGIN_PATH to its folder"
+    "if it is the filter of a maker of instruments, install their HDF5 plugin and set HDF5_PLUGIN_PATH to its folder"
 )
 REMEDIES = {32020: "install ont-vbz-hdf-plugin and set HDF5_PLUGIN_PATH"}
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io.hdf5.chunk_index import ChunkIndex
 from sciml.io.hdf5.guard import DEFAULT_LIMITS, Limits, checked_path, guard, open_file
 from sciml.io.hdf5.links import Files
 from sciml.io.hdf5.parallel_read import read_parallel
@@ -38,6 +39,7 @@ class OpenFile:
         self.process = os.getpid()
         self._file = open_file(checked_path(source.file))
         self._datasets: dict[tuple[str, tuple[Box, ...] | None], h5py.Dataset] = {}
+        self._indexes: dict[str, ChunkIndex] = {}
         self._lock = threading.Lock()
 
     def dataset(self, source: Source) -> h5py.Dataset:
@@ -47,6 +49,16 @@ class OpenFile:
             if key not in self._datasets:
                 self._datasets[key] = _open_dataset(self._file, source)
             return self._datasets[key]
+
+    def chunk_index(self, source: Source, dataset: h5py.Dataset) -> ChunkIndex | None:
+        """Return the checked index of a dataset's chunks, read once; None where there is none, or it grows."""
+        if not dataset.chunks or source.growing:
+            return None
+        with self._lock:
+            if source.path not in self._indexes:
+                with guard(source.label):
+                    self._indexes[source.path] = ChunkIndex(dataset, source.label)
+            return self._indexes[source.path]
 
 
 _FILES: WeakValueDictionary[tuple[int, str, int, int], OpenFile] = WeakValueDictionary()
@@ -127,20 +139,46 @@ class Source:
             now >= then for now, then in zip(dataset.shape, expected, strict=True)
         )
 
+    def _check_not_cut(self) -> None:
+        """Raise if the file is another one since it was opened: beyond a new end HDF5 reads zeros."""
+        if is_remote(self.file):
+            return
+        try:
+            stat = Path(self.file).stat()
+        except OSError as error:
+            raise DataError(f"{self.label}: the file is gone since it was opened ({error.strerror})") from error
+        if stat.st_size < self.size or (
+            not self.growing and (stat.st_size, stat.st_mtime_ns) != (self.size, self.mtime_ns)
+        ):
+            now = f"{stat.st_size} bytes now, {self.size} then"
+            raise DataError(f"{self.label}: the file changed since it was opened ({now}); open it again")
+
     def read(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> NDArray[Any]:
-        """Return `dataset[key]`, where key holds integers, slices and at most one increasing vector."""
+        """Return `dataset[key]`, where key holds integers, slices and at most one increasing vector.
+
+        Raises
+        ------
+        DataError
+            It cannot be read, or the file was cut or changed since it was opened.
+        """
+        try:
+            with guard(self.label):
+                return self._selected(dataset, key)
+        finally:
+            self._check_not_cut()
+
+    def _selected(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> NDArray[Any]:
         vectors = [axis for axis, item in enumerate(key) if isinstance(item, np.ndarray)]
-        with guard(self.label):
-            if not vectors:
-                return self._read(dataset, key)
-            axis = vectors[0]
-            before = sum(not is_integer(item) for item in key[:axis])
-            parts = []
-            for run in _contiguous(key[axis], self._reach(dataset, axis)):
-                first, last = int(run[0]), int(run[-1])
-                block = self._read(dataset, (*key[:axis], slice(first, last + 1), *key[axis + 1 :]))
-                parts.append(block.take(run - first, axis=before))
-            return np.concatenate(parts, axis=before)
+        if not vectors:
+            return self._read(dataset, key)
+        axis = vectors[0]
+        before = sum(not is_integer(item) for item in key[:axis])
+        parts = []
+        for run in _contiguous(key[axis], self._reach(dataset, axis)):
+            first, last = int(run[0]), int(run[-1])
+            block = self._read(dataset, (*key[:axis], slice(first, last + 1), *key[axis + 1 :]))
+            parts.append(block.take(run - first, axis=before))
+        return np.concatenate(parts, axis=before)
 
     def _reach(self, dataset: h5py.Dataset, axis: int) -> int:
         """Return how far apart two positions along an axis may be and still be read in one go."""
@@ -171,6 +209,15 @@ class Source:
         self.check_budget((stop - start) * width * self.dtype.itemsize)
         block = np.asarray(dataset[start * width : stop * width]).reshape(-1, width)
         return np.asarray(block[:: asked.step, columns] if isinstance(rows, slice) else block[0, columns])
+
+    def as_stored(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return a key of the dataset itself that selects at least what a key of this selects."""
+        if self.flat is None:
+            return key
+        rows = np.atleast_1d(np.arange(self.shape[0])[key[0]])
+        return (
+            slice(int(rows.min()) * self.shape[1], (int(rows.max()) + 1) * self.shape[1]) if len(rows) else slice(0),
+        )
 
     def check_budget(self, n_bytes: int) -> None:
         """Raise if one read would take more than `limits.read_bytes`."""

@@ -47,6 +47,7 @@ def check_values(
     """Return what is odd about the values of a file: samples of at most 8 MiB of each signal are read.
 
     Codes: "not_finite" (share of NaN and infinity), "dead" (channels that are 0 in all that was read), "constant",
+    "unwritten" (chunks that were never written, which read as the fill value),
     "clipped" (values held at the largest or smallest of many levels, or at the end of their integer type), "gaps" and
     "clock_drift" (of time stamps, read whole up to 4 million), "blank_unit" (none is stated), "unreadable".
 
@@ -108,7 +109,9 @@ def _look(signal: Signal, path: Place) -> tuple[list[Issue], int]:
     if not recording.ndim or not recording.size:
         return [], 0
     sample = sampled(recording.variable, signal, budget=SIGNAL_BYTES)
-    return [*_coords(signal), *_values(sample, signal), *_timestamps(signal)], sample.values.nbytes
+    said = signal.data.unwritten_chunks()
+    odd = [*([Issue("unwritten", said)] if said else []), *_coords(signal)]
+    return [*odd, *_values(sample, signal), *_timestamps(signal)], sample.values.nbytes
 
 
 def _coords(signal: Signal) -> list[Issue]:

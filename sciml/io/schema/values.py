@@ -61,7 +61,7 @@ class Values:
     def chunks(self) -> tuple[int, ...]:
         """The chunks of the file along the presented axes, empty if values lie in one piece."""
         stored = self.node.chunks or ()
-        return tuple(stored[axis] for axis in self.order or range(len(stored)))
+        return tuple(stored[axis] for axis in self.order or range(len(stored))) if stored else ()
 
     @property
     def formula(self) -> str:

@@ -156,15 +156,16 @@ def _kind(label: str, variable: xr.Variable) -> str:
     dtype = variable.dtype
     if dtype.kind in "iufcb" and dtype.itemsize <= (16 if dtype.kind == "c" else 8):
         return str(dtype.newbyteorder("=").str)
-    if dtype.kind in "mM":
+    if dtype.kind in "mM" and isinstance(dtype, np.dtype):
         return str(dtype.str)
     if dtype.kind == "U":
         return "str"
     if dtype.kind == "O" and all(isinstance(item, str) for item in np.ravel(variable.values)):
         return "object"
+    wide = dtype.kind in "fc" and f"convert it (astype('{'float64' if dtype.kind == 'f' else 'complex128'}'))"
     raise DataError(
-        f"{label}: expected numbers, text or dates, got values of dtype {dtype}; convert it or drop it "
-        f"(recording.drop_vars({label!r}))"
+        f"{label}: expected numbers, text or dates, got values of dtype {dtype}; "
+        f"{wide or 'convert it'}, or drop it (recording.drop_vars({label!r}))"
     )
 
 

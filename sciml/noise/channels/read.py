@@ -32,7 +32,8 @@ def read_channels(
     DataError
         Fewer than two channels that vary, or too few samples at which they have values.
     """
-    n, n_samples = n_features(check(recording)), recording.sizes[TIME]
+    recording = check(recording)
+    n, n_samples = n_features(recording), recording.sizes[TIME]
     chosen = np.arange(n) if hold else _chosen_channels(recording)
     fits = hold or n_samples * len(chosen) * _itemsize(recording) <= MEMORY
     accumulator = ChannelAccumulator(len(chosen), hold=fits)

@@ -13,7 +13,7 @@ from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["Verdict", "verdict_of"]
 
-LARGEST_Z = 5.0  # standard deviations; of 450 simulated floors of the right model the largest came to 3.5
+LARGEST_Z = 5.0  # standard deviations; of some hundred simulated floors of the right model the largest came to 3.5
 FEWEST_PAIRS = 8
 BULK_STEPS = 5.5  # of the cdf of the bulk: 2 to 4 in noise of the right model, whose eigenvalues repel
 CORRELATED = 0.2  # (tau - 1) N / T, from which the law of the bulk is known less well

@@ -13,7 +13,7 @@ from sciml.noise.floor.estimate import check_options, floor_of, warn_of_doubt
 from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.noise.models.registry import Model, noise_model
-from sciml.recording import GAP, TIME, blocks, check, n_features, segments
+from sciml.recording import GAP, TIME, blocks, check, n_features, seconds, segments
 
 __all__ = ["RunningNoiseFloor"]
 
@@ -64,7 +64,7 @@ class RunningNoiseFloor:
         DataError
             Another number of channels than before, or complex values after real ones.
         """
-        check(recording, minimum=1)
+        recording = check(recording, minimum=1)
         n, is_complex = n_features(recording), recording.dtype.kind == "c"
         if self._accumulator is None:
             self._is_complex = is_complex
@@ -84,9 +84,9 @@ class RunningNoiseFloor:
 
     def _follows_a_gap(self, recording: xr.DataArray) -> bool:
         """Whether the clock has jumped since the samples before; one that begins anew with each block does not tell."""
-        if TIME not in recording.coords:
+        clock = seconds(recording)
+        if clock is None:
             return False
-        clock = recording[TIME].values
         before, self._last = self._last, float(clock[-1])
         if before is None or len(clock) < 2:
             return False

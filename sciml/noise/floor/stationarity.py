@@ -10,7 +10,7 @@ from sciml.noise.matrix.residual import ResidualRows, residual_rows
 __all__ = ["over_time"]
 
 LARGEST_Z = 5.0  # standard deviations
-FEWEST_SAMPLES = 30  # independent ones, from which a variance over time is known
+FEWEST_SAMPLES = 100  # independent ones, from which a variance over time is known: slow noise comes and goes by chance
 FEWEST_SINGLE = 3  # components
 MOSTLY = 0.5
 HARMFUL_SHIFT = 0.3  # of the edge, in widths of its Tracy-Widom law: false alarms rise from 5 to 7 %

@@ -1,6 +1,5 @@
 """To name the class of a window around an event: labels, accuracy beside chance, linear baselines."""
 
-import difflib
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +10,13 @@ from torch import nn
 
 from sciml._typing import AnyArray
 from sciml.data import Preprocess, Split, Windows, windows_around
-from sciml.errors import ConfigError, DataError
-from sciml.io import describe
+from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import baseline_numbers, model_outputs, parts_for_baselines
-from sciml.pipeline.load import Loaded
+from sciml.pipeline.load import Loaded, check_column, labels
 from sciml.report import Chance, Evaluation, Score
 from sciml.train import baselines, metrics
+from sciml.wording import percent
 
 __all__ = ["Classify"]
 
@@ -34,18 +33,12 @@ class Classify:
 
     def labels(self, config: Config) -> tuple[str, str]:
         """Return the table and the column that `data.labels` names."""
-        table, _, column = (config.data.labels or "").rpartition(":")
-        if not table or not column:
-            raise ConfigError(
-                f"data.labels: expected TABLE:COLUMN, as intervals/trials:stimulus, got {config.data.labels!r}; "
-                f"{_tables(config.data.files[0])}"
-            )
-        return table, column
+        return labels(config)
 
     def defaults(self, config: Config, loaded: Loaded) -> Config:
         """Take the median trial as the length of a window; denoise; leave the net as it is."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
-        _check_column(loaded.events, loaded.label)
+        check_column(loaded.events, loaded.label)
         length = config.windows.length or config.windows.before + _median_duration(loaded.events)
         return config.decided(
             windows={"length": length, "step": None, "horizon": None},
@@ -137,20 +130,7 @@ class Classify:
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Return accuracy and interval."""
         low, high = found["interval"]
-        return f"{found['accuracy']:.3f}", f"{low:.3f} to {high:.3f}"
-
-
-def _tables(file: str) -> str:
-    found = [f"{table.name} ({', '.join(table.columns)})" for table in describe(file).tables]
-    return f"tables of the file: {'; '.join(found)}" if found else "the file has no tables: try task = 'forecast'"
-
-
-def _check_column(events: xr.Dataset, label: str) -> None:
-    if label not in events.variables:
-        columns = sorted(map(str, events.variables))
-        near = difflib.get_close_matches(label, columns, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise DataError(f"no column {label!r} in the table of events; {hint}it has {', '.join(columns)}")
+        return percent(found["accuracy"]), f"{percent(low)} to {percent(high)}"
 
 
 def _median_duration(events: xr.Dataset) -> float:

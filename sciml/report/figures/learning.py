@@ -114,7 +114,8 @@ def score_figure(scored: Evaluation) -> Figure:
     light_grid(ax, "x")
     ax.set_xlabel(f"{metric} [fraction of windows]" if in_percent else metric)
     rows = tuple((s.name, s.value, s.low, s.high, s.role) for s in scores)
-    chance = f" Chance stays within {band[0]:.3g} to {band[1]:.3g} (95 %)." if band else ""
+    within = [_shown(end, in_percent) for end in band or ()]
+    chance = f" Chance stays within {' to '.join(within)} (95 %)." if band else ""
     return finish(
         figure,
         title=f"Held-out {metric} beside baselines",
@@ -133,7 +134,7 @@ def _draw_chance(ax: Axes, band: tuple[float, float], level: float) -> None:
 
 
 def _shown(value: float, in_percent: bool) -> str:
-    return percent(value) if in_percent else f"{value:.4g}"
+    return percent(value) if in_percent else f"{value:.3g}"
 
 
 def _score_row(ax: Axes, row: int, score: Score, *, in_percent: bool) -> None:

@@ -167,9 +167,6 @@ def test_a_dangling_external_link_names_the_absent_file(data_dir: Path) -> None:
         open_recording(data_dir / "eiger4dstem_master_missing_data.h5", "entry/data/data_000001")
 
 
-def test_a_missing_filter_is_named_with_its_remedy(data_dir: Path) -> None:
-    if h5py.h5z.filter_avail(32001):
-        pytest.skip("the Blosc filter is installed")
+def test_values_compressed_with_blosc_are_read(data_dir: Path) -> None:
     recording = open_recording(data_dir / "fei4_pixel_ext_trigger.h5", "raw_data")
-    with pytest.raises(DataError, match=r"32001 \(Blosc\).*pip install sciml\[filters\]"):
-        recording[:5].load()
+    assert recording[:5].load().dtype.kind in "fu"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.io.hdf5.chunk_index import ChunkIndex
 from sciml.io.hdf5.digest import digest
 from sciml.io.hdf5.global_heap import declared_items
 from sciml.io.hdf5.guard import FAILURES, Limits, guard
@@ -348,6 +349,17 @@ class Node:
             return read_error(self._handle, self._shared.files, self._shared.limits)
         except DataError as error:
             return Issue("unreadable", str(error))
+
+    def unwritten_chunks(self) -> str:
+        """Return in words how many chunks were never written, empty if all were.
+
+        Raises
+        ------
+        DataError
+            The index of the chunks is damaged.
+        """
+        with guard(self.path):
+            return ChunkIndex(self._handle, self.path).unwritten if self._handle.chunks else ""
 
     def missing_regions(self) -> tuple[Box, ...] | None:
         """Return where a virtual dataset has no source; None if nothing of the dataset can be read."""

@@ -102,7 +102,7 @@ def _reason(tree: Tree, sparse: list[Node]) -> str:
     if sparse:
         return f"the file holds a sparse matrix ({sparse[0].path or '/'}), which is no recording"
     if not datasets:
-        return "the file holds no datasets"
+        return f"no dataset can be read: {tree.findings[0]}" if tree.findings else "the file holds no datasets"
     return f"none of the {len(datasets)} datasets of the file is an array of numbers"
 
 
