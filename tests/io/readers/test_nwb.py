@@ -292,7 +292,7 @@ def test_a_region_that_does_not_fit_is_a_finding(tmp_path: Path, rows: list[int]
     with h5py.File(tmp_path / "a.nwb", "w") as file:
         file.attrs["nwb_version"] = "2.7.0"
         electrodes = table(file.create_group("general/extracellular_ephys/electrodes"), label=["a", "b", "c"])
-        group = series(file, "acquisition/a", np.ones((5, 3)))
+        group = clocked(series(file, "acquisition/a", np.ones((5, 3))))
         group["electrodes"] = rows
         group["electrodes"].attrs["table"] = electrodes.ref
     (found,) = [issue.message for issue in describe(tmp_path / "a.nwb").findings]
@@ -305,7 +305,17 @@ def test_a_region_that_does_not_fit_is_a_finding(tmp_path: Path, rows: list[int]
 def test_a_column_of_another_length_than_its_table_is_a_finding(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.nwb", "w") as file:
         file.attrs["nwb_version"] = "2.7.0"
-        series(file, "acquisition/a", np.ones((5, 3)))
+        clocked(series(file, "acquisition/a", np.ones((5, 3))))
         table(file.create_group("general/extracellular_ephys/electrodes"), label=["a", "b", "c"], x=[1.0, 2.0])
     (found,) = [issue.message for issue in describe(tmp_path / "a.nwb").findings]
     assert "column x has 2 of 3 rows" in found
+
+
+def test_no_clock_and_two_clocks_are_findings(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        series(file, "acquisition/none", np.arange(5.0))
+        clocked(series(file, "acquisition/two", np.arange(5.0)))["timestamps"] = np.arange(5) / 20
+    said = " ".join(issue.message for issue in describe(tmp_path / "a.nwb").findings)
+    assert "none: it states neither" in said
+    assert "two: it states both" in said

@@ -274,6 +274,11 @@ def _notes(group: Node, data: Node, kind: str, raw_unit: str) -> list[Remark]:
     if counts and data.number("conversion", 1.0) == 1.0 and group.dataset("channel_conversion") is None:
         counted = f"integers with conversion 1 in {raw_unit} are almost surely uncalibrated counts"
         notes.append(Issue("uncalibrated_integers", counted))
+    declared = [name for name in ("starting_time", "timestamps") if group.dataset(name) is not None]
+    if not declared and (data.shape or (0,))[0] > 1 and not _is_empty(data):
+        notes.append("it states neither starting_time nor timestamps; there is no clock")
+    if len(declared) == 2:
+        notes.append("it states both starting_time and timestamps; the clock is that of starting_time")
     if AXES.get(kind, ())[:2] == ("y", "x"):
         notes.append("writers of NWB disagree whether images are stored (y, x) or (x, y); taken as (y, x)")
     return notes
