@@ -44,7 +44,7 @@ NEUTRAL |= {"vertical", "amplitude", "voltage", "current", "intensity", "input",
 LIMITS = frozenset({"max", "min", "range"})
 # Words of names that are about another thing than values.
 OTHER = LIMITS | {"units", "type", "mode", "applied", "name", "text", "status", "time", "date", "version", "utc", "gps"}
-OTHER |= {"byte", "bytes", "file", "chunk", "header", "dimension"}
+OTHER |= {"byte", "bytes", "file", "chunk", "header", "dimension", "bar"}
 SHOWN = 4  # names in a finding
 FEW = 8  # groups that are looked at beside an array; numbers that are one factor and one offset for each of a few bands
 

@@ -247,3 +247,13 @@ def test_times_beside_a_variable_are_its_clock(tmp_path: Path, shape: tuple[int,
     with h5py.File(tmp_path / "a.mat", "r+") as file:
         file["t"][...] = np.array([0.0, 1, 2, 3, 2, 4, 5, 6]).reshape(shape)
     assert "clock_order" in [issue.code for issue in describe(tmp_path / "a.mat").findings]
+
+
+def test_times_one_short_are_a_finding_and_no_clock(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        for name, values in (("x", np.zeros((2, 8))), ("t", np.arange(7.0)[:, None])):
+            file[name] = values
+            file[name].attrs["MATLAB_class"] = np.bytes_(b"double")
+    (found,) = [issue for issue in describe(tmp_path / "a.mat").findings if issue.code == "clock_order"]
+    assert "t has 7 times for 8 samples" in found.message
+    assert "time" not in open_recording(tmp_path / "a.mat", "x").coords

@@ -280,3 +280,17 @@ def test_an_interval_in_an_attribute_is_a_clock(tmp_path: Path, name: str, value
         file["v"] = np.zeros((100, 2))
         file["v"].attrs[name] = value
     assert open_recording(tmp_path / "a.h5", "v").attrs["sampling_rate"] == pytest.approx(1000.0)
+
+
+def test_times_at_which_samples_end_are_no_signal(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["temperature"], file["distances"] = np.zeros((6, 9)), np.arange(9.0)
+        file["start_times"], file["end_times"] = 60.0 * np.arange(6), 60.0 * np.arange(1, 7)
+    assert [signal.path for signal in list_signals(tmp_path / "a.h5")] == ["temperature"]
+
+
+def test_a_label_and_the_row_of_that_name_may_both_state_the_unit(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["v"], file["Time (ms)"] = np.zeros((30, 4)), 2.0 * np.arange(30)
+        file["v"].attrs["axes"] = ["Time (ms)", "Channel"]
+    assert open_recording(tmp_path / "a.h5", "v").attrs["sampling_rate"] == pytest.approx(500.0)

@@ -22,6 +22,7 @@ import h5py
 
 from sciml._later import xr
 from sciml.errors import DataError
+from sciml.io.hdf5.issues import Issue
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.matlab import fieldtrip
 from sciml.io.readers.matlab.cells import letters, texts
@@ -168,7 +169,7 @@ def _signal(node: Node, clocks: _Clocks, tree: Tree) -> Signal:
         kind=node.text("MATLAB_class"),
         clock=_clock(layout, clocks.start),
         coords=partial(_coords, tree.parent(node), tree, dict(zip(unique(dims), sizes, strict=True))),
-        notes=(layout.note,) if layout.note else (),
+        notes=(*((layout.note,) if layout.note else ()), *(_short(sizes, clocks) if layout.timestamps is None else ())),
     )
 
 
@@ -176,6 +177,16 @@ def _clock(layout: _Layout, start: float) -> Clock | None:
     if layout.rate is not None:
         return Rate(layout.rate, start)
     return Timestamps(layout.timestamps) if layout.timestamps is not None else None
+
+
+def _short(sizes: tuple[int, ...], clocks: _Clocks) -> list[Issue]:
+    """Return which vectors of times have one more or one fewer than a variable has samples."""
+    counts = {node.path: prod(node.shape or (0,)) for node in clocks.timestamps}
+    return [
+        Issue("clock_order", f"{path} has {count} times for {max(sizes)} samples; it is not the clock", path)
+        for path, count in counts.items()
+        if abs(count - max(sizes, default=0)) == 1
+    ]
 
 
 def _layout(sizes: tuple[int, ...], clocks: _Clocks) -> _Layout:

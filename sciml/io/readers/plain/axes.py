@@ -157,7 +157,8 @@ def _declared(node: Node, scale: Node | None, label: str, size: int) -> Axis:
 
 def _called(group: Node, label: str, size: int) -> Node | None:
     """Return the row of numbers of a name that fits an axis of a size, None if there is none."""
-    row = next((node for name, node in group.children.items() if bare(split_name(name)[0]) == bare(label)), None)
+    called = bare(split_name(label)[0])
+    row = next((node for name, node in group.children.items() if bare(split_name(name)[0]) == called), None)
     fitting = row is not None and is_real(row) and len(row.shape or ()) == 1 and fits(prod(row.shape or ()), size)
     return row if fitting else None
 

@@ -51,6 +51,7 @@ LONGER = ("samplingrate", "samplerate", "samplingfrequency", "samplefrequency") 
 INTERVALS = {"dt", "deltat", "samplinginterval", "sampleinterval", "samplingperiod", "timestep", "wfincrement"}
 AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
 LABELS = re.compile("channel|electrode|label|names|chan")  # what texts beside the data are called that name channels
+BOUND = re.compile("(start|begin|center|mid|end|stop)(time|timestamp)s?")
 WIDE = 16  # an array that is so many times wider than high, and has a rate or is long, holds one channel a row
 LONG = 512
 FEW_GROUPS = 9  # beside the group of an array, in which its rate is looked for
@@ -122,7 +123,13 @@ def _serving(axis: Axis) -> list[Node]:
     if scale is None or scale.holder is None:
         return []
     tied = (scale.holder.dataset(f"{scale.name}_{end}") for end in tie_points.ENDS)
-    return [scale, *(one for one in tied if one is not None)]
+    bounds = scale.holder.once(_bounds) if BOUND.fullmatch(plain_name(scale.name)) else []
+    return [scale, *(one for one in tied if one is not None), *(one for one in bounds if one.shape == scale.shape)]
+
+
+def _bounds(group: Node) -> list[Node]:
+    """Return the times in a group at which samples begin or end."""
+    return [node for name, node in group.children.items() if node.is_dataset and BOUND.fullmatch(plain_name(name))]
 
 
 def unsuitable(node: Node) -> str | None:
