@@ -157,10 +157,17 @@ def _declared(node: Node, scale: Node | None, label: str, size: int) -> Axis:
 
 def _called(group: Node, label: str, size: int) -> Node | None:
     """Return the row of numbers of a name that fits an axis of a size, None if there is none."""
-    called = bare(split_name(label)[0])
-    row = next((node for name, node in group.children.items() if bare(split_name(name)[0]) == called), None)
+    row = group.once(_names).get(bare(split_name(label)[0]))
     fitting = row is not None and is_real(row) and len(row.shape or ()) == 1 and fits(prod(row.shape or ()), size)
     return row if fitting else None
+
+
+def _names(group: Node) -> dict[str, Node]:
+    """Return what is in a group by bare names without units, the first of each."""
+    found: dict[str, Node] = {}
+    for name, node in group.children.items():
+        found.setdefault(bare(split_name(name)[0]), node)
+    return found
 
 
 def _scales(group: Node) -> dict[str, Node]:
