@@ -209,8 +209,9 @@ def _unapplied(signal: Signal, tree: Tree) -> list[Issue]:
 
 def _describing(group: Node) -> list[Node]:
     """Return the groups beside an array that hold nothing but attributes, as `what` of radar data does (ODIM_H5)."""
-    groups = [node for node in group.children.values() if not node.is_dataset][:FEW]
-    return [node for node in groups if node.n_attributes and not node.children]
+    groups = [node for node in group.children.values() if not node.is_dataset]
+    few = groups if len(groups) <= FEW else []  # of many groups none is about this array
+    return [node for node in few if node.n_attributes and not node.children]
 
 
 def _attributes_for_all(group: Node) -> list[str]:

@@ -131,3 +131,11 @@ def test_two_numbers_that_are_called_after_an_array_are_spoken_of(tmp_path: Path
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["Radiance"], file["RadianceFactors"] = np.ones((6, 5), np.uint16), [0.01, -0.1]
     assert any("RadianceFactors" in issue.message for issue in describe(tmp_path / "a.h5").findings)
+
+
+def test_many_groups_beside_an_array_are_not_about_it(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.zeros((6, 5))
+        for number in range(20):
+            file.create_group(f"g{number}").attrs["gain"] = 2.0
+    assert "not_applied" not in codes(tmp_path / "a.h5")
