@@ -23,7 +23,7 @@ from sciml._later import xr
 from sciml.io.arrays import LazyArray, Mapped, Scale, Stored
 from sciml.io.hdf5.text import clean_unit, seconds_per
 from sciml.io.hdf5.tree import Node, Tree
-from sciml.io.schema.axes import grid, image_dims, unique
+from sciml.io.schema.axes import grid, image_dims, is_real, unique
 from sciml.io.schema.clock import Rate
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.values import Values, computed, scaled, with_order
@@ -100,7 +100,10 @@ def _steps(axes: dict[str, Node], sizes: dict[str, int], _notes: list[str]) -> C
     coords: Coords = {}
     for dim, axis in axes.items():
         unit = "" if axis.text("units") in ("<undefined>", "None") else axis.text("units")
-        if dim != TIME or seconds_per(unit) is None:
+        listed = axis.dataset("axis")
+        if listed is not None and is_real(listed) and listed.shape == (sizes[dim],):  # an axis that is not uniform
+            coords[dim] = xr.Variable(dim, listed.read(), {"units": clean_unit(unit)} if clean_unit(unit) else {})
+        elif dim != TIME or seconds_per(unit) is None:
             coords |= grid(dim, sizes[dim], step=axis.number("scale"), start=axis.number("offset", 0.0), unit=unit)
     return coords
 

@@ -90,7 +90,7 @@ def _signal(group: Node, data: Node, nirs: Node) -> Signal:
     channels = _Channels(group, shape[1] if len(shape) > 1 else 0)
     raw_unit = _word(group, "dataUnit") or _common(channels.texts("dataUnit"))
     clock = _clock(group, shape[0], _word(nirs.child("metaDataTags"), "TimeUnit"), notes)
-    notes += [channels.misfit] if channels.misfit is not None else []
+    notes += [channels.misfit] if channels.misfit is not None else _misplaced(channels, nirs) if channels.few else []
     name = _word(group, "name")
     return Signal(
         path=data.path,
@@ -153,6 +153,9 @@ def _clock(group: Node, size: int, unit: str, notes: list[Remark]) -> Clock | No
     return None
 
 
+FEW = 256  # channels with a group each
+
+
 class _Channels:
     """What a file says of each channel: groups measurementList1, 2, ..., or one group measurementLists of arrays."""
 
@@ -161,6 +164,11 @@ class _Channels:
         self.path = group.path
         self.lists = _numbered(group, "measurementList")
         self.arrays = group.child("measurementLists") if not self.lists else None
+
+    @property
+    def few(self) -> bool:
+        """Whether what is said of the channels is looked at when the file is listed, not only when it is opened."""
+        return len(self.lists) <= FEW
 
     @property
     def misfit(self) -> str | None:
@@ -202,7 +210,9 @@ def _coords(channels: _Channels, nirs: Node, notes: list[str]) -> Coords:
         if cells:
             coords[snake(name)] = xr.Variable("channel", _column(name, cells))
     probe = nirs.child("probe")
-    return coords | _wavelengths(probe, coords, notes) | _places(probe, nirs, coords, notes)
+    if not channels.few:
+        notes += map(str, _misplaced(channels, nirs))
+    return coords if probe is None else coords | _wavelengths(probe, coords) | _places(probe, nirs, coords)
 
 
 def _column(name: str, cells: list[Any]) -> NDArray[Any]:
@@ -217,7 +227,7 @@ def _column(name: str, cells: list[Any]) -> NDArray[Any]:
     return numbers.astype(np.int64) if (numbers == np.round(numbers)).all() else values
 
 
-def _pointed(table: Node | None, index: xr.Variable | None, notes: list[str]) -> NDArray[Any] | None:
+def _pointed(table: Node | None, index: NDArray[Any] | None, notes: list[str]) -> NDArray[Any] | None:
     """Return the row of a table that each channel points at, counted from 1; None where it says nothing."""
     if table is None or not is_real(table) or index is None or index.dtype.kind not in "iu":
         return None
@@ -225,29 +235,48 @@ def _pointed(table: Node | None, index: xr.Variable | None, notes: list[str]) ->
     rows = rows.ravel() if rows.ndim > 1 and 1 in rows.shape and "wavelengths" in table.name else rows
     if rows.ndim == 2 and rows.shape[1] not in (2, 3) and rows.shape[0] in (2, 3):
         rows = rows.T  # as MATLAB writers leave it
-    if not 0 < index.values.min() <= index.values.max() <= len(rows):
-        low, high = index.values.min(), index.values.max()
+    if not 0 < index.min() <= index.max() <= len(rows):
+        low, high = index.min(), index.max()
         notes.append(f"the channels point at rows {low} to {high} of the {len(rows)} of {table.path}; it is left out")
         return None
-    return np.asarray(rows[index.values - 1])
+    return np.asarray(rows[index - 1])
 
 
-def _wavelengths(probe: Node | None, coords: Coords, notes: list[str]) -> Coords:
-    table = probe.dataset("wavelengths") if probe is not None else None
-    found = _pointed(table, coords.get("wavelength_index"), notes)
+def _misplaced(channels: _Channels, nirs: Node) -> list[Remark]:
+    """Return which indices of the channels point at no row of the probe."""
+    probe, notes = nirs.child("probe"), list[str]()
+    for what in ("wavelength", "source", "detector") if probe is not None else ():
+        cells = channels.cells(f"{what}Index") if f"{what}Index" in channels.names() else []
+        if cells and probe is not None:
+            _pointed(_table(probe, what), _column("Index", cells), notes)
+    return list(notes)
+
+
+def _table(probe: Node, what: str) -> Node | None:
+    """Return the wavelengths, or the places of sources or detectors: those in space before those in a plane."""
+    names = ("wavelengths",) if what == "wavelength" else (f"{what}Pos3D", f"{what}Pos2D")
+    return next((found for name in names if (found := probe.dataset(name)) is not None), None)
+
+
+def _wavelengths(probe: Node, coords: Coords) -> Coords:
+    found = _rows(probe, "wavelength", coords)
     return {} if found is None or found.ndim != 1 else {"wavelength": xr.Variable("channel", found, {"units": "nm"})}
 
 
-def _places(probe: Node | None, nirs: Node, coords: Coords, notes: list[str]) -> Coords:
+def _rows(probe: Node, what: str, coords: Coords) -> NDArray[Any] | None:
+    """Return the row of the probe that each channel points at; `_misplaced` has said what points at none."""
+    index = coords.get(f"{what}_index")
+    return _pointed(_table(probe, what), None if index is None else index.values, [])
+
+
+def _places(probe: Node, nirs: Node, coords: Coords) -> Coords:
     """Return where source and detector of each channel are, and how far from each other, in the stated unit."""
     unit = clean_unit(_word(nirs.child("metaDataTags"), "LengthUnit"))
     attributes = {"units": unit} if unit else {}
     found: Coords = {}
     both: list[NDArray[Any]] = []
-    for what in ("source", "detector") if probe is not None else ():
-        tables = (probe.dataset(f"{what}Pos{kind}") for kind in ("3D", "2D")) if probe is not None else ()
-        table = next((one for one in tables if one is not None), None)
-        rows = _pointed(table, coords.get(f"{what}_index"), notes)
+    for what in ("source", "detector"):
+        rows = _rows(probe, what, coords)
         if rows is None or rows.ndim != 2 or rows.shape[1] not in (2, 3):
             continue
         both.append(rows)

@@ -8,6 +8,7 @@ time, one time after the other, are presented as (time, baseline); others stay o
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,10 @@ def _signal(group: Node, header: Node, dims: tuple[str, ...], n_baselines: int |
         unit="" if raw_unit.lower() == "uncalib" else clean_unit(raw_unit),
         raw_unit=raw_unit,
         coords=partial(_coords, group, header, dims, shape),
-        notes=("the visibilities are not calibrated",) if raw_unit.lower() == "uncalib" else (),
+        notes=(
+            *(("the visibilities are not calibrated",) if raw_unit.lower() == "uncalib" else ()),
+            *_misfits(header, dict(zip(dims, shape, strict=True))),
+        ),
     )
 
 
@@ -198,17 +202,29 @@ def _coords(group: Node, header: Node, dims: tuple[str, ...], shape: tuple[int, 
     return coords | _baseline_coords(group, dims, shape, notes)
 
 
-def _column(header: Node, name: str, size: int, notes: list[str]) -> NDArray[Any] | None:
-    """Return a column of the header; None if it is absent or, with a note, if it does not fit."""
-    node = header.dataset(name)
-    if node is None:
-        return None
+def _misfits(header: Node, sizes: dict[str, int]) -> list[str]:
+    """Return the columns of the header that do not fit the visibilities."""
+    n_rows = prod(size for dim, size in sizes.items() if dim not in AFTER)
+    wanted = dict.fromkeys(COLUMNS.values(), n_rows)
+    wanted |= {"freq_array": sizes["frequency"], "polarization_array": sizes["polarization"]}
+    named = ((header.dataset(name), size) for name, size in wanted.items())
+    return [
+        f"{node.path} has shape {node.shape} of {node.dtype}, expected numbers ({size},); it is left out of the "
+        "coordinates"
+        for node, size in named
+        if node is not None and not _is_column(node, size)
+    ]
+
+
+def _is_column(node: Node, size: int) -> bool:
     # Old files keep an axis of spectral windows in front.
-    if node.dtype is None or node.dtype.kind not in "iuf" or node.shape not in ((size,), (1, size)):
-        notes.append(
-            f"{node.path} has shape {node.shape} of {node.dtype}, expected numbers ({size},); it is left out of the "
-            "coordinates"
-        )
+    return node.dtype is not None and node.dtype.kind in "iuf" and node.shape in ((size,), (1, size))
+
+
+def _column(header: Node, name: str, size: int, notes: list[str]) -> NDArray[Any] | None:
+    """Return a column of the header; None if it is absent or does not fit, which `_misfits` says."""
+    node = header.dataset(name)
+    if node is None or not _is_column(node, size):
         return None
     try:
         return node.read().reshape(size)

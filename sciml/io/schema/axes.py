@@ -104,7 +104,7 @@ def columns(
             continue
         if values.dtype.kind not in "iufcbU":
             continue
-        unit = clean_unit(node.text("units") or node.text("unit") or node.text("Unit"))
+        unit = clean_unit(node.unit)
         label = coord_name(name, (dim, *dims))
         for number, part in enumerate(values):
             own = label if n_values == 1 else f"{label}_{number}"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import isfinite, isnan, nan
+from math import isfinite, isnan, nan, prod
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ EOS_OFFSET = "Offset"  # of HDF-EOS 5, beside ScaleFactor
 FILLS = ("_FillValue", "missing_value")
 MULTIPLY = frozenset({"scale", "scales", "scaling", "gain", "gains", "factor", "factors", "multiplier", "slope"})
 ADD = frozenset({"offset", "offsets", "intercept"})
-WORDS = MULTIPLY | ADD | {"valid", "fill", "missing", "calibration", "conversion", "unsigned"}
+WORDS = MULTIPLY | ADD | {"valid", "fill", "missing", "calibration", "conversion", "unsigned", "nodata"}
 # Words that say nothing else: of which part of an instrument, in which unit.
 NEUTRAL = frozenset({"data", "signal", "value", "values", "raw", "channel", "channels", "dataset", "array", "physical"})
 NEUTRAL |= {"adc", "bit", "bits", "lsb", "count", "counts", "volt", "volts", "uv", "mv", "db", "per", "to", "unit"}
@@ -44,8 +44,9 @@ NEUTRAL |= {"vertical", "amplitude", "voltage", "current", "intensity", "input",
 LIMITS = frozenset({"max", "min", "range"})
 # Words of names that are about another thing than values.
 OTHER = LIMITS | {"units", "type", "mode", "applied", "name", "text", "status", "time", "date", "version", "utc", "gps"}
-OTHER |= {"byte", "bytes", "file", "chunk", "header", "dimension"}
+OTHER |= {"byte", "bytes", "file", "chunk", "header", "dimension", "bar"}
 SHOWN = 4  # names in a finding
+FEW = 8  # groups that are looked at beside an array; numbers that are one factor and one offset for each of a few bands
 
 
 def attribute(node: Node, *names: str) -> str:
@@ -190,12 +191,13 @@ def _unapplied(signal: Signal, tree: Tree) -> list[Issue]:
     ]
     group = tree.parent(data)
     named += [
-        f"the attribute {name} = {_words(group.attr(name))} of {group.path or 'its group'}"
-        for name in group.once(_attributes_for_all)
+        f"the attribute {name} = {_words(holder.attr(name))} of {holder.path or 'its group'}"
+        for holder in (group, *group.once(_describing))
+        for name in holder.once(_attributes_for_all)
     ]
     around = group.once(_numbers_around)
     for node in (one for key in dict.fromkeys((frozenset[str](), own)) for one in around.get(key, ())):
-        if node is not data and not node.was_read and _fits(node, data.shape or ()):
+        if node is not data and not node.was_read and (_fits(node, data.shape or ()) or _is_few(node, own)):
             value = node.scalar() if set(node.shape or ()) <= {1} else None
             if value is None or _matters(node.name, value):
                 named.append(f"{node.path}{'' if value is None else f' = {value}'} beside it")
@@ -203,6 +205,13 @@ def _unapplied(signal: Signal, tree: Tree) -> list[Issue]:
         return []
     more = f" and {counted(len(named) - SHOWN, 'more')[:-1]}" if len(named) > SHOWN else ""
     return [Issue("not_applied", f"the file states {', '.join(named[:SHOWN])}{more}, which was not applied", data.path)]
+
+
+def _describing(group: Node) -> list[Node]:
+    """Return the groups beside an array that hold nothing but attributes, as `what` of radar data does (ODIM_H5)."""
+    groups = [node for node in group.children.values() if not node.is_dataset]
+    few = groups if len(groups) <= FEW else []  # of many groups none is about this array
+    return [node for node in few if node.n_attributes and not node.children]
 
 
 def _attributes_for_all(group: Node) -> list[str]:
@@ -251,6 +260,11 @@ def _matters(name: str, value: Any) -> bool:
         return False
     neutral = 1.0 if _parts(name) & MULTIPLY else 0.0 if _parts(name) & ADD else np.nan
     return not (numbers == neutral).all()
+
+
+def _is_few(node: Node, own: frozenset[str]) -> bool:
+    """Whether numbers that are called after an array are its factor and its offset, as in RadianceFactors."""
+    return bool(own) and _rest(node.name) == own and prod(node.shape or ()) <= FEW
 
 
 def _fits(node: Node, shape: Sequence[int]) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "is_timed",
     "overruns",
     "ragged_rows",
+    "region_misfit",
     "row_count",
     "rows_along",
     "table_along",
@@ -101,8 +102,11 @@ def ragged_rows(index: Node, n_cells: int) -> Iterator[slice]:
 
 
 def overruns(table: Node) -> list[Issue]:
-    """Return the ragged columns whose rows fall, end beyond their values, or leave some of them to no row."""
-    found = []
+    """Return the ragged columns whose rows fall, end beyond their values, or leave some of them to no row.
+
+    And the columns of another length than the table.
+    """
+    found = _uneven(table)
     for name in column_names(table):
         index, cells = table.dataset(f"{name}_index"), table.dataset(name)
         if index is None or cells is None or not cells.shape or not index.is_numeric or len(index.shape or ()) != 1:
@@ -113,6 +117,21 @@ def overruns(table: Node) -> list[Issue]:
             continue
         found += [odd] if odd is not None else []
     return found
+
+
+def _uneven(table: Node) -> list[Issue]:
+    """Return the columns, or the ends of their ragged rows, that are not as many as the table has rows."""
+    ends = ("_index_index", "_index", "")  # of rows of rows, of rows, none
+    named = (
+        (name, next(filter(None, (table.dataset(name + end) for end in ends)), None)) for name in column_names(table)
+    )
+    counts = {name: (node, node.shape[0]) for name, node in named if node is not None and node.shape}
+    n_rows = row_count(table)
+    return [
+        Issue("note", f"{node.path}: its column {name} has {count} of {n_rows} rows; it is left out", node.path)
+        for name, (node, count) in counts.items()
+        if count != n_rows
+    ]
 
 
 def broken_index(index: Node, n_cells: int, *, exact: bool = False) -> Issue | None:
@@ -141,25 +160,28 @@ def _overrun(index: Node, n_cells: int, last: int, *, falls: bool = False, exact
 def rows_along(region: Node, dim: str, size: int, tree: Tree, notes: list[str]) -> dict[str, xr.Variable]:
     """Return the columns of the table that a region points into as coordinates along `dim`, row by row.
 
-    A region holds row positions, not ids. What does not fit is left out and noted.
+    A region holds row positions, not ids. One that does not fit, which `region_misfit` tells, gives nothing.
     """
     table = tree.referred(region.attr("table"), region)
-    if table is None:
-        notes.append(f"{region.path} names no table; its rows are left out")
+    if table is None or region_misfit(region, dim, size, tree) is not None:
         return {}
+    return _coordinates(table, region.read().astype(np.int64), dim, tree, notes)
+
+
+def region_misfit(region: Node, dim: str, size: int, tree: Tree) -> str | None:
+    """Return why a region does not name a row of its table for each of `size` places along a dim; None if it does."""
+    table = tree.referred(region.attr("table"), region)
+    if table is None:
+        return f"{region.path} names no table; its rows are left out"
     try:
         rows = region.read().astype(np.int64)
     except DataError as error:
-        notes.append(str(error))
-        return {}
+        return f"{error}; its rows are left out"
     n_rows = row_count(table)
-    if rows.shape != (size,) or rows.min(initial=0) < 0 or rows.max(initial=-1) >= n_rows:
-        notes.append(
-            f"{region.path} names {rows.size} rows up to {rows.max(initial=-1)} of the {n_rows} rows of {table.path}, "
-            f"expected {size} (one for each {dim}); they are left out"
-        )
-        return {}
-    return _coordinates(table, rows, dim, tree, notes)
+    if rows.shape == (size,) and rows.min(initial=0) >= 0 and rows.max(initial=-1) < n_rows:
+        return None
+    said = f"{region.path} names {rows.size} rows from {rows.min(initial=0)} to {rows.max(initial=-1)} of the {n_rows}"
+    return f"{said} rows of {table.path}, expected {size} (one for each {dim}); they are left out"
 
 
 def table_along(table: Node, dim: str, size: int, tree: Tree, notes: list[str]) -> dict[str, xr.Variable]:

@@ -136,3 +136,16 @@ def test_channels_of_snirf_have_source_detector_and_wavelength(tmp_path: Path, s
     assert describe(tmp_path / "a.snirf").attrs["start"] == "2024-01-02T03:04:05Z"
     assert read_events(tmp_path / "a.snirf", "stim1")["stop_time"].values.tolist() == [6.0, 25.0]
     assert open_recording(tmp_path / "a.snirf", "nirs/aux1/dataTimeSeries").attrs["name"] == "heart"
+
+
+def test_an_axis_of_hyperspy_that_is_not_uniform_has_its_values(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.hspy", "w") as file:
+        file.attrs["file_format"] = "HyperSpy"
+        group = file.create_group("Experiments/spectrum")
+        group["data"] = np.zeros(4)
+        axis = group.create_group("axis-0")
+        axis.attrs.update(name="Energy", units="eV", _type="DataAxis")
+        axis["axis"] = [1.0, 10.0, 100.0, 1000.0]
+    energy = open_recording(tmp_path / "a.hspy")["Energy"]
+    assert energy.values.tolist() == [1.0, 10.0, 100.0, 1000.0]
+    assert energy.attrs["units"] == "eV"

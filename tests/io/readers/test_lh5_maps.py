@@ -83,3 +83,20 @@ def test_maps_lie_on_the_axes_of_their_structure(tmp_path: Path, shape: tuple[in
     assert recording.dims == ("r", "z")
     np.testing.assert_allclose(recording["z"].values, np.arange(shape[1]) * 0.2)
     assert recording["r"].attrs["units"] == "m"
+
+
+@pytest.mark.parametrize("edges", [[0.0, 1.0, 2.0], {"first": 0.0, "last": 10.0, "step": 0.5}])
+def test_bins_that_do_not_fit_are_a_finding_and_no_axis(tmp_path: Path, edges: Any) -> None:
+    with h5py.File(tmp_path / "a.lh5", "w") as file:
+        histogram = struct(file, "h", "struct{binning,weights,isdensity}")
+        put(histogram, "weights", [1.0, 2.0, 3.0])
+        axis = struct(struct(histogram, "binning", "struct{axis_0}"), "axis_0", "struct{binedges,closedleft}")
+        if isinstance(edges, dict):
+            group = struct(axis, "binedges", "struct{first,last,step}", "m")
+            for name, value in edges.items():
+                put(group, name, value, "real")
+        else:
+            put(axis, "binedges", edges)
+    (found,) = [issue.message for issue in describe(tmp_path / "a.lh5").findings]
+    assert "binedges" in found
+    assert not open_recording(tmp_path / "a.lh5", "h/weights").coords

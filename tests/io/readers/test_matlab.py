@@ -234,3 +234,26 @@ def test_a_dimord_of_fieldtrip_names_the_axes(tmp_path: Path) -> None:
     assert power.dims == ("channel", "frequency")
     assert power["frequency"].values.tolist() == [1.0, 2.0, 4.0, 8.0]
     assert len(list_signals(tmp_path / "a.mat")) == 3
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (1, 8)])
+def test_times_beside_a_variable_are_its_clock(tmp_path: Path, shape: tuple[int, int]) -> None:
+    times = np.arange(8) / 100
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        for name, values in (("x", np.zeros((2, 8))), ("t", times.reshape(shape))):
+            file[name] = values
+            file[name].attrs["MATLAB_class"] = np.bytes_(b"double")
+    assert open_recording(tmp_path / "a.mat", "x").attrs["sampling_rate"] == pytest.approx(100.0)
+    with h5py.File(tmp_path / "a.mat", "r+") as file:
+        file["t"][...] = np.array([0.0, 1, 2, 3, 2, 4, 5, 6]).reshape(shape)
+    assert "clock_order" in [issue.code for issue in describe(tmp_path / "a.mat").findings]
+
+
+def test_times_one_short_are_a_finding_and_no_clock(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        for name, values in (("x", np.zeros((2, 8))), ("t", np.arange(7.0)[:, None])):
+            file[name] = values
+            file[name].attrs["MATLAB_class"] = np.bytes_(b"double")
+    (found,) = [issue for issue in describe(tmp_path / "a.mat").findings if issue.code == "clock_order"]
+    assert "t has 7 times for 8 samples" in found.message
+    assert "time" not in open_recording(tmp_path / "a.mat", "x").coords

@@ -113,3 +113,17 @@ def test_an_entry_without_plots_says_so(tmp_path: Path) -> None:
         group(file, "entry", "NXentry")["title"] = "empty"
     with pytest.raises(DataError, match="no NXdata"):
         open_recording(tmp_path / "a.nxs")
+
+
+@pytest.mark.parametrize("name", ["unit", "Unit", "UNITS"])
+def test_a_unit_may_be_stated_under_a_name_in_the_singular(tmp_path: Path, name: str) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        entry = file.create_group("entry")
+        entry.attrs["NX_class"] = "NXentry"
+        data = entry.create_group("data")
+        data.attrs.update(NX_class="NXdata", signal="I", axes=["time"])
+        data["I"], data["time"] = np.arange(5.0), np.arange(5.0)
+        data["I"].attrs[name], data["time"].attrs[name] = np.array([b"mV"]), "ms"
+    recording = open_recording(tmp_path / "a.nxs")
+    assert recording.attrs["units"] == "mV"
+    assert recording.attrs["sampling_rate"] == pytest.approx(1000.0)

@@ -276,3 +276,46 @@ def test_a_clock_that_runs_backward_is_a_finding(tmp_path: Path) -> None:
         series(file, "acquisition/e", COUNTS)["timestamps"] = [0.0, 1, 2, 3, 2, 3, 4, 5]
 
     assert "clock_order" in [issue.code for issue in describe(nwb(tmp_path / "a.nwb", edit)).findings]
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3)])
+def test_channel_conversion_may_be_a_matrix_of_one_row(tmp_path: Path, shape: tuple[int, int]) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        group = series(file, "acquisition/a", np.ones((5, 3)))
+        group["channel_conversion"] = np.array([1.0, 2.0, 3.0]).reshape(shape)
+    assert open_recording(tmp_path / "a.nwb").values[0].tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 7], [0, -1, 1], [0, 1]])
+def test_a_region_that_does_not_fit_is_a_finding(tmp_path: Path, rows: list[int]) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        electrodes = table(file.create_group("general/extracellular_ephys/electrodes"), label=["a", "b", "c"])
+        group = clocked(series(file, "acquisition/a", np.ones((5, 3))))
+        group["electrodes"] = rows
+        group["electrodes"].attrs["table"] = electrodes.ref
+    (found,) = [issue.message for issue in describe(tmp_path / "a.nwb").findings]
+    assert "acquisition/a/electrodes names" in found
+    recording = open_recording(tmp_path / "a.nwb")
+    assert "label" not in recording.coords
+    assert recording.attrs["history"].count("electrodes names") == 1
+
+
+def test_a_column_of_another_length_than_its_table_is_a_finding(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        clocked(series(file, "acquisition/a", np.ones((5, 3))))
+        table(file.create_group("general/extracellular_ephys/electrodes"), label=["a", "b", "c"], x=[1.0, 2.0])
+    (found,) = [issue.message for issue in describe(tmp_path / "a.nwb").findings]
+    assert "column x has 2 of 3 rows" in found
+
+
+def test_no_clock_and_two_clocks_are_findings(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        series(file, "acquisition/none", np.arange(5.0))
+        clocked(series(file, "acquisition/two", np.arange(5.0)))["timestamps"] = np.arange(5) / 20
+    said = " ".join(issue.message for issue in describe(tmp_path / "a.nwb").findings)
+    assert "none: it states neither" in said
+    assert "two: it states both" in said

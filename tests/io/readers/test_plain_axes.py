@@ -1,6 +1,7 @@
 """Axes of arrays that no reader knows: HDF5's own labels and scales, stated sizes, rows of the only fitting length."""
 
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import h5py
@@ -234,3 +235,75 @@ def test_labels_of_hdf5_outrank_what_an_image_is_called(tmp_path: Path) -> None:
         file["stack"] = np.zeros((16, 17, 18), "u1")
         file["stack"].attrs["DIMENSION_LABELS"] = np.array(["x", "energy", "y"], dtype=h5py.string_dtype())
     assert open_recording(tmp_path / "a.h5", "stack").dims == ("x", "energy", "y")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dims", "time,lat,lon"),
+        ("DimensionNames", "time, lat, lon"),
+        ("_ARRAY_DIMENSIONS", ["time", "lat", "lon"]),
+        ("axes", "['time', 'lat', 'lon']"),
+        ("dimension_order", "time:lat:lon"),
+    ],
+)
+def test_an_attribute_that_is_called_so_names_the_axes(tmp_path: Path, name: str, value: object) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["v"] = np.zeros((5, 5, 5))
+        file["v"].attrs[name] = value
+        file["lat"] = np.linspace(-10, 10, 5)
+    recording = open_recording(tmp_path / "a.h5", "v")
+    assert recording.dims == ("time", "lat", "lon")
+    np.testing.assert_allclose(recording["lat"].values, np.linspace(-10, 10, 5))
+
+
+def test_capitals_name_the_axes_and_sizes_do_not(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["v"], file["w"] = np.zeros((5, 4, 3, 2)), np.zeros((2, 3))
+        file["v"].attrs["axes"], file["w"].attrs["dims"] = "TZYX", [2, 3]
+    assert open_recording(tmp_path / "a.h5", "v").dims == ("time", "z", "y", "x")
+    assert open_recording(tmp_path / "a.h5", "w").dims == ("time", "channel")
+
+
+def test_the_row_that_a_label_names_lies_along_its_axis(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["v"] = np.zeros((6, 9))
+        file["v"].dims[0].label, file["v"].dims[1].label = "time", "depth"
+        file["depth"], file["other"] = 2.0 * np.arange(9), np.arange(9.0)
+    np.testing.assert_allclose(open_recording(tmp_path / "a.h5", "v")["depth"].values, 2.0 * np.arange(9))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("dt", 1e-3), ("sample_interval", "0.001"), ("Sampling_Interval_ms", 1), ("wf_increment", 1e-3)]
+)
+def test_an_interval_in_an_attribute_is_a_clock(tmp_path: Path, name: str, value: object) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["v"] = np.zeros((100, 2))
+        file["v"].attrs[name] = value
+    assert open_recording(tmp_path / "a.h5", "v").attrs["sampling_rate"] == pytest.approx(1000.0)
+
+
+def test_times_at_which_samples_end_are_no_signal(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["temperature"], file["distances"] = np.zeros((6, 9)), np.arange(9.0)
+        file["start_times"], file["end_times"] = 60.0 * np.arange(6), 60.0 * np.arange(1, 7)
+    assert [signal.path for signal in list_signals(tmp_path / "a.h5")] == ["temperature"]
+
+
+def test_a_label_and_the_row_of_that_name_may_both_state_the_unit(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["v"], file["Time (ms)"] = np.zeros((30, 4)), 2.0 * np.arange(30)
+        file["v"].attrs["axes"] = ["Time (ms)", "Channel"]
+    assert open_recording(tmp_path / "a.h5", "v").attrs["sampling_rate"] == pytest.approx(500.0)
+
+
+def test_many_arrays_that_name_their_axes_are_listed_in_proportion(tmp_path: Path) -> None:
+    taken = []
+    for count in (200, 1600):
+        with h5py.File(tmp_path / f"{count}.h5", "w") as file:
+            for number in range(count):
+                file.create_dataset(f"a{number}", data=np.zeros((4, 3))).attrs["axes"] = "time,depth"
+        start = process_time()
+        describe(tmp_path / f"{count}.h5")
+        taken.append(process_time() - start)
+    assert taken[1] < 20 * taken[0]  # 8 times as many arrays; a square law takes 64 times as long

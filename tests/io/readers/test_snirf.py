@@ -101,3 +101,16 @@ def test_a_matrix_of_one_row_a_channel_is_presented_with_time_first(tmp_path: Pa
     assert recording.dims == ("time", "channel")
     np.testing.assert_array_equal(recording.values, VALUES + np.array([100.0, -5.0]))
     assert recording["wavelength"].values.tolist() == [760.0, 850.0]
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_channels_that_point_at_no_row_of_the_probe_are_a_finding(tmp_path: Path, arrays: bool) -> None:
+    path = snirf(tmp_path / "a.snirf", arrays=arrays)
+    with h5py.File(path, "r+") as file:
+        del file["nirs/probe/wavelengths"]
+        file["nirs/probe/wavelengths"] = [760.0]
+    (found,) = [issue.message for issue in describe(path).findings]
+    assert "rows 1 to 2 of the 1 of nirs/probe/wavelengths" in found
+    recording = open_recording(path)
+    assert "wavelength" not in recording.coords
+    assert recording.attrs["history"].count("probe/wavelengths") == 1

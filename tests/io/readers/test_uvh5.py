@@ -172,3 +172,9 @@ def test_flags_of_another_shape_are_left_out(tmp_path: Path) -> None:
     assert "mask" not in recording.coords
     assert "Data/flags of shape (2, 2, 2) is left out" in recording.attrs["history"]
     assert len(list_signals(tmp_path / "a.uvh5")) == 1
+
+
+def test_a_column_that_does_not_fit_is_a_finding(tmp_path: Path) -> None:
+    _write(tmp_path / "a.uvh5", time_array=np.arange(99.0))
+    assert any("time_array has shape (99,)" in issue.message for issue in describe(tmp_path / "a.uvh5").findings)
+    assert open_recording(tmp_path / "a.uvh5").attrs["history"].count("time_array") == 1

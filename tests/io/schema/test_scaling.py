@@ -117,3 +117,25 @@ def test_an_attribute_of_the_group_is_spoken_of(tmp_path: Path) -> None:
     (found,) = [issue for issue in describe(tmp_path / "a.h5").findings if issue.code == "not_applied"]
     assert "gain = 20.0" in found.message
     assert "beam" not in found.message
+
+
+def test_numbers_of_a_group_of_attributes_beside_an_array_are_spoken_of(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["dataset1/data"] = np.ones((6, 5), np.uint8)
+        file.create_group("dataset1/what").attrs.update(gain=0.5, offset=-32.0, nodata=255.0, quantity="DBZH")
+    (found,) = [issue for issue in describe(tmp_path / "a.h5").findings if issue.code == "not_applied"]
+    assert all(word in found.message for word in ("gain = 0.5", "offset = -32.0", "nodata = 255.0"))
+
+
+def test_two_numbers_that_are_called_after_an_array_are_spoken_of(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["Radiance"], file["RadianceFactors"] = np.ones((6, 5), np.uint16), [0.01, -0.1]
+    assert any("RadianceFactors" in issue.message for issue in describe(tmp_path / "a.h5").findings)
+
+
+def test_many_groups_beside_an_array_are_not_about_it(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.zeros((6, 5))
+        for number in range(20):
+            file.create_group(f"g{number}").attrs["gain"] = 2.0
+    assert "not_applied" not in codes(tmp_path / "a.h5")

@@ -310,6 +310,11 @@ class Node:
         value = self.attr(name)
         return str(value).strip() if isinstance(value, (str, int, float)) else default
 
+    @property
+    def unit(self) -> str:
+        """The unit that a dataset states in an attribute, "" if it states none."""
+        return self.text("units") or self.text("unit")
+
     def texts(self, name: str) -> tuple[str, ...]:
         """Return an attribute as a tuple of texts, also if it is one text."""
         value = self.attr(name, ())

@@ -7,6 +7,7 @@ and `step`. A map is an array in a structure whose rows of numbers fit its dims,
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from sciml.io.hdf5.text import clean_unit
 from sciml.io.hdf5.tree import Node
 from sciml.io.schema.axes import is_real, numbers
 from sciml.io.schema.declarations import Coords, Signal
-from sciml.io.schema.fitting import assigned, axis_coords
+from sciml.io.schema.fitting import assigned, axis_coords, fits
 from sciml.io.schema.values import scaled
 
 __all__ = ["axes", "declare", "is_binning", "serving"]
@@ -74,6 +75,8 @@ def declare(node: Node, known: dict[int, tuple[str, Node]]) -> Signal:
     """Return an array on its axes."""
     unit = node.text("units")
     dims = tuple(known[axis][0] if axis in known else f"dim_{axis}" for axis in range(len(node.shape or ())))
+    misfits = {axis: _misfit(one, dims[axis], (node.shape or ())[axis]) for axis, (_, one) in known.items()}
+    fitting = {dims[axis]: one for axis, (_, one) in known.items() if misfits[axis] is None}
     return Signal(
         path=node.path,
         values=scaled(node),
@@ -81,8 +84,22 @@ def declare(node: Node, known: dict[int, tuple[str, Node]]) -> Signal:
         kind="histogram" if node.name == "weights" else "map",
         unit=clean_unit(unit),
         raw_unit=unit,
-        coords=partial(_coords, node, dims, {dims[axis]: one for axis, (_, one) in known.items()}),
+        coords=partial(_coords, node, dims, fitting),
+        notes=tuple(misfit for misfit in misfits.values() if misfit is not None),
     )
+
+
+def _misfit(one: Node, dim: str, size: int) -> str | None:
+    """Return why what the file states of an axis gives no values along it, None if it does."""
+    if one.is_dataset:
+        count = prod(one.shape or ())
+        fitting = len(one.shape or ()) == 1 and (count == size + 1 if one.name == "binedges" else fits(count, size))
+        return None if fitting else f"{one.path} of shape {one.shape} does not fit {dim} of {size}; it is left out"
+    try:
+        _edges(one, size)
+    except DataError as error:
+        return f"{error}; the axis {dim} comes without values"
+    return None
 
 
 def _coords(node: Node, dims: tuple[str, ...], known: dict[str, Node], notes: list[str]) -> Coords:
@@ -95,10 +112,7 @@ def _coords(node: Node, dims: tuple[str, ...], known: dict[str, Node], notes: li
             notes.append(f"{error}; the axis {dim} comes without values")
             continue
         unit = clean_unit(one.text("units"))
-        found = axis_coords(dim, dim, values, size, {"units": unit} if unit else {})
-        if not found:
-            notes.append(f"{one.path} of {values.size} values does not fit {dim} of {size}; it is left out")
-        coords |= found
+        coords |= axis_coords(dim, dim, values, size, {"units": unit} if unit else {})
     return coords
 
 

@@ -19,16 +19,16 @@ from itertools import islice
 from math import prod
 
 import h5py
-import numpy as np
 
 from sciml._later import xr
 from sciml.errors import DataError
+from sciml.io.hdf5.issues import Issue
 from sciml.io.hdf5.tree import Node, Tree
 from sciml.io.readers.matlab import fieldtrip
 from sciml.io.readers.matlab.cells import letters, texts
 from sciml.io.schema import pairs
 from sciml.io.schema.axes import bare, is_real, numbers, unique
-from sciml.io.schema.clock import Rate
+from sciml.io.schema.clock import Clock, Rate, Timestamps
 from sciml.io.schema.declarations import Contents, Coords, Signal
 from sciml.io.schema.fitting import SIZE_NAMES, dims_of_sizes, sizes_of
 from sciml.recording import TIME
@@ -167,10 +167,26 @@ def _signal(node: Node, clocks: _Clocks, tree: Tree) -> Signal:
         values=pairs.values(node, order=order),
         dims=tuple(unique(dims)[axis] for axis in axes),
         kind=node.text("MATLAB_class"),
-        clock=Rate(layout.rate, clocks.start) if layout.rate is not None else None,
-        coords=partial(_coords, layout, tree.parent(node), tree, dict(zip(unique(dims), sizes, strict=True))),
-        notes=(layout.note,) if layout.note else (),
+        clock=_clock(layout, clocks.start),
+        coords=partial(_coords, tree.parent(node), tree, dict(zip(unique(dims), sizes, strict=True))),
+        notes=(*((layout.note,) if layout.note else ()), *(_short(sizes, clocks) if layout.timestamps is None else ())),
     )
+
+
+def _clock(layout: _Layout, start: float) -> Clock | None:
+    if layout.rate is not None:
+        return Rate(layout.rate, start)
+    return Timestamps(layout.timestamps) if layout.timestamps is not None else None
+
+
+def _short(sizes: tuple[int, ...], clocks: _Clocks) -> list[Issue]:
+    """Return which vectors of times have one more or one fewer than a variable has samples."""
+    counts = {node.path: prod(node.shape or (0,)) for node in clocks.timestamps}
+    return [
+        Issue("clock_order", f"{path} has {count} times for {max(sizes)} samples; it is not the clock", path)
+        for path, count in counts.items()
+        if abs(count - max(sizes, default=0)) == 1
+    ]
 
 
 def _layout(sizes: tuple[int, ...], clocks: _Clocks) -> _Layout:
@@ -194,20 +210,12 @@ def _layout(sizes: tuple[int, ...], clocks: _Clocks) -> _Layout:
     return _Layout(int(row), note=f"the file does not name the axes; {what}, without a clock")
 
 
-def _coords(layout: _Layout, parent: Node, tree: Tree, sizes: dict[str, int], notes: list[str]) -> Coords:
-    coords: Coords = {}
+def _coords(parent: Node, tree: Tree, sizes: dict[str, int], _notes: list[str]) -> Coords:
     places = parent.child("chanlocs")  # of EEGLAB, a struct array
     labels = texts(places.dataset("labels"), tree) if places is not None else None
     if labels is not None and labels.shape == (sizes.get("channel"),):
-        coords["channel"] = xr.Variable("channel", labels)
-    if layout.timestamps is None or layout.rate is not None:
-        return coords
-    try:
-        values = np.asarray(layout.timestamps.read().ravel(), dtype=np.float64)
-    except DataError as error:
-        notes.append(f"{error}; the recording comes without times")
-        return coords
-    return coords | {TIME: xr.Variable(TIME, values, {"units": "s", "long_name": "time"})}
+        return {"channel": xr.Variable("channel", labels)}
+    return {}
 
 
 def _about(tree: Tree) -> dict[str, str]:

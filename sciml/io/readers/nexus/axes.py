@@ -201,7 +201,7 @@ def clock(group: Node, axes: Axes, dims: tuple[str, ...], shape: tuple[int, ...]
     if not node.is_numeric:
         notes.append(f"the axis {node.path} holds texts, no numbers; there is no clock")
         return None
-    unit = node.text("units") or split_unit(name)[1]
+    unit = node.unit or split_unit(name)[1]
     seconds = seconds_per(unit or "s")
     if seconds is None:
         notes.append(f"the axis {node.path} is in {unit!r}, which is no unit of time; there is no clock")
@@ -262,7 +262,7 @@ def _coords_of(
     remarks: list[Remark] = []
     scale = scale_of(group, node, remarks) if node.is_numeric else Scale()
     notes += map(str, remarks)
-    unit = clean_unit(node.text("units") or split_unit(name)[1])
+    unit = clean_unit(node.unit or split_unit(name)[1])
     attributes = {"units": unit} if unit else {}
     label = coord_name(name if own == (name,) or name not in dims else f"{name}_values", ())
     if len(own) > 1 and node.shape == (*sizes[:-1], sizes[-1] + 1):

@@ -97,7 +97,7 @@ def facts(detector: Node | None) -> dict[str, Any]:
         if node is None or value is None:
             continue
         found[name] = value
-        if unit := clean_unit(node.text("units")):
+        if unit := clean_unit(node.unit):
             found[f"{name}_units"] = unit
     return found
 
@@ -120,7 +120,7 @@ def _coordinates(detector: Node, data: Node, dims: Sequence[str], notes: list[st
         own = _places(node, name, tuple(dims), shape)
         if node is None or not own or node.read_error():
             continue
-        unit = clean_unit(node.text("units"))
+        unit = clean_unit(node.unit)
         label = name if name not in dims else f"{name}_values"
         coords[label] = xr.Variable(own, lazy(Stored(node.source())), {"units": unit} if unit else {})
     return coords

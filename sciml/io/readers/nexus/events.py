@@ -105,7 +105,7 @@ def _is_empty(group: Node) -> bool:
 
 
 def _signal(node: Node, path: str, group: Node) -> Signal:
-    raw_unit = node.text("units")
+    raw_unit = node.unit
     return Signal(
         path=path,
         values=scaled(node),
@@ -185,7 +185,7 @@ def _times(group: Node, starts: NDArray[np.int64], size: int, notes: list[str]) 
     zeros = group.dataset("event_time_zero")
     if zeros is None:
         return {}
-    unit = zeros.text("units")
+    unit = zeros.unit
     seconds = seconds_per(unit) if unit else 1.0
     if seconds is None or not zeros.is_numeric or zeros.shape != starts.shape:
         notes.append(
@@ -281,7 +281,7 @@ def _of_pixels(pixels: Node, dims: tuple[str, ...], places: dict[str, Node], not
     coords: Coords = {}
     for name, node in places.items():
         if node.is_numeric and node.shape == (sizes.get(name),) and not node.read_error():
-            coords[name] = xr.Variable(name, node.read(), {"units": clean_unit(node.text("units"))})
+            coords[name] = xr.Variable(name, node.read(), {"units": clean_unit(node.unit)})
         else:
             notes.append(f"{node.path} of shape {node.shape} does not fit the {sizes.get(name)} pixels along {name}")
     if int(np.prod(pixels.shape or ())) <= EAGER and not pixels.read_error():

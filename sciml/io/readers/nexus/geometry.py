@@ -70,7 +70,7 @@ def _matrix(step: Node) -> NDArray[np.float64]:
     length = float(np.linalg.norm(vector)) if vector.shape == (3,) else 0.0
     if not (length > 0 and math.isfinite(value)):
         raise DataError(f"{step.path}: expected a number and a vector of three, got {value} and {vector}")
-    axis, kind, unit = vector / length, step.text("transformation_type"), clean_unit(step.text("units")).lower()
+    axis, kind, unit = vector / length, step.text("transformation_type"), clean_unit(step.unit).lower()
     matrix = np.eye(4)
     if kind == "rotation":
         matrix[:3, :3] = _rotation(axis, value * RADIANS.get(unit, RADIANS[""]))

@@ -41,7 +41,7 @@ def _clock(group: Node, data: Node) -> tuple[Clock | None, str | None]:
     times = group.dataset("time")
     if times is None:
         return None, f"{group.path}: the log states no times"
-    unit = times.text("units")
+    unit = times.unit
     seconds = seconds_per(unit) if unit else 1.0
     if seconds is None or times.shape != (data.shape or ())[:1]:
         return None, (
@@ -51,7 +51,7 @@ def _clock(group: Node, data: Node) -> tuple[Clock | None, str | None]:
 
 
 def _log(group: Node, data: Node, clock: Clock | None) -> Signal:
-    raw_unit = data.text("units")
+    raw_unit = data.unit
     times = group.dataset("time")
     start = times.text("start") or times.text("offset") if times is not None else ""
     rest = tuple(f"dim_{axis}" for axis in range(1, len(data.shape or ())))
@@ -84,7 +84,7 @@ def measured(tree: Tree) -> list[Signal]:
 
 
 def _column(data: Node, siblings: dict[str, Node]) -> Signal:
-    raw_unit = data.text("units")
+    raw_unit = data.unit
     rank = len(data.shape or ())
     rest = {1: (), 2: ("channel",), 3: ("y", "x")}.get(rank, tuple(f"dim_{axis}" for axis in range(1, rank)))
     return Signal(

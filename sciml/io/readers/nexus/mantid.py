@@ -47,7 +47,7 @@ def events(group: Node) -> Signal | None:
         return None
     broken = broken_index(indices, size, exact=True)
     notes: tuple[Remark, ...] = (broken,) if broken is not None else ()
-    raw_unit = tof.text("units") or "microsecond"
+    raw_unit = tof.unit or "microsecond"
     return Signal(
         path=tof.path,
         values=scaled(tof),

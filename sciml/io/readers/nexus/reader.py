@@ -193,7 +193,7 @@ def _signal(group: Node, data: Node, tree: Tree) -> Signal:
     clock = clock_of(group, axes, dims, shape, notes)
     along = dims.index(TIME) if TIME in dims else 0
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
-    raw_unit = data.text("units")
+    raw_unit = data.unit
     detector = detector_of(data, tree)
     remarks: list[str] = []
     scale = scale_of(group, data, notes, signal=True)
@@ -221,7 +221,7 @@ def _coords(group: Node, data: Node, axes: Axes, dims: tuple[str, ...], notes: l
     for name in (f"{name}{part}" for name in known if name for part in "xyz"):
         node = group.dataset(name)
         if node is not None and node.is_numeric and node.shape == data.shape:
-            coords[name] = variable(node, dims, {"units": clean_unit(node.text("units"))})
+            coords[name] = variable(node, dims, {"units": clean_unit(node.unit)})
     coords |= coordinates(group, data, axes, dims, notes)
     for name, along in axes.places.items():
         node, own = group.dataset(name), tuple(dims[axis] for axis in along)
@@ -282,7 +282,7 @@ def _companion(
         found = group.dataset(name)
         if found is not None and found.is_numeric and found.shape == node.shape and found is not node:
             try:
-                return {label: variable(found, dims, {"units": clean_unit(node.text("units"))})}
+                return {label: variable(found, dims, {"units": clean_unit(node.unit)})}
             except DataError as error:
                 notes.append(str(error))
     return {}

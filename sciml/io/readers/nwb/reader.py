@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -199,7 +199,9 @@ def _series(group: Node, tree: Tree) -> Signal:
         problem=_uneven_gains(group, data),
     )
     signal = _oriented(signal, group)
-    return replace(signal, coords=partial(_coords, group, signal, tree))
+    misfits = (tables.region_misfit(region, dim, size, tree) for region, dim, size in _regions(group, signal))
+    notes = [*signal.notes, *(misfit for misfit in misfits if misfit is not None)]
+    return replace(signal, coords=partial(_coords, group, signal, tree), notes=tuple(notes))
 
 
 def _is_empty(data: Node) -> bool:
@@ -253,7 +255,8 @@ def _uneven_gains(group: Node, data: Node) -> str | None:
     if gains is None or gains.shape is None or data.shape is None:
         return None
     axis = int(gains.number("axis", 1.0) or 1)
-    if 0 <= axis < len(data.shape) and gains.shape == (data.shape[axis],):
+    # A row, or a matrix of one column or one row, as MATLAB writes them.
+    if 0 <= axis < len(data.shape) and prod(gains.shape) == max(gains.shape, default=0) == data.shape[axis]:
         return None
     return f"its channel_conversion has shape {gains.shape} for axis {axis} of data of shape {data.shape}"
 
@@ -271,6 +274,11 @@ def _notes(group: Node, data: Node, kind: str, raw_unit: str) -> list[Remark]:
     if counts and data.number("conversion", 1.0) == 1.0 and group.dataset("channel_conversion") is None:
         counted = f"integers with conversion 1 in {raw_unit} are almost surely uncalibrated counts"
         notes.append(Issue("uncalibrated_integers", counted))
+    declared = [name for name in ("starting_time", "timestamps") if group.dataset(name) is not None]
+    if not declared and (data.shape or (0,))[0] > 1 and not _is_empty(data):
+        notes.append("it states neither starting_time nor timestamps; there is no clock")
+    if len(declared) == 2:
+        notes.append("it states both starting_time and timestamps; the clock is that of starting_time")
     if AXES.get(kind, ())[:2] == ("y", "x"):
         notes.append("writers of NWB disagree whether images are stored (y, x) or (x, y); taken as (y, x)")
     return notes
@@ -292,13 +300,17 @@ def _oriented(signal: Signal, group: Node) -> Signal:
     return replace(signal, values=with_order(signal.values, (1, 0)), notes=(*signal.notes, note))
 
 
+def _regions(group: Node, signal: Signal) -> list[tuple[Node, str, int]]:
+    """Return what names rows of tables for the places along a dim, with the dim and its size."""
+    sizes = dict(zip(signal.dims, signal.shape, strict=True))
+    named = ((group.dataset(name), dim) for name, dim in REGIONS.items() if dim in sizes)
+    return [(region, dim, sizes[dim]) for region, dim in named if region is not None]
+
+
 def _coords(group: Node, signal: Signal, tree: Tree, notes: list[str]) -> Coords:
     coords: Coords = {}
-    for name, dim in REGIONS.items():
-        region = group.dataset(name)
-        if region is not None and dim in signal.dims:
-            size = signal.shape[signal.dims.index(dim)]
-            coords |= tables.rows_along(region, dim, size, tree, notes)
+    for region, dim, size in _regions(group, signal):
+        coords |= tables.rows_along(region, dim, size, tree, notes)
     coords |= _axis_names(group, signal, tree, notes)
     control = group.dataset("control")
     if control is not None and control.is_numeric and control.shape == signal.shape[:1]:

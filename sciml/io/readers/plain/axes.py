@@ -30,6 +30,9 @@ AXES = re.compile(
 # Units that writers put at the end of a name, and their symbols.
 SUFFIX = {"hz": "Hz", "khz": "kHz", "mhz": "MHz", "ghz": "GHz", "ev": "eV", "kev": "keV", "mev": "MeV"}
 SUFFIX |= {unit: unit for unit in ("nm", "um", "mm", "cm", "m", "km", "fs", "ps", "ns", "us", "ms", "s", "deg", "rad")}
+# Attributes that name the axes of an array, in order: HDF-EOS, zarr and xarray, ImageJ, and many a laboratory.
+LABELS = {"dims", "dimensions", "dimensionnames", "dimensionlabels", "dimensionorder", "dimnames", "dimorder"}
+LABELS |= {"arraydimensions", "axes", "axisnames", "axislabels", "axesnames", "axeslabels", "axisorder", "axesorder"}
 MOST = 8  # rows of one length that are looked at: of so many none is the axis
 FIRST = ("start", "begin", "center", "mid")  # of several times, which is the one of the sample
 
@@ -87,7 +90,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 def unit_of(node: Node) -> str:
     """Return the unit that a dataset states, in an attribute or at the end of its name."""
-    return node.text("units") or node.text("unit") or split_name(node.name)[1]
+    return node.unit or split_name(node.name)[1]
 
 
 def is_unwritten(scale: Node) -> bool:
@@ -98,8 +101,7 @@ def is_unwritten(scale: Node) -> bool:
 def axes_of(node: Node) -> tuple[Axis, ...]:
     """Return what the file says of each axis of an array."""
     shape, scales = node.shape or (), node.scales()
-    labels = node.texts("DIMENSION_LABELS")
-    labels = labels if len(labels) == len(shape) else ("",) * len(shape)
+    labels = _labels(node, len(shape))
     found = tuple(map(partial(_declared, node), scales, labels, shape))
     if any(axis.name for axis in found):
         return found
@@ -107,6 +109,29 @@ def axes_of(node: Node) -> tuple[Axis, ...]:
     if len(shape) > 1 and not any(axis.name for axis in around) and (dims := _by_size(node, shape)) is not None:
         return tuple(replace(axis, name=dim) for axis, dim in zip(around, dims, strict=True))
     return around
+
+
+def _labels(node: Node, rank: int) -> tuple[str, ...]:
+    """Return the name of each axis by HDF5's own attribute, else by one that is called what writers call it."""
+    labels = node.texts("DIMENSION_LABELS")
+    if len(labels) == rank and any(labels):
+        return labels
+    named = (_words(node.texts(name), rank) for name in node.attribute_names() if bare(name) in LABELS)
+    return next(filter(None, named), ("",) * rank)
+
+
+def _words(texts: tuple[str, ...], rank: int) -> tuple[str, ...]:
+    """Return one word for each axis, () where the texts are none: a list, one text with separators, or capitals.
+
+    Examples
+    --------
+    >>> _words(("time, lat",), 2), _words(("TYX",), 3), _words(("2", "3"), 2), _words(("x",), 2)
+    (('time', 'lat'), ('t', 'y', 'x'), (), ())
+    """
+    words = texts if len(texts) != 1 else tuple(filter(None, re.split(r"[\s,;:\[\]()'\"]+", texts[0])))
+    if len(words) == 1 < rank == len(words[0]) and words[0].isupper():
+        words = tuple(words[0].lower())
+    return words if len(set(words)) == rank == len(words) and all(word[:1].isalpha() for word in words) else ()
 
 
 def _by_size(node: Node, shape: tuple[int, ...]) -> tuple[str, ...] | None:
@@ -124,10 +149,25 @@ def _sizes(holder: Node) -> dict[str, int]:
 
 def _declared(node: Node, scale: Node | None, label: str, size: int) -> Axis:
     if scale is None and label and node.holder is not None:
-        scale = node.holder.once(_scales).get(bare(label))
+        scale = node.holder.once(_scales).get(bare(label)) or _called(node.holder, label, size)
     if scale is not None and not (fits(prod(scale.shape or ()), size) or set(scale.shape or ()) <= {1}):
         return Axis(label, misfit=scale)
     return Axis(label or (scale.name if scale is not None else ""), scale)
+
+
+def _called(group: Node, label: str, size: int) -> Node | None:
+    """Return the row of numbers of a name that fits an axis of a size, None if there is none."""
+    row = group.once(_names).get(bare(split_name(label)[0]))
+    fitting = row is not None and is_real(row) and len(row.shape or ()) == 1 and fits(prod(row.shape or ()), size)
+    return row if fitting else None
+
+
+def _names(group: Node) -> dict[str, Node]:
+    """Return what is in a group by bare names without units, the first of each."""
+    found: dict[str, Node] = {}
+    for name, node in group.children.items():
+        found.setdefault(bare(split_name(name)[0]), node)
+    return found
 
 
 def _scales(group: Node) -> dict[str, Node]:

@@ -48,9 +48,10 @@ RATES = {
     "fps",
 }
 LONGER = ("samplingrate", "samplerate", "samplingfrequency", "samplefrequency")  # ends of longer names
-INTERVALS = {"dt", "deltat", "samplinginterval", "sampleinterval", "samplingperiod", "timestep"}
+INTERVALS = {"dt", "deltat", "samplinginterval", "sampleinterval", "samplingperiod", "timestep", "wfincrement"}
 AXES = {1: (), 2: ("channel",), 3: ("y", "x")}
 LABELS = re.compile("channel|electrode|label|names|chan")  # what texts beside the data are called that name channels
+BOUND = re.compile("(start|begin|center|mid|end|stop)(time|timestamp)s?")
 WIDE = 16  # an array that is so many times wider than high, and has a rate or is long, holds one channel a row
 LONG = 512
 FEW_GROUPS = 9  # beside the group of an array, in which its rate is looked for
@@ -122,7 +123,13 @@ def _serving(axis: Axis) -> list[Node]:
     if scale is None or scale.holder is None:
         return []
     tied = (scale.holder.dataset(f"{scale.name}_{end}") for end in tie_points.ENDS)
-    return [scale, *(one for one in tied if one is not None)]
+    bounds = scale.holder.once(_bounds) if BOUND.fullmatch(plain_name(scale.name)) else []
+    return [scale, *(one for one in tied if one is not None), *(one for one in bounds if one.shape == scale.shape)]
+
+
+def _bounds(group: Node) -> list[Node]:
+    """Return the times in a group at which samples begin or end."""
+    return [node for name, node in group.children.items() if node.is_dataset and BOUND.fullmatch(plain_name(name))]
 
 
 def unsuitable(node: Node) -> str | None:
@@ -159,7 +166,7 @@ def declare(node: Node, tree: Tree) -> Signal:
         names |= {along: TIME} if TIME not in names.values() else {}
     dims = _dims(node, names, along)
     order = (along, *(axis for axis in range(len(dims)) if axis != along))
-    raw_unit = node.text("units") or node.text("unit") or split_unit(node.name)[1]
+    raw_unit = node.unit or split_unit(node.name)[1]
     return Signal(
         path=node.path,
         values=pairs.values(node, scaling.cf_scale(node, notes), order=order if along else None),
@@ -328,7 +335,19 @@ def _declared_rate(node: Node, tree: Tree) -> float | None:
     siblings = [child for child in groups if child is not parent] if len(groups) <= FEW_GROUPS else []
     declared = (holder.once(_rate_of) for holder in (node, parent, *siblings, above, tree.root))
     inside = (group.once(_rate_in) for group in (parent, *siblings))
-    return next((rate for rate in chain(declared, inside) if rate is not None), None)
+    stepped = (holder.once(_step_of) for holder in (node, parent))
+    return next((rate for rate in chain(declared, inside, stepped) if rate is not None), None)
+
+
+def _step_of(holder: Node) -> float | None:
+    """Return one over the interval that an attribute states, in the unit at the end of its name, else in seconds."""
+    for name in holder.attribute_names():
+        label, unit = split_name(name)
+        value = holder.number(name) if plain_name(label) in INTERVALS else None
+        seconds = seconds_per(unit or "s")
+        if value is not None and value > 0 and seconds:
+            return 1 / (value * seconds)
+    return None
 
 
 def _groups(group: Node) -> list[Node]:
