@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from sciml.errors import NoiseFloorWarning
 from sciml_cli.commands.denoise_options import (
     Target,
     WholeOptions,
@@ -126,6 +125,7 @@ def _denoise_whole(
 
 
 def _floor(recording: Any, model: str, alpha: float) -> Any:
+    from sciml.errors import NoiseFloorWarning
     from sciml.noise import noise_floor
 
     with warnings.catch_warnings():

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from sciml.errors import NoiseFloorWarning
 from sciml_cli.options import (
     FILE,
     Command,
@@ -123,6 +122,8 @@ def noise(
     from sciml.noise import noise_floor
 
     recording = open_recording(file, signal)
+    from sciml.errors import NoiseFloorWarning
+
     with progress_bar("reading") as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", NoiseFloorWarning)  # said in the cautions
         floor = noise_floor(recording, model=model, alpha=alpha, progress=progress)
