@@ -11,7 +11,7 @@ from sciml.noise.floor.stationarity import over_time
 from sciml.noise.models.base import Fit
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["Verdict", "verdict_of"]
+__all__ = ["Verdict", "neighbors_correlate", "verdict_of"]
 
 LARGEST_Z = 5.0  # standard deviations; of some hundred simulated floors of the right model the largest came to 3.5
 FEWEST_PAIRS = 8
@@ -33,7 +33,7 @@ class Verdict:
 
 def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
     """Test what is left against the model of the noise: `shape` is that of the channels, row by row."""
-    rejected = _neighbors_correlate(choice, shape) or over_time(choice) or _no_bulk(choice)
+    rejected = neighbors_correlate(choice, shape) or over_time(choice) or _no_bulk(choice)
     if rejected:
         return Verdict("not determined", rejected)
     if choice.fit.converged:
@@ -45,12 +45,15 @@ def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
 # ---- over channels
 
 
-def _neighbors_correlate(choice: Choice, shape: tuple[int, ...]) -> str:
-    """Say so where neighboring channels of what is left correlate more than the removed components make them."""
+def neighbors_correlate(choice: Choice, shape: tuple[int, ...], *, least: float = 0.0) -> str:
+    """Say so where neighboring channels of what is left correlate more than the removed components make them.
+
+    By `least` or more: bursts make independent channels correlate a little.
+    """
     used = choice.matrix.statistics.used
     found = [_neighbor_correlation(choice, *pairs) for pairs in _neighbors(used, shape) if len(pairs[0])]
     z, correlation = max(found, default=(0.0, 0.0), key=lambda each: abs(each[0]))
-    if abs(z) < LARGEST_Z:
+    if abs(z) < LARGEST_Z or abs(correlation) < least:
         return ""
     return f"neighboring channels of what is left correlate ({correlation:+.2g}), as noise that they share does"
 

@@ -11,14 +11,16 @@ from sciml.linalg import few_threads
 from sciml.noise.channels.read import Progress, read_channels
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.assemble import assembled
+from sciml.noise.floor.doubts import neighbors_correlate
 from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.floor.select_model import Choice, fit_requested, select_model
 from sciml.noise.floor.stationarity import noise_level
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.models.base import ReadAll
 from sciml.noise.models.registry import NOISE_MODELS, Model, noise_model
-from sciml.recording import check
+from sciml.recording import check, feature_shape
 
+SHARED = 0.1  # correlation of neighbors, above which noise is shared whatever its level does
 LEVEL_PASSES = 3  # of samples weighed by their level, and the level found from what the fit of these leaves
 
 __all__ = ["check_options", "floor_of", "noise_floor", "warn_of_doubt"]
@@ -124,7 +126,8 @@ def floor_of(
         matrix = Matrix(statistics)
         choice = _chosen(matrix, model, alpha, read_all)
         for _ in range(LEVEL_PASSES):
-            level = noise_level(choice)
+            shared = neighbors_correlate(choice, feature_shape(template), least=SHARED)
+            level = None if shared else noise_level(choice)  # of shared noise nothing is claimed anyway
             if level is None:
                 break
             choice = _chosen(Matrix(choice.matrix.statistics.weighed(level)), model, alpha, read_all)

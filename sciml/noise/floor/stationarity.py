@@ -14,6 +14,7 @@ __all__ = ["noise_level", "over_time"]
 LARGEST_Z = 5.0  # standard deviations
 FEWEST_SAMPLES = 100  # independent ones, from which a variance over time is known: slow noise comes and goes by chance
 FEWEST_DIMENSIONS = 250  # that a level is told from
+FEWEST_WEIGHED = 16
 BURST = 6.0  # standard deviations by which a sample is louder than those around
 FEWEST_SINGLE = 3  # components
 MOSTLY = 0.5
@@ -37,20 +38,21 @@ def noise_level(choice: Choice) -> FloatArray | None:
     """Return how loud the noise of each held sample is (T,), where it is not equally loud at all; else None.
 
     At first it is the median of a sample's magnitudes over channels, which components of a few channels leave alone;
-    then what the fit of samples divided by it leaves of each.
+    then what the fit of samples divided by it leaves of each. Of few channels noise cannot be told from signal so.
     """
     statistics = choice.matrix.statistics
-    if statistics.standardized is None or choice.prepared.channel_scale is not None:
+    held = statistics.standardized is not None and choice.prepared.channel_scale is None
+    if not held or choice.matrix.n_dimensions < FEWEST_WEIGHED:
         return None
+    assert statistics.standardized is not None  # noqa: S101
     if statistics.level is None:
         rows = _rows(choice)
         if not (_single_samples(choice, rows) or _level(choice, rows)):
             return None
         magnitude = np.median(np.abs(statistics.standardized), axis=1)
         return _smoothed(magnitude**2, choice.matrix.n_dimensions)
-    matrix, fit = choice.matrix, choice.fit
-    rows = residual_rows(matrix, fit.scale, matrix.eigen(fit.scale, fit.rank).directions, every=True)
-    return statistics.level * _smoothed(rows.energy, matrix.n_dimensions)
+    rows = _rows(choice, every=True)
+    return _smoothed(rows.energy, rows.n_dimensions) * statistics.level
 
 
 def _smoothed(power: FloatArray, n_dimensions: int) -> FloatArray:
@@ -67,9 +69,9 @@ def _smoothed(power: FloatArray, n_dimensions: int) -> FloatArray:
     return np.asarray(np.sqrt(np.maximum(power, np.finfo(float).tiny)))
 
 
-def _rows(choice: Choice) -> ResidualRows:
+def _rows(choice: Choice, *, every: bool = False) -> ResidualRows:
     matrix, fit = choice.matrix, choice.fit
-    return residual_rows(matrix, fit.scale, matrix.eigen(fit.scale, fit.rank).directions)
+    return residual_rows(matrix, fit.scale, matrix.eigen(fit.scale, fit.rank).directions, every=every)
 
 
 def _single_samples(choice: Choice, rows: ResidualRows) -> str:
