@@ -126,9 +126,9 @@ def floor_of(
         matrix = Matrix(statistics)
         choice = _chosen(matrix, model, alpha, read_all)
         for _ in range(LEVEL_PASSES):
-            shared = neighbors_correlate(choice, feature_shape(template), least=SHARED)
-            level = None if shared else noise_level(choice)  # of shared noise nothing is claimed anyway
-            if level is None:
+            level = noise_level(choice)
+            # Of noise that neighbors share nothing is claimed, whatever its level does.
+            if level is None or neighbors_correlate(choice, feature_shape(template), least=SHARED):
                 break
             choice = _chosen(Matrix(choice.matrix.statistics.weighed(level)), model, alpha, read_all)
         return assembled(template, matrix, choice, requested=model, alpha=alpha, progress=progress)

@@ -19,7 +19,7 @@ LONGEST = 2**16  # samples of a segment
 SHORTEST = 64  # samples: runs between gaps that are shorter say too little of a spectrum, and are joined
 RESOLVED_FROM = 6  # frequencies of a segment, below which the whole recording resolves more
 FLAT = 16  # means over n samples hardly weaken frequencies up to 1 / (16 n): by 1.3 %
-FEWEST = 8  # frequencies that say something of slow waves
+FEWEST = 8  # frequencies that say something of the slow part
 LEAST_WITHIN = 1e-3  # of a recording's power: less within the means is mostly rounding
 Measure = Callable[[AnyArray], FloatArray]
 
@@ -43,11 +43,11 @@ def tapered_power(statistics: ChannelStatistics, measure: Measure) -> TaperedPow
     A periodogram without a taper leaks: it falls with the second power of the frequency at most, and where a spectrum
     falls faster it shows its own leakage. Segments are those of `sciml.signal.psd.power_spectrum` (Welch 1967,
     doi:10.1109/TAU.1967.1161901), so that noise and recording can be held against each other: Hann tapers, half
-    overlapping, none across a gap. Slower waves than these resolve are measured under three tapers (Thomson 1982,
+    overlapping, none across a gap. Lower frequencies than these resolve are measured under three tapers (Thomson 1982,
     doi:10.1109/PROC.1982.12433), sin⁴(πu) times 1, sin 2πu and cos 2πu at u = (t + 1/2) / n, made orthonormal, over
-    runs as long as there are, of means over several samples where those are long. Means fold fast waves onto slow ones,
-    and a short segment spreads slow waves over its first frequencies: both are too high where they are wrong, so that
-    the lower one counts at frequencies that both resolve.
+    runs as long as there are, of means over several samples where those are long. Means fold high frequencies onto low
+    ones, and a short segment spreads what is lower over its first frequencies: both are too high where they are wrong,
+    so that the lower one counts at frequencies that both resolve.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _smooth_tapers(n: int) -> FloatArray:
 
 
 def _combined(fine: TaperedPower, coarse: TaperedPower, step: float) -> TaperedPower:
-    """Return what both say, the coarse one of slow waves: there the lower of two measures counts."""
+    """Return what both say, the coarse one of low frequencies: there the lower of two measures counts."""
     fine = fine.between(step / 2, np.inf)
     limit = min(RESOLVED_FROM * step, float(np.abs(coarse.frequencies).max()))
     if len(coarse.frequencies) < FEWEST or np.diff(coarse.frequencies).min() > step / 2:

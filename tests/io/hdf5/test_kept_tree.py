@@ -103,6 +103,14 @@ def test_references_and_scales_lead_to_the_same_nodes_when_a_file_is_opened_agai
             assert node.scales() == (tree.get("x"),)
 
 
+def labeled(path: Path, size: int) -> Path:
+    """Write arrays each of which names its axes."""
+    with h5py.File(path, "w") as file:
+        for number in range(size):
+            file.create_dataset(f"a{number}", data=np.zeros((4, 3))).attrs["axes"] = "time,depth"
+    return path
+
+
 def calls(action: Callable[[], object]) -> int:
     """Return how many Python functions an action calls."""
     counted = 0
@@ -134,7 +142,11 @@ def nexus(path: Path, size: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("make", [many, nexus], ids=["arrays in one group", "detectors and their events"])
+@pytest.mark.parametrize(
+    "make",
+    [many, nexus, labeled],
+    ids=["arrays in one group", "detectors and their events", "arrays that name their axes"],
+)
 def test_listing_costs_in_proportion_to_the_objects(tmp_path: Path, make: Callable[[Path, int], Path]) -> None:
     describe(make(tmp_path / "warm.h5", 2))  # imports, caches of regular expressions
     few, more = (calls(partial(describe, make(tmp_path / f"{n}.h5", n))) for n in (50, 200))
