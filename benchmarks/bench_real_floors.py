@@ -61,7 +61,8 @@ def main() -> None:
     record(
         "Noise floor: real recordings",
         "Components above the floor, beside the eigenvalues of the correlation matrix above the Marchenko-Pastur edge. "
-        "Converged: rank and noise agree with each other and with the bulk (second moment over its law: bulk ratio); "
+        "Converged: rank and noise agree with each other and with the bulk (second moment over its law: bulk ratio), "
+        "and what is left is noise of the model; "
         "else the rank is a lower bound. tau: samples that count as one.\n\n"
         f"{table(columns, rows)}\n\n{machine('numpy', 'scipy', 'h5py')}",
     )

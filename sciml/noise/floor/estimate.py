@@ -1,6 +1,7 @@
 """From a recording to its noise floor."""
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -11,7 +12,7 @@ from sciml.linalg import few_threads
 from sciml.noise.channels.read import Progress, read_channels
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.assemble import assembled
-from sciml.noise.floor.doubts import neighbors_correlate
+from sciml.noise.floor.doubts import neighbors_correlate, verdict_of
 from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.floor.select_model import Choice, fit_requested, select_model
 from sciml.noise.floor.stationarity import noise_level
@@ -21,7 +22,7 @@ from sciml.noise.models.registry import NOISE_MODELS, Model, noise_model
 from sciml.recording import check, feature_shape
 
 SHARED = 0.1  # correlation of neighbors, above which noise is shared whatever its level does
-LEVEL_PASSES = 3  # of samples weighed by their level, and the level found from what the fit of these leaves
+LEVEL_PASSES = 4  # at least two: of samples weighed by a first level, and by that of what their fit leaves
 
 __all__ = ["check_options", "floor_of", "noise_floor", "warn_of_doubt"]
 
@@ -123,15 +124,23 @@ def floor_of(
     """Return the noise floor that follows from the statistics of channels; clock, units, names are the template's."""
     check_options(model, alpha)
     with few_threads(min(len(statistics.used), statistics.n_samples)):
-        matrix = Matrix(statistics)
-        choice = _chosen(matrix, model, alpha, read_all)
-        for _ in range(LEVEL_PASSES):
-            level = noise_level(choice)
-            # Of noise that neighbors share nothing is claimed, whatever its level does.
-            if level is None or neighbors_correlate(choice, feature_shape(template), least=SHARED):
-                break
-            choice = _chosen(Matrix(choice.matrix.statistics.weighed(level)), model, alpha, read_all)
+        matrix, choose = Matrix(statistics), partial(_chosen, model=model, alpha=alpha, read_all=read_all)
+        choice = _weighed(choose(matrix), feature_shape(template), choose)
         return assembled(template, matrix, choice, requested=model, alpha=alpha, progress=progress)
+
+
+def _weighed(choice: Choice, shape: tuple[int, ...], choose: Callable[[Matrix], Choice]) -> Choice:
+    """Return the choice for samples divided by the level of their noise, where it varies and that mends it."""
+    weighed = choice
+    for n_weighed in range(1, LEVEL_PASSES + 1):
+        level = noise_level(weighed)
+        # Of noise that neighbors share nothing is claimed, whatever its level does.
+        if level is None or neighbors_correlate(weighed, shape, least=SHARED):
+            break
+        before, weighed = weighed, choose(Matrix(weighed.matrix.statistics.weighed(level)))
+        if n_weighed > 1 and weighed.fit.rank == before.fit.rank and not verdict_of(weighed, shape).reason:
+            return weighed
+    return choice
 
 
 def _chosen(matrix: Matrix, model: Model | Literal["auto"], alpha: float, read_all: ReadAll | None) -> Choice:

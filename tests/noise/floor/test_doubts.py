@@ -191,20 +191,23 @@ def test_floors_of_the_right_model_are_not_doubted(
     assert doubted == 0
 
 
+@pytest.mark.parametrize("strength", [1.0, 3.0])
 @pytest.mark.parametrize("level", ["bursts at random", "drift", "step"])
-def test_signals_are_found_in_noise_whose_level_changes(level: str) -> None:
+def test_signals_are_found_in_noise_whose_level_changes(level: str, strength: float) -> None:
     """Samples are divided by the level, and the floor says so; noise alone then has no component."""
-    found = []
+    found, with_two, wrong = [], [], []
     for seed in range(6):
         rng = np.random.default_rng(seed)
         loud = LEVELS[level](rng, 2000)
         noise = rng.normal(size=(2000, 40)) * loud[:, None]
         courses = np.linalg.qr(rng.normal(size=(2000, 2)))[0] * np.sqrt(2000)
-        maps = np.linalg.qr(rng.normal(size=(40, 2)))[0] * 3 * loud.mean()
+        maps = np.linalg.qr(rng.normal(size=(40, 2)))[0] * strength * loud.mean()
         alone, with_signal = quiet(recording(noise)), quiet(recording(noise + courses @ maps.T))
         assert not alone.doubt
         assert any("divided by the level" in words for words in alone.warnings)
         assert float(np.trapezoid(alone.psd, alone.frequency)) == pytest.approx(np.mean(noise**2), rel=0.15)
         found.append(alone.rank)
-        assert with_signal.rank == 2 or (with_signal.rank > 2 and with_signal.doubt)
-    assert np.count_nonzero(found) <= 1  # of level 5 % in 6 draws
+        with_two.append(with_signal.rank == 2 and not with_signal.doubt)
+        wrong.append(with_signal.rank != 2 and not with_signal.doubt)
+    assert max(np.count_nonzero(found), np.count_nonzero(wrong)) <= 1  # level 5 %: two of 6 draws in 3 %
+    assert strength > 1 or np.count_nonzero(with_two) >= 5  # beside strong signals the level is often in doubt
