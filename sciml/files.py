@@ -6,12 +6,20 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sciml.errors import ScimlError, StorageError
 
-__all__ = ["check_target", "only_writer", "replacing", "replacing_folder", "said_of_disk", "write_bytes"]
+__all__ = [
+    "check_target",
+    "only_writer",
+    "remove_leftovers",
+    "replacing",
+    "replacing_folder",
+    "said_of_disk",
+    "write_bytes",
+]
 
 FOLDERS = (".zarr",)  # names of results that are folders
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -75,6 +83,24 @@ def only_writer(target: Path) -> Iterator[None]:
     finally:
         lock.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the hidden locks that killed writers left in a folder, and the parts beside them; not of those at work.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, ".a.nc.lock").write_text("")
+    ...     remove_leftovers(Path(folder))
+    ...     list(Path(folder).iterdir())
+    []
+    """
+    for lock in folder.glob(".*.lock"):
+        target = folder / lock.name.removeprefix(".").removesuffix(".lock")
+        with suppress(StorageError), only_writer(target):  # it has the lock now, and so removes what lies there
+            pass
 
 
 def _locked(lock: Path, target: Path) -> int | None:

@@ -89,8 +89,7 @@ def save(directory: str | Path, state: Mapping[str, Any], *, step: int, kind: st
     content = _seal({**state, "format": FORMAT, "step": step})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for part in path.parent.glob(".*.part"):
-            _remove(part)  # of a run that was killed while it wrote
+        files.remove_leftovers(path.parent)
         files.write_bytes(path, content, overwrite=True)
     except OSError as error:
         raise _storage_error(error, path) from error
@@ -255,7 +254,7 @@ def paths(directory: str | Path, kind: str = "step") -> list[Path]:
 def prune(directory: str | Path, *, keep: int) -> None:
     """Delete all but the newest `keep` checkpoints, and the best weights that none of those refers to.
 
-    Call it after `save`, which verified what it wrote. Temporary files that a killed run left go too.
+    Call it after `save`, which verified what it wrote.
 
     Examples
     --------
@@ -270,7 +269,7 @@ def prune(directory: str | Path, *, keep: int) -> None:
     best = paths(directory, "best")
     # The oldest checkpoint that stays refers to the newest best weights that are not newer than itself.
     older = [path for path in best if kept and _step(path) <= _step(kept[-1])]
-    for path in [*old, *older[1:], *Path(directory).glob(".*.pt.tmp")]:
+    for path in [*old, *older[1:]]:
         _remove(path)
 
 

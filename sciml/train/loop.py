@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from sciml import files
 from sciml.errors import CheckpointError, ConfigError, DivergedError, InterruptedRunError, ScimlWarning, StorageError
 from sciml.train import checkpoint
 from sciml.train.callbacks import EpochRecord, TrainState
@@ -233,6 +234,7 @@ class _Run:
             found = checkpoint.load_latest(self.folder)
             with checkpoint.understood(found.path):
                 self.restore(found)
+            files.remove_leftovers(self.folder)
         else:
             self.save()
 

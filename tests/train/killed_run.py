@@ -66,26 +66,27 @@ def outcome(result):
     return {"weights": digest.hexdigest(), "record": record, "resumed_from": result.resumed_from}
 
 
-def kill_in_save(kind, count):
-    """End the process between the writing of a checkpoint and its taking the name, at the count-th time."""
+def kill_in_save(kind, count, *, named):
+    """End the process between the writing of a checkpoint and its taking the name, or after, at the count-th time."""
     replace, seen = Path.replace, []
 
     def killing(self, target):
         seen.extend([1] if Path(target).name.startswith(kind) else [])
+        result = replace(self, target) if named or len(seen) != count else None
         if len(seen) == count:
             os.kill(os.getpid(), signal.SIGKILL)
-        return replace(self, target)
+        return result
 
     Path.replace = killing  # type: ignore[method-assign]
 
 
 def attempt(folder, plan, out):
-    """One process: `step`/`epoch`/`signal` for Killer, `save` and `count` for kill_in_save, else to the end."""
+    """One process: `step`/`epoch`/`signal` for Killer, `save`, `count`, `named` for kill_in_save, else to the end."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have ignored them
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     callbacks = []
     if "save" in plan:
-        kill_in_save(plan["save"], plan["count"])
+        kill_in_save(plan["save"], plan["count"], named=plan.get("named", False))
     elif "step" in plan or "epoch" in plan:
         number = getattr(signal, plan.get("signal", "SIGKILL"))
         callbacks = [Killer(step=plan.get("step"), epoch=plan.get("epoch"), number=number)]

@@ -122,7 +122,6 @@ def test_prune_keeps_the_newest_and_the_best_they_refer_to(tmp_path):
         checkpoint.save(tmp_path, {}, step=step, kind="best")
     for step in (1, 2, 3, 4, 5):
         checkpoint.save(tmp_path, {}, step=step)
-    (tmp_path / ".step-00000009.pt.tmp").write_bytes(b"half")
     checkpoint.prune(tmp_path, keep=3)
     assert [path.name[:13] for path in checkpoint.paths(tmp_path)] == [
         "step-00000005",
@@ -131,6 +130,13 @@ def test_prune_keeps_the_newest_and_the_best_they_refer_to(tmp_path):
     ]
     assert [path.name[:13] for path in checkpoint.paths(tmp_path, "best")] == ["best-00000004", "best-00000002"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_killed_writers_left_goes_with_the_next_save(tmp_path):
+    for name in (".step-00000009.pt.lock", ".step-00000009.pt.0123abcd.part", ".best-00000008.pt.lock"):
+        (tmp_path / name).write_bytes(b"")
+    path = checkpoint.save(tmp_path, {}, step=12)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])

@@ -11,6 +11,7 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 STEPS = 40  # of the whole run: 41 items in batches of 8 (the last of 9), 8 epochs
+LAST = 1 + STEPS // 3 + 8  # checkpoints: at the start, every 3 steps and after each epoch
 SEED = random.SystemRandom().randrange(2**32)  # other kills each time; a failure prints it
 DRAW = random.Random(SEED)  # noqa: S311 (no cryptography)
 
@@ -20,6 +21,8 @@ EDGES = {
     "within the second best weights": {"save": "best", "count": 2},
     "within the first checkpoint": {"save": "step", "count": 1},
     "within a later checkpoint": {"save": "step", "count": 5},
+    "before a checkpoint's lock is gone": {"save": "step", "count": 5, "named": True},
+    "before the last checkpoint's lock is gone": {"save": "step", "count": LAST, "named": True},
 }
 SIGNALS = {"SIGINT": 75, "SIGTERM": 143}
 SCENARIOS = {

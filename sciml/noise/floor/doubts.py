@@ -21,6 +21,7 @@ MANY = 0.25  # of the dimensions
 # Part of the dimensions beyond which the last component has to exceed the first eigenvalue of the noise by this factor.
 LEAST_GAP = {0.4: 1.5, MANY: 1.1}
 LEAST_LEFT = 1e-6
+LEAST_OF_CHANNEL = 0.01  # of which less is left, that is rounding
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,21 @@ def _neighbor_correlation(choice: Choice, first: IntArray, second: IntArray) -> 
     r"""Return the sum of correlations of pairs, less what it should be, over its standard deviation; and their mean.
 
     Of white noise in the dimensions that a projection M leaves, correlations are those of M; with L = 1 at the pairs
-    and tau samples worth one, tr L (C - M) has the variance 2 tau / T |M L M|² (complex 1).
+    and tau samples worth one, tr L (C - M) has the variance 2 tau / T |M L M|² (complex 1). Channels of which next to
+    nothing is left have no correlation.
     """
     matrix, fit = choice.matrix, choice.fit
     basis = matrix.removal(fit.scale, matrix.eigen(fit.scale, fit.rank).directions).basis
     every = np.arange(len(basis))
-    first, second = np.concatenate([first, every]), np.concatenate([second, every])
-    left, removed = matrix.residual_covariance(fit.scale, basis, first, second), _products(basis, first, second)
-    n_pairs = len(first) - len(basis)
-    level = left[n_pairs:] / np.maximum(1 - removed[n_pairs:], LEAST_LEFT)
-    first, second = first[:n_pairs], second[:n_pairs]
-    unit = np.sqrt(np.maximum(level[first] * level[second], np.finfo(float).tiny))
-    correlation = left[:n_pairs] / unit + removed[:n_pairs]
+    both = np.concatenate([first, every]), np.concatenate([second, every])
+    left, removed = matrix.residual_covariance(fit.scale, basis, *both), _products(basis, *both)
+    share = 1 - removed[len(first) :]
+    level = left[len(first) :] / np.maximum(share, LEAST_LEFT)
+    known = np.flatnonzero((np.minimum(share, level) > LEAST_OF_CHANNEL)[[first, second]].all(axis=0))
+    if len(known) < FEWEST_PAIRS:
+        return 0.0, 0.0
+    first, second = first[known], second[known]
+    correlation = np.clip(left[known] / np.sqrt(level[first] * level[second]), -1, 1) + removed[known]
     neighbors = np.zeros_like(basis)
     np.add.at(neighbors, first, basis[second])
     np.add.at(neighbors, second, basis[first])

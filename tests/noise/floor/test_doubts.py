@@ -211,3 +211,17 @@ def test_signals_are_found_in_noise_whose_level_changes(level: str, strength: fl
         wrong.append(with_signal.rank != 2 and not with_signal.doubt)
     assert max(np.count_nonzero(found), np.count_nonzero(wrong)) <= 1  # level 5 %: two of 6 draws in 3 %
     assert strength > 1 or np.count_nonzero(with_two) >= 5  # beside strong signals the level is often in doubt
+
+
+def test_next_to_nothing_left_of_a_channel_has_no_correlation() -> None:
+    """What f^-4 noise and three strong components leave of some of 300 channels in 100 samples is rounding."""
+    rng = np.random.default_rng(3)
+    frequency = np.maximum(np.fft.rfftfreq(400), 1 / 400)[:, None]
+
+    def power_law(slope: float, n: int) -> np.ndarray:
+        half = rng.normal(size=(201, n)) + 1j * rng.normal(size=(201, n))
+        return np.fft.irfft(half * frequency ** (-slope / 2), axis=0)[:100]
+
+    noise, slow = power_law(4, 300), power_law(2, 3)
+    floor = quiet(recording(noise + 3 * noise.std() * slow / slow.std(axis=0) @ rng.normal(size=(3, 300))))
+    assert (floor.rank, floor.rank_is, floor.doubt) == (3, "determined", "")
