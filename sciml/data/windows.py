@@ -6,7 +6,7 @@ masked, missing or infinite sample, and never leaves the recording: such windows
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -114,6 +114,34 @@ class Windows:
     def stops(self) -> NDArray[np.float64]:
         """Time at which each window, its horizon included, has ended, in seconds, shape (n,)."""
         return self._samples.clock[self.starts + self.span - 1] + 1.0 / self.rate
+
+    def changed(self, **fields: Any) -> "Windows":
+        """Return the windows with other fields; what was read of the recording is not read again.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> sliding_windows(wave, length=3, step=2).changed(classes=("rest",)).classes
+        ('rest',)
+        """
+        return _with(replace(self, **fields), self._samples)
+
+    def chosen(self, indices: ArrayLike) -> "Windows":
+        """Return some of the windows, by number or mask.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> sliding_windows(wave, length=3, step=2).chosen([0, 2]).starts.tolist()
+        [0, 4]
+        """
+        kept = np.asarray(indices)
+        each = {name: getattr(self, name) for name in ("labels", "offsets", "events", "targets", "weights", "lengths")}
+        return self.changed(
+            starts=self.starts[kept],
+            units={name: values[kept] for name, values in self.units.items()},
+            **{name: values[kept] for name, values in each.items() if values is not None},
+        )
 
     def arrays(self, indices: ArrayLike | None = None) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
         """Return the samples of windows and what is to be predicted from them.
