@@ -127,7 +127,7 @@ def _read(
 
 def _names(target: xr.DataArray) -> tuple[str, ...]:
     dims = feature_dims(target)
-    name = str(target.name or target.attrs.get("signal", "target")).rpartition("/")[2]
+    name = str(target.attrs.get("signal", target.name if target.name is not None else "target")).rpartition("/")[2]
     if not dims:
         return (name,)
     if len(dims) == 1 and dims[0] in target.coords:
