@@ -5,6 +5,7 @@ The only room that knows both xarray and torch.
 
 from sciml.data.preprocess import Preprocess, PreprocessLayer
 from sciml.data.splits import Block, Split, split_by_time
+from sciml.data.targets import values_at, with_targets
 from sciml.data.windows import WindowDataset, Windows, sliding_windows, windows_around
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "Windows",
     "sliding_windows",
     "split_by_time",
+    "values_at",
     "windows_around",
+    "with_targets",
 ]

@@ -6,7 +6,7 @@ masked, missing or infinite sample, and never leaves the recording: such windows
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +16,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset
 
+from sciml.data.events import because, column_of, told_of, weights_of
 from sciml.data.samples import Samples, read_samples, rows_of_block
 from sciml.errors import ConfigError, DataError
 from sciml.recording import GAP, n_features, segments
-from sciml.wording import natural
 
 __all__ = ["WindowDataset", "Windows", "sliding_windows", "windows_around"]
 
@@ -55,6 +55,16 @@ class Windows:
         Row of the events table that each window came from, shape (n,); None for sliding windows.
     dropped
         How many windows were left out, by reason.
+    units
+        Names by which windows belong together, shape (n,) each: of their "file", "session", "subject", "trial".
+    targets
+        Numbers to be told from each window, shape (n, k); None where there are none.
+    target_names, target_units
+        What the k numbers are, and their units.
+    weights
+        How much each window counts in training, shape (n,); None where all count alike.
+    lengths
+        Samples of each window that are there, shape (n,), the others behind them are NaN; None where all are.
     """
 
     recording: xr.DataArray
@@ -66,6 +76,12 @@ class Windows:
     offsets: NDArray[np.float64] | None = None
     events: NDArray[np.int64] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    units: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    targets: NDArray[np.float32] | None = None
+    target_names: tuple[str, ...] = ()
+    target_units: tuple[str, ...] = ()
+    weights: NDArray[np.float64] | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -99,6 +115,34 @@ class Windows:
         """Time at which each window, its horizon included, has ended, in seconds, shape (n,)."""
         return self._samples.clock[self.starts + self.span - 1] + 1.0 / self.rate
 
+    def changed(self, **fields: Any) -> "Windows":
+        """Return the windows with other fields; what was read of the recording is not read again.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> sliding_windows(wave, length=3, step=2).changed(classes=("rest",)).classes
+        ('rest',)
+        """
+        return _with(replace(self, **fields), self._samples)
+
+    def chosen(self, indices: ArrayLike) -> "Windows":
+        """Return some of the windows, by number or mask.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> sliding_windows(wave, length=3, step=2).chosen([0, 2]).starts.tolist()
+        [0, 4]
+        """
+        kept = np.asarray(indices)
+        each = {name: getattr(self, name) for name in ("labels", "offsets", "events", "targets", "weights", "lengths")}
+        return self.changed(
+            starts=self.starts[kept],
+            units={name: values[kept] for name, values in self.units.items()},
+            **{name: values[kept] for name, values in each.items() if values is not None},
+        )
+
     def arrays(self, indices: ArrayLike | None = None) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
         """Return the samples of windows and what is to be predicted from them.
 
@@ -110,8 +154,8 @@ class Windows:
         Returns
         -------
         tuple
-            `X` of shape (n, channel, time) in the recording's units, and `y`: labels of shape (n,), or the next
-            `horizon` samples of shape (n, channel, horizon), or None where there is neither.
+            `X` of shape (n, channel, time) in the recording's units, and `y`: labels of shape (n,), or numbers of
+            shape (n, k), or the next `horizon` samples of shape (n, channel, horizon), or None where there is none.
 
         Examples
         --------
@@ -125,7 +169,8 @@ class Windows:
         X = np.ascontiguousarray(both[:, :, : self.length])
         if self.horizon:
             return X, np.ascontiguousarray(both[:, :, self.length :])
-        return X, None if self.labels is None else self.labels[chosen]
+        known = self.labels if self.targets is None else self.targets
+        return X, None if known is None else known[chosen]
 
     def samples(self, indices: ArrayLike) -> Iterator[NDArray[np.float32]]:
         """Yield the samples that the chosen windows cover, each sample once, as arrays (time, channel).
@@ -151,10 +196,13 @@ def windows_around(
     recording: xr.DataArray,
     events: xr.Dataset,
     *,
-    label: str,
+    label: str | Sequence[str],
     before: float,
     length: float,
     onset: str = "start_time",
+    numbers: bool = False,
+    weight: str = "",
+    least: int = 0,
 ) -> Windows:
     """Return one labeled window for each event: from `before` seconds ahead of the onset, `length` seconds long.
 
@@ -168,20 +216,27 @@ def windows_around(
     events
         Table with dim `event`: onsets in seconds of the recording's clock, and a column of labels.
     label
-        Column with the class of each event: strings or integers.
+        Column with the class of each event: strings or integers. With `numbers`, one or more columns of numbers.
     before
         Seconds from the start of the window to the onset; negative to start after the onset.
     length
         Length of the window in seconds.
     onset
         Column with the onsets.
+    numbers
+        What is told of an event is a number, not a class.
+    weight
+        Column that says how much each event counts in training, at least 0; "" where all count alike.
+    least
+        Classes with fewer windows are left out, by name.
 
     Raises
     ------
     ConfigError
         A length below one sample.
     DataError
-        A column that is not there or holds no classes, no window left, one class only, or a class of one window.
+        A column that is not there or holds no classes (or numbers, or weights), no window left, one class only, or a
+        class of one window.
 
     Examples
     --------
@@ -194,19 +249,29 @@ def windows_around(
     """
     samples = read_samples(recording)
     n = _to_samples(length, samples.rate, "length")
-    onsets = _onsets(_column(events, onset))
+    onsets = _onsets(column_of(events, onset))
     nearest, offsets, reason = _nearest(samples, onsets)
     starts = nearest - round(before * samples.rate)
-    names = _names(_column(events, label), label)
-    reason[np.array([name is None for name in names])] = NO_LABEL
+    told = told_of(events, label, numbers=numbers)
+    weights = weights_of(events, weight) if weight else None
+    reason[told.missing if weights is None else told.missing | np.isnan(weights)] = NO_LABEL
     kept, dropped = _usable(samples, starts, n, reason)
+    kept = told.frequent(kept, least, dropped)
     if not len(kept):
         raise DataError(_none_left(len(starts), dropped, n / samples.rate))
-    labels, classes = _encode([names[k] for k in kept], label, dropped)
-    windows = Windows(
-        recording, starts[kept], n, labels, classes, offsets=offsets[kept], events=kept, dropped=dict(dropped)
+    return _with(
+        Windows(
+            recording,
+            starts[kept],
+            n,
+            offsets=offsets[kept],
+            events=kept,
+            dropped=dict(dropped),
+            weights=None if weights is None else weights[kept],
+            **told.of(kept, dropped),
+        ),
+        samples,
     )
-    return _with(windows, samples)
 
 
 def sliding_windows(recording: xr.DataArray, *, length: float, step: float, horizon: float = 0.0) -> Windows:
@@ -249,7 +314,7 @@ def sliding_windows(recording: xr.DataArray, *, length: float, step: float, hori
 
 
 class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Chosen windows as a torch data set of `(x, y)`: x (channel, time) float32, y a label or (channel, horizon).
+    """Chosen windows as a torch data set of `(x, y)`: x (channel, time) float32, y a label, (k,) or (channel, horizon).
 
     Parameters
     ----------
@@ -258,7 +323,8 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     transform
         Applied to arrays (n, channel, time) of inputs, for example `Preprocess.apply`.
     target_transform
-        Applied to arrays (n, channel, horizon) of forecast targets, for example `Preprocess.standardize`.
+        Applied to arrays (n, channel, horizon) of forecast targets, or (n, k) of numbers, for example
+        `Preprocess.standardize`.
     increments
         Give forecast targets as differences from the last sample of the window (after `target_transform`, which
         must be affine): a net that puts out zero then repeats the last sample, the forecast to beat.
@@ -280,9 +346,9 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         target_transform: Transform | None = None,
         increments: bool = False,
     ) -> None:
-        if windows.labels is None and not windows.horizon:
+        if windows.labels is None and windows.targets is None and not windows.horizon:
             raise DataError(
-                "expected windows with labels or a horizon, got neither; nothing can be learned from them: "
+                "expected windows with labels, numbers or a horizon, got neither; nothing can be learned from them: "
                 "cut them with windows_around(...) or sliding_windows(..., horizon=...)"
             )
         self.windows = windows
@@ -307,13 +373,22 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         """Labels of all items, shape (n,), without reading a sample; None for a forecast."""
         return None if self.windows.labels is None else self.windows.labels[self.indices]
 
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """How much each item counts in training, shape (n,); None where all count alike."""
+        return None if self.windows.weights is None else self.windows.weights[self.indices]
+
     def batch(self, indices: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
         """Return items as one pair of tensors: x (n, channel, time), y (n,) or (n, channel, horizon)."""
         X, y = self.windows.arrays(self.indices[np.asarray(indices, dtype=np.int64)])
-        target = self._forecast(X, np.asarray(y)) if self.windows.horizon else np.asarray(y)
+        target = self._forecast(X, np.asarray(y)) if self.windows.horizon else self._known(np.asarray(y))
         if self.transform is not None:
             X = self.transform(X)
         return torch.from_numpy(np.ascontiguousarray(X)), torch.from_numpy(target)
+
+    def _known(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return labels as they are, and numbers as the net is to put them out."""
+        return self.target_transform(y) if self.target_transform is not None and self.windows.targets is not None else y
 
     def _forecast(self, X: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the samples to be forecast as the net is to put them out."""
@@ -338,18 +413,6 @@ def _to_samples(seconds: float, rate: float, name: str) -> int:
             "choose a longer one"
         )
     return n
-
-
-def _column(events: xr.Dataset, name: str) -> NDArray[Any]:
-    """Return a column of the events table, or say which there are."""
-    if name not in events.variables:
-        raise DataError(f"expected a column {name!r} in the events table, got {sorted(map(str, events.variables))}")
-    column = np.asarray(events[name].values)
-    if column.ndim != 1 or not len(column):
-        raise DataError(
-            f"expected one value an event in column {name!r}, got shape {column.shape}; choose another column"
-        )
-    return column
 
 
 def _onsets(column: NDArray[Any]) -> NDArray[np.float64]:
@@ -397,50 +460,8 @@ def _usable(
     return np.flatnonzero(reason == ""), Counter(str(text) for text in reason if text)
 
 
-def _names(column: NDArray[Any], label: str) -> list[str | int | None]:
-    """Return the labels as strings or integers, None where missing."""
-    if column.dtype.kind in "iub":
-        return [int(value) for value in column]
-    if column.dtype.kind == "f":
-        known = column[np.isfinite(column)]
-        if np.any(known != np.round(known)):
-            raise DataError(
-                f"expected classes (strings or integers) in column {label!r}, got numbers such as "
-                f"{known[known != np.round(known)][0]:g}; choose a column of classes"
-            )
-        return [int(value) if np.isfinite(value) else None for value in column]
-    if column.dtype.kind not in "OUST":
-        raise DataError(f"expected strings or integers in column {label!r}, got values of dtype {column.dtype}")
-    texts = [value.decode() if isinstance(value, bytes) else value for value in column.tolist()]
-    return [None if value is None or value != value or value == "" else _plain(value) for value in texts]
-
-
-def _plain(value: object) -> str | int:
-    return int(value) if isinstance(value, int) else str(value)
-
-
-def _encode(
-    names: Sequence[str | int | None], label: str, dropped: Mapping[str, int]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return labels as indices into the sorted classes: at least two classes, each of at least two windows."""
-    counts = Counter(names)
-    classes = sorted(counts, key=lambda name: natural(str(name)))
-    listing = ", ".join(f"{name}: {counts[name]}" for name in classes)
-    if len(classes) < 2 or min(counts.values()) < 2:
-        raise DataError(
-            f"expected at least two classes of at least two windows each in column {label!r}, got {listing}"
-            f"{_because(dropped)}; choose another column, or leave out the events of rare classes"
-        )
-    number = {name: k for k, name in enumerate(classes)}
-    return np.array([number[name] for name in names], dtype=np.int64), tuple(str(name) for name in classes)
-
-
-def _because(dropped: Mapping[str, int]) -> str:
-    return f" (dropped {', '.join(f'{count} {text}' for text, count in sorted(dropped.items()))})" if dropped else ""
-
-
 def _none_left(n: int, dropped: Mapping[str, int], seconds: float) -> str:
     return (
         f"expected at least one window of {seconds:g} s without gap or missing sample, got none of {n}"
-        f"{_because(dropped)}; choose shorter windows, or check that events and recording share a clock"
+        f"{because(dropped)}; choose shorter windows, or check that events and recording share a clock"
     )
