@@ -43,6 +43,8 @@ class Preprocess:
         What the net was trained on: unit of the values, rate in Hz, names of the channels (empty if unnamed).
     n_samples
         Samples that the means were taken over.
+    target
+        The same of the numbers that are told from windows, as if they were channels; None where there are none.
     """
 
     mean: NDArray[np.float64]
@@ -53,6 +55,7 @@ class Preprocess:
     sampling_rate: float = 1.0
     labels: tuple[str, ...] = ()
     n_samples: int = 0
+    target: "Preprocess | None" = None
 
     @classmethod
     def fit(cls, windows: Windows, train: ArrayLike, *, matrix: ArrayLike | None = None) -> "Preprocess":
@@ -100,6 +103,7 @@ class Preprocess:
             windows.rate,
             _labels(windows.recording),
             n,
+            None if windows.targets is None else _of_numbers(windows.targets[np.asarray(train, dtype=np.int64)]),
         )
 
     def apply(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -136,6 +140,28 @@ class Preprocess:
         """
         restored = z * self.scale.astype(np.float32)[:, None] + self.mean.astype(np.float32)[:, None]
         return np.asarray(restored, dtype=np.float32)
+
+    def standardize_target(self, y: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return what a net is to put out: numbers (n, k) in units of their spread, or as `standardize`.
+
+        Examples
+        --------
+        >>> numbers = Preprocess(mean=np.ones(1), scale=np.array([2.0]))
+        >>> Preprocess(np.zeros(3), np.ones(3), target=numbers).standardize_target(np.array([[5.0]])).tolist()
+        [[2.0]]
+        """
+        return self.standardize(y) if self.target is None else self.target.standardize(y[..., None])[..., 0]
+
+    def restore_target(self, z: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return what a net put out in its own units: the inverse of `standardize_target`.
+
+        Examples
+        --------
+        >>> numbers = Preprocess(mean=np.ones(1), scale=np.array([2.0]))
+        >>> Preprocess(np.zeros(3), np.ones(3), target=numbers).restore_target(np.array([[2.0]])).tolist()
+        [[5.0]]
+        """
+        return self.restore(z) if self.target is None else self.target.restore(z[..., None])[..., 0]
 
     def as_module(self) -> "PreprocessLayer":
         """Return `apply` as a layer without parameters, to be the first of a net.
@@ -201,6 +227,7 @@ class Preprocess:
             "sampling_rate": self.sampling_rate,
             "labels": list(self.labels),
             "n_samples": self.n_samples,
+            "target": None if self.target is None else self.target.to_state(),
         }
 
     @classmethod
@@ -222,9 +249,16 @@ class Preprocess:
             fields: dict[str, Any] = {key: state[key] for key in ("gain", "units", "sampling_rate", "n_samples")}
             for key in ("mean", "scale", "matrix"):
                 fields[key] = None if state[key] is None else state[key].cpu().numpy()
-            return cls(labels=tuple(state["labels"]), **fields)
+            target = state.get("target")
+            return cls(labels=tuple(state["labels"]), target=target and cls.from_state(target), **fields)
         except KeyError as error:
             raise DataError(f"expected the state of a Preprocess, got no {error}; fit again") from None
+
+
+def _of_numbers(targets: NDArray[np.float32]) -> Preprocess:
+    """Return mean and spread of numbers (n, k)."""
+    mean, deviation = targets.mean(axis=0, dtype=np.float64), targets.std(axis=0, dtype=np.float64)
+    return Preprocess(mean, np.where(deviation > 0, deviation, 1.0), n_samples=len(targets))
 
 
 class PreprocessLayer(nn.Module):

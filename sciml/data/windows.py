@@ -55,6 +55,16 @@ class Windows:
         Row of the events table that each window came from, shape (n,); None for sliding windows.
     dropped
         How many windows were left out, by reason.
+    units
+        Names by which windows belong together, shape (n,) each: of their "file", "session", "subject", "trial".
+    targets
+        Numbers to be told from each window, shape (n, k); None where there are none.
+    target_names, target_units
+        What the k numbers are, and their units.
+    weights
+        How much each window counts in training, shape (n,); None where all count alike.
+    lengths
+        Samples of each window that are there, shape (n,), the others behind them are NaN; None where all are.
     """
 
     recording: xr.DataArray
@@ -66,6 +76,12 @@ class Windows:
     offsets: NDArray[np.float64] | None = None
     events: NDArray[np.int64] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    units: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    targets: NDArray[np.float32] | None = None
+    target_names: tuple[str, ...] = ()
+    target_units: tuple[str, ...] = ()
+    weights: NDArray[np.float64] | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -110,8 +126,8 @@ class Windows:
         Returns
         -------
         tuple
-            `X` of shape (n, channel, time) in the recording's units, and `y`: labels of shape (n,), or the next
-            `horizon` samples of shape (n, channel, horizon), or None where there is neither.
+            `X` of shape (n, channel, time) in the recording's units, and `y`: labels of shape (n,), or numbers of
+            shape (n, k), or the next `horizon` samples of shape (n, channel, horizon), or None where there is none.
 
         Examples
         --------
@@ -125,7 +141,8 @@ class Windows:
         X = np.ascontiguousarray(both[:, :, : self.length])
         if self.horizon:
             return X, np.ascontiguousarray(both[:, :, self.length :])
-        return X, None if self.labels is None else self.labels[chosen]
+        known = self.labels if self.targets is None else self.targets
+        return X, None if known is None else known[chosen]
 
     def samples(self, indices: ArrayLike) -> Iterator[NDArray[np.float32]]:
         """Yield the samples that the chosen windows cover, each sample once, as arrays (time, channel).
@@ -249,7 +266,7 @@ def sliding_windows(recording: xr.DataArray, *, length: float, step: float, hori
 
 
 class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Chosen windows as a torch data set of `(x, y)`: x (channel, time) float32, y a label or (channel, horizon).
+    """Chosen windows as a torch data set of `(x, y)`: x (channel, time) float32, y a label, (k,) or (channel, horizon).
 
     Parameters
     ----------
@@ -258,7 +275,8 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     transform
         Applied to arrays (n, channel, time) of inputs, for example `Preprocess.apply`.
     target_transform
-        Applied to arrays (n, channel, horizon) of forecast targets, for example `Preprocess.standardize`.
+        Applied to arrays (n, channel, horizon) of forecast targets, or (n, k) of numbers, for example
+        `Preprocess.standardize`.
     increments
         Give forecast targets as differences from the last sample of the window (after `target_transform`, which
         must be affine): a net that puts out zero then repeats the last sample, the forecast to beat.
@@ -280,9 +298,9 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         target_transform: Transform | None = None,
         increments: bool = False,
     ) -> None:
-        if windows.labels is None and not windows.horizon:
+        if windows.labels is None and windows.targets is None and not windows.horizon:
             raise DataError(
-                "expected windows with labels or a horizon, got neither; nothing can be learned from them: "
+                "expected windows with labels, numbers or a horizon, got neither; nothing can be learned from them: "
                 "cut them with windows_around(...) or sliding_windows(..., horizon=...)"
             )
         self.windows = windows
@@ -307,13 +325,22 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         """Labels of all items, shape (n,), without reading a sample; None for a forecast."""
         return None if self.windows.labels is None else self.windows.labels[self.indices]
 
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """How much each item counts in training, shape (n,); None where all count alike."""
+        return None if self.windows.weights is None else self.windows.weights[self.indices]
+
     def batch(self, indices: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
         """Return items as one pair of tensors: x (n, channel, time), y (n,) or (n, channel, horizon)."""
         X, y = self.windows.arrays(self.indices[np.asarray(indices, dtype=np.int64)])
-        target = self._forecast(X, np.asarray(y)) if self.windows.horizon else np.asarray(y)
+        target = self._forecast(X, np.asarray(y)) if self.windows.horizon else self._known(np.asarray(y))
         if self.transform is not None:
             X = self.transform(X)
         return torch.from_numpy(np.ascontiguousarray(X)), torch.from_numpy(target)
+
+    def _known(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return labels as they are, and numbers as the net is to put them out."""
+        return self.target_transform(y) if self.target_transform is not None and self.windows.targets is not None else y
 
     def _forecast(self, X: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the samples to be forecast as the net is to put them out."""

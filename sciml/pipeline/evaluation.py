@@ -1,20 +1,83 @@
 """What tasks share in evaluating a trained model on the part that nothing was chosen by, next to simpler models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.data import Preprocess, Split, WindowDataset, Windows
 from sciml.train.baselines import BaselineResult
 
-__all__ = ["baseline_numbers", "model_outputs", "parts_for_baselines"]
+__all__ = ["Tested", "baseline_numbers", "model_outputs", "parts_for_baselines", "pool"]
 
 BASELINE_VALUES = 2**28  # of a part that a baseline is fitted on; larger parts are thinned evenly
 BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What a model and its baselines say of windows that nothing was chosen by.
+
+    Attributes
+    ----------
+    indices
+        The windows, shape (n,).
+    targets, outputs
+        What is to be told of them, shape (n, ...), and what the model puts out, in units that the task knows.
+    validation
+        Targets and outputs of the validation part.
+    baselines
+        What simpler models say of the same windows.
+    last
+        The last sample of each window, shape (n, channel), where the next ones are to be told.
+    notes
+        What the reader should know of it.
+    """
+
+    indices: NDArray[np.int64]
+    targets: AnyArray
+    outputs: AnyArray
+    validation: tuple[AnyArray, AnyArray]
+    baselines: tuple[BaselineResult, ...] = ()
+    last: AnyArray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def pool(folds: Sequence[Tested]) -> Tested:
+    """Return what was said in all folds, one after the other; what is one fold stays what it is."""
+    if len(folds) == 1:
+        return folds[0]
+    return Tested(
+        indices=np.concatenate([each.indices for each in folds]),
+        targets=np.concatenate([each.targets for each in folds]),
+        outputs=np.concatenate([each.outputs for each in folds]),
+        validation=_both([each.validation for each in folds]),
+        baselines=tuple(_pooled(same) for same in zip(*(each.baselines for each in folds), strict=True)),
+        last=None if folds[0].last is None else np.concatenate([np.asarray(each.last) for each in folds]),
+        notes=tuple(dict.fromkeys(note for each in folds for note in each.notes)),
+    )
+
+
+def _both(parts: Sequence[tuple[AnyArray, AnyArray]]) -> tuple[AnyArray, AnyArray]:
+    targets, outputs = zip(*parts, strict=True)
+    return np.concatenate(targets), np.concatenate(outputs)
+
+
+def _pooled(same: Sequence[BaselineResult]) -> BaselineResult:
+    """Return one baseline over all folds; its scores are left to who evaluates it."""
+    return BaselineResult(
+        same[0].name,
+        same[0].description,
+        metrics={},
+        settings={f"fold {k}": each.settings for k, each in enumerate(same, start=1)},
+        seconds=sum(each.seconds for each in same),
+        predicted=np.concatenate([each.predicted for each in same]),
+    )
 
 
 def model_outputs(model: nn.Module, windows: Windows, indices: AnyArray) -> FloatArray:
@@ -46,7 +109,6 @@ def parts_for_baselines(
     return found, tuple(notes)
 
 
-def baseline_numbers(found: BaselineResult, names: Sequence[str]) -> dict[str, Any]:
-    """Return what `metrics.json` holds of a baseline: the scores of these names, and how it came to them."""
-    scores = {name: found.metrics[name] for name in names}
+def baseline_numbers(found: BaselineResult, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `metrics.json` holds of a baseline: its scores, and how it came to them."""
     return {**scores, "description": found.description, "settings": found.settings, "seconds": found.seconds}

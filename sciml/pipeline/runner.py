@@ -14,6 +14,7 @@ from sciml.data import Preprocess, WindowDataset
 from sciml.nn import init
 from sciml.pipeline.config import Config
 from sciml.pipeline.denoising import LearnedDenoiser, learn_denoiser
+from sciml.pipeline.evaluation import pool
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import build_net, inference_state, n_parameters
 from sciml.pipeline.record import make_record
@@ -209,7 +210,8 @@ class _Run:
         spectra_before = weight_spectra(net.state_dict())
         training = self.train(preprocess, net, callbacks, resume=resume)
         self.log("scoring on the held-out part, beside baselines")
-        evaluation = task.evaluate(training.model, preprocess, windows, split, seed=self.config.seed)
+        tested = pool([task.test(training.model, preprocess, windows, split, seed=self.config.seed)])
+        evaluation = task.evaluate(tested, windows, split.block, seed=self.config.seed)
         record = make_record(
             self.cut,
             learned,
@@ -254,7 +256,7 @@ class _Run:
     def train(self, preprocess: Preprocess, net: nn.Module, callbacks: Sequence[object], *, resume: bool) -> FitResult:
         windows, split = self.cut.windows, self.cut.split
         parts = [
-            WindowDataset(windows, indices, target_transform=preprocess.standardize)
+            WindowDataset(windows, indices, target_transform=preprocess.standardize_target)
             for indices in (split.train, split.validation)
         ]
         with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:

@@ -6,7 +6,7 @@ import xarray as xr
 from torch import nn
 
 from sciml.data import sliding_windows
-from sciml.pipeline.evaluation import model_outputs
+from sciml.pipeline.evaluation import Tested, model_outputs
 from sciml.report import Evaluation, Score
 
 
@@ -46,10 +46,13 @@ class Dummy:
     def assemble(self, preprocess, net):
         return Mean(preprocess, net, self.n_ahead)
 
-    def evaluate(self, model, preprocess, windows, split, *, seed):
-        _, y = windows.arrays(split.test)
-        truth = y.mean(axis=2)
-        predicted = preprocess.restore(model_outputs(model, windows, split.test)).mean(axis=2)
+    def test(self, model, preprocess, windows, split, *, seed):
+        parts = [(windows.arrays(part)[1].mean(axis=2), preprocess.restore(model_outputs(model, windows, part)))
+                 for part in (split.test, split.validation)]  # fmt: skip
+        return Tested(split.test, *parts[0], parts[1])
+
+    def evaluate(self, tested, windows, units, *, seed):
+        truth, predicted = tested.targets, tested.outputs.mean(axis=2)
         found = {"net": float(np.abs(predicted - truth).mean()), "zero": float(np.abs(truth).mean())}
         scores = tuple(
             Score(name=name, value=value, role="model" if name == "net" else "baseline")
@@ -59,7 +62,7 @@ class Dummy:
             metric="distance",
             greater_is_better=False,
             scores=scores,
-            n_test=len(split.test),
+            n_test=len(tested.indices),
             numbers={"net": {"distance": found["net"]}, "baselines": {"zero": {"distance": found["zero"]}}},
         )
 

@@ -68,7 +68,7 @@ OURS: tuple[Task, ...] = (Classify(), Forecasting())  # the type checker compare
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_answers_every_question(name: str) -> None:
     task = get_task(name)
-    questions = ("labels", "defaults", "windows", "output_shape", "target", "assemble", "evaluate", "predict",
+    questions = ("labels", "defaults", "windows", "output_shape", "target", "assemble", "test", "evaluate", "predict",
                  "question", "row", "loss", "score", "greater_is_better", "columns")  # fmt: skip
     assert [each for each in questions if not hasattr(task, each)] == []
     assert task.columns[0] == "model"

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
 from sciml.data import Preprocess, Split, Windows
 from sciml.errors import CheckpointError
 from sciml.pipeline.config import Config
+from sciml.pipeline.evaluation import Tested
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.tasks import TASKS
 from sciml.report import Evaluation
@@ -54,10 +57,8 @@ class Task(Protocol):
     def assemble(self, preprocess: Preprocess, net: nn.Module) -> nn.Module:
         """Return the whole model, from windows in the recording's units to what the loss is taken of."""
 
-    def evaluate(
-        self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int
-    ) -> Evaluation:
-        """Score a model on the test part, beside baselines.
+    def test(self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int) -> Tested:
+        """Return what a model, and baselines, say of the test part of one split.
 
         Parameters
         ----------
@@ -65,6 +66,19 @@ class Task(Protocol):
             As `assemble` gives it, trained.
         preprocess
             What was fitted on the train part.
+        seed
+            Of whatever is drawn.
+        """
+
+    def evaluate(self, tested: Tested, windows: Windows, units: NDArray[np.int64], *, seed: int) -> Evaluation:
+        """Score what was said of the test parts of all folds.
+
+        Parameters
+        ----------
+        tested
+            As `test` gives it; of several folds, as `pool` lays them together.
+        units
+            Number of the unit of independence of each of the windows.
         seed
             Of whatever is drawn.
         """

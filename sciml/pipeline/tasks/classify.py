@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
 from sciml.data import Preprocess, Split, Windows, windows_around
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
-from sciml.pipeline.evaluation import baseline_numbers, model_outputs, parts_for_baselines
+from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.load import Loaded, check_column, labels
 from sciml.report import Chance, Evaluation, Score
 from sciml.train import baselines, metrics
@@ -64,33 +65,60 @@ class Classify:
         """Return preprocessing and net, one after the other."""
         return nn.Sequential(OrderedDict(preprocess=preprocess.as_module(), net=net))
 
-    def evaluate(
-        self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int
-    ) -> Evaluation:
-        """Compare accuracy with chance, with labels permuted by block, and with baselines behind the preprocessing."""
-        parts, thinned = parts_for_baselines(windows, split, preprocess)
-        labels, n_classes = parts["test"][1], len(windows.classes)
-        predicted = model_outputs(model, windows, split.test).argmax(axis=1)
+    def test(
+        self,
+        model: nn.Module,
+        preprocess: Preprocess,
+        windows: Windows,
+        split: Split,
+        *,
+        seed: int,  # noqa: ARG002 (nothing is drawn)
+    ) -> Tested:
+        """Return logits, and the classes that baselines behind the preprocessing name."""
+        parts, notes = parts_for_baselines(windows, split, preprocess)
+        n_classes = len(windows.classes)
+        return Tested(
+            split.test,
+            parts["test"][1],
+            model_outputs(model, windows, split.test),
+            (parts["validation"][1], model_outputs(model, windows, split.validation)),
+            (
+                baselines.linear_classifier(*parts.values(), n_classes=n_classes),
+                baselines.covariance_classifier(*parts.values(), n_classes=n_classes),
+                baselines.majority(parts["train"], parts["test"], n_classes=n_classes),
+            ),
+            notes=notes,
+        )
+
+    def evaluate(self, tested: Tested, windows: Windows, units: NDArray[np.int64], *, seed: int) -> Evaluation:
+        """Compare accuracy with chance, with labels permuted by unit, and with baselines."""
+        labels, n_classes, predicted = tested.targets, len(windows.classes), tested.outputs.argmax(axis=1)
         scores = metrics.classification_scores(labels, predicted, n_classes=n_classes)
         rng = np.random.default_rng(seed)
-        permuted = metrics.permutation_test(labels, predicted, blocks=split.block[split.test], rng=rng)
-        tested = bool(np.isfinite(permuted.p_value))
-        others = [
-            baselines.linear_classifier(*parts.values(), n_classes=n_classes),
-            baselines.covariance_classifier(*parts.values(), n_classes=n_classes),
-            baselines.majority(parts["train"], parts["test"], n_classes=n_classes),
-        ]
+        permuted = metrics.permutation_test(labels, predicted, blocks=units[tested.indices], rng=rng)
+        known = bool(np.isfinite(permuted.p_value))
+        others = {
+            each.name: metrics.classification_scores(labels, each.predicted, n_classes=n_classes)
+            for each in tested.baselines
+        }
         return Evaluation(
             metric="accuracy",
             greater_is_better=True,
             in_percent=True,
-            scores=(_score("net", vars(scores), "model"), *(_score(each.name, each.metrics) for each in others)),
+            scores=(_score("net", scores, "model"), *(_score(name, each) for name, each in others.items())),
             n_test=scores.n,
-            chance=_chance(scores, permuted.p_value if tested else None),
+            chance=_chance(scores, permuted.p_value if known else None),
             confusion=scores.confusion,
             classes=windows.classes,
-            numbers=_numbers(scores, permuted, others),
-            warnings=(*thinned, *(() if tested else (permuted.note,))),
+            numbers={
+                "net": {**_shown(scores), "above_chance": scores.above_chance},
+                "chance": _chance_numbers(scores, permuted),
+                "baselines": {
+                    each.name: baseline_numbers(each, _shown(others[each.name])) for each in tested.baselines
+                },
+                "confusion": scores.confusion,
+            },
+            warnings=(*tested.notes, *(() if known else (permuted.note,))),
         )
 
     def predict(
@@ -142,9 +170,13 @@ def _median_duration(events: xr.Dataset) -> float:
     return float(np.round(np.median(known), 3)) or float(np.median(known))
 
 
-def _score(name: str, found: Mapping[str, Any], role: Any = "baseline") -> Score:
-    low, high = found["interval"]
-    return Score(name=name, value=found["accuracy"], low=float(low), high=float(high), role=role)
+def _score(name: str, found: metrics.ClassificationScores, role: Any = "baseline") -> Score:
+    low, high = found.interval
+    return Score(name=name, value=found.accuracy, low=low, high=high, role=role)
+
+
+def _shown(scores: metrics.ClassificationScores) -> dict[str, Any]:
+    return {name: getattr(scores, name) for name in SHOWN}
 
 
 def _chance(scores: metrics.ClassificationScores, p_value: float | None) -> Chance:
@@ -152,20 +184,13 @@ def _chance(scores: metrics.ClassificationScores, p_value: float | None) -> Chan
     return Chance(level=chance.level, low=chance.low, high=chance.high, above=scores.above_chance, p_value=p_value)
 
 
-def _numbers(
-    scores: metrics.ClassificationScores, permuted: metrics.PermutationTest, others: list[baselines.BaselineResult]
-) -> dict[str, Any]:
+def _chance_numbers(scores: metrics.ClassificationScores, permuted: metrics.PermutationTest) -> dict[str, Any]:
     chance = scores.chance
     return {
-        "net": {**{name: getattr(scores, name) for name in SHOWN}, "above_chance": scores.above_chance},
-        "chance": {
-            "level": chance.level,
-            "band": (chance.low, chance.high),
-            "p_value": permuted.p_value,
-            "test": permuted.note,
-        },
-        "baselines": {each.name: baseline_numbers(each, SHOWN) for each in others},
-        "confusion": scores.confusion,
+        "level": chance.level,
+        "band": (chance.low, chance.high),
+        "p_value": permuted.p_value,
+        "test": permuted.note,
     }
 
 

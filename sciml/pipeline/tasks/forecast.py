@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
 from sciml.data import Preprocess, Split, Windows, sliding_windows
 from sciml.pipeline.config import Config
-from sciml.pipeline.evaluation import baseline_numbers, model_outputs, parts_for_baselines
+from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.load import Loaded
 from sciml.recording import feature_dims
 from sciml.report import Evaluation, Forecast, Score
@@ -88,7 +89,7 @@ class Forecasting:
         """Return the net's forecast of the change since the last sample."""
         return Forecaster(preprocess, net)
 
-    def evaluate(
+    def test(
         self,
         model: nn.Module,
         preprocess: Preprocess,
@@ -96,14 +97,35 @@ class Forecasting:
         split: Split,
         *,
         seed: int,  # noqa: ARG002 (nothing is drawn)
+    ) -> Tested:
+        """Return the samples ahead in the recording's units, as the net, persistence and a ridge regression tell."""
+        parts, notes = parts_for_baselines(windows, split, None)
+        X, y = parts["test"]
+        return Tested(
+            split.test,
+            y,
+            preprocess.restore(model_outputs(model, windows, split.test)),
+            (parts["validation"][1], preprocess.restore(model_outputs(model, windows, split.validation))),
+            (baselines.persistence(parts["test"]), baselines.ridge_forecaster(*parts.values())),
+            last=X[:, :, -1],
+            notes=notes,
+        )
+
+    def evaluate(
+        self,
+        tested: Tested,
+        windows: Windows,
+        units: NDArray[np.int64],  # noqa: ARG002 (errors are means over windows)
+        *,
+        seed: int,  # noqa: ARG002 (nothing is drawn)
     ) -> Evaluation:
         """Compare squared errors over variance with those of persistence and of a ridge regression."""
-        parts, thinned = parts_for_baselines(windows, split, None)
-        X, y = parts["test"]
-        predicted = preprocess.restore(model_outputs(model, windows, split.test))
-        scores = metrics.forecast_scores(y, predicted, last=X[:, :, -1])
-        others = [baselines.persistence(parts["test"]), baselines.ridge_forecaster(*parts.values())]
-        errors = {"net": scores.nrmse**2} | {each.name: np.square(each.metrics["nrmse"]) for each in others}
+        last = np.asarray(tested.last)
+        scores = metrics.forecast_scores(tested.targets, tested.outputs, last=last)
+        others = {
+            each.name: metrics.forecast_scores(tested.targets, each.predicted, last=last) for each in tested.baselines
+        }
+        errors = {"net": scores.nrmse**2} | {name: each.nrmse**2 for name, each in others.items()}
         means = {name: float(error.mean()) for name, error in errors.items()}
         return Evaluation(
             metric="squared error over variance",
@@ -114,13 +136,14 @@ class Forecasting:
             ),
             n_test=scores.n,
             numbers={
-                "net": {**{name: getattr(scores, name) for name in SHOWN}, "error": means["net"]},
+                "net": {**_shown(scores), "error": means["net"]},
                 "baselines": {
-                    each.name: {**baseline_numbers(each, SHOWN), "error": means[each.name]} for each in others
+                    each.name: {**baseline_numbers(each, _shown(others[each.name])), "error": means[each.name]}
+                    for each in tested.baselines
                 },
             },
             forecast=Forecast(horizon=(np.arange(windows.horizon) + 1) / windows.rate, mse=errors),
-            warnings=thinned,
+            warnings=tested.notes,
         )
 
     def predict(
@@ -155,3 +178,7 @@ class Forecasting:
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Return error and skill."""
         return tuple("-" if found[name] is None else f"{found[name]:.4g}" for name in ("error", "mean_skill"))
+
+
+def _shown(scores: metrics.ForecastScores) -> dict[str, Any]:
+    return {name: getattr(scores, name) for name in SHOWN}
