@@ -13,7 +13,14 @@ from sciml.recording import feature_dims, feature_shape
 __all__ = ["Agreement", "agree", "channel_names", "check_names", "in_order"]
 
 Agreement = Literal["name", "common", "position"]
-NAMES = ("channel_name", "channel_names", "label", "labels", "name", "names")  # columns beside the numbers of electrodes
+NAMES = (
+    "channel_name",
+    "channel_names",
+    "label",
+    "labels",
+    "name",
+    "names",
+)  # columns beside the numbers of electrodes
 SHOWN = 6  # names in a message
 
 
@@ -104,9 +111,7 @@ def agree(
         _check_same(wanted, names[0], each, (sources[0], source), how)
         ordered = in_order(recording, each, wanted)
         if [name for name in each if name in set(wanted)] != wanted:
-            notes.append(
-                f"{source}: {len(wanted)} channels were brought by their names into the order of {sources[0]}"
-            )
+            notes.append(f"{source}: {len(wanted)} channels were brought by their names into the order of {sources[0]}")
         found.append(ordered)
     return found, notes
 

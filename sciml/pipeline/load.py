@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from sciml.data.channels import agree
 from sciml.data.concat import Piece, Spans, end_to_end
+from sciml.data.spikes import silent_units
 from sciml.errors import ConfigError, DataError
 from sciml.io import describe
 from sciml.pipeline.config import Config
 from sciml.pipeline.pieces import pieces_of
-from sciml.recording import TIME
+from sciml.recording import TIME, feature_dims
 
 __all__ = [
     "LABELED",
@@ -139,7 +140,24 @@ def load(config: Config, table: str = "", label: str = "") -> Loaded:
     )
     aligned = [replace(piece, recording=recording) for piece, recording in zip(pieces, agreed, strict=True)]
     recording, events, spans = end_to_end(_named_once(aligned))
-    return Loaded(recording, events, label, spans, tuple(notes))
+    return Loaded(recording, events, label, spans, (*notes, *_of_units(config, aligned)))
+
+
+def _of_units(config: Config, pieces: Sequence[Piece]) -> list[str]:
+    """Return in words what of units is to be known: those without an event, and numbers that two sessions share."""
+    found = []
+    if config.data.bin is not None:
+        for piece in pieces:
+            if silent := silent_units(piece.recording):
+                some = f"{', '.join(silent[:6])}{', ...' if len(silent) > 6 else ''}"
+                found.append(f"{piece.source}: no event of unit {some}: {len(silent)} channels are constant, and kept")
+    sessions, dims = {piece.units["session"] for piece in pieces}, feature_dims(pieces[0].recording)
+    if len(sessions) > 1 and dims in (("unit",), ("roi",)) and config.data.channels != "position":
+        found.append(
+            f"{len(sessions)} sessions agree on the names of their {dims[0]}s; whether a name means the same cell in "
+            "each, the files do not say"
+        )
+    return found
 
 
 def _named_once(pieces: Sequence[Piece]) -> list[Piece]:

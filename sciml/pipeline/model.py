@@ -26,7 +26,7 @@ def build_net(config: Config, windows: Windows) -> nn.Module:
         torch.manual_seed(config.seed)
         return models.build(
             config.model.name,
-            n_channels=windows.n_channels,
+            n_channels=windows.n_channels * (2 if config.data.missing == "mask" else 1),  # beside them, the mask
             n_times=windows.length,
             n_outputs=get_task(config.task).output_shape(windows),
             **(config.model.options or {}),

@@ -201,11 +201,13 @@ class _Run:
 
     def execute(self, callbacks: Sequence[object], *, resume: bool) -> RunResult:
         windows, split, task = self.cut.windows, self.cut.split, get_task(self.config.task)
+        for note in self.cut.notes:
+            self.log(note)
         self.write_split()
         with _captured_warnings() as captured:
             learned = self.learn_denoiser()
             matrix = None if learned.denoiser is None else learned.denoiser.matrix
-            preprocess = Preprocess.fit(windows, split.train, matrix=matrix)
+            preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
         net, initialization = self.build(preprocess)
         spectra_before = weight_spectra(net.state_dict())
         training = self.train(preprocess, net, callbacks, resume=resume)
@@ -220,7 +222,7 @@ class _Run:
             spectra_before=spectra_before,
             training=training,
             evaluation=evaluation,
-            warnings=(*self.warnings, *captured),
+            warnings=(*self.cut.notes, *self.warnings, *captured),
         )
         return self.write(record)
 

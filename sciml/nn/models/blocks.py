@@ -14,10 +14,12 @@ from sciml.nn.options import check_name
 
 __all__ = [
     "ACTIVATIONS",
+    "LastSample",
     "Readout",
     "Residual",
     "Shape",
     "SignalNet",
+    "TimeMean",
     "activation_layer",
     "convolution",
     "count",
@@ -79,29 +81,46 @@ class SignalNet(nn.Sequential):
         self.input_shape = input_shape
         self.output_shape = output_shape
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (batch, channel, time) to (batch, *output_shape)."""
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:
+        """Map (batch, channel, time) to (batch, *output_shape); `valid` (batch, time) tells what is no padding."""
         if x.ndim != 3 or x.shape[1] != self.input_shape[0]:
             raise ConfigError(
                 f"expected input of shape (batch, channel = {self.input_shape[0]}, time), got {tuple(x.shape)}; "
                 "select the channels the net was built for"
             )
+        if valid is not None:
+            return self._masked(x, valid)
         for part in self:
             x = part(x)
         return x
 
+    def _masked(self, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        from sciml.nn.models.masked import masked, of_length  # which knows the parts above
 
-class _TimeMean(nn.Module):
+        if any(isinstance(part, nn.Flatten) for part in self):  # a net of one length
+            x, valid = of_length(x, valid, self.input_shape[1])
+        for part in self:
+            x = masked(part, x, valid)
+        return x
+
+
+class TimeMean(nn.Module):
+    """The mean over time."""
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, feature, time) to (batch, feature)."""
         return x.mean(dim=-1)
 
 
-class _LastSample(nn.Module):
+class LastSample(nn.Module):
+    """The last sample."""
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, feature, time) to (batch, feature)."""
         return x[..., -1]
 
 
-_POOLS: dict[str, Callable[[], nn.Module]] = {"mean": _TimeMean, "last": _LastSample}
+_POOLS: dict[str, Callable[[], nn.Module]] = {"mean": TimeMean, "last": LastSample}
 
 
 def _batch_norm(width: int) -> nn.Module:

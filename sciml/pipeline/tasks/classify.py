@@ -1,6 +1,5 @@
 """To name the class of a window around an event: labels, accuracy beside chance, linear baselines."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
-from sciml.data import Preprocess, Split, Windows, windows_around
+from sciml.data import Preprocess, Preprocessed, Split, Windows, windows_around
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
@@ -40,18 +39,27 @@ class Classify:
         """Take the median trial as the length of a window; denoise; leave the net as it is."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
         check_column(loaded.events, loaded.label)
-        length = config.windows.length or config.windows.before + _median_duration(loaded.events)
+        length, typical = config.windows.length, 0.0
+        if length is None or isinstance(length, str):
+            typical = config.windows.before + _median_duration(loaded.events)
         return config.decided(
-            windows={"length": length, "step": None, "horizon": None},
+            windows={"length": length or typical, "step": None, "horizon": None},
             denoise=True,
             options={},
+            typical=typical,
         )
 
     def windows(self, config: Config, loaded: Loaded) -> Windows:
         """Cut a window around each event."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
-        before, length = config.windows.before, config.windows.length or 0.0
-        return windows_around(loaded.recording, loaded.events, label=loaded.label, before=before, length=length)
+        return windows_around(
+            loaded.recording,
+            loaded.events,
+            label=loaded.label,
+            before=config.windows.before,
+            length=config.windows.length or 0.0,
+            missing=config.data.missing,
+        )
 
     def output_shape(self, windows: Windows) -> list[int]:
         """Return one logit a class."""
@@ -63,7 +71,7 @@ class Classify:
 
     def assemble(self, preprocess: Preprocess, net: nn.Module) -> nn.Module:
         """Return preprocessing and net, one after the other."""
-        return nn.Sequential(OrderedDict(preprocess=preprocess.as_module(), net=net))
+        return Preprocessed(preprocess.as_module(), net)
 
     def test(
         self,

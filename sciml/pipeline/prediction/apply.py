@@ -16,9 +16,9 @@ from sciml.io import describe, open_recording, read_events
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import model_outputs
 from sciml.pipeline.model import Restored, restore
+from sciml.pipeline.prediction.training_overlap import windows_in_training
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.base import get_task
-from sciml.pipeline.training_overlap import windows_in_training
 from sciml.recording import sampling_rate
 from sciml.wording import percent
 

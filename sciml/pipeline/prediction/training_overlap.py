@@ -13,6 +13,7 @@ from sciml.pipeline.config import Config
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.base import get_task
+from sciml.pipeline.windows import cut_windows
 
 __all__ = ["windows_in_training"]
 
@@ -41,10 +42,9 @@ def windows_in_training(
 
 def _trained(folder: RunFolder, config: Config, recording: xr.DataArray, file: Path) -> tuple[Windows, Split]:
     """Return the windows of the run, cut anew, and how they were split."""
-    task = get_task(config.task)
-    table, label = task.labels(config)
+    table, label = get_task(config.task).labels(config)
     events = read_events(file, table) if table else None
-    windows, split = task.windows(config, Loaded(recording, events, label)), folder.split()
+    windows, split = cut_windows(config, Loaded(recording, events, label)), folder.split()
     split.check(windows)
     return windows, split
 
