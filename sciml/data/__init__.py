@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sciml.data.preprocess import Preprocess
     from sciml.data.spikes import count_events, root_of_counts
     from sciml.data.splits import Block, Split, split_by_time
+    from sciml.data.targets import values_at, with_targets
     from sciml.data.windows import WindowDataset, Windows
 
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -27,6 +28,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "preprocess": ["Preprocess"],
         "spikes": ["count_events", "root_of_counts"],
         "splits": ["Block", "Split", "split_by_time"],
+        "targets": ["values_at", "with_targets"],
         "windows": ["WindowDataset", "Windows"],
     },
 )
@@ -48,5 +50,7 @@ __all__ = [
     "root_of_counts",
     "sliding_windows",
     "split_by_time",
+    "values_at",
     "windows_around",
+    "with_targets",
 ]

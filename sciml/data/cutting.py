@@ -7,18 +7,17 @@ and counted by reason.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sciml.data.events import because, column_of, told_of, weights_of
 from sciml.data.samples import Missing, Samples, read_samples
 from sciml.data.windows import Windows
 from sciml.errors import ConfigError, DataError
 from sciml.recording import GAP, segments
-from sciml.wording import natural
 
 __all__ = ["TrialLength", "sliding_windows", "trial_seconds", "windows_around", "windows_at", "windows_every"]
 
@@ -36,10 +35,13 @@ def windows_around(
     recording: xr.DataArray,
     events: xr.Dataset,
     *,
-    label: str,
+    label: str | Sequence[str],
     before: float,
     length: float | TrialLength,
     onset: str = "start_time",
+    numbers: bool = False,
+    weight: str = "",
+    least: int = 0,
     missing: Missing = "drop",
 ) -> Windows:
     """Return one labeled window for each event: from `before` seconds ahead of the onset, `length` seconds long.
@@ -54,7 +56,7 @@ def windows_around(
     events
         Table with dim `event`: onsets in seconds of the recording's clock, and a column of labels.
     label
-        Column with the class of each event: strings or integers.
+        Column with the class of each event: strings or integers. With `numbers`, one or more columns of numbers.
     before
         Seconds from the start of the window to the onset; negative to start after the onset.
     length
@@ -62,6 +64,12 @@ def windows_around(
         longest; "crop": all as long as the shortest of these.
     onset
         Column with the onsets.
+    numbers
+        What is told of an event is a number, not a class.
+    weight
+        Column that says how much each event counts in training, at least 0; "" where all count alike.
+    least
+        Classes with fewer windows are left out, by name.
     missing
         "drop" leaves out windows with missing samples; "mask" keeps them, NaN where nothing is.
 
@@ -70,7 +78,8 @@ def windows_around(
     ConfigError
         A length below one sample.
     DataError
-        A column that is not there or holds no classes, no window left, one class only, or a class of one window.
+        A column that is not there or holds no classes (or numbers, or weights), no window left, one class only, or a
+        class of one window.
 
     Examples
     --------
@@ -81,19 +90,23 @@ def windows_around(
     >>> windows.starts.tolist(), windows.labels.tolist(), windows.dropped
     ([5, 25, 45, 65], [0, 1, 0, 1], {'outside the recording': 1})
     """
+    told = told_of(events, label, numbers=numbers)
+    weights = weights_of(events, weight) if weight else None
+    unlabeled = told.missing if weights is None else told.missing | np.isnan(weights)
     windows = windows_at(
-        read_samples(recording, missing),
-        events,
-        before=before,
-        length=length,
-        onset=onset,
-        label=label,
+        read_samples(recording, missing), events, before=before, length=length, onset=onset, left_out=unlabeled,
         missing=missing,
-    )
-    names = _names(_column(events, label), label)
+    )  # fmt: skip
     assert windows.events is not None  # noqa: S101 - of events
-    labels, classes = _encode([names[k] for k in windows.events], label, windows.dropped)
-    return replace(windows, labels=labels, classes=classes)
+    dropped = Counter(windows.dropped)
+    kept = told.frequent(windows.events, least, dropped)
+    if not len(kept):
+        raise DataError(_none_left(events.sizes["event"], dropped, windows.length / windows.rate))
+    return windows.chosen(np.isin(windows.events, kept)).changed(
+        dropped=dict(dropped),
+        weights=None if weights is None else weights[kept],
+        **told.of(kept, dropped),
+    )
 
 
 def windows_at(
@@ -103,13 +116,13 @@ def windows_at(
     before: float,
     length: float | TrialLength,
     onset: str = "start_time",
-    label: str | None = None,
+    left_out: NDArray[np.bool_] | None = None,
     missing: Missing = "drop",
 ) -> Windows:
     """Return a window for each event, as `windows_around` does, without their labels.
 
     Of samples that were not read yet (`unread_samples`) only the clock is looked at, and no window is left out for
-    missing samples. Events whose `label` is missing are left out.
+    missing samples. Events that are `left_out` have no label.
 
     Raises
     ------
@@ -120,18 +133,19 @@ def windows_at(
 
     Examples
     --------
-    >>> from sciml.data.samples import unread_samples
+    >>> from sciml.data.events import because, column_of, told_of, weights_of
+    from sciml.data.samples import unread_samples
     >>> wave = xr.DataArray(np.zeros((100, 2)), dims=("time", "channel"), attrs={"sampling_rate": 10.0})
     >>> trials = xr.Dataset({"start_time": ("event", [1.0, 3.0]), "stop_time": ("event", [2.0, 6.0])})
     >>> windows = windows_at(unread_samples(wave), trials, before=0.0, length="trial")
     >>> windows.starts.tolist(), windows.length, windows.lengths.tolist()
     ([10, 30], 30, [10, 30])
     """
-    onsets = _onsets(_column(events, onset))
+    onsets = _onsets(column_of(events, onset))
     nearest, offsets, reason = _nearest(samples, onsets)
     starts = nearest - round(before * samples.rate)
-    if label is not None:
-        reason[np.array([name is None for name in _names(_column(events, label), label)])] = NO_LABEL
+    if left_out is not None:
+        reason[left_out] = NO_LABEL
     if isinstance(length, str):
         lengths = _trial_lengths(events, onsets - before, samples.rate)
         reason[lengths < 1] = NO_STOP
@@ -211,7 +225,8 @@ def windows_every(
 
     Examples
     --------
-    >>> from sciml.data.samples import unread_samples
+    >>> from sciml.data.events import because, column_of, told_of, weights_of
+    from sciml.data.samples import unread_samples
     >>> wave = xr.DataArray(np.zeros((100, 2)), dims=("time", "channel"), attrs={"sampling_rate": 10.0})
     >>> windows_every(unread_samples(wave), length=5.0, step=2.0).times.tolist()
     [0.0, 2.0, 4.0]
@@ -241,21 +256,9 @@ def _to_samples(seconds: float, rate: float, name: str) -> int:
 
 def _trial_lengths(events: xr.Dataset, starts: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
     """Return the samples from the start of each window to the end of its trial; 0 where that is not known."""
-    stops = np.asarray(_column(events, "stop_time"), dtype=np.float64)
+    stops = np.asarray(column_of(events, "stop_time"), dtype=np.float64)
     known = np.isfinite(stops - starts) & (stops > starts)
     return np.where(known, np.round(np.where(known, stops - starts, 0.0) * rate), 0).astype(np.int64)
-
-
-def _column(events: xr.Dataset, name: str) -> NDArray[Any]:
-    """Return a column of the events table, or say which there are."""
-    if name not in events.variables:
-        raise DataError(f"expected a column {name!r} in the events table, got {sorted(map(str, events.variables))}")
-    column = np.asarray(events[name].values)
-    if column.ndim != 1 or not len(column):
-        raise DataError(
-            f"expected one value an event in column {name!r}, got shape {column.shape}; choose another column"
-        )
-    return column
 
 
 def _onsets(column: NDArray[Any]) -> NDArray[np.float64]:
@@ -304,10 +307,10 @@ def _usable(
 def _incomplete(samples: Samples, starts: NDArray[np.int64], spans: Spanned, missing: Missing) -> NDArray[np.bool_]:
     """Return which windows lack a sample; with a mask, those of which a part has none in any channel."""
     found = np.zeros(len(starts), np.bool_)
-    if samples.complete is None or samples.some is None:  # found out when they are read
+    if samples.valid is None or samples.some is None:  # found out when they are read
         return found
     n, begin = len(samples), starts
-    count = np.concatenate([[0], np.cumsum(samples.some if missing == "mask" else ~samples.complete)])
+    count = np.concatenate([[0], np.cumsum(samples.some if missing == "mask" else ~samples.valid)])
     for length in spans:
         first, last = np.clip(begin, 0, n - 1), np.clip(begin + length - 1, 0, n - 1)
         number = count[last + 1] - count[first]
@@ -316,50 +319,8 @@ def _incomplete(samples: Samples, starts: NDArray[np.int64], spans: Spanned, mis
     return found
 
 
-def _names(column: NDArray[Any], label: str) -> list[str | int | None]:
-    """Return the labels as strings or integers, None where missing."""
-    if column.dtype.kind in "iub":
-        return [int(value) for value in column]
-    if column.dtype.kind == "f":
-        known = column[np.isfinite(column)]
-        if np.any(known != np.round(known)):
-            raise DataError(
-                f"expected classes (strings or integers) in column {label!r}, got numbers such as "
-                f"{known[known != np.round(known)][0]:g}; choose a column of classes"
-            )
-        return [int(value) if np.isfinite(value) else None for value in column]
-    if column.dtype.kind not in "OUST":
-        raise DataError(f"expected strings or integers in column {label!r}, got values of dtype {column.dtype}")
-    texts = [value.decode() if isinstance(value, bytes) else value for value in column.tolist()]
-    return [None if value is None or value != value or value == "" else _plain(value) for value in texts]
-
-
-def _plain(value: object) -> str | int:
-    return int(value) if isinstance(value, int) else str(value)
-
-
-def _encode(
-    names: Sequence[str | int | None], label: str, dropped: Mapping[str, int]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return labels as indices into the sorted classes: at least two classes, each of at least two windows."""
-    counts = Counter(names)
-    classes = sorted(counts, key=lambda name: natural(str(name)))
-    listing = ", ".join(f"{name}: {counts[name]}" for name in classes)
-    if len(classes) < 2 or min(counts.values()) < 2:
-        raise DataError(
-            f"expected at least two classes of at least two windows each in column {label!r}, got {listing}"
-            f"{_because(dropped)}; choose another column, or leave out the events of rare classes"
-        )
-    number = {name: k for k, name in enumerate(classes)}
-    return np.array([number[name] for name in names], dtype=np.int64), tuple(str(name) for name in classes)
-
-
-def _because(dropped: Mapping[str, int]) -> str:
-    return f" (dropped {', '.join(f'{count} {text}' for text, count in sorted(dropped.items()))})" if dropped else ""
-
-
 def _none_left(n: int, dropped: Mapping[str, int], seconds: float) -> str:
     return (
         f"expected at least one window of {seconds:g} s without gap or missing sample, got none of {n}"
-        f"{_because(dropped)}; choose shorter windows, or check that events and recording share a clock"
+        f"{because(dropped)}; choose shorter windows, or check that events and recording share a clock"
     )

@@ -32,7 +32,7 @@ class Samples:
     ----------
     recording, rate
         The recording and its sampling rate in Hz.
-    complete, some
+    valid, some
         Which samples have a value in all channels, and which in any, shape (time,); None where nothing was read yet.
     values
         The values, shape (time, channel), where they fit in memory.
@@ -40,7 +40,7 @@ class Samples:
 
     recording: xr.DataArray
     rate: float
-    complete: NDArray[np.bool_] | None = None
+    valid: NDArray[np.bool_] | None = None
     some: NDArray[np.bool_] | None = None
     values: NDArray[np.float32] | None = None
 
@@ -144,17 +144,17 @@ def read_samples(recording: xr.DataArray, missing: Missing = "drop") -> Samples:
     recording = unread_samples(recording).recording
     n, channels = recording.sizes[TIME], n_features(recording)
     values = np.empty((n, channels), dtype=np.float32) if 4 * n * channels <= MEMORY_BUDGET else None
-    complete, some = np.empty(n, dtype=np.bool_), np.empty(n, dtype=np.bool_)
+    valid, some = np.empty(n, dtype=np.bool_), np.empty(n, dtype=np.bool_)
     has_samples = np.zeros(channels, dtype=np.bool_)
     for part, block in blocks(recording, rows_of_block(channels)):
         single = _single(block)
         there = ~np.isnan(single)
-        complete[part], some[part] = there.all(axis=1), there.any(axis=1)
+        valid[part], some[part] = there.all(axis=1), there.any(axis=1)
         has_samples |= there.any(axis=0)
         if values is not None:
             values[part] = single
     _check_present(recording, has_samples, missing)
-    samples = Samples(recording, sampling_rate(recording), complete, some, values)
+    samples = Samples(recording, sampling_rate(recording), valid, some, values)
     if np.any(np.diff(samples.clock) < 0):
         raise DataError("expected a clock that advances, got times that step back; sort the recording by time")
     return samples

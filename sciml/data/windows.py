@@ -113,21 +113,34 @@ class Windows:
         """Time at which each window, its horizon included, has ended, in seconds, shape (n,)."""
         return self._samples.times(self.starts + self.spans - 1) + 1.0 / self.rate
 
-    def take(self, indices: ArrayLike) -> "Windows":
-        """Return the windows of these numbers alone.
+    def changed(self, **fields: Any) -> "Windows":
+        """Return the windows with other fields; what was read of the recording is not read again.
 
         Examples
         --------
         >>> from sciml.data import sliding_windows
         >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
-        >>> sliding_windows(wave, length=2, step=2).take([1, 3]).starts.tolist()
-        [2, 6]
+        >>> sliding_windows(wave, length=3, step=2).changed(classes=("rest",)).classes
+        ('rest',)
         """
-        chosen = np.asarray(indices, dtype=np.int64)
-        own = {name: getattr(self, name) for name in PER_WINDOW}
-        taken = {name: value[chosen] for name, value in own.items() if value is not None}
-        units = {name: value[chosen] for name, value in self.units.items()}
-        return replace(self, **taken, units=units, table=self._samples)
+        return replace(self, **{"table": self._samples, **fields})
+
+    def chosen(self, indices: ArrayLike) -> "Windows":
+        """Return some of the windows, by number or mask.
+
+        Examples
+        --------
+        >>> from sciml.data import sliding_windows
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> sliding_windows(wave, length=3, step=2).chosen([0, 2]).starts.tolist()
+        [0, 4]
+        """
+        kept = np.asarray(indices)
+        each = {name: getattr(self, name) for name in PER_WINDOW}
+        return self.changed(
+            units={name: values[kept] for name, values in self.units.items()},
+            **{name: values[kept] for name, values in each.items() if values is not None},
+        )
 
     def arrays(self, indices: ArrayLike | None = None) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
         """Return the samples of windows and what is to be predicted from them.

@@ -1,7 +1,7 @@
 """From a configuration to windows that are split, and what a dry run says of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def cut_windows(config: Config, loaded: Loaded) -> Windows:
     """Cut the windows of a resolved configuration; each knows its file, session, subject and trial where they do."""
     windows = get_task(config.task).windows(config, loaded)
     known = {} if loaded.spans is None else loaded.spans.of(windows.starts)
-    return replace(windows, units={**known, **windows.units})
+    return windows.changed(units={**known, **windows.units})
 
 
 def _length_notes(config: Config, loaded: Loaded, windows: Windows) -> tuple[str, ...]:
