@@ -133,8 +133,7 @@ def windows_at(
 
     Examples
     --------
-    >>> from sciml.data.events import because, column_of, told_of, weights_of
-    from sciml.data.samples import unread_samples
+    >>> from sciml.data.samples import unread_samples
     >>> wave = xr.DataArray(np.zeros((100, 2)), dims=("time", "channel"), attrs={"sampling_rate": 10.0})
     >>> trials = xr.Dataset({"start_time": ("event", [1.0, 3.0]), "stop_time": ("event", [2.0, 6.0])})
     >>> windows = windows_at(unread_samples(wave), trials, before=0.0, length="trial")
@@ -225,8 +224,7 @@ def windows_every(
 
     Examples
     --------
-    >>> from sciml.data.events import because, column_of, told_of, weights_of
-    from sciml.data.samples import unread_samples
+    >>> from sciml.data.samples import unread_samples
     >>> wave = xr.DataArray(np.zeros((100, 2)), dims=("time", "channel"), attrs={"sampling_rate": 10.0})
     >>> windows_every(unread_samples(wave), length=5.0, step=2.0).times.tolist()
     [0.0, 2.0, 4.0]

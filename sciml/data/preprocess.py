@@ -242,6 +242,18 @@ class Preprocess:
         if names and list(names) != list(self.labels):
             raise DataError(self._difference(names))
 
+    def checked(self, recording: xr.DataArray, *, assume_channels: bool = False) -> xr.DataArray:
+        """Return the recording if `check` has nothing against it.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.zeros((4, 1)), dims=("time", "channel"), attrs={"sampling_rate": 1.0})
+        >>> Preprocess(mean=np.ones(1), scale=np.ones(1)).checked(wave).shape
+        (4, 1)
+        """
+        self.check(recording, assume_channels=assume_channels)
+        return recording
+
     def fit_to(self, recording: xr.DataArray, *, assume_channels: bool = False) -> xr.DataArray:
         """Return a recording with the channels that were trained on, in their order, whatever its own.
 

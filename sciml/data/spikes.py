@@ -83,7 +83,7 @@ def root_of_counts(counts: xr.DataArray) -> xr.DataArray:
     >>> root_of_counts(xr.DataArray([[4]], dims=("time", "unit"), attrs={"units": "counts"})).values.tolist()
     [[2.0]]
     """
-    rooted: xr.DataArray = np.sqrt(counts.astype(np.float32))
+    rooted = xr.DataArray(np.sqrt(counts.astype(np.float32)))
     units = str(counts.attrs.get("units", "")) or "counts"
     kept = {key: value for key, value in counts.attrs.items() if key not in ("units", "units_symbol")}
     rooted.attrs = {**kept, "units": f"sqrt({units})"}

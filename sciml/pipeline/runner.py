@@ -20,6 +20,7 @@ from sciml.pipeline.model import build_net, inference_state, n_parameters
 from sciml.pipeline.record import make_record
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.base import get_task
+from sciml.pipeline.training_overlap import FILE, intervals_learned_from
 from sciml.pipeline.windows import (
     DryRun,
     SplitWindows,
@@ -229,6 +230,9 @@ class _Run:
     def write_split(self) -> None:
         split = self.cut.split
         self.folder.write_json("split.json", split.to_dict(), schema="sciml.split/1")
+        if self.cut.spans is not None:
+            learned = intervals_learned_from(self.cut.windows, split, self.cut.spans)
+            self.folder.write_json(FILE, {"intervals": learned}, schema="sciml.training/1")
         counts = ", ".join(f"{len(indices)} {part}" for part, indices in split.parts.items())
         self.log(f"{len(self.cut.windows)} windows: {counts}, at least {self.cut.smallest_gap:.3g} s apart")
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sciml.data import Split, WindowDataset, Windows, split_by_time
+from sciml.data.concat import Spans
 from sciml.data.cutting import MISSING, trial_seconds
 from sciml.pipeline.config import Config
 from sciml.pipeline.load import Loaded, check_files, load
-from sciml.pipeline.model import build_net, n_parameters
+from sciml.pipeline.model import build_net, inputs, n_parameters
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import TrainConfig
 
@@ -40,7 +41,7 @@ UNEQUAL = 0.05  # of the length: trials that differ by more are of unequal lengt
 class SplitWindows:
     """Windows of a configuration that is decided, their split, and the smallest distance between its parts [s].
 
-    `notes` say what was done to bring files and trials together.
+    `notes` say what was done to bring files and trials together, `spans` where each of them lies.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class SplitWindows:
     split: Split
     smallest_gap: float
     notes: tuple[str, ...] = ()
+    spans: Spans | None = None
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -90,7 +92,7 @@ def split_windows(config: Config, loaded: Loaded) -> SplitWindows:
     windows, asked = cut_windows(config, loaded), config.split
     split = split_by_time(windows, fractions=asked.fractions, gap=asked.gap, n_blocks=asked.n_blocks, seed=config.seed)
     notes = (*loaded.notes, *_length_notes(config, loaded, windows))
-    return SplitWindows(config, windows, split, split.check(windows), notes)
+    return SplitWindows(config, windows, split, split.check(windows), notes, loaded.spans)
 
 
 def cut_windows(config: Config, loaded: Loaded) -> Windows:
@@ -209,7 +211,7 @@ def plan(cut: SplitWindows) -> DryRun:
         memory={
             "recording": FLOAT * windows.recording.size,
             "weights": ADAM * FLOAT * n_parameters(net),
-            "activations": _activations(net, x),
+            "activations": _activations(net, x, inputs(config, windows)),
         },
         batch={
             "x": {"dims": ["window", "channel", "time"], "shape": list(x.shape), "unit": units},
@@ -233,7 +235,7 @@ def describe_recording(windows: Windows) -> dict[str, Any]:
     }
 
 
-def _activations(net: nn.Module, x: torch.Tensor) -> int:
+def _activations(net: nn.Module, x: torch.Tensor, n_inputs: int) -> int:
     """Return the bytes of all layers' outputs for a batch, twice for their gradients."""
     sizes: list[int] = []
 
@@ -246,11 +248,7 @@ def _activations(net: nn.Module, x: torch.Tensor) -> int:
     try:
         net.eval()
         with torch.no_grad():
-            net(
-                torch.zeros(1, net.input_shape[0], x.shape[2])
-                if hasattr(net, "input_shape")
-                else torch.zeros_like(x[:1])
-            )
+            net(torch.zeros(1, n_inputs, x.shape[2]))
     finally:
         for handle in handles:
             handle.remove()

@@ -66,7 +66,7 @@ def _(module: LastSample, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
 
 @masked.register
 def _(module: nn.GroupNorm, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    groups = x.unflatten(1, (module.num_groups, -1))
+    groups = x.reshape(len(x), module.num_groups, -1, x.shape[-1])
     there = valid[:, None, None]
     n = (valid.sum(dim=1).clamp(min=1) * groups.shape[2])[:, None, None, None]
     mean = (groups * there).sum(dim=(2, 3), keepdim=True) / n
@@ -113,8 +113,7 @@ def of_length(x: torch.Tensor, valid: torch.Tensor, n_times: int) -> tuple[torch
 
 
 def _affine(module: nn.GroupNorm | _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    scaled = x if module.weight is None else x * module.weight[:, None]
-    return scaled if module.bias is None else scaled + module.bias[:, None]
+    return x * module.weight[:, None] + module.bias[:, None] if module.affine else x
 
 
 def _remember(module: _BatchNorm, mean: torch.Tensor, variance: torch.Tensor) -> None:
