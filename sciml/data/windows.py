@@ -28,6 +28,7 @@ ACROSS = "across a gap"
 MISSING = "masked or missing samples"
 NO_ONSET = "onset missing"
 NO_LABEL = "label missing"
+NO_WEIGHT = "weight missing"
 Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -254,7 +255,9 @@ def windows_around(
     starts = nearest - round(before * samples.rate)
     told = told_of(events, label, numbers=numbers)
     weights = weights_of(events, weight) if weight else None
-    reason[told.missing if weights is None else told.missing | np.isnan(weights)] = NO_LABEL
+    if weights is not None:
+        reason[np.isnan(weights)] = NO_WEIGHT
+    reason[told.missing] = NO_LABEL
     kept, dropped = _usable(samples, starts, n, reason)
     kept = told.frequent(kept, least, dropped)
     if not len(kept):

@@ -70,15 +70,23 @@ class Data(_Section):
     files: tuple[str, ...] = Field(default=(), description="recordings; relative to the config file")
     signal: str | None = Field(default=None, description="path or pattern in the file; default its only signal")
     labels: str | None = Field(default=None, description="TABLE:COLUMN, as intervals/trials:stimulus")
+    labels_min: Annotated[int, Field(ge=0)] = Field(default=0, description="classes with fewer events are left out")
+    weights: str | None = Field(default=None, description="column of the table of labels: how much an event counts")
+    target: str | None = Field(default=None, description="regress: the signal to be told; path or pattern")
+    target_files: tuple[str, ...] = Field(default=(), description="files of the target; default those of the signal")
+    target_lag: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=0.0, description="[s] from the last sample of a window to the value of the target"
+    )
+    target_derivative: bool = Field(default=False, description="tell the change of the target per second")
 
 
 class Windows(_Section):
     """Where the windows lie [s]; what is not given is chosen by the task when the recording is open."""
 
     before: Seconds = Field(default=0.0, description="classify: start this long before the event [s]")
-    length: Duration | None = Field(default=None, description="[s]; classify: the median trial, forecast: 5")
+    length: Duration | None = Field(default=None, description="[s]; classify: the median trial, forecast: 5 or less")
     step: Duration | None = Field(default=None, description="forecast: from window to window [s]; default the horizon")
-    horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1")
+    horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1 or less")
 
 
 class Noise(_Section):
@@ -184,7 +192,7 @@ class Config(_Section):
         2.0
         """
         chosen = self.windows.model_copy(update=windows)
-        span = (chosen.length or 0.0) + (chosen.horizon or 0.0)
+        span = (chosen.length or 0.0) + (chosen.horizon or 0.0) + abs(self.data.target_lag)
         return self.model_copy(
             update={
                 "windows": chosen,
@@ -343,8 +351,9 @@ def load_config(path: str | Path, assignments: Sequence[str] = (), **flags: Any)
         raise ConfigError(f"{file}: expected TOML, got a mistake: {error}") from None
     validate(values, source=file.name)  # before the paths are touched, so that messages quote the file
     data = values.get("data", {})
-    if data.get("files"):
-        values["data"] = data | {"files": [str(file.parent / each) for each in data["files"]]}
+    for key in ("files", "target_files"):
+        if data.get(key):
+            values["data"] = data = data | {key: [str(file.parent / each) for each in data[key]]}
     return assign(values, assignments, **flags)
 
 

@@ -11,10 +11,10 @@ from torch import nn
 
 from sciml._typing import AnyArray
 from sciml.data import Preprocess, Split, Windows, windows_around
-from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.load import Loaded, check_column, labels
+from sciml.pipeline.tasks.durations import median_duration
 from sciml.report import Chance, Evaluation, Score
 from sciml.train import baselines, metrics
 from sciml.wording import percent
@@ -40,7 +40,7 @@ class Classify:
         """Take the median trial as the length of a window; denoise; leave the net as it is."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
         check_column(loaded.events, loaded.label)
-        length = config.windows.length or config.windows.before + _median_duration(loaded.events)
+        length = config.windows.length or config.windows.before + median_duration(loaded.events)
         return config.decided(
             windows={"length": length, "step": None, "horizon": None},
             denoise=True,
@@ -51,7 +51,15 @@ class Classify:
         """Cut a window around each event."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
         before, length = config.windows.before, config.windows.length or 0.0
-        return windows_around(loaded.recording, loaded.events, label=loaded.label, before=before, length=length)
+        return windows_around(
+            loaded.recording,
+            loaded.events,
+            label=loaded.label,
+            before=before,
+            length=length,
+            weight=config.data.weights or "",
+            least=config.data.labels_min,
+        )
 
     def output_shape(self, windows: Windows) -> list[int]:
         """Return one logit a class."""
@@ -159,15 +167,6 @@ class Classify:
         """Return accuracy and interval."""
         low, high = found["interval"]
         return percent(found["accuracy"]), f"{percent(low)} to {percent(high)}"
-
-
-def _median_duration(events: xr.Dataset) -> float:
-    durations = np.asarray(events["stop_time"] - events["start_time"], dtype=np.float64)
-    known = durations[np.isfinite(durations) & (durations > 0)]
-    if not len(known):
-        raise ConfigError("windows.length: expected seconds, for the events of this table have no duration; set it")
-    # whole milliseconds: the trials of one length differ in the last digits of their times
-    return float(np.round(np.median(known), 3)) or float(np.median(known))
 
 
 def _score(name: str, found: metrics.ClassificationScores, role: Any = "baseline") -> Score:

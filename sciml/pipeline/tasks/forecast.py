@@ -14,13 +14,14 @@ from sciml.data import Preprocess, Split, Windows, sliding_windows
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.load import Loaded
-from sciml.recording import feature_dims
+from sciml.recording import feature_dims, sampling_rate, segments
 from sciml.report import Evaluation, Forecast, Score
 from sciml.train import baselines, metrics
 
 __all__ = ["Forecaster", "Forecasting"]
 
 LENGTH, HORIZON = 5.0, 1.0  # [s]
+FEWEST = 10  # windows that do not overlap, in the longest segment of the recording
 # a forecast begins at the last sample, and windows that follow each other are few and alike: end there, and stay small
 OPTIONS: dict[str, dict[str, Any]] = {"fcn": {"pool": "last", "norm": "group", "width": 32, "dropout": 0.3}}
 SHOWN = ("mean_nrmse", "mean_r2", "mean_skill", "nrmse", "r2", "skill")  # of each model, in `metrics.json`
@@ -61,12 +62,16 @@ class Forecasting:
         """Return no table: the recording is its own target."""
         return "", ""
 
-    def defaults(self, config: Config, loaded: Loaded) -> Config:  # noqa: ARG002 (other tasks look at events)
-        """Take 5 s to forecast 1 s; do not denoise, for noise correlated in time can be forecast like signal."""
+    def defaults(self, config: Config, loaded: Loaded) -> Config:
+        """Take 5 s to forecast 1 s, or less of a short recording.
+
+        Do not denoise, for noise correlated in time can be forecast like signal.
+        """
         chosen = config.windows
-        horizon = chosen.horizon or HORIZON
+        scale = min(1.0, _longest(loaded.recording) / (FEWEST * (LENGTH + HORIZON)))
+        horizon = chosen.horizon or scale * HORIZON
         return config.decided(
-            windows={"length": chosen.length or LENGTH, "horizon": horizon, "step": chosen.step or horizon},
+            windows={"length": chosen.length or scale * LENGTH, "horizon": horizon, "step": chosen.step or horizon},
             denoise=False,
             options=OPTIONS.get(config.model.name, {}),
         )
@@ -178,6 +183,11 @@ class Forecasting:
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Return error and skill."""
         return tuple("-" if found[name] is None else f"{found[name]:.4g}" for name in ("error", "mean_skill"))
+
+
+def _longest(recording: xr.DataArray) -> float:
+    """Return the duration of the longest segment of the clock without a gap [s]."""
+    return max(each.stop - each.start for each in segments(recording)) / sampling_rate(recording)
 
 
 def _shown(scores: metrics.ForecastScores) -> dict[str, Any]:
