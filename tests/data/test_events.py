@@ -30,18 +30,18 @@ def test_numbers_that_do_not_vary_and_texts_are_refused() -> None:
     with pytest.raises(DataError, match="expected numbers that vary in column 'x', got one and the same in all 9"):
         cut({"x": np.ones(9)}, numbers=True)
     with pytest.raises(
-        DataError, match="expected numbers in column 'x', got values of dtype <U1.* or task = 'classify'"
+        DataError, match=r"expected numbers in column 'x', got values of dtype <U1.* or task = 'classify'"
     ):
         cut({"x": list("abcabcabc")}, numbers=True)
     with pytest.raises(
-        DataError, match="expected classes .* in column 'x', got numbers such as 0.5; .*task = 'regress'"
+        DataError, match=r"expected classes .* in column 'x', got numbers such as 0.5; .*task = 'regress'"
     ):
         cut({"x": np.arange(9) + 0.5})
 
 
 def test_rare_classes_are_left_out_by_name() -> None:
     classes = list("aaaabbbcd")
-    with pytest.raises(DataError, match="got a: 4, b: 3, c: 1, d: 1; .*labels_min"):
+    with pytest.raises(DataError, match=r"got a: 4, b: 3, c: 1, d: 1; .*labels_min"):
         cut({"x": classes})
     found = cut({"x": classes}, least=3)
     assert found.classes == ("a", "b")

@@ -77,7 +77,7 @@ def test_another_clock_is_refused_with_both_ranges(windows) -> None:
 def test_a_target_that_is_missing_throughout_the_windows_is_refused(windows) -> None:
     target = signal(np.arange(600.0), 10.0, start=-20.0)
     target[{"time": slice(150, 450)}] = np.nan
-    with pytest.raises(DataError, match="expected values of the target at the ends of 39 windows .*, got none"):
+    with pytest.raises(DataError, match=r"expected values of the target at the ends of 39 windows .*, got none"):
         with_targets(windows, target)
 
 
