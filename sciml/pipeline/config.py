@@ -65,7 +65,7 @@ class _Section(BaseModel):
 
 
 class Data(_Section):
-    """What to read: files of the same channels, the signal in them, and `TABLE:COLUMN` of the labels."""
+    """What to read: files whose channels agree, the signal in them, and `TABLE:COLUMN` of the labels."""
 
     files: tuple[str, ...] = Field(default=(), description="recordings; relative to the config file")
     signal: str | None = Field(default=None, description="path or pattern in the file; default its only signal")
@@ -78,6 +78,14 @@ class Data(_Section):
         default=0.0, description="[s] from the last sample of a window to the value of the target"
     )
     target_derivative: bool = Field(default=False, description="tell the change of the target per second")
+    channels: Literal["name", "common", "position"] = Field(
+        default="name", description="how channels of several files agree: by name, those that all have, or by order"
+    )
+    missing: Literal["drop", "mask"] = Field(
+        default="drop", description="leave out windows with missing samples, or mask those samples"
+    )
+    bin: Duration | None = Field(default=None, description="spike times, events: width of a bin [s]")
+    counts: Literal["counts", "sqrt"] = Field(default="counts", description="events in bins, or their square root")
 
 
 class Windows(_Section):

@@ -187,7 +187,7 @@ class Forecasting:
 
 def _longest(recording: xr.DataArray) -> float:
     """Return the duration of the longest segment of the clock without a gap [s]."""
-    return max(each.stop - each.start for each in segments(recording)) / sampling_rate(recording)
+    return float(max(each.stop - each.start for each in segments(recording)) / sampling_rate(recording))
 
 
 def _shown(scores: metrics.ForecastScores) -> dict[str, Any]:
