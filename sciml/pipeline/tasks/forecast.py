@@ -1,12 +1,11 @@
 """To forecast the next samples of all channels: errors by horizon beside persistence and ridge regression."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
@@ -120,7 +119,7 @@ class Forecasting:
         self,
         tested: Tested,
         windows: Windows,
-        units: NDArray[np.int64],  # noqa: ARG002 (errors are means over windows)
+        splits: Sequence[Split],  # noqa: ARG002 (errors are means over windows)
         *,
         seed: int,  # noqa: ARG002 (nothing is drawn)
     ) -> Evaluation:

@@ -1,12 +1,11 @@
 """To tell numbers from a window: one of each event, or the values of another signal at the window's end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
@@ -16,6 +15,7 @@ from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.load import Loaded, check_column, labels
 from sciml.pipeline.tasks.durations import median_duration
+from sciml.pipeline.trust import fit_intervals, interval_numbers, scores_by_unit, worst
 from sciml.recording import sampling_rate
 from sciml.report import Evaluation, Regression, Score
 from sciml.train import baselines, metrics
@@ -110,13 +110,14 @@ class Regress:
         test, validation = (
             preprocess.restore_target(model_outputs(model, windows, part)) for part in (split.test, split.validation)
         )
-        return Tested(
-            split.test, parts["test"][1], test, (parts["validation"][1], validation), tuple(found), notes=notes
-        )
+        known = parts["validation"][1]
+        target = parts["test"][1]
+        fitted = fit_intervals(validation, known, test, target)
+        return Tested(split.test, target, test, (known, validation), tuple(found), (fitted,), notes=notes)
 
-    def evaluate(self, tested: Tested, windows: Windows, units: NDArray[np.int64], *, seed: int) -> Evaluation:
+    def evaluate(self, tested: Tested, windows: Windows, splits: Sequence[Split], *, seed: int) -> Evaluation:
         """Compare R2, with intervals over units, with those of baselines."""
-        unit, rng = units[tested.indices], np.random.default_rng(seed)
+        unit, rng = splits[0].block[tested.indices], np.random.default_rng(seed)
         said = {"net": tested.outputs, **{each.name: each.predicted for each in tested.baselines}}
         found = {
             name: metrics.regression_scores(tested.targets, values, units=unit, rng=rng)
@@ -131,7 +132,10 @@ class Regress:
                 "net": _shown(found["net"]),
                 "outputs": list(windows.target_names),
                 "baselines": {each.name: baseline_numbers(each, _shown(found[each.name])) for each in tested.baselines},
+                "intervals": interval_numbers(tested.fitted),
             },
+            by_unit=scores_by_unit("r2", tested.outputs, tested.targets, tested.indices, splits[0]),
+            worst=_worst(tested, windows),
             regression=Regression(
                 names=windows.target_names,
                 units=windows.target_units,
@@ -178,6 +182,18 @@ class Regress:
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Return R2 and correlation."""
         return tuple(_cell(found[name]) for name in ("mean_r2", "mean_correlation"))
+
+
+def _worst(tested: Tested, windows: Windows) -> tuple[dict[str, Any], ...]:
+    """Return the windows whose numbers were missed most, in units of their spread."""
+    spread = np.maximum(tested.targets.std(axis=0), np.finfo(np.float32).tiny)
+    loss = np.sqrt(np.square((tested.outputs - tested.targets) / spread).mean(axis=1))
+    said = {
+        f"{name}, {what} [{unit or 'no unit'}]": values[:, k].tolist()
+        for k, (name, unit) in enumerate(zip(windows.target_names, windows.target_units, strict=True))
+        for what, values in (("measured", tested.targets), ("told", tested.outputs))
+    }
+    return worst(windows, tested.indices, loss, said)
 
 
 def _cell(value: float | None) -> str:
