@@ -209,5 +209,6 @@ def test_a_baselines_logits_name_its_labels():
     X, y = waveforms(400, rho=3.0)
     for classifier in (baselines.linear_classifier, baselines.covariance_classifier, baselines.kernel_classifier):
         result = classifier(*split(X, y), n_classes=2)
+        assert result.logits is not None
         np.testing.assert_array_equal(result.logits.argmax(axis=1), result.predicted)
         assert result.metrics["log_loss"] < np.log(2) + 0.05

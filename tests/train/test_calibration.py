@@ -40,7 +40,7 @@ def test_temperature_agrees_with_scikit_learn():
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
-    class Logits(ClassifierMixin, BaseEstimator):
+    class Logits(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Hands its input on as logits."""
 
         def fit(self, X, y):

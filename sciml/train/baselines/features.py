@@ -100,7 +100,7 @@ def _centered(X: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return windows less their mean; missing values are zero, and the rest larger, so that power stays what it is."""
     present = ~np.isnan(X)
     if present.all():
-        return X - X.mean(axis=2, keepdims=True)
+        return np.asarray(X - X.mean(axis=2, keepdims=True))
     count = present.sum(axis=2, keepdims=True)
     filled = np.where(present, X, 0.0)
     centered = np.where(present, filled - filled.sum(axis=2, keepdims=True) / np.maximum(count, 1), 0.0)

@@ -179,7 +179,7 @@ def _quantiles(filtered: torch.Tensor, places: NDArray[np.float64]) -> torch.Ten
 
 def _or_zero(X: AnyArray) -> AnyArray:
     """Return windows with zeros for a channel that no window has."""
-    empty = np.isnan(X).all(axis=(0, 2))
+    empty = np.asarray(np.isnan(X).all(axis=(0, 2)))
     return np.where(empty[:, None], 0.0, X) if empty.any() else X
 
 

@@ -115,12 +115,13 @@ def regression_scores(
         raise DataError(f"expected targets and predictions of shape (n, output), got {y.shape} and {z.shape}")
     y, z = y.reshape(len(y), -1), z.reshape(len(y), -1)
     statistics = {name: METRICS[name].prepare(z, y) for name in NAMES}
-    scores = {name: np.asarray(statistic(np.ones(len(y)))) for name, statistic in statistics.items()}
+    r2, correlation, absolute_error = (np.asarray(statistics[name](np.ones(len(y)))) for name in NAMES)
     if units is None:
-        return RegressionScores(**scores, n=len(y))
+        return RegressionScores(r2, correlation, absolute_error, len(y))
     draw = np.random.default_rng(0) if rng is None else rng
     ends = {name: bootstrap_interval(statistic, units, rng=draw) for name, statistic in statistics.items()}
-    return RegressionScores(**scores, n=len(y), n_units=len(np.unique(np.asarray(units))), intervals=ends)
+    n_units = len(np.unique(np.asarray(units)))
+    return RegressionScores(r2, correlation, absolute_error, len(y), n_units, ends)
 
 
 def _mean(values: NDArray[np.float64]) -> float:
