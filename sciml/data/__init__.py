@@ -5,6 +5,7 @@ The only room that knows both xarray and torch.
 
 from sciml.data.preprocess import Preprocess, PreprocessLayer
 from sciml.data.splits import Block, Split, folds_by, split_by, split_by_time, split_by_unit
+from sciml.data.targets import values_at, with_targets
 from sciml.data.windows import WindowDataset, Windows, sliding_windows, windows_around
 
 __all__ = [
@@ -19,5 +20,7 @@ __all__ = [
     "split_by",
     "split_by_time",
     "split_by_unit",
+    "values_at",
     "windows_around",
+    "with_targets",
 ]

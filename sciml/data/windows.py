@@ -6,7 +6,7 @@ masked, missing or infinite sample, and never leaves the recording: such windows
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +16,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset
 
+from sciml.data.events import because, column_of, told_of, weights_of
 from sciml.data.samples import Samples, read_samples, rows_of_block
 from sciml.errors import ConfigError, DataError
 from sciml.recording import GAP, n_features, segments
-from sciml.wording import natural
 
 __all__ = ["WindowDataset", "Windows", "sliding_windows", "windows_around"]
 
@@ -115,6 +115,34 @@ class Windows:
         """Time at which each window, its horizon included, has ended, in seconds, shape (n,)."""
         return self._samples.clock[self.starts + self.span - 1] + 1.0 / self.rate
 
+    def changed(self, **fields: Any) -> "Windows":
+        """Return the windows with other fields; what was read of the recording is not read again.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> sliding_windows(wave, length=3, step=2).changed(classes=("rest",)).classes
+        ('rest',)
+        """
+        return _with(replace(self, **fields), self._samples)
+
+    def chosen(self, indices: ArrayLike) -> "Windows":
+        """Return some of the windows, by number or mask.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.arange(10.0), dims="time", attrs={"sampling_rate": 1.0})
+        >>> sliding_windows(wave, length=3, step=2).chosen([0, 2]).starts.tolist()
+        [0, 4]
+        """
+        kept = np.asarray(indices)
+        each = {name: getattr(self, name) for name in ("labels", "offsets", "events", "targets", "weights", "lengths")}
+        return self.changed(
+            starts=self.starts[kept],
+            units={name: values[kept] for name, values in self.units.items()},
+            **{name: values[kept] for name, values in each.items() if values is not None},
+        )
+
     def arrays(self, indices: ArrayLike | None = None) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
         """Return the samples of windows and what is to be predicted from them.
 
@@ -168,10 +196,13 @@ def windows_around(
     recording: xr.DataArray,
     events: xr.Dataset,
     *,
-    label: str,
+    label: str | Sequence[str],
     before: float,
     length: float,
     onset: str = "start_time",
+    numbers: bool = False,
+    weight: str = "",
+    least: int = 0,
 ) -> Windows:
     """Return one labeled window for each event: from `before` seconds ahead of the onset, `length` seconds long.
 
@@ -185,20 +216,27 @@ def windows_around(
     events
         Table with dim `event`: onsets in seconds of the recording's clock, and a column of labels.
     label
-        Column with the class of each event: strings or integers.
+        Column with the class of each event: strings or integers. With `numbers`, one or more columns of numbers.
     before
         Seconds from the start of the window to the onset; negative to start after the onset.
     length
         Length of the window in seconds.
     onset
         Column with the onsets.
+    numbers
+        What is told of an event is a number, not a class.
+    weight
+        Column that says how much each event counts in training, at least 0; "" where all count alike.
+    least
+        Classes with fewer windows are left out, by name.
 
     Raises
     ------
     ConfigError
         A length below one sample.
     DataError
-        A column that is not there or holds no classes, no window left, one class only, or a class of one window.
+        A column that is not there or holds no classes (or numbers, or weights), no window left, one class only, or a
+        class of one window.
 
     Examples
     --------
@@ -211,19 +249,29 @@ def windows_around(
     """
     samples = read_samples(recording)
     n = _to_samples(length, samples.rate, "length")
-    onsets = _onsets(_column(events, onset))
+    onsets = _onsets(column_of(events, onset))
     nearest, offsets, reason = _nearest(samples, onsets)
     starts = nearest - round(before * samples.rate)
-    names = _names(_column(events, label), label)
-    reason[np.array([name is None for name in names])] = NO_LABEL
+    told = told_of(events, label, numbers=numbers)
+    weights = weights_of(events, weight) if weight else None
+    reason[told.missing if weights is None else told.missing | np.isnan(weights)] = NO_LABEL
     kept, dropped = _usable(samples, starts, n, reason)
+    kept = told.frequent(kept, least, dropped)
     if not len(kept):
         raise DataError(_none_left(len(starts), dropped, n / samples.rate))
-    labels, classes = _encode([names[k] for k in kept], label, dropped)
-    windows = Windows(
-        recording, starts[kept], n, labels, classes, offsets=offsets[kept], events=kept, dropped=dict(dropped)
+    return _with(
+        Windows(
+            recording,
+            starts[kept],
+            n,
+            offsets=offsets[kept],
+            events=kept,
+            dropped=dict(dropped),
+            weights=None if weights is None else weights[kept],
+            **told.of(kept, dropped),
+        ),
+        samples,
     )
-    return _with(windows, samples)
 
 
 def sliding_windows(recording: xr.DataArray, *, length: float, step: float, horizon: float = 0.0) -> Windows:
@@ -367,18 +415,6 @@ def _to_samples(seconds: float, rate: float, name: str) -> int:
     return n
 
 
-def _column(events: xr.Dataset, name: str) -> NDArray[Any]:
-    """Return a column of the events table, or say which there are."""
-    if name not in events.variables:
-        raise DataError(f"expected a column {name!r} in the events table, got {sorted(map(str, events.variables))}")
-    column = np.asarray(events[name].values)
-    if column.ndim != 1 or not len(column):
-        raise DataError(
-            f"expected one value an event in column {name!r}, got shape {column.shape}; choose another column"
-        )
-    return column
-
-
 def _onsets(column: NDArray[Any]) -> NDArray[np.float64]:
     if column.dtype.kind not in "iuf":
         raise DataError(
@@ -424,50 +460,8 @@ def _usable(
     return np.flatnonzero(reason == ""), Counter(str(text) for text in reason if text)
 
 
-def _names(column: NDArray[Any], label: str) -> list[str | int | None]:
-    """Return the labels as strings or integers, None where missing."""
-    if column.dtype.kind in "iub":
-        return [int(value) for value in column]
-    if column.dtype.kind == "f":
-        known = column[np.isfinite(column)]
-        if np.any(known != np.round(known)):
-            raise DataError(
-                f"expected classes (strings or integers) in column {label!r}, got numbers such as "
-                f"{known[known != np.round(known)][0]:g}; choose a column of classes"
-            )
-        return [int(value) if np.isfinite(value) else None for value in column]
-    if column.dtype.kind not in "OUST":
-        raise DataError(f"expected strings or integers in column {label!r}, got values of dtype {column.dtype}")
-    texts = [value.decode() if isinstance(value, bytes) else value for value in column.tolist()]
-    return [None if value is None or value != value or value == "" else _plain(value) for value in texts]
-
-
-def _plain(value: object) -> str | int:
-    return int(value) if isinstance(value, int) else str(value)
-
-
-def _encode(
-    names: Sequence[str | int | None], label: str, dropped: Mapping[str, int]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return labels as indices into the sorted classes: at least two classes, each of at least two windows."""
-    counts = Counter(names)
-    classes = sorted(counts, key=lambda name: natural(str(name)))
-    listing = ", ".join(f"{name}: {counts[name]}" for name in classes)
-    if len(classes) < 2 or min(counts.values()) < 2:
-        raise DataError(
-            f"expected at least two classes of at least two windows each in column {label!r}, got {listing}"
-            f"{_because(dropped)}; choose another column, or leave out the events of rare classes"
-        )
-    number = {name: k for k, name in enumerate(classes)}
-    return np.array([number[name] for name in names], dtype=np.int64), tuple(str(name) for name in classes)
-
-
-def _because(dropped: Mapping[str, int]) -> str:
-    return f" (dropped {', '.join(f'{count} {text}' for text, count in sorted(dropped.items()))})" if dropped else ""
-
-
 def _none_left(n: int, dropped: Mapping[str, int], seconds: float) -> str:
     return (
         f"expected at least one window of {seconds:g} s without gap or missing sample, got none of {n}"
-        f"{_because(dropped)}; choose shorter windows, or check that events and recording share a clock"
+        f"{because(dropped)}; choose shorter windows, or check that events and recording share a clock"
     )

@@ -6,8 +6,9 @@ import scipy.stats
 
 from sciml.errors import DataError
 from sciml.train import baselines
-from sciml.train.baselines.classification import principal_components
+from sciml.train.baselines.features import principal_components, tangent_features
 from sciml.train.baselines.forecasting import ridge_path
+from sciml.train.baselines.ridge import RidgePath
 
 
 def split(X, y, fractions=(0.6, 0.2)):
@@ -138,3 +139,76 @@ def test_a_class_missing_from_training_is_refused():
     part = X, np.arange(20) % 2
     with pytest.raises(DataError, match="expected 3 classes in the training part, got 2"):
         baselines.linear_classifier(part, part, part, n_classes=3)
+
+
+def test_tangent_features_are_those_of_pyriemann():
+    peer = pytest.importorskip("pyriemann.utils.tangentspace", reason="pyriemann is not installed: no oracle")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 4, 50)) * rng.uniform(0.5, 2, size=(30, 4, 1))
+    C = np.stack([np.cov(x, bias=True) for x in X / X.std(axis=(0, 2))[:, None]])
+    shrunk = 0.9 * C + 0.1 * np.trace(C, axis1=1, axis2=2)[:, None, None] / 4 * np.eye(4)
+    expected = peer.tangent_space(shrunk, shrunk.mean(axis=0), metric="riemann")
+    np.testing.assert_allclose(tangent_features(X)[0], expected, atol=1e-10)
+
+
+def test_covariances_do_not_mind_missing_samples():
+    """Half of one channel is missing at random: variance and the other channels' covariance stay what they are."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3, 2000)) * np.array([1.0, 2.0, 3.0])[:, None]
+    holed = X.copy()
+    holed[:, 0, rng.random(2000) < 0.5] = np.nan
+    whole, missing = (tangent_features(each)[0] for each in (X, holed))
+    assert np.isfinite(missing).all()
+    # a variance of 1000 instead of 2000 samples: relative standard error sqrt(2/1000)
+    assert np.abs(whole - missing).max() < 5 * np.sqrt(2 / 1000)
+
+
+REGRESSORS = {
+    "linear": baselines.linear_regressor,
+    "covariance": baselines.covariance_regressor,
+    "kernels": baselines.kernel_regressor,
+}
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_regressors_find_what_they_see_and_nothing_in_noise(name):
+    """Amplitude of a sine whose phase is random sets the power; its mean is the offset: each sees one of the two."""
+    rng = np.random.default_rng(0)
+    offset, amplitude = rng.normal(size=(2, 450))
+    phase = rng.uniform(0, 2 * np.pi, size=(450, 1))
+    wave = np.exp(0.5 * amplitude)[:, None] * np.sin(np.arange(60) * 0.7 + phase)
+    X = (wave + offset[:, None] + 0.3 * rng.normal(size=(450, 60)))[:, None]
+    y = np.stack([offset, amplitude, rng.normal(size=450)], axis=1)
+    result = REGRESSORS[name](*split(X, y))
+    r2 = np.array(result.metrics["r2"])
+    found = {"linear": [0], "covariance": [1], "kernels": [0, 1]}[name]
+    assert (r2[found] > 0.7).all()
+    assert (np.delete(r2, found) < 0.2).all()
+    assert result.predicted.shape == (90, 3)
+
+
+def test_weights_of_baselines_count_as_repeated_windows():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2, 12)), np.arange(60) % 2
+    X += 0.5 * y[:, None, None]
+    w = rng.integers(1, 4, 60)
+    test = (rng.normal(size=(40, 2, 12)), np.arange(40) % 2)
+    features = X.reshape(60, -1)
+    a = RidgePath(features, y[:, None].astype(float), w)
+    b = RidgePath(np.repeat(features, w, axis=0), np.repeat(y, w)[:, None].astype(float))
+    unit = a.unit * w.sum() / 60 / b.unit  # eigenvalues are sums over windows
+    np.testing.assert_allclose(
+        a.predict(a.rotate(features), 0.1), b.predict(b.rotate(features), 0.1 * unit), rtol=1e-6, atol=1e-9
+    )
+    plain = baselines.linear_classifier((X, y), test, test, n_classes=2, weights=w).logits
+    assert plain is not None
+    assert np.isfinite(plain).all()
+
+
+def test_a_baselines_logits_name_its_labels():
+    X, y = waveforms(400, rho=3.0)
+    for classifier in (baselines.linear_classifier, baselines.covariance_classifier, baselines.kernel_classifier):
+        result = classifier(*split(X, y), n_classes=2)
+        assert result.logits is not None
+        np.testing.assert_array_equal(result.logits.argmax(axis=1), result.predicted)
+        assert result.metrics["log_loss"] < np.log(2) + 0.05

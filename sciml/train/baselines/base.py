@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sciml._typing import AnyArray
@@ -14,7 +15,19 @@ Part = tuple[AnyArray, NDArray[Any]]  # X (n, channel, time) and y: labels (n,),
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BaselineResult:
-    """Scores of a baseline on the test part; `predicted` are its labels (n,) or values (n, channel, horizon)."""
+    """Scores of a baseline on the test part.
+
+    Attributes
+    ----------
+    metrics
+        Scores of the test part.
+    settings
+        What was chosen, and how it scored on the validation part.
+    predicted
+        Labels (n,), or values (n, ...) as the targets.
+    logits
+        Shape (n, class), of a classifier that has probabilities; those of `majority` are the fractions in training.
+    """
 
     name: str
     description: str
@@ -22,6 +35,7 @@ class BaselineResult:
     settings: dict[str, Any]
     seconds: float
     predicted: NDArray[Any]
+    logits: NDArray[np.float64] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the predictions."""
@@ -39,7 +53,7 @@ class BaselineResult:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A fitted baseline: its validation loss, its predictions of the test part, what was chosen."""
+    """A fitted baseline: its validation loss, its predictions or logits of the test part, what was chosen."""
 
     loss: float
     predicted: NDArray[Any]
