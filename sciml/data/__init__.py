@@ -4,7 +4,7 @@ The only room that knows both xarray and torch.
 """
 
 from sciml.data.preprocess import Preprocess, PreprocessLayer
-from sciml.data.splits import Block, Split, split_by_time
+from sciml.data.splits import Block, Split, folds_by, split_by, split_by_time, split_by_unit
 from sciml.data.targets import values_at, with_targets
 from sciml.data.windows import WindowDataset, Windows, sliding_windows, windows_around
 
@@ -15,8 +15,11 @@ __all__ = [
     "Split",
     "WindowDataset",
     "Windows",
+    "folds_by",
     "sliding_windows",
+    "split_by",
     "split_by_time",
+    "split_by_unit",
     "values_at",
     "windows_around",
     "with_targets",
