@@ -148,7 +148,7 @@ def scores_by_unit(
     return UnitScores(
         unit=split.unit,
         metric=name.replace("_", " "),
-        names=tuple(f"{split.unit} {unit + 1}" for unit in present[known].tolist()),
+        names=tuple(split.blocks[unit].name or f"{split.unit} {unit + 1}" for unit in present[known].tolist()),
         values=values[known],
         count=np.array([np.count_nonzero(units == unit) for unit in present[known]]),
         whole=metric(outputs, targets),
