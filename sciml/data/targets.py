@@ -118,6 +118,7 @@ def _read(
     inside: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Return means of samples first to last, or points between the two where there is a weight."""
+    assert samples.valid is not None  # noqa: S101 - it was read
     missing = np.concatenate([[0], np.cumsum(~samples.valid)])
     inside = inside & (missing[last + 1] == missing[first]) & (samples.segment[first] == samples.segment[last])
     values = np.full((len(first), samples.rows(0, 1).shape[1]), np.nan)

@@ -92,7 +92,11 @@ class Windows(_Section):
     """Where the windows lie [s]; what is not given is chosen by the task when the recording is open."""
 
     before: Seconds = Field(default=0.0, description="classify: start this long before the event [s]")
-    length: Duration | None = Field(default=None, description="[s]; classify: the median trial, forecast: 5 or less")
+    length: Duration | Literal["trial", "crop"] | None = Field(
+        default=None,
+        description="[s]; classify: the median trial, or 'trial' (padded to the longest), 'crop' (to the shortest); "
+        "forecast: 5 or less",
+    )
     step: Duration | None = Field(default=None, description="forecast: from window to window [s]; default the horizon")
     horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1 or less")
 
@@ -191,8 +195,12 @@ class Config(_Section):
             )
         return self
 
-    def decided(self, *, windows: Mapping[str, Any], denoise: bool, options: Mapping[str, Any]) -> "Config":
+    def decided(
+        self, *, windows: Mapping[str, Any], denoise: bool, options: Mapping[str, Any], typical: float = 0.0
+    ) -> "Config":
         """Return the configuration with what its task decides; a gap, `denoise` and options that are given stay.
+
+        The gap between parts is as long as a window; of windows of unequal length, as the `typical` one [s].
 
         Examples
         --------
@@ -200,7 +208,8 @@ class Config(_Section):
         2.0
         """
         chosen = self.windows.model_copy(update=windows)
-        span = (chosen.length or 0.0) + (chosen.horizon or 0.0) + abs(self.data.target_lag)
+        span = (typical if isinstance(chosen.length, str) else chosen.length or 0.0) + (chosen.horizon or 0.0)
+        span += abs(self.data.target_lag)
         return self.model_copy(
             update={
                 "windows": chosen,

@@ -1,6 +1,5 @@
 """To name the class of a window around an event: labels, accuracy beside chance, linear baselines."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,12 +8,12 @@ import xarray as xr
 from torch import nn
 
 from sciml._typing import AnyArray
-from sciml.data import Preprocess, Split, Windows, windows_around
+from sciml.data import Preprocess, Preprocessed, Split, Windows, windows_around
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
+from sciml.pipeline.evaluation.trust import fit_probabilities, reliability_of, scores_by_unit, worst
 from sciml.pipeline.load import Loaded, check_column, labels
-from sciml.pipeline.tasks.durations import median_duration
-from sciml.pipeline.trust import fit_probabilities, reliability_of, scores_by_unit, worst
+from sciml.pipeline.tasks.durations import trial_length
 from sciml.report import Chance, Evaluation, Score
 from sciml.train import baselines, metrics
 from sciml.wording import percent
@@ -41,25 +40,26 @@ class Classify:
         """Take the median trial as the length of a window; denoise; leave the net as it is."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
         check_column(loaded.events, loaded.label)
-        length = config.windows.length or config.windows.before + median_duration(loaded.events)
+        length, typical = trial_length(config, loaded.events)
         return config.decided(
             windows={"length": length, "step": None, "horizon": None},
             denoise=True,
             options={},
+            typical=typical,
         )
 
     def windows(self, config: Config, loaded: Loaded) -> Windows:
         """Cut a window around each event."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
-        before, length = config.windows.before, config.windows.length or 0.0
         return windows_around(
             loaded.recording,
             loaded.events,
             label=loaded.label,
-            before=before,
-            length=length,
+            before=config.windows.before,
+            length=config.windows.length or 0.0,
             weight=config.data.weights or "",
             least=config.data.labels_min,
+            missing=config.data.missing,
         )
 
     def output_shape(self, windows: Windows) -> list[int]:
@@ -72,7 +72,7 @@ class Classify:
 
     def assemble(self, preprocess: Preprocess, net: nn.Module) -> nn.Module:
         """Return preprocessing and net, one after the other."""
-        return nn.Sequential(OrderedDict(preprocess=preprocess.as_module(), net=net))
+        return Preprocessed(preprocess.as_module(), net)
 
     def test(self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int) -> Tested:
         """Return logits, and the classes that baselines behind the preprocessing name."""

@@ -4,8 +4,24 @@ import numpy as np
 import xarray as xr
 
 from sciml.errors import ConfigError
+from sciml.pipeline.config import Config
 
-__all__ = ["median_duration"]
+__all__ = ["median_duration", "trial_length"]
+
+
+def trial_length(config: Config, events: xr.Dataset) -> tuple[float | str, float]:
+    """Return the length of a window as it is asked for, by default the median trial; and the median trial, or 0.
+
+    Raises
+    ------
+    ConfigError
+        As `median_duration`.
+    """
+    asked = config.windows.length
+    if asked is not None and not isinstance(asked, str):
+        return asked, 0.0
+    typical = config.windows.before + median_duration(events)
+    return asked or typical, typical
 
 
 def median_duration(events: xr.Dataset) -> float:

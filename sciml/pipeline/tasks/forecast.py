@@ -9,7 +9,9 @@ import xarray as xr
 from torch import nn
 
 from sciml._typing import AnyArray
-from sciml.data import Preprocess, Split, Windows, sliding_windows
+from sciml.data import Preprocess, Preprocessed, Split, Windows, sliding_windows
+from sciml.data.layer import last_values
+from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.load import Loaded
@@ -26,27 +28,25 @@ OPTIONS: dict[str, dict[str, Any]] = {"fcn": {"pool": "last", "norm": "group", "
 SHOWN = ("mean_nrmse", "mean_r2", "mean_skill", "nrmse", "r2", "skill")  # of each model, in `metrics.json`
 
 
-class Forecaster(nn.Module):
+class Forecaster(Preprocessed):
     """Last sample plus what the net expects to change, in units of each channel's standard deviation.
 
-    A net that says nothing repeats the last sample: persistence is where learning starts.
+    A net that says nothing repeats the last sample: persistence is where learning starts. The last sample of a channel
+    is the last that is there, its mean where none is.
     """
 
     center: torch.Tensor
     spread: torch.Tensor
 
     def __init__(self, preprocess: Preprocess, net: nn.Module) -> None:
-        super().__init__()
-        self.preprocess = preprocess.as_module()
-        self.net = net
+        super().__init__(preprocess.as_module(), net)
         self.register_buffer("center", torch.from_numpy(preprocess.mean).float())
         self.register_buffer("spread", torch.from_numpy(preprocess.scale).float())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (batch, channel, time) in the recording's units to standardized (batch, channel, horizon)."""
-        last = (x[:, :, -1] - self.center) / self.spread
-        change: torch.Tensor = self.net(self.preprocess(x))
-        return last[:, :, None] + change
+        last = (last_values(x) - self.center) / self.spread
+        return torch.nan_to_num(last)[:, :, None] + super().forward(x)
 
 
 class Forecasting:
@@ -67,6 +67,8 @@ class Forecasting:
         Do not denoise, for noise correlated in time can be forecast like signal.
         """
         chosen = config.windows
+        if isinstance(chosen.length, str):
+            raise ConfigError(f"windows.length: expected seconds for a forecast, got {chosen.length!r}; set it")
         scale = min(1.0, _longest(loaded.recording) / (FEWEST * (LENGTH + HORIZON)))
         horizon = chosen.horizon or scale * HORIZON
         return config.decided(
@@ -78,8 +80,8 @@ class Forecasting:
     def windows(self, config: Config, loaded: Loaded) -> Windows:
         """Cut windows one after the other, each followed by its horizon."""
         asked = config.windows
-        length, step, horizon = (value or 0.0 for value in (asked.length, asked.step, asked.horizon))
-        return sliding_windows(loaded.recording, length=length, step=step, horizon=horizon)
+        length, step, horizon = (float(value or 0.0) for value in (asked.length, asked.step, asked.horizon))
+        return sliding_windows(loaded.recording, length=length, step=step, horizon=horizon, missing=config.data.missing)
 
     def output_shape(self, windows: Windows) -> list[int]:
         """Return one value a channel and step ahead."""

@@ -4,40 +4,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from torch import nn
 
 from sciml._typing import AnyArray
-from sciml.data import Preprocess, Split, Windows, sliding_windows, windows_around, with_targets
+from sciml.data import Preprocess, Preprocessed, Split, Windows, sliding_windows, windows_around, with_targets
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
+from sciml.pipeline.evaluation.trust import fit_intervals, interval_numbers, scores_by_unit, worst
 from sciml.pipeline.load import Loaded, check_column, labels
-from sciml.pipeline.tasks.durations import median_duration
-from sciml.pipeline.trust import fit_intervals, interval_numbers, scores_by_unit, worst
+from sciml.pipeline.tasks.durations import trial_length
 from sciml.recording import sampling_rate
 from sciml.report import Evaluation, Regression, Score
 from sciml.train import baselines, metrics
 
-__all__ = ["Regress", "Regressor"]
+__all__ = ["Regress"]
 
 LENGTH, SAMPLES, STEPS = 2.0, 16, 4  # a window: [s], but at least so many samples; how many begin in its length
 SHOWN = ("mean_r2", "mean_correlation", "r2", "correlation", "absolute_error")  # of each model, in `metrics.json`
-
-
-class Regressor(nn.Module):
-    """Preprocessing and net, one after the other: numbers in units of their spread over the train part."""
-
-    def __init__(self, preprocess: Preprocess, net: nn.Module) -> None:
-        super().__init__()
-        self.preprocess = preprocess.as_module()
-        self.net = net
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (batch, channel, time) in the recording's units to standardized (batch, k)."""
-        out: torch.Tensor = self.net(self.preprocess(x))
-        return out
 
 
 class Regress:
@@ -62,11 +47,15 @@ class Regress:
         """Take the median trial, or 2 s four times overlapping; do not denoise, for weak components may tell much."""
         if loaded.events is not None:
             check_column(loaded.events, loaded.label)
-            length = config.windows.length or config.windows.before + median_duration(loaded.events)
-            return config.decided(windows={"length": length, "step": None, "horizon": None}, denoise=False, options={})
-        length = config.windows.length or max(LENGTH, SAMPLES / sampling_rate(loaded.recording))
-        step = config.windows.step or max(length / STEPS, 1 / sampling_rate(loaded.recording))
-        return config.decided(windows={"length": length, "step": step, "horizon": None}, denoise=False, options={})
+            length, typical = trial_length(config, loaded.events)
+            windows = {"length": length, "step": None, "horizon": None}
+            return config.decided(windows=windows, denoise=False, options={}, typical=typical)
+        asked, rate = config.windows.length, sampling_rate(loaded.recording)
+        if isinstance(asked, str):
+            raise ConfigError(f"windows.length: expected seconds, for a signal has no trials; got {asked!r}; set it")
+        span = asked or max(LENGTH, SAMPLES / rate)
+        step = config.windows.step or max(span / STEPS, 1 / rate)
+        return config.decided(windows={"length": span, "step": step, "horizon": None}, denoise=False, options={})
 
     def windows(self, config: Config, loaded: Loaded) -> Windows:
         """Cut a window around each event, or one after the other with the target at their ends."""
@@ -80,9 +69,13 @@ class Regress:
                 length=asked.length or 0.0,
                 numbers=True,
                 weight=config.data.weights or "",
+                missing=config.data.missing,
             )
         assert loaded.target is not None  # noqa: S101 - loaded with the recording
-        cut = sliding_windows(loaded.recording, length=asked.length or 0.0, step=asked.step or 0.0)
+        assert not isinstance(asked.length, str)  # noqa: S101 - decided before
+        cut = sliding_windows(
+            loaded.recording, length=asked.length or 0.0, step=asked.step or 0.0, missing=config.data.missing
+        )
         return with_targets(cut, loaded.target, lag=config.data.target_lag, derivative=config.data.target_derivative)
 
     def output_shape(self, windows: Windows) -> list[int]:
@@ -95,7 +88,7 @@ class Regress:
 
     def assemble(self, preprocess: Preprocess, net: nn.Module) -> nn.Module:
         """Return preprocessing and net, one after the other."""
-        return Regressor(preprocess, net)
+        return Preprocessed(preprocess.as_module(), net)
 
     def test(self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int) -> Tested:
         """Return numbers in their units, as the net and baselines behind the preprocessing tell."""

@@ -10,13 +10,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.data.channels import agree
-from sciml.data.concat import Piece, Spans, beside, end_to_end
+from sciml.data.recordings.channels import agree
+from sciml.data.recordings.concat import Piece, Spans, crop_to, end_to_end
+from sciml.data.recordings.spikes import silent_units
 from sciml.errors import ConfigError, DataError
 from sciml.io import describe
 from sciml.pipeline.config import Config
-from sciml.pipeline.pieces import pieces_of
-from sciml.recording import TIME
+from sciml.pipeline.load.pieces import pieces_of
+from sciml.recording import TIME, feature_dims
 
 __all__ = [
     "LABELED",
@@ -141,7 +142,9 @@ def load(config: Config, table: str = "", label: str = "") -> Loaded:
     )
     aligned = [replace(piece, recording=recording) for piece, recording in zip(pieces, agreed, strict=True)]
     recording, events, spans = end_to_end(_named_once(aligned))
-    return Loaded(recording, events, label, spans, tuple(notes), _target(config, aligned, spans))
+    return Loaded(
+        recording, events, label, spans, (*notes, *_of_units(config, aligned)), _target(config, aligned, spans)
+    )
 
 
 def _target(config: Config, pieces: Sequence[Piece], spans: Spans) -> xr.DataArray | None:
@@ -158,8 +161,25 @@ def _target(config: Config, pieces: Sequence[Piece], spans: Spans) -> xr.DataArr
         )
     if len(found) == 1:
         return found[0].recording
-    within = [beside(target, piece) for target, piece in zip(found, pieces, strict=True)]
+    within = [crop_to(target, piece) for target, piece in zip(found, pieces, strict=True)]
     return end_to_end(within, shifts=spans.shifts.tolist())[0]
+
+
+def _of_units(config: Config, pieces: Sequence[Piece]) -> list[str]:
+    """Return in words what of units is to be known: those without an event, and numbers that two sessions share."""
+    found = []
+    if config.data.bin is not None:
+        for piece in pieces:
+            if silent := silent_units(piece.recording):
+                some = f"{', '.join(silent[:6])}{', ...' if len(silent) > 6 else ''}"
+                found.append(f"{piece.source}: no event of unit {some}: {len(silent)} channels are constant, and kept")
+    sessions, dims = {piece.units["session"] for piece in pieces}, feature_dims(pieces[0].recording)
+    if len(sessions) > 1 and dims in (("unit",), ("roi",)) and config.data.channels != "position":
+        found.append(
+            f"{len(sessions)} sessions agree on the names of their {dims[0]}s; whether a name means the same cell in "
+            "each, the files do not say"
+        )
+    return found
 
 
 def _named_once(pieces: Sequence[Piece]) -> list[Piece]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sciml.errors import DataError
 from sciml.recording import TIME, feature_dims, sampling_rate, seconds
 
-__all__ = ["Piece", "Spans", "beside", "end_to_end"]
+__all__ = ["Piece", "Spans", "crop_to", "end_to_end"]
 
 BETWEEN = 10  # samples of the gap between two pieces
 SHARED = ("source", "sha256")  # attributes of which each piece has its own
@@ -45,11 +45,14 @@ class Spans:
         Seconds between the clock of each piece and that of the recording, shape (piece,).
     names
         "file", "session", "subject" or "trial" of each piece, as far as all pieces have one.
+    digests
+        By what each piece is known wherever its file lies: the digest of its file, and its trial there.
     """
 
     starts: NDArray[np.int64]
     shifts: NDArray[np.float64]
     names: Mapping[str, NDArray[np.str_]]
+    digests: tuple[str, ...] = ()
 
     def of(self, samples: ArrayLike) -> dict[str, NDArray[np.str_]]:
         """Return the names of what samples (n,) belong to, each of shape (n,).
@@ -59,8 +62,18 @@ class Spans:
         >>> Spans(np.array([0, 50]), np.zeros(2), {"file": np.array(["a.nwb", "b.nwb"])}).of([49, 50])["file"].tolist()
         ['a.nwb', 'b.nwb']
         """
-        piece = np.searchsorted(self.starts, np.asarray(samples, dtype=np.int64), side="right") - 1
+        piece = self.piece(samples)
         return {what: names[piece] for what, names in self.names.items()}
+
+    def piece(self, samples: ArrayLike) -> NDArray[np.int64]:
+        """Return the number of the piece that each sample (n,) belongs to.
+
+        Examples
+        --------
+        >>> Spans(np.array([0, 50]), np.zeros(2), {}).piece([49, 50]).tolist()
+        [0, 1]
+        """
+        return np.asarray(np.searchsorted(self.starts, np.asarray(samples, dtype=np.int64), side="right") - 1)
 
 
 def end_to_end(
@@ -92,17 +105,17 @@ def end_to_end(
     sizes = [piece.recording.sizes[TIME] for piece in pieces]
     starts = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
     if len(pieces) == 1:
-        return pieces[0].recording, pieces[0].events, Spans(starts, np.zeros(1), _names(pieces))
+        return pieces[0].recording, pieces[0].events, Spans(starts, np.zeros(1), _names(pieces), _digests(pieces))
     for piece in pieces[1:]:
         _check_same_kind(pieces[0], piece)
     clocks = [_clock(piece.recording) for piece in pieces]
     moved = _shifts(clocks, sampling_rate(pieces[0].recording)) if shifts is None else list(shifts)
     recording = _joint([piece.recording for piece in pieces], clocks, moved)
     events = _joint_events(pieces, moved)
-    return recording, events, Spans(starts, np.array(moved), _names(pieces))
+    return recording, events, Spans(starts, np.array(moved), _names(pieces), _digests(pieces))
 
 
-def beside(target: Piece, piece: Piece) -> Piece:
+def crop_to(target: Piece, piece: Piece) -> Piece:
     """Return the part of a target that lies in the time of its recording, or so near that it meets no other.
 
     Raises
@@ -113,7 +126,7 @@ def beside(target: Piece, piece: Piece) -> Piece:
     Examples
     --------
     >>> angle = xr.DataArray(np.arange(40.0), dims="time", attrs={"sampling_rate": 1.0})
-    >>> beside(Piece("a", angle), Piece("b", angle[:9])).recording.sizes["time"]
+    >>> crop_to(Piece("a", angle), Piece("b", angle[:9])).recording.sizes["time"]
     14
     """
     clock, own = _clock(piece.recording), _clock(target.recording)
@@ -132,6 +145,10 @@ def _names(pieces: Sequence[Piece]) -> dict[str, NDArray[np.str_]]:
     """Return the names of what every piece has one of."""
     shared = [what for what in pieces[0].units if all(piece.units.get(what) for piece in pieces)]
     return {what: np.array([piece.units[what] for piece in pieces], dtype=str) for what in shared}
+
+
+def _digests(pieces: Sequence[Piece]) -> tuple[str, ...]:
+    return tuple(f"{piece.recording.attrs.get('sha256', '')}/{piece.units.get('trial', '')}" for piece in pieces)
 
 
 def _check_same_kind(first: Piece, other: Piece) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sciml.errors import ConfigError, DataError
 from sciml.recording import TIME
 
-__all__ = ["count_events", "root_of_counts"]
+__all__ = ["count_events", "root_of_counts", "silent_units"]
 
 MOST_VALUES = 2**29  # bins times units
 
@@ -83,11 +83,23 @@ def root_of_counts(counts: xr.DataArray) -> xr.DataArray:
     >>> root_of_counts(xr.DataArray([[4]], dims=("time", "unit"), attrs={"units": "counts"})).values.tolist()
     [[2.0]]
     """
-    rooted: xr.DataArray = np.sqrt(counts.astype(np.float32))
+    rooted = xr.DataArray(np.sqrt(counts.astype(np.float32)))
     units = str(counts.attrs.get("units", "")) or "counts"
     kept = {key: value for key, value in counts.attrs.items() if key not in ("units", "units_symbol")}
     rooted.attrs = {**kept, "units": f"sqrt({units})"}
     return rooted
+
+
+def silent_units(counts: xr.DataArray) -> tuple[str, ...]:
+    """Return the names of units without any event.
+
+    Examples
+    --------
+    >>> silent_units(count_events({"a": [0.1], "b": []}, width=0.5))
+    ('b',)
+    """
+    totals = counts.sum(TIME).values
+    return tuple(str(name) for name, total in zip(counts["unit"].values, totals, strict=True) if not total)
 
 
 def _bins(name: str, times: NDArray[np.float64], width: float, source: str) -> NDArray[np.int64]:

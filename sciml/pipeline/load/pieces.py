@@ -1,15 +1,15 @@
 """What one file brings to a run: a recording, or one a trial, and what each belongs to."""
 
 import hashlib
-from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from sciml.data.concat import Piece
-from sciml.data.spikes import count_events, root_of_counts
+from sciml.data.recordings.concat import Piece
+from sciml.data.recordings.spikes import count_events, root_of_counts
 from sciml.errors import ConfigError, DataError
 from sciml.io import SignalInfo, describe, matching_signals, open_recording, read_events
 from sciml.pipeline.config import Data
@@ -51,8 +51,9 @@ def _sampled(recording: xr.DataArray) -> xr.DataArray:
     """Return the recording, or say that moments are to be counted in bins first."""
     if TIME not in recording.dims and recording.dims[:1] == ("event",) and recording.attrs.get("units") in SECONDS:
         raise DataError(
-            f"{recording.attrs.get('signal')}: expected samples along time, got the times of {recording.sizes['event']} "
-            "events; set data.bin to the width of a bin in seconds (--set data.bin=0.1) to count them"
+            f"{recording.attrs.get('signal')}: expected samples along time, got the times of "
+            f"{recording.sizes['event']} events; set data.bin to the width of a bin in seconds "
+            "(--set data.bin=0.1) to count them"
         )
     return check(recording)
 
@@ -101,6 +102,7 @@ def _binned(file: str, data: Data, width: float) -> xr.DataArray:
     signals = _spike_signals(file, data.signal)
     if signals and signals[0].kind == COUNTS:
         found = open_recording(file, signals[0].path, rate=1.0 / width).load()
+        found.attrs["bin_width"] = width
     elif signals:
         found = _counted(_times(open_recording(file, signals[0].path)), file, signals[0].path, width)
     else:
@@ -145,8 +147,6 @@ def _times(recording: xr.DataArray) -> dict[str, Any]:
 
 def _tables(file: str, wanted: str | None) -> list[str]:
     """Return the tables of events that a name, the end of one, or a pattern means; by default those of units."""
-    from fnmatch import fnmatchcase
-
     tables = describe(file).tables
     if wanted is None:
         return [table.name for table in tables if "start_time" in table.columns and "unit" in table.columns]
@@ -191,8 +191,3 @@ def _counted(times: dict[str, Any], file: str, signal: str, width: float) -> xr.
     counts = count_events(times, width=width, source=f"{file}: {signal}")
     digest = hashlib.sha256(np.ascontiguousarray(counts.values).tobytes()).hexdigest()
     return counts.assign_attrs(source=Path(file).name, signal=signal, sha256=digest)
-
-
-def silent(recording: xr.DataArray) -> Sequence[str]:
-    """Return the names of units without any event."""
-    return [str(name) for name, n in zip(recording["unit"].values, recording.sum(TIME).values, strict=True) if not n]
