@@ -110,8 +110,8 @@ def _length_notes(config: Config, loaded: Loaded, windows: Windows) -> tuple[str
     n_missing = windows.dropped.get(MISSING, 0)
     if n_missing > MANY * (len(windows) + n_missing):
         found.append(
-            f"{n_missing} of {len(windows) + n_missing} windows were left out for missing samples; data.missing = 'mask' keeps "
-            "them and masks those samples"
+            f"{n_missing} of {len(windows) + n_missing} windows were left out for missing samples; "
+            "data.missing = 'mask' keeps them and masks those samples"
         )
     return tuple(found)
 

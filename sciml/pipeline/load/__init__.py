@@ -1,6 +1,6 @@
 """Opening what a run learns from: files, the signals and trials in them, the events or the target that label them."""
 
-from sciml.pipeline.load.load import (
+from sciml.pipeline.load.loaded import (
     LABELED,
     GroundTruth,
     Loaded,
