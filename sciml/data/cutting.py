@@ -26,6 +26,7 @@ ACROSS = "across a gap"
 MISSING = "masked or missing samples"
 NO_ONSET = "onset missing"
 NO_LABEL = "label missing"
+NO_WEIGHT = "weight missing"
 NO_STOP = "end of the trial missing"
 TrialLength = Literal["trial", "crop"]
 Spanned = tuple[int | NDArray[np.int64], ...]
@@ -92,9 +93,9 @@ def windows_around(
     """
     told = told_of(events, label, numbers=numbers)
     weights = weights_of(events, weight) if weight else None
-    unlabeled = told.missing if weights is None else told.missing | np.isnan(weights)
+    left_out = ({} if weights is None else {NO_WEIGHT: np.isnan(weights)}) | {NO_LABEL: told.missing}
     windows = windows_at(
-        read_samples(recording, missing), events, before=before, length=length, onset=onset, left_out=unlabeled,
+        read_samples(recording, missing), events, before=before, length=length, onset=onset, left_out=left_out,
         missing=missing,
     )  # fmt: skip
     assert windows.events is not None  # noqa: S101 - of events
@@ -116,13 +117,13 @@ def windows_at(
     before: float,
     length: float | TrialLength,
     onset: str = "start_time",
-    left_out: NDArray[np.bool_] | None = None,
+    left_out: Mapping[str, NDArray[np.bool_]] | None = None,
     missing: Missing = "drop",
 ) -> Windows:
     """Return a window for each event, as `windows_around` does, without their labels.
 
     Of samples that were not read yet (`unread_samples`) only the clock is looked at, and no window is left out for
-    missing samples. Events that are `left_out` have no label.
+    missing samples. `left_out` says by reason which events have no label.
 
     Raises
     ------
@@ -143,8 +144,8 @@ def windows_at(
     onsets = _onsets(column_of(events, onset))
     nearest, offsets, reason = _nearest(samples, onsets)
     starts = nearest - round(before * samples.rate)
-    if left_out is not None:
-        reason[left_out] = NO_LABEL
+    for text, mask in (left_out or {}).items():
+        reason[mask] = text
     if isinstance(length, str):
         lengths = _trial_lengths(events, onsets - before, samples.rate)
         reason[lengths < 1] = NO_STOP

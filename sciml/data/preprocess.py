@@ -13,8 +13,8 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from sciml.data.channels import channel_names, check_names, in_order
 from sciml.data.layer import PreprocessLayer
+from sciml.data.recordings.channels import channel_names, check_names, in_order
 from sciml.data.samples import Missing
 from sciml.data.training_range import TrainingRange
 from sciml.data.windows import Windows
@@ -116,7 +116,7 @@ class Preprocess:
             windows.rate,
             _labels(windows.recording),
             n,
-            None if windows.targets is None else _of_numbers(windows.targets[np.asarray(train, dtype=np.int64)]),
+            None if windows.targets is None else _of_numbers(windows, train),
             missing,
         )
         return replace(fitted, range=TrainingRange.fit(windows, train, fitted.standardize))
@@ -378,10 +378,17 @@ class Preprocess:
             raise DataError(f"expected the state of a Preprocess, got no {error}; fit again") from None
 
 
-def _of_numbers(targets: NDArray[np.float32]) -> Preprocess:
-    """Return mean and spread of numbers (n, k)."""
+def _of_numbers(windows: Windows, train: ArrayLike) -> Preprocess:
+    """Return mean and spread of the numbers that are told from the train windows."""
+    targets = np.asarray(windows.targets)[np.asarray(train, dtype=np.int64)]
     mean, deviation = targets.mean(axis=0, dtype=np.float64), targets.std(axis=0, dtype=np.float64)
-    return Preprocess(mean, np.where(deviation > 0, deviation, 1.0), n_samples=len(targets))
+    return Preprocess(
+        mean,
+        np.where(deviation > 0, deviation, 1.0),
+        units=", ".join(dict.fromkeys(windows.target_units)),
+        labels=windows.target_names,
+        n_samples=len(targets),
+    )
 
 
 def _check_denoiser(matrix: ArrayLike, n_channels: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from sciml.data.channels import channel_names
+from sciml.data.recordings.channels import channel_names
 from sciml.errors import DataError
 from sciml.recording import TIME, blocks, check, n_features, sampling_rate, seconds, segments
 

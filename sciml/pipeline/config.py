@@ -70,6 +70,14 @@ class Data(_Section):
     files: tuple[str, ...] = Field(default=(), description="recordings; relative to the config file")
     signal: str | None = Field(default=None, description="path or pattern in the file; default its only signal")
     labels: str | None = Field(default=None, description="TABLE:COLUMN, as intervals/trials:stimulus")
+    labels_min: Annotated[int, Field(ge=0)] = Field(default=0, description="classes with fewer events are left out")
+    weights: str | None = Field(default=None, description="column of the table of labels: how much an event counts")
+    target: str | None = Field(default=None, description="regress: the signal to be told; path or pattern")
+    target_files: tuple[str, ...] = Field(default=(), description="files of the target; default those of the signal")
+    target_lag: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=0.0, description="[s] from the last sample of a window to the value of the target"
+    )
+    target_derivative: bool = Field(default=False, description="tell the change of the target per second")
     channels: Literal["name", "common", "position"] = Field(
         default="name", description="how channels of several files agree: by name, those that all have, or by order"
     )
@@ -87,10 +95,10 @@ class Windows(_Section):
     length: Duration | Literal["trial", "crop"] | None = Field(
         default=None,
         description="[s]; classify: the median trial, or 'trial' (padded to the longest), 'crop' (to the shortest); "
-        "forecast: 5",
+        "forecast: 5 or less",
     )
     step: Duration | None = Field(default=None, description="forecast: from window to window [s]; default the horizon")
-    horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1")
+    horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1 or less")
 
 
 class Noise(_Section):
@@ -201,6 +209,7 @@ class Config(_Section):
         """
         chosen = self.windows.model_copy(update=windows)
         span = (typical if isinstance(chosen.length, str) else chosen.length or 0.0) + (chosen.horizon or 0.0)
+        span += abs(self.data.target_lag)
         return self.model_copy(
             update={
                 "windows": chosen,
@@ -359,8 +368,9 @@ def load_config(path: str | Path, assignments: Sequence[str] = (), **flags: Any)
         raise ConfigError(f"{file}: expected TOML, got a mistake: {error}") from None
     validate(values, source=file.name)  # before the paths are touched, so that messages quote the file
     data = values.get("data", {})
-    if data.get("files"):
-        values["data"] = data | {"files": [str(file.parent / each) for each in data["files"]]}
+    for key in ("files", "target_files"):
+        if data.get(key):
+            values["data"] = data = data | {key: [str(file.parent / each) for each in data[key]]}
     return assign(values, assignments, **flags)
 
 

@@ -214,7 +214,7 @@ class _Run:
         training = self.train(preprocess, net, callbacks, resume=resume)
         self.log("scoring on the held-out part, beside baselines")
         tested = pool([task.test(training.model, preprocess, windows, split, seed=self.config.seed)])
-        evaluation = task.evaluate(tested, windows, split.block, seed=self.config.seed)
+        evaluation = task.evaluate(tested, windows, [split], seed=self.config.seed)
         record = make_record(
             self.cut,
             learned,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sciml.data import Split, WindowDataset, Windows, split_by_time
-from sciml.data.concat import Spans
 from sciml.data.cutting import MISSING, trial_seconds
+from sciml.data.recordings.concat import Spans
 from sciml.pipeline.config import Config
 from sciml.pipeline.load import Loaded, check_files, load
 from sciml.pipeline.model import build_net, inputs, n_parameters
@@ -107,11 +107,11 @@ def _length_notes(config: Config, loaded: Loaded, windows: Windows) -> tuple[str
     found = []
     if loaded.events is not None and windows.events is not None:
         found = trial_notes(config, trial_seconds(loaded.events, before=config.windows.before)[windows.events], windows)
-    lost = windows.dropped.get(MISSING, 0)
-    if lost > MANY * (len(windows) + lost):
+    n_missing = windows.dropped.get(MISSING, 0)
+    if n_missing > MANY * (len(windows) + n_missing):
         found.append(
-            f"{lost} of {len(windows) + lost} windows were left out for missing samples; data.missing = 'mask' keeps "
-            "them and masks those samples"
+            f"{n_missing} of {len(windows) + n_missing} windows were left out for missing samples; "
+            "data.missing = 'mask' keeps them and masks those samples"
         )
     return tuple(found)
 

@@ -40,7 +40,7 @@ def predict(
     FILE must have the channels, unit and sampling rate that the net was trained on. A window is marked where it lies
     beyond the range of those of training.
     """
-    from sciml.pipeline.pieces import pieces_of
+    from sciml.pipeline.load.pieces import pieces_of
     from sciml.pipeline.run_folder import RunFolder
 
     stored = RunFolder(run).config().data  # both before torch is loaded

@@ -1,12 +1,11 @@
 """To forecast the next samples of all channels: errors by horizon beside persistence and ridge regression."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
@@ -16,13 +15,14 @@ from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.load import Loaded
-from sciml.recording import feature_dims
+from sciml.recording import feature_dims, sampling_rate, segments
 from sciml.report import Evaluation, Forecast, Score
 from sciml.train import baselines, metrics
 
 __all__ = ["Forecaster", "Forecasting"]
 
 LENGTH, HORIZON = 5.0, 1.0  # [s]
+FEWEST = 10  # windows that do not overlap, in the longest segment of the recording
 # a forecast begins at the last sample, and windows that follow each other are few and alike: end there, and stay small
 OPTIONS: dict[str, dict[str, Any]] = {"fcn": {"pool": "last", "norm": "group", "width": 32, "dropout": 0.3}}
 SHOWN = ("mean_nrmse", "mean_r2", "mean_skill", "nrmse", "r2", "skill")  # of each model, in `metrics.json`
@@ -61,14 +61,18 @@ class Forecasting:
         """Return no table: the recording is its own target."""
         return "", ""
 
-    def defaults(self, config: Config, loaded: Loaded) -> Config:  # noqa: ARG002 (other tasks look at events)
-        """Take 5 s to forecast 1 s; do not denoise, for noise correlated in time can be forecast like signal."""
+    def defaults(self, config: Config, loaded: Loaded) -> Config:
+        """Take 5 s to forecast 1 s, or less of a short recording.
+
+        Do not denoise, for noise correlated in time can be forecast like signal.
+        """
         chosen = config.windows
         if isinstance(chosen.length, str):
             raise ConfigError(f"windows.length: expected seconds for a forecast, got {chosen.length!r}; set it")
-        horizon = chosen.horizon or HORIZON
+        scale = min(1.0, _longest(loaded.recording) / (FEWEST * (LENGTH + HORIZON)))
+        horizon = chosen.horizon or scale * HORIZON
         return config.decided(
-            windows={"length": chosen.length or LENGTH, "horizon": horizon, "step": chosen.step or horizon},
+            windows={"length": chosen.length or scale * LENGTH, "horizon": horizon, "step": chosen.step or horizon},
             denoise=False,
             options=OPTIONS.get(config.model.name, {}),
         )
@@ -117,7 +121,7 @@ class Forecasting:
         self,
         tested: Tested,
         windows: Windows,
-        units: NDArray[np.int64],  # noqa: ARG002 (errors are means over windows)
+        splits: Sequence[Split],  # noqa: ARG002 (errors are means over windows)
         *,
         seed: int,  # noqa: ARG002 (nothing is drawn)
     ) -> Evaluation:
@@ -180,6 +184,11 @@ class Forecasting:
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Return error and skill."""
         return tuple("-" if found[name] is None else f"{found[name]:.4g}" for name in ("error", "mean_skill"))
+
+
+def _longest(recording: xr.DataArray) -> float:
+    """Return the duration of the longest segment of the clock without a gap [s]."""
+    return float(max(each.stop - each.start for each in segments(recording)) / sampling_rate(recording))
 
 
 def _shown(scores: metrics.ForecastScores) -> dict[str, Any]:

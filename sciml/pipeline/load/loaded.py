@@ -10,13 +10,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.data.channels import agree
-from sciml.data.concat import Piece, Spans, end_to_end
-from sciml.data.spikes import silent_units
+from sciml.data.recordings.channels import agree
+from sciml.data.recordings.concat import Piece, Spans, crop_to, end_to_end
+from sciml.data.recordings.spikes import silent_units
 from sciml.errors import ConfigError, DataError
 from sciml.io import describe
 from sciml.pipeline.config import Config
-from sciml.pipeline.pieces import pieces_of
+from sciml.pipeline.load.pieces import pieces_of
 from sciml.recording import TIME, feature_dims
 
 __all__ = [
@@ -32,15 +32,15 @@ __all__ = [
 ]
 
 HELD = 2**30  # bytes
-LABELED = frozenset({"classify"})  # tasks that read a table of events beside the recording
+LABELED = frozenset({"classify", "regress"})  # tasks that read a table of events beside the recording, or a target
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A recording, nothing of it read yet, and its events: `label` is the column that holds their classes.
+    """A recording, nothing of it read yet, and its events: `label` is the column that holds their classes or numbers.
 
-    `spans` says which samples belong to which file, session, subject and trial; `notes` what was done to bring the
-    files together.
+    `target` is the signal that is to be told, on the clock of the recording; `spans` says which samples belong to which
+    file, session, subject and trial; `notes` what was done to bring the files together.
     """
 
     recording: xr.DataArray
@@ -48,6 +48,7 @@ class Loaded:
     label: str = ""
     spans: Spans | None = None
     notes: tuple[str, ...] = ()
+    target: xr.DataArray | None = None
 
     def held(self) -> "Loaded":
         """Return the recording read into memory where it is small, else in dask chunks that are read when used."""
@@ -79,7 +80,8 @@ def check_inputs(config: Config) -> None:
     DataError
         A file, signal, table or column that is not there.
     """
-    table, label = labels(config) if config.task in LABELED and config.data.files else ("", "")
+    wanted = config.task in LABELED and config.data.files and not config.data.target
+    table, label = labels(config) if wanted else ("", "")
     loaded = load(config, table, label)
     if loaded.events is not None:
         check_column(loaded.events, label)
@@ -140,7 +142,27 @@ def load(config: Config, table: str = "", label: str = "") -> Loaded:
     )
     aligned = [replace(piece, recording=recording) for piece, recording in zip(pieces, agreed, strict=True)]
     recording, events, spans = end_to_end(_named_once(aligned))
-    return Loaded(recording, events, label, spans, (*notes, *_of_units(config, aligned)))
+    return Loaded(
+        recording, events, label, spans, (*notes, *_of_units(config, aligned)), _target(config, aligned, spans)
+    )
+
+
+def _target(config: Config, pieces: Sequence[Piece], spans: Spans) -> xr.DataArray | None:
+    """Open the signal that is to be told, of the same files or of others, and put it on the clock of the recording."""
+    data = config.data
+    if data.target is None:
+        return None
+    asked = data.model_copy(update={"signal": data.target, "missing": "drop", "bin": None})
+    found = [piece for file in data.target_files or data.files for piece in pieces_of(file, asked)]
+    if len(found) != len(pieces):
+        raise DataError(
+            f"expected one target for each of {len(pieces)} recordings, got {len(found)}; name as many "
+            "data.target_files as files, in the same order"
+        )
+    if len(found) == 1:
+        return found[0].recording
+    within = [crop_to(target, piece) for target, piece in zip(found, pieces, strict=True)]
+    return end_to_end(within, shifts=spans.shifts.tolist())[0]
 
 
 def _of_units(config: Config, pieces: Sequence[Piece]) -> list[str]:

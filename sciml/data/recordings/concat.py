@@ -4,7 +4,7 @@ The one that comes out knows of each of its samples which file, session, subject
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sciml.errors import DataError
 from sciml.recording import TIME, feature_dims, sampling_rate, seconds
 
-__all__ = ["Piece", "Spans", "end_to_end"]
+__all__ = ["Piece", "Spans", "crop_to", "end_to_end"]
 
 BETWEEN = 10  # samples of the gap between two pieces
 SHARED = ("source", "sha256")  # attributes of which each piece has its own
@@ -113,6 +113,32 @@ def end_to_end(
     recording = _joint([piece.recording for piece in pieces], clocks, moved)
     events = _joint_events(pieces, moved)
     return recording, events, Spans(starts, np.array(moved), _names(pieces), _digests(pieces))
+
+
+def crop_to(target: Piece, piece: Piece) -> Piece:
+    """Return the part of a target that lies in the time of its recording, or so near that it meets no other.
+
+    Raises
+    ------
+    DataError
+        The two have no time in common.
+
+    Examples
+    --------
+    >>> angle = xr.DataArray(np.arange(40.0), dims="time", attrs={"sampling_rate": 1.0})
+    >>> crop_to(Piece("a", angle), Piece("b", angle[:9])).recording.sizes["time"]
+    14
+    """
+    clock, own = _clock(piece.recording), _clock(target.recording)
+    near = 0.5 * BETWEEN / sampling_rate(piece.recording)
+    kept = np.flatnonzero((own >= clock[0] - near) & (own < clock[-1] + near))
+    if not len(kept):
+        raise DataError(
+            f"{target.source}: expected a target on the clock of {piece.source} ({clock[0]:g} to {clock[-1]:g} s), got "
+            f"values from {own[0]:g} to {own[-1]:g} s: they have no time in common"
+        )
+    part = target.recording.assign_coords({TIME: own}).isel({TIME: slice(int(kept[0]), int(kept[-1]) + 1)})
+    return replace(target, recording=part)
 
 
 def _names(pieces: Sequence[Piece]) -> dict[str, NDArray[np.str_]]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sciml.data.concat import Piece
-from sciml.data.spikes import count_events, root_of_counts
+from sciml.data.recordings.concat import Piece
+from sciml.data.recordings.spikes import count_events, root_of_counts
 from sciml.errors import ConfigError, DataError
 from sciml.io import SignalInfo, describe, matching_signals, open_recording, read_events
 from sciml.io.hdf5.digest import digest

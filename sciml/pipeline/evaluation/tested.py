@@ -34,6 +34,8 @@ class Tested:
         Targets and outputs of the validation part.
     baselines
         What simpler models say of the same windows.
+    fitted
+        What was fitted to the validation part of each fold, to say how sure the model is.
     last
         The last sample of each window, shape (n, channel), where the next ones are to be told.
     notes
@@ -45,6 +47,7 @@ class Tested:
     outputs: AnyArray
     validation: tuple[AnyArray, AnyArray]
     baselines: tuple[BaselineResult, ...] = ()
+    fitted: tuple[Any, ...] = ()
     last: AnyArray | None = None
     notes: tuple[str, ...] = ()
 
@@ -59,6 +62,7 @@ def pool(folds: Sequence[Tested]) -> Tested:
         outputs=np.concatenate([each.outputs for each in folds]),
         validation=_both([each.validation for each in folds]),
         baselines=tuple(_pooled(same) for same in zip(*(each.baselines for each in folds), strict=True)),
+        fitted=tuple(fitted for each in folds for fitted in each.fitted),
         last=None if folds[0].last is None else np.concatenate([np.asarray(each.last) for each in folds]),
         notes=tuple(dict.fromkeys(note for each in folds for note in each.notes)),
     )
@@ -78,6 +82,7 @@ def _pooled(same: Sequence[BaselineResult]) -> BaselineResult:
         settings={f"fold {k}": each.settings for k, each in enumerate(same, start=1)},
         seconds=sum(each.seconds for each in same),
         predicted=np.concatenate([each.predicted for each in same]),
+        logits=None if same[0].logits is None else np.concatenate([np.asarray(each.logits) for each in same]),
     )
 
 
