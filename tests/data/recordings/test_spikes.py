@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sciml.data import count_events, root_of_counts
-from sciml.data.spikes import silent_units
+from sciml.data.recordings.spikes import silent_units
 from sciml.errors import ConfigError, DataError
 
 
