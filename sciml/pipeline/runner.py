@@ -20,6 +20,7 @@ from sciml.pipeline.model import build_net, inference_state, n_parameters
 from sciml.pipeline.record import make_record
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.base import get_task
+from sciml.pipeline.training_overlap import FILE, intervals_learned_from
 from sciml.pipeline.windows import (
     DryRun,
     SplitWindows,
@@ -201,17 +202,19 @@ class _Run:
 
     def execute(self, callbacks: Sequence[object], *, resume: bool) -> RunResult:
         windows, split, task = self.cut.windows, self.cut.split, get_task(self.config.task)
+        for note in self.cut.notes:
+            self.log(note)
         self.write_split()
         with _captured_warnings() as captured:
             learned = self.learn_denoiser()
             matrix = None if learned.denoiser is None else learned.denoiser.matrix
-            preprocess = Preprocess.fit(windows, split.train, matrix=matrix)
+            preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
         net, initialization = self.build(preprocess)
         spectra_before = weight_spectra(net.state_dict())
         training = self.train(preprocess, net, callbacks, resume=resume)
         self.log("scoring on the held-out part, beside baselines")
         tested = pool([task.test(training.model, preprocess, windows, split, seed=self.config.seed)])
-        evaluation = task.evaluate(tested, windows, split.block, seed=self.config.seed)
+        evaluation = task.evaluate(tested, windows, [split], seed=self.config.seed)
         record = make_record(
             self.cut,
             learned,
@@ -220,13 +223,16 @@ class _Run:
             spectra_before=spectra_before,
             training=training,
             evaluation=evaluation,
-            warnings=(*self.warnings, *captured),
+            warnings=(*self.cut.notes, *self.warnings, *captured),
         )
         return self.write(record)
 
     def write_split(self) -> None:
         split = self.cut.split
         self.folder.write_json("split.json", split.to_dict(), schema="sciml.split/1")
+        if self.cut.spans is not None:
+            learned = intervals_learned_from(self.cut.windows, split, self.cut.spans)
+            self.folder.write_json(FILE, {"intervals": learned}, schema="sciml.training/1")
         counts = ", ".join(f"{len(indices)} {part}" for part, indices in split.parts.items())
         self.log(f"{len(self.cut.windows)} windows: {counts}, at least {self.cut.smallest_gap:.3g} s apart")
 

@@ -5,19 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from sciml.data import Split, WindowDataset, Windows, split_by_time
+from sciml.data.cutting import MISSING, trial_seconds
+from sciml.data.recordings.concat import Spans
 from sciml.pipeline.config import Config
 from sciml.pipeline.load import Loaded, check_files, load
-from sciml.pipeline.model import build_net, n_parameters
+from sciml.pipeline.model import build_net, inputs, n_parameters
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import TrainConfig
 
 __all__ = [
     "DryRun",
     "SplitWindows",
+    "cut_windows",
     "describe_recording",
     "load_for",
     "plan",
@@ -28,16 +33,23 @@ __all__ = [
 
 ADAM = 4  # arrays as large as the weights in training: themselves, their gradient, two moments
 FLOAT = 4  # bytes
+MANY = 0.05  # of the windows left out: said
+UNEQUAL = 0.05  # of the length: trials that differ by more are of unequal length
 
 
 @dataclass(frozen=True, eq=False)
 class SplitWindows:
-    """Windows of a configuration that is decided, their split, and the smallest distance between its parts [s]."""
+    """Windows of a configuration that is decided, their split, and the smallest distance between its parts [s].
+
+    `notes` say what was done to bring files and trials together, `spans` where each of them lies.
+    """
 
     config: Config
     windows: Windows
     split: Split
     smallest_gap: float
+    notes: tuple[str, ...] = ()
+    spans: Spans | None = None
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -77,9 +89,48 @@ def resolve(config: Config, loaded: Loaded) -> Config:
 
 def split_windows(config: Config, loaded: Loaded) -> SplitWindows:
     """Cut the windows of a resolved configuration and split them by time."""
-    windows, asked = get_task(config.task).windows(config, loaded), config.split
+    windows, asked = cut_windows(config, loaded), config.split
     split = split_by_time(windows, fractions=asked.fractions, gap=asked.gap, n_blocks=asked.n_blocks, seed=config.seed)
-    return SplitWindows(config, windows, split, split.check(windows))
+    notes = (*loaded.notes, *_length_notes(config, loaded, windows))
+    return SplitWindows(config, windows, split, split.check(windows), notes, loaded.spans)
+
+
+def cut_windows(config: Config, loaded: Loaded) -> Windows:
+    """Cut the windows of a resolved configuration; each knows its file, session, subject and trial where they do."""
+    windows = get_task(config.task).windows(config, loaded)
+    known = {} if loaded.spans is None else loaded.spans.of(windows.starts)
+    return windows.changed(units={**known, **windows.units})
+
+
+def _length_notes(config: Config, loaded: Loaded, windows: Windows) -> tuple[str, ...]:
+    """Return in words what windows do with trials of unequal length, and with missing samples."""
+    found = []
+    if loaded.events is not None and windows.events is not None:
+        found = trial_notes(config, trial_seconds(loaded.events, before=config.windows.before)[windows.events], windows)
+    n_missing = windows.dropped.get(MISSING, 0)
+    if n_missing > MANY * (len(windows) + n_missing):
+        found.append(
+            f"{n_missing} of {len(windows) + n_missing} windows were left out for missing samples; "
+            "data.missing = 'mask' keeps them and masks those samples"
+        )
+    return tuple(found)
+
+
+def trial_notes(config: Config, seconds: NDArray[np.float64], windows: Windows) -> list[str]:
+    """Return how many trials are padded or cropped, where their lengths differ by more than a twentieth."""
+    known, window = seconds[np.isfinite(seconds)], windows.length / windows.rate
+    if not len(known) or np.ptp(known) <= UNEQUAL * np.median(known):
+        return []
+    spread = f"{len(known)} trials last {known.min():.3g} to {known.max():.3g} s"
+    longer, shorter = (int((side * (known - window) * windows.rate > 1).sum()) for side in (1, -1))
+    if config.windows.length == "trial":
+        return [f"{spread}: {shorter} are padded to the longest, and masked there"]
+    if config.windows.length == "crop":
+        return [f"{spread}: {longer} are cropped to the shortest"]
+    return [
+        f"{spread}, windows {window:.3g} s: {longer} trials are cropped, {shorter} windows run past the end of their "
+        "trial; windows.length = 'trial' pads instead, 'crop' cuts to the shortest"
+    ]
 
 
 def train_config(config: Config) -> TrainConfig:
@@ -111,6 +162,8 @@ class DryRun:
         Estimated bytes: the recording, the weights in training, the activations of a batch.
     batch
         Shape and unit of one batch.
+    notes
+        What was done to bring files and trials together.
     """
 
     config: Config
@@ -123,6 +176,7 @@ class DryRun:
     parameters: int
     memory: Mapping[str, int]
     batch: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -156,12 +210,13 @@ def plan(cut: SplitWindows) -> DryRun:
         memory={
             "recording": FLOAT * windows.recording.size,
             "weights": ADAM * FLOAT * n_parameters(net),
-            "activations": _activations(net, x),
+            "activations": _activations(net, x, inputs(config, windows)),
         },
         batch={
             "x": {"dims": ["window", "channel", "time"], "shape": list(x.shape), "unit": units},
             "y": {**get_task(config.task).target(windows), "shape": list(y.shape)},
         },
+        notes=cut.notes,
     )
 
 
@@ -179,7 +234,7 @@ def describe_recording(windows: Windows) -> dict[str, Any]:
     }
 
 
-def _activations(net: nn.Module, x: torch.Tensor) -> int:
+def _activations(net: nn.Module, x: torch.Tensor, n_inputs: int) -> int:
     """Return the bytes of all layers' outputs for a batch, twice for their gradients."""
     sizes: list[int] = []
 
@@ -192,7 +247,7 @@ def _activations(net: nn.Module, x: torch.Tensor) -> int:
     try:
         net.eval()
         with torch.no_grad():
-            net(torch.zeros_like(x[:1]))
+            net(torch.zeros(1, n_inputs, x.shape[2]))
     finally:
         for handle in handles:
             handle.remove()

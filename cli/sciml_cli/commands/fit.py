@@ -124,6 +124,8 @@ def _show_plan(plan: Any, as_json: bool) -> None:
     rows = [(part, n, *(plan.class_counts[part][name] for name in classes)) for part, n in plan.windows.items()]
     click.echo(table(("part", "windows", *classes), rows))
     click.echo(f"\nunit of independence: time block (n = {plan.n_blocks}); parts are at least {plan.gap:.3g} s apart")
+    for text in plan.notes:
+        click.echo(f"note: {text}")
     for reason, n in plan.dropped.items():
         click.echo(f"dropped: {n} windows {reason}")
     click.echo(f"net: {plan.config.model.name}, {plan.parameters:,} parameters, begins by {plan.config.init.method}")

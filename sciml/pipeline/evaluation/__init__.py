@@ -1,0 +1,21 @@
+"""What tasks share in evaluating a trained model: what it says of held-out windows, and how far that can be trusted."""
+
+from sciml.pipeline.evaluation.tested import (
+    Tested,
+    baseline_numbers,
+    model_outputs,
+    outputs_of,
+    parts_for_baselines,
+    pool,
+    rows_at_once,
+)
+
+__all__ = [
+    "Tested",
+    "baseline_numbers",
+    "model_outputs",
+    "outputs_of",
+    "parts_for_baselines",
+    "pool",
+    "rows_at_once",
+]
