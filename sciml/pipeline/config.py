@@ -146,7 +146,7 @@ class Train(_Section):
     TOML has no "none": a `patience` or `clip_norm` of 0 means never, or no limit.
     """
 
-    epochs: Count | None = Field(default=None, description="passes at most; default 50, but at least 1000 steps")
+    epochs: Count | None = Field(default=None, description="passes at most; default 50, but at least 800 steps")
     steps: Count | None = Field(default=None, description="at most, where no epochs are given")
     batch_size: Count | None = Field(default=None, description="default a quarter of the train part, from 16 to 64")
     lr: Duration = 1e-3

@@ -19,7 +19,8 @@ CHOICES = {
     "loss": ("cross_entropy", "mse"),
 }
 KINDS = {"cross_entropy": "class", "mse": "value"}  # of the metrics that a loss can be monitored by
-EPOCHS, STEPS = 50, 1000  # passes and steps at least where neither is given
+EPOCHS, STEPS = 50, 800  # passes and steps at least where neither is given
+ROUND = 20  # steps at least between two validations where no epochs are given
 SMALLEST_BATCH, LARGEST_BATCH = 16, 64  # where no batch size is given
 # Keys that decide when and where state is kept, and change nothing in the weights: they may differ on resume.
 _FREE = ("checkpoint_every", "keep")
@@ -44,9 +45,9 @@ class TrainConfig(Execution):
     Attributes
     ----------
     epochs, steps
-        Passes over the training part at most; or, where `epochs` is None, steps at most. With neither there are at
-        least 1000 steps and at least 50 passes. Where a pass is short, an epoch is several of them, for there are at
-        most 50 epochs then.
+        Passes over the training part at most; or, where `epochs` is None, steps at most: with neither, 800 steps or 50
+        passes, whichever is more. An epoch, after which the net is validated, then is as many passes as take 20 steps
+        at least, so that few windows are trained on as long as many.
     batch_size
         Windows in a step; None for a quarter of the training part, but from 16 to 64.
     lr, weight_decay, momentum
@@ -174,14 +175,14 @@ class TrainConfig(Execution):
         Examples
         --------
         >>> TrainConfig().extent(3), TrainConfig().extent(500), TrainConfig(epochs=7).extent(3)
-        ((7, 48), (1, 50), (1, 7))
+        ((7, 39), (1, 50), (1, 7))
         >>> TrainConfig(steps=200).extent(3), TrainConfig(steps=200).extent(500)
-        ((2, 34), (1, 1))
+        ((4, 17), (1, 1))
         """
         if self.epochs is not None:
             return 1, self.epochs
         steps = self.steps or max(STEPS, EPOCHS * n_steps)
-        passes = max(1, -(-steps // (EPOCHS * n_steps)))
+        passes = -(-max(1, min(ROUND, steps // 20)) // n_steps)
         return passes, -(-steps // (passes * n_steps))
 
 

@@ -1,6 +1,7 @@
 """The estimators keep scikit-learn's contract, and take what signals are: channels, gaps, unequal lengths."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from sciml.train.estimators.inner_split import inner_split
 
 torch.set_num_threads(1)
 
-QUICK = {"model_options": {"width": 8}, "steps": 120, "lr": 1e-2, "device": "cpu"}
+QUICK: dict[str, Any] = {"model_options": {"width": 8}, "steps": 120, "lr": 1e-2, "device": "cpu"}
 
 EXCEPTIONS = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -32,7 +33,7 @@ def exceptions(_estimator):
 
 
 # A net of one layer, for the contract is that of the estimator: the default net keeps it too, in minutes.
-LINEAR = {"model": "linear", "steps": 100, "lr": 3e-2, "device": "cpu"}
+LINEAR: dict[str, Any] = {"model": "linear", "steps": 100, "lr": 3e-2, "device": "cpu"}
 
 
 @parametrize_with_checks([SignalClassifier(**LINEAR), SignalRegressor(**LINEAR)], expected_failed_checks=exceptions)

@@ -116,14 +116,15 @@ class SignalEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         # in float64: a window gives the same bits, but for rounding at 1e-15, whatever stands beside it in a batch
         x = torch.from_numpy(np.asarray(scaled, dtype=np.float64))
         with torch.no_grad():
-            return torch.cat([self.net_(part) for part in x.split(AT_ONCE)]).numpy()
+            found = [self.net_(x[i : i + AT_ONCE]) for i in range(0, len(x), AT_ONCE)]
+        return np.asarray(torch.cat(found).numpy())
 
     # ---- checking
 
     def _checked(self, X: Any, y: Any = "no_validation", **options: Any) -> Any:
         """Return X as an array of two or three dims (and y) after scikit-learn's checks."""
         new = isinstance(y, str) and y == "no_validation"
-        shape = getattr(X, "shape", ())
+        shape: tuple[int, ...] = getattr(X, "shape", ())
         if new and len(shape) == 3 and self.n_dims_ == 2 and shape[1] == 1:
             X = X[:, 0]  # one channel, as in training
         settings = {"allow_nd": True, "ensure_all_finite": "allow-nan", "dtype": np.float64, **options}

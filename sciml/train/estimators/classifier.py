@@ -31,7 +31,7 @@ class SignalClassifier(ClassifierMixin, SignalEstimator):  # type: ignore[misc] 
     model_options
         Options of the net.
     steps
-        Steps of training at most; default 1000, or 50 passes where these are more.
+        Steps of training at most; default 800, or 50 passes where these are more.
     batch_size
         Windows in a step; default a quarter of them, from 16 to 64.
     lr
