@@ -44,7 +44,8 @@ def _calibration(found: Reliability) -> str:
 def _sets(found: Mapping[str, Any]) -> str:
     return (
         f"Sets of classes meant to hold the true one in {percent(found['confidence'])} of windows held it in "
-        f"{percent(found['coverage'])} of the held-out ones, with {found['mean_size']:.3g} classes on average; {CAUTION}."
+        f"{percent(found['coverage'])} of the held-out ones, with {found['mean_size']:.3g} classes on average; "
+        f"{CAUTION}."
     )
 
 
