@@ -135,7 +135,7 @@ def run_numbers(run: RunRecord) -> dict[str, Any]:
         "split": None if split is None else _split_numbers(split),
         "confusion": scored.confusion,
         "classes": scored.classes,
-        "history": None if run.training is None else [vars(record) for record in run.training.history],
+        "history": None if run.training is None else _history(run.training),
         "best_epoch": None if run.training is None else run.training.best_epoch,
     }
 
@@ -255,7 +255,7 @@ def _training_section(run: RunRecord) -> Section:
     figures, tables, text = [], [], []
     if run.training is not None:
         text.append(_training_text(run, run.training))
-        history = [vars(record) for record in run.training.history]
+        history = _history(run.training)
         figures = [
             learning_curves(history, quantity=kind, best_epoch=run.training.best_epoch)
             for kind in _curves(run.training.monitor, history)
@@ -267,6 +267,15 @@ def _training_section(run: RunRecord) -> Section:
         )
         tables.append(_init_table(run))
     return Section("Training", text="\n\n".join(text), figures=tuple(figures), tables=tuple(tables))
+
+
+def _history(training: "FitResult") -> list[dict[str, Any]]:
+    """Return what was measured in each epoch, the monitored value by its name."""
+    name = f"validation_{training.monitor}"
+    rows = [
+        ({} if record.monitored is None else {name: record.monitored}) | vars(record) for record in training.history
+    ]
+    return [{key: value for key, value in row.items() if key != "monitored"} for row in rows]
 
 
 def _curves(monitor: str, history: Sequence[Mapping[str, Any]]) -> list[str]:
