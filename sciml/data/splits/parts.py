@@ -89,7 +89,9 @@ def separate(windows: Windows, order: NDArray[np.int64], part: NDArray[np.int64]
     Windows end in the order in which they start, as those of one length and of trials that follow each other do, so
     that a conflict between any two windows implies one between neighbors: it is enough to look at the last that stays.
     """
-    starts, times, stops, spans = (each[order] for each in (windows.starts, windows.times, windows.stops, windows.spans))
+    starts, times, stops, spans = (
+        each[order] for each in (windows.starts, windows.times, windows.stops, windows.spans)
+    )
     file = files_of(windows)[order]
     count = np.bincount(part, minlength=len(PARTS))
     keep = np.ones(len(order), dtype=np.bool_)

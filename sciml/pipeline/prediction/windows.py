@@ -76,7 +76,7 @@ def look(model: Restored, windows: Windows, missing: str) -> Looked:
         outputs.append(said[usable])
         reach = model.preprocess.range
         z = model.preprocess.standardize(X[usable])
-        beyond.append(np.zeros(len(z), np.bool_) if reach is None or not len(z) else reach.beyond(z))
+        beyond.append(np.zeros(len(z), np.bool_) if reach is None else reach.beyond(z))
     chosen = np.concatenate(kept)
     if not len(chosen):
         raise DataError(
