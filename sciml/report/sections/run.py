@@ -18,6 +18,7 @@ from sciml.report.figures.regression import told_figure, told_over_time
 from sciml.report.figures.trust import reliability_figure, unit_strip
 from sciml.report.record import Denoising, Evaluation, RunRecord, Score, SplitSummary
 from sciml.report.sections.methods import initial_methods
+from sciml.report.sections.trust import trust_text
 from sciml.wording import clean, count, p_number, p_value, percent, quantity, sentence, times
 
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
@@ -236,9 +237,10 @@ def _score_section(scored: Evaluation) -> Section:
         rows.append(("chance", chance.level, *chance.band, "95 % band"))
     n = f" ({count(scored.n_test, 'window')})" if scored.n_test is not None else ""
     tested = f" Against chance: {p_value(chance.p_value)}." if chance and chance.p_value is not None else ""
+    text = f"On the held-out part{n}, which neither training nor the choice of the epoch has seen.{tested}"
     return Section(
         "Scores",
-        text=f"On the held-out part{n}, which neither training nor the choice of the epoch has seen.{tested}",
+        text=f"{text}{trust_text(scored)}",
         figures=tuple(figures),
         tables=(Table(f"Held-out {scored.metric}", columns, tuple(rows)), *_worst(scored)),
     )
