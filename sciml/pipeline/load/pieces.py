@@ -58,10 +58,10 @@ def _sweeps(file: str, data: Data, trials: Mapping[str, xr.DataArray]) -> list[P
     """Return trials, each its own only event; columns are what the file states of each in words or numbers."""
     about = {signal.path.rpartition("/")[2]: open_recording(file, signal.path).attrs
              for signal in matching_signals(file, data.signal)}  # fmt: skip
-    stated = [about.get(name, {}) for name in trials]
-    columns = [key for key in stated[0] if all(isinstance(each.get(key), (str, int, float)) for each in stated)]
+    said = [about.get(name, {}) for name in trials]
+    columns = [key for key in said[0] if all(isinstance(each.get(key), (str, int, float)) for each in said)]
     found, units = [], _belongs_to(file)
-    for (name, one), each in zip(trials.items(), stated, strict=True):
+    for (name, one), each in zip(trials.items(), said, strict=True):
         clock = seconds(one)
         start, stop = (0.0, float(one.sizes[TIME] - 1)) if clock is None else (float(clock[0]), float(clock[-1]))
         row = {"start_time": start, "stop_time": stop + 1.0 / sampling_rate(one), "name": name}
