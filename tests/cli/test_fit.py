@@ -17,7 +17,7 @@ from sciml.train.metrics import classification_scores
 from sciml.wording import percent
 
 RESULTS = {"metrics.json", "report.html", "report.json"}
-FILES = RESULTS | {"config.toml", "split.json", "status.json", "log.txt", "checkpoints"}
+FILES = RESULTS | {"config.toml", "split.json", "training.json", "status.json", "log.txt", "checkpoints"}
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

@@ -174,6 +174,7 @@ class Forecasting:
         preprocess: Preprocess,
         classes: tuple[str, ...],  # noqa: ARG002 (a forecast has none)
         labels: AnyArray | None,  # noqa: ARG002
+        fitted: Mapping[str, Any],  # noqa: ARG002
     ) -> xr.Dataset:
         """Return the samples ahead in the recording's units."""
         recording = windows.recording
