@@ -73,7 +73,9 @@ class Data(_Section):
 
     files: tuple[str, ...] = Field(default=(), description="recordings; relative to the config file")
     signal: str | None = Field(default=None, description="path or pattern in the file; default its only signal")
-    labels: str | None = Field(default=None, description="TABLE:COLUMN, as intervals/trials:stimulus")
+    labels: str | None = Field(
+        default=None, description="TABLE:COLUMN, as intervals/trials:stimulus; of sweeps, sweeps:sweep_number"
+    )
     labels_min: Annotated[int, Field(ge=0)] = Field(default=0, description="classes with fewer events are left out")
     weights: str | None = Field(default=None, description="column of the table of labels: how much an event counts")
     target: str | None = Field(default=None, description="regress: the signal to be told; path or pattern")
@@ -148,7 +150,7 @@ class Train(_Section):
 
     epochs: Count | None = Field(default=None, description="passes at most; default 50, but at least 800 steps")
     steps: Count | None = Field(default=None, description="at most, where no epochs are given")
-    batch_size: Count | None = Field(default=None, description="default a quarter of the train part, from 16 to 64")
+    batch_size: Count | None = Field(default=None, description="default a sixteenth of the train part, from 16 to 64")
     lr: Duration = 1e-3
     weight_decay: Seconds = 1e-2
     momentum: Fraction = 0.9

@@ -69,8 +69,8 @@ def train_part(windows: Windows, split: Split) -> xr.DataArray:
     inside = np.zeros(windows.recording.sizes[TIME], dtype=np.bool_)
     blocks = split.block[split.train]
     for block in np.unique(blocks):
-        starts = windows.starts[split.train[blocks == block]]
-        inside[starts.min() : starts.max() + windows.span] = True
+        chosen = split.train[blocks == block]
+        inside[windows.starts[chosen].min() : (windows.starts + windows.spans)[chosen].max()] = True
     kept = np.flatnonzero(inside)
     part = windows.recording.isel({TIME: kept})
     times = seconds(part)

@@ -17,7 +17,7 @@ from sciml.train.metrics import classification_scores
 from sciml.wording import percent
 
 RESULTS = {"metrics.json", "report.html", "report.json"}
-FILES = RESULTS | {"config.toml", "split.json", "status.json", "training.json", "log.txt", "checkpoints"}
+FILES = RESULTS | {"config.toml", "split.json", "training.json", "status.json", "log.txt", "checkpoints"}
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -37,7 +37,7 @@ def test_fit_prints_scores_beside_chance_and_one_json_document(sciml, recording,
     assert done.code == 0
     document = json.loads(done.out)
     assert document["schema"] == "sciml.fit/1"
-    assert set(document["baselines"]) == {"linear", "covariance", "kernels", "majority"}
+    assert set(document["baselines"]) == {"linear", "covariance", "majority"}
     low, high = document["chance"]["band"]
     assert low < document["chance"]["level"] < high
     assert "epoch 2/2" in done.err

@@ -86,10 +86,12 @@ def files_of(windows: Windows) -> NDArray[np.int64]:
 def separate(windows: Windows, order: NDArray[np.int64], part: NDArray[np.int64], gap: float) -> NDArray[np.bool_]:
     """Return which windows (in order of time) stay so that within a file no two parts come closer than the gap.
 
-    All windows have one length, so they end in the order in which they start, and a conflict between any two
-    windows implies one between neighbors: it is enough to look at the last window that stays.
+    Windows end in the order in which they start, as those of one length and of trials that follow each other do, so
+    that a conflict between any two windows implies one between neighbors: it is enough to look at the last that stays.
     """
-    starts, times, stops = windows.starts[order], windows.times[order], windows.stops[order]
+    starts, times, stops, spans = (
+        each[order] for each in (windows.starts, windows.times, windows.stops, windows.spans)
+    )
     file = files_of(windows)[order]
     count = np.bincount(part, minlength=len(PARTS))
     keep = np.ones(len(order), dtype=np.bool_)
@@ -97,7 +99,7 @@ def separate(windows: Windows, order: NDArray[np.int64], part: NDArray[np.int64]
     for k in range(len(order)):
         while stack and part[stack[-1]] != part[k] and file[stack[-1]] == file[k]:
             last = stack[-1]
-            apart = starts[k] - starts[last] >= windows.span
+            apart = starts[k] - starts[last] >= spans[last]
             if apart and times[k] - stops[last] >= gap - TOLERANCE / windows.rate:
                 break
             out = last if count[part[last]] >= count[part[k]] else k
@@ -139,7 +141,7 @@ def nearest_parts(windows: Windows, parts: Mapping[str, NDArray[np.int64]]) -> N
     if not len(change):
         return Nearest(float("inf"))
     left, right = chosen[change], chosen[change + 1]
-    overlap = windows.starts[left] + windows.span - windows.starts[right]
+    overlap = windows.starts[left] + windows.spans[left] - windows.starts[right]
     distance = windows.times[right] - windows.stops[left]
     distance = np.where(overlap > 0, np.minimum(distance, -overlap / windows.rate), distance)
     worst = int(np.argmin(distance))
