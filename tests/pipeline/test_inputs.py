@@ -317,6 +317,9 @@ def test_channels_of_a_prediction_are_those_of_training(saved, tmp_path: Path) -
     plain = predict(tmp_path / "run", saved(wave(seed=3), "same.nc")).dataset
     turned = saved(wave(seed=3).isel(channel=[2, 0, 1]), "turned.nc")
     nameless = saved(wave(seed=3).drop_vars("channel"), "nameless.nc")
+    twice = saved(wave(("A", "A", "B"), seed=3), "twice.nc")
+    with pytest.raises(DataError, match="'A' twice"):
+        predict(tmp_path / "run", twice)
     with pytest.raises(DataError, match="--reorder"):
         predict(tmp_path / "run", turned)
     with pytest.raises(DataError, match="--assume-channels"):
@@ -324,6 +327,7 @@ def test_channels_of_a_prediction_are_those_of_training(saved, tmp_path: Path) -
     for found in (
         predict(tmp_path / "run", turned, reorder=True),
         predict(tmp_path / "run", nameless, assume_channels=True),
+        predict(tmp_path / "run", twice, assume_channels=True),
     ):
         np.testing.assert_array_equal(found.dataset["forecast"].values, plain["forecast"].values)
 
