@@ -11,12 +11,14 @@ from torch import nn
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.data import Preprocess, Split, WindowDataset, Windows
-from sciml.train.baselines import BaselineResult
+from sciml.data.leakage import SessionTest, session_test
+from sciml.train.baselines import BaselineResult, covariance_classifier
 
 __all__ = ["Tested", "baseline_numbers", "model_outputs", "parts_for_baselines", "pool"]
 
 BASELINE_VALUES = 2**28  # of a part that a baseline is fitted on; larger parts are thinned evenly
 BATCH = 256
+COVARIANCE = "covariance"  # name of the baseline that the session test is made with
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,8 @@ class Tested:
         The last sample of each window, shape (n, channel), where the next ones are to be told.
     notes
         What the reader should know of it.
+    splits
+        The split whose test part this is; of several folds, all.
     """
 
     indices: NDArray[np.int64]
@@ -46,6 +50,7 @@ class Tested:
     baselines: tuple[BaselineResult, ...] = ()
     last: AnyArray | None = None
     notes: tuple[str, ...] = ()
+    splits: tuple[Split, ...] = ()
 
 
 def pool(folds: Sequence[Tested]) -> Tested:
@@ -60,6 +65,7 @@ def pool(folds: Sequence[Tested]) -> Tested:
         baselines=tuple(_pooled(same) for same in zip(*(each.baselines for each in folds), strict=True)),
         last=None if folds[0].last is None else np.concatenate([np.asarray(each.last) for each in folds]),
         notes=tuple(dict.fromkeys(note for each in folds for note in each.notes)),
+        splits=tuple(split for each in folds for split in each.splits),
     )
 
 
@@ -78,6 +84,25 @@ def _pooled(same: Sequence[BaselineResult]) -> BaselineResult:
         seconds=sum(each.seconds for each in same),
         predicted=np.concatenate([each.predicted for each in same]),
     )
+
+
+def covariances_by_session(
+    windows: Windows, tested: Tested, preprocess: Preprocess, *, seed: int
+) -> SessionTest | None:
+    """Return how covariances score on the split that is used, and with whole sessions held out.
+
+    None where windows have no classes, the task has no such baseline, or no session has windows in two parts.
+    """
+    known = next((each for each in tested.baselines if each.name == COVARIANCE), None)
+    if known is None or windows.labels is None:
+        return None
+
+    def classify(*parts: tuple[AnyArray, NDArray[Any]]) -> NDArray[Any]:
+        clean = [(preprocess.apply(X), y) for X, y in parts]
+        return covariance_classifier(*clean, n_classes=len(windows.classes)).predicted
+
+    on_split = float(np.mean(known.predicted == tested.targets))
+    return session_test(windows, tested.splits, classify, on_split=on_split, seed=seed)
 
 
 def model_outputs(model: nn.Module, windows: Windows, indices: AnyArray) -> FloatArray:

@@ -32,21 +32,24 @@ def windows_in_training(
     if len(trained_on) > 1:
         return np.ones(len(starts), np.bool_)
     try:
-        windows, split = _trained(folder, config, recording, file)
+        windows, splits = _trained(folder, config, recording, file)
     except (ScimlError, OSError, ValueError, KeyError):  # which ones cannot be told
         return np.ones(len(starts), np.bool_)
-    used = np.concatenate([split.train, split.validation])
+    used = np.concatenate([part for split in splits for part in (split.train, split.validation)])
     return _overlapping(starts, span, windows.times[used], windows.span / windows.rate)
 
 
-def _trained(folder: RunFolder, config: Config, recording: xr.DataArray, file: Path) -> tuple[Windows, Split]:
+def _trained(
+    folder: RunFolder, config: Config, recording: xr.DataArray, file: Path
+) -> tuple[Windows, tuple[Split, ...]]:
     """Return the windows of the run, cut anew, and how they were split."""
     task = get_task(config.task)
     table, label = task.labels(config)
     events = read_events(file, table) if table else None
-    windows, split = task.windows(config, Loaded(recording, events, label)), folder.split()
-    split.check(windows)
-    return windows, split
+    windows, splits = task.windows(config, Loaded(recording, events, label)), folder.splits()
+    for split in splits:
+        split.check(windows)
+    return windows, splits
 
 
 def _overlapping(

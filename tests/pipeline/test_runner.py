@@ -357,7 +357,7 @@ def test_windows_that_the_net_was_trained_on_are_not_scored(done: RunResult, tmp
     file = done.out.parent / "demo.nwb"
     with pytest.warns(ScimlWarning, match="trained, or its epoch chosen, on"):
         found = predict(done.out, file)
-    split = RunFolder(done.out).split()
+    (split,) = RunFolder(done.out).splits()
     used = found.dataset["in_training"].values
     assert found.n_in_training == used.sum() >= len(split.train) + len(split.validation)
     others = ~used

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sciml.data.windows import Windows
 from sciml.errors import ConfigError, DataError, ScimlWarning
-from sciml.wording import natural
+from sciml.wording import clean, natural
 
 __all__ = [
     "PARTS",
@@ -73,7 +73,7 @@ def unit_numbers(windows: Windows, unit: str) -> tuple[NDArray[np.int64], tuple[
 def _text(value: object) -> str:
     if value is None or value != value:  # NaN
         return ""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return clean(value.decode(errors="replace") if isinstance(value, bytes) else str(value))  # as JSON will hold it
 
 
 def files_of(windows: Windows) -> NDArray[np.int64]:

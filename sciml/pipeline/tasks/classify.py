@@ -11,6 +11,7 @@ from torch import nn
 
 from sciml._typing import AnyArray
 from sciml.data import Preprocess, Split, Windows, windows_around
+from sciml.data.permutation import PermutationTest, exchangeable, permutation_test
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
@@ -90,13 +91,20 @@ class Classify:
             notes=notes,
         )
 
-    def evaluate(self, tested: Tested, windows: Windows, units: NDArray[np.int64], *, seed: int) -> Evaluation:
-        """Compare accuracy with chance, with labels permuted by unit, and with baselines."""
+    def evaluate(
+        self,
+        tested: Tested,
+        windows: Windows,
+        units: NDArray[np.int64],  # noqa: ARG002 (the splits know them)
+        *,
+        seed: int,
+    ) -> Evaluation:
+        """Compare accuracy with that of labels exchanged at the unit of independence, with chance, with baselines."""
         labels, n_classes, predicted = tested.targets, len(windows.classes), tested.outputs.argmax(axis=1)
         scores = metrics.classification_scores(labels, predicted, n_classes=n_classes)
         rng = np.random.default_rng(seed)
-        permuted = metrics.permutation_test(labels, predicted, blocks=units[tested.indices], rng=rng)
-        known = bool(np.isfinite(permuted.p_value))
+        permuted = permutation_test(labels, predicted, exchangeable(windows, tested.splits), rng=rng)
+        chance = _chance(scores, permuted)
         others = {
             each.name: metrics.classification_scores(labels, each.predicted, n_classes=n_classes)
             for each in tested.baselines
@@ -107,18 +115,18 @@ class Classify:
             in_percent=True,
             scores=(_score("net", scores, "model"), *(_score(name, each) for name, each in others.items())),
             n_test=scores.n,
-            chance=_chance(scores, permuted.p_value if known else None),
+            chance=chance,
             confusion=scores.confusion,
             classes=windows.classes,
             numbers={
-                "net": {**_shown(scores), "above_chance": scores.above_chance},
-                "chance": _chance_numbers(scores, permuted),
+                "net": {**_shown(scores), "above_chance": chance.above},
+                "chance": _chance_numbers(chance),
                 "baselines": {
                     each.name: baseline_numbers(each, _shown(others[each.name])) for each in tested.baselines
                 },
                 "confusion": scores.confusion,
             },
-            warnings=(*tested.notes, *(() if known else (permuted.note,))),
+            warnings=(*tested.notes, *((permuted.note,) if chance.above is None else ())),
         )
 
     def predict(
@@ -179,19 +187,22 @@ def _shown(scores: metrics.ClassificationScores) -> dict[str, Any]:
     return {name: getattr(scores, name) for name in SHOWN}
 
 
-def _chance(scores: metrics.ClassificationScores, p_value: float | None) -> Chance:
-    chance = scores.chance
-    return Chance(level=chance.level, low=chance.low, high=chance.high, above=scores.above_chance, p_value=p_value)
+def _chance(scores: metrics.ClassificationScores, permuted: PermutationTest) -> Chance:
+    """Return the level and band of guessing, and whether the accuracy is above: told by exchanged labels alone."""
+    chance, above = scores.chance, permuted.above_chance
+    return Chance(
+        level=chance.level,
+        low=chance.low,
+        high=chance.high,
+        above=None if above is None else above and scores.accuracy > chance.level,
+        p_value=None if above is None else permuted.p_value,
+        note=permuted.note,
+    )
 
 
-def _chance_numbers(scores: metrics.ClassificationScores, permuted: metrics.PermutationTest) -> dict[str, Any]:
-    chance = scores.chance
-    return {
-        "level": chance.level,
-        "band": (chance.low, chance.high),
-        "p_value": permuted.p_value,
-        "test": permuted.note,
-    }
+def _chance_numbers(chance: Chance) -> dict[str, Any]:
+    named = {"level": chance.level, "band": chance.band, "p_value": chance.p_value}
+    return {**named, "test": chance.note, "verdict": chance.verdict}
 
 
 def _name(label: Any) -> str:
