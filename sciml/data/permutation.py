@@ -129,10 +129,10 @@ def permutation_test(
     note = _why_not(tables, n_atoms, exchange)
     if note:
         return PermutationTest(float("nan"), 0, n_atoms, note)
-    observed = sum(float(_above_mean(told, classes).sum()) for told, classes in tables)
+    total = sum(float(_above_mean(told, classes).sum()) for told, classes in tables)
     drawn = sum(_permuted(told, classes, rng, n_permutations) for told, classes in tables)
     scale = np.sqrt(2.0) if exchange.n_folds > 1 else 1.0
-    as_good = int(np.count_nonzero(scale * np.asarray(drawn) >= observed - 1e-9))
+    as_good = int(np.count_nonzero(scale * np.asarray(drawn) >= total - 1e-9))
     words = f"labels of {n_atoms} {exchange.words} exchanged"
     return PermutationTest((1 + as_good) / (1 + n_permutations), n_permutations, n_atoms, words)
 

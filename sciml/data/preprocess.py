@@ -5,20 +5,23 @@ Fitted on the train part only. As a layer it is the first, untrained step of the
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
 
+from sciml.data.layer import PreprocessLayer
+from sciml.data.recordings.channels import channel_names, check_names, in_order
+from sciml.data.samples import Missing
+from sciml.data.training_range import TrainingRange
 from sciml.data.windows import Windows
 from sciml.errors import DataError, ScimlWarning
-from sciml.recording import feature_dims, n_features, sampling_rate
+from sciml.recording import n_features, sampling_rate
 
-__all__ = ["Preprocess", "PreprocessLayer"]
+__all__ = ["Preprocess"]
 
 RATE_TOLERANCE = 1e-3  # relative; a rate read off timestamps varies by their jitter
 
@@ -45,6 +48,10 @@ class Preprocess:
         Samples that the means were taken over.
     target
         The same of the numbers that are told from windows, as if they were channels; None where there are none.
+    missing
+        "mask": the net is given, as further channels, where there is a value (1) and where not (0); "drop": it is not.
+    range
+        How far the train windows reach; None where that is not known.
     """
 
     mean: NDArray[np.float64]
@@ -56,10 +63,14 @@ class Preprocess:
     labels: tuple[str, ...] = ()
     n_samples: int = 0
     target: "Preprocess | None" = None
+    missing: Missing = "drop"
+    range: TrainingRange | None = None
 
     @classmethod
-    def fit(cls, windows: Windows, train: ArrayLike, *, matrix: ArrayLike | None = None) -> "Preprocess":
-        """Learn means and scales from the samples that the train windows cover, each sample once.
+    def fit(
+        cls, windows: Windows, train: ArrayLike, *, matrix: ArrayLike | None = None, missing: Missing = "drop"
+    ) -> "Preprocess":
+        """Learn means and scales from the samples that the train windows cover, each once, without missing ones.
 
         Parameters
         ----------
@@ -67,6 +78,8 @@ class Preprocess:
             The windows, and the indices of those to learn from: `split.train`.
         matrix
             Matrix of a linear denoiser of the train part only, shape (channel, channel).
+        missing
+            Whether the net is to be given the mask of what is missing.
 
         Raises
         ------
@@ -94,7 +107,7 @@ class Preprocess:
         if denoiser is not None:
             denoised = np.einsum("ij,jk,ik->i", denoiser, covariance, denoiser) / scale**2
             gain = float(1.0 / np.sqrt(denoised.mean())) if denoised.mean() > 0 else 1.0
-        return cls(
+        fitted = cls(
             mean,
             scale,
             denoiser,
@@ -103,20 +116,48 @@ class Preprocess:
             windows.rate,
             _labels(windows.recording),
             n,
-            None if windows.targets is None else _of_numbers(windows.targets[np.asarray(train, dtype=np.int64)]),
+            None if windows.targets is None else _of_numbers(windows, train),
+            missing,
         )
+        return replace(fitted, range=TrainingRange.fit(windows, train, fitted.standardize))
+
+    @property
+    def n_inputs(self) -> int:
+        """Channels that a net is given: those of the recording, and of the mask where there is one."""
+        return len(self.mean) * (2 if self.missing == "mask" else 1)
 
     def apply(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Return the input of a net: windows (n, channel, time) in the recording's units, denoised and scaled.
+
+        What is missing is zero; with `missing` "mask" the mask follows as further channels.
 
         Examples
         --------
         >>> Preprocess(mean=np.ones(1), scale=np.array([2.0])).apply(np.array([[[1.0, 5.0]]])).tolist()
         [[[0.0, 2.0]]]
+        >>> masked = Preprocess(mean=np.ones(1), scale=np.array([2.0]), missing="mask")
+        >>> masked.apply(np.array([[[np.nan, 5.0]]])).tolist()
+        [[[0.0, 2.0], [0.0, 1.0]]]
+        """
+        z = self.scaled(X)
+        there = ~np.isnan(z)
+        z = z if there.all() else np.where(there, z, np.float32(0.0))
+        return np.concatenate([z, there.astype(np.float32)], axis=1) if self.missing == "mask" else z
+
+    def scaled(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return windows (n, channel, time) denoised and scaled, NaN where they are.
+
+        Examples
+        --------
+        >>> Preprocess(mean=np.ones(1), scale=np.array([2.0])).scaled(np.array([[[np.nan, 5.0]]])).tolist()
+        [[[nan, 2.0]]]
         """
         centered = X - self.mean.astype(np.float32)[:, None]
         if self.matrix is not None:
-            centered = np.matmul(self.matrix.astype(np.float32), centered)
+            missing = np.isnan(centered)
+            filled = np.where(missing, np.float32(0.0), centered) if missing.any() else centered
+            centered = np.matmul(self.matrix.astype(np.float32), filled)
+            centered[missing] = np.nan
         return np.asarray(centered / (self.scale / self.gain).astype(np.float32)[:, None], dtype=np.float32)
 
     def standardize(self, y: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -172,10 +213,17 @@ class Preprocess:
         >>> layer(torch.tensor([[[1.0, 5.0]]])).tolist()
         [[[0.0, 2.0]]]
         """
-        return PreprocessLayer(self)
+        return PreprocessLayer(self.mean, self.scale / self.gain, self.matrix, gives_mask=self.missing == "mask")
 
-    def check(self, recording: xr.DataArray) -> None:
+    def check(self, recording: xr.DataArray, *, assume_channels: bool = False) -> None:
         """Refuse a recording of other units, another sampling rate or other channels than were trained on.
+
+        Parameters
+        ----------
+        recording
+            Nothing of it is read.
+        assume_channels
+            Take its channels to be those of training, in their order, whatever their names.
 
         Raises
         ------
@@ -189,7 +237,47 @@ class Preprocess:
         Traceback (most recent call last):
         sciml.errors.DataError: expected units 'V' as in training, got 'mV'; convert the recording
         """
-        units, rate, labels = str(recording.attrs.get("units", "")), sampling_rate(recording), _labels(recording)
+        self._check_kind(recording)
+        names = self._names(recording, assume=assume_channels)
+        if names and list(names) != list(self.labels):
+            raise DataError(self._difference(names))
+
+    def checked(self, recording: xr.DataArray, *, assume_channels: bool = False) -> xr.DataArray:
+        """Return the recording if `check` has nothing against it.
+
+        Examples
+        --------
+        >>> wave = xr.DataArray(np.zeros((4, 1)), dims=("time", "channel"), attrs={"sampling_rate": 1.0})
+        >>> Preprocess(mean=np.ones(1), scale=np.ones(1)).checked(wave).shape
+        (4, 1)
+        """
+        self.check(recording, assume_channels=assume_channels)
+        return recording
+
+    def fit_to(self, recording: xr.DataArray, *, assume_channels: bool = False) -> xr.DataArray:
+        """Return a recording with the channels that were trained on, in their order, whatever its own.
+
+        Raises
+        ------
+        DataError
+            As `check`, but for the order of channels, and channels besides.
+
+        Examples
+        --------
+        >>> attrs = {"sampling_rate": 1.0, "units": "V"}
+        >>> wave = xr.DataArray(np.eye(2), dims=("time", "channel"), coords={"channel": ["B", "A"]}, attrs=attrs)
+        >>> Preprocess(mean=np.ones(2), scale=np.ones(2), units="V", labels=("A", "B")).fit_to(wave).channel.values
+        array(['A', 'B'], dtype='<U1')
+        """
+        names = self._names(recording, assume=assume_channels)
+        if names and set(self.labels) <= set(names):
+            check_names(names, str(recording.attrs.get("source", "the recording")))
+            recording = in_order(recording, names, self.labels)
+        self.check(recording, assume_channels=assume_channels)
+        return recording
+
+    def _check_kind(self, recording: xr.DataArray) -> None:
+        units, rate = str(recording.attrs.get("units", "")), sampling_rate(recording)
         if units != self.units:
             raise DataError(f"expected units {self.units!r} as in training, got {units!r}; convert the recording")
         if abs(rate - self.sampling_rate) > RATE_TOLERANCE * self.sampling_rate:
@@ -197,17 +285,44 @@ class Preprocess:
                 f"expected a sampling rate of {self.sampling_rate:g} Hz as in training, got {rate:g} Hz; "
                 "resample the recording"
             )
+
+    def _names(self, recording: xr.DataArray, *, assume: bool) -> tuple[str, ...]:
+        """Return the names to compare with those of training; empty where there are none to compare."""
+        if not assume and self.labels and (names := channel_names(recording)):
+            return names
         if n_features(recording) != len(self.mean):
             raise DataError(
                 f"expected {len(self.mean)} channels as in training, got {n_features(recording)}; "
                 "choose the same channels"
             )
-        other = [pair for pair in zip(self.labels, labels, strict=False) if pair[0] != pair[1]]
-        if other:
+        if self.labels and not assume:
             raise DataError(
-                f"expected channel {other[0][0]!r} as in training, got {other[0][1]!r} "
-                f"({len(other)} of {len(labels)} channels differ); choose the same channels in the same order"
+                f"expected channels with names, as in training ({', '.join(self.labels[:6])}"
+                f"{', ...' if len(self.labels) > 6 else ''}), got none; "
+                "with --assume-channels they are taken to be the same in the same order"
             )
+        return ()
+
+    def _difference(self, names: tuple[str, ...]) -> str:
+        """Return in words how names differ from those of training."""
+        missing = [name for name in self.labels if name not in set(names)]
+        more = [name for name in names if name not in set(self.labels)]
+        if not missing and not more:
+            first = next(k for k, pair in enumerate(zip(self.labels, names, strict=True)) if pair[0] != pair[1])
+            return (
+                f"expected channel {self.labels[first]!r} as in training, got {names[first]!r}: the {len(names)} "
+                "channels are the same in another order; --reorder brings them into that of training"
+            )
+        if not missing:
+            return (
+                f"expected {len(self.labels)} channels as in training, got {len(names)}, {len(more)} of them besides "
+                f"({', '.join(more[:6])}); --reorder picks those of training by their names"
+            )
+        listed = ", ".join(missing[:6]) + (", ..." if len(missing) > 6 else "")
+        return (
+            f"expected {len(self.labels)} channels as in training, got {len(names)}: {len(missing)} are not there "
+            f"({listed}); choose the same channels"
+        )
 
     def to_state(self) -> dict[str, Any]:
         """Return tensors, numbers and strings that `torch.load(weights_only=True)` reads back.
@@ -228,6 +343,8 @@ class Preprocess:
             "labels": list(self.labels),
             "n_samples": self.n_samples,
             "target": None if self.target is None else self.target.to_state(),
+            "missing": self.missing,
+            "range": None if self.range is None else self.range.to_state(),
         }
 
     @classmethod
@@ -249,39 +366,29 @@ class Preprocess:
             fields: dict[str, Any] = {key: state[key] for key in ("gain", "units", "sampling_rate", "n_samples")}
             for key in ("mean", "scale", "matrix"):
                 fields[key] = None if state[key] is None else state[key].cpu().numpy()
-            target = state.get("target")
-            return cls(labels=tuple(state["labels"]), target=target and cls.from_state(target), **fields)
+            target, reach = state.get("target"), state.get("range")
+            return cls(
+                labels=tuple(state["labels"]),
+                target=target and cls.from_state(target),
+                missing=state.get("missing", "drop"),
+                range=reach and TrainingRange.from_state(reach),
+                **fields,
+            )
         except KeyError as error:
             raise DataError(f"expected the state of a Preprocess, got no {error}; fit again") from None
 
 
-def _of_numbers(targets: NDArray[np.float32]) -> Preprocess:
-    """Return mean and spread of numbers (n, k)."""
+def _of_numbers(windows: Windows, train: ArrayLike) -> Preprocess:
+    """Return mean and spread of the numbers that are told from the train windows."""
+    targets = np.asarray(windows.targets)[np.asarray(train, dtype=np.int64)]
     mean, deviation = targets.mean(axis=0, dtype=np.float64), targets.std(axis=0, dtype=np.float64)
-    return Preprocess(mean, np.where(deviation > 0, deviation, 1.0), n_samples=len(targets))
-
-
-class PreprocessLayer(nn.Module):
-    """`Preprocess.apply` on tensors (batch, channel, time): buffers only, nothing to train."""
-
-    mean: torch.Tensor
-    scale: torch.Tensor
-    matrix: torch.Tensor | None
-
-    def __init__(self, fitted: Preprocess) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.from_numpy(fitted.mean).float()[:, None])
-        self.register_buffer("scale", torch.from_numpy(fitted.scale / fitted.gain).float()[:, None])
-        self.register_buffer("matrix", None if fitted.matrix is None else torch.from_numpy(fitted.matrix).float())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (batch, channel, time) in the recording's units to the same shape without unit."""
-        # In bfloat16 the denoiser would cost five of the eight digits that the recording has.
-        with torch.autocast(x.device.type, enabled=False):
-            centered = x - self.mean
-            if self.matrix is not None:
-                centered = torch.matmul(self.matrix, centered)
-            return centered / self.scale
+    return Preprocess(
+        mean,
+        np.where(deviation > 0, deviation, 1.0),
+        units=", ".join(dict.fromkeys(windows.target_units)),
+        labels=windows.target_names,
+        n_samples=len(targets),
+    )
 
 
 def _check_denoiser(matrix: ArrayLike, n_channels: int) -> NDArray[np.float64]:
@@ -296,19 +403,23 @@ def _check_denoiser(matrix: ArrayLike, n_channels: int) -> NDArray[np.float64]:
 
 
 def _moments(windows: Windows, train: ArrayLike, *, full: bool) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
-    """Return number, mean, and variance (or covariance) of the samples that the train windows cover."""
-    n, mean = 0, np.zeros(windows.n_channels)
+    """Return number, mean, and variance (or covariance) of the samples that the train windows cover, without NaN."""
+    n, count, mean = 0, np.zeros(windows.n_channels), np.zeros(windows.n_channels)
     for block in windows.samples(train):
-        n += len(block)
-        mean += block.sum(axis=0, dtype=np.float64)
+        there = ~np.isnan(block)
+        n, count = n + len(block), count + there.sum(axis=0)
+        mean += np.where(there, block, np.float32(0.0)).sum(axis=0, dtype=np.float64)
     if not n:
         raise DataError("expected at least one train window, got none; choose a larger train fraction")
-    mean /= n
+    mean /= np.maximum(count, 1)
     second = np.zeros((windows.n_channels,) * (2 if full else 1))
+    pairs = np.zeros_like(second)
     for block in windows.samples(train):
-        centered = block.astype(np.float64) - mean
+        there = ~np.isnan(block)
+        centered = np.where(there, block.astype(np.float64) - mean, 0.0)
         second += centered.T @ centered if full else np.einsum("tc,tc->c", centered, centered)
-    return n, mean, second / n
+        pairs += there.T.astype(np.float64) @ there if full else there.sum(axis=0)
+    return n, mean, second / np.maximum(pairs, 1)
 
 
 def _scale(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -332,8 +443,6 @@ def _scale(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray
 
 
 def _labels(recording: xr.DataArray) -> tuple[str, ...]:
-    """Return the names of the channels: the coordinate of the one feature dim, if there is one."""
-    dims = feature_dims(recording)
-    if len(dims) != 1 or dims[0] not in recording.coords:
-        return ()
-    return tuple(str(name) for name in recording[dims[0]].values.tolist())
+    """Return the names of the channels, if each has one of its own."""
+    names = channel_names(recording)
+    return names if len(set(names)) == len(names) else ()

@@ -1,16 +1,18 @@
-"""The samples of a recording as a table: which of them may be used, and the values where they fit in memory."""
+"""The samples of a recording as a table: which of them are there, and the values where they fit in memory."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from sciml.data.recordings.channels import channel_names
 from sciml.errors import DataError
 from sciml.recording import TIME, blocks, check, n_features, sampling_rate, seconds, segments
 
-__all__ = ["MEMORY_BUDGET", "Samples", "read_samples", "rows_of_block"]
+__all__ = ["MEMORY_BUDGET", "Missing", "Samples", "read_samples", "rows_of_block", "unread_samples"]
 
 MEMORY_BUDGET = (
     2**31
@@ -19,45 +21,99 @@ MEMORY_BUDGET = (
 
 BLOCK_BYTES = 2**27  # bytes of one block of the first pass, as float64
 
+Missing = Literal["drop", "mask"]
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The recording as a table (time, channel): which samples may be used, and the values where they fit in memory."""
+    """The recording as a table (time, channel), NaN where a value is missing, masked or infinite.
+
+    Attributes
+    ----------
+    recording, rate
+        The recording and its sampling rate in Hz.
+    valid, some
+        Which samples have a value in all channels, and which in any, shape (time,); None where nothing was read yet.
+    values
+        The values, shape (time, channel), where they fit in memory.
+    """
 
     recording: xr.DataArray
     rate: float
-    valid: NDArray[np.bool_]
-    values: NDArray[np.float32] | None
+    valid: NDArray[np.bool_] | None = None
+    some: NDArray[np.bool_] | None = None
+    values: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return int(self.recording.sizes[TIME])
 
     @cached_property
     def clock(self) -> NDArray[np.float64]:
         """Time of each sample in seconds."""
         if (times := seconds(self.recording)) is not None:
             return times
-        return np.arange(len(self.valid)) / self.rate
+        return np.arange(len(self)) / self.rate
 
     @cached_property
     def segment(self) -> NDArray[np.int64]:
         """Number of the segment (between gaps) of each sample."""
-        number = np.zeros(len(self.valid), dtype=np.int64)
+        number = np.zeros(len(self), dtype=np.int64)
         for k, each in enumerate(segments(self.recording)):
             number[each] = k
         return number
+
+    @property
+    def _is_regular(self) -> bool:
+        """Whether the clock has one rate and no gap, so that nothing of it need be read to find a sample."""
+        kind = self.recording[TIME].dtype.kind if TIME in self.recording.coords else "f"
+        return "sampling_rate" in self.recording.attrs and kind in "iuf"
+
+    def times(self, samples: ArrayLike) -> NDArray[np.float64]:
+        """Return the times of samples in seconds; of a regular clock nothing else is read."""
+        chosen = np.asarray(samples, dtype=np.int64)
+        if "clock" in self.__dict__ or not self._is_regular:
+            return self.clock[chosen]
+        if TIME not in self.recording.coords:
+            return chosen / self.rate
+        return np.asarray(self.recording[TIME].isel({TIME: chosen}).values, dtype=np.float64)
+
+    def nearest(self, times: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the sample nearest to each time, the earlier of two that are equally near."""
+        last = len(self) - 1
+        if "clock" not in self.__dict__ and self._is_regular:
+            first = float(self.times([0])[0])
+            about = np.clip(np.round((times - first) * self.rate), 0, last).astype(np.int64)
+            around = np.clip(about[:, None] + np.arange(-1, 2), 0, last)
+            far = np.abs(self.times(around.ravel()).reshape(around.shape) - times[:, None])
+            return np.asarray(around[np.arange(len(times)), far.argmin(axis=1)])
+        right = np.clip(np.searchsorted(self.clock, times), 1, max(last, 1))
+        left, right = right - 1, np.minimum(right, last)
+        nearer = times - self.clock[left] <= self.clock[right] - times
+        return np.where(nearer, left, right).astype(np.int64)
+
+    def cross_gap(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether a gap of the clock lies between two samples."""
+        if "sampling_rate" in self.recording.attrs:
+            return np.zeros(len(first), np.bool_)
+        return np.asarray(self.segment[first] != self.segment[last])
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return samples `start` to `stop` as an array (time, channel)."""
         if self.values is not None:
             return self.values[start:stop]
-        part = self.recording.isel({TIME: slice(start, stop)}).transpose(TIME, ...)
-        return np.asarray(part.values).reshape(stop - start, -1).astype(np.float32)
+        part = self.recording.isel({TIME: slice(start, stop)})
+        [(_, block)] = blocks(part, stop - start, across_gaps=True)
+        return _single(block)
 
     def stack(self, starts: NDArray[np.int64], span: int) -> NDArray[np.float32]:
         """Return the windows of `span` samples that begin at `starts` as an array (n, channel, time)."""
         if self.values is not None:
-            return np.asarray(self.values[starts[:, None] + np.arange(span)]).transpose(0, 2, 1)
-        stacked = np.empty((len(starts), n_features(self.recording), span), dtype=np.float32)
+            rows = np.minimum(starts[:, None] + np.arange(span), len(self.values) - 1)
+            return np.asarray(self.values[rows]).transpose(0, 2, 1)
+        stacked = np.full((len(starts), n_features(self.recording), span), np.nan, dtype=np.float32)
         for row, start in enumerate(starts.tolist()):
-            stacked[row] = self.rows(start, start + span).T
+            part = self.rows(start, min(start + span, len(self)))
+            stacked[row, :, : len(part)] = part.T
         return stacked
 
 
@@ -66,34 +122,62 @@ def rows_of_block(channels: int) -> int:
     return max(1, BLOCK_BYTES // (8 * channels))
 
 
-def read_samples(recording: xr.DataArray) -> Samples:
-    """Pass over the recording once: find the samples that may be used, and keep the values where they fit."""
+def unread_samples(recording: xr.DataArray) -> Samples:
+    """Return the table of a recording of which nothing is read until windows of it are."""
     recording = check(recording, minimum=1, needs_clock=True)
     if recording.dtype.kind == "c":
         raise DataError(
             f"expected real values, got {recording.dtype}; a net takes real numbers: "
             "pass abs(recording), or its real and imaginary parts as two channels"
         )
+    return Samples(recording, sampling_rate(recording))
+
+
+def read_samples(recording: xr.DataArray, missing: Missing = "drop") -> Samples:
+    """Pass over the recording once: find the samples that are there, and keep the values where they fit.
+
+    Raises
+    ------
+    DataError
+        Complex values, a clock that steps back, or a channel without any sample, of which `missing` "mask" allows some.
+    """
+    recording = unread_samples(recording).recording
     n, channels = recording.sizes[TIME], n_features(recording)
     values = np.empty((n, channels), dtype=np.float32) if 4 * n * channels <= MEMORY_BUDGET else None
-    valid = np.empty(n, dtype=np.bool_)
+    valid, some = np.empty(n, dtype=np.bool_), np.empty(n, dtype=np.bool_)
     has_samples = np.zeros(channels, dtype=np.bool_)
     for part, block in blocks(recording, rows_of_block(channels)):
-        with np.errstate(over="ignore"):  # beyond the range of float32 counts as missing
-            single = block.astype(np.float32)
-        finite = np.isfinite(single)
-        valid[part] = finite.all(axis=1)
-        has_samples |= finite.any(axis=0)
+        single = _single(block)
+        there = ~np.isnan(single)
+        valid[part], some[part] = there.all(axis=1), there.any(axis=1)
+        has_samples |= there.any(axis=0)
         if values is not None:
             values[part] = single
-    if not has_samples.all():
-        empty = np.flatnonzero(~has_samples)
-        named = f"{', '.join(map(str, empty[:10]))}{', ...' if len(empty) > 10 else ''}"
-        raise DataError(
-            f"expected every channel to have samples, got {len(empty)} of {channels} channels masked or missing "
-            f"throughout (numbers {named}); leave them out"
-        )
-    samples = Samples(recording, sampling_rate(recording), valid, values)
+    _check_present(recording, has_samples, missing)
+    samples = Samples(recording, sampling_rate(recording), valid, some, values)
     if np.any(np.diff(samples.clock) < 0):
         raise DataError("expected a clock that advances, got times that step back; sort the recording by time")
     return samples
+
+
+def _single(block: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return values in single precision, NaN where they are not finite there."""
+    with np.errstate(over="ignore"):  # beyond the range of float32 counts as missing
+        single = block.astype(np.float32)
+    single[np.isinf(single)] = np.nan
+    return single
+
+
+def _check_present(recording: xr.DataArray, has_samples: NDArray[np.bool_], missing: Missing) -> None:
+    """Refuse channels without a sample; with a mask, a recording of which no channel has any."""
+    empty = np.flatnonzero(~has_samples)
+    if not len(empty) or (missing == "mask" and len(empty) < len(has_samples)):
+        return
+    numbers = f"{', '.join(map(str, empty[:10]))}{', ...' if len(empty) > 10 else ''}"
+    known = channel_names(recording)
+    names = f": {', '.join(known[k] for k in empty[:10])}" if known else ""
+    remedy = "leave them out" if missing == "mask" else "leave them out, or set data.missing = 'mask'"
+    raise DataError(
+        f"expected every channel to have samples, got {len(empty)} of {len(has_samples)} channels masked or missing "
+        f"throughout (numbers {numbers}){names}; {remedy}"
+    )

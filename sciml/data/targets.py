@@ -17,6 +17,7 @@ OUTSIDE = "outside the target"
 MISSING = "target missing"
 AVERAGED = 1.5  # samples of the target in one of the recording, from which on they are averaged
 TOLERANCE = 0.01  # samples; clocks in seconds since 1980 resolve no better
+EXACT = 1e-6  # samples, by which a time may miss a sample that it is meant to hit
 
 
 def with_targets(windows: Windows, target: xr.DataArray, *, lag: float = 0.0, derivative: bool = False) -> Windows:
@@ -99,10 +100,11 @@ def _values(samples: Samples, times: NDArray[np.float64], width: float) -> NDArr
         weight = np.full(len(times), np.nan)
         whole = np.abs(last - first + 1 - width * samples.rate) < 1 + TOLERANCE
     else:
-        last = np.clip(np.searchsorted(clock, times - TOLERANCE / samples.rate), 0, len(clock) - 1)
-        first = np.where(np.abs(clock[last] - times) <= TOLERANCE / samples.rate, last, last - 1)
+        same = max(EXACT / samples.rate, 4 * float(np.spacing(np.abs(clock).max())))
+        last = np.clip(np.searchsorted(clock, times - same), 0, len(clock) - 1)
+        first = np.where(np.abs(clock[last] - times) <= same, last, last - 1)
         before = clock[np.maximum(first, 0)]
-        weight = (times - before) / np.where(last > first, clock[last] - before, np.inf)
+        weight = (times - before) / np.where(clock[last] > before, clock[last] - before, np.inf)
         whole = (weight >= 0) & (weight <= 1)
     inside = (first >= 0) & (last < len(clock)) & (last >= first) & whole
     return _read(samples, np.where(inside, first, 0), np.where(inside, last, 0), weight, inside)
@@ -116,6 +118,7 @@ def _read(
     inside: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Return means of samples first to last, or points between the two where there is a weight."""
+    assert samples.valid is not None  # noqa: S101 - it was read
     missing = np.concatenate([[0], np.cumsum(~samples.valid)])
     inside = inside & (missing[last + 1] == missing[first]) & (samples.segment[first] == samples.segment[last])
     values = np.full((len(first), samples.rows(0, 1).shape[1]), np.nan)

@@ -8,7 +8,7 @@ from sciml.io.hdf5.guard import Limits
 from sciml.io.hdf5.issues import Issue
 from sciml.io.hdf5.structure import Entry, structure
 from sciml.io.recordings.check_values import check_values
-from sciml.io.recordings.open import describe, list_signals, open_recording, read_events
+from sciml.io.recordings.open import describe, list_signals, matching_signals, open_recording, read_events
 from sciml.io.recordings.signal_detail import SignalDetail, signal_detail
 from sciml.io.schema.listing import FileInfo, SignalInfo, TableInfo
 from sciml.io.write.nwb_copy import save_into_nwb_copy
@@ -25,6 +25,7 @@ __all__ = [
     "check_values",
     "describe",
     "list_signals",
+    "matching_signals",
     "open_recording",
     "read_events",
     "save_into_nwb_copy",

@@ -67,20 +67,40 @@ class _Section(BaseModel):
 
 
 class Data(_Section):
-    """What to read: files of the same channels, the signal in them, and `TABLE:COLUMN` of the labels."""
+    """What to read: files whose channels agree, the signal in them, and `TABLE:COLUMN` of the labels."""
 
     files: tuple[str, ...] = Field(default=(), description="recordings; relative to the config file")
     signal: str | None = Field(default=None, description="path or pattern in the file; default its only signal")
     labels: str | None = Field(default=None, description="TABLE:COLUMN, as intervals/trials:stimulus")
+    labels_min: Annotated[int, Field(ge=0)] = Field(default=0, description="classes with fewer events are left out")
+    weights: str | None = Field(default=None, description="column of the table of labels: how much an event counts")
+    target: str | None = Field(default=None, description="regress: the signal to be told; path or pattern")
+    target_files: tuple[str, ...] = Field(default=(), description="files of the target; default those of the signal")
+    target_lag: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=0.0, description="[s] from the last sample of a window to the value of the target"
+    )
+    target_derivative: bool = Field(default=False, description="tell the change of the target per second")
+    channels: Literal["name", "common", "position"] = Field(
+        default="name", description="how channels of several files agree: by name, those that all have, or by order"
+    )
+    missing: Literal["drop", "mask"] = Field(
+        default="drop", description="leave out windows with missing samples, or mask those samples"
+    )
+    bin: Duration | None = Field(default=None, description="spike times, events: width of a bin [s]")
+    counts: Literal["counts", "sqrt"] = Field(default="counts", description="events in bins, or their square root")
 
 
 class Windows(_Section):
     """Where the windows lie [s]; what is not given is chosen by the task when the recording is open."""
 
     before: Seconds = Field(default=0.0, description="classify: start this long before the event [s]")
-    length: Duration | None = Field(default=None, description="[s]; classify: the median trial, forecast: 5")
+    length: Duration | Literal["trial", "crop"] | None = Field(
+        default=None,
+        description="[s]; classify: the median trial, or 'trial' (padded to the longest), 'crop' (to the shortest); "
+        "forecast: 5 or less",
+    )
     step: Duration | None = Field(default=None, description="forecast: from window to window [s]; default the horizon")
-    horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1")
+    horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1 or less")
 
 
 class Noise(_Section):
@@ -182,8 +202,12 @@ class Config(_Section):
             )
         return self
 
-    def decided(self, *, windows: Mapping[str, Any], denoise: bool, options: Mapping[str, Any]) -> "Config":
+    def decided(
+        self, *, windows: Mapping[str, Any], denoise: bool, options: Mapping[str, Any], typical: float = 0.0
+    ) -> "Config":
         """Return the configuration with what its task decides; a gap, `denoise` and options that are given stay.
+
+        The gap between parts is as long as a window; of windows of unequal length, as the `typical` one [s].
 
         Examples
         --------
@@ -191,8 +215,8 @@ class Config(_Section):
         2.0
         """
         chosen = self.windows.model_copy(update=windows)
-        independent = self.split.by not in WITH_GAP
-        span = 0.0 if independent else (chosen.length or 0.0) + (chosen.horizon or 0.0)
+        span = (typical if isinstance(chosen.length, str) else chosen.length or 0.0) + (chosen.horizon or 0.0)
+        span = span + abs(self.data.target_lag) if self.split.by in WITH_GAP else 0.0
         return self.model_copy(
             update={
                 "windows": chosen,
@@ -351,8 +375,9 @@ def load_config(path: str | Path, assignments: Sequence[str] = (), **flags: Any)
         raise ConfigError(f"{file}: expected TOML, got a mistake: {error}") from None
     validate(values, source=file.name)  # before the paths are touched, so that messages quote the file
     data = values.get("data", {})
-    if data.get("files"):
-        values["data"] = data | {"files": [str(file.parent / each) for each in data["files"]]}
+    for key in ("files", "target_files"):
+        if data.get(key):
+            values["data"] = data = data | {key: [str(file.parent / each) for each in data[key]]}
     return assign(values, assignments, **flags)
 
 

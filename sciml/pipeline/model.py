@@ -15,7 +15,7 @@ from sciml.pipeline.config import Config, to_toml
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import checkpoint
 
-__all__ = ["Restored", "build_net", "inference_state", "load_weights", "n_parameters", "restore"]
+__all__ = ["Restored", "build_net", "inference_state", "inputs", "load_weights", "n_parameters", "restore"]
 
 FORMAT = 1
 
@@ -26,11 +26,16 @@ def build_net(config: Config, windows: Windows) -> nn.Module:
         torch.manual_seed(config.seed)
         return models.build(
             config.model.name,
-            n_channels=windows.n_channels,
+            n_channels=inputs(config, windows),
             n_times=windows.length,
             n_outputs=get_task(config.task).output_shape(windows),
             **(config.model.options or {}),
         )
+
+
+def inputs(config: Config, windows: Windows) -> int:
+    """Return the channels that a net is given: those of the windows, and of the mask of what is missing."""
+    return windows.n_channels * (2 if config.data.missing == "mask" else 1)
 
 
 def n_parameters(net: nn.Module) -> int:
@@ -53,7 +58,7 @@ def inference_state(config: Config, windows: Windows, preprocess: Preprocess, ne
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A trained model as a checkpoint holds it, in eval mode on the CPU."""
+    """A trained model as a checkpoint holds it, in eval mode on the CPU, and the samples of its longest window."""
 
     model: nn.Module
     preprocess: Preprocess
@@ -61,6 +66,7 @@ class Restored:
     classes: tuple[str, ...]
     epoch: int
     path: Path
+    n_times: int
 
 
 def restore(run: Path) -> Restored:
@@ -99,6 +105,7 @@ def _restored(found: checkpoint.Checkpoint) -> Restored:
         tuple(extra["classes"]),
         found.state["epoch"],
         found.path,
+        int(extra["net"]["n_times"]),
     )
 
 

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["RunFolder"]
 
-FILES = ("config.toml", "split.json", "metrics.json", "report.html", "report.json", "status.json", "log.txt", ".lock")
+FILES = (
+    "config.toml",
+    "split.json",
+    "training.json",
+    "metrics.json",
+    "report.html",
+    "report.json",
+    "status.json",
+    "log.txt",
+    ".lock",
+)
 FOLDERS = ("checkpoints", "folds")
 # keys that change nothing in the result: they may differ on resume
 FREE = ("data.files", "train.checkpoint_every", "train.keep")

@@ -22,6 +22,7 @@ from sciml.pipeline.model import build_net, inference_state, n_parameters
 from sciml.pipeline.record import make_record
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.base import get_task
+from sciml.pipeline.training_overlap import FILE, intervals_learned_from
 from sciml.pipeline.windows import (
     DryRun,
     SplitWindows,
@@ -219,6 +220,8 @@ class _Run:
         return self.cut.config
 
     def execute(self, callbacks: Sequence[object], *, resume: bool) -> RunResult:
+        for note in self.cut.notes:
+            self.log(note)
         self.write_split()
         folds: list[_Fold] = []
         for number in range(len(self.cut.splits)):
@@ -226,10 +229,8 @@ class _Run:
             folds.append(self.fold(number, whole, callbacks, resume=resume))
         self.log("scoring on the held-out part, beside baselines")
         tested = pool([fold.tested for fold in folds])
-        evaluation = get_task(self.config.task).evaluate(
-            tested, self.cut.windows, self.cut.split.block, seed=self.config.seed
-        )
-        first = folds[0]
+        task, first = get_task(self.config.task), folds[0]
+        evaluation = task.evaluate(tested, self.cut.windows, self.cut.splits, seed=self.config.seed)
         record = make_record(
             self.with_session_test(tested, first.preprocess),
             first.learned,
@@ -238,7 +239,7 @@ class _Run:
             spectra_before=first.spectra_before,
             training=[fold.training for fold in folds],
             evaluation=evaluation,
-            warnings=self.warnings,
+            warnings=(*self.cut.notes, *self.warnings),
         )
         return self.write(record)
 
@@ -249,23 +250,27 @@ class _Run:
         with _captured_warnings() as captured:
             learned = self.learn_denoiser(split, whole)
             matrix = None if learned.denoiser is None else learned.denoiser.matrix
-            preprocess = Preprocess.fit(windows, split.train, matrix=matrix)
+            preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
         self.warnings.extend(each for each in captured if each not in self.warnings)
         net, began = self.build(preprocess, split)
         spectra_before = weight_spectra(net.state_dict())
         training = self.train(number, preprocess, net, callbacks, resume=resume)
         tested = task.test(training.model, preprocess, windows, split, seed=self.config.seed)
-        return _Fold(learned, preprocess, net, began, spectra_before, training, replace(tested, splits=(split,)))
+        return _Fold(learned, preprocess, net, began, spectra_before, training, tested)
 
     def with_session_test(self, tested: Tested, preprocess: Preprocess) -> SplitWindows:
         """Return windows and splits with the score of covariances where whole sessions are held out."""
-        tested_sessions = covariances_by_session(self.cut.windows, tested, preprocess, seed=self.config.seed)
-        cut = replace(self.cut, leakage=replace(self.cut.leakage, session=tested_sessions))
+        cut, seed = self.cut, self.config.seed
+        session = covariances_by_session(cut.windows, tested, cut.splits, preprocess, seed=seed)
+        cut = replace(cut, leakage=replace(cut.leakage, session=session))
         self.folder.write_json("split.json", cut.to_dict(), schema=SPLIT_SCHEMA)
         return cut
 
     def write_split(self) -> None:
         self.folder.write_json("split.json", self.cut.to_dict(), schema=SPLIT_SCHEMA)
+        if self.cut.spans is not None:
+            learned = intervals_learned_from(self.cut.windows, self.cut.splits, self.cut.spans)
+            self.folder.write_json(FILE, {"intervals": learned}, schema="sciml.training/1")
         counts = ", ".join(f"{len(indices)} {part}" for part, indices in self.cut.split.parts.items())
         first = "" if len(self.cut.splits) == 1 else " (first fold)"
         self.log(f"{len(self.cut.windows)} windows: {counts}{first}; {self.cut.independence}")

@@ -1,61 +1,78 @@
-"""Which windows of a recording a net was trained on: those say nothing of how it does on others."""
+"""Which windows of a recording a net was trained on: those say nothing of how it does on others.
 
-from pathlib import Path
+A run keeps, for each piece that it learned from (a file, or a trial of one, by its digest), the intervals of time that
+its train and validation windows cover, on the piece's own clock.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.data import Split, Windows
-from sciml.errors import ScimlError
-from sciml.io import read_events
-from sciml.pipeline.config import Config
-from sciml.pipeline.load import Loaded
+from sciml.data import Spans, Split, Windows
 from sciml.pipeline.run_folder import RunFolder
-from sciml.pipeline.tasks.base import get_task
 
-__all__ = ["windows_in_training"]
+__all__ = ["FILE", "intervals_learned_from", "windows_in_training"]
+
+FILE = "training.json"
+Intervals = Mapping[str, Sequence[Sequence[float]]]
 
 
-def windows_in_training(
-    folder: RunFolder, config: Config, recording: xr.DataArray, file: Path, starts: NDArray[np.float64], span: float
-) -> NDArray[np.bool_]:
-    """Return which windows [start, start + span) s overlap one that the net was trained, or its epoch chosen, on.
+def intervals_learned_from(windows: Windows, splits: Sequence[Split], spans: Spans) -> dict[str, list[list[float]]]:
+    """Return by piece the intervals [start, stop) s that train and validation windows cover, in any fold."""
+    used = windows.chosen(np.unique(np.concatenate([p for split in splits for p in (split.train, split.validation)])))
+    piece = spans.piece(used.starts)
+    found: dict[str, list[list[float]]] = {}
+    for k in np.unique(piece):
+        inside, shift = piece == k, spans.shifts[k]
+        found.setdefault(spans.digests[k], []).extend(_union(used.times[inside] - shift, used.stops[inside] - shift))
+    return found
 
-    A recording is known by the digest of its values, wherever its file lies. Of several files that were laid one after
-    the other only their digests are known, not where each was laid: all windows of such a file count as trained on.
+
+def windows_in_training(folder: RunFolder, windows: Windows, spans: Spans) -> NDArray[np.bool_]:
+    """Return which windows overlap one that the net was trained, or its epoch chosen, on.
+
+    A recording is known by the digest of its values, wherever its file lies. A run that kept no intervals, as those of
+    earlier versions, counts all windows of its files as trained on.
     """
-    trained_on = str(folder.status().get("data", {}).get("sha256", "")).split()
-    digest = str(recording.attrs.get("sha256", ""))
-    if not digest or digest not in trained_on:
-        return np.zeros(len(starts), np.bool_)
-    if len(trained_on) > 1:
-        return np.ones(len(starts), np.bool_)
+    known = _stored(folder)
+    if known is None:
+        files = str(folder.status().get("data", {}).get("sha256", "")).split()
+        return np.full(len(windows), any(digest.partition("/")[0] in files for digest in spans.digests))
+    piece, used = spans.piece(windows.starts), np.zeros(len(windows), np.bool_)
+    times, stops = windows.times, windows.stops
+    for k in np.unique(piece):
+        inside = piece == k
+        intervals = np.array(known.get(spans.digests[k], []), dtype=np.float64).reshape(-1, 2)
+        used[inside] = _overlapping(times[inside] - spans.shifts[k], stops[inside] - spans.shifts[k], intervals)
+    return used
+
+
+def _stored(folder: RunFolder) -> Intervals | None:
     try:
-        windows, splits = _trained(folder, config, recording, file)
-    except (ScimlError, OSError, ValueError, KeyError):  # which ones cannot be told
-        return np.ones(len(starts), np.bool_)
-    used = np.concatenate([part for split in splits for part in (split.train, split.validation)])
-    return _overlapping(starts, span, windows.times[used], windows.span / windows.rate)
+        stored: dict[str, Any] = json.loads((folder.path / FILE).read_text(encoding="utf-8"))
+        intervals: Intervals = stored["intervals"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return intervals
 
 
-def _trained(
-    folder: RunFolder, config: Config, recording: xr.DataArray, file: Path
-) -> tuple[Windows, tuple[Split, ...]]:
-    """Return the windows of the run, cut anew, and how they were split."""
-    task = get_task(config.task)
-    table, label = task.labels(config)
-    events = read_events(file, table) if table else None
-    windows, splits = task.windows(config, Loaded(recording, events, label)), folder.splits()
-    for split in splits:
-        split.check(windows)
-    return windows, splits
+def _union(starts: NDArray[np.float64], stops: NDArray[np.float64]) -> list[list[float]]:
+    """Return the union of intervals as intervals that rise and do not touch."""
+    order = np.argsort(starts, kind="stable")
+    starts, stops = starts[order], np.maximum.accumulate(stops[order])
+    new = np.flatnonzero(np.concatenate([[True], starts[1:] > stops[:-1]]))
+    last = np.append(new[1:] - 1, len(starts) - 1)
+    return [[float(starts[i]), float(stops[j])] for i, j in zip(new, last, strict=True)]
 
 
 def _overlapping(
-    starts: NDArray[np.float64], span: float, others: NDArray[np.float64], other_span: float
+    starts: NDArray[np.float64], stops: NDArray[np.float64], intervals: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Return which intervals [start, start + span) overlap one of [other, other + other_span)."""
-    others = np.sort(others)
-    last = np.searchsorted(others, starts + span) - 1  # the last that begins before the end
-    return np.asarray((last >= 0) & (others[np.maximum(last, 0)] + other_span > starts))
+    """Return which intervals [start, stop) overlap one of others, which rise and do not touch."""
+    if not len(intervals):
+        return np.zeros(len(starts), np.bool_)
+    last = np.searchsorted(intervals[:, 0], stops) - 1  # the last that begins before the end
+    return np.asarray((last >= 0) & (intervals[np.maximum(last, 0), 1] > starts))

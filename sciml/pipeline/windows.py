@@ -11,19 +11,22 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sciml.data import Split, WindowDataset, Windows, folds_by, split_by
+from sciml.data.cutting import MISSING, trial_seconds
 from sciml.data.identity import Items
 from sciml.data.leakage import Leakage, find_leakage
+from sciml.data.recordings.concat import Spans
 from sciml.data.splits import class_counts
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.load import Loaded, check_files, load
-from sciml.pipeline.model import build_net, n_parameters
+from sciml.pipeline.model import build_net, inputs, n_parameters
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import TrainConfig
 
 __all__ = [
     "DryRun",
     "SplitWindows",
+    "cut_windows",
     "describe_recording",
     "load_for",
     "plan",
@@ -35,13 +38,16 @@ __all__ = [
 ADAM = 4  # arrays as large as the weights in training: themselves, their gradient, two moments
 FLOAT = 4  # bytes
 UNITS = ("auto", "time", "random", "subject", "session", "file", "trial")  # of `split.by`, besides columns
+MANY = 0.05  # of the windows left out: said
+UNEQUAL = 0.05  # of the length: trials that differ by more are of unequal length
 
 
 @dataclass(frozen=True, eq=False)
 class SplitWindows:
     """Windows of a configuration that is decided, how they are split, and what was found on the split.
 
-    `splits` are the folds, or one split; `items` the hashes of the windows, once they were made.
+    `splits` are the folds, or one split; `items` the hashes of the windows, once they were made; `notes` say what was
+    done to bring files and trials together, `spans` where each of them lies.
     """
 
     config: Config
@@ -49,6 +55,8 @@ class SplitWindows:
     splits: tuple[Split, ...]
     leakage: Leakage
     items: Items | None = None
+    notes: tuple[str, ...] = ()
+    spans: Spans | None = None
 
     def hashed(self, items: Items) -> "SplitWindows":
         """Return this with the hashes of the windows, and what may leak with the windows that are equal."""
@@ -130,7 +138,7 @@ def resolve(config: Config, loaded: Loaded) -> Config:
 def split_windows(config: Config, loaded: Loaded) -> SplitWindows:
     """Cut the windows of a resolved configuration, and split them by what is independent."""
     asked = config.split
-    windows = _with_column(get_task(config.task).windows(config, loaded), loaded, asked.by)
+    windows = cut_windows(config, loaded)
     settings: dict[str, Any] = asked.model_dump(include={"fractions", "gap", "n_blocks", "allow_leakage"})
     splits: tuple[Split, ...]
     if asked.folds is None:
@@ -139,7 +147,15 @@ def split_windows(config: Config, loaded: Loaded) -> SplitWindows:
         splits = folds_by(windows, asked.by, n_folds=asked.folds, **settings, seed=config.seed)
     for split in splits:
         split.check(windows)
-    return SplitWindows(config, windows, splits, find_leakage(windows, splits))
+    notes = (*loaded.notes, *_length_notes(config, loaded, windows))
+    return SplitWindows(config, windows, splits, find_leakage(windows, splits), notes=notes, spans=loaded.spans)
+
+
+def cut_windows(config: Config, loaded: Loaded) -> Windows:
+    """Cut the windows of a resolved configuration; each knows its file, session, subject and trial where they do."""
+    windows = get_task(config.task).windows(config, loaded)
+    known = {} if loaded.spans is None else loaded.spans.of(windows.starts)
+    return _with_column(windows.changed(units={**known, **windows.units}), loaded, config.split.by)
 
 
 def _with_column(windows: Windows, loaded: Loaded, by: str) -> Windows:
@@ -150,7 +166,39 @@ def _with_column(windows: Windows, loaded: Loaded, by: str) -> Windows:
         columns = [] if loaded.events is None or windows.events is None else map(str, loaded.events.variables)
         known = ", ".join(sorted({*UNITS, *windows.units, *columns}))
         raise ConfigError(f"split.by: expected one of {known}, got {by!r}")
-    return replace(windows, units={**windows.units, by: loaded.events[by].values[windows.events]})
+    return windows.changed(units={**windows.units, by: loaded.events[by].values[windows.events]})
+
+
+def _length_notes(config: Config, loaded: Loaded, windows: Windows) -> tuple[str, ...]:
+    """Return in words what windows do with trials of unequal length, and with missing samples."""
+    found = []
+    if loaded.events is not None and windows.events is not None:
+        found = trial_notes(config, trial_seconds(loaded.events, before=config.windows.before)[windows.events], windows)
+    n_missing = windows.dropped.get(MISSING, 0)
+    if n_missing > MANY * (len(windows) + n_missing):
+        found.append(
+            f"{n_missing} of {len(windows) + n_missing} windows were left out for missing samples; "
+            "data.missing = 'mask' keeps them and masks those samples"
+        )
+    return tuple(found)
+
+
+def trial_notes(config: Config, seconds: NDArray[np.float64], windows: Windows) -> list[str]:
+    """Return how many trials are padded or cropped, where their lengths differ by more than a twentieth."""
+    known, window = seconds[np.isfinite(seconds)], windows.length / windows.rate
+    if not len(known) or np.ptp(known) <= UNEQUAL * np.median(known):
+        return []
+    spread = f"{len(known)} trials last {known.min():.3g} to {known.max():.3g} s"
+    near = UNEQUAL * window
+    longer, shorter = int((known > window + near).sum()), int((known < window - near).sum())
+    if config.windows.length == "trial":
+        return [f"{spread}: {shorter} are padded to the longest, and masked there"]
+    if config.windows.length == "crop":
+        return [f"{spread}: {longer} are cropped to the shortest"]
+    return [
+        f"{spread}, windows {window:.3g} s: {longer} trials are cropped, {shorter} windows run past the end of their "
+        "trial; windows.length = 'trial' pads instead, 'crop' cuts to the shortest"
+    ]
 
 
 def train_config(config: Config) -> TrainConfig:
@@ -186,6 +234,8 @@ class DryRun:
         What is kept whole, and how many of it there are, in words.
     leakage
         Units in two parts, and the nearest windows of different parts.
+    notes
+        What was done to bring files and trials together.
     """
 
     config: Config
@@ -200,6 +250,7 @@ class DryRun:
     batch: Mapping[str, Any]
     independence: str = ""
     leakage: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -235,12 +286,13 @@ def plan(cut: SplitWindows) -> DryRun:
         memory={
             "recording": FLOAT * windows.recording.size,
             "weights": ADAM * FLOAT * n_parameters(net),
-            "activations": _activations(net, x),
+            "activations": _activations(net, x, inputs(config, windows)),
         },
         batch={
             "x": {"dims": ["window", "channel", "time"], "shape": list(x.shape), "unit": units},
             "y": {**get_task(config.task).target(windows), "shape": list(y.shape)},
         },
+        notes=cut.notes,
     )
 
 
@@ -258,7 +310,7 @@ def describe_recording(windows: Windows) -> dict[str, Any]:
     }
 
 
-def _activations(net: nn.Module, x: torch.Tensor) -> int:
+def _activations(net: nn.Module, x: torch.Tensor, n_inputs: int) -> int:
     """Return the bytes of all layers' outputs for a batch, twice for their gradients."""
     sizes: list[int] = []
 
@@ -271,7 +323,7 @@ def _activations(net: nn.Module, x: torch.Tensor) -> int:
     try:
         net.eval()
         with torch.no_grad():
-            net(torch.zeros_like(x[:1]))
+            net(torch.zeros(1, n_inputs, x.shape[2]))
     finally:
         for handle in handles:
             handle.remove()

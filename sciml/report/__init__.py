@@ -10,7 +10,18 @@ from sciml.report.build import (
 )
 from sciml.report.document.parts import Figure, Finding, Section, Table
 from sciml.report.document.report import Report
-from sciml.report.record import Chance, Denoising, Evaluation, Forecast, RunRecord, Score, SplitSummary
+from sciml.report.record import (
+    Chance,
+    Denoising,
+    Evaluation,
+    Forecast,
+    Regression,
+    Reliability,
+    RunRecord,
+    Score,
+    SplitSummary,
+    UnitScores,
+)
 
 __all__ = [
     "Chance",
@@ -19,12 +30,15 @@ __all__ = [
     "Figure",
     "Finding",
     "Forecast",
+    "Regression",
+    "Reliability",
     "Report",
     "RunRecord",
     "Score",
     "Section",
     "SplitSummary",
     "Table",
+    "UnitScores",
     "denoising_report",
     "noise_floor_report",
     "recording_report",

@@ -15,7 +15,18 @@ if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
     from sciml.spectra import LayerSpectrum
     from sciml.train import FitResult
 
-__all__ = ["Chance", "Denoising", "Evaluation", "Forecast", "RunRecord", "Score", "SplitSummary"]
+__all__ = [
+    "Chance",
+    "Denoising",
+    "Evaluation",
+    "Forecast",
+    "Regression",
+    "Reliability",
+    "RunRecord",
+    "Score",
+    "SplitSummary",
+    "UnitScores",
+]
 
 FLOOR_FIELDS = (
     "model",
@@ -202,6 +213,74 @@ class Forecast:
     reference: str = "persistence"
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reliability:
+    """What probabilities mean: calibrated by one temperature on the validation part, looked at on the held-out part.
+
+    Parameters
+    ----------
+    confidence, accuracy, count
+        Mean probability of the named class, the fraction that was right, and the windows, of each bin.
+    temperature
+        That logits are divided by; one of each fold.
+    log_loss, brier
+        Of the held-out part before and after calibration.
+    """
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    count: NDArray[np.int64]
+    temperature: tuple[float, ...]
+    log_loss: tuple[float, float]
+    brier: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnitScores:
+    """The net's score in each unit of independence.
+
+    Parameters
+    ----------
+    unit
+        What a unit is, as "session".
+    metric, in_percent
+        What the scores are, and whether they are fractions.
+    names, values, count
+        Of each unit with held-out windows: its name, score, and windows.
+    whole
+        The score of all held-out windows.
+    """
+
+    unit: str
+    metric: str
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    count: NDArray[np.int64]
+    whole: float
+    in_percent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Regression:
+    """Numbers as they were measured and as the net told them.
+
+    Parameters
+    ----------
+    names, units
+        Of the k numbers.
+    time
+        Start of each held-out window in seconds, shape (n,).
+    measured, told
+        Shape (n, k), in their units.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    time: NDArray[np.float64]
+    measured: NDArray[np.float32]
+    told: NDArray[np.float32]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Evaluation:
     """Scores on the held-out part, of the net and of its baselines.
@@ -218,8 +297,12 @@ class Evaluation:
         None where chance is not defined.
     confusion, classes
         Counts by true class (row) and predicted class (column); None, and empty, without classes.
-    forecast
-        Errors by horizon, if something was forecast.
+    forecast, regression
+        Errors by horizon, if something was forecast; numbers as measured and as told, if some were.
+    reliability, by_unit
+        What probabilities mean; how units of independence differ; None where there is nothing to say.
+    worst
+        The held-out windows that were told worst, as rows by name: file, time [s], and what was told.
     numbers
         What `metrics.json` holds of it: `net`, `baselines`, and more by name.
     warnings
@@ -235,6 +318,10 @@ class Evaluation:
     confusion: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     forecast: Forecast | None = None
+    regression: Regression | None = None
+    reliability: Reliability | None = None
+    by_unit: UnitScores | None = None
+    worst: tuple[Mapping[str, Any], ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 

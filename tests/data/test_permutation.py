@@ -47,6 +47,26 @@ def test_the_p_value_is_that_of_all_exchanges():
     assert found.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / n) + 1 / n)
 
 
+def test_p_values_are_uniform_under_the_null():
+    """400 data sets without signal: false alarms at 5 % within three binomial standard errors."""
+    rng = np.random.default_rng(0)
+    exchange = exchange_of(np.arange(60) // 10, np.arange(60))
+    alarms = 0
+    for _ in range(400):
+        y, z = rng.integers(0, 2, 60), rng.integers(0, 2, 60)
+        alarms += permutation_test(y, z, exchange, rng=rng, n_permutations=99).p_value <= 0.05
+    assert alarms <= 400 * 0.05 + 3 * np.sqrt(400 * 0.05 * 0.95)
+
+
+def test_whole_units_are_exchanged_where_each_has_one_class():
+    unit = np.arange(120) // 10
+    y = unit % 2
+    found = permutation_test(y, y, exchange_of(unit * 0, unit), rng=np.random.default_rng(0), n_permutations=4000)
+    # Of the 924 ways to give six of twelve units a label, one reproduces all.
+    assert found.p_value == pytest.approx(1 / 924, abs=4 * np.sqrt(1 / 924 / 4000))
+    assert found.n_units == 12
+
+
 def test_to_name_one_class_always_is_no_evidence_whatever_the_sizes():
     """Long sessions of class 0, short ones of class 1: always 0 is right nine times in ten, and p is 1."""
     atom = np.repeat(np.arange(20), np.tile([27, 3], 10))

@@ -51,7 +51,7 @@ class Dummy:
                  for part in (split.test, split.validation)]  # fmt: skip
         return Tested(split.test, *parts[0], parts[1])
 
-    def evaluate(self, tested, windows, units, *, seed):
+    def evaluate(self, tested, windows, splits, *, seed):
         truth, predicted = tested.targets, tested.outputs.mean(axis=2)
         found = {"net": float(np.abs(predicted - truth).mean()), "zero": float(np.abs(truth).mean())}
         scores = tuple(

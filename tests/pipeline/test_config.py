@@ -28,7 +28,7 @@ from sciml.pipeline.config import Config, assign, known_keys, load_config, to_to
         ({"train": {"lr": -1}}, "train.lr: expected a value greater than 0; got -1"),
         ({"train": {"lr": float("nan")}}, "train.lr: expected a finite number; got nan"),
         ({"noise": {"denoise": "yes"}}, "noise.denoise: expected true or false; got 'yes'"),
-        ({"task": "regress"}, "task: expected 'classify' or 'forecast'; got 'regress'"),
+        ({"task": "sort"}, "task: expected 'classify', 'regress' or 'forecast'; got 'sort'"),
         ({"data": "x.h5"}, "data: expected a table; got 'x.h5'"),
         ({"data": {"signal": 3}}, "data.signal: expected text; got 3"),
         ({"split": {"fractions": [0.5, 0.5]}}, "split.fractions.2: expected one value more; got [0.5, 0.5]"),

@@ -100,7 +100,7 @@ def test_the_train_part_keeps_clear_of_the_others(settings) -> None:
 
 def test_a_recording_too_large_to_hold_gives_the_same_run(settings, tmp_path: Path, monkeypatch) -> None:
     run(settings(), out=tmp_path / "held")
-    monkeypatch.setattr("sciml.pipeline.load.HELD", 0)
+    monkeypatch.setattr("sciml.pipeline.load.loaded.HELD", 0)
     assert load_for(settings()).held().recording.chunks is not None
     run(settings(), out=tmp_path / "chunked")
     held, chunked = weights(tmp_path / "held"), weights(tmp_path / "chunked")

@@ -14,6 +14,7 @@ from sciml.pipeline.tasks import TASKS
 from sciml.pipeline.tasks.base import Task, get_task
 from sciml.pipeline.tasks.classify import Classify
 from sciml.pipeline.tasks.forecast import Forecasting
+from sciml.pipeline.tasks.regress import Regress
 from sciml_cli.app import run as command
 
 
@@ -55,14 +56,14 @@ def test_a_task_is_configured_trained_evaluated_predicted_and_reported(
 
 
 def test_a_task_that_is_not_in_the_registry_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"task: expected 'classify' or 'forecast'.*; got 'foretell'"):
+    with pytest.raises(ConfigError, match=r"task: expected 'classify', 'regress' or 'forecast'.*; got 'foretell'"):
         validate({"task": "foretell"})
-    with pytest.raises(CheckpointError, match="a task among classify, forecast, got 'foretell'"):
+    with pytest.raises(CheckpointError, match="a task among classify, regress, forecast, got 'foretell'"):
         get_task("foretell")
     assert command(["fit", "x.nwb", "--task", "foretell", "--out", str(tmp_path / "run")]) == 2
 
 
-OURS: tuple[Task, ...] = (Classify(), Forecasting())  # the type checker compares them with the protocol
+OURS: tuple[Task, ...] = (Classify(), Regress(), Forecasting())  # the type checker compares them with the protocol
 
 
 @pytest.mark.parametrize("name", TASKS)

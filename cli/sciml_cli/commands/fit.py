@@ -133,8 +133,8 @@ def _show_plan(plan: Any, as_json: bool) -> None:
     click.echo(table(("part", "windows", *classes), rows))
     apart = f"; parts are at least {plan.gap:.3g} s apart" if math.isfinite(plan.gap) and plan.gap >= 0 else ""
     click.echo(f"\n{plan.independence}{apart}")
-    for line in leakage_lines(plan.leakage):
-        click.echo(line)
+    for text in (*leakage_lines(plan.leakage), *(f"note: {each}" for each in plan.notes)):
+        click.echo(text)
     for reason, n in plan.dropped.items():
         click.echo(f"dropped: {n} windows {reason}")
     click.echo(f"net: {plan.config.model.name}, {plan.parameters:,} parameters, begins by {plan.config.init.method}")

@@ -18,23 +18,38 @@ SHOWN = 5  # rows
 @click.option("-o", "--out", required=True, type=FILE, help="netCDF file to write.")
 @signal_option
 @click.option("--step", type=click.FloatRange(0, min_open=True), help="From window to window [s]; default at events.")
+@click.option("--reorder", is_flag=True, help="Bring channels by their names into the order of training.")
+@click.option(
+    "--assume-channels", is_flag=True, help="Take the channels to be those of training, whatever their names."
+)
 @overwrite_option
 @json_option
 def predict(
-    run: Path, file: Path, out: Path, signal: str | None, step: float | None, overwrite: bool, as_json: bool
+    run: Path,
+    file: Path,
+    out: Path,
+    signal: str | None,
+    step: float | None,
+    reorder: bool,
+    assume_channels: bool,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Apply the net of a run directory to FILE and write class probabilities, or forecasts, to OUT.
 
-    FILE must have the channels, unit and sampling rate that the net was trained on.
+    FILE must have the channels, unit and sampling rate that the net was trained on. A window is marked where it lies
+    beyond the range of those of training.
     """
-    from sciml.io import open_recording
+    from sciml.pipeline.load.pieces import pieces_of
     from sciml.pipeline.run_folder import RunFolder
 
-    stored = RunFolder(run).config()  # both before torch is loaded
-    open_recording(file, stored.data.signal if signal is None else signal)
+    stored = RunFolder(run).config().data  # both before torch is loaded
+    pieces_of(str(file), stored if signal is None else stored.model_copy(update={"signal": signal}))
     from sciml.pipeline import predict as apply
 
-    found = apply(run, file, out, signal=signal, step=step, overwrite=overwrite)
+    found = apply(
+        run, file, out, signal=signal, step=step, reorder=reorder, assume_channels=assume_channels, overwrite=overwrite
+    )
     data = found.dataset
     if as_json:
         emit("predict", {"out": out, **found.to_dict(), **_content(data)})
@@ -53,5 +68,5 @@ def predict(
 
 def _content(data: object) -> dict[str, object]:
     """Return times and predicted labels; forecasts are too large for a line of JSON and are in the file."""
-    names = [name for name in ("time", "predicted", "in_training") if name in data]  # type: ignore[operator]
+    names = [name for name in ("time", "predicted", "in_training", "beyond_training") if name in data]  # type: ignore[operator]
     return {name: data[name].values for name in names}  # type: ignore[index]

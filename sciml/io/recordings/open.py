@@ -29,7 +29,7 @@ from sciml.io.schema.listing import FileInfo, SignalInfo, TableInfo
 from sciml.io.schema.scaling import with_unapplied
 from sciml.io.write.zarr import is_zarr, open_saved
 
-__all__ = ["describe", "list_signals", "open_recording", "read_events", "recordings", "select"]
+__all__ = ["describe", "list_signals", "matching_signals", "open_recording", "read_events", "recordings", "select"]
 
 SHOWN = 12  # names in an error message
 
@@ -264,6 +264,30 @@ def describe(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -
             attrs=contents.attrs,
             default=_default(contents),
         )
+
+
+def matching_signals(
+    path: str | os.PathLike[str], signal: str | None = None, *, limits: Limits = DEFAULT_LIMITS
+) -> list[SignalInfo]:
+    """Return the signals that `open_recording(path, signal)` would open: several where a pattern means several.
+
+    Raises
+    ------
+    DataError
+        As `open_recording`.
+
+    Examples
+    --------
+    >>> import h5py, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "sweeps.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["sweep_1"], file["sweep_2"] = [1.0, 2.0], [1.0, 2.0, 3.0]
+    >>> [found.path for found in matching_signals(path, "sweep_*")]
+    ['sweep_1', 'sweep_2']
+    """
+    with open_tree(path, limits) as tree:
+        reader, contents = scan(tree)
+        return [info(found, reader.name) for found in select(contents, tree, signal)]
 
 
 def read_events(path: str | os.PathLike[str], table: str, *, limits: Limits = DEFAULT_LIMITS) -> xr.Dataset:

@@ -6,9 +6,10 @@ Residual branches are modules of type `Residual`. Other packages add models thro
 """
 
 from sciml.nn.models.affine import linear
-from sciml.nn.models.blocks import ACTIVATIONS, Residual, SignalNet
+from sciml.nn.models.blocks import ACTIVATIONS, Residual
 from sciml.nn.models.convolutional import fcn
 from sciml.nn.models.registry import MODELS, available, build
 from sciml.nn.models.residual import resnet1d
+from sciml.nn.models.signal_net import SignalNet
 
 __all__ = ["ACTIVATIONS", "MODELS", "Residual", "SignalNet", "available", "build", "fcn", "linear", "resnet1d"]

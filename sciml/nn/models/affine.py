@@ -5,7 +5,8 @@ from collections import OrderedDict
 import torch  # noqa: F401 (for the example)
 from torch import nn
 
-from sciml.nn.models.blocks import Shape, SignalNet, outputs
+from sciml.nn.models.blocks import Shape, outputs
+from sciml.nn.models.signal_net import SignalNet
 
 __all__ = ["linear"]
 

@@ -14,10 +14,11 @@ from sciml.nn.options import check_name
 
 __all__ = [
     "ACTIVATIONS",
+    "LastSample",
     "Readout",
     "Residual",
     "Shape",
-    "SignalNet",
+    "TimeMean",
     "activation_layer",
     "convolution",
     "count",
@@ -63,45 +64,23 @@ class Residual(nn.Module):
         return out
 
 
-class SignalNet(nn.Sequential):
-    """A chain of named parts that checks its input once, at the door.
-
-    Attributes
-    ----------
-    input_shape
-        (n_channels, n_times) of one window; nets that average over time take any n_times.
-    output_shape
-        Shape of the output for one window.
-    """
-
-    def __init__(self, parts: "OrderedDict[str, nn.Module]", *, input_shape: Shape, output_shape: Shape) -> None:
-        super().__init__(parts)
-        self.input_shape = input_shape
-        self.output_shape = output_shape
+class TimeMean(nn.Module):
+    """The mean over time."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (batch, channel, time) to (batch, *output_shape)."""
-        if x.ndim != 3 or x.shape[1] != self.input_shape[0]:
-            raise ConfigError(
-                f"expected input of shape (batch, channel = {self.input_shape[0]}, time), got {tuple(x.shape)}; "
-                "select the channels the net was built for"
-            )
-        for part in self:
-            x = part(x)
-        return x
-
-
-class _TimeMean(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, feature, time) to (batch, feature)."""
         return x.mean(dim=-1)
 
 
-class _LastSample(nn.Module):
+class LastSample(nn.Module):
+    """The last sample."""
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, feature, time) to (batch, feature)."""
         return x[..., -1]
 
 
-_POOLS: dict[str, Callable[[], nn.Module]] = {"mean": _TimeMean, "last": _LastSample}
+_POOLS: dict[str, Callable[[], nn.Module]] = {"mean": TimeMean, "last": LastSample}
 
 
 def _batch_norm(width: int) -> nn.Module:

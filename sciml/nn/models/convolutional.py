@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch  # noqa: F401 (for the example)
 from torch import nn
 
-from sciml.nn.models.blocks import Shape, SignalNet, activation_layer, convolution, count, counts, head
+from sciml.nn.models.blocks import Shape, activation_layer, convolution, count, counts, head
+from sciml.nn.models.signal_net import SignalNet
 
 __all__ = ["fcn"]
 

@@ -6,7 +6,8 @@ from typing import Unpack
 import torch  # noqa: F401 (for the example)
 from torch import nn
 
-from sciml.nn.models.blocks import Readout, Residual, Shape, SignalNet, convolution, count, head, normed_activation
+from sciml.nn.models.blocks import Readout, Residual, Shape, convolution, count, head, normed_activation
+from sciml.nn.models.signal_net import SignalNet
 
 __all__ = ["resnet1d"]
 

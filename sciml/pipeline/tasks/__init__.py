@@ -7,5 +7,6 @@ __all__ = ["TASKS"]
 
 TASKS: dict[str, str] = {
     "classify": "sciml.pipeline.tasks.classify:Classify",
+    "regress": "sciml.pipeline.tasks.regress:Regress",
     "forecast": "sciml.pipeline.tasks.forecast:Forecasting",
 }

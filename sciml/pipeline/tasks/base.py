@@ -1,12 +1,10 @@
 """What a task answers; whatever differs between tasks is asked of it, nothing else looks at its name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
@@ -70,15 +68,15 @@ class Task(Protocol):
             Of whatever is drawn.
         """
 
-    def evaluate(self, tested: Tested, windows: Windows, units: NDArray[np.int64], *, seed: int) -> Evaluation:
+    def evaluate(self, tested: Tested, windows: Windows, splits: Sequence[Split], *, seed: int) -> Evaluation:
         """Score what was said of the test parts of all folds.
 
         Parameters
         ----------
         tested
             As `test` gives it; of several folds, as `pool` lays them together.
-        units
-            Number of the unit of independence of each of the windows.
+        splits
+            One split, or the folds; all number the units of independence alike.
         seed
             Of whatever is drawn.
         """

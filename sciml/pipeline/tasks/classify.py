@@ -1,28 +1,28 @@
 """To name the class of a window around an event: labels, accuracy beside chance, linear baselines."""
 
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
-from sciml.data import Preprocess, Split, Windows, windows_around
+from sciml.data import Preprocess, Preprocessed, Split, Windows, windows_around
 from sciml.data.permutation import PermutationTest, exchangeable, permutation_test
-from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
+from sciml.pipeline.evaluation.trust import fit_probabilities, reliability_of, scores_by_unit, worst
 from sciml.pipeline.load import Loaded, check_column, labels
+from sciml.pipeline.tasks.durations import trial_length
 from sciml.report import Chance, Evaluation, Score
 from sciml.train import baselines, metrics
 from sciml.wording import percent
 
 __all__ = ["Classify"]
 
-SHOWN = ("accuracy", "interval", "balanced_accuracy")  # of a baseline, in `metrics.json`
+# of each model, in `metrics.json`
+SHOWN = ("accuracy", "interval", "balanced_accuracy", "auc", "log_loss", "brier", "intervals")
 
 
 class Classify:
@@ -41,18 +41,27 @@ class Classify:
         """Take the median trial as the length of a window; denoise; leave the net as it is."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
         check_column(loaded.events, loaded.label)
-        length = config.windows.length or config.windows.before + _median_duration(loaded.events)
+        length, typical = trial_length(config, loaded.events)
         return config.decided(
             windows={"length": length, "step": None, "horizon": None},
             denoise=True,
             options={},
+            typical=typical,
         )
 
     def windows(self, config: Config, loaded: Loaded) -> Windows:
         """Cut a window around each event."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
-        before, length = config.windows.before, config.windows.length or 0.0
-        return windows_around(loaded.recording, loaded.events, label=loaded.label, before=before, length=length)
+        return windows_around(
+            loaded.recording,
+            loaded.events,
+            label=loaded.label,
+            before=config.windows.before,
+            length=config.windows.length or 0.0,
+            weight=config.data.weights or "",
+            least=config.data.labels_min,
+            missing=config.data.missing,
+        )
 
     def output_shape(self, windows: Windows) -> list[int]:
         """Return one logit a class."""
@@ -64,51 +73,45 @@ class Classify:
 
     def assemble(self, preprocess: Preprocess, net: nn.Module) -> nn.Module:
         """Return preprocessing and net, one after the other."""
-        return nn.Sequential(OrderedDict(preprocess=preprocess.as_module(), net=net))
+        return Preprocessed(preprocess.as_module(), net)
 
-    def test(
-        self,
-        model: nn.Module,
-        preprocess: Preprocess,
-        windows: Windows,
-        split: Split,
-        *,
-        seed: int,  # noqa: ARG002 (nothing is drawn)
-    ) -> Tested:
+    def test(self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int) -> Tested:
         """Return logits, and the classes that baselines behind the preprocessing name."""
         parts, notes = parts_for_baselines(windows, split, preprocess)
-        n_classes = len(windows.classes)
+        n_classes, known = len(windows.classes), parts["validation"][1]
+        test, validation = (model_outputs(model, windows, part) for part in (split.test, split.validation))
         return Tested(
             split.test,
             parts["test"][1],
-            model_outputs(model, windows, split.test),
-            (parts["validation"][1], model_outputs(model, windows, split.validation)),
+            test,
+            (known, validation),
             (
                 baselines.linear_classifier(*parts.values(), n_classes=n_classes),
                 baselines.covariance_classifier(*parts.values(), n_classes=n_classes),
+                baselines.kernel_classifier(*parts.values(), n_classes=n_classes, seed=seed),
                 baselines.majority(parts["train"], parts["test"], n_classes=n_classes),
             ),
+            (fit_probabilities(validation, known, test),),
             notes=notes,
         )
 
-    def evaluate(
-        self,
-        tested: Tested,
-        windows: Windows,
-        units: NDArray[np.int64],  # noqa: ARG002 (the splits know them)
-        *,
-        seed: int,
-    ) -> Evaluation:
+    def evaluate(self, tested: Tested, windows: Windows, splits: Sequence[Split], *, seed: int) -> Evaluation:
         """Compare accuracy with that of labels exchanged at the unit of independence, with chance, with baselines."""
-        labels, n_classes, predicted = tested.targets, len(windows.classes), tested.outputs.argmax(axis=1)
-        scores = metrics.classification_scores(labels, predicted, n_classes=n_classes)
-        rng = np.random.default_rng(seed)
-        permuted = permutation_test(labels, predicted, exchangeable(windows, tested.splits), rng=rng)
-        chance = _chance(scores, permuted)
-        others = {
-            each.name: metrics.classification_scores(labels, each.predicted, n_classes=n_classes)
-            for each in tested.baselines
+        labels, units, rng = tested.targets, splits[0].block[tested.indices], np.random.default_rng(seed)
+        predicted = tested.outputs.argmax(axis=1)
+        permuted = permutation_test(labels, predicted, exchangeable(windows, splits), rng=rng)
+        said = {"net": (predicted, tested.outputs)} | {
+            each.name: (each.predicted, each.logits) for each in tested.baselines
         }
+        others = {
+            name: metrics.classification_scores(
+                labels, named, n_classes=len(windows.classes), logits=logits, units=units, rng=rng
+            )
+            for name, (named, logits) in said.items()
+        }
+        scores = others.pop("net")
+        chance = _chance(scores, permuted)
+        reliability, calibration = reliability_of(tested.fitted, tested.outputs, labels)
         return Evaluation(
             metric="accuracy",
             greater_is_better=True,
@@ -125,7 +128,11 @@ class Classify:
                     each.name: baseline_numbers(each, _shown(others[each.name])) for each in tested.baselines
                 },
                 "confusion": scores.confusion,
+                "calibration": calibration,
             },
+            reliability=reliability,
+            by_unit=scores_by_unit("accuracy", tested.outputs, labels, tested.indices, splits[0]),
+            worst=_worst(tested, windows),
             warnings=(*tested.notes, *((permuted.note,) if chance.above is None else ())),
         )
 
@@ -169,13 +176,16 @@ class Classify:
         return percent(found["accuracy"]), f"{percent(low)} to {percent(high)}"
 
 
-def _median_duration(events: xr.Dataset) -> float:
-    durations = np.asarray(events["stop_time"] - events["start_time"], dtype=np.float64)
-    known = durations[np.isfinite(durations) & (durations > 0)]
-    if not len(known):
-        raise ConfigError("windows.length: expected seconds, for the events of this table have no duration; set it")
-    # whole milliseconds: the trials of one length differ in the last digits of their times
-    return float(np.round(np.median(known), 3)) or float(np.median(known))
+def _worst(tested: Tested, windows: Windows) -> tuple[dict[str, Any], ...]:
+    """Return the windows whose class was given the least probability."""
+    probability = np.concatenate([each.probability for each in tested.fitted])
+    own = probability[np.arange(len(probability)), tested.targets]
+    said = {
+        "class": [windows.classes[k] for k in tested.targets],
+        "told": [windows.classes[k] for k in probability.argmax(axis=1)],
+        "probability of its class": own.tolist(),
+    }
+    return worst(windows, tested.indices, -own, said)
 
 
 def _score(name: str, found: metrics.ClassificationScores, role: Any = "baseline") -> Score:

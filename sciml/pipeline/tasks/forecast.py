@@ -1,52 +1,52 @@
 """To forecast the next samples of all channels: errors by horizon beside persistence and ridge regression."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 from torch import nn
 
 from sciml._typing import AnyArray
-from sciml.data import Preprocess, Split, Windows, sliding_windows
+from sciml.data import Preprocess, Preprocessed, Split, Windows, sliding_windows
+from sciml.data.layer import last_values
+from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.load import Loaded
-from sciml.recording import feature_dims
+from sciml.recording import feature_dims, sampling_rate, segments
 from sciml.report import Evaluation, Forecast, Score
 from sciml.train import baselines, metrics
 
 __all__ = ["Forecaster", "Forecasting"]
 
 LENGTH, HORIZON = 5.0, 1.0  # [s]
+FEWEST = 10  # windows that do not overlap, in the longest segment of the recording
 # a forecast begins at the last sample, and windows that follow each other are few and alike: end there, and stay small
 OPTIONS: dict[str, dict[str, Any]] = {"fcn": {"pool": "last", "norm": "group", "width": 32, "dropout": 0.3}}
 SHOWN = ("mean_nrmse", "mean_r2", "mean_skill", "nrmse", "r2", "skill")  # of each model, in `metrics.json`
 
 
-class Forecaster(nn.Module):
+class Forecaster(Preprocessed):
     """Last sample plus what the net expects to change, in units of each channel's standard deviation.
 
-    A net that says nothing repeats the last sample: persistence is where learning starts.
+    A net that says nothing repeats the last sample: persistence is where learning starts. The last sample of a channel
+    is the last that is there, its mean where none is.
     """
 
     center: torch.Tensor
     spread: torch.Tensor
 
     def __init__(self, preprocess: Preprocess, net: nn.Module) -> None:
-        super().__init__()
-        self.preprocess = preprocess.as_module()
-        self.net = net
+        super().__init__(preprocess.as_module(), net)
         self.register_buffer("center", torch.from_numpy(preprocess.mean).float())
         self.register_buffer("spread", torch.from_numpy(preprocess.scale).float())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (batch, channel, time) in the recording's units to standardized (batch, channel, horizon)."""
-        last = (x[:, :, -1] - self.center) / self.spread
-        change: torch.Tensor = self.net(self.preprocess(x))
-        return last[:, :, None] + change
+        last = (last_values(x) - self.center) / self.spread
+        return torch.nan_to_num(last)[:, :, None] + super().forward(x)
 
 
 class Forecasting:
@@ -61,12 +61,18 @@ class Forecasting:
         """Return no table: the recording is its own target."""
         return "", ""
 
-    def defaults(self, config: Config, loaded: Loaded) -> Config:  # noqa: ARG002 (other tasks look at events)
-        """Take 5 s to forecast 1 s; do not denoise, for noise correlated in time can be forecast like signal."""
+    def defaults(self, config: Config, loaded: Loaded) -> Config:
+        """Take 5 s to forecast 1 s, or less of a short recording.
+
+        Do not denoise, for noise correlated in time can be forecast like signal.
+        """
         chosen = config.windows
-        horizon = chosen.horizon or HORIZON
+        if isinstance(chosen.length, str):
+            raise ConfigError(f"windows.length: expected seconds for a forecast, got {chosen.length!r}; set it")
+        scale = min(1.0, _longest(loaded.recording) / (FEWEST * (LENGTH + HORIZON)))
+        horizon = chosen.horizon or scale * HORIZON
         return config.decided(
-            windows={"length": chosen.length or LENGTH, "horizon": horizon, "step": chosen.step or horizon},
+            windows={"length": chosen.length or scale * LENGTH, "horizon": horizon, "step": chosen.step or horizon},
             denoise=False,
             options=OPTIONS.get(config.model.name, {}),
         )
@@ -74,8 +80,8 @@ class Forecasting:
     def windows(self, config: Config, loaded: Loaded) -> Windows:
         """Cut windows one after the other, each followed by its horizon."""
         asked = config.windows
-        length, step, horizon = (value or 0.0 for value in (asked.length, asked.step, asked.horizon))
-        return sliding_windows(loaded.recording, length=length, step=step, horizon=horizon)
+        length, step, horizon = (float(value or 0.0) for value in (asked.length, asked.step, asked.horizon))
+        return sliding_windows(loaded.recording, length=length, step=step, horizon=horizon, missing=config.data.missing)
 
     def output_shape(self, windows: Windows) -> list[int]:
         """Return one value a channel and step ahead."""
@@ -115,7 +121,7 @@ class Forecasting:
         self,
         tested: Tested,
         windows: Windows,
-        units: NDArray[np.int64],  # noqa: ARG002 (errors are means over windows)
+        splits: Sequence[Split],  # noqa: ARG002 (errors are means over windows)
         *,
         seed: int,  # noqa: ARG002 (nothing is drawn)
     ) -> Evaluation:
@@ -178,6 +184,11 @@ class Forecasting:
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Return error and skill."""
         return tuple("-" if found[name] is None else f"{found[name]:.4g}" for name in ("error", "mean_skill"))
+
+
+def _longest(recording: xr.DataArray) -> float:
+    """Return the duration of the longest segment of the clock without a gap [s]."""
+    return float(max(each.stop - each.start for each in segments(recording)) / sampling_rate(recording))
 
 
 def _shown(scores: metrics.ForecastScores) -> dict[str, Any]:

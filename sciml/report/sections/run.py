@@ -14,6 +14,8 @@ from sciml.report.figures.learning import (
     score_figure,
     skill_figure,
 )
+from sciml.report.figures.regression import told_figure, told_over_time
+from sciml.report.figures.trust import reliability_figure, unit_strip
 from sciml.report.record import Chance, Denoising, Evaluation, RunRecord, Score, SplitSummary
 from sciml.report.sections.methods import initial_methods
 from sciml.wording import clean, count, p_number, p_value, percent, quantity, sentence, series, times
@@ -22,6 +24,8 @@ if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
     from sciml.train import FitResult
 
 __all__ = ["fit_sections", "run_facts", "run_findings", "run_numbers", "split_section"]
+
+SHOWN_OUTPUTS = 4  # of several numbers
 
 
 def run_findings(run: RunRecord) -> tuple[Finding, ...]:
@@ -256,6 +260,13 @@ def _score_section(scored: Evaluation) -> Section:
         figures.append(confusion_figure(np.asarray(scored.confusion), classes=scored.classes))
     if scored.forecast is not None:
         figures.append(skill_figure(scored.forecast))
+    if scored.reliability is not None:
+        figures.append(reliability_figure(scored.reliability))
+    if scored.by_unit is not None:
+        figures.append(unit_strip(scored.by_unit))
+    if scored.regression is not None:
+        for k in range(min(SHOWN_OUTPUTS, len(scored.regression.names))):
+            figures += [told_figure(scored.regression, k), told_over_time(scored.regression, k)]
     columns = ("model", scored.metric, "95 % from", "95 % to", "role")
     rows: list[tuple[Any, ...]] = [(s.name, s.value, s.low, s.high, s.role) for s in scored.scores]
     if chance is not None:
@@ -266,7 +277,7 @@ def _score_section(scored: Evaluation) -> Section:
         "Scores",
         text=f"On the held-out part{n}, which neither training nor the choice of the epoch has seen.{tested}",
         figures=tuple(figures),
-        tables=(Table(f"Held-out {scored.metric}", columns, tuple(rows)),),
+        tables=(Table(f"Held-out {scored.metric}", columns, tuple(rows)), *_worst(scored)),
     )
 
 
@@ -276,6 +287,13 @@ def _tested_words(chance: Chance) -> str:
         return sentence(chance.note or chance.verdict)
     by = f", {chance.note}" if chance.note else ""
     return f"{sentence(f'{chance.verdict}: {p_value(chance.p_value)}{by}')}"
+
+
+def _worst(scored: Evaluation) -> Iterator[Table]:
+    """Yield the windows that were told worst, to be looked at."""
+    if scored.worst:
+        rows = tuple(tuple(each.values()) for each in scored.worst)
+        yield Table("Held-out windows that were told worst", tuple(scored.worst[0]), rows)
 
 
 def _training_section(run: RunRecord) -> Section:

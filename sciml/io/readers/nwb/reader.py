@@ -139,6 +139,7 @@ def _session(tree: Tree) -> dict[str, str]:
         ("reference", "timestamps_reference_time"),
         ("description", "session_description"),
         ("identifier", "identifier"),
+        ("session", "general/session_id"),
         ("institution", "general/institution"),
         ("lab", "general/lab"),
         ("subject", "general/subject/subject_id"),

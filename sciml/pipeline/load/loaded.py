@@ -1,17 +1,23 @@
 """Opening what a run learns from: the recording, the events that label it, and what is known of a simulated one."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sciml.data.recordings.channels import agree
+from sciml.data.recordings.concat import Piece, Spans, crop_to, end_to_end
+from sciml.data.recordings.spikes import silent_units
 from sciml.errors import ConfigError, DataError
-from sciml.io import describe, open_recording, read_events
+from sciml.io import describe
 from sciml.pipeline.config import Config
-from sciml.recording import TIME, check, feature_dims, feature_shape, sampling_rate
+from sciml.pipeline.load.pieces import pieces_of
+from sciml.recording import TIME, feature_dims
 
 __all__ = [
     "LABELED",
@@ -26,16 +32,23 @@ __all__ = [
 ]
 
 HELD = 2**30  # bytes
-LABELED = frozenset({"classify"})  # tasks that read a table of events beside the recording
+LABELED = frozenset({"classify", "regress"})  # tasks that read a table of events beside the recording, or a target
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A recording, nothing of it read yet, and its events: `label` is the column that holds their classes."""
+    """A recording, nothing of it read yet, and its events: `label` is the column that holds their classes or numbers.
+
+    `target` is the signal that is to be told, on the clock of the recording; `spans` says which samples belong to which
+    file, session, subject and trial; `notes` what was done to bring the files together.
+    """
 
     recording: xr.DataArray
     events: xr.Dataset | None = None
     label: str = ""
+    spans: Spans | None = None
+    notes: tuple[str, ...] = ()
+    target: xr.DataArray | None = None
 
     def held(self) -> "Loaded":
         """Return the recording read into memory where it is small, else in dask chunks that are read when used."""
@@ -67,7 +80,8 @@ def check_inputs(config: Config) -> None:
     DataError
         A file, signal, table or column that is not there.
     """
-    table, label = labels(config) if config.task in LABELED and config.data.files else ("", "")
+    wanted = config.task in LABELED and config.data.files and not config.data.target
+    table, label = labels(config) if wanted else ("", "")
     loaded = load(config, table, label)
     if loaded.events is not None:
         check_column(loaded.events, label)
@@ -122,50 +136,61 @@ def load(config: Config, table: str = "", label: str = "") -> Loaded:
         A file, signal or table that is not there, or files of different channels.
     """
     check_files(config)
-    files = config.data.files
-    parts = [_open_one(file, config.data.signal, table, chunked=len(files) > 1) for file in files]
-    recording, events = parts[0] if len(parts) == 1 else _concat(files, parts)
-    return Loaded(recording, events, label)
-
-
-def _open_one(file: str, signal: str | None, table: str, *, chunked: bool) -> tuple[xr.DataArray, xr.Dataset | None]:
-    recording = check(open_recording(file, signal, chunks="auto" if chunked else None))
-    return recording, read_events(file, table) if table else None
-
-
-def _concat(
-    files: tuple[str, ...], parts: list[tuple[xr.DataArray, xr.Dataset | None]]
-) -> tuple[xr.DataArray, xr.Dataset | None]:
-    """Return the parts as one recording with gaps of its clock between files, and their events on that clock."""
-    first = parts[0][0]
-    rate, recordings, tables, offset = sampling_rate(first), [], [], 0.0
-    for file, (recording, events) in zip(files, parts, strict=True):
-        _same_channels(first, recording, files[0], file)
-        clock = recording[TIME].values if TIME in recording.coords else np.arange(recording.sizes[TIME]) / rate
-        shift = offset - float(clock[0])
-        recordings.append(recording.assign_coords({TIME: clock + shift}))
-        if events is not None:
-            moved = {name: events[name] + shift for name in ("start_time", "stop_time")}
-            tables.append(events.assign(moved).reset_coords(drop=True))
-        offset = float(clock[-1]) + shift + 10 / rate  # a gap, ten samples long
-    combined = xr.concat(
-        recordings, TIME, combine_attrs="override", coords="minimal", compat="override", join="override"
+    pieces = [piece for file in config.data.files for piece in pieces_of(file, config.data, table=table)]
+    agreed, notes = agree(
+        [piece.recording for piece in pieces], [piece.source for piece in pieces], how=config.data.channels
     )
-    combined.attrs = {key: value for key, value in first.attrs.items() if key != "sampling_rate"}
-    combined.attrs["source"] = ", ".join(str(recording.attrs.get("source", "")) for recording in recordings)
-    combined.attrs["sha256"] = " ".join(str(recording.attrs.get("sha256", "")) for recording in recordings)
-    return combined, xr.concat(tables, "event", join="override", combine_attrs="override") if tables else None
+    aligned = [replace(piece, recording=recording) for piece, recording in zip(pieces, agreed, strict=True)]
+    recording, events, spans = end_to_end(_named_once(aligned))
+    return Loaded(
+        recording, events, label, spans, (*notes, *_of_units(config, aligned)), _target(config, aligned, spans)
+    )
 
 
-def _same_channels(first: xr.DataArray, other: xr.DataArray, name: str, other_name: str) -> None:
-    for what, expected, got in (
-        ("dims", feature_dims(first), feature_dims(other)),
-        ("channels", feature_shape(first), feature_shape(other)),
-        ("units", first.attrs.get("units", ""), other.attrs.get("units", "")),
-        ("a sampling rate [Hz]", round(sampling_rate(first), 6), round(sampling_rate(other), 6)),
-    ):
-        if expected != got:
-            raise DataError(f"{other_name}: expected {what} of {expected}, as {name} has, got {got}; fit them apart")
+def _target(config: Config, pieces: Sequence[Piece], spans: Spans) -> xr.DataArray | None:
+    """Open the signal that is to be told, of the same files or of others, and put it on the clock of the recording."""
+    data = config.data
+    if data.target is None:
+        return None
+    asked = data.model_copy(update={"signal": data.target, "missing": "drop", "bin": None})
+    found = [piece for file in data.target_files or data.files for piece in pieces_of(file, asked)]
+    if len(found) != len(pieces):
+        raise DataError(
+            f"expected one target for each of {len(pieces)} recordings, got {len(found)}; name as many "
+            "data.target_files as files, in the same order"
+        )
+    if len(found) == 1:
+        return found[0].recording
+    within = [crop_to(target, piece) for target, piece in zip(found, pieces, strict=True)]
+    return end_to_end(within, shifts=spans.shifts.tolist())[0]
+
+
+def _of_units(config: Config, pieces: Sequence[Piece]) -> list[str]:
+    """Return in words what of units is to be known: those without an event, and numbers that two sessions share."""
+    found = []
+    if config.data.bin is not None:
+        for piece in pieces:
+            if silent := silent_units(piece.recording):
+                some = f"{', '.join(silent[:6])}{', ...' if len(silent) > 6 else ''}"
+                found.append(f"{piece.source}: no event of unit {some}: {len(silent)} channels are constant, and kept")
+    sessions, dims = {piece.units["session"] for piece in pieces}, feature_dims(pieces[0].recording)
+    if len(sessions) > 1 and dims in (("unit",), ("roi",)) and config.data.channels != "position":
+        found.append(
+            f"{len(sessions)} sessions agree on the names of their {dims[0]}s; whether a name means the same cell in "
+            "each, the files do not say"
+        )
+    return found
+
+
+def _named_once(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return pieces whose files are called by their name alone where no two files share it."""
+    paths = dict.fromkeys(piece.units["file"] for piece in pieces)
+    names = {path: Path(path).name for path in paths}
+    short = len(set(names.values())) == len(names)
+    return [
+        replace(piece, units={**piece.units, "file": names[piece.units["file"]]}) if short else piece
+        for piece in pieces
+    ]
 
 
 @dataclass(frozen=True, eq=False)

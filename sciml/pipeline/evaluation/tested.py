@@ -14,11 +14,21 @@ from sciml.data import Preprocess, Split, WindowDataset, Windows
 from sciml.data.leakage import SessionTest, session_test
 from sciml.train.baselines import BaselineResult, covariance_classifier
 
-__all__ = ["Tested", "baseline_numbers", "model_outputs", "parts_for_baselines", "pool"]
+__all__ = [
+    "Tested",
+    "baseline_numbers",
+    "covariances_by_session",
+    "model_outputs",
+    "outputs_of",
+    "parts_for_baselines",
+    "pool",
+    "rows_at_once",
+]
 
 BASELINE_VALUES = 2**28  # of a part that a baseline is fitted on; larger parts are thinned evenly
 BATCH = 256
 COVARIANCE = "covariance"  # name of the baseline that the session test is made with
+ACTIVATIONS, WIDTH = 2**25, 256  # values of one layer of a net as wide as this
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +45,12 @@ class Tested:
         Targets and outputs of the validation part.
     baselines
         What simpler models say of the same windows.
+    fitted
+        What was fitted to the validation part of each fold, to say how sure the model is.
     last
         The last sample of each window, shape (n, channel), where the next ones are to be told.
     notes
         What the reader should know of it.
-    splits
-        The split whose test part this is; of several folds, all.
     """
 
     indices: NDArray[np.int64]
@@ -48,9 +58,9 @@ class Tested:
     outputs: AnyArray
     validation: tuple[AnyArray, AnyArray]
     baselines: tuple[BaselineResult, ...] = ()
+    fitted: tuple[Any, ...] = ()
     last: AnyArray | None = None
     notes: tuple[str, ...] = ()
-    splits: tuple[Split, ...] = ()
 
 
 def pool(folds: Sequence[Tested]) -> Tested:
@@ -63,9 +73,9 @@ def pool(folds: Sequence[Tested]) -> Tested:
         outputs=np.concatenate([each.outputs for each in folds]),
         validation=_both([each.validation for each in folds]),
         baselines=tuple(_pooled(same) for same in zip(*(each.baselines for each in folds), strict=True)),
+        fitted=tuple(fitted for each in folds for fitted in each.fitted),
         last=None if folds[0].last is None else np.concatenate([np.asarray(each.last) for each in folds]),
         notes=tuple(dict.fromkeys(note for each in folds for note in each.notes)),
-        splits=tuple(split for each in folds for split in each.splits),
     )
 
 
@@ -83,11 +93,12 @@ def _pooled(same: Sequence[BaselineResult]) -> BaselineResult:
         settings={f"fold {k}": each.settings for k, each in enumerate(same, start=1)},
         seconds=sum(each.seconds for each in same),
         predicted=np.concatenate([each.predicted for each in same]),
+        logits=None if same[0].logits is None else np.concatenate([np.asarray(each.logits) for each in same]),
     )
 
 
 def covariances_by_session(
-    windows: Windows, tested: Tested, preprocess: Preprocess, *, seed: int
+    windows: Windows, tested: Tested, splits: Sequence[Split], preprocess: Preprocess, *, seed: int
 ) -> SessionTest | None:
     """Return how covariances score on the split that is used, and with whole sessions held out.
 
@@ -102,19 +113,37 @@ def covariances_by_session(
         return covariance_classifier(*clean, n_classes=len(windows.classes)).predicted
 
     on_split = float(np.mean(known.predicted == tested.targets))
-    return session_test(windows, tested.splits, classify, on_split=on_split, seed=seed)
+    return session_test(windows, splits, classify, on_split=on_split, seed=seed)
 
 
 def model_outputs(model: nn.Module, windows: Windows, indices: AnyArray) -> FloatArray:
     """Return what a model says of windows, in float64: shape (n, class) or (n, channel, horizon)."""
+    rows = rows_at_once(windows)
+    return np.concatenate(
+        [
+            outputs_of(model, windows.arrays(indices[start : start + rows])[0], rows)
+            for start in range(0, len(indices), rows)
+        ]
+    )
+
+
+def rows_at_once(windows: Windows) -> int:
+    """Return how many windows a net is given at once: few of long ones, whose activations would not fit."""
+    return int(np.clip(ACTIVATIONS // (windows.length * max(windows.n_channels, WIDTH)), 1, BATCH))
+
+
+def outputs_of(model: nn.Module, X: NDArray[np.float32], rows: int) -> FloatArray:
+    """Return what a model says of windows (n, channel, time), in float64.
+
+    The model is always given `rows` windows, the last ones for filling up: of how many others a window is in a batch
+    would else change the last digits of what is said of it.
+    """
     model.eval()
     device = next(model.parameters()).device
-    found = []
+    full = np.concatenate([X, np.repeat(X[-1:], rows - len(X), axis=0)]) if len(X) < rows else X
     with torch.no_grad():
-        for start in range(0, len(indices), BATCH):
-            x = torch.from_numpy(windows.arrays(indices[start : start + BATCH])[0])
-            found.append(model(x.to(device)).double().cpu().numpy())
-    return np.concatenate(found)
+        found: FloatArray = model(torch.from_numpy(full).to(device)).double().cpu().numpy()
+    return found[: len(X)]
 
 
 def parts_for_baselines(
@@ -128,7 +157,7 @@ def parts_for_baselines(
         if name == "train" and len(indices) > most:
             kept = indices[np.linspace(0, len(indices) - 1, most).astype(np.int64)]
             notes.append(f"the baselines learned from {most} of {len(indices)} train windows, to fit in memory")
-        data = WindowDataset(windows, kept, transform=None if preprocess is None else preprocess.apply)
+        data = WindowDataset(windows, kept, transform=None if preprocess is None else preprocess.scaled)
         X, y = data.batch(np.arange(len(kept)))
         found[name] = (X.numpy(), y.numpy())
     return found, tuple(notes)

@@ -1,7 +1,7 @@
 """Applying a trained run to a recording, and keeping what it says."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,23 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml import files
-from sciml.data import Windows, sliding_windows
-from sciml.errors import DataError, ScimlWarning
-from sciml.io import describe, open_recording, read_events
+from sciml.data import Windows
+from sciml.data.training_range import RULE
+from sciml.errors import ScimlWarning
 from sciml.pipeline.config import Config
-from sciml.pipeline.evaluation import model_outputs
+from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import Restored, restore
+from sciml.pipeline.prediction.windows import (
+    Looked,
+    labels_of,
+    look,
+    open_for,
+    warn_of_left_out,
+    windows_of,
+)
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.training_overlap import windows_in_training
-from sciml.recording import sampling_rate
 from sciml.wording import percent
 
 __all__ = ["Prediction", "predict"]
@@ -35,7 +42,8 @@ class Prediction:
         Dim `window` with coordinate `time`, the start of each window [s]. To classify: `logits` and `probabilities`
         (window, class), float64, and `predicted`, the name of the class; `label` where the recording's events have
         one. To forecast: `forecast` (window, channel, ahead) in the recording's units, `ahead` in seconds after the
-        window. `in_training` says which windows overlap one that the net was trained, or its epoch chosen, on.
+        window. `in_training` says which windows overlap one that the net was trained, or its epoch chosen, on;
+        `beyond_training` which lie beyond the range of those (its attribute `rule` says how that is told).
     path
         The file it was written to, if it was.
     accuracy
@@ -54,7 +62,18 @@ class Prediction:
         """Return file, number of windows, how many of them the net was trained on, and accuracy as plain values."""
         path = None if self.path is None else str(self.path)
         n = self.dataset.sizes["window"]
-        return {"path": path, "windows": n, "in_training": self.n_in_training, "accuracy": self.accuracy}
+        return {
+            "path": path,
+            "windows": n,
+            "in_training": self.n_in_training,
+            "beyond_training": self.n_beyond_training,
+            "accuracy": self.accuracy,
+        }
+
+    @property
+    def n_beyond_training(self) -> int:
+        """How many windows lie beyond the range of those that the net was trained on."""
+        return int(self.dataset["beyond_training"].sum()) if "beyond_training" in self.dataset else 0
 
     @property
     def n_in_training(self) -> int:
@@ -69,7 +88,8 @@ class Prediction:
             "" if self.accuracy is None else f", accuracy {percent(self.accuracy)}{others} by the labels in the file"
         )
         used = f", {self.n_in_training} of which overlap those of its training" if self.n_in_training else ""
-        return f"{self.dataset.sizes['window']} windows{used}{scored}"
+        far = f", {self.n_beyond_training} beyond the range of its training" if self.n_beyond_training else ""
+        return f"{self.dataset.sizes['window']} windows{used}{far}{scored}"
 
     def __repr__(self) -> str:
         return f"Prediction({self.summary()})"
@@ -82,12 +102,15 @@ def predict(
     *,
     signal: str | None = None,
     step: float | None = None,
+    reorder: bool = False,
+    assume_channels: bool = False,
     overwrite: bool = False,
 ) -> Prediction:
     """Apply the trained model of a run to a recording, windowed as in training.
 
     A classifier is applied at the events of the recording if it has the table that the run was trained with, else (or
-    with a `step`) to windows one after the other; a forecaster always to windows one after the other.
+    with a `step`) to windows one after the other; a forecaster always to windows one after the other. Only the samples
+    of windows are read. A window gives the same bits whichever others are looked at.
 
     Parameters
     ----------
@@ -101,6 +124,10 @@ def predict(
         Path of the signal in the file; default the one that the run was trained on.
     step
         Seconds from window to window.
+    reorder
+        Bring the channels of the file by their names into the order of training, and leave out others.
+    assume_channels
+        Take the channels to be those of training in their order, though they have no names, or others.
     overwrite
         Replace `out`.
 
@@ -125,60 +152,43 @@ def predict(
     if not folder.finished:
         warnings.warn(f"{folder.path} is not finished; its best epoch so far is used", ScimlWarning, stacklevel=2)
     model = restore(folder.path)
-    recording = open_recording(file, config.data.signal if signal is None else signal)
-    model.preprocess.check(recording)
-    windows, indices, labels = _windows(config, recording, Path(file), step)
-    outputs = model_outputs(model.model, windows, indices)
-    found = get_task(model.task).predict(
-        outputs, windows, preprocess=model.preprocess, classes=model.classes, labels=labels
-    )
-    times = windows.times[indices]
-    found = found.assign_coords(time=("window", times, {"units": "s", "long_name": "start of the window"}))
-    used = windows_in_training(folder, config, recording, Path(file), times, windows.span / windows.rate)
-    if used.any():
-        warnings.warn(_overlap_words(used, scored="label" in found), ScimlWarning, stacklevel=2)
-    found = found.assign_coords(in_training=("window", used))
-    found = found.assign_attrs(_provenance(recording, folder, model, windows))
+    if signal is not None:
+        config = config.model_copy(update={"data": config.data.model_copy(update={"signal": signal})})
+    loaded = open_for(config, Path(file), at_events=step is None)
+    fit = model.preprocess.fit_to if reorder else model.preprocess.checked
+    loaded = replace(loaded, recording=fit(loaded.recording, assume_channels=assume_channels))
+    windows = windows_of(config, loaded, model.n_times, step)
+    looked = look(model, windows, config.data.missing)
+    at_events = windows.events is not None and loaded.events is not None
+    n_wanted = loaded.events.sizes["event"] if at_events and loaded.events is not None else len(windows)
+    warn_of_left_out(n_wanted, len(looked.windows), "events" if at_events else "windows")
+    found = _dataset(looked, loaded, config, model, folder)
+    found = found.assign_attrs(_provenance(loaded.recording, folder, model, windows))
     if target is not None:
         with files.replacing(target, overwrite=overwrite) as part:
             found.to_netcdf(part, engine="h5netcdf")
     return Prediction(found, target, _accuracy(found))
 
 
-def _windows(
-    config: Config, recording: xr.DataArray, file: Path, step: float | None
-) -> tuple[Windows, NDArray[np.int64], NDArray[Any] | None]:
-    """Return windows, which of them to look at, and their labels where they have some."""
-    length = config.windows.length or 0.0
-    table, column = get_task(config.task).labels(config)
-    has_events = bool(table) and any(f"/{found.name}".endswith(f"/{table}") for found in describe(file).tables)
-    if step is not None or not has_events:
-        every = step or config.windows.step or length
-        windows = sliding_windows(recording, length=length, step=every)
-        return windows, np.arange(len(windows)), None
-    events = read_events(file, table)
-    # every window that the recording allows, of which those that begin at events are looked at
-    windows = sliding_windows(recording, length=length, step=1.0 / sampling_rate(recording))
-    wanted = np.asarray(events["start_time"].values, dtype=np.float64) - config.windows.before
-    nearest, near = _nearest(windows, wanted)
-    if not near.any():
-        raise DataError(f"{file}: none of the {len(near)} events of {table} lies within the recording")
-    if not near.all():
-        missing = int((~near).sum())
-        text = f"{missing} of {len(near)} events have no whole window (gaps, masks, the ends) and were left out"
-        warnings.warn(text, ScimlWarning, stacklevel=3)
-    labels = events[column].values[near] if column in events.variables else None
-    return windows, nearest[near], labels
-
-
-def _nearest(windows: Windows, wanted: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the window that starts nearest to each time, and whether it is within half a sample."""
-    times = windows.times
-    right = np.clip(np.searchsorted(times, wanted), 1, max(len(times) - 1, 1))
-    right = np.minimum(right, len(times) - 1)
-    left = np.maximum(right - 1, 0)
-    nearest = np.where(wanted - times[left] <= times[right] - wanted, left, right)
-    return nearest, np.abs(wanted - times[nearest]) <= 0.75 / windows.rate
+def _dataset(looked: Looked, loaded: Loaded, config: Config, model: Restored, folder: RunFolder) -> xr.Dataset:
+    """Return what the net said, when, and how far it can be trusted there."""
+    task, windows = get_task(model.task), looked.windows
+    found = task.predict(
+        looked.outputs,
+        windows,
+        preprocess=model.preprocess,
+        classes=model.classes,
+        labels=labels_of(windows, loaded.events, task.labels(config)[1]),
+    )
+    assert loaded.spans is not None  # noqa: S101 - opened from files
+    used = windows_in_training(folder, windows, loaded.spans)
+    if used.any():
+        warnings.warn(_overlap_words(used, scored="label" in found), ScimlWarning, stacklevel=3)
+    return found.assign_coords(
+        time=("window", windows.times, {"units": "s", "long_name": "start of the window"}),
+        in_training=("window", used),
+        beyond_training=("window", looked.beyond, {"long_name": "beyond the training range", "rule": RULE}),
+    )
 
 
 def _overlap_words(used: NDArray[np.bool_], *, scored: bool) -> str:

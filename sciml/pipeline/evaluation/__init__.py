@@ -1,0 +1,23 @@
+"""What tasks share in evaluating a trained model: what it says of held-out windows, and how far that can be trusted."""
+
+from sciml.pipeline.evaluation.tested import (
+    Tested,
+    baseline_numbers,
+    covariances_by_session,
+    model_outputs,
+    outputs_of,
+    parts_for_baselines,
+    pool,
+    rows_at_once,
+)
+
+__all__ = [
+    "Tested",
+    "baseline_numbers",
+    "covariances_by_session",
+    "model_outputs",
+    "outputs_of",
+    "parts_for_baselines",
+    "pool",
+    "rows_at_once",
+]
