@@ -37,7 +37,7 @@ FOLDERS = ("checkpoints", "folds")
 # keys that change nothing in the result: they may differ on resume
 FREE = ("data.files", "train.checkpoint_every", "train.keep")
 KEPT = ("data", "fold", "epoch", "step", "best_epoch")  # of the status from one note to the next
-BESIDE = ("schema", "items", "leakage")  # of a split in its file
+EXTRA = ("schema", "items", "leakage")  # of a split in its file
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class RunFolder:
 
         stored = self._stored_split()
         return tuple(
-            Split.from_dict({key: value for key, value in each.items() if key not in BESIDE})
+            Split.from_dict({key: value for key, value in each.items() if key not in EXTRA})
             for each in stored.get("folds", [stored])
         )
 
