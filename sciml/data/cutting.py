@@ -319,7 +319,8 @@ def _incomplete(samples: Samples, starts: NDArray[np.int64], spans: Spanned, mis
 
 
 def _none_left(n: int, dropped: Mapping[str, int], seconds: float) -> str:
+    mask = ", or keep what is there with data.missing = 'mask'" if dropped.get(MISSING) else ""
     return (
         f"expected at least one window of {seconds:g} s without gap or missing sample, got none of {n}"
-        f"{because(dropped)}; choose shorter windows, or check that events and recording share a clock"
+        f"{because(dropped)}; choose shorter windows{mask}, or check that events and recording share a clock"
     )

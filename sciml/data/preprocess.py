@@ -4,7 +4,7 @@ Fitted on the train part only. As a layer it is the first, untrained step of the
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,7 +102,7 @@ class Preprocess:
         denoiser = None if matrix is None else _check_denoiser(matrix, windows.n_channels)
         n, mean, covariance = _moments(windows, train, full=denoiser is not None)
         variance = np.diagonal(covariance) if denoiser is not None else covariance
-        scale = _scale(mean, np.sqrt(np.maximum(variance, 0.0)))
+        scale = _scale(mean, np.sqrt(np.maximum(variance, 0.0)), channel_names(windows.recording))
         gain = 1.0
         if denoiser is not None:
             denoised = np.einsum("ij,jk,ik->i", denoiser, covariance, denoiser) / scale**2
@@ -422,7 +422,7 @@ def _moments(windows: Windows, train: ArrayLike, *, full: bool) -> tuple[int, ND
     return n, mean, second / np.maximum(pairs, 1)
 
 
-def _scale(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scale(mean: NDArray[np.float64], deviation: NDArray[np.float64], known: Sequence[str]) -> NDArray[np.float64]:
     """Return the deviations, 1 for constant channels; say which channels carry nothing or too few digits."""
     rounding = np.abs(mean) * np.finfo(np.float32).eps
     # The deviation of a constant as float64 rounds it is far below the step of float32.
@@ -430,14 +430,14 @@ def _scale(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray
     if constant.all():
         raise DataError(f"expected channels that vary, got {len(mean)} constant channels; choose another signal")
     for channels, text in (
-        (constant, "are constant in the train part and carry nothing; leave them out"),
+        (constant, "are constant, or have no sample, in the train part and carry nothing; leave them out"),
         (
             ~constant & (rounding > 0.01 * deviation),
             "vary little about a large mean, of which float32 keeps 7 digits; subtract it first",
         ),
     ):
         if channels.any():
-            names = ", ".join(map(str, np.flatnonzero(channels)[:10]))
+            names = ", ".join(known[k] if known else str(k) for k in np.flatnonzero(channels)[:10])
             warnings.warn(f"{channels.sum()} of {len(mean)} channels ({names}) {text}", ScimlWarning, stacklevel=4)
     return np.where(constant, 1.0, deviation)
 

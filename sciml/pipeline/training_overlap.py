@@ -45,7 +45,8 @@ def windows_in_training(folder: RunFolder, windows: Windows, spans: Spans) -> ND
     times, stops = windows.times, windows.stops
     for k in np.unique(piece):
         inside = piece == k
-        intervals = np.array(known.get(spans.digests[k], []), dtype=np.float64).reshape(-1, 2)
+        told = known.get(spans.digests[k], []) if not spans.digests[k].startswith("/") else []  # of no digest
+        intervals = np.array(told, dtype=np.float64).reshape(-1, 2)
         used[inside] = _overlapping(times[inside] - spans.shifts[k], stops[inside] - spans.shifts[k], intervals)
     return used
 

@@ -189,8 +189,7 @@ def trial_notes(config: Config, seconds: NDArray[np.float64], windows: Windows) 
     if not len(known) or np.ptp(known) <= UNEQUAL * np.median(known):
         return []
     spread = f"{len(known)} trials last {known.min():.3g} to {known.max():.3g} s"
-    near = UNEQUAL * window
-    longer, shorter = int((known > window + near).sum()), int((known < window - near).sum())
+    longer, shorter = (int((side * (known - window) * windows.rate > 1).sum()) for side in (1, -1))
     if config.windows.length == "trial":
         return [f"{spread}: {shorter} are padded to the longest, and masked there"]
     if config.windows.length == "crop":

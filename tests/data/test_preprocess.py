@@ -143,7 +143,7 @@ def test_constant_channels_are_said_and_give_zeros():
     recording = noise()
     recording[:, 2] = 0.1
     windows = sliding_windows(recording, length=2.0, step=2.0)
-    with pytest.warns(ScimlWarning, match=r"1 of 4 channels \(2\) are constant"):
+    with pytest.warns(ScimlWarning, match=r"1 of 4 channels \(c2\) are constant"):
         fitted = Preprocess.fit(windows, np.arange(10))
     np.testing.assert_allclose(fitted.apply(windows.arrays()[0])[:, 2], 0, atol=1e-7)
     with pytest.raises(DataError, match="got 4 constant channels"):

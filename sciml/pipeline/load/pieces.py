@@ -12,6 +12,7 @@ from sciml.data.recordings.concat import Piece
 from sciml.data.recordings.spikes import count_events, root_of_counts
 from sciml.errors import ConfigError, DataError
 from sciml.io import SignalInfo, describe, matching_signals, open_recording, read_events
+from sciml.io.hdf5.digest import digest
 from sciml.pipeline.config import Data
 from sciml.recording import TIME, check, seconds
 
@@ -39,12 +40,19 @@ def pieces_of(file: str, data: Data, *, table: str = "") -> list[Piece]:
     trials = _trials(file, data)
     if trials is None:
         recording = open_recording(file, data.signal, chunks="auto" if len(data.files) > 1 else None)
-        return [Piece(file, _sampled(recording), _belongs_to(file), events)]
+        return [Piece(file, _with_digest(_sampled(recording), file), _belongs_to(file), events)]
     units = _belongs_to(file)
     return [
         Piece(f"{file}: {name}", check(one), {**units, TRIAL: f"{Path(file).name}: {name}"}, _within(events, one))
         for name, one in trials.items()
     ]
+
+
+def _with_digest(recording: xr.DataArray, file: str) -> xr.DataArray:
+    """Return the recording with the digest of its file, which one that sciml saved does not have."""
+    if recording.attrs.get("sha256") or not Path(file).is_file():
+        return recording
+    return recording.assign_attrs(digest(Path(file)))
 
 
 def _sampled(recording: xr.DataArray) -> xr.DataArray:

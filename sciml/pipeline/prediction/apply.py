@@ -159,9 +159,8 @@ def predict(
     loaded = replace(loaded, recording=fit(loaded.recording, assume_channels=assume_channels))
     windows = windows_of(config, loaded, model.n_times, step)
     looked = look(model, windows, config.data.missing)
-    at_events = windows.events is not None and loaded.events is not None
-    n_wanted = loaded.events.sizes["event"] if at_events and loaded.events is not None else len(windows)
-    warn_of_left_out(n_wanted, len(looked.windows), "events" if at_events else "windows")
+    wanted = len(windows) + sum(windows.dropped.values())
+    warn_of_left_out(wanted, len(looked.windows), "windows" if windows.events is None else "events")
     found = _dataset(looked, loaded, config, model, folder)
     found = found.assign_attrs(_provenance(loaded.recording, folder, model, windows))
     if target is not None:

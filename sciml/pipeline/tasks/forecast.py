@@ -113,7 +113,7 @@ class Forecasting:
             preprocess.restore(model_outputs(model, windows, split.test)),
             (parts["validation"][1], preprocess.restore(model_outputs(model, windows, split.validation))),
             (baselines.persistence(parts["test"]), baselines.ridge_forecaster(*parts.values())),
-            last=X[:, :, -1],
+            last=baselines.last_values(X),
             notes=notes,
         )
 

@@ -49,7 +49,7 @@ def _windows(run: RunRecord) -> Iterator[str]:
         before = f", from {quantity(asked['before'], 's')} before each event" if asked.get("before") else ""
         ahead = f" with a horizon of {quantity(asked['horizon'], 's')}" if asked.get("horizon") else ""
         every = f", one every {quantity(asked['step'], 's')}" if asked.get("step") else ""
-        yield f"windows of {quantity(asked['length'], 's')}{ahead} were cut{before}{every}"
+        yield f"windows {_length(asked['length'])}{ahead} were cut{before}{every}"
     if run.split is not None:
         yield _split(run.split)
 
@@ -63,12 +63,20 @@ def _split(split: SplitSummary) -> str:
     return f"windows ({counts}) were parted by {split.unit} {gap}"
 
 
+def _length(length: float | str) -> str:
+    if isinstance(length, str):
+        return "as long as each trial, padded and masked," if length == "trial" else "as long as the shortest trial"
+    return f"of {quantity(length, 's')}"
+
+
 def _net(run: RunRecord) -> Iterator[str]:
     options = _section(run, "model").get("options") or {}
     shown = f" ({', '.join(f'{name} {value}' for name, value in options.items())})" if options else ""
     size = f" of {run.n_parameters:,} parameters" if run.n_parameters is not None else ""
     begun = "" if run.initialization is None else f", initialized {initial_methods(run.initialization.method)[0]},"
     yield "channels were standardized by their mean and standard deviation over the train part"
+    if _section(run, "data").get("missing") == "mask":
+        yield "missing samples were set to zero, and their mask was given to the net as further channels"
     yield f"a net of type {run.model}{shown}{size}{begun} was trained on the train part"
 
 

@@ -11,7 +11,7 @@ from sciml.train.baselines.classification import (
     linear_classifier,
     majority,
 )
-from sciml.train.baselines.forecasting import persistence, ridge_forecaster
+from sciml.train.baselines.forecasting import last_values, persistence, ridge_forecaster
 from sciml.train.baselines.kernels import RandomKernels
 from sciml.train.baselines.regression import (
     covariance_regressor,
@@ -28,6 +28,7 @@ __all__ = [
     "covariance_regressor",
     "kernel_classifier",
     "kernel_regressor",
+    "last_values",
     "linear_classifier",
     "linear_regressor",
     "majority",

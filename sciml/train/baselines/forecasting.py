@@ -10,7 +10,7 @@ from sciml._typing import AnyArray
 from sciml.train.baselines.base import BaselineResult, Candidate, Part
 from sciml.train.metrics import forecast_scores
 
-__all__ = ["persistence", "ridge_forecaster", "ridge_path"]
+__all__ = ["last_values", "persistence", "ridge_forecaster", "ridge_path"]
 
 ALPHAS = tuple(np.logspace(-3, 6, 19).tolist())  # penalties of the ridge, in units of the mean eigenvalue
 MAX_FEATURES = 4000
@@ -27,11 +27,29 @@ def persistence(test: Part) -> BaselineResult:
     """
     start = time.perf_counter()
     X, y = test
-    predicted = np.repeat(X[:, :, -1:], y.shape[2], axis=2)
-    scores = forecast_scores(y, predicted, last=X[:, :, -1]).to_dict()
+    last = last_values(X)
+    predicted = np.repeat(last[:, :, None], y.shape[2], axis=2)
+    scores = forecast_scores(y, predicted, last=last).to_dict()
     return BaselineResult(
         "persistence", "the last sample, repeated", scores, {}, time.perf_counter() - start, predicted
     )
+
+
+def last_values(X: AnyArray) -> AnyArray:
+    """Return the last sample of windows (n, channel, time): of a channel the last that is there, else its mean in X.
+
+    Examples
+    --------
+    >>> last_values(np.array([[[1.0, 2.0, np.nan]], [[3.0, 4.0, 5.0]]])).tolist()
+    [[2.0], [5.0]]
+    """
+    there = ~np.isnan(X)
+    if there[:, :, -1].all():
+        return np.asarray(X[:, :, -1])
+    place = (there * np.arange(X.shape[2])).max(axis=2)
+    last = np.take_along_axis(X, place[:, :, None], axis=2)[:, :, 0]
+    mean = np.where(there, X, 0.0).sum(axis=(0, 2)) / np.maximum(there.sum(axis=(0, 2)), 1)
+    return np.asarray(np.where(np.isnan(last), mean, last), dtype=X.dtype)
 
 
 def ridge_forecaster(train: Part, validation: Part, test: Part) -> BaselineResult:
@@ -53,13 +71,11 @@ def ridge_forecaster(train: Part, validation: Part, test: Part) -> BaselineResul
     True
     """
     start = time.perf_counter()
-    center = train[0].mean(axis=(0, 2), dtype=np.float64)[:, None]
-    scale = train[0].std(axis=(0, 2), dtype=np.float64)[:, None]
-    scale = np.where(scale > 0, scale, 1.0)
+    center, scale = _moments(train[0])
     scaled = [((X - center) / scale, (y - center) / scale) for X, y in (train, validation, test)]
     best = min(_ridges(*scaled), key=lambda candidate: candidate.loss)
     predicted = np.asarray(best.predicted * scale + center)
-    scores = forecast_scores(test[1], predicted, last=test[0][:, :, -1]).to_dict()
+    scores = forecast_scores(test[1], predicted, last=last_values(test[0])).to_dict()
     text = "ridge regression from the last samples of all channels to the increments of each step ahead"
     return BaselineResult("ridge", text, scores, best.settings, time.perf_counter() - start, predicted)
 
@@ -75,8 +91,12 @@ def _ridges(train: Part, validation: Part, test: Part) -> Iterator[Candidate]:
 def ridge_path(train: Part, validation: Part, test: Part, lags: int) -> Iterator[Candidate]:
     """Yield the regressions of all penalties for one number of lags, from one eigendecomposition."""
     X, d = _lagged(train[0], lags), _increments(train)
-    mean, drift = X.mean(axis=0), d.mean(axis=0)
-    X, d = X - mean, d - drift
+    there = ~np.isnan(d)
+    # what is missing of a target now and then leaves its products with the samples to the windows that have it
+    more = 1.0 if there.all() else len(d) / np.maximum(there.sum(axis=0), 1)
+    mean = X.mean(axis=0)
+    drift = d.mean(axis=0) if there.all() else np.where(there, d, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    X, d = X - mean, np.where(there, d - drift, 0.0) * more
     primal = X.shape[1] <= len(X)
     values, vectors = np.linalg.eigh(X.T @ X if primal else X @ X.T)
     right = vectors.T @ (X.T @ d if primal else d)
@@ -84,16 +104,26 @@ def ridge_path(train: Part, validation: Part, test: Part, lags: int) -> Iterator
     wanted = _increments(validation)
     for alpha in ALPHAS:
         inner = right / (values.clip(0) + alpha * max(values.mean(), np.finfo(float).tiny))[:, None]
-        loss = float(np.mean((left[0] @ inner + drift - wanted) ** 2))
+        loss = float(np.nanmean((left[0] @ inner + drift - wanted) ** 2))
         increments = (left[1] @ inner + drift).reshape(test[1].shape)
         settings = {"lags": lags, "alpha": alpha, "validation_mse": loss}
-        yield Candidate(loss, test[0][:, :, -1:] + increments, settings)
+        yield Candidate(loss, last_values(test[0])[:, :, None] + increments, settings)
 
 
 def _lagged(X: AnyArray, lags: int) -> NDArray[np.float64]:
-    return X[:, :, X.shape[2] - lags :].reshape(len(X), -1).astype(np.float64)
+    return np.nan_to_num(X[:, :, X.shape[2] - lags :].reshape(len(X), -1).astype(np.float64))  # in units, about zero
 
 
 def _increments(part: Part) -> NDArray[np.float64]:
     X, y = part
-    return np.asarray(y - X[:, :, -1:], dtype=np.float64).reshape(len(y), -1)
+    return np.asarray(y - last_values(X)[:, :, None], dtype=np.float64).reshape(len(y), -1)
+
+
+def _moments(X: AnyArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation of the samples that are there of each channel, shape (channel, 1)."""
+    if np.isnan(X).any():
+        values = np.ma.masked_invalid(X.astype(np.float64))
+        center, scale = (np.ma.filled(each, 0.0) for each in (values.mean(axis=(0, 2)), values.std(axis=(0, 2))))
+    else:
+        center, scale = X.mean(axis=(0, 2), dtype=np.float64), X.std(axis=(0, 2), dtype=np.float64)
+    return center[:, None], np.where(scale > 0, scale, 1.0)[:, None]

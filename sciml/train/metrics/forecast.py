@@ -91,6 +91,8 @@ def forecast_scores(
     last
         Last sample before the forecast, shape (n, channel): what persistence repeats.
 
+    Values that are NaN are not there and do not count.
+
     Raises
     ------
     DataError
@@ -110,13 +112,23 @@ def forecast_scores(
             f"got {target.shape}, {predicted.shape} and {last.shape}"
         )
     y = target.astype(np.float64)
-    variance = y.var(axis=(0, 2))
+    variance = _mean((y - _mean(y, (0, 2))[None, :, None]) ** 2, (0, 2)) if np.isnan(y).any() else y.var(axis=(0, 2))
     varies = variance > 0
     if not varies.any():
         raise DataError(f"expected a channel that varies in the test part, got {len(varies)} constant ones")
-    error = np.mean((predicted - y) ** 2, axis=0)[varies] / variance[varies, None]
-    persistent = np.mean((last[:, :, None] - y) ** 2, axis=0)[varies] / variance[varies, None]
-    ratio, reference = error.mean(axis=0), persistent.mean(axis=0)
+    error = _mean((predicted - y) ** 2, 0)[varies] / variance[varies, None]
+    persistent = _mean((last[:, :, None] - y) ** 2, 0)[varies] / variance[varies, None]
+    ratio, reference = _mean(error, 0), _mean(persistent, 0)
     with np.errstate(divide="ignore", invalid="ignore"):  # persistence may be perfect: the skill is then -inf, or NaN
         skill = 1 - ratio / reference
     return ForecastScores(1 - ratio, np.sqrt(ratio), skill, len(y), int(varies.sum()))
+
+
+def _mean(values: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the mean of the values that are there; NaN where none is."""
+    there = ~np.isnan(values)
+    if there.all():
+        return np.asarray(values.mean(axis=axis))
+    n = there.sum(axis=axis)
+    total = np.where(there, values, 0.0).sum(axis=axis)
+    return np.asarray(np.divide(total, n, out=np.full(np.shape(total), np.nan), where=n > 0))
