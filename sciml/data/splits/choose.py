@@ -158,7 +158,7 @@ def warn_of_coarser(windows: Windows, splits: Sequence[Split]) -> None:
     if kind is None:
         return
     shared, n = found[kind]
-    passes = "can pass for its class, and the scores hold" if windows.labels is not None else "is known: scores hold"
+    passes = "can pass for its class: the scores hold" if windows.labels is not None else "was learned: the scores hold"
     warnings.warn(
         f"split by {splits[0].unit}: {shared} of {n} {kind}s have windows in more than one part. What tells one {kind} "
         f"from another (electrodes, gains, drift) {passes} for these {kind}s, not for new ones",

@@ -171,9 +171,10 @@ class Classify:
         return f"{column.capitalize()} from {signal}", question
 
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return accuracy and interval."""
+        """Return accuracy, and its interval where there are units enough for one."""
         low, high = found["interval"]
-        return percent(found["accuracy"]), f"{percent(low)} to {percent(high)}"
+        interval = "too few units" if low is None else f"{percent(low)} to {percent(high)}"
+        return percent(found["accuracy"]), interval
 
 
 def _worst(tested: Tested, windows: Windows) -> tuple[dict[str, Any], ...]:
@@ -189,7 +190,7 @@ def _worst(tested: Tested, windows: Windows) -> tuple[dict[str, Any], ...]:
 
 
 def _score(name: str, found: metrics.ClassificationScores, role: Any = "baseline") -> Score:
-    low, high = found.interval
+    low, high = (end if np.isfinite(end) else None for end in found.interval)
     return Score(name=name, value=found.accuracy, low=low, high=high, role=role)
 
 
