@@ -58,6 +58,10 @@ def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
 TaskName = Annotated[str, _one_of(lambda: TASKS)]
 NoiseModelName = Annotated[str, _one_of(noise_models)]
 NetName = Annotated[str, _one_of(nets)]
+# the names of `sciml.train.metrics.METRICS`, which is not loaded to check a configuration
+MonitorName = Literal[
+    "auto", "loss", "accuracy", "balanced_accuracy", "auc", "log_loss", "brier", "r2", "correlation", "absolute_error"
+]
 
 
 class _Section(BaseModel):
@@ -149,18 +153,20 @@ class Train(_Section):
     TOML has no "none": a `patience` or `clip_norm` of 0 means never, or no limit.
     """
 
-    epochs: Count = 50
-    batch_size: Count = 32
+    epochs: Count | None = Field(default=None, description="passes at most; default 50, but at least 800 steps")
+    steps: Count | None = Field(default=None, description="at most, where no epochs are given")
+    batch_size: Count | None = Field(default=None, description="default a quarter of the train part, from 16 to 64")
     lr: Duration = 1e-3
     weight_decay: Seconds = 1e-2
     momentum: Fraction = 0.9
     optimizer: Literal["adamw", "sgd"] = "adamw"
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Fraction = 0.05
+    average: Fraction = Field(default=0.05, description="of all steps, over which the kept weights are averaged")
     patience: int = Field(default=10, ge=0)
-    monitor: Literal["loss", "accuracy"] = "loss"
+    monitor: MonitorName = Field(default="auto", description="auto: the loss, balanced_accuracy where classes are not")
     label_smoothing: Fraction = 0.0
-    class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+    class_weights: Literal["balanced", "sampled"] | tuple[float, ...] | None = None
     clip_norm: Seconds = 1.0
     precision: Literal["fp32", "bf16"] = "fp32"
     device: str = "auto"

@@ -77,7 +77,7 @@ def _config(file: Path, epochs: int, seed: int) -> Config:
             "seed": seed,
             "data": {"files": [str(file)], "labels": LABELS},
             "model": {"name": "fcn", "options": {"width": 32, "norm": "none", "dropout": 0.5}},
-            "train": {"epochs": epochs, "lr": 2e-3},
+            "train": {"epochs": epochs, "batch_size": 32, "lr": 2e-3},
         }
     )
 

@@ -127,7 +127,7 @@ def run(
     >>> settings = {"data": {"files": [str(file)]}, "task": "forecast", "train": {"epochs": 1, "device": "cpu"}}
     >>> result = run(validate(settings), out=folder / "run")
     >>> sorted(result.metrics["baselines"]), result.report.name
-    (['persistence', 'ridge'], 'report.html')
+    (['mean', 'persistence', 'ridge'], 'report.html')
     """
     folder = RunFolder(Path(out))
     folder.check(resume=resume, overwrite=overwrite)

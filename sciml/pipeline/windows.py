@@ -268,7 +268,7 @@ def plan(cut: SplitWindows) -> DryRun:
     """Return what a run with these windows would do, nothing trained and nothing written."""
     windows, split, config = cut.windows, cut.split, cut.config
     net = build_net(config, windows)
-    n = min(config.train.batch_size, len(split.train))
+    n = min(train_config(config).batch(len(split.train)), len(split.train))
     x, y = WindowDataset(windows, split.train).batch(range(n))
     units = str(windows.recording.attrs.get("units", ""))
     return DryRun(

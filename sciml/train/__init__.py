@@ -1,12 +1,30 @@
-"""Training that can be killed and resumed, its checkpoints, its scores, and the baselines it must beat."""
+"""Training that can be killed and resumed, its checkpoints, its scores, and the baselines it must beat.
+
+`SignalClassifier` and `SignalRegressor` are loaded when they are asked for: scikit-learn takes long to load.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from sciml.train import baselines, checkpoint, metrics
-from sciml.train.calibration import Calibration, ReliabilityTable, calibrate, probabilities, reliability_table
+from sciml.train.calibration import (
+    Calibration,
+    ConformalIntervals,
+    ConformalSets,
+    ReliabilityTable,
+    calibrate,
+    conformal_intervals,
+    conformal_sets,
+    probabilities,
+    reliability_table,
+)
 from sciml.train.callbacks import Callback, EpochRecord, ProgressBar, TrainState
 from sciml.train.config import TrainConfig
-from sciml.train.conformal import ConformalIntervals, ConformalSets, conformal_intervals, conformal_sets
 from sciml.train.loader import Batches, FitData
-from sciml.train.loop import FitResult, fit
+from sciml.train.loop import fit
+from sciml.train.result import FitResult
+
+if TYPE_CHECKING:
+    from sciml.train.estimators import SignalClassifier, SignalRegressor
 
 __all__ = [
     "Batches",
@@ -19,6 +37,8 @@ __all__ = [
     "FitResult",
     "ProgressBar",
     "ReliabilityTable",
+    "SignalClassifier",
+    "SignalRegressor",
     "TrainConfig",
     "TrainState",
     "baselines",
@@ -31,3 +51,11 @@ __all__ = [
     "probabilities",
     "reliability_table",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("SignalClassifier", "SignalRegressor"):
+        from sciml.train import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

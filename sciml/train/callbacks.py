@@ -19,7 +19,8 @@ __all__ = ["Callback", "EpochRecord", "ProgressBar", "TrainState"]
 class EpochRecord:
     """What was measured in one epoch, counted from 1; accuracies are None for a forecast.
 
-    `step` counts optimizer steps so far, `lr` is that of the last one, `gradient_norm` the largest before clipping.
+    `step` counts optimizer steps so far, `lr` is that of the last one, `gradient_norm` the largest before clipping,
+    `monitored` the validation value that epochs are compared by.
     """
 
     epoch: int
@@ -30,11 +31,15 @@ class EpochRecord:
     train_accuracy: float | None
     validation_accuracy: float | None
     gradient_norm: float
+    monitored: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class TrainState:
-    """What a callback sees: `epoch` and `step` count what is done, `loss` is that of the last step."""
+    """What a callback sees: `epoch` and `step` count what is done, `loss` is that of the last step.
+
+    `epochs` are those that there will be at most.
+    """
 
     model: nn.Module
     config: TrainConfig
@@ -44,6 +49,7 @@ class TrainState:
     steps_per_epoch: int
     lr: float
     loss: float
+    epochs: int
     history: tuple[EpochRecord, ...]
     best_epoch: int | None
     best_value: float | None
@@ -101,9 +107,7 @@ class ProgressBar(Callback):
             console=Console(file=self._out),
             transient=False,
         )
-        self._task = self._bar.add_task(
-            _head(state), total=state.steps_per_epoch * state.config.epochs, completed=state.step
-        )
+        self._task = self._bar.add_task(_head(state), total=state.steps_per_epoch * state.epochs, completed=state.step)
         self._bar.start()
 
     def on_step_end(self, state: TrainState) -> None:
@@ -121,14 +125,14 @@ class ProgressBar(Callback):
     def on_fit_end(self, state: TrainState) -> None:
         """Close the bar, so that the terminal is left as it was."""
         if self._bar is not None:
-            if state.epoch < state.config.epochs:
+            if state.epoch < state.epochs:
                 self._bar.update(self._task, total=state.step)
             self._bar.stop()
             self._bar = None
 
 
 def _head(state: TrainState) -> str:
-    return f"epoch {state.epoch}/{state.config.epochs}"
+    return f"epoch {state.epoch}/{state.epochs}"
 
 
 def _values(record: EpochRecord) -> str:

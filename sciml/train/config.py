@@ -8,28 +8,48 @@ from typing import Any
 import torch
 
 from sciml.errors import ConfigError
+from sciml.train.metrics import METRICS
 
 __all__ = ["TrainConfig", "differing_keys", "resolve_device"]
 
 CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("cosine", "constant"),
-    "monitor": ("loss", "accuracy"),
     "precision": ("fp32", "bf16"),
     "loss": ("cross_entropy", "mse"),
 }
+KINDS = {"cross_entropy": "class", "mse": "value"}  # of the metrics that a loss can be monitored by
+EPOCHS, STEPS = 50, 800  # passes and steps at least where neither is given
+ROUND = 20  # steps at least between two validations where no epochs are given
+SMALLEST_BATCH, LARGEST_BATCH = 16, 64  # where no batch size is given
 # Keys that decide when and where state is kept, and change nothing in the weights: they may differ on resume.
 _FREE = ("checkpoint_every", "keep")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class Execution:
+    """Where a run is computed and what of it is kept; see `TrainConfig`."""
+
+    precision: str = "fp32"
+    device: str = "auto"
+    seed: int = 0
+    deterministic: bool = True
+    checkpoint_every: int | None = None
+    keep: int = 2
+
+
+@dataclass(frozen=True)
+class TrainConfig(Execution):
     """Settings of `fit`.
 
     Attributes
     ----------
-    epochs, batch_size
-        Passes over the training part at most; windows in a step.
+    epochs, steps
+        Passes over the training part at most; or, where `epochs` is None, steps at most: with neither, 800 steps or 50
+        passes, whichever is more. An epoch, after which the net is validated, then is as many passes as take 20 steps
+        at least, so that few windows are trained on as long as many.
+    batch_size
+        Windows in a step; None for a quarter of the training part, but from 16 to 64.
     lr, weight_decay, momentum
         Step size at its largest, decay of weights of two and more dims (biases and norms are left alone), momentum
         of SGD.
@@ -37,10 +57,17 @@ class TrainConfig:
         "adamw" or "sgd" (Nesterov).
     schedule, warmup
         "cosine" to zero or "constant", after a linear rise over that share of all steps.
+    average
+        The weights that are validated and kept are an exponential average over the last steps, this fraction of all;
+        0 for the last ones. A validation part of ten windows then no longer picks an epoch at random.
     patience, monitor
-        Epochs without improvement of the validation "loss" or "accuracy" after which training stops; None for never.
-    loss, label_smoothing, class_weights
-        "cross_entropy" or "mse"; smoothing of the training targets; None, "balanced" or one weight a class.
+        Epochs without improvement of the validation part's "loss" or of one of `sciml.train.metrics.METRICS`, after
+        which training stops; None for never. Equal scores are told apart by the loss. "auto" is the loss, but
+        "balanced_accuracy" where the largest class of the training part is twice as large as the smallest.
+    loss, label_smoothing
+        "cross_entropy" or "mse"; smoothing of the training targets.
+    class_weights
+        In the loss: None, "balanced" or one weight a class; "sampled" draws windows of all classes equally often.
     clip_norm
         Largest norm of the gradient; None for no limit.
     precision
@@ -63,41 +90,45 @@ class TrainConfig:
     --------
     >>> TrainConfig(loss="mse", monitor="accuracy")
     Traceback (most recent call last):
-    sciml.errors.ConfigError: expected monitor 'loss' with loss 'mse', got 'accuracy'; a forecast has no accuracy
+    ...
+    sciml.errors.ConfigError: expected monitor 'loss' or one of r2, correlation, absolute_error with loss 'mse', got
+    'accuracy'
     """
 
-    epochs: int = 50
-    batch_size: int = 64
+    epochs: int | None = None
+    steps: int | None = None
+    batch_size: int | None = None
     lr: float = 1e-3
     weight_decay: float = 1e-2
     momentum: float = 0.9
     optimizer: str = "adamw"
     schedule: str = "cosine"
     warmup: float = 0.05
+    average: float = 0.05
     patience: int | None = 10
-    monitor: str = "loss"
+    monitor: str = "auto"
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     class_weights: str | tuple[float, ...] | None = None
     clip_norm: float | None = 1.0
-    precision: str = "fp32"
-    device: str = "auto"
-    seed: int = 0
-    deterministic: bool = True
-    checkpoint_every: int | None = None
-    keep: int = 2
 
     def __post_init__(self) -> None:
         for key, choices in CHOICES.items():
             if getattr(self, key) not in choices:
                 raise ConfigError(f"expected {key} to be one of {', '.join(choices)}, got {getattr(self, key)!r}")
-        for key, low in (("epochs", 1), ("batch_size", 1), ("keep", 1), ("patience", 1), ("checkpoint_every", 1)):
+        for key in ("epochs", "steps", "batch_size", "keep", "patience", "checkpoint_every"):
             value = getattr(self, key)
-            if value is not None and not value >= low:
-                raise ConfigError(f"expected {key} of at least {low}, got {value}")
+            if value is not None and not value >= 1:
+                raise ConfigError(f"expected {key} of at least 1, got {value}")
         self._check_ranges()
-        if self.loss == "mse" and self.monitor == "accuracy":
-            raise ConfigError("expected monitor 'loss' with loss 'mse', got 'accuracy'; a forecast has no accuracy")
+        self._check_monitor()
+
+    def _check_monitor(self) -> None:
+        known = [name for name, metric in METRICS.items() if metric.kind == KINDS[self.loss]]
+        if self.monitor not in ("auto", "loss", *known):
+            raise ConfigError(
+                f"expected monitor 'loss' or one of {', '.join(known)} with loss {self.loss!r}, got {self.monitor!r}"
+            )
 
     def _check_ranges(self) -> None:
         for key, low, high in (
@@ -105,14 +136,17 @@ class TrainConfig:
             ("weight_decay", 0, float("inf")),
             ("momentum", 0, 1),
             ("warmup", 0, 1),
+            ("average", 0, 1),
             ("label_smoothing", 0, 1),
         ):
             if not low <= getattr(self, key) < high:
                 raise ConfigError(f"expected {key} in [{low}, {high}), got {getattr(self, key)}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ConfigError(f"expected clip_norm above 0 or None, got {self.clip_norm}")
-        if isinstance(self.class_weights, str) and self.class_weights != "balanced":
-            raise ConfigError(f"expected class_weights None, 'balanced' or numbers, got {self.class_weights!r}")
+        if isinstance(self.class_weights, str) and self.class_weights not in ("balanced", "sampled"):
+            raise ConfigError(
+                f"expected class_weights None, 'balanced', 'sampled' or numbers, got {self.class_weights!r}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON knows them.
@@ -124,6 +158,32 @@ class TrainConfig:
         """
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return content
+
+    def batch(self, n: int) -> int:
+        """Return the windows in a step, for n windows in the training part.
+
+        Examples
+        --------
+        >>> TrainConfig().batch(40), TrainConfig().batch(5000), TrainConfig(batch_size=7).batch(40)
+        (16, 64, 7)
+        """
+        return self.batch_size or min(max(n // 4, SMALLEST_BATCH), LARGEST_BATCH)
+
+    def extent(self, n_steps: int) -> tuple[int, int]:
+        """Return passes in an epoch, and epochs at most, where a pass takes `n_steps` steps; the last may be shorter.
+
+        Examples
+        --------
+        >>> TrainConfig().extent(3), TrainConfig().extent(500), TrainConfig(epochs=7).extent(3)
+        ((7, 39), (1, 50), (1, 7))
+        >>> TrainConfig(steps=200).extent(3), TrainConfig(steps=200).extent(500)
+        ((4, 17), (1, 1))
+        """
+        if self.epochs is not None:
+            return 1, self.epochs
+        steps = self.steps or max(STEPS, EPOCHS * n_steps)
+        passes = -(-max(1, min(ROUND, steps // 20)) // n_steps)
+        return passes, -(-steps // (passes * n_steps))
 
 
 def differing_keys(stored: Mapping[str, Any], config: TrainConfig) -> list[str]:

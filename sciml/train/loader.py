@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sciml.errors import DataError
 
-__all__ = ["Batches", "FitData", "as_batches", "batch_order", "fingerprint", "key"]
+__all__ = ["Batches", "FitData", "as_batches", "batch_order", "fingerprint", "key", "labels_of", "weights_of"]
 
 HASHED_BYTES = 2**26  # of a part: it is hashed whole up to this size
 HASHED_ITEMS = 256  # of one that is larger
@@ -19,7 +19,10 @@ AT_ONCE = 64
 
 
 class Batches(Protocol):
-    """A part of the data that hands out batches; `sciml.data.WindowDataset` is one."""
+    """A part of the data that hands out batches; `sciml.data.WindowDataset` is one.
+
+    It may have `targets`, the labels of all items without reading them, and `weights` of the items, shape (n,) each.
+    """
 
     def __len__(self) -> int: ...
 
@@ -32,8 +35,9 @@ class Batches(Protocol):
 class FitData:
     """What to learn from, and what to choose the best epoch by; the test part stays outside.
 
-    Each part is a pair of arrays or tensors `(X, y)` with X of shape (n, channel, time), an object with a method
-    `batch(indices)` such as `sciml.data.WindowDataset`, or any torch data set with a length.
+    Each part is a pair of arrays or tensors `(X, y)` with X of shape (n, channel, time), or three with the weights of
+    the items, an object with a method `batch(indices)` such as `sciml.data.WindowDataset`, or any torch data set with
+    a length.
 
     Examples
     --------
@@ -50,9 +54,14 @@ class FitData:
 class _Arrays:
     X: torch.Tensor
     y: torch.Tensor
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.X)
+
+    @property
+    def targets(self) -> NDArray[Any]:
+        return np.asarray(self.y.numpy())
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         rows = torch.from_numpy(indices)
@@ -86,15 +95,41 @@ def as_batches(part: Any, name: str) -> Batches:
     """
     batches: Batches
     if isinstance(part, tuple):
-        X, y = (torch.as_tensor(array) for array in part)
+        X, y = (torch.as_tensor(array) for array in part[:2])
         if len(X) != len(y):
             raise DataError(f"expected as many targets as inputs in the {name} part, got {len(y)} and {len(X)}")
-        batches = _Arrays(X.float(), y.float() if y.is_floating_point() else y.long())
+        weights = np.asarray(part[2], dtype=np.float64) if len(part) > 2 else None
+        batches = _Arrays(X.float(), y.float() if y.is_floating_point() else y.long(), weights)
     else:
         batches = part if hasattr(part, "batch") else _Items(part)
+    _check_weights(weights_of(batches), len(batches), name)
     if not len(batches):
         raise DataError(f"expected at least one item in the {name} part, got none; choose a larger fraction for it")
     return batches
+
+
+def _check_weights(weights: NDArray[np.float64] | None, n: int, name: str) -> None:
+    if weights is None:
+        return
+    if weights.shape != (n,) or not np.isfinite(weights).all() or weights.min(initial=0.0) < 0 or not weights.any():
+        raise DataError(
+            f"expected a weight of at least 0 for each of {n} items of the {name} part, some above 0, got shape "
+            f"{weights.shape} from {weights.min(initial=np.inf):.4g} to {weights.max(initial=-np.inf):.4g}"
+        )
+
+
+def weights_of(part: Batches) -> NDArray[np.float64] | None:
+    """Return the weights of the items of a part, shape (n,), None where all count alike."""
+    weights = getattr(part, "weights", None)
+    return None if weights is None else np.asarray(weights, dtype=np.float64)
+
+
+def labels_of(part: Batches) -> NDArray[np.int64]:
+    """Return the labels of all items of a part, shape (n,); they are read where the part does not know them."""
+    labels = getattr(part, "targets", None)
+    if labels is None:
+        labels = np.concatenate([part.batch(indices)[1].numpy() for indices in in_sequence(len(part), 1024)])
+    return np.asarray(labels)
 
 
 def key(seed: int, stream: str, index: int) -> int:
@@ -108,8 +143,10 @@ def key(seed: int, stream: str, index: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{stream}/{index}".encode()).digest()[:8], "little")
 
 
-def batch_order(n: int, batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-    """Return the items of each batch of an epoch: every item once, in random order.
+def batch_order(
+    n: int, batch_size: int, *, seed: int, epoch: int, chances: NDArray[np.float64] | None = None
+) -> list[NDArray[np.int64]]:
+    """Return the items of each batch of a pass: every item once, in random order; with `chances`, n draws by them.
 
     A last batch of a single item joins the one before: batch normalization cannot use it.
 
@@ -118,7 +155,8 @@ def batch_order(n: int, batch_size: int, *, seed: int, epoch: int) -> list[NDArr
     >>> [len(batch) for batch in batch_order(9, 4, seed=0, epoch=0)]
     [4, 5]
     """
-    order = np.random.default_rng(key(seed, "order", epoch)).permutation(n)
+    rng = np.random.default_rng(key(seed, "order", epoch))
+    order = rng.permutation(n) if chances is None else rng.choice(n, size=n, p=chances)
     return np.split(order, _cuts(n, batch_size))
 
 
@@ -139,6 +177,8 @@ def fingerprint(parts: Sequence[Batches]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(str(len(part)).encode())
+        if (weights := weights_of(part)) is not None:
+            digest.update(weights.tobytes())
         n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in part.batch(np.array([0])))
         n_items = min(len(part), max(HASHED_ITEMS, HASHED_BYTES // max(1, n_bytes)))
         for items in np.array_split(np.linspace(0, len(part) - 1, n_items).astype(np.int64), -(-n_items // AT_ONCE)):

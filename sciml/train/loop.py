@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,59 +24,16 @@ from sciml.train import checkpoint
 from sciml.train.callbacks import EpochRecord, TrainState
 from sciml.train.config import TrainConfig, differing_keys, resolve_device
 from sciml.train.interrupt import Interrupts
-from sciml.train.loader import FitData, as_batches, batch_order, fingerprint, in_sequence, key
-from sciml.train.objective import objective
-from sciml.train.optimizer import learning_rate, make_optimizer
+from sciml.train.loader import FitData, as_batches, batch_order, fingerprint, in_sequence, key, weights_of
+from sciml.train.monitor import monitor
+from sciml.train.objective import objective, sampling_chances
+from sciml.train.optimizer import WeightAverage, learning_rate, make_optimizer
+from sciml.train.result import FitResult
 from sciml.train.sums import EpochSums
 
-__all__ = ["FitResult", "fit"]
+__all__ = ["fit"]
 
 CHECKPOINTS = "checkpoints"  # folder of a run directory
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class FitResult:
-    """What training gave. `model` is in eval mode on `device`, with the weights of `best_epoch`.
-
-    `best_value` is the validation value that the configuration monitors (`monitor`: "loss" or "accuracy"), `seconds`
-    the time of all sessions of the run, `resumed_from` the step that this session began with, if it resumed.
-    """
-
-    model: nn.Module = field(repr=False)
-    history: tuple[EpochRecord, ...]
-    best_epoch: int
-    best_value: float
-    epochs_run: int
-    stopped_early: bool
-    seconds: float
-    device: str
-    resumed_from: int | None = None
-    monitor: str = "loss"
-
-    def summary(self) -> str:
-        """Return epochs and best value in one line.
-
-        Examples
-        --------
-        >>> FitResult(nn.Identity(), (), 3, 0.25, 5, False, 1.5, "cpu").summary()
-        '5 epochs on cpu, best validation loss 0.25 in epoch 3'
-        """
-        best = f"best validation {self.monitor} {self.best_value:.4g} in epoch {self.best_epoch}"
-        return f"{self.epochs_run} epochs on {self.device}, {best}"
-
-    def __repr__(self) -> str:
-        return f"FitResult({self.summary()})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all but the model as plain numbers and strings.
-
-        Examples
-        --------
-        >>> FitResult(nn.Identity(), (), 3, 0.25, 5, False, 1.5, "cpu").to_dict()["best_epoch"]
-        3
-        """
-        content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "model"}
-        return {**content, "history": [asdict(record) for record in self.history]}
 
 
 def fit(
@@ -160,12 +117,14 @@ def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
             torch.backends.cudnn.benchmark = cudnn
 
 
+BEST = ("best_epoch", "best_value", "best_loss", "best_step")  # the state of the best epoch
+SMALLEST_WEIGHT = 1e-12  # of a batch: one whose items all weigh nothing has loss zero
 # what a checkpoint to resume from holds
 KINDS: dict[str, Any] = {
-    **dict.fromkeys(("model", "optimizer", "sums", "config", "environment"), dict),
+    **dict.fromkeys(("model", "optimizer", "average", "sums", "config", "environment"), dict),
     **dict.fromkeys(("best_epoch", "best_step"), int | None),
     **dict.fromkeys(("finished", "stopped_early"), bool),
-    "best_value": float | None,
+    **dict.fromkeys(("best_value", "best_loss"), float | None),
     "seconds": float,
     "step": int,
     "history": list,
@@ -195,11 +154,17 @@ class _Run:
         self.objective = objective(config, self.train, self.device)
         self.model = model.to(self.device)
         self.probe()
+        self.monitor = monitor(config, self.train)
+        self.chances = sampling_chances(config, self.train)
         self.optimizer = make_optimizer(model, config)
-        self.steps_per_epoch = len(self.order(0))
+        n_steps = len(self.one_pass(0))
+        self.passes, self.epochs = config.extent(n_steps)
+        self.steps_per_epoch = self.passes * n_steps
+        self.average = WeightAverage(self.model, window=config.average * self.total)
         self.step, self.history, self.sums = 0, list[EpochRecord](), EpochSums()
         self.best_epoch: int | None = None
         self.best_value: float | None = None
+        self.best_loss: float | None = None
         self.best_step: int | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
         self.loss = float("nan")
@@ -260,11 +225,11 @@ class _Run:
         except RuntimeError as error:
             raise CheckpointError(f"{found.path} was made for another model: {error}") from error
         self.optimizer.load_state_dict(state["optimizer"])
+        self.average.load(state["average"])
         self.step, self.sums = state["step"], EpochSums.from_state(state["sums"])
         self.history = [EpochRecord(**record) for record in state["history"]]
-        self.best_epoch, self.best_value, self.best_step = (
-            state[f"best_{what}"] for what in ("epoch", "value", "step")
-        )
+        for name in BEST:
+            setattr(self, name, state[name])
         self.best_weights = {} if found.best is None else found.best["model"]
         self.finished, self.stopped_early = state["finished"], state["stopped_early"]
         self.seconds_before, self.resumed_from = state["seconds"], self.step
@@ -281,7 +246,7 @@ class _Run:
                 self.run_epoch()
         except torch.OutOfMemoryError as error:
             raise ConfigError(
-                f"batch_size {self.config.batch_size} needs more memory than {self.device} has "
+                f"batch_size {self.batch_size} needs more memory than {self.device} has "
                 f"(step {self.step}); halve batch_size, or use precision 'bf16'"
             ) from error
         finally:
@@ -311,8 +276,8 @@ class _Run:
         self.optimizer.zero_grad()
         with self.autocast():
             output = self.model(x)
-        total, weight = self.objective.total(output, y, training=True)
-        loss = total / weight.to(total.device)
+        total, weight = self.objective.total(output, y, self.weights(self.train, indices), training=True)
+        loss = total / weight.to(total.device).clamp(min=SMALLEST_WEIGHT)
         self.loss = loss.item()
         if np.isfinite(self.loss):
             loss.backward()  # type: ignore[no-untyped-call]
@@ -323,6 +288,7 @@ class _Run:
         self.sums.add(total.item(), weight.item(), self.objective.correct(output, y), len(y))
         self.sums.gradient_norm = max(self.sums.gradient_norm, norm)
         self.step += 1
+        self.average.update(self.step)
 
     def clip(self) -> float:
         """Limit the norm of the gradient; return what it was."""
@@ -341,7 +307,7 @@ class _Run:
 
     def end_epoch(self, epoch: int) -> None:
         """Validate, record, keep the weights if they are the best, and decide whether to stop."""
-        sums = self.validate()
+        sums, value = self.validate()
         if not np.isfinite(sums.mean):
             raise DivergedError(
                 f"training diverged: validation loss {sums.mean} after step {self.step} (epoch {epoch + 1}, "
@@ -349,37 +315,47 @@ class _Run:
             )
         last = learning_rate(self.step - 1, total=self.total, config=self.config)
         accuracies = self.sums.accuracy, sums.accuracy
-        record = EpochRecord(
-            epoch + 1, self.step, last, self.sums.mean, sums.mean, *accuracies, self.sums.gradient_norm
+        self.history.append(
+            EpochRecord(
+                epoch + 1, self.step, last, self.sums.mean, sums.mean, *accuracies, self.sums.gradient_norm, value
+            )
         )
-        self.history.append(record)
         self.sums = EpochSums()
-        value = sums.mean if self.config.monitor == "loss" else float(sums.accuracy or 0.0)
-        if self.best_value is None or (
-            value < self.best_value if self.config.monitor == "loss" else value > self.best_value
-        ):
-            self.keep_best(epoch + 1, value)
+        best = None if self.best_value is None or self.best_loss is None else (self.best_value, self.best_loss)
+        if self.monitor.better((value, sums.mean), best):
+            self.keep_best(epoch + 1, value, sums.mean)
         patience = self.config.patience
         self.stopped_early = patience is not None and epoch + 1 - (self.best_epoch or 0) >= patience
-        self.finished = self.stopped_early or len(self.history) >= self.config.epochs
+        self.finished = self.stopped_early or len(self.history) >= self.epochs
 
-    def validate(self) -> EpochSums:
-        """Return the sums of loss and accuracy over the validation part."""
+    def validate(self) -> tuple[EpochSums, float]:
+        """Return the sums of loss and accuracy over the validation part, and the value that is monitored."""
         self.model.eval()
-        sums = EpochSums()
-        for indices in in_sequence(len(self.validation), self.config.batch_size):
-            with torch.no_grad(), self.autocast():
-                x, y = self.load(self.validation, indices)
-                output = self.model(x)
-                total, weight = self.objective.total(output, y, training=False)
-            sums.add(total.item(), weight.item(), self.objective.correct(output, y), len(y))
-            self.pause_if_asked()
-        return sums
+        sums, outputs, targets = EpochSums(), list[torch.Tensor](), list[torch.Tensor]()
+        with self.average.applied():
+            for indices in in_sequence(len(self.validation), self.batch_size):
+                if self.interrupts.received is not None:
+                    break
+                with torch.no_grad(), self.autocast():
+                    x, y = self.load(self.validation, indices)
+                    output = self.model(x)
+                    total, weight = self.objective.total(
+                        output, y, self.weights(self.validation, indices), training=False
+                    )
+                sums.add(total.item(), weight.item(), self.objective.correct(output, y), len(y))
+                if self.monitor.metric is not None:
+                    outputs.append(output.cpu())
+                    targets.append(y.cpu())
+        self.pause_if_asked()  # not before the model has its own weights again, for they are saved
+        if not np.isfinite(sums.mean):
+            return sums, float("nan")
+        return sums, self.monitor.value(sums.mean, outputs, targets, weights_of(self.validation))
 
-    def keep_best(self, epoch: int, value: float) -> None:
+    def keep_best(self, epoch: int, value: float, loss: float) -> None:
         """Keep a copy of the weights, on the disk too: the checkpoint that follows refers to it by its step."""
-        self.best_epoch, self.best_value, self.best_step = epoch, value, self.step
-        self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+        self.best_epoch, self.best_value, self.best_loss, self.best_step = epoch, value, loss, self.step
+        kept = {**self.model.state_dict(), **self.average.values}
+        self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in kept.items()}
         if self.folder is not None:
             state = {"model": self.best_weights, "epoch": epoch, "value": value, "config": self.config.to_dict()}
             checkpoint.save(self.folder, {**state, "extra": self.extra_state}, step=self.step, kind="best")
@@ -393,9 +369,10 @@ class _Run:
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "average": self.average.values,
             "sums": self.sums.to_state(),
             "history": [asdict(record) for record in self.history],
-            **{f"best_{what}": getattr(self, f"best_{what}") for what in ("epoch", "value", "step")},
+            **{name: getattr(self, name) for name in BEST},
             "finished": self.finished,
             "stopped_early": self.stopped_early,
             "seconds": self.seconds,
@@ -436,14 +413,20 @@ class _Run:
             self.seconds,
             str(self.device),
             self.resumed_from,
-            self.config.monitor,
+            self.monitor.name,
+            self.batch_size,
         )
 
     # ---- small things
 
     @property
     def total(self) -> int:
-        return self.steps_per_epoch * self.config.epochs
+        steps = self.steps_per_epoch * self.epochs
+        return min(steps, self.config.steps or steps) if self.config.epochs is None else steps
+
+    @property
+    def batch_size(self) -> int:
+        return self.config.batch(len(self.train))
 
     @property
     def lr(self) -> float:
@@ -457,7 +440,17 @@ class _Run:
         return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "device": self.device.type}
 
     def order(self, epoch: int) -> list[NDArray[np.int64]]:
-        return batch_order(len(self.train), self.config.batch_size, seed=self.config.seed, epoch=epoch)
+        passes = range(epoch * self.passes, (epoch + 1) * self.passes)
+        batches = [batch for number in passes for batch in self.one_pass(number)]
+        return batches[: self.total - epoch * self.steps_per_epoch]
+
+    def one_pass(self, number: int) -> list[NDArray[np.int64]]:
+        n, seed = len(self.train), self.config.seed
+        return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=self.chances)
+
+    def weights(self, part: Any, indices: NDArray[np.int64]) -> torch.Tensor | None:
+        weights = weights_of(part)
+        return None if weights is None else torch.from_numpy(weights[indices]).float().to(self.device)
 
     def load(self, part: Any, indices: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         x, y = part.batch(indices)
@@ -477,6 +470,7 @@ class _Run:
             self.steps_per_epoch,
             self.lr,
             self.loss,
+            self.epochs,
             tuple(self.history),
             self.best_epoch,
             self.best_value,

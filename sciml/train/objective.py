@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from sciml.errors import ConfigError
 from sciml.train.config import TrainConfig
-from sciml.train.loader import Batches, in_sequence
+from sciml.train.loader import Batches, labels_of
 
-__all__ = ["CrossEntropy", "MeanSquare", "Objective", "objective"]
+__all__ = ["CrossEntropy", "MeanSquare", "Objective", "objective", "sampling_chances"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +22,22 @@ class CrossEntropy:
     weights: torch.Tensor | None
     label_smoothing: float
 
-    def total(self, output: torch.Tensor, target: torch.Tensor, *, training: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the summed loss and the summed weight of a batch."""
+    def total(
+        self, output: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None = None, *, training: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the summed loss and the summed weight of a batch; `weights` are those of its items."""
         self.check_range(output, target)
         smoothing = self.label_smoothing if training else 0.0
         loss = functional.cross_entropy(
-            output.float(), target, self.weights, reduction="sum", label_smoothing=smoothing
+            output.float(),
+            target,
+            self.weights,
+            reduction="sum" if weights is None else "none",
+            label_smoothing=smoothing,
         )
+        if weights is not None:
+            by_class = weights if self.weights is None else weights * self.weights[target]
+            return (loss * weights).sum(), by_class.sum()
         weight = torch.tensor(float(len(target))) if self.weights is None else self.weights[target].sum()
         return loss, weight
 
@@ -59,18 +69,30 @@ class CrossEntropy:
 
 @dataclass(frozen=True, eq=False)
 class MeanSquare:
-    """Mean square of output minus target; an output (batch, channel * time) is read in the target's shape."""
+    """Mean square of output minus target; an output (batch, channel * time) is read in the target's shape.
+
+    Targets that are NaN are not there and do not count.
+    """
 
     def total(
         self,
         output: torch.Tensor,
         target: torch.Tensor,
+        weights: torch.Tensor | None = None,
         *,
         training: bool,  # noqa: ARG002 (the same in training and evaluation)
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the summed loss and the number of values of a batch."""
+        """Return the summed loss and the number of values of a batch, or their weights; `weights` are its items'."""
         difference = output.float().reshape(target.shape) - target
-        return difference.square().sum(), torch.tensor(float(target.numel()))
+        present = ~target.isnan()
+        if weights is None and present.all():
+            return difference.square().sum(), torch.tensor(float(target.numel()))
+        counted = present.float()
+        if weights is not None:
+            counted = counted * weights.reshape(-1, *[1] * (target.ndim - 1))
+        # where nothing is, the difference is NaN, and so would be its gradient
+        squares = torch.where(present, difference, 0.0).square() * counted
+        return squares.sum(), counted.sum()
 
     def correct(self, output: torch.Tensor, target: torch.Tensor) -> int | None:  # noqa: ARG002
         """Return None: a forecast is not right or wrong."""
@@ -86,6 +108,7 @@ class MeanSquare:
 
 
 Objective = CrossEntropy | MeanSquare
+Floats = NDArray[np.float64]
 
 
 def objective(config: TrainConfig, train: Batches, device: torch.device) -> Objective:
@@ -110,7 +133,7 @@ def _cross_entropy(config: TrainConfig, train: Batches, device: torch.device) ->
     weights: torch.Tensor | None = None
     if config.class_weights == "balanced":
         weights = torch.as_tensor(_balanced(train), dtype=torch.float32, device=device)
-    elif config.class_weights is not None:
+    elif isinstance(config.class_weights, tuple | list):
         weights = torch.tensor([float(w) for w in config.class_weights], device=device)
     return CrossEntropy(weights, config.label_smoothing)
 
@@ -125,15 +148,29 @@ OBJECTIVES: dict[str, Callable[[TrainConfig, Batches, torch.device], Objective]]
 }
 
 
-def _balanced(train: Batches) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _balanced(train: Batches) -> Floats:
     """Return n / (K n_k): each class counts alike."""
-    labels = getattr(train, "targets", None)
-    if labels is None:
-        labels = np.concatenate([train.batch(indices)[1].numpy() for indices in in_sequence(len(train), 1024)])
-    counts = np.bincount(np.asarray(labels))
+    labels = labels_of(train)
+    counts = np.bincount(labels)
     if not counts.all():
         raise ConfigError(
             f"expected every class in the training part for balanced weights, got counts {counts.tolist()}; "
             "set class_weights to numbers or None"
         )
     return np.asarray(len(labels) / (len(counts) * counts), dtype=np.float64)
+
+
+def sampling_chances(config: TrainConfig, train: Batches) -> Floats | None:
+    """Return with which chance each item of the training part is drawn, None where each comes once.
+
+    Examples
+    --------
+    >>> from sciml.train.loader import as_batches
+    >>> part = as_batches((np.zeros((4, 1, 2)), np.array([0, 0, 0, 1])), "train")
+    >>> sampling_chances(TrainConfig(class_weights="sampled"), part).round(3).tolist()
+    [0.167, 0.167, 0.167, 0.5]
+    """
+    if config.class_weights != "sampled":
+        return None
+    chances = _balanced(train)[labels_of(train)]
+    return np.asarray(chances / chances.sum())

@@ -250,7 +250,7 @@ def test_the_worm_is_forecast_with_defaults(sciml, data_dir: Path, tmp_path: Pat
                  "--epochs", "3", "--json", "-q")  # fmt: skip
     assert done.code == 0, done.err
     document = json.loads(done.out)
-    assert set(document["baselines"]) == {"persistence", "ridge"}
+    assert set(document["baselines"]) == {"persistence", "ridge", "mean"}
     assert document["split"]["gap"] >= 6.0
     assert document["noise_floor"]["rank"] == 2
     assert document["noise_floor"]["mp_rank"] == 9

@@ -66,7 +66,7 @@ class Dummy:
             numbers={"net": {"distance": found["net"]}, "baselines": {"zero": {"distance": found["zero"]}}},
         )
 
-    def predict(self, outputs, windows, *, preprocess, classes, labels):
+    def predict(self, outputs, windows, *, preprocess, classes, labels, fitted):
         return xr.Dataset({"mean": (("window", "channel"), preprocess.restore(outputs)[:, :, 0])})
 
     def question(self, config, windows):

@@ -100,8 +100,24 @@ def test_scores_are_those_of_numpy(done, recorded: Path) -> None:
     assert r2 == pytest.approx(done.metrics["net"]["mean_r2"], abs=0.1)  # more windows than the test part's
 
 
-def test_the_lag_matters(recorded: Path) -> None:
-    """A target at another lag is told worse by the baseline that told the planted one nearly exactly."""
+def test_a_file_without_the_target_is_told_the_same(done, recorded: Path, file: Path) -> None:
+    """What is to be told is not needed to tell it; the digest of the values is that of training, wherever they lie."""
+    with pytest.warns(ScimlWarning, match="overlap ones that the net was trained"):
+        known, unknown = (predict(done.out, each).dataset["predicted_value"] for each in (recorded, file))
+    np.testing.assert_array_equal(known.values, unknown.values)
+
+
+def test_intervals_cover_as_the_report_says(done, recorded: Path) -> None:
+    """Half widths are those of the validation part; the coverage is counted anew on the test part's windows."""
+    with pytest.warns(ScimlWarning, match="overlap ones that the net was trained"):
+        found = predict(done.out, recorded).dataset
+    half = ((found["predicted_high"] - found["predicted_low"]) / 2).values
+    np.testing.assert_allclose(half, done.metrics["intervals"]["folds"][0]["intervals"]["half_width"][0], rtol=1e-5)
+    assert found["predicted_low"].attrs == {"units": "m", "confidence": 0.9}
+    assert 0.6 < done.metrics["intervals"]["coverage"][0] <= 1
+
+
+def test_a_dry_run_names_the_numbers_and_parts_keep_clear_of_the_lag(recorded: Path) -> None:
     planned = dry_run(config(recorded, target=POSITION, target_lag=LAG))
     assert planned.batch["y"] == {"dims": ["window", "output"], "unit": "m", "shape": [32, 1]}
     assert planned.config.split.gap == pytest.approx(0.5 + LAG)

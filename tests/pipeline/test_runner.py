@@ -258,7 +258,7 @@ def test_a_forecast_is_evaluated_beside_persistence_and_ridge(settings, tmp_path
     result = run(settings("windows.length=1", "windows.horizon=0.2", task="forecast"), out=tmp_path / "run")
     metrics = result.metrics
     assert metrics["baselines"]["persistence"]["mean_skill"] == 0.0
-    assert set(metrics["baselines"]) == {"persistence", "ridge"}
+    assert set(metrics["baselines"]) == {"persistence", "ridge", "mean"}
     assert metrics["split"]["gap"] == pytest.approx(1.2)
     stored = RunFolder(tmp_path / "run").config()
     assert (stored.noise.denoise, stored.windows.step) == (False, 0.2)

@@ -69,6 +69,7 @@ def test_weights_count_as_repeated_items():
 
 def test_right_beyond_doubt_stays_finite_and_plain():
     found = calibrate(np.eye(3)[[0, 1, 2, 0]] * 50, [0, 1, 2, 0])
+    assert found.temperature == 1.0  # nothing speaks for a number
     assert np.isfinite(found.apply(np.eye(3) * 1e4)).all()
     again = Calibration.from_dict(json.loads(json.dumps(found.to_dict())))
     assert again == found

@@ -263,7 +263,7 @@ def test_settings_that_cannot_be_are_refused():
         ({"lr": float("nan")}, "lr in"),
         ({"label_smoothing": 1.0}, "label_smoothing in"),
         ({"clip_norm": 0.0}, "clip_norm above 0"),
-        ({"class_weights": "equal"}, "class_weights None, 'balanced'"),
+        ({"class_weights": "equal"}, "class_weights None, 'balanced', 'sampled'"),
         ({"device": "abacus"}, "device auto, cpu or cuda, got 'abacus'"),
     ):
         with pytest.raises(ConfigError, match=text):

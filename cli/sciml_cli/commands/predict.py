@@ -1,6 +1,7 @@
 """`sciml predict RUN FILE -o OUT`: a trained run on another recording."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,7 +64,26 @@ def predict(
         click.echo(table(("time [s]", "predicted", "probability"), rows[:SHOWN]))
         if len(rows) > SHOWN:
             click.echo(f"... and {len(rows) - SHOWN} more")
+    if "predicted_value" in data:
+        click.echo(_values(data))
     click.echo(f"{out}: {found.summary()}")
+
+
+def _range(value: float, low: float, high: float) -> str:
+    return f"{value:.4g} ({low:.4g} to {high:.4g})"
+
+
+def _values(data: Any) -> str:
+    """Return the first numbers, with their intervals where there are some."""
+    names, told = [str(name) for name in data["output"].values], data["predicted_value"].values[:SHOWN]
+    ends = [data[name].values[:SHOWN] for name in ("predicted_low", "predicted_high") if name in data]
+    cells = [[f"{value:.4g}" for value in row] for row in told]
+    if ends:
+        cells = [[_range(*each) for each in zip(*row, strict=True)] for row in zip(told, *ends, strict=True)]
+    rows = [(f"{float(t):.3f}", *row) for t, row in zip(data["time"].values, cells, strict=False)]
+    rest = data.sizes["window"] - SHOWN
+    more = f"\n... and {rest} more" if rest > 0 else ""
+    return f"{table(('time [s]', *names), rows)}{more}"
 
 
 def _content(data: object) -> dict[str, object]:

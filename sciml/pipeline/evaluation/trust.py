@@ -1,6 +1,6 @@
 """How far scores can be trusted: what probabilities mean, coverage, scores of each unit, windows told worst."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ __all__ = [
     "fit_intervals",
     "fit_probabilities",
     "interval_numbers",
+    "means_by_unit",
     "reliability_of",
     "scores_by_unit",
     "worst",
@@ -139,20 +140,36 @@ def scores_by_unit(
     split
         One of them: all number their units alike.
     """
-    metric, units = metrics.METRICS[name], split.block[indices]
+    metric = metrics.METRICS[name]
+
+    def score(rows: AnyArray) -> float:
+        return metric(outputs[rows], targets[rows])
+
+    return _by_unit(name.replace("_", " "), score, indices, split, in_percent=name == "accuracy")
+
+
+def means_by_unit(name: str, values: AnyArray, indices: AnyArray, split: Split) -> UnitScores | None:
+    """Return the mean of a value of each window in each unit; None of fewer than two units."""
+    return _by_unit(name, lambda rows: float(np.mean(values[rows])), indices, split)
+
+
+def _by_unit(
+    name: str, score: Callable[[AnyArray], float], indices: AnyArray, split: Split, *, in_percent: bool = False
+) -> UnitScores | None:
+    units = split.block[indices]
     present = np.unique(units)
     if len(present) < 2:
         return None
-    values = np.array([metric(outputs[units == unit], targets[units == unit]) for unit in present])
+    values = np.array([score(units == unit) for unit in present])
     known = np.isfinite(values)
     return UnitScores(
         unit=split.unit,
-        metric=name.replace("_", " "),
+        metric=name,
         names=tuple(split.blocks[unit].name or f"{split.unit} {unit + 1}" for unit in present[known].tolist()),
         values=values[known],
         count=np.array([np.count_nonzero(units == unit) for unit in present[known]]),
-        whole=metric(outputs, targets),
-        in_percent=name == "accuracy",
+        whole=score(np.ones(len(units), dtype=np.bool_)),
+        in_percent=in_percent,
     )
 
 

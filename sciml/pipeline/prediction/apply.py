@@ -39,9 +39,11 @@ class Prediction:
     Attributes
     ----------
     dataset
-        Dim `window` with coordinate `time`, the start of each window [s]. To classify: `logits` and `probabilities`
-        (window, class), float64, and `predicted`, the name of the class; `label` where the recording's events have
-        one. To forecast: `forecast` (window, channel, ahead) in the recording's units, `ahead` in seconds after the
+        Dim `window` with coordinate `time`, the start of each window [s]. To classify: `logits` and calibrated
+        `probabilities` (window, class), float64, `predicted`, the name of the class, and `in_set`, the classes of a set
+        that holds the true one with the `confidence` of its attributes; `label` where the recording's events have one.
+        To regress: `predicted_value`, `predicted_low` and `predicted_high` (window, output), and `measured_value`.
+        To forecast: `forecast` (window, channel, ahead) in the recording's units, `ahead` in seconds after the
         window. `in_training` says which windows overlap one that the net was trained, or its epoch chosen, on;
         `beyond_training` which lie beyond the range of those (its attribute `rule` says how that is told).
     path
@@ -178,6 +180,7 @@ def _dataset(looked: Looked, loaded: Loaded, config: Config, model: Restored, fo
         preprocess=model.preprocess,
         classes=model.classes,
         labels=labels_of(windows, loaded.events, task.labels(config)[1]),
+        fitted=_fitted(folder),
     )
     assert loaded.spans is not None  # noqa: S101 - opened from files
     used = windows_in_training(folder, windows, loaded.spans)
@@ -188,6 +191,13 @@ def _dataset(looked: Looked, loaded: Loaded, config: Config, model: Restored, fo
         in_training=("window", used),
         beyond_training=("window", looked.beyond, {"long_name": "beyond the training range", "rule": RULE}),
     )
+
+
+def _fitted(folder: RunFolder) -> dict[str, Any]:
+    """Return what a finished run fitted to its validation part, to say how sure its (first) model is."""
+    numbers = folder.metrics() if folder.finished else {}
+    folds = [numbers.get(name, {}).get("folds", [{}])[0] for name in ("calibration", "intervals")]
+    return {name: value for fold in folds for name, value in fold.items()}
 
 
 def _overlap_words(used: NDArray[np.bool_], *, scored: bool) -> str:

@@ -38,7 +38,7 @@ def open_for(config: Config, file: Path, *, at_events: bool) -> Loaded:
     table, column = get_task(config.task).labels(config)
     known = table and at_events and not file.is_dir()
     known = known and any(f"/{found.name}".endswith(f"/{table}") for found in describe(file).tables)
-    data = config.data.model_copy(update={"files": (str(file),)})
+    data = config.data.model_copy(update={"files": (str(file),), "target": None})  # what is to be told may not be known
     return load(config.model_copy(update={"data": data}), table if known else "", column)
 
 

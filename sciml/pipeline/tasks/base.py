@@ -89,6 +89,7 @@ class Task(Protocol):
         preprocess: Preprocess,
         classes: tuple[str, ...],
         labels: AnyArray | None,
+        fitted: Mapping[str, Any],
     ) -> xr.Dataset:
         """Return what a model says of windows, shape (n, *output_shape), by name, with dim `window`.
 
@@ -98,6 +99,9 @@ class Task(Protocol):
             Names of the classes in training.
         labels
             Labels of the windows where the recording has some.
+        fitted
+            What was fitted to the validation part to say how sure the model is, as `metrics.json` holds it of the
+            fold; empty where it is not known.
         """
 
     def question(self, config: Config, windows: Windows) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from sciml.pipeline.evaluation.trust import fit_probabilities, reliability_of, s
 from sciml.pipeline.load import Loaded, check_column, labels
 from sciml.pipeline.tasks.durations import trial_length
 from sciml.report import Chance, Evaluation, Score
-from sciml.train import baselines, metrics
+from sciml.train import baselines, metrics, probabilities
 from sciml.wording import percent
 
 __all__ = ["Classify"]
@@ -144,18 +144,24 @@ class Classify:
         preprocess: Preprocess,  # noqa: ARG002
         classes: tuple[str, ...],
         labels: AnyArray | None,
+        fitted: Mapping[str, Any],
     ) -> xr.Dataset:
-        """Return logits, probabilities, the name of the most probable class, and the label where there is one."""
-        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        names = np.array(classes, dtype=str)
+        """Return logits, calibrated probabilities, the most probable class and a set of them, and the label if any."""
+        temperature = fitted.get("calibration", {}).get("temperature", 1.0)
+        probability = probabilities(outputs / temperature)
+        names, said = np.array(classes, dtype=str), {"temperature": temperature}
         found = xr.Dataset(
             {
                 "logits": (("window", "class"), outputs),
-                "probabilities": (("window", "class"), shifted / shifted.sum(axis=1, keepdims=True)),
+                "probabilities": (("window", "class"), probability, said),
                 "predicted": ("window", names[outputs.argmax(axis=1)]),
             },
             coords={"class": names},
         )
+        if "sets" in fitted:
+            rule = fitted["sets"]
+            least = -np.inf if rule["threshold"] is None else rule["threshold"]
+            found["in_set"] = (("window", "class"), probability >= least, {"confidence": rule["confidence"]})
         if labels is not None:
             found["label"] = ("window", np.array([_name(label) for label in labels.tolist()], dtype=str))
         return found

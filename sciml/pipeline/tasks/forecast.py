@@ -8,12 +8,13 @@ import torch
 import xarray as xr
 from torch import nn
 
-from sciml._typing import AnyArray
+from sciml._typing import AnyArray, FloatArray
 from sciml.data import Preprocess, Preprocessed, Split, Windows, sliding_windows
 from sciml.data.layer import last_values
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
+from sciml.pipeline.evaluation.trust import means_by_unit, worst
 from sciml.pipeline.load import Loaded
 from sciml.recording import feature_dims, sampling_rate, segments
 from sciml.report import Evaluation, Forecast, Score
@@ -25,6 +26,7 @@ LENGTH, HORIZON = 5.0, 1.0  # [s]
 FEWEST = 10  # windows that do not overlap, in the longest segment of the recording
 # a forecast begins at the last sample, and windows that follow each other are few and alike: end there, and stay small
 OPTIONS: dict[str, dict[str, Any]] = {"fcn": {"pool": "last", "norm": "group", "width": 32, "dropout": 0.3}}
+ERROR = "squared error over variance"
 SHOWN = ("mean_nrmse", "mean_r2", "mean_skill", "nrmse", "r2", "skill")  # of each model, in `metrics.json`
 
 
@@ -112,7 +114,11 @@ class Forecasting:
             y,
             preprocess.restore(model_outputs(model, windows, split.test)),
             (parts["validation"][1], preprocess.restore(model_outputs(model, windows, split.validation))),
-            (baselines.persistence(parts["test"]), baselines.ridge_forecaster(*parts.values())),
+            (
+                baselines.persistence(parts["test"]),
+                baselines.ridge_forecaster(*parts.values()),
+                baselines.mean_forecaster(parts["train"], parts["test"]),
+            ),
             last=baselines.last_values(X),
             notes=notes,
         )
@@ -121,24 +127,25 @@ class Forecasting:
         self,
         tested: Tested,
         windows: Windows,
-        splits: Sequence[Split],  # noqa: ARG002 (errors are means over windows)
+        splits: Sequence[Split],
         *,
-        seed: int,  # noqa: ARG002 (nothing is drawn)
+        seed: int,
     ) -> Evaluation:
-        """Compare squared errors over variance with those of persistence and of a ridge regression."""
-        last = np.asarray(tested.last)
+        """Compare squared errors over variance with those of baselines; intervals are by bootstrap over units."""
+        last, units, rng = np.asarray(tested.last), splits[0].block[tested.indices], np.random.default_rng(seed)
         scores = metrics.forecast_scores(tested.targets, tested.outputs, last=last)
         others = {
             each.name: metrics.forecast_scores(tested.targets, each.predicted, last=last) for each in tested.baselines
         }
         errors = {"net": scores.nrmse**2} | {name: each.nrmse**2 for name, each in others.items()}
         means = {name: float(error.mean()) for name, error in errors.items()}
+        said = {"net": tested.outputs, **{each.name: each.predicted for each in tested.baselines}}
+        each_window = {name: _errors(tested.targets, predicted) for name, predicted in said.items()}
         return Evaluation(
-            metric="squared error over variance",
+            metric=ERROR,
             greater_is_better=False,
             scores=tuple(
-                Score(name=name, value=value, role="model" if name == "net" else "baseline")
-                for name, value in means.items()
+                _score(name, value, _interval(each_window[name], units, rng)) for name, value in means.items()
             ),
             n_test=scores.n,
             numbers={
@@ -148,6 +155,13 @@ class Forecasting:
                     for each in tested.baselines
                 },
             },
+            by_unit=means_by_unit(ERROR, each_window["net"], tested.indices, splits[0]),
+            worst=worst(
+                windows,
+                tested.indices,
+                each_window["net"],
+                {f"{name}, {ERROR}": values.tolist() for name, values in each_window.items()},
+            ),
             forecast=Forecast(horizon=(np.arange(windows.horizon) + 1) / windows.rate, mse=errors),
             warnings=tested.notes,
         )
@@ -160,6 +174,7 @@ class Forecasting:
         preprocess: Preprocess,
         classes: tuple[str, ...],  # noqa: ARG002 (a forecast has none)
         labels: AnyArray | None,  # noqa: ARG002
+        fitted: Mapping[str, Any],  # noqa: ARG002
     ) -> xr.Dataset:
         """Return the samples ahead in the recording's units."""
         recording = windows.recording
@@ -184,6 +199,26 @@ class Forecasting:
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Return error and skill."""
         return tuple("-" if found[name] is None else f"{found[name]:.4g}" for name in ("error", "mean_skill"))
+
+
+def _errors(target: AnyArray, predicted: AnyArray) -> FloatArray:
+    """Return the squared error of each window over the variance of its channel, mean over channels and steps, (n,)."""
+    y = target.astype(np.float64)
+    variance = np.nanvar(y, axis=(0, 2))
+    varies = variance > 0
+    error = (predicted - y)[:, varies] ** 2 / variance[varies, None]
+    there = ~np.isnan(error)
+    return np.asarray(np.where(there, error, 0.0).sum(axis=(1, 2)) / np.maximum(there.sum(axis=(1, 2)), 1))
+
+
+def _interval(errors: FloatArray, units: AnyArray, rng: np.random.Generator) -> tuple[float | None, float | None]:
+    """Return the ends of the interval of their mean when whole units are drawn again; None of fewer than two units."""
+    low, high = metrics.bootstrap_interval(lambda w: float(w @ errors / w.sum()), units, rng=rng).tolist()
+    return (low, high) if np.isfinite(low) else (None, None)
+
+
+def _score(name: str, value: float, ends: tuple[float | None, float | None]) -> Score:
+    return Score(name=name, value=value, low=ends[0], high=ends[1], role="model" if name == "net" else "baseline")
 
 
 def _longest(recording: xr.DataArray) -> float:

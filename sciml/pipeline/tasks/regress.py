@@ -147,14 +147,20 @@ class Regress:
         preprocess: Preprocess,
         classes: tuple[str, ...],  # noqa: ARG002 (numbers have none)
         labels: AnyArray | None,
+        fitted: Mapping[str, Any],
     ) -> xr.Dataset:
-        """Return the numbers in their units, and the measured ones where there are some."""
+        """Return the numbers in their units with their intervals, and the measured ones where there are some."""
         told = preprocess.restore_target(outputs)
         assert preprocess.target is not None  # noqa: S101 - fitted with the windows
         attrs = {"units": preprocess.target.units}
         found = xr.Dataset(
             {"predicted_value": (("window", "output"), told, attrs)}, coords={"output": list(preprocess.target.labels)}
         )
+        if "intervals" in fitted:
+            half = np.array([np.inf if each is None else each for each in fitted["intervals"]["half_width"]])
+            attrs = {**attrs, "confidence": fitted["intervals"]["confidence"]}
+            for name, sign in (("predicted_low", -1), ("predicted_high", 1)):
+                found[name] = (("window", "output"), told + sign * half, attrs)
         if labels is not None:
             measured = np.asarray(labels, dtype=np.float64).reshape(len(told), -1)
             found["measured_value"] = (("window", "output"), measured, attrs)

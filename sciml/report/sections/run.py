@@ -18,7 +18,8 @@ from sciml.report.figures.regression import told_figure, told_over_time
 from sciml.report.figures.trust import reliability_figure, unit_strip
 from sciml.report.record import Chance, Denoising, Evaluation, RunRecord, Score, SplitSummary
 from sciml.report.sections.methods import initial_methods
-from sciml.wording import clean, count, p_number, p_value, percent, quantity, sentence, series, times
+from sciml.report.sections.trust import trust_text
+from sciml.wording import clean, count, p_number, p_value, percent, quantity, sentence, times
 
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
     from sciml.train import FitResult
@@ -136,7 +137,7 @@ def run_numbers(run: RunRecord) -> dict[str, Any]:
         "split": None if split is None else _split_numbers(split),
         "confusion": scored.confusion,
         "classes": scored.classes,
-        "history": None if run.training is None else [vars(record) for record in run.training.history],
+        "history": None if run.training is None else _history(run.training),
         "best_epoch": None if run.training is None else run.training.best_epoch,
     }
 
@@ -204,9 +205,7 @@ def _leakage_tables(split: SplitSummary) -> Iterator[Table]:
         yield Table("What may leak from part to part", ("what", "found"), tuple(rows))
     if split.folds:
         columns = tuple(split.folds[0])
-        cells = (
-            tuple(series(each[name]) if name == "tested" else each[name] for name in columns) for each in split.folds
-        )
+        cells = (tuple(each.values()) for each in split.folds)
         yield Table("Folds", columns, tuple(cells))
 
 
@@ -273,9 +272,10 @@ def _score_section(scored: Evaluation) -> Section:
         rows.append(("chance", chance.level, *chance.band, "95 % band"))
     n = f" ({count(scored.n_test, 'window')})" if scored.n_test is not None else ""
     tested = f" {_tested_words(chance)}" if chance else ""
+    text = f"On the held-out part{n}, which neither training nor the choice of the epoch has seen.{tested}"
     return Section(
         "Scores",
-        text=f"On the held-out part{n}, which neither training nor the choice of the epoch has seen.{tested}",
+        text=f"{text}{trust_text(scored)}",
         figures=tuple(figures),
         tables=(Table(f"Held-out {scored.metric}", columns, tuple(rows)), *_worst(scored)),
     )
@@ -300,7 +300,7 @@ def _training_section(run: RunRecord) -> Section:
     figures, tables, text = [], [], []
     if run.training is not None:
         text.append(_training_text(run, run.training))
-        history = [vars(record) for record in run.training.history]
+        history = _history(run.training)
         figures = [
             learning_curves(history, quantity=kind, best_epoch=run.training.best_epoch)
             for kind in _curves(run.training.monitor, history)
@@ -312,6 +312,15 @@ def _training_section(run: RunRecord) -> Section:
         )
         tables.append(_init_table(run))
     return Section("Training", text="\n\n".join(text), figures=tuple(figures), tables=tuple(tables))
+
+
+def _history(training: "FitResult") -> list[dict[str, Any]]:
+    """Return what was measured in each epoch, the monitored value by its name."""
+    name = f"validation_{training.monitor}"
+    rows = [
+        ({} if record.monitored is None else {name: record.monitored}) | vars(record) for record in training.history
+    ]
+    return [{key: value for key, value in row.items() if key != "monitored"} for row in rows]
 
 
 def _curves(monitor: str, history: Sequence[Mapping[str, Any]]) -> list[str]:

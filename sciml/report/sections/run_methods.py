@@ -85,14 +85,16 @@ def _training(run: RunRecord) -> Iterator[str]:
     assert run.training is not None  # noqa: S101 - the caller checked
     seed = "" if run.seed is None else f"; all random draws follow from seed {run.seed}"
     name = OPTIMIZERS.get(str(asked.get("optimizer")), "the optimizer of the settings")
-    settings = series(_settings(asked))
+    settings = series(_settings({**asked, "batch_size": asked.get("batch_size") or run.training.batch_size}))
     if settings:
         yield f"training used {name} with {settings}{seed}"
-    limit = f"at most {count(asked['epochs'], 'epoch')}" if asked.get("epochs") else "epochs"
+    limits = {name: f"at most {count(asked[name], name[:-1])}" for name in ("epochs", "steps") if asked.get(name)}
+    limit = limits.get("epochs") or limits.get("steps") or "epochs"
     patience = f", ending {count(asked['patience'], 'epoch')} after the best" if asked.get("patience") else ""
+    average = f", averaged over the last {percent(asked['average'])} of all steps," if asked.get("average") else ","
     yield (
-        f"it ran for {limit}{patience}; the weights of epoch {run.training.best_epoch}, that of the best "
-        f"{run.training.monitor} on the validation part, were kept"
+        f"it ran for {limit}{patience}; the weights of epoch {run.training.best_epoch}{average} that of the best "
+        f"{run.training.monitor.replace('_', ' ')} on the validation part, were kept"
     )
 
 

@@ -11,7 +11,7 @@ from sciml.train.baselines.classification import (
     linear_classifier,
     majority,
 )
-from sciml.train.baselines.forecasting import last_values, persistence, ridge_forecaster
+from sciml.train.baselines.forecasting import last_values, mean_forecaster, persistence, ridge_forecaster
 from sciml.train.baselines.kernels import RandomKernels
 from sciml.train.baselines.regression import (
     covariance_regressor,
@@ -32,6 +32,7 @@ __all__ = [
     "linear_classifier",
     "linear_regressor",
     "majority",
+    "mean_forecaster",
     "mean_predictor",
     "persistence",
     "ridge_forecaster",

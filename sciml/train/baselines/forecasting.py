@@ -1,7 +1,7 @@
-"""Baselines that forecast: the last sample, a ridge regression."""
+"""Baselines that forecast: the mean, the last sample, a ridge regression."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,27 @@ from sciml._typing import AnyArray
 from sciml.train.baselines.base import BaselineResult, Candidate, Part
 from sciml.train.metrics import forecast_scores
 
-__all__ = ["last_values", "persistence", "ridge_forecaster", "ridge_path"]
+__all__ = ["last_values", "mean_forecaster", "persistence", "ridge_forecaster", "ridge_path"]
 
 ALPHAS = tuple(np.logspace(-3, 6, 19).tolist())  # penalties of the ridge, in units of the mean eigenvalue
 MAX_FEATURES = 4000
+
+
+def mean_forecaster(train: Part, test: Part) -> BaselineResult:
+    """Return the scores of always naming the mean of each channel in training: what is left where nothing is foretold.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=(500, 1, 8))
+    >>> part = noise[:, :, :4], noise[:, :, 4:]
+    >>> mean_forecaster(part, part).metrics["mean_nrmse"].__round__(1)
+    1.0
+    """
+    start = time.perf_counter()
+    X, y = test
+    predicted = np.broadcast_to(_moments(train[0])[0], y.shape)
+    scores = forecast_scores(y, predicted, last=last_values(X)).to_dict()
+    return BaselineResult("mean", "the mean of training", scores, {}, time.perf_counter() - start, predicted)
 
 
 def persistence(test: Part) -> BaselineResult:
@@ -55,11 +72,11 @@ def last_values(X: AnyArray) -> AnyArray:
 def ridge_forecaster(train: Part, validation: Part, test: Part) -> BaselineResult:
     r"""Return the scores of a ridge regression from the last samples of all channels.
 
-    .. math:: \hat y = x_T + \bar d + W (x - \bar x), \qquad W = D^\top X (X^\top X + \alpha I)^{-1}
+    .. math:: \hat y = b + \bar d + W (x - \bar x), \qquad W = D^\top X (X^\top X + \alpha I)^{-1}
 
-    with x the last `lags` samples of all standardized channels and d = y - x_T the increments: a large penalty gives
-    persistence, a small one a vector autoregression fitted for each step ahead. The number of lags and the penalty
-    are those of the smallest validation error.
+    with x the last `lags` samples of all standardized channels and d = y - b what is to be told beyond b, the last
+    sample or the mean: a large penalty gives persistence, or the mean; a small one a vector autoregression fitted for
+    each step ahead. The number of lags, the penalty and b are those of the smallest validation error.
 
     Examples
     --------
@@ -76,7 +93,9 @@ def ridge_forecaster(train: Part, validation: Part, test: Part) -> BaselineResul
     best = min(_ridges(*scaled), key=lambda candidate: candidate.loss)
     predicted = np.asarray(best.predicted * scale + center)
     scores = forecast_scores(test[1], predicted, last=last_values(test[0])).to_dict()
-    text = "ridge regression from the last samples of all channels to the increments of each step ahead"
+    text = (
+        "ridge regression from the last samples of all channels to each step ahead, beyond the last sample or the mean"
+    )
     return BaselineResult("ridge", text, scores, best.settings, time.perf_counter() - start, predicted)
 
 
@@ -85,12 +104,17 @@ def _ridges(train: Part, validation: Part, test: Part) -> Iterator[Candidate]:
     n_channels, n_times = train[0].shape[1:]
     most = max(1, min(n_times, MAX_FEATURES // n_channels))
     for lags in sorted({min(lags, most) for lags in (1, 2, 4, 8, 16, 32, most)}):
-        yield from ridge_path(train, validation, test, lags)
+        for beyond in BASES:
+            yield from ridge_path(train, validation, test, lags, beyond=beyond)
 
 
-def ridge_path(train: Part, validation: Part, test: Part, lags: int) -> Iterator[Candidate]:
-    """Yield the regressions of all penalties for one number of lags, from one eigendecomposition."""
-    X, d = _lagged(train[0], lags), _increments(train)
+def ridge_path(train: Part, validation: Part, test: Part, lags: int, *, beyond: str = "last") -> Iterator[Candidate]:
+    """Yield the regressions of all penalties for one number of lags, from one eigendecomposition.
+
+    What is told lies `beyond` the "last" sample, or the "mean", which is 0.
+    """
+    base = BASES[beyond]
+    X, d = _lagged(train[0], lags), _beyond(train, base)
     there = ~np.isnan(d)
     # what is missing of a target now and then leaves its products with the samples to the windows that have it
     more = 1.0 if there.all() else len(d) / np.maximum(there.sum(axis=0), 1)
@@ -101,22 +125,29 @@ def ridge_path(train: Part, validation: Part, test: Part, lags: int) -> Iterator
     values, vectors = np.linalg.eigh(X.T @ X if primal else X @ X.T)
     right = vectors.T @ (X.T @ d if primal else d)
     left = [(_lagged(part[0], lags) - mean) @ (vectors if primal else X.T @ vectors) for part in (validation, test)]
-    wanted = _increments(validation)
+    wanted = _beyond(validation, base)
     for alpha in ALPHAS:
         inner = right / (values.clip(0) + alpha * max(values.mean(), np.finfo(float).tiny))[:, None]
         loss = float(np.nanmean((left[0] @ inner + drift - wanted) ** 2))
-        increments = (left[1] @ inner + drift).reshape(test[1].shape)
-        settings = {"lags": lags, "alpha": alpha, "validation_mse": loss}
-        yield Candidate(loss, last_values(test[0])[:, :, None] + increments, settings)
+        told = (left[1] @ inner + drift).reshape(test[1].shape)
+        settings = {"lags": lags, "alpha": alpha, "beyond": beyond, "validation_mse": loss}
+        yield Candidate(loss, base(test[0])[:, :, None] + told, settings)
 
 
 def _lagged(X: AnyArray, lags: int) -> NDArray[np.float64]:
     return np.nan_to_num(X[:, :, X.shape[2] - lags :].reshape(len(X), -1).astype(np.float64))  # in units, about zero
 
 
-def _increments(part: Part) -> NDArray[np.float64]:
+def _zeros(X: AnyArray) -> AnyArray:
+    return np.zeros(X.shape[:2], dtype=X.dtype)
+
+
+BASES: dict[str, Callable[[AnyArray], AnyArray]] = {"last": last_values, "mean": _zeros}
+
+
+def _beyond(part: Part, base: Callable[[AnyArray], AnyArray]) -> NDArray[np.float64]:
     X, y = part
-    return np.asarray(y - last_values(X)[:, :, None], dtype=np.float64).reshape(len(y), -1)
+    return np.asarray(y - base(X)[:, :, None], dtype=np.float64).reshape(len(y), -1)
 
 
 def _moments(X: AnyArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

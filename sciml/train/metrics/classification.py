@@ -45,7 +45,8 @@ class ClassificationScores:
     accuracy, balanced_accuracy
         Fraction that is right; mean over the classes that occur of the fraction that is recognized.
     interval
-        Of the accuracy at 95 %: by bootstrap over units where they are given, else Wilson's.
+        Of the accuracy at 95 %: by bootstrap over units where there are two at least, else Wilson's, which takes items
+        for independent.
     confusion
         Shape (class, class): how often class i was called j.
     chance
@@ -56,7 +57,7 @@ class ClassificationScores:
         Of the logits, None without them. The area under the curve is the probability that an item of a class scores
         above one of another; with more than two classes the mean of each against the rest.
     intervals
-        By name of the score, the ends at 95 % by bootstrap over units; empty without units.
+        By name of the score, the ends at 95 % by bootstrap over units; empty without units, NaN of a single one.
     """
 
     accuracy: float
@@ -197,8 +198,9 @@ def classification_scores(
             name: _pair(bootstrap_interval(statistic, units, rng=draw), scores[name], n_units, name)
             for name, statistic in statistics.items()
         }
+    by_units = intervals.get("accuracy", (float("nan"),) * 2)
     return ClassificationScores(
-        interval=intervals.get("accuracy", wilson_interval(int(np.count_nonzero(y == z)), len(y))),
+        interval=by_units if np.isfinite(by_units).all() else wilson_interval(int(np.count_nonzero(y == z)), len(y)),
         confusion=np.bincount(n_classes * y + z, minlength=n_classes**2).reshape(n_classes, n_classes),
         chance=chance_band(y, n_classes=n_classes),
         n=len(y),

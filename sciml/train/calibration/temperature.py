@@ -127,6 +127,8 @@ def calibrate(logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None
 
     .. math:: p_{ik} \propto \exp(z_{ik} / T), \qquad T = \arg\min_T -\sum_i w_i \log p_{i y_i}
 
+    Where every item is named right the sum has no minimum above T = 0, certainty: the temperature stays 1.
+
     Parameters
     ----------
     logits, labels
@@ -163,7 +165,8 @@ def calibrate(logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None
         return _log_loss(z / np.exp(logarithm), y, w)
 
     found = scipy.optimize.minimize_scalar(loss, bounds=LIMITS, method="bounded", options={"xatol": 1e-5})
-    temperature = float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+    wrong = bool((z.argmax(axis=1) != y).any())
+    temperature = float(np.exp(found.x)) if wrong and found.fun < loss(0.0) else 1.0
     scaled = z / temperature
     return Calibration(
         temperature,

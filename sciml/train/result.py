@@ -1,0 +1,57 @@
+"""What training gives."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import nn
+
+from sciml.train.callbacks import EpochRecord
+
+__all__ = ["FitResult"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult:
+    """What training gave. `model` is in eval mode on `device`, with the weights of `best_epoch`.
+
+    `best_value` is the validation value that was monitored (`monitor`: "loss" or the name of a metric), `seconds` the
+    time of all sessions of the run, `resumed_from` the step that this session began with, if it resumed,
+    `batch_size` the items of a step.
+    """
+
+    model: nn.Module = field(repr=False)
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    best_value: float
+    epochs_run: int
+    stopped_early: bool
+    seconds: float
+    device: str
+    resumed_from: int | None = None
+    monitor: str = "loss"
+    batch_size: int | None = None
+
+    def summary(self) -> str:
+        """Return epochs and best value in one line.
+
+        Examples
+        --------
+        >>> FitResult(nn.Identity(), (), 3, 0.25, 5, False, 1.5, "cpu").summary()
+        '5 epochs on cpu, best validation loss 0.25 in epoch 3'
+        """
+        best = f"best validation {self.monitor} {self.best_value:.4g} in epoch {self.best_epoch}"
+        return f"{self.epochs_run} epochs on {self.device}, {best}"
+
+    def __repr__(self) -> str:
+        return f"FitResult({self.summary()})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the model as plain numbers and strings.
+
+        Examples
+        --------
+        >>> FitResult(nn.Identity(), (), 3, 0.25, 5, False, 1.5, "cpu").to_dict()["best_epoch"]
+        3
+        """
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "model"}
+        return {**content, "history": [asdict(record) for record in self.history]}
