@@ -164,6 +164,7 @@ def windows_at(
         offsets=offsets[kept],
         events=kept,
         dropped=dict(dropped),
+        units={"trial": kept.astype(str)},
         lengths=lengths[kept] if padded else None,
         table=samples,
     )

@@ -14,7 +14,7 @@ __all__ = ["RULE", "TrainingRange"]
 
 Standardize = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 MOST = 1024  # train windows that are looked at, spread evenly
-AT_ONCE = 2**24  # values
+AT_ONCE = 2**20  # values
 
 RULE = (
     "true where, standardized as in training, the largest value, the largest mean of a channel, the strongest channel "
@@ -84,7 +84,13 @@ class TrainingRange:
 
 
 def _extremes(z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return the five numbers of each window, shape (n, 5)."""
+    """Return the five numbers of each window, shape (n, 5), of a few windows at a time."""
+    rows = max(1, AT_ONCE // max(1, int(np.prod(z.shape[1:]))))
+    found = [_extremes_at_once(z[start : start + rows]) for start in range(0, len(z), rows)]
+    return np.concatenate(found) if found else np.zeros((0, 5))
+
+
+def _extremes_at_once(z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     there = ~np.isnan(z)
     filled = np.where(there, z, 0.0).astype(np.float64)
     n = there.sum(axis=2)

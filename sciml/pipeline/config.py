@@ -75,7 +75,9 @@ class Data(_Section):
 
     files: tuple[str, ...] = Field(default=(), description="recordings; relative to the config file")
     signal: str | None = Field(default=None, description="path or pattern in the file; default its only signal")
-    labels: str | None = Field(default=None, description="TABLE:COLUMN, as intervals/trials:stimulus")
+    labels: str | None = Field(
+        default=None, description="TABLE:COLUMN, as intervals/trials:stimulus; of sweeps, sweeps:sweep_number"
+    )
     labels_min: Annotated[int, Field(ge=0)] = Field(default=0, description="classes with fewer events are left out")
     weights: str | None = Field(default=None, description="column of the table of labels: how much an event counts")
     target: str | None = Field(default=None, description="regress: the signal to be told; path or pattern")

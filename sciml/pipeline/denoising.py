@@ -75,7 +75,7 @@ def train_part(windows: Windows, split: Split) -> xr.DataArray:
     group = np.stack([split.block[order], files_of(windows)[order]])
     follows = is_train[1:] & is_train[:-1] & (group[:, 1:] == group[:, :-1]).all(axis=0)
     starts = windows.starts[order]
-    stops = starts + windows.span
+    stops = starts + windows.spans[order]
     stops[:-1][follows] = np.maximum(stops[:-1], starts[1:])[follows]
     inside = np.zeros(windows.recording.sizes[TIME], dtype=np.bool_)
     for start, stop in zip(starts[is_train].tolist(), stops[is_train].tolist(), strict=True):

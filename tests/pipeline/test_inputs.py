@@ -337,3 +337,40 @@ def test_of_several_files_the_windows_that_were_trained_on_are_told_apart(saved,
         with pytest.warns(ScimlWarning, match="trained"):
             found = predict(tmp_path / "run", file)
         assert 0 < found.n_in_training <= found.dataset.sizes["window"]
+
+
+def test_a_forecast_learns_around_missing_samples(saved, tmp_path: Path) -> None:
+    holed = wave(n=1200)
+    holed[::50, 0] = np.nan
+    holed[300:900, 1] = np.nan
+    file = saved(holed, "holed.nc")
+    result = run(forecast([file], "data.missing=mask"), out=tmp_path / "run")
+    assert np.isfinite(result.metrics["net"]["error"])
+    assert all(np.isfinite(found["error"]) for found in result.metrics["baselines"].values())
+    assert "their mask was given to the net" in (tmp_path / "run" / "report.html").read_text()
+    with pytest.warns(ScimlWarning, match="trained"):
+        found = predict(tmp_path / "run", file).dataset
+    assert np.isfinite(found["forecast"]).all()
+
+
+def test_sweeps_are_events_of_their_own(tmp_path: Path) -> None:
+    file = sweeps(tmp_path / "sweeps.nwb", tuple(200 + 10 * k for k in range(12)))
+    with h5py.File(file, "a") as opened:
+        for k in range(12):
+            opened[f"acquisition/Sweep_{k:02d}"].attrs["sweep_number"] = k
+    values = {
+        "task": "regress",
+        "data": {"files": [str(file)], "signal": "acquisition/Sweep_*", "labels": "sweeps:sweep_number"},
+        "windows": {"length": "trial"},
+        "model": {"options": {"width": 4}},
+        "train": {"device": "cpu"},
+    }
+    config = assign(values, ["train.epochs=1"])
+    windows = cut_windows(resolve(config, loaded := load_for(config)), loaded)
+    assert windows.lengths is not None
+    assert windows.lengths.tolist() == [200 + 10 * k for k in range(12)]
+    assert windows.targets is not None
+    assert windows.targets.ravel().tolist() == list(range(12))
+    run(config, out=tmp_path / "run")
+    with pytest.warns(ScimlWarning, match="trained"):
+        assert predict(tmp_path / "run", file).dataset.sizes["window"] == 12

@@ -42,6 +42,7 @@ sciml fit --resume --out run
 @click.option("--seed", type=click.IntRange(0), help="Decides every random draw. [default: 0]")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True,
               help="Set a key of the configuration, as train.lr=1e-4; may be repeated.")  # fmt: skip
+@click.option("--assume-channels", is_flag=True, help="Channels of several files agree by their order, not by name.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option(
@@ -104,6 +105,7 @@ def _config(inputs: tuple[Path, ...], stored: Path | None, assignments: tuple[st
         "data__files": files or None,
         "data__signal": flags["signal"],
         "data__labels": flags["labels"],
+        "data__channels": "position" if flags["assume_channels"] else None,
         "model__name": flags["model"],
         "train__epochs": flags["epochs"],
         "train__device": flags["device"],

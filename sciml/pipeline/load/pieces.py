@@ -1,6 +1,7 @@
 """What one file brings to a run: a recording, or one a trial, and what each belongs to."""
 
 import hashlib
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from sciml.errors import ConfigError, DataError
 from sciml.io import SignalInfo, describe, matching_signals, open_recording, read_events
 from sciml.io.hdf5.digest import digest
 from sciml.pipeline.config import Data
-from sciml.recording import TIME, check, seconds
+from sciml.recording import TIME, check, sampling_rate, seconds
 
-__all__ = ["pieces_of"]
+__all__ = ["SWEEPS", "pieces_of"]
 
 TRIAL = "trial"
+SWEEPS = "sweeps"  # as the table of events: of signals that are trials, each of them
 COUNTS, TIMES = "spike counts", "spike times"  # kinds of signals
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 OWNERS = ("unit", "cluster", "label", "channel")  # columns that say whose an event is, the first that is there
@@ -27,6 +29,8 @@ OWNERS = ("unit", "cluster", "label", "channel")  # columns that say whose an ev
 def pieces_of(file: str, data: Data, *, table: str = "") -> list[Piece]:
     """Open the signal of one file, nothing of it read, and the events of a table: one piece, or one a trial.
 
+    Of signals that are trials (sweeps) the table "sweeps" holds one event each, with what the file states of it.
+
     Raises
     ------
     DataError
@@ -34,10 +38,12 @@ def pieces_of(file: str, data: Data, *, table: str = "") -> list[Piece]:
     ConfigError
         Bins for a signal that is sampled already.
     """
+    trials = _trials(file, data) if data.bin is None else None
+    if trials is not None and table == SWEEPS:
+        return _sweeps(file, data, trials)
     events = read_events(file, table) if table else None
     if data.bin is not None:
         return [Piece(file, check(_binned(file, data, data.bin)), _belongs_to(file), events)]
-    trials = _trials(file, data)
     if trials is None:
         recording = open_recording(file, data.signal, chunks="auto" if len(data.files) > 1 else None)
         return [Piece(file, _with_digest(_sampled(recording), file), _belongs_to(file), events)]
@@ -46,6 +52,23 @@ def pieces_of(file: str, data: Data, *, table: str = "") -> list[Piece]:
         Piece(f"{file}: {name}", check(one), {**units, TRIAL: f"{Path(file).name}: {name}"}, _within(events, one))
         for name, one in trials.items()
     ]
+
+
+def _sweeps(file: str, data: Data, trials: Mapping[str, xr.DataArray]) -> list[Piece]:
+    """Return trials, each its own only event; columns are what the file states of each in words or numbers."""
+    about = {signal.path.rpartition("/")[2]: open_recording(file, signal.path).attrs
+             for signal in matching_signals(file, data.signal)}  # fmt: skip
+    said = [about.get(name, {}) for name in trials]
+    columns = [key for key in said[0] if all(isinstance(each.get(key), (str, int, float)) for each in said)]
+    found, units = [], _belongs_to(file)
+    for (name, one), each in zip(trials.items(), said, strict=True):
+        clock = seconds(one)
+        start, stop = (0.0, float(one.sizes[TIME] - 1)) if clock is None else (float(clock[0]), float(clock[-1]))
+        row = {"start_time": start, "stop_time": stop + 1.0 / sampling_rate(one), "name": name}
+        table = {key: ("event", [value]) for key, value in ({key: each[key] for key in columns} | row).items()}
+        belongs = {**units, TRIAL: f"{Path(file).name}: {name}"}
+        found.append(Piece(f"{file}: {name}", check(one), belongs, xr.Dataset(table)))
+    return found
 
 
 def _with_digest(recording: xr.DataArray, file: str) -> xr.DataArray:

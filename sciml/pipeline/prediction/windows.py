@@ -18,6 +18,7 @@ from sciml.io import describe
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import outputs_of, rows_at_once
 from sciml.pipeline.load import Loaded, load
+from sciml.pipeline.load.pieces import SWEEPS
 from sciml.pipeline.model import Restored
 from sciml.pipeline.tasks.base import get_task
 
@@ -37,8 +38,9 @@ def open_for(config: Config, file: Path, *, at_events: bool) -> Loaded:
     """Open a file as a run opened its own, and the table of events that it was trained with if the file has it."""
     table, column = get_task(config.task).labels(config)
     known = table and at_events and not file.is_dir()
-    known = known and any(f"/{found.name}".endswith(f"/{table}") for found in describe(file).tables)
-    data = config.data.model_copy(update={"files": (str(file),), "target": None})  # what is to be told may not be known
+    known = known and (table == SWEEPS or any(f"/{one.name}".endswith(f"/{table}") for one in describe(file).tables))
+    # what is to be told need not be known where a net tells it
+    data = config.data.model_copy(update={"files": (str(file),), "target": None, "target_files": ()})
     return load(config.model_copy(update={"data": data}), table if known else "", column)
 
 
@@ -74,7 +76,7 @@ def look(model: Restored, windows: Windows, missing: str) -> Looked:
         outputs.append(said[usable])
         reach = model.preprocess.range
         z = model.preprocess.standardize(X[usable])
-        beyond.append(np.zeros(len(z), np.bool_) if reach is None or not len(z) else reach.beyond(z))
+        beyond.append(np.zeros(len(z), np.bool_) if reach is None else reach.beyond(z))
     chosen = np.concatenate(kept)
     if not len(chosen):
         raise DataError(
