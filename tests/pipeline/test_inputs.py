@@ -68,6 +68,7 @@ def nwb(path: Path, *, identifier: str, session: str = "", subject: str = "", tr
     return path
 
 
+@pytest.mark.filterwarnings("ignore:split by time block")  # two files cannot fill three parts
 def test_files_of_another_order_are_reordered_and_said(saved, tmp_path: Path) -> None:
     one, two = saved(wave(), "one.nc"), saved(wave(("C", "A", "B"), seed=1), "two.nc")
     config = forecast([one, two])
@@ -332,6 +333,7 @@ def test_channels_of_a_prediction_are_those_of_training(saved, tmp_path: Path) -
         np.testing.assert_array_equal(found.dataset["forecast"].values, plain["forecast"].values)
 
 
+@pytest.mark.filterwarnings("ignore:split by time block")  # two files cannot fill three parts
 def test_of_several_files_the_windows_that_were_trained_on_are_told_apart(saved, tmp_path: Path) -> None:
     files = [saved(wave(seed=k), f"{k}.nc") for k in range(2)]
     run(forecast(files), out=tmp_path / "run")
