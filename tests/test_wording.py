@@ -109,8 +109,8 @@ def classified(evaluation: Evaluation | None = None, **changes: object) -> RunRe
 def test_a_good_net_is_said_to_be_better() -> None:
     verdict = run_findings(classified(scored(chance=replace(CHANCE, p_value=1e-4))))[0]
     assert verdict.text == (
-        "Held-out accuracy 84 % (95 % interval 74 % to 90 %), above the chance band (16 % to 35 %), p = 0.0001; better "
-        "than ridge (71 %), the best baseline."
+        "Held-out accuracy 84 % (95 % interval 74 % to 90 %), above chance (band of guessing 16 % to 35 %), p = "
+        "0.0001; better than ridge (71 %), the best baseline."
     )
     assert verdict.severity == "result"
 
@@ -120,7 +120,22 @@ def test_a_net_within_chance_is_a_caution() -> None:
         classified(scored(scores=(Score(name="fcn", value=0.3, role="model"),), chance=replace(CHANCE, above=False)))
     )[0]
     assert verdict.severity == "caution"
-    assert "not beyond the chance band" in verdict.text
+    assert "not above chance (band of guessing 16 % to 35 %)" in verdict.text
+
+
+def test_a_net_that_cannot_be_tested_is_a_caution_and_never_above_chance() -> None:
+    verdict = run_findings(classified(scored(chance=replace(CHANCE, above=None))))[0]
+    assert verdict.severity == "caution"
+    assert "not testable (band of guessing 16 % to 35 %)" in verdict.text
+    assert verdict.numbers["beats_chance"] is None
+
+
+def test_what_leaks_is_a_problem() -> None:
+    split = SplitSummary(unit="session", n_units=6, gap=2.0, windows={"train": 5}, checked=True,
+                         leakage={"alarms": ["3 windows are there twice"]})  # fmt: skip
+    assert ("problem", "3 windows are there twice.") in {
+        (found.severity, found.text) for found in run_findings(classified(split=split))
+    }
 
 
 def test_a_baseline_that_wins_is_recommended() -> None:
@@ -152,8 +167,8 @@ def test_an_unchecked_split_is_a_problem() -> None:
     assert run_findings(classified(split=split))[1].severity == "problem"
     text = run_findings(classified(split=replace(split, checked=True)))[1].text
     assert text == (
-        "No window of one part is closer than 2 s to a window of another (checked). "
-        "Unit of independence: time block (n = 12)."
+        "No window of one part is closer than 2 s to a window of another in its file (checked). "
+        "Unit of independence: time block, n = 12."
     )
 
 

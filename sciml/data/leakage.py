@@ -1,6 +1,5 @@
 """What may let a net score without learning: units in two parts, near neighbors, equal windows, sessions recognized."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +15,12 @@ from sciml.data.windows import Windows
 from sciml.errors import ScimlError
 from sciml.wording import percent
 
-__all__ = ["Leakage", "SessionTest", "find_leakage", "hash_windows", "session_test"]
+__all__ = ["Leakage", "SessionTest", "find_leakage", "session_test"]
 
-HASHED = 2**16  # values of a window that are hashed: all of a smaller one, else so many spread evenly over it
-AT_ONCE = 2**24  # values read at a time
 MOST_FOLDS = 5
 MOST_WINDOWS = 3000  # that the session test learns from, spread evenly
 DROP = 0.1  # of accuracy with whole sessions held out, beyond which it is said
+INFORMED = 0.05  # of windows whose class is told by their session alone, beyond which it may pass for recognition
 Part = tuple[AnyArray, NDArray[Any]]
 Classify = Callable[[Part, Part, Part], NDArray[Any]]  # train, validation, test -> labels of the test windows
 
@@ -39,6 +37,8 @@ class SessionTest:
         Accuracies of the same baseline; NaN where it is not testable.
     n, n_units
         Windows that were told with their session held out, and sessions.
+    by_unit
+        How many more windows of 1 are told by naming the most frequent class of their session than of all sessions.
     note
         Why it is not testable; empty if it is.
     """
@@ -48,15 +48,21 @@ class SessionTest:
     held_out: float = float("nan")
     n: int = 0
     n_units: int = 0
+    by_unit: float = 1.0
     note: str = ""
 
     @property
-    def alarm(self) -> bool:
-        """Whether the score falls by more than .1, and two standard errors of it, where sessions are held out."""
+    def falls(self) -> bool:
+        """Whether the accuracy falls by more than .1, and two standard errors of it, where sessions are held out."""
         if self.note:
             return False
         error = np.sqrt(self.on_split * (1 - self.on_split) / self.n + self.held_out * (1 - self.held_out) / self.n)
         return bool(self.on_split - self.held_out > max(DROP, 2 * error))
+
+    @property
+    def alarm(self) -> bool:
+        """Whether it falls where who recognizes a session knows more of the class than without it."""
+        return self.falls and self.by_unit > INFORMED
 
     def summary(self) -> str:
         """Return both accuracies in a sentence.
@@ -73,9 +79,15 @@ class SessionTest:
             f"{percent(self.held_out)} with whole {self.unit}s held out (n = {self.n_units})"
         )
 
+    def finding(self) -> str:
+        """Return what follows from it, in a sentence; empty where the accuracy does not fall."""
+        if self.alarm:
+            return f"{self.summary()}: a net may recognize the {self.unit} instead of the class"
+        return f"{self.summary()}: scores hold for these {self.unit}s, not for new ones" if self.falls else ""
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, and whether there is an alarm."""
-        return {**vars(self), "alarm": self.alarm}
+        return {**vars(self), "alarm": self.alarm, "summary": self.finding() or self.summary()}
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,7 @@ class Leakage:
                 f"windows {self.equal_pair[0]} and {self.equal_pair[1]}): the same data twice, or constant ones"
             )
         if self.session is not None and self.session.alarm:
-            found.append(f"{self.session.summary()}: a net may recognize the {self.session.unit} instead of the class")
+            found.append(self.session.finding())
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,15 +154,16 @@ def find_leakage(windows: Windows, splits: Sequence[Split], hashes: Sequence[str
     windows, splits
         The windows, and one split or the folds.
     hashes
-        From `hash_windows`; without them equal windows are not looked for.
+        Of the samples of each window (`sciml.data.identity.hash_items`); without them equal windows are not found.
 
     Examples
     --------
     >>> import xarray as xr
     >>> from sciml.data import sliding_windows, split_by_time
+    >>> from sciml.data.identity import hash_items
     >>> wave = xr.DataArray(np.arange(600.0) % 60, dims="time", attrs={"sampling_rate": 1.0})
     >>> windows = sliding_windows(wave, length=2, step=2)
-    >>> found = find_leakage(windows, [split_by_time(windows, seed=0)], hash_windows(windows))
+    >>> found = find_leakage(windows, [split_by_time(windows, seed=0)], hash_items(windows).samples)
     >>> found.nearest, found.equal > 0
     (2.0, True)
     """
@@ -176,27 +189,6 @@ def _equal(split: Split, hashes: Sequence[str]) -> list[tuple[int, int]]:
     known = {hashes[k]: k for k in reversed(split.train.tolist())}
     held_out = np.concatenate([split.validation, split.test]).tolist()
     return [(k, known[hashes[k]]) for k in held_out if hashes[k] in known]
-
-
-def hash_windows(windows: Windows) -> list[str]:
-    """Return a hash of the samples of each window: of all up to 65536, else of so many spread evenly over it.
-
-    Examples
-    --------
-    >>> import xarray as xr
-    >>> from sciml.data import sliding_windows
-    >>> wave = xr.DataArray([0.0, 1, 0, 1, 2, 3], dims="time", attrs={"sampling_rate": 1.0})
-    >>> a, b, c = hash_windows(sliding_windows(wave, length=2, step=2))
-    >>> a == b, a == c
-    (True, False)
-    """
-    size = windows.n_channels * windows.length
-    step, at_once, found = max(1, -(-size // HASHED)), max(1, AT_ONCE // size), []
-    for start in range(0, len(windows), at_once):
-        X, _ = windows.arrays(np.arange(start, min(start + at_once, len(windows))))
-        flat = np.ascontiguousarray(X.reshape(len(X), -1)[:, ::step])
-        found += [hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest() for row in flat]
-    return found
 
 
 def session_test(
@@ -238,7 +230,8 @@ def session_test(
     rows = np.unique(np.linspace(0, len(windows) - 1, min(len(windows), MOST_WINDOWS)).astype(np.int64))
     right = [_right(windows, unit_of, counts, rows, fold_of == k, classify, rng) for k in range(n_folds)]
     n, told = len(rows), sum(right)
-    return SessionTest(unit, on_split, told / n, n, len(names))
+    by_unit = float((counts.max(axis=1).sum() - counts.sum(axis=0).max()) / counts.sum())
+    return SessionTest(unit, on_split, told / n, n, len(names), by_unit)
 
 
 def _shared_unit(windows: Windows, splits: Sequence[Split]) -> str | None:

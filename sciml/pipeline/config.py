@@ -37,6 +37,8 @@ Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
+WITH_GAP = ("auto", "subject", "session", "file", "time")  # units whose neighbors in time may be in another part
+
 
 def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
     """Return a check that a value is a name of a registry, which is asked when there is one to check."""
@@ -119,12 +121,17 @@ class Noise(_Section):
 
 
 class Split(_Section):
-    """Parts of the recording: whole blocks of time, with a gap between parts."""
+    """Parts of the windows: whole units of what is independent, with a gap between parts inside a file."""
 
+    by: Annotated[str, Field(min_length=1)] = Field(
+        default="auto", description="auto, subject, session, file, trial, time, random, or a column of the events"
+    )
+    folds: int | None = Field(default=None, ge=2, le=50, description="each unit is tested in one of so many folds")
+    allow_leakage: bool = Field(default=False, description="what by = 'random' needs; marked in every output")
     fractions: tuple[Fraction, Fraction, Fraction] = Field(
         default=(0.6, 0.2, 0.2), description="train, validation, test"
     )
-    gap: Seconds | None = Field(default=None, description="[s] between parts; default the window length")
+    gap: Seconds | None = Field(default=None, description="[s] between parts; default the window length, 0 for trials")
     n_blocks: Count | None = Field(default=None, description="blocks of time to deal out; default chosen by the data")
 
 
@@ -217,7 +224,7 @@ class Config(_Section):
         """
         chosen = self.windows.model_copy(update=windows)
         span = (typical if isinstance(chosen.length, str) else chosen.length or 0.0) + (chosen.horizon or 0.0)
-        span += abs(self.data.target_lag)
+        span = span + abs(self.data.target_lag) if self.split.by in WITH_GAP else 0.0
         return self.model_copy(
             update={
                 "windows": chosen,

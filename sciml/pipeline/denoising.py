@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.data import Split, Windows
+from sciml.data.splits import files_of
 from sciml.denoise import LinearDenoiser, linear_denoiser
 from sciml.denoise.evaluate.residual import components_above_own_floor
 from sciml.errors import DataError
@@ -39,15 +40,17 @@ class LearnedDenoiser:
     warnings: tuple[str, ...] = ()
 
 
-def learn_denoiser(windows: Windows, split: Split, config: Noise) -> LearnedDenoiser:
+def learn_denoiser(
+    windows: Windows, split: Split, config: Noise, *, whole: NoiseFloor | None = None
+) -> LearnedDenoiser:
     """Find the noise floor of a recording, and learn a denoiser from its train blocks alone.
 
     A recording without a noise floor (one channel, for example), or without a component above it, is not denoised;
-    a warning says so.
+    a warning says so. `whole` is the noise floor of the whole recording where it is known from another fold.
     """
     recording = windows.recording
     try:
-        whole = noise_floor(recording, model=config.model, alpha=config.alpha)
+        whole = whole or noise_floor(recording, model=config.model, alpha=config.alpha)
     except DataError as error:
         return LearnedDenoiser(None, None, (f"no noise floor: {error}",))
     if not config.denoise:
@@ -64,13 +67,19 @@ def learn_denoiser(windows: Windows, split: Split, config: Noise) -> LearnedDeno
 def train_part(windows: Windows, split: Split) -> xr.DataArray:
     """Return the recording from the first train window of each train block to its last; gaps of the clock between.
 
-    Windows at the edges of blocks that were dropped for the gap are not in it.
+    Windows at the edges of blocks that were dropped for the gap are not in it, nor is anything from one train window
+    to the next where a window of another part, another block or another file lies between.
     """
+    order = np.argsort(windows.starts, kind="stable")
+    is_train = np.isin(order, split.train)
+    group = np.stack([split.block[order], files_of(windows)[order]])
+    follows = is_train[1:] & is_train[:-1] & (group[:, 1:] == group[:, :-1]).all(axis=0)
+    starts = windows.starts[order]
+    stops = starts + windows.spans[order]
+    stops[:-1][follows] = np.maximum(stops[:-1], starts[1:])[follows]
     inside = np.zeros(windows.recording.sizes[TIME], dtype=np.bool_)
-    blocks = split.block[split.train]
-    for block in np.unique(blocks):
-        chosen = split.train[blocks == block]
-        inside[windows.starts[chosen].min() : (windows.starts + windows.spans)[chosen].max()] = True
+    for start, stop in zip(starts[is_train].tolist(), stops[is_train].tolist(), strict=True):
+        inside[start:stop] = True
     kept = np.flatnonzero(inside)
     part = windows.recording.isel({TIME: kept})
     times = seconds(part)

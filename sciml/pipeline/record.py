@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from torch import nn
 
@@ -15,6 +16,7 @@ from sciml.recording import TIME
 from sciml.report import Evaluation, RunRecord, SplitSummary
 from sciml.spectra import LayerSpectrum, weight_spectra
 from sciml.train import FitResult
+from sciml.wording import series
 
 __all__ = ["make_record"]
 
@@ -28,11 +30,11 @@ def make_record(
     *,
     initialization: InitReport,
     spectra_before: Sequence[LayerSpectrum],
-    training: FitResult,
+    training: Sequence[FitResult],
     evaluation: Evaluation,
     warnings: Sequence[str],
 ) -> RunRecord:
-    """Gather what the steps of a run found; `net` is the trained one."""
+    """Gather what the steps of a run found; `net` is the trained one, `training` that of each fold, the first shown."""
     config, windows = cut.config, cut.windows
     title, question = get_task(config.task).question(config, windows)
     truth = ground_truth(config.data.files)
@@ -42,12 +44,12 @@ def make_record(
         task=config.task,
         data={**describe_recording(windows), "duration": windows.recording.sizes[TIME] / windows.rate},
         recording=windows.recording,
-        split=_split(cut),
+        split=_split(cut, training),
         noise_floor=learned.floor,
         denoising=describe_denoising(windows.recording, learned, truth=truth.signal if truth else None),
         denoised_components=None if learned.denoiser is None else learned.denoiser.rank,
         initialization=initialization,
-        training=training,
+        training=training[0],
         evaluation=evaluation,
         spectra=weight_spectra(net.state_dict()),
         spectra_before=spectra_before,
@@ -60,16 +62,34 @@ def make_record(
     )
 
 
-def _split(cut: SplitWindows) -> SplitSummary:
+def _split(cut: SplitWindows, training: Sequence[FitResult]) -> SplitSummary:
     split = cut.split
     return SplitSummary(
         unit=split.unit,
         n_units=len(split.blocks),
         gap=split.gap,
-        windows={part: len(indices) for part, indices in split.parts.items()},
-        class_counts=split.class_counts(cut.windows),
+        windows={part: len(indices) for part, indices in cut.parts.items()},
+        class_counts=cut.class_counts,
         checked=True,
         smallest_gap=cut.smallest_gap,
         dropped=cut.dropped,
-        sha256=split.sha256,
+        sha256=" ".join(each.sha256 for each in cut.splits),
+        independence=cut.independence,
+        leakage=cut.leakage.to_dict(),
+        folds=_folds(cut, training) if len(training) > 1 else (),
+    )
+
+
+def _folds(cut: SplitWindows, training: Sequence[FitResult]) -> tuple[dict[str, Any], ...]:
+    """Return what was tested in each fold, and how its training went."""
+    return tuple(
+        {
+            "fold": number,
+            "tested": series(block.name or str(k) for k, block in enumerate(split.blocks) if block.part == "test"),
+            "windows": len(split.test),
+            "epochs": done.epochs_run,
+            "best_epoch": done.best_epoch,
+            "best_value": done.best_value,
+        }
+        for number, (split, done) in enumerate(zip(cut.splits, training, strict=True), start=1)
     )

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,8 @@ from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, Scim
 from sciml.pipeline.config import Config, to_toml, validate
 
 if TYPE_CHECKING:
-    from sciml.data import Split
+    from sciml.data import Split, Windows
+    from sciml.data.identity import Items
 
 __all__ = ["RunFolder"]
 
@@ -32,9 +33,11 @@ FILES = (
     "log.txt",
     ".lock",
 )
-FOLDERS = ("checkpoints",)
+FOLDERS = ("checkpoints", "folds")
 # keys that change nothing in the result: they may differ on resume
 FREE = ("data.files", "train.checkpoint_every", "train.keep")
+KEPT = ("data", "fold", "epoch", "step", "best_epoch")  # of the status from one note to the next
+EXTRA = ("schema", "items", "leakage")  # of a split in its file
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether a run came to its end here."""
         return self.status().get("state") == "finished" and (self.path / "metrics.json").is_file()
+
+    def fold(self, number: int | None) -> Path:
+        """Return the folder that a fold, counted from 1, is trained in, made if it is not there; of no fold, this."""
+        folder = self.path if number is None else self.path / "folds" / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def status(self) -> dict[str, Any]:
         """Return how the last run in this folder stands; empty where there was none."""
@@ -91,8 +100,8 @@ class RunFolder:
             raise CheckpointError(f"expected a dict in {file}, got {type(found).__name__}; start the run anew")
         return found
 
-    def split(self) -> "Split":
-        """Return how the windows of the run were split.
+    def splits(self) -> "tuple[Split, ...]":
+        """Return how the windows of the run were split: one split, or one a fold.
 
         Raises
         ------
@@ -101,8 +110,39 @@ class RunFolder:
         """
         from sciml.data import Split  # torch: only once a split is asked for
 
-        stored = json.loads((self.path / "split.json").read_text(encoding="utf-8"))
-        return Split.from_dict({key: value for key, value in stored.items() if key != "schema"})
+        stored = self._stored_split()
+        return tuple(
+            Split.from_dict({key: value for key, value in each.items() if key not in EXTRA})
+            for each in stored.get("folds", [stored])
+        )
+
+    def _stored_split(self) -> dict[str, Any]:
+        stored: dict[str, Any] = json.loads((self.path / "split.json").read_text(encoding="utf-8"))
+        return stored
+
+    def match_split(self, windows: "Windows", splits: "Sequence[Split]", items: "Items") -> None:
+        """Refuse to resume a run whose windows were split otherwise, or whose windows or targets were others.
+
+        Raises
+        ------
+        CheckpointError
+            Naming the windows that differ, or saying that the split does.
+        """
+        try:
+            stored, before = self._stored_split(), [split.sha256 for split in self.splits()]
+        except OSError:  # killed before it was written
+            return
+        changed = items.differences(stored["items"], windows) if "items" in stored else ""
+        if changed:
+            raise CheckpointError(
+                f"expected the data that {self.path} was started with, got others: {changed}; "
+                "resume with those, or start another run"
+            )
+        if before != [split.sha256 for split in splits]:
+            raise CheckpointError(
+                f"expected the split that {self.path} was started with, got another one "
+                f"({splits[0].independence()}): units, windows, or how they are dealt differ; start another run"
+            )
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse what cannot start here, before anything is read.
@@ -156,8 +196,8 @@ class RunFolder:
         before = self.status().get("data", data)
         if before != plain(data, flags={}):
             raise CheckpointError(
-                f"expected the recording that {self.path} was started with ({before}), got {dict(data)}; "
-                "resume with that one, or start another run"
+                f"expected the recording that {self.path} was started with ({before}), got {dict(data)}"
+                f"{_changed_files(before, data, config)}; resume with that one, or start another run"
             )
 
     @contextlib.contextmanager
@@ -214,7 +254,7 @@ class RunFolder:
 
     def _leave(self, error: BaseException) -> None:
         """Note why a run failed; where nothing was learned yet, leave nothing that the next try would run into."""
-        if any((self.path / "checkpoints").glob("*.pt")):
+        if any(self.path.glob("checkpoints/*.pt")) or any(self.path.glob("folds/*/checkpoints/*.pt")):
             self.note("failed", message=str(error), exit_code=_exit_code(error))
             return
         self._clear()
@@ -224,7 +264,7 @@ class RunFolder:
 
     def note(self, state: str, **values: Any) -> None:
         """Write into `status.json` how the run stands."""
-        kept = {key: value for key, value in self.status().items() if key in ("data", "epoch", "step", "best_epoch")}
+        kept = {key: value for key, value in self.status().items() if key in KEPT}
         content = {**kept, "state": state, "pid": os.getpid(), "time": datetime.now(UTC).isoformat("T", "seconds")}
         self.write_json("status.json", {**content, **values}, schema="sciml.status/1")
 
@@ -247,6 +287,15 @@ def _flat(config: Config) -> dict[str, Any]:
         inner = value if isinstance(value, dict) else None
         flat |= {name: value} if inner is None else {f"{name}.{key}": each for key, each in inner.items()}
     return flat
+
+
+def _changed_files(before: Mapping[str, Any], now: Mapping[str, Any], config: Config) -> str:
+    """Return in words which files are not as they were."""
+    old, new = (str(each.get("sha256", "")).split() for each in (before, now))
+    if not len(old) == len(new) == len(config.data.files):
+        return ""
+    other = [Path(file).name for file, a, b in zip(config.data.files, old, new, strict=True) if a != b]
+    return f"; changed since: {', '.join(other)}" if other else ""
 
 
 def _exit_code(error: BaseException) -> int:

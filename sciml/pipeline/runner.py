@@ -3,18 +3,20 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from sciml.data import Preprocess, WindowDataset
+from sciml.data import Preprocess, Split, WindowDataset
+from sciml.data.identity import hash_items
 from sciml.nn import init
+from sciml.noise import NoiseFloor
 from sciml.pipeline.config import Config
 from sciml.pipeline.denoising import LearnedDenoiser, learn_denoiser
-from sciml.pipeline.evaluation import pool
+from sciml.pipeline.evaluation import Tested, covariances_by_session, pool
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import build_net, inference_state, n_parameters
 from sciml.pipeline.record import make_record
@@ -31,11 +33,12 @@ from sciml.pipeline.windows import (
     train_config,
 )
 from sciml.report import RunRecord, report
-from sciml.spectra import weight_spectra
+from sciml.spectra import LayerSpectrum, weight_spectra
 from sciml.train import Callback, FitData, FitResult, ProgressBar, TrainState, fit
 
 __all__ = ["RunResult", "dry_run", "run"]
 
+SPLIT_SCHEMA = "sciml.split/2"
 SAMPLE = 64  # train windows that the initialization is measured on
 
 Progress = Callable[[str], None]
@@ -138,8 +141,11 @@ def run(
     with _captured_warnings() as captured:  # what does not fit is found out before an older run is overwritten
         cut = split_windows(config, loaded.held())
         build_net(config, cut.windows)
+        items = hash_items(cut.windows)
+        if resume:
+            folder.match_split(cut.windows, cut.splits, items)
     with folder.hold(config, data, resume=resume, overwrite=overwrite):
-        return _Run(folder, cut, progress or _silent, captured).execute(callbacks, resume=resume)
+        return _Run(folder, cut.hashed(items), progress or _silent, captured).execute(callbacks, resume=resume)
 
 
 def dry_run(config: Config) -> DryRun:
@@ -188,6 +194,19 @@ def _identity(loaded: Loaded) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False)
+class _Fold:
+    """What one fold gave; a run without folds is one."""
+
+    learned: LearnedDenoiser
+    preprocess: Preprocess
+    net: nn.Module
+    initialization: init.InitReport
+    spectra_before: Sequence[LayerSpectrum]
+    training: FitResult
+    tested: Tested
+
+
+@dataclass(frozen=True, eq=False)
 class _Run:
     """One run under way."""
 
@@ -201,54 +220,85 @@ class _Run:
         return self.cut.config
 
     def execute(self, callbacks: Sequence[object], *, resume: bool) -> RunResult:
-        windows, split, task = self.cut.windows, self.cut.split, get_task(self.config.task)
         for note in self.cut.notes:
             self.log(note)
         self.write_split()
-        with _captured_warnings() as captured:
-            learned = self.learn_denoiser()
-            matrix = None if learned.denoiser is None else learned.denoiser.matrix
-            preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
-        net, initialization = self.build(preprocess)
-        spectra_before = weight_spectra(net.state_dict())
-        training = self.train(preprocess, net, callbacks, resume=resume)
+        folds: list[_Fold] = []
+        for number in range(len(self.cut.splits)):
+            whole = folds[0].learned.floor if folds else None
+            folds.append(self.fold(number, whole, callbacks, resume=resume))
         self.log("scoring on the held-out part, beside baselines")
-        tested = pool([task.test(training.model, preprocess, windows, split, seed=self.config.seed)])
-        evaluation = task.evaluate(tested, windows, [split], seed=self.config.seed)
+        tested = pool([fold.tested for fold in folds])
+        task, first = get_task(self.config.task), folds[0]
+        evaluation = task.evaluate(tested, self.cut.windows, self.cut.splits, seed=self.config.seed)
         record = make_record(
-            self.cut,
-            learned,
-            net,
-            initialization=initialization,
-            spectra_before=spectra_before,
-            training=training,
+            self.with_session_test(tested, first.preprocess),
+            first.learned,
+            first.net,
+            initialization=first.initialization,
+            spectra_before=first.spectra_before,
+            training=[fold.training for fold in folds],
             evaluation=evaluation,
-            warnings=(*self.cut.notes, *self.warnings, *captured),
+            warnings=(*self.cut.notes, *self.warnings),
         )
         return self.write(record)
 
-    def write_split(self) -> None:
-        split = self.cut.split
-        self.folder.write_json("split.json", split.to_dict(), schema="sciml.split/1")
-        if self.cut.spans is not None:
-            learned = intervals_learned_from(self.cut.windows, split, self.cut.spans)
-            self.folder.write_json(FILE, {"intervals": learned}, schema="sciml.training/1")
-        counts = ", ".join(f"{len(indices)} {part}" for part, indices in split.parts.items())
-        self.log(f"{len(self.cut.windows)} windows: {counts}, at least {self.cut.smallest_gap:.3g} s apart")
+    def fold(self, number: int, whole: NoiseFloor | None, callbacks: Sequence[object], *, resume: bool) -> _Fold:
+        """Learn from the train part of a fold, and say what the model tells of its test part."""
+        windows, split, task = self.cut.windows, self.cut.splits[number], get_task(self.config.task)
+        self.log_fold(number)
+        with _captured_warnings() as captured:
+            learned = self.learn_denoiser(split, whole)
+            matrix = None if learned.denoiser is None else learned.denoiser.matrix
+            preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
+        self.warnings.extend(each for each in captured if each not in self.warnings)
+        net, began = self.build(preprocess, split)
+        spectra_before = weight_spectra(net.state_dict())
+        training = self.train(number, preprocess, net, callbacks, resume=resume)
+        tested = task.test(training.model, preprocess, windows, split, seed=self.config.seed)
+        return _Fold(learned, preprocess, net, began, spectra_before, training, tested)
 
-    def learn_denoiser(self) -> LearnedDenoiser:
-        learned = learn_denoiser(self.cut.windows, self.cut.split, self.config.noise)
-        if learned.floor is not None:
+    def with_session_test(self, tested: Tested, preprocess: Preprocess) -> SplitWindows:
+        """Return windows and splits with the score of covariances where whole sessions are held out."""
+        cut, seed = self.cut, self.config.seed
+        session = covariances_by_session(cut.windows, tested, cut.splits, preprocess, seed=seed)
+        cut = replace(cut, leakage=replace(cut.leakage, session=session))
+        self.folder.write_json("split.json", cut.to_dict(), schema=SPLIT_SCHEMA)
+        return cut
+
+    def write_split(self) -> None:
+        self.folder.write_json("split.json", self.cut.to_dict(), schema=SPLIT_SCHEMA)
+        if self.cut.spans is not None:
+            learned = intervals_learned_from(self.cut.windows, self.cut.splits, self.cut.spans)
+            self.folder.write_json(FILE, {"intervals": learned}, schema="sciml.training/1")
+        counts = ", ".join(f"{len(indices)} {part}" for part, indices in self.cut.split.parts.items())
+        first = "" if len(self.cut.splits) == 1 else " (first fold)"
+        self.log(f"{len(self.cut.windows)} windows: {counts}{first}; {self.cut.independence}")
+        for alarm in self.cut.leakage.alarms:
+            self.log(f"leakage: {alarm}")
+
+    def log_fold(self, number: int) -> None:
+        """Say which fold it is, where there are several, in `log.txt` too."""
+        if len(self.cut.splits) == 1:
+            return
+        text = f"fold {number + 1} of {len(self.cut.splits)}"
+        self.log(text)
+        with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(f"{text}\n")
+
+    def learn_denoiser(self, split: Split, whole: NoiseFloor | None) -> LearnedDenoiser:
+        learned = learn_denoiser(self.cut.windows, split, self.config.noise, whole=whole)
+        if learned.floor is not None and whole is None:
             self.log(learned.floor.summary())
         for warning in learned.warnings:
             self.log(warning)
         return learned
 
-    def build(self, preprocess: Preprocess) -> tuple[nn.Module, init.InitReport]:
+    def build(self, preprocess: Preprocess, split: Split) -> tuple[nn.Module, init.InitReport]:
         """Return the net as it begins, and how it began: measured on what the net will see of train windows."""
         windows = self.cut.windows
         net = build_net(self.config, windows)
-        X, _ = windows.arrays(self.cut.split.train[:SAMPLE])
+        X, _ = windows.arrays(split.train[:SAMPLE])
         began = init.initialize(
             net,
             method=self.config.init.method,
@@ -259,8 +309,13 @@ class _Run:
         self.log(f"{self.config.model.name}, {n_parameters(net):,} parameters, initialized by method {began.method}")
         return net, began
 
-    def train(self, preprocess: Preprocess, net: nn.Module, callbacks: Sequence[object], *, resume: bool) -> FitResult:
-        windows, split = self.cut.windows, self.cut.split
+    def train(
+        self, number: int, preprocess: Preprocess, net: nn.Module, callbacks: Sequence[object], *, resume: bool
+    ) -> FitResult:
+        """Train in the folder of the run, or of the fold; one that was not begun begins."""
+        windows, split = self.cut.windows, self.cut.splits[number]
+        fold = None if len(self.cut.splits) == 1 else number + 1
+        run_dir = self.folder.fold(fold)
         parts = [
             WindowDataset(windows, indices, target_transform=preprocess.standardize_target)
             for indices in (split.train, split.validation)
@@ -270,8 +325,8 @@ class _Run:
                 get_task(self.config.task).assemble(preprocess, net),
                 FitData(*parts),
                 train_config(self.config),
-                (*callbacks, ProgressBar(stream=log), _Status(self.folder)),
-                run_dir=self.folder.path,
+                (*callbacks, ProgressBar(stream=log), _Status(self.folder, fold)),
+                run_dir=run_dir,
                 resume=resume,
                 extra_state=inference_state(self.config, windows, preprocess, net),
             )
@@ -287,10 +342,11 @@ class _Run:
 
 
 class _Status(Callback):
-    """Keep `status.json` at the epoch that is done."""
+    """Keep `status.json` at the epoch that is done, and its fold if there are several."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, fold: int | None) -> None:
         self.folder = folder
+        self.fold = {} if fold is None else {"fold": fold}
 
     def on_epoch_end(self, state: TrainState) -> None:
-        self.folder.note("running", epoch=state.epoch, step=state.step, best_epoch=state.best_epoch)
+        self.folder.note("running", **self.fold, epoch=state.epoch, step=state.step, best_epoch=state.best_epoch)

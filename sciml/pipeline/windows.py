@@ -1,7 +1,7 @@
 """From a configuration to windows that are split, and what a dry run says of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sciml.data import Split, WindowDataset, Windows, split_by_time
+from sciml.data import Split, WindowDataset, Windows, folds_by, split_by
 from sciml.data.cutting import MISSING, trial_seconds
+from sciml.data.identity import Items
+from sciml.data.leakage import Leakage, find_leakage
 from sciml.data.recordings.concat import Spans
+from sciml.data.splits import class_counts
+from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.load import Loaded, check_files, load
 from sciml.pipeline.model import build_net, inputs, n_parameters
@@ -33,28 +37,72 @@ __all__ = [
 
 ADAM = 4  # arrays as large as the weights in training: themselves, their gradient, two moments
 FLOAT = 4  # bytes
+UNITS = ("auto", "time", "random", "subject", "session", "file", "trial")  # of `split.by`, besides columns
 MANY = 0.05  # of the windows left out: said
 UNEQUAL = 0.05  # of the length: trials that differ by more are of unequal length
 
 
 @dataclass(frozen=True, eq=False)
 class SplitWindows:
-    """Windows of a configuration that is decided, their split, and the smallest distance between its parts [s].
+    """Windows of a configuration that is decided, how they are split, and what was found on the split.
 
-    `notes` say what was done to bring files and trials together, `spans` where each of them lies.
+    `splits` are the folds, or one split; `items` the hashes of the windows, once they were made; `notes` say what was
+    done to bring files and trials together, `spans` where each of them lies.
     """
 
     config: Config
     windows: Windows
-    split: Split
-    smallest_gap: float
+    splits: tuple[Split, ...]
+    leakage: Leakage
+    items: Items | None = None
     notes: tuple[str, ...] = ()
     spans: Spans | None = None
 
+    def hashed(self, items: Items) -> "SplitWindows":
+        """Return this with the hashes of the windows, and what may leak with the windows that are equal."""
+        return replace(self, leakage=find_leakage(self.windows, self.splits, items.samples), items=items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `split.json` holds."""
+        splits = [split.to_dict() for split in self.splits]
+        items = {} if self.items is None else {"items": self.items.to_dict()}
+        return {**(splits[0] if len(splits) == 1 else {"folds": splits}), **items, "leakage": self.leakage.to_dict()}
+
+    @property
+    def split(self) -> Split:
+        """The split, or that of the first fold."""
+        return self.splits[0]
+
+    @property
+    def smallest_gap(self) -> float:
+        """The smallest distance in seconds between windows of different parts in one file."""
+        return self.leakage.nearest
+
+    @property
+    def independence(self) -> str:
+        """What is kept whole, how many of it there are, and in how many folds."""
+        folds = f", {len(self.splits)} folds" if len(self.splits) > 1 else ""
+        return f"{self.split.independence()}{folds}"
+
+    @property
+    def class_counts(self) -> dict[str, dict[str, int]]:
+        """How many windows of each class each part has, by name of the part."""
+        if self.windows.labels is None:
+            return {}
+        return {name: class_counts(self.windows, indices) for name, indices in self.parts.items()}
+
+    @property
+    def parts(self) -> dict[str, NDArray[np.int64]]:
+        """Indices of the windows of each part by its name: those of all folds, each named with its fold."""
+        if len(self.splits) == 1:
+            return self.split.parts
+        folds = enumerate(self.splits, start=1)
+        return {f"{name}, fold {k}": indices for k, split in folds for name, indices in split.parts.items()}
+
     @property
     def dropped(self) -> dict[str, int]:
-        """How many windows were left out, by reason."""
-        between = sum(self.split.dropped.values())
+        """How many windows were left out, by reason; of several folds, as many as in all of them together."""
+        between = sum(sum(split.dropped.values()) for split in self.splits)
         return {**self.windows.dropped, **({"closer than the gap to another part": between} if between else {})}
 
 
@@ -88,18 +136,37 @@ def resolve(config: Config, loaded: Loaded) -> Config:
 
 
 def split_windows(config: Config, loaded: Loaded) -> SplitWindows:
-    """Cut the windows of a resolved configuration and split them by time."""
-    windows, asked = cut_windows(config, loaded), config.split
-    split = split_by_time(windows, fractions=asked.fractions, gap=asked.gap, n_blocks=asked.n_blocks, seed=config.seed)
+    """Cut the windows of a resolved configuration, and split them by what is independent."""
+    asked = config.split
+    windows = cut_windows(config, loaded)
+    settings: dict[str, Any] = asked.model_dump(include={"fractions", "gap", "n_blocks", "allow_leakage"})
+    splits: tuple[Split, ...]
+    if asked.folds is None:
+        splits = (split_by(windows, asked.by, **settings, seed=config.seed),)
+    else:
+        splits = folds_by(windows, asked.by, n_folds=asked.folds, **settings, seed=config.seed)
+    for split in splits:
+        split.check(windows)
     notes = (*loaded.notes, *_length_notes(config, loaded, windows))
-    return SplitWindows(config, windows, split, split.check(windows), notes, loaded.spans)
+    return SplitWindows(config, windows, splits, find_leakage(windows, splits), notes=notes, spans=loaded.spans)
 
 
 def cut_windows(config: Config, loaded: Loaded) -> Windows:
     """Cut the windows of a resolved configuration; each knows its file, session, subject and trial where they do."""
     windows = get_task(config.task).windows(config, loaded)
     known = {} if loaded.spans is None else loaded.spans.of(windows.starts)
-    return windows.changed(units={**known, **windows.units})
+    return _with_column(windows.changed(units={**known, **windows.units}), loaded, config.split.by)
+
+
+def _with_column(windows: Windows, loaded: Loaded, by: str) -> Windows:
+    """Return windows that know a column of the events table as a unit, if that is what they are split by."""
+    if by in UNITS or by in windows.units:
+        return windows
+    if loaded.events is None or windows.events is None or by not in loaded.events.variables:
+        columns = [] if loaded.events is None or windows.events is None else map(str, loaded.events.variables)
+        known = ", ".join(sorted({*UNITS, *windows.units, *columns}))
+        raise ConfigError(f"split.by: expected one of {known}, got {by!r}")
+    return windows.changed(units={**windows.units, by: loaded.events[by].values[windows.events]})
 
 
 def _length_notes(config: Config, loaded: Loaded, windows: Windows) -> tuple[str, ...]:
@@ -155,13 +222,17 @@ class DryRun:
     dropped
         Windows that were left out, by reason.
     n_blocks, gap
-        Blocks of time that the windows were dealt in, and the smallest distance between parts [s].
+        Units that the windows were dealt in, and the smallest distance between parts of a file [s].
     parameters
         Number of weights to train.
     memory
         Estimated bytes: the recording, the weights in training, the activations of a batch.
     batch
         Shape and unit of one batch.
+    independence
+        What is kept whole, and how many of it there are, in words.
+    leakage
+        Units in two parts, and the nearest windows of different parts.
     notes
         What was done to bring files and trials together.
     """
@@ -176,6 +247,8 @@ class DryRun:
     parameters: int
     memory: Mapping[str, int]
     batch: Mapping[str, Any]
+    independence: str = ""
+    leakage: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,11 +274,13 @@ def plan(cut: SplitWindows) -> DryRun:
     return DryRun(
         config=config,
         recording=describe_recording(windows),
-        windows={part: len(indices) for part, indices in split.parts.items()},
-        class_counts=split.class_counts(windows),
+        windows={part: len(indices) for part, indices in cut.parts.items()},
+        class_counts=cut.class_counts,
         dropped=cut.dropped,
         n_blocks=len(split.blocks),
         gap=cut.smallest_gap,
+        independence=cut.independence,
+        leakage=cut.leakage.to_dict(),
         parameters=n_parameters(net),
         memory={
             "recording": FLOAT * windows.recording.size,

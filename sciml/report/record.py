@@ -66,7 +66,13 @@ class SplitSummary:
     dropped
         Windows left out because they fell into a gap, a mask or between blocks, by reason.
     sha256
-        Of the split.
+        Of the split; of the folds, one after the other.
+    independence
+        In words: "unit of independence: session, n = 6".
+    leakage
+        What `sciml.data.leakage` found on the windows; its `alarms` are sentences.
+    folds
+        What was tested in each fold, and how its training went; empty without folds.
     """
 
     unit: str
@@ -78,6 +84,19 @@ class SplitSummary:
     smallest_gap: float | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     sha256: str = ""
+    independence: str = ""
+    leakage: Mapping[str, Any] = field(default_factory=dict)
+    folds: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def unit_words(self) -> str:
+        """What was kept whole, and how many of it there are, in words."""
+        return self.independence or f"unit of independence: {self.unit}, n = {self.n_units}"
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What makes the scores doubtful, in sentences."""
+        return tuple(self.leakage.get("alarms", ()))
 
     @property
     def n_dropped(self) -> int:
@@ -150,16 +169,24 @@ class Chance:
     level, low, high
         The score expected, and the two-sided 95 % band around it for this many windows.
     above
-        Whether the net's score lies above the band.
+        Whether labels exchanged at the unit of independence are told as well with p < .05; None: not testable.
     p_value
-        Probability that chance alone scores as high as the net; None where it cannot be tested.
+        Probability that exchanged labels are told as well; None where it cannot be tested.
+    note
+        What was exchanged, or why it cannot be tested.
     """
 
     level: float
     low: float
     high: float
-    above: bool
+    above: bool | None
     p_value: float | None = None
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """In words: "above chance", "not above chance" or "not testable"."""
+        return {True: "above chance", False: "not above chance", None: "not testable"}[self.above]
 
     @property
     def band(self) -> tuple[float, float]:

@@ -186,6 +186,19 @@ def test_a_padded_window_says_what_it_says_alone(name, options):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize(("name", "options"), NETS[:-1], ids=str)
+def test_padding_changes_nothing_in_half_precision(name, options):
+    """Convolutions in bfloat16 keep 8 bits, so that two layers differ by a few parts in 100."""
+    torch.manual_seed(0)
+    net = models.build(name, n_channels=2, n_times=20, n_outputs=3, width=8, **options)
+    model = Preprocessed(Preprocess(mean=np.zeros(2), scale=np.ones(2)).as_module(), net).eval()
+    x = torch.randn(3, 2, 20)
+    padded = torch.cat([x, torch.full((3, 2, 400), torch.nan)], dim=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        plain, masked = model(x).float(), model(padded).float()
+    torch.testing.assert_close(masked, plain, rtol=0.05, atol=0.05)
+
+
 def test_batches_without_padding_are_bit_equal_to_the_plain_chain():
     fitted = Preprocess(mean=np.array([0.5, -1.0]), scale=np.array([2.0, 1.0]))
     net = models.build("resnet1d", n_channels=2, n_times=20, n_outputs=3, width=8).eval()

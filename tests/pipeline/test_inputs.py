@@ -68,6 +68,7 @@ def nwb(path: Path, *, identifier: str, session: str = "", subject: str = "", tr
     return path
 
 
+@pytest.mark.filterwarnings("ignore:split by time block")  # two files cannot fill three parts
 def test_files_of_another_order_are_reordered_and_said(saved, tmp_path: Path) -> None:
     one, two = saved(wave(), "one.nc"), saved(wave(("C", "A", "B"), seed=1), "two.nc")
     config = forecast([one, two])
@@ -317,6 +318,9 @@ def test_channels_of_a_prediction_are_those_of_training(saved, tmp_path: Path) -
     plain = predict(tmp_path / "run", saved(wave(seed=3), "same.nc")).dataset
     turned = saved(wave(seed=3).isel(channel=[2, 0, 1]), "turned.nc")
     nameless = saved(wave(seed=3).drop_vars("channel"), "nameless.nc")
+    twice = saved(wave(("A", "A", "B"), seed=3), "twice.nc")
+    with pytest.raises(DataError, match="'A' twice"):
+        predict(tmp_path / "run", twice)
     with pytest.raises(DataError, match="--reorder"):
         predict(tmp_path / "run", turned)
     with pytest.raises(DataError, match="--assume-channels"):
@@ -324,10 +328,12 @@ def test_channels_of_a_prediction_are_those_of_training(saved, tmp_path: Path) -
     for found in (
         predict(tmp_path / "run", turned, reorder=True),
         predict(tmp_path / "run", nameless, assume_channels=True),
+        predict(tmp_path / "run", twice, assume_channels=True),
     ):
         np.testing.assert_array_equal(found.dataset["forecast"].values, plain["forecast"].values)
 
 
+@pytest.mark.filterwarnings("ignore:split by time block")  # two files cannot fill three parts
 def test_of_several_files_the_windows_that_were_trained_on_are_told_apart(saved, tmp_path: Path) -> None:
     files = [saved(wave(seed=k), f"{k}.nc") for k in range(2)]
     run(forecast(files), out=tmp_path / "run")

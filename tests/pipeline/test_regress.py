@@ -130,6 +130,7 @@ def test_a_target_of_another_file_is_the_same(recorded: Path, file: Path, tmp_pa
     assert found.metrics["baselines"]["linear"]["r2"] == done.metrics["baselines"]["linear"]["r2"]
 
 
+@pytest.mark.filterwarnings("ignore:split by time block")  # two files cannot fill three parts
 def test_two_files_each_have_their_target(recorded: Path, tmp_path: Path) -> None:
     """The second file's clock is shifted behind the first's, and its target with it."""
     again = Path(shutil.copy(recorded, tmp_path / "again.nwb"))

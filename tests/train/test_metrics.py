@@ -15,7 +15,6 @@ from sciml.train.metrics import (
     chance_band,
     classification_scores,
     forecast_scores,
-    permutation_test,
     regression_scores,
     wilson_interval,
 )
@@ -109,43 +108,6 @@ def test_constant_channels_are_left_out_and_counted():
         forecast_scores(np.ones((5, 3, 2)), np.ones((5, 3, 2)), last=np.ones((5, 3)))
     with pytest.raises(DataError, match="got \\(5, 3, 2\\), \\(5, 3, 1\\)"):
         forecast_scores(np.ones((5, 3, 2)), np.ones((5, 3, 1)), last=np.ones((5, 3)))
-
-
-def test_permutation_p_values_are_uniform_under_the_null():
-    """400 data sets without signal: false alarms at 5 % within three binomial standard errors."""
-    rng = np.random.default_rng(0)
-    blocks = np.arange(60) // 10
-    alarms = 0
-    for _ in range(400):
-        y, z = rng.integers(0, 2, 60), rng.integers(0, 2, 60)
-        alarms += permutation_test(y, z, blocks=blocks, rng=rng, n_permutations=99).p_value <= 0.05
-    assert alarms <= 400 * 0.05 + 3 * np.sqrt(400 * 0.05 * 0.95)
-
-
-def test_permutation_within_blocks_sees_through_drift():
-    """A classifier that names the majority of its block scores well and has recognized nothing."""
-    rng = np.random.default_rng(0)
-    blocks = np.arange(200) // 20
-    y = (rng.random(200) < np.where(blocks % 2, 0.9, 0.1)).astype(int)
-    drift = blocks % 2
-    assert np.mean(drift == y) > 0.8
-    assert permutation_test(y, drift, blocks=blocks, rng=rng, n_permutations=199).p_value == 1.0
-
-
-def test_whole_blocks_are_exchanged_where_each_has_one_class():
-    rng = np.random.default_rng(0)
-    blocks = np.arange(120) // 10
-    y = blocks % 2
-    tested = permutation_test(y, y, blocks=blocks, rng=rng, n_permutations=4000)
-    # Of the 924 ways to give six of twelve blocks a label, one reproduces all.
-    assert tested.p_value == pytest.approx(1 / 924, abs=4 * np.sqrt(1 / 924 / 4000))
-    assert tested.n_units == 12
-
-
-def test_what_cannot_be_exchanged_is_not_testable():
-    tested = permutation_test([0, 0, 1, 1], [0, 0, 1, 1], blocks=[0, 0, 1, 1], rng=np.random.default_rng(0))
-    assert np.isnan(tested.p_value)
-    assert tested.note.startswith("not testable: 2 blocks")
 
 
 # ---- metrics by name

@@ -49,13 +49,12 @@ def _summary(metrics: Mapping[str, Any]) -> str:
     from sciml.wording import percent
 
     net, chance, floor = metrics["net"], metrics["chance"], metrics["noise_floor"]
-    beats = "beyond" if net["above_chance"] else "within"
     return "\n".join(
         [
             score_table(metrics),
             "",
-            f"held-out accuracy {percent(net['accuracy'])}, {beats} the band of chance "
-            f"({percent(chance['band'][0])} to {percent(chance['band'][1])}); linear baseline "
+            f"held-out accuracy {percent(net['accuracy'])}, {chance['verdict']} (band "
+            f"{percent(chance['band'][0])} to {percent(chance['band'][1])}); linear baseline "
             f"{percent(metrics['baselines']['linear']['accuracy'])}",
             f"rank found {floor['rank']}, true {metrics['truth']['rank']} "
             f"(the Marchenko-Pastur edge says {floor['mp_rank']})",

@@ -1,12 +1,13 @@
 """`sciml fit [CONFIG.toml] [FILE...] --out RUN`: from a recording to a reported model."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sciml_cli.commands.scores import score_table, verdict
+from sciml_cli.commands.scores import leakage_lines, score_table, verdict
 from sciml_cli.options import FILE, TASK, Command, json_option, overwrite_option, signal_option
 from sciml_cli.output import emit, is_quiet, note, number, size, table
 
@@ -15,7 +16,10 @@ __all__ = ["fit"]
 STRICT = 6
 
 
-HELP = """Learn from a recording: noise floor, denoising, windows, split by time, net, training, scores, report.
+HELP = """Learn from a recording: noise floor, denoising, windows, split, net, training, scores, report.
+
+Windows are split by the coarsest unit that fills three parts (subject, session, file, else blocks of time):
+--set split.by=session, --set split.folds=5.
 
 Settings come from flags, then --set, then CONFIG.toml, then defaults; the run directory keeps what was used.
 
@@ -41,7 +45,11 @@ sciml fit --resume --out run
 @click.option("--assume-channels", is_flag=True, help="Channels of several files agree by their order, not by name.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--strict", is_flag=True, help="Exit with 6 if the net does not beat chance and every baseline.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit with 6 if the net is not above chance, a baseline beats it, or something leaks.",
+)
 @overwrite_option
 @json_option
 def fit(
@@ -125,9 +133,10 @@ def _show_plan(plan: Any, as_json: bool) -> None:
     classes = list(next(iter(plan.class_counts.values()), {}))
     rows = [(part, n, *(plan.class_counts[part][name] for name in classes)) for part, n in plan.windows.items()]
     click.echo(table(("part", "windows", *classes), rows))
-    click.echo(f"\nunit of independence: time block (n = {plan.n_blocks}); parts are at least {plan.gap:.3g} s apart")
-    for text in plan.notes:
-        click.echo(f"note: {text}")
+    apart = f"; parts are at least {plan.gap:.3g} s apart" if math.isfinite(plan.gap) and plan.gap >= 0 else ""
+    click.echo(f"\n{plan.independence}{apart}")
+    for text in (*leakage_lines(plan.leakage), *(f"note: {each}" for each in plan.notes)):
+        click.echo(text)
     for reason, n in plan.dropped.items():
         click.echo(f"dropped: {n} windows {reason}")
     click.echo(f"net: {plan.config.model.name}, {plan.parameters:,} parameters, begins by {plan.config.init.method}")

@@ -3,7 +3,7 @@
 The one that comes out knows of each of its samples which file, session, subject and trial it belongs to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -17,6 +17,8 @@ from sciml.recording import TIME, feature_dims, sampling_rate, seconds
 __all__ = ["Piece", "Spans", "crop_to", "end_to_end"]
 
 BETWEEN = 10  # samples of the gap between two pieces
+MASK = "mask"
+RATE_TOLERANCE = 1e-3  # relative; a rate read off timestamps varies by their jitter
 SHARED = ("source", "sha256")  # attributes of which each piece has its own
 
 
@@ -158,7 +160,8 @@ def _check_same_kind(first: Piece, other: Piece) -> None:
         ("units", one.attrs.get("units", ""), two.attrs.get("units", "")),
         ("a sampling rate [Hz]", round(sampling_rate(one), 6), round(sampling_rate(two), 6)),
     ):
-        if expected != got:
+        near = isinstance(expected, float) and isinstance(got, float) and abs(expected - got) <= RATE_TOLERANCE * got
+        if expected != got and not near:
             raise DataError(
                 f"{other.source}: expected {what} of {expected}, as {first.source} has, got {got}; fit them apart"
             )
@@ -183,7 +186,7 @@ def _joint(
     first = recordings[0]
     moved = [
         recording.assign_coords({TIME: clock + shift})
-        for recording, clock, shift in zip(recordings, clocks, shifts, strict=True)
+        for recording, clock, shift in zip(_of_equal_coords(recordings), clocks, shifts, strict=True)
     ]
     joint = xr.concat(moved, TIME, combine_attrs="override", coords="minimal", compat="override", join="override")
     joint.attrs = {key: value for key, value in first.attrs.items() if key != "sampling_rate"}
@@ -191,6 +194,26 @@ def _joint(
         own = (str(each.attrs.get(key, "")) for each in recordings)
         joint.attrs[key] = mark.join(name for name, _ in groupby(own))  # trials of one file have one digest
     return joint
+
+
+def _of_equal_coords(recordings: Sequence[xr.DataArray]) -> list[xr.DataArray]:
+    """Return recordings with the coordinates that all have, and a mask of the same dims where any has one."""
+    shared = set.intersection(*(set(map(str, each.coords)) for each in recordings)) | {MASK}
+    found = [each.drop_vars([name for name in each.coords if str(name) not in shared]) for each in recordings]
+    dims = {each[MASK].dims for each in found if MASK in each.coords}
+    if not dims:
+        return found
+    whole = len(dims) > 1
+    return [each.assign_coords({MASK: _mask(each, next(iter(dims)), whole=whole)}) for each in found]
+
+
+def _mask(recording: xr.DataArray, dims: tuple[Hashable, ...], *, whole: bool) -> xr.DataArray:
+    """Return the mask of a recording, by default of nothing, along some of its dims, or along all."""
+    if MASK in recording.coords:
+        own = recording[MASK].reset_coords(drop=True)
+    else:
+        own = xr.DataArray(np.zeros([recording.sizes[dim] for dim in dims], np.bool_), dims=dims)
+    return own.broadcast_like(recording.reset_coords(drop=True)) if whole else own
 
 
 def _joint_events(pieces: Sequence[Piece], shifts: Sequence[float]) -> xr.Dataset | None:
@@ -201,4 +224,6 @@ def _joint_events(pieces: Sequence[Piece], shifts: Sequence[float]) -> xr.Datase
             tables.append(piece.events.assign(moved).reset_coords(drop=True))
     if not tables:
         return None
+    shared = set.intersection(*(set(table.variables) for table in tables))
+    tables = [table.drop_vars([name for name in table.variables if name not in shared]) for table in tables]
     return xr.concat(tables, "event", join="override", combine_attrs="override")

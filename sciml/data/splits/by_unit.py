@@ -147,7 +147,7 @@ def _deal_once(
                 _give(part_of_unit, shares, sizes, int(rng.choice(free)), p)
     rest = rng.permutation(np.flatnonzero(part_of_unit < 0))
     for u in rest[np.argsort(-sizes[rest].sum(axis=1), kind="stable")]:
-        missing = (proportions[:, None] - shares)[wanted] / proportions[wanted, None]
+        missing = (proportions[:, None] - shares)[wanted]
         _give(part_of_unit, shares, sizes, int(u), wanted[np.argmax(missing @ sizes[u])])
     return part_of_unit
 

@@ -153,13 +153,15 @@ def _at_random(windows: Windows, fractions: Sequence[float], seed: int) -> Split
 
 def warn_of_coarser(windows: Windows, splits: Sequence[Split]) -> None:
     """Warn where what windows have in common within a coarser unit can pass for their class."""
-    for kind, (shared, n) in shared_units(windows, splits).items():
-        if kind in COARSE and shared and n > 1:
-            warnings.warn(
-                f"split by {splits[0].unit}: {shared} of {n} {kind}s have windows in more than one part. What tells "
-                f"one {kind} from another (electrodes, gains, drift) can pass for its class, and the scores hold for "
-                f"these {kind}s, not for new ones",
-                ScimlWarning,
-                stacklevel=3,
-            )
-            return
+    found = shared_units(windows, splits)
+    kind = next((kind for kind in COARSE if kind in found and found[kind][0] and found[kind][1] > 1), None)
+    if kind is None:
+        return
+    shared, n = found[kind]
+    passes = "can pass for its class: the scores hold" if windows.labels is not None else "was learned: the scores hold"
+    warnings.warn(
+        f"split by {splits[0].unit}: {shared} of {n} {kind}s have windows in more than one part. What tells one {kind} "
+        f"from another (electrodes, gains, drift) {passes} for these {kind}s, not for new ones",
+        ScimlWarning,
+        stacklevel=3,
+    )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sciml.data.windows import Windows
 from sciml.errors import ConfigError, DataError, ScimlWarning
-from sciml.wording import natural
+from sciml.wording import clean, natural
 
 __all__ = [
     "PARTS",
@@ -73,7 +73,7 @@ def unit_numbers(windows: Windows, unit: str) -> tuple[NDArray[np.int64], tuple[
 def _text(value: object) -> str:
     if value is None or value != value:  # NaN
         return ""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return clean(value.decode(errors="replace") if isinstance(value, bytes) else str(value))  # as JSON will hold it
 
 
 def files_of(windows: Windows) -> NDArray[np.int64]:
@@ -86,8 +86,9 @@ def files_of(windows: Windows) -> NDArray[np.int64]:
 def separate(windows: Windows, order: NDArray[np.int64], part: NDArray[np.int64], gap: float) -> NDArray[np.bool_]:
     """Return which windows (in order of time) stay so that within a file no two parts come closer than the gap.
 
-    Windows end in the order in which they start, as those of one length and of trials that follow each other do, so
-    that a conflict between any two windows implies one between neighbors: it is enough to look at the last that stays.
+    Windows of one length end in the order in which they start, and a conflict between any two of them implies one
+    between neighbors: it is enough to look at the last window that stays. Of two in conflict the one goes whose part
+    has more. Windows of unequal length are looked at once more, each with the latest end before it.
     """
     starts, times, stops, spans = (
         each[order] for each in (windows.starts, windows.times, windows.stops, windows.spans)
@@ -110,7 +111,41 @@ def separate(windows: Windows, order: NDArray[np.int64], part: NDArray[np.int64]
             stack.pop()
         if keep[k]:
             stack.append(k)
+    if windows.lengths is not None:
+        keep &= _distances(windows, order, np.where(keep, part, -1))[0] >= gap - TOLERANCE / windows.rate
     return keep
+
+
+def _distances(
+    windows: Windows, order: NDArray[np.int64], part: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return for windows in order of time the distance from the latest end of another part, and whose end it is.
+
+    Windows of part -1 are left out; no earlier window of another part in the file is infinitely far.
+    """
+    file, stops, times = files_of(windows)[order], windows.stops[order], windows.times[order]
+    # by samples where they overlap: across a gap of the clock the times of an overlap would not show it
+    ends, starts = windows.starts[order] + windows.spans[order], windows.starts[order]
+    distance, other = np.full(len(order), np.inf), np.full(len(order), -1, dtype=np.int64)
+    for p in np.unique(part[part >= 0]):
+        for rows in _by_file(file, part >= 0):
+            ended = np.where(part[rows] == p, -np.inf, stops[rows])
+            latest = np.maximum.accumulate(ended)
+            which = rows[np.maximum.accumulate(np.where(ended == latest, np.arange(len(rows)), 0))]
+            mine = np.flatnonzero((part[rows] == p) & np.isfinite(latest))
+            here, before = rows[mine], which[mine]
+            overlap = (ends[before] - starts[here]) / windows.rate
+            apart = times[here] - stops[before]
+            distance[here] = np.where(overlap > 0, np.minimum(apart, -overlap), apart)
+            other[here] = before
+    return distance, other
+
+
+def _by_file(file: NDArray[np.int64], used: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Return the rows of each file that are used, in their order."""
+    rows = np.flatnonzero(used)
+    rows = rows[np.argsort(file[rows], kind="stable")]
+    return np.split(rows, np.flatnonzero(np.diff(file[rows])) + 1)
 
 
 @dataclass(frozen=True)
@@ -132,26 +167,18 @@ class Nearest:
 
 def nearest_parts(windows: Windows, parts: Mapping[str, NDArray[np.int64]]) -> Nearest:
     """Return the nearest two windows of different parts; windows of different files are never near."""
-    chosen = np.concatenate(list(parts.values()))
-    part = np.repeat(np.arange(len(parts)), [len(indices) for indices in parts.values()])
-    order = np.argsort(windows.starts[chosen], kind="stable")
-    chosen, part = chosen[order], part[order]
-    file = files_of(windows)[chosen]
-    change = np.flatnonzero((part[1:] != part[:-1]) & (file[1:] == file[:-1]))
-    if not len(change):
+    part = np.full(len(windows), -1, dtype=np.int64)
+    for number, indices in enumerate(parts.values()):
+        part[indices] = number
+    order = np.argsort(windows.starts, kind="stable")
+    distance, other = _distances(windows, order, part[order])
+    worst = int(np.argmin(distance)) if len(distance) else 0
+    if not len(distance) or not np.isfinite(distance[worst]):
         return Nearest(float("inf"))
-    left, right = chosen[change], chosen[change + 1]
-    overlap = windows.starts[left] + windows.spans[left] - windows.starts[right]
-    distance = windows.times[right] - windows.stops[left]
-    distance = np.where(overlap > 0, np.minimum(distance, -overlap / windows.rate), distance)
-    worst = int(np.argmin(distance))
+    pair = order[[other[worst], worst]]
     names = list(parts)
-    pair = change[worst]
-    return Nearest(
-        float(np.round(distance[worst], 9)),
-        (int(left[worst]), int(right[worst])),
-        (names[part[pair]], names[part[pair + 1]]),
-    )
+    first, second = (names[number] for number in part[pair])
+    return Nearest(float(np.round(distance[worst], 9)), tuple(pair.tolist()), (first, second))
 
 
 def class_counts(windows: Windows, indices: NDArray[np.int64]) -> dict[str, int]:

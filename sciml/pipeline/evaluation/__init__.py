@@ -3,6 +3,7 @@
 from sciml.pipeline.evaluation.tested import (
     Tested,
     baseline_numbers,
+    covariances_by_session,
     model_outputs,
     outputs_of,
     parts_for_baselines,
@@ -13,6 +14,7 @@ from sciml.pipeline.evaluation.tested import (
 __all__ = [
     "Tested",
     "baseline_numbers",
+    "covariances_by_session",
     "model_outputs",
     "outputs_of",
     "parts_for_baselines",

@@ -11,12 +11,23 @@ from torch import nn
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.data import Preprocess, Split, WindowDataset, Windows
-from sciml.train.baselines import BaselineResult
+from sciml.data.leakage import SessionTest, session_test
+from sciml.train.baselines import BaselineResult, covariance_classifier
 
-__all__ = ["Tested", "baseline_numbers", "model_outputs", "outputs_of", "parts_for_baselines", "pool", "rows_at_once"]
+__all__ = [
+    "Tested",
+    "baseline_numbers",
+    "covariances_by_session",
+    "model_outputs",
+    "outputs_of",
+    "parts_for_baselines",
+    "pool",
+    "rows_at_once",
+]
 
 BASELINE_VALUES = 2**28  # of a part that a baseline is fitted on; larger parts are thinned evenly
 BATCH = 256
+COVARIANCE = "covariance"  # name of the baseline that the session test is made with
 ACTIVATIONS, WIDTH = 2**25, 256  # values of one layer of a net as wide as this
 
 
@@ -84,6 +95,25 @@ def _pooled(same: Sequence[BaselineResult]) -> BaselineResult:
         predicted=np.concatenate([each.predicted for each in same]),
         logits=None if same[0].logits is None else np.concatenate([np.asarray(each.logits) for each in same]),
     )
+
+
+def covariances_by_session(
+    windows: Windows, tested: Tested, splits: Sequence[Split], preprocess: Preprocess, *, seed: int
+) -> SessionTest | None:
+    """Return how covariances score on the split that is used, and with whole sessions held out.
+
+    None where windows have no classes, the task has no such baseline, or no session has windows in two parts.
+    """
+    known = next((each for each in tested.baselines if each.name == COVARIANCE), None)
+    if known is None or windows.labels is None:
+        return None
+
+    def classify(*parts: tuple[AnyArray, NDArray[Any]]) -> NDArray[Any]:
+        clean = [(preprocess.apply(X), y) for X, y in parts]
+        return covariance_classifier(*clean, n_classes=len(windows.classes)).predicted
+
+    on_split = float(np.mean(known.predicted == tested.targets))
+    return session_test(windows, splits, classify, on_split=on_split, seed=seed)
 
 
 def model_outputs(model: nn.Module, windows: Windows, indices: AnyArray) -> FloatArray:

@@ -102,7 +102,9 @@ def _trials(file: str, data: Data) -> dict[str, xr.DataArray] | None:
     """Return the recordings of trials by their names; None where the signal is one recording."""
     signals = [] if Path(file).is_dir() else matching_signals(file, data.signal)
     if len(signals) > 1 and all(signal.stack == TRIAL for signal in signals):
-        if len({signal.shape for signal in signals}) > 1:
+        if len({(signal.shape, signal.rate) for signal in signals}) > 1 or any(
+            signal.rate is None for signal in signals
+        ):
             return {signal.path.rpartition("/")[2]: open_recording(file, signal.path) for signal in signals}
     elif not (len(signals) == 1 and TRIAL in signals[0].dims and TIME in signals[0].dims):
         return None

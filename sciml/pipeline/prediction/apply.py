@@ -156,7 +156,7 @@ def predict(
     model = restore(folder.path)
     if signal is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"signal": signal})})
-    loaded = open_for(config, Path(file), at_events=step is None)
+    loaded = open_for(config, Path(file), at_events=step is None, by_position=assume_channels)
     fit = model.preprocess.fit_to if reorder else model.preprocess.checked
     loaded = replace(loaded, recording=fit(loaded.recording, assume_channels=assume_channels))
     windows = windows_of(config, loaded, model.n_times, step)

@@ -34,13 +34,14 @@ class Looked:
     beyond: NDArray[np.bool_]
 
 
-def open_for(config: Config, file: Path, *, at_events: bool) -> Loaded:
+def open_for(config: Config, file: Path, *, at_events: bool, by_position: bool = False) -> Loaded:
     """Open a file as a run opened its own, and the table of events that it was trained with if the file has it."""
     table, column = get_task(config.task).labels(config)
     known = table and at_events and not file.is_dir()
     known = known and (table == SWEEPS or any(f"/{one.name}".endswith(f"/{table}") for one in describe(file).tables))
     # what is to be told need not be known where a net tells it
     data = config.data.model_copy(update={"files": (str(file),), "target": None, "target_files": ()})
+    data = data.model_copy(update={"channels": "position"}) if by_position else data
     return load(config.model_copy(update={"data": data}), table if known else "", column)
 
 

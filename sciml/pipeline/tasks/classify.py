@@ -9,6 +9,7 @@ from torch import nn
 
 from sciml._typing import AnyArray
 from sciml.data import Preprocess, Preprocessed, Split, Windows, windows_around
+from sciml.data.permutation import PermutationTest, exchangeable, permutation_test
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
 from sciml.pipeline.evaluation.trust import fit_probabilities, reliability_of, scores_by_unit, worst
@@ -95,11 +96,10 @@ class Classify:
         )
 
     def evaluate(self, tested: Tested, windows: Windows, splits: Sequence[Split], *, seed: int) -> Evaluation:
-        """Compare accuracy with chance, with labels permuted by unit, and with baselines."""
+        """Compare accuracy with that of labels exchanged at the unit of independence, with chance, with baselines."""
         labels, units, rng = tested.targets, splits[0].block[tested.indices], np.random.default_rng(seed)
         predicted = tested.outputs.argmax(axis=1)
-        permuted = metrics.permutation_test(labels, predicted, blocks=units, rng=rng)
-        known = bool(np.isfinite(permuted.p_value))
+        permuted = permutation_test(labels, predicted, exchangeable(windows, splits), rng=rng)
         said = {"net": (predicted, tested.outputs)} | {
             each.name: (each.predicted, each.logits) for each in tested.baselines
         }
@@ -110,6 +110,7 @@ class Classify:
             for name, (named, logits) in said.items()
         }
         scores = others.pop("net")
+        chance = _chance(scores, permuted)
         reliability, calibration = reliability_of(tested.fitted, tested.outputs, labels)
         return Evaluation(
             metric="accuracy",
@@ -117,12 +118,12 @@ class Classify:
             in_percent=True,
             scores=(_score("net", scores, "model"), *(_score(name, each) for name, each in others.items())),
             n_test=scores.n,
-            chance=_chance(scores, permuted.p_value if known else None),
+            chance=chance,
             confusion=scores.confusion,
             classes=windows.classes,
             numbers={
-                "net": {**_shown(scores), "above_chance": scores.above_chance},
-                "chance": _chance_numbers(scores, permuted),
+                "net": {**_shown(scores), "above_chance": chance.above},
+                "chance": _chance_numbers(chance),
                 "baselines": {
                     each.name: baseline_numbers(each, _shown(others[each.name])) for each in tested.baselines
                 },
@@ -132,7 +133,7 @@ class Classify:
             reliability=reliability,
             by_unit=scores_by_unit("accuracy", tested.outputs, labels, tested.indices, splits[0]),
             worst=_worst(tested, windows),
-            warnings=(*tested.notes, *(() if known else (permuted.note,))),
+            warnings=(*tested.notes, *((permuted.note,) if chance.above is None else ())),
         )
 
     def predict(
@@ -176,9 +177,10 @@ class Classify:
         return f"{column.capitalize()} from {signal}", question
 
     def row(self, found: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return accuracy and interval."""
+        """Return accuracy, and its interval where there are units enough for one."""
         low, high = found["interval"]
-        return percent(found["accuracy"]), f"{percent(low)} to {percent(high)}"
+        interval = "too few units" if low is None else f"{percent(low)} to {percent(high)}"
+        return percent(found["accuracy"]), interval
 
 
 def _worst(tested: Tested, windows: Windows) -> tuple[dict[str, Any], ...]:
@@ -194,7 +196,7 @@ def _worst(tested: Tested, windows: Windows) -> tuple[dict[str, Any], ...]:
 
 
 def _score(name: str, found: metrics.ClassificationScores, role: Any = "baseline") -> Score:
-    low, high = found.interval
+    low, high = (end if np.isfinite(end) else None for end in found.interval)
     return Score(name=name, value=found.accuracy, low=low, high=high, role=role)
 
 
@@ -202,19 +204,22 @@ def _shown(scores: metrics.ClassificationScores) -> dict[str, Any]:
     return {name: getattr(scores, name) for name in SHOWN}
 
 
-def _chance(scores: metrics.ClassificationScores, p_value: float | None) -> Chance:
-    chance = scores.chance
-    return Chance(level=chance.level, low=chance.low, high=chance.high, above=scores.above_chance, p_value=p_value)
+def _chance(scores: metrics.ClassificationScores, permuted: PermutationTest) -> Chance:
+    """Return the level and band of guessing, and whether the accuracy is above: told by exchanged labels alone."""
+    chance, above = scores.chance, permuted.above_chance
+    return Chance(
+        level=chance.level,
+        low=chance.low,
+        high=chance.high,
+        above=None if above is None else above and scores.accuracy > chance.level,
+        p_value=None if above is None else permuted.p_value,
+        note=permuted.note,
+    )
 
 
-def _chance_numbers(scores: metrics.ClassificationScores, permuted: metrics.PermutationTest) -> dict[str, Any]:
-    chance = scores.chance
-    return {
-        "level": chance.level,
-        "band": (chance.low, chance.high),
-        "p_value": permuted.p_value,
-        "test": permuted.note,
-    }
+def _chance_numbers(chance: Chance) -> dict[str, Any]:
+    named = {"level": chance.level, "band": chance.band, "p_value": chance.p_value}
+    return {**named, "test": chance.note, "verdict": chance.verdict}
 
 
 def _name(label: Any) -> str:

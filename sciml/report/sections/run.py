@@ -16,7 +16,7 @@ from sciml.report.figures.learning import (
 )
 from sciml.report.figures.regression import told_figure, told_over_time
 from sciml.report.figures.trust import reliability_figure, unit_strip
-from sciml.report.record import Denoising, Evaluation, RunRecord, Score, SplitSummary
+from sciml.report.record import Chance, Denoising, Evaluation, RunRecord, Score, SplitSummary
 from sciml.report.sections.methods import initial_methods
 from sciml.report.sections.trust import trust_text
 from sciml.wording import clean, count, p_number, p_value, percent, quantity, sentence, times
@@ -34,6 +34,7 @@ def run_findings(run: RunRecord) -> tuple[Finding, ...]:
     found = [verdict(run.evaluation)] if run.evaluation.net is not None else []
     if run.split is not None:
         found.append(_split_finding(run.split))
+        found += [Finding(f"{sentence(alarm)}", "problem") for alarm in run.split.alarms]
     if run.truth and run.noise_floor is not None and "rank" in run.truth:
         found.append(_truth_finding(int(run.truth["rank"]), run.noise_floor.rank))
     return (*found, *(Finding(clean(text), "caution") for text in run.warnings))
@@ -46,7 +47,7 @@ def verdict(scored: Evaluation) -> Finding:
     parts = [f"Held-out {scored.metric} {_with_interval(scored, net)}"]
     if chance is not None:
         band = f"{_value(scored, chance.low)} to {_value(scored, chance.high)}"
-        parts.append(f"{'above' if chance.above else 'not beyond'} the chance band ({band})")
+        parts.append(f"{chance.verdict} (band of guessing {band})")
     if chance is not None and chance.p_value is not None:
         parts.append(p_value(chance.p_value))
     text = ", ".join(parts)
@@ -55,7 +56,7 @@ def verdict(scored: Evaluation) -> Finding:
     beaten = None if chance is None else chance.above
     numbers = {"value": net.value, "low": net.low, "high": net.high, "chance_band": chance and chance.band,
                "beats_chance": beaten, "best_baseline": best.name if best else None}  # fmt: skip
-    return Finding(text + ".", "caution" if beaten is False else "result", numbers)
+    return Finding(text + ".", "result" if chance is None or beaten else "caution", numbers)
 
 
 def _value(scored: Evaluation, value: float) -> str:
@@ -88,8 +89,8 @@ def _split_finding(split: SplitSummary) -> Finding:
         )
     found = f", {quantity(split.smallest_gap, 's')} found" if split.smallest_gap is not None else ""
     return Finding(
-        f"No window of one part is closer than {quantity(split.gap, 's')} to a window of another (checked{found}). "
-        f"Unit of independence: {split.unit} (n = {split.n_units}).",
+        f"No window of one part is closer than {quantity(split.gap, 's')} to a window of another in its file "
+        f"(checked{found}). {sentence(split.unit_words)}",
         "note",
         numbers,
     )
@@ -154,6 +155,7 @@ def split_section(run: RunRecord) -> Section:
         tables.append(Table("Input", ("property", "value"), tuple(run.data.items())))
     if run.split is not None:
         tables.append(_split_table(run.split))
+        tables += _leakage_tables(run.split)
     return Section("Question and data", text=f"{run.question}{_split_text(run.split)}", tables=tuple(tables))
 
 
@@ -164,9 +166,17 @@ def _split_text(split: SplitSummary | None) -> str:
         if split.n_dropped else ""  # fmt: skip
     check = "This was verified on the windows." if split.checked else "This was not verified."
     return (
-        f"\n\nThe recording was parted by {split.unit} (n = {split.n_units}), never by window, and windows of "
-        f"different parts stay at least {quantity(split.gap, 's')} apart. {check}{dropped}"
+        f"\n\n{_parted(split)}, and windows of different parts stay at least {quantity(split.gap, 's')} apart inside "
+        f"a file. {check}{dropped}"
     )
+
+
+def _parted(split: SplitSummary) -> str:
+    """Return how windows were parted, in a sentence without its end."""
+    if "random" in split.unit:
+        return "Windows were parted one by one at random (allow_leakage): these scores are no test"
+    folds = f" in {len(split.folds)} folds, each unit tested once" if split.folds else ""
+    return f"Windows were parted by {split.unit} (n = {split.n_units}){folds}, never by window"
 
 
 def _split_table(split: SplitSummary) -> Table:
@@ -176,6 +186,31 @@ def _split_table(split: SplitSummary) -> Table:
         for part, n in split.windows.items()
     )
     return Table("Windows of each part", ("part", "windows", *classes), rows)
+
+
+def _leakage_tables(split: SplitSummary) -> Iterator[Table]:
+    """Yield what was looked for that may leak, and what the folds tested."""
+    found, session = split.leakage, split.leakage.get("session")
+    if found:
+        rows: list[tuple[Any, ...]] = [("kept whole", split.unit_words)]
+        rows += [
+            (f"{kind}s with windows in two parts", f"{each['in two parts']} of {each['n']}")
+            for kind, each in found["units"].items()
+        ]
+        rows.append(("nearest windows of different parts", _nearest_words(found)))
+        rows.append(("windows of validation or test that equal a train window", found["equal"]))
+        if session is not None:
+            rows.append(("session test", session["summary"]))
+        rows.append(("alarms", "; ".join(split.alarms) or "none"))
+        yield Table("What may leak from part to part", ("what", "found"), tuple(rows))
+    if split.folds:
+        columns = tuple(split.folds[0])
+        cells = (tuple(each.values()) for each in split.folds)
+        yield Table("Folds", columns, tuple(cells))
+
+
+def _nearest_words(found: Mapping[str, Any]) -> str:
+    return f"{quantity(found['nearest'], 's')}: {found['nearest_at']}" if found["nearest_at"] else "none in one file"
 
 
 def fit_sections(run: RunRecord) -> Iterator[Section]:
@@ -236,7 +271,7 @@ def _score_section(scored: Evaluation) -> Section:
     if chance is not None:
         rows.append(("chance", chance.level, *chance.band, "95 % band"))
     n = f" ({count(scored.n_test, 'window')})" if scored.n_test is not None else ""
-    tested = f" Against chance: {p_value(chance.p_value)}." if chance and chance.p_value is not None else ""
+    tested = f" {_tested_words(chance)}" if chance else ""
     text = f"On the held-out part{n}, which neither training nor the choice of the epoch has seen.{tested}"
     return Section(
         "Scores",
@@ -244,6 +279,14 @@ def _score_section(scored: Evaluation) -> Section:
         figures=tuple(figures),
         tables=(Table(f"Held-out {scored.metric}", columns, tuple(rows)), *_worst(scored)),
     )
+
+
+def _tested_words(chance: Chance) -> str:
+    """Return whether the score is above chance, by which test."""
+    if chance.p_value is None:
+        return sentence(chance.note or chance.verdict)
+    by = f", {chance.note}" if chance.note else ""
+    return f"{sentence(f'{chance.verdict}: {p_value(chance.p_value)}{by}')}"
 
 
 def _worst(scored: Evaluation) -> Iterator[Table]:

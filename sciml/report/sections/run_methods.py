@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sciml.report.record import RunRecord
+from sciml.report.record import RunRecord, SplitSummary
 from sciml.report.sections.methods import initial_methods
 from sciml.wording import count, percent, quantity, sentence, series
 
@@ -51,8 +51,16 @@ def _windows(run: RunRecord) -> Iterator[str]:
         every = f", one every {quantity(asked['step'], 's')}" if asked.get("step") else ""
         yield f"windows {_length(asked['length'])}{ahead} were cut{before}{every}"
     if run.split is not None:
-        counts = series(f"{n} for {part}" for part, n in run.split.windows.items())
-        yield f"windows ({counts}) were parted by {run.split.unit} with a gap of {quantity(run.split.gap, 's')}"
+        yield _split(run.split)
+
+
+def _split(split: SplitSummary) -> str:
+    gap = f"with a gap of {quantity(split.gap, 's')}"
+    if split.folds:
+        tested = f"each {split.unit} being held out once"
+        return f"windows were parted by {split.unit} in {len(split.folds)} folds, {tested}, {gap}"
+    counts = series(f"{n} for {part}" for part, n in split.windows.items())
+    return f"windows ({counts}) were parted by {split.unit} {gap}"
 
 
 def _length(length: float | str) -> str:
@@ -107,7 +115,7 @@ def _tests(run: RunRecord) -> Iterator[str]:
     if described:
         yield f"the held-out part was also given to {'; '.join(described)}"
     if run.evaluation.chance is not None:
-        yield "scores are compared with the 95 % band of chance for this many windows (Combrisson and Jerbi 2015)"
+        yield "the 95 % band of chance is that of as many independent windows (Combrisson and Jerbi 2015)"
         if run.evaluation.chance.p_value is not None:
             yield f"the p-value is that of a permutation test: {_permutation(run)}"
 

@@ -13,7 +13,6 @@ from sciml.train.metrics.classification import (
     wilson_interval,
 )
 from sciml.train.metrics.forecast import ForecastScores, forecast_scores
-from sciml.train.metrics.permutation import PermutationTest, permutation_test
 from sciml.train.metrics.registry import METRICS, Metric
 from sciml.train.metrics.regression import RegressionScores, regression_scores
 
@@ -23,13 +22,11 @@ __all__ = [
     "ClassificationScores",
     "ForecastScores",
     "Metric",
-    "PermutationTest",
     "RegressionScores",
     "bootstrap_interval",
     "chance_band",
     "classification_scores",
     "forecast_scores",
-    "permutation_test",
     "regression_scores",
     "wilson_interval",
 ]

@@ -130,7 +130,7 @@ def chance_band(labels: ArrayLike, *, n_classes: int, alpha: float = 0.05) -> Ch
     .. math:: P(k < k_\text{low}) \le \alpha/2, \quad P(k > k_\text{high}) \le \alpha/2, \qquad k \sim B(n, p_0)
 
     The level p₀ is the fraction of the most frequent class, at least 1/n_classes; the band is k / n. It counts windows
-    as independent: where neighbors in time resemble each other, `permutation_test` with blocks says more.
+    as independent: where neighbors in time resemble each other, `sciml.data.permutation` says more.
 
     References
     ----------
