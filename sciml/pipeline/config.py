@@ -157,7 +157,7 @@ class Train(_Section):
 
     epochs: Count | None = Field(default=None, description="passes at most; default 50, but at least 800 steps")
     steps: Count | None = Field(default=None, description="at most, where no epochs are given")
-    batch_size: Count | None = Field(default=None, description="default a quarter of the train part, from 16 to 64")
+    batch_size: Count | None = Field(default=None, description="default a sixteenth of the train part, from 16 to 64")
     lr: Duration = 1e-3
     weight_decay: Seconds = 1e-2
     momentum: Fraction = 0.9

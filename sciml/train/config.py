@@ -21,7 +21,8 @@ CHOICES = {
 KINDS = {"cross_entropy": "class", "mse": "value"}  # of the metrics that a loss can be monitored by
 EPOCHS, STEPS = 50, 800  # passes and steps at least where neither is given
 ROUND = 20  # steps at least between two validations where no epochs are given
-SMALLEST_BATCH, LARGEST_BATCH = 16, 64  # where no batch size is given
+BATCHES = 16  # of the training part, where no batch size is given: fifty passes are then 800 steps
+SMALLEST_BATCH, LARGEST_BATCH = 16, 64  # and these ends
 # Keys that decide when and where state is kept, and change nothing in the weights: they may differ on resume.
 _FREE = ("checkpoint_every", "keep")
 
@@ -49,7 +50,7 @@ class TrainConfig(Execution):
         passes, whichever is more. An epoch, after which the net is validated, then is as many passes as take 20 steps
         at least, so that few windows are trained on as long as many.
     batch_size
-        Windows in a step; None for a quarter of the training part, but from 16 to 64.
+        Windows in a step; None for a sixteenth of the training part, but from 16 to 64.
     lr, weight_decay, momentum
         Step size at its largest, decay of weights of two and more dims (biases and norms are left alone), momentum
         of SGD.
@@ -167,7 +168,7 @@ class TrainConfig(Execution):
         >>> TrainConfig().batch(40), TrainConfig().batch(5000), TrainConfig(batch_size=7).batch(40)
         (16, 64, 7)
         """
-        return self.batch_size or min(max(n // 4, SMALLEST_BATCH), LARGEST_BATCH)
+        return self.batch_size or min(max(n // BATCHES, SMALLEST_BATCH), LARGEST_BATCH)
 
     def extent(self, n_steps: int) -> tuple[int, int]:
         """Return passes in an epoch, and epochs at most, where a pass takes `n_steps` steps; the last may be shorter.

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
@@ -15,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sciml.errors import ConfigError, DataError
 from sciml.train import SignalClassifier, SignalRegressor
 from sciml.train.estimators.inner_split import inner_split
+from sciml.train.metrics import METRICS
 
 torch.set_num_threads(1)
 
@@ -181,3 +183,28 @@ def test_published_sets_are_told_apart_by_defaults(archive, name, least):
     """Published, FCN: ItalyPowerDemand .963; benchmarks/RESULTS.md has five seeds of more sets."""
     (X, y), test = archive(name)
     assert SignalClassifier(random_state=0).fit(X, y).score(*test) >= least
+
+
+def waveform(n, *, rho, seed, n_times=48):
+    """White noise, in half of the windows with a known waveform of norm rho."""
+    rng = np.random.default_rng(seed)
+    shape = np.sin(np.linspace(0, 4 * np.pi, n_times)) * np.hanning(n_times)
+    y = rng.integers(0, 2, n)
+    return rng.normal(size=(n, 1, n_times)) + y[:, None, None] * rho * shape / np.linalg.norm(shape), y
+
+
+@pytest.mark.parametrize("rho", [2.0, 3.0])
+def test_a_known_waveform_is_detected_as_well_as_by_its_matched_filter_and_not_better(rho):
+    """The optimal area is Phi(rho / sqrt 2). More by three standard errors would be leakage.
+
+    The net is linear: the default one sees 14 samples at a time and averages over the rest (benchmarks/RESULTS.md).
+    """
+    X, y = waveform(3000, rho=rho, seed=0)
+    X_test, y_test = waveform(6000, rho=rho, seed=1)
+    z = SignalClassifier(model="linear", random_state=0, device="cpu").fit(X, y).decision_function(X_test)
+    area = METRICS["auc"](np.stack([-z, z], axis=1), y_test)
+    best = scipy.stats.norm.cdf(rho / np.sqrt(2))
+    # Hanley and McNeil (1982), doi:10.1148/radiology.143.1.7063747, for 3000 windows of each kind
+    q1, q2 = best / (2 - best), 2 * best**2 / (1 + best)
+    error = np.sqrt((best * (1 - best) + 2999 * (q1 + q2 - 2 * best**2)) / 3000**2)
+    assert best - 0.02 < area < best + 3 * error

@@ -153,14 +153,14 @@ def test_targets_that_are_missing_do_not_count():
 # ---- steps
 
 
-@pytest.mark.parametrize(("n", "steps", "wanted"), [(40, None, 819), (40, 100, 100), (400, 30, 30), (400, 7, 7)])
+@pytest.mark.parametrize(("n", "steps", "wanted"), [(40, None, 819), (40, 100, 100), (400, 50, 50), (400, 7, 7)])
 def test_steps_are_counted_where_epochs_are_not_given(n, steps, wanted):
     config = TrainConfig(steps=steps, lr=1e-6, average=0.0, patience=None, device="cpu")
     X, y = rare(n, seed=0, fraction=0.5)
     found = fit(net(), FitData((X, y), (X[:16], y[:16])), config)
     assert found.history[-1].step == wanted
     assert found.epochs_run <= 50
-    assert found.batch_size == (16 if n == 40 else 64)
+    assert found.batch_size == (16 if n == 40 else 25)
 
 
 def test_passes_of_an_epoch_have_orders_of_their_own():

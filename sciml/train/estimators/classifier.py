@@ -33,7 +33,7 @@ class SignalClassifier(ClassifierMixin, SignalEstimator):  # type: ignore[misc] 
     steps
         Steps of training at most; default 800, or 50 passes where these are more.
     batch_size
-        Windows in a step; default a quarter of them, from 16 to 64.
+        Windows in a step; default a sixteenth of them, from 16 to 64.
     lr
         Largest step size.
     validation_fraction

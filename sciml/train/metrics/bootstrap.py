@@ -8,7 +8,7 @@ from sciml.train.metrics.registry import Statistic
 
 __all__ = ["bootstrap_interval"]
 
-WORK = 5e8  # items times draws, beyond which draws are fewer
+WORK = 3e7  # items times draws, beyond which draws are fewer
 FEWEST_DRAWS = 500
 
 
