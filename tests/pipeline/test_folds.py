@@ -184,7 +184,7 @@ class Stop:
 
 
 def test_a_changed_file_is_named_on_resume(mixed: list[str], tmp_path: Path) -> None:
-    files = [shutil.copy(each, tmp_path) for each in mixed[:3]]
+    files = [str(shutil.copy(each, tmp_path)) for each in mixed[:3]]
     asked = config(files)
     with pytest.raises(InterruptedRunError, match="resume"):
         run(asked, out=tmp_path / "run", callbacks=(Stop(),))
@@ -200,7 +200,7 @@ def test_a_replaced_item_is_named_on_resume_even_where_the_file_passes(
 ) -> None:
     """A change that the sampled hash of a large file does not see: here the hash of files is made blind."""
     monkeypatch.setattr("sciml.pipeline.runner._identity", lambda _: {"signal": "", "sha256": ""})
-    files = [shutil.copy(each, tmp_path) for each in mixed[:3]]
+    files = [str(shutil.copy(each, tmp_path)) for each in mixed[:3]]
     asked = config(files)
     with pytest.raises(InterruptedRunError, match="resume"):
         run(asked, out=tmp_path / "run", callbacks=(Stop(),))

@@ -110,7 +110,8 @@ def predict(
 ) -> Prediction:
     """Apply the trained model of a run to a recording, windowed as in training.
 
-    Of a run with folds the net of the first is applied. A classifier is applied at the events of the recording if it has the table that the run was trained with, else (or
+    Of a run with folds the net of the first is applied.
+    A classifier is applied at the events of the recording if it has the table that the run was trained with, else (or
     with a `step`) to windows one after the other; a forecaster always to windows one after the other. Only the samples
     of windows are read. A window gives the same bits whichever others are looked at.
 
