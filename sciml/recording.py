@@ -32,15 +32,19 @@ __all__ = [
     "TIME",
     "blocks",
     "check",
+    "clock_blocks",
     "feature_dims",
     "feature_shape",
     "n_features",
     "sampling_rate",
     "seconds",
     "segments",
+    "unread_clock",
 ]
 
 TIME = "time"
+UNREAD = 2**22  # samples beyond which a clock that lies in a file is read in parts
+CLOCK_BLOCK, PLACES = 2**20, 64  # samples of a clock that are read at a time; places that its rate is read off
 GAP = 1.5  # a step longer than this many median steps is a gap in the clock
 
 
@@ -92,14 +96,40 @@ def check(recording: xr.DataArray, *, minimum: int = 2, needs_clock: bool = Fals
 
 
 def _check_clock(recording: xr.DataArray, name: str) -> None:
-    times = seconds(recording)
-    if times is not None and (back := int((np.diff(times) < 0).sum())):
+    if unread_clock(recording):
+        back = sum(int((np.diff(times) < 0).sum()) for _, times in clock_blocks(recording, overlap=1))
+    else:
+        times = seconds(recording)
+        back = 0 if times is None else int((np.diff(times) < 0).sum())
+    if back:
+        n = recording.sizes[TIME]
         warnings.warn(
-            f"{name}: time runs backward at {back} of {len(times)} samples; the recording is taken to have no clock, "
+            f"{name}: time runs backward at {back} of {n} samples; the recording is taken to have no clock, "
             "so that neither rates nor gaps are known: sort it by time (recording.sortby('time')), or cut it there",
             ScimlWarning,
             stacklevel=4,
         )
+
+
+def unread_clock(recording: xr.DataArray) -> bool:
+    """Return whether the clock is long and lies in a file still: whoever needs little of it reads that alone.
+
+    Examples
+    --------
+    >>> unread_clock(xr.DataArray(np.zeros(3), dims="time", coords={"time": [0.0, 0.5, 1.0]}))
+    False
+    """
+    if TIME not in recording.coords or TIME in recording.indexes or recording[TIME].dims != (TIME,):
+        return False
+    return bool(recording[TIME].dtype.kind in "iuf" and recording.sizes[TIME] > UNREAD)
+
+
+def clock_blocks(recording: xr.DataArray, *, overlap: int = 0) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield the first sample and the times of one part of a clock after the other, each with a few of the next."""
+    n = recording.sizes[TIME]
+    for start in range(0, n, CLOCK_BLOCK):
+        part = recording[TIME].isel({TIME: slice(start, min(start + CLOCK_BLOCK + overlap, n))})
+        yield start, np.asarray(part.values, np.float64)
 
 
 def seconds(recording: xr.DataArray) -> NDArray[np.float64] | None:
@@ -178,13 +208,28 @@ def sampling_rate(recording: xr.DataArray) -> float:
     rate = recording.attrs.get("sampling_rate")
     if rate is not None:
         return float(rate)
+    if unread_clock(recording):
+        return _rate(_some_steps(recording))
     times = seconds(recording)
     if times is None or recording.sizes[TIME] < 2:
         raise DataError(
             "expected a time coordinate in seconds or attrs['sampling_rate'] in Hz, got neither; "
             "set recording.attrs['sampling_rate'] in Python, or state it with sciml convert FILE --rate HZ"
         )
-    steps = np.diff(times)
+    return _rate(np.diff(times))
+
+
+def _some_steps(recording: xr.DataArray) -> NDArray[np.float64]:
+    """Return steps of a long clock from places spread evenly over it."""
+    n = recording.sizes[TIME]
+    length = min(n, CLOCK_BLOCK // PLACES)
+    places = np.linspace(0, n - length, PLACES).astype(np.int64).tolist()
+    parts = (recording[TIME].isel({TIME: slice(start, start + length)}).values for start in places)
+    return np.concatenate([np.diff(np.asarray(part, np.float64)) for part in parts])
+
+
+def _rate(steps: NDArray[np.float64]) -> float:
+    """Return one over the median step of a clock that advances."""
     step = float(np.median(steps))
     if step > 0 and (steps < 0).any():
         raise DataError(

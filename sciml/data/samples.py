@@ -10,7 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciml.data.recordings.channels import channel_names
 from sciml.errors import DataError
-from sciml.recording import TIME, blocks, check, n_features, sampling_rate, seconds, segments
+from sciml.recording import (
+    GAP,
+    TIME,
+    blocks,
+    check,
+    clock_blocks,
+    n_features,
+    sampling_rate,
+    seconds,
+    segments,
+    unread_clock,
+)
 
 __all__ = ["MEMORY_BUDGET", "Missing", "Samples", "read_samples", "rows_of_block", "unread_samples"]
 
@@ -71,7 +82,7 @@ class Samples:
     def times(self, samples: ArrayLike) -> NDArray[np.float64]:
         """Return the times of samples in seconds; of a regular clock nothing else is read."""
         chosen = np.asarray(samples, dtype=np.int64)
-        if "clock" in self.__dict__ or not self._is_regular:
+        if "clock" in self.__dict__ or not (self._is_regular or unread_clock(self.recording)):
             return self.clock[chosen]
         if TIME not in self.recording.coords:
             return chosen / self.rate
@@ -86,15 +97,31 @@ class Samples:
             around = np.clip(about[:, None] + np.arange(-1, 2), 0, last)
             far = np.abs(self.times(around.ravel()).reshape(around.shape) - times[:, None])
             return np.asarray(around[np.arange(len(times)), far.argmin(axis=1)])
+        if "clock" not in self.__dict__ and unread_clock(self.recording):
+            return self._nearest_unread(times)
         right = np.clip(np.searchsorted(self.clock, times), 1, max(last, 1))
         left, right = right - 1, np.minimum(right, last)
         nearer = times - self.clock[left] <= self.clock[right] - times
         return np.where(nearer, left, right).astype(np.int64)
 
+    def _nearest_unread(self, times: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the nearest samples by one pass over the clock, of which little is held."""
+        found, distance = np.zeros(len(times), np.int64), np.full(len(times), np.inf)
+        for start, clock in clock_blocks(self.recording):
+            right = np.minimum(np.searchsorted(clock, times), len(clock) - 1)
+            left = np.maximum(right - 1, 0)
+            near = np.where(times - clock[left] <= clock[right] - times, left, right)
+            nearer = np.abs(times - clock[near]) < distance
+            found[nearer], distance[nearer] = start + near[nearer], np.abs(times - clock[near])[nearer]
+        return found
+
     def cross_gap(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether a gap of the clock lies between two samples."""
         if "sampling_rate" in self.recording.attrs:
             return np.zeros(len(first), np.bool_)
+        if "segment" not in self.__dict__ and unread_clock(self.recording):
+            clocks = (self.times(np.arange(one, other + 1)) for one, other in zip(first, last, strict=True))
+            return np.array([bool((np.diff(clock) > GAP / self.rate).any()) for clock in clocks], np.bool_)
         return np.asarray(self.segment[first] != self.segment[last])
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:

@@ -295,3 +295,33 @@ def test_preprocessing_without_missing_samples_is_what_it_was():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Preprocess.fit(windows, np.arange(50), missing="mask")
+
+
+def test_a_long_clock_that_lies_in_a_file_is_read_in_parts_and_says_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    clock = 5.0 + np.cumsum(0.1 * (1 + 0.2 * rng.uniform(-1, 1, 3000)) + np.where(np.arange(3000) % 700 == 699, 9, 0))
+    wave = electrodes(n=3000, channels=2).drop_attrs().assign_attrs(units="V")
+    held = wave.assign_coords(time=clock)
+    unread = wave.assign_coords(xr.Coordinates({"time": ("time", clock)}, indexes={}))
+    table = trials([2.0] * 40, start=10.0, step=7.0)
+    expected = windows_around(held, table, label="kind", before=0.3, length=2.0)
+    monkeypatch.setattr("sciml.recording.UNREAD", 1000)
+    monkeypatch.setattr("sciml.recording.CLOCK_BLOCK", 64 * 41)
+    from sciml.data.cutting import windows_at
+    from sciml.recording import check, sampling_rate, unread_clock
+
+    assert unread_clock(unread)
+    assert not unread_clock(held)
+    # the median of some steps: jitter of a fifth is known to a few parts in a hundred from 2624 of them
+    assert sampling_rate(unread) == pytest.approx(sampling_rate(held), rel=0.02)
+    samples = unread_samples(check(unread))
+    found = windows_at(samples, table, before=0.3, length=2.0)
+    assert found.length == expected.length
+    np.testing.assert_array_equal(found.starts, expected.starts)
+    np.testing.assert_array_equal(found.times, expected.times)
+    assert dict(found.dropped) == dict(expected.dropped)
+    assert not {"clock", "segment"} & set(samples.__dict__)
+    backward = clock.copy()
+    backward[1234] = 0.0
+    with pytest.warns(ScimlWarning, match="time runs backward at 1 of 3000 samples"):
+        check(wave.assign_coords(xr.Coordinates({"time": ("time", backward)}, indexes={})))

@@ -169,7 +169,7 @@ def _check_same(
     here, there = [n for n in names if n not in set(wanted)], [n for n in wanted if n not in set(names)]
     differ = [f"{text} {_some(some)}" for text, some in (("has no", there), ("has besides", here)) if some]
     raise DataError(
-        f"{sources[1]}: expected channels of ({len(wanted)},) names, as {sources[0]} has, got ({len(names)},): it "
+        f"{sources[1]}: expected the {len(wanted)} channels of {sources[0]}, got {len(names)}: it "
         f"{' and '.join(differ)}; set data.channels = 'common' to learn from those that all have, or fit them apart"
     )
 

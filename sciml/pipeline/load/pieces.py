@@ -72,10 +72,11 @@ def _sweeps(file: str, data: Data, trials: Mapping[str, xr.DataArray]) -> list[P
 
 
 def _with_digest(recording: xr.DataArray, file: str) -> xr.DataArray:
-    """Return the recording with the digest of its file, which one that sciml saved does not have."""
+    """Return the recording with name and digest of its file, which one that sciml saved does not have."""
     if recording.attrs.get("sha256") or not Path(file).is_file():
         return recording
-    return recording.assign_attrs(digest(Path(file)))
+    name = {"source": Path(file).name, "signal": "" if recording.name is None else str(recording.name)}
+    return recording.assign_attrs({**digest(Path(file)), **name, **recording.attrs})
 
 
 def _sampled(recording: xr.DataArray) -> xr.DataArray:
