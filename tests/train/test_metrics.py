@@ -212,7 +212,7 @@ def test_bootstrap_of_a_mean_is_students_interval():
     """Units of one item each, a mean: the expanded percentile interval is Student's to second order."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=40)
-    low, high = bootstrap_interval(lambda w: w @ x / w.sum(), np.arange(40), rng=rng, n_resamples=20000)
+    low, high = bootstrap_interval(lambda w: float(w @ x / w.sum()), np.arange(40), rng=rng, n_resamples=20000)
     expected = scipy.stats.t.interval(0.95, 39, x.mean(), scipy.stats.sem(x))
     np.testing.assert_allclose([low, high], expected, atol=0.05 * (expected[1] - expected[0]))
 
