@@ -101,7 +101,7 @@ def check_groups(windows: Windows, unit: str, names: tuple[str, ...]) -> None:
     if len(names) == len(windows) and unit not in WHOLE:
         raise DataError(
             f"expected groups of windows in {unit!r}, got another value for each of {len(windows)} windows: splitting "
-            "by it deals them one by one, and neighbors in time come into different parts; choose a column of groups, or "
+            "by it deals them one by one, neighbors in time into different parts; choose a column of groups, or "
             "split.by = 'auto'"
         )
 
