@@ -117,7 +117,7 @@ def permutation_test(
     True
     >>> permutation_test(y[:4], y[:4], Exchange(*(each[:4] for each in (exchange.cell, exchange.atom)), 1, "windows"),
     ...                  rng=np.random.default_rng(0)).note
-    'not testable: 4 windows allow 6 exchanges of labels, and p < 0.05 needs more than 20: more sessions, or folds'
+    'not testable: 4 windows allow 6 exchanges of labels, and p < 0.05 needs more than 20 exchanges: ...'
     """
     y, z = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if not len(y) == len(z) == len(exchange.atom):
@@ -187,9 +187,14 @@ def _why_not(tables: list[tuple[NDArray[np.float64], NDArray[np.int64]]], n_atom
         if known
         else ""
     )
+    allow = (
+        f"{n_atoms} {exchange.words} allow {np.exp(log_exchanges):.0f} exchanges of labels"
+        if n_atoms
+        else "there is no other"
+    )
     return (
-        f"not testable: {trained}{n_atoms} {exchange.words} allow {np.exp(log_exchanges):.0f} exchanges of labels, "
-        f"and p < {ALPHA:g} needs more than {1 / ALPHA:.0f}: more sessions, or folds"
+        f"not testable: {trained}{allow}, and p < {ALPHA:g} needs more than {1 / ALPHA:.0f} exchanges: "
+        "more sessions, or folds of whole ones"
     )
 
 

@@ -70,16 +70,22 @@ class Restored:
 
 
 def restore(run: Path) -> Restored:
-    """Return the model of a run with the weights of its best epoch.
+    """Return the model of a run with the weights of its best epoch; of a run with folds, that of the first.
 
     Raises
     ------
     CheckpointError
         No run, no whole checkpoint, or one that was not written by a run.
     """
-    found = checkpoint.load_best(run / "checkpoints")
+    found = checkpoint.load_best(_checkpoints(run))
     with checkpoint.understood(found.path):
         return _restored(found)
+
+
+def _checkpoints(run: Path) -> Path:
+    """Return the folder of the checkpoints of a run; of one with folds, those of the first."""
+    first = run / "folds" / "1" / "checkpoints"
+    return first if first.is_dir() else run / "checkpoints"
 
 
 def _restored(found: checkpoint.Checkpoint) -> Restored:
@@ -110,7 +116,7 @@ def _restored(found: checkpoint.Checkpoint) -> Restored:
 
 
 def load_weights(target: str | Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a net by name: of a run directory (its best epoch), or of a checkpoint file.
+    """Return the weights of a net by name: of a run directory (best epoch, first fold), or of a checkpoint file.
 
     Files may be checkpoints of sciml, safetensors, or what `torch.save(net.state_dict(), path)` writes.
 
@@ -121,7 +127,7 @@ def load_weights(target: str | Path) -> dict[str, torch.Tensor]:
     """
     path = Path(target)
     if path.is_dir():
-        found = checkpoint.load_best(path / "checkpoints")
+        found = checkpoint.load_best(_checkpoints(path))
         with checkpoint.understood(found.path):
             return _tensors(found.state["model"], path)
     if path.suffix == ".safetensors":

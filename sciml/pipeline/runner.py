@@ -269,7 +269,7 @@ class _Run:
     def write_split(self) -> None:
         self.folder.write_json("split.json", self.cut.to_dict(), schema=SPLIT_SCHEMA)
         if self.cut.spans is not None:
-            learned = intervals_learned_from(self.cut.windows, self.cut.splits, self.cut.spans)
+            learned = intervals_learned_from(self.cut.windows, self.cut.split, self.cut.spans)
             self.folder.write_json(FILE, {"intervals": learned}, schema="sciml.training/1")
         counts = ", ".join(f"{len(indices)} {part}" for part, indices in self.cut.split.parts.items())
         first = "" if len(self.cut.splits) == 1 else " (first fold)"

@@ -20,9 +20,9 @@ FILE = "training.json"
 Intervals = Mapping[str, Sequence[Sequence[float]]]
 
 
-def intervals_learned_from(windows: Windows, splits: Sequence[Split], spans: Spans) -> dict[str, list[list[float]]]:
-    """Return by piece the intervals [start, stop) s that train and validation windows cover, in any fold."""
-    used = windows.chosen(np.unique(np.concatenate([p for split in splits for p in (split.train, split.validation)])))
+def intervals_learned_from(windows: Windows, split: Split, spans: Spans) -> dict[str, list[list[float]]]:
+    """Return by piece the intervals [start, stop) s that train and validation windows cover."""
+    used = windows.chosen(np.concatenate([split.train, split.validation]))
     piece = spans.piece(used.starts)
     found: dict[str, list[list[float]]] = {}
     for k in np.unique(piece):

@@ -301,6 +301,8 @@ class Evaluation:
         Errors by horizon, if something was forecast; numbers as measured and as told, if some were.
     reliability, by_unit
         What probabilities mean; how units of independence differ; None where there is nothing to say.
+    verdict
+        In words, how the score stands to that of who knows nothing; empty where `chance` says it.
     worst
         The held-out windows that were told worst, as rows by name: file, time [s], and what was told.
     numbers
@@ -321,6 +323,7 @@ class Evaluation:
     regression: Regression | None = None
     reliability: Reliability | None = None
     by_unit: UnitScores | None = None
+    verdict: str = ""
     worst: tuple[Mapping[str, Any], ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()

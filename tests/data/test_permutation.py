@@ -82,7 +82,7 @@ def test_fewer_exchanges_than_reach_p_below_05_are_not_tested(n, testable):
     assert (found.above_chance is not None) == testable
     assert np.isfinite(found.p_value) == testable
     if not testable:
-        assert found.note.startswith("not testable: 6 windows allow 20 exchanges of labels, and p < 0.05 needs more")
+        assert found.note.startswith("not testable: 6 windows allow 20 exchanges of labels, and p < 0.05 needs")
 
 
 def test_six_pure_sessions_are_not_testable_however_they_are_split(sessions):

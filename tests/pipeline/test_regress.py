@@ -12,6 +12,7 @@ import xarray as xr
 from sciml.errors import ConfigError, DataError, ScimlWarning
 from sciml.io import open_recording
 from sciml.pipeline import Config, assign, dry_run, predict, run
+from sciml.pipeline.evaluation.trust import against_mean
 from sciml_cli.app import run as command
 
 SERIES = "processing/ophys/DfOverF/RoiResponseSeries"
@@ -118,7 +119,7 @@ def test_intervals_cover_as_the_report_says(done, recorded: Path) -> None:
 
 
 def test_a_dry_run_names_the_numbers_and_parts_keep_clear_of_the_lag(recorded: Path) -> None:
-    planned = dry_run(config(recorded, target=POSITION, target_lag=LAG))
+    planned = dry_run(config(recorded, "train.batch_size=32", target=POSITION, target_lag=LAG))
     assert planned.batch["y"] == {"dims": ["window", "output"], "unit": "m", "shape": [32, 1]}
     assert planned.config.split.gap == pytest.approx(0.5 + LAG)
 
@@ -175,3 +176,29 @@ def test_from_the_command_line(recorded: Path, tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert "R²" in said
     assert "linear" in said
+
+
+@pytest.mark.parametrize(
+    ("ends", "better", "words"),
+    [
+        ((0.1, 0.5), True, "better than the mean of these windows, which scores 0"),
+        ((-0.1, 0.5), False, "not shown to be better than the mean of these windows, which scores 0"),
+        ((-0.5, -0.1), False, "worse than the mean of these windows, which scores 0"),
+        ((None, None), None, "not testable: one unit of independence in the held-out part"),
+    ],
+)
+def test_more_than_the_mean_is_claimed_only_where_the_whole_interval_is_above(ends, better, words: str) -> None:
+    above, said = against_mean(*ends, nothing=0.0, greater_is_better=True)
+    assert above is better
+    assert said.startswith(words)
+
+
+def test_noise_is_not_told_better_than_its_mean(recorded: Path, file: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(5).normal(size=len(_position(file)))
+    other = add_position(Path(shutil.copy(file, tmp_path / "noise.nwb")), noise, start=LAG)
+    found = run(config(other, "train.epochs=2", target=POSITION), out=tmp_path / "run")
+    assert found.metrics["net"]["above_chance"] is False
+    assert "better than the mean" in found.metrics["verdict"] or found.metrics["verdict"].startswith("worse")
+    text = json.loads((tmp_path / "run" / "report.json").read_text())["findings"][0]["text"]
+    assert found.metrics["verdict"] in text
+    assert command(["fit", "--resume", "--out", str(tmp_path / "run"), "--strict"]) == 6

@@ -237,3 +237,17 @@ def test_scores_of_logits_have_intervals_each():
         assert low < content[name] < high
     values = regression_scores(z, z + 0.1, units=np.arange(300) // 15)
     assert {name: ends.shape for name, ends in values.intervals.items()} == dict.fromkeys(values.intervals, (3, 2))
+
+
+@pytest.mark.parametrize("n_units", [2, 3, 5])
+def test_intervals_of_few_units_cover(n_units):
+    """Two units draw three samples that differ: a bootstrap of them would cover in 60 % of cases."""
+    rng = np.random.default_rng(n_units)
+    covered, draws = 0, 300
+    units = np.repeat(np.arange(n_units), 30)
+    for _ in range(draws):
+        values = (0.6 + 0.1 * rng.normal(size=(n_units, 1)) + 0.5 * rng.normal(size=(n_units, 30))).ravel()
+        low, high = bootstrap_interval(lambda w, x=values: w @ x / w.sum(), units, rng=rng, limits=(-5, 5))
+        assert -5 <= low <= values.mean() <= high <= 5
+        covered += low <= 0.6 <= high
+    assert covered / draws > 0.95 - 3 * np.sqrt(0.95 * 0.05 / draws)

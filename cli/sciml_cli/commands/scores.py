@@ -22,13 +22,15 @@ def score_table(metrics: Mapping[str, Any]) -> str:
         low, high = chance["band"]
         rows.append(("chance", percent(chance["level"]), f"{percent(low)} to {percent(high)}"))
     lines = [f"held-out part ({metrics['n_test']} windows)", "", table(task.columns, rows), ""]
-    return "\n".join([*lines, *_verdict_lines(chance), *_split_lines(metrics.get("split") or {})]).rstrip()
+    return "\n".join([*lines, *_verdict_lines(chance, metrics), *_split_lines(metrics.get("split") or {})]).rstrip()
 
 
-def _verdict_lines(chance: Mapping[str, Any] | None) -> list[str]:
+def _verdict_lines(chance: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> list[str]:
     """Return whether the net is above chance, by which test."""
     from sciml.wording import p_value
 
+    if metrics.get("verdict"):
+        return [f"net: {metrics['verdict']}"]
     if chance is None or "verdict" not in chance:
         return []
     if chance["p_value"] is None:

@@ -23,6 +23,7 @@ from sciml.train import (
 __all__ = [
     "FittedIntervals",
     "FittedProbabilities",
+    "against_mean",
     "fit_intervals",
     "fit_probabilities",
     "interval_numbers",
@@ -146,6 +147,22 @@ def scores_by_unit(
         return metric(outputs[rows], targets[rows])
 
     return _by_unit(name.replace("_", " "), score, indices, split, in_percent=name == "accuracy")
+
+
+def against_mean(
+    low: float | None, high: float | None, *, nothing: float, greater_is_better: bool
+) -> tuple[bool | None, str]:
+    """Return whether a score is better than that of who names the mean of the held-out windows, and that in words.
+
+    Better, or worse, is what the whole 95 % interval is; None where units are too few for an interval.
+    """
+    if low is None or high is None:
+        return None, "not testable: one unit of independence in the held-out part has no interval; more units, or folds"
+    better, worse = (low > nothing, high < nothing) if greater_is_better else (high < nothing, low > nothing)
+    what = f"than the mean of these windows, which scores {nothing:g}"
+    if better:
+        return True, f"better {what}"
+    return False, f"worse {what}" if worse else f"not shown to be better {what}"
 
 
 def means_by_unit(name: str, values: AnyArray, indices: AnyArray, split: Split) -> UnitScores | None:

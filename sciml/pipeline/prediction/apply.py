@@ -110,6 +110,7 @@ def predict(
 ) -> Prediction:
     """Apply the trained model of a run to a recording, windowed as in training.
 
+    Of a run with folds the net of the first is applied.
     A classifier is applied at the events of the recording if it has the table that the run was trained with, else (or
     with a `step`) to windows one after the other; a forecaster always to windows one after the other. Only the samples
     of windows are read. A window gives the same bits whichever others are looked at.
@@ -154,6 +155,9 @@ def predict(
     if not folder.finished:
         warnings.warn(f"{folder.path} is not finished; its best epoch so far is used", ScimlWarning, stacklevel=2)
     model = restore(folder.path)
+    if config.split.folds is not None:
+        text = f"{folder.path} has {config.split.folds} folds; the net of the first is applied"
+        warnings.warn(text, ScimlWarning, stacklevel=2)
     if signal is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"signal": signal})})
     loaded = open_for(config, Path(file), at_events=step is None, by_position=assume_channels)

@@ -14,7 +14,7 @@ from sciml.data.layer import last_values
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
-from sciml.pipeline.evaluation.trust import means_by_unit, worst
+from sciml.pipeline.evaluation.trust import against_mean, means_by_unit, worst
 from sciml.pipeline.load import Loaded
 from sciml.recording import feature_dims, sampling_rate, segments
 from sciml.report import Evaluation, Forecast, Score
@@ -141,15 +141,16 @@ class Forecasting:
         means = {name: float(error.mean()) for name, error in errors.items()}
         said = {"net": tested.outputs, **{each.name: each.predicted for each in tested.baselines}}
         each_window = {name: _errors(tested.targets, predicted) for name, predicted in said.items()}
+        ends = {name: _interval(each, units, rng) for name, each in each_window.items()}
+        above, verdict = against_mean(*ends["net"], nothing=1.0, greater_is_better=False)
         return Evaluation(
             metric=ERROR,
             greater_is_better=False,
-            scores=tuple(
-                _score(name, value, _interval(each_window[name], units, rng)) for name, value in means.items()
-            ),
+            scores=tuple(_score(name, value, ends[name]) for name, value in means.items()),
             n_test=scores.n,
             numbers={
-                "net": {**_shown(scores), "error": means["net"]},
+                "net": {**_shown(scores), "error": means["net"], "above_chance": above},
+                "verdict": verdict,
                 "baselines": {
                     each.name: {**baseline_numbers(each, _shown(others[each.name])), "error": means[each.name]}
                     for each in tested.baselines
@@ -162,6 +163,7 @@ class Forecasting:
                 each_window["net"],
                 {f"{name}, {ERROR}": values.tolist() for name, values in each_window.items()},
             ),
+            verdict=verdict,
             forecast=Forecast(horizon=(np.arange(windows.horizon) + 1) / windows.rate, mse=errors),
             warnings=tested.notes,
         )
@@ -213,7 +215,8 @@ def _errors(target: AnyArray, predicted: AnyArray) -> FloatArray:
 
 def _interval(errors: FloatArray, units: AnyArray, rng: np.random.Generator) -> tuple[float | None, float | None]:
     """Return the ends of the interval of their mean when whole units are drawn again; None of fewer than two units."""
-    low, high = metrics.bootstrap_interval(lambda w: float(w @ errors / w.sum()), units, rng=rng).tolist()
+    ends = metrics.bootstrap_interval(lambda w: float(w @ errors / w.sum()), units, rng=rng, limits=(0, np.inf))
+    low, high = ends.tolist()
     return (low, high) if np.isfinite(low) else (None, None)
 
 

@@ -12,7 +12,7 @@ from sciml.data import Preprocess, Preprocessed, Split, Windows, sliding_windows
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
-from sciml.pipeline.evaluation.trust import fit_intervals, interval_numbers, scores_by_unit, worst
+from sciml.pipeline.evaluation.trust import against_mean, fit_intervals, interval_numbers, scores_by_unit, worst
 from sciml.pipeline.load import Loaded, check_column, labels
 from sciml.pipeline.tasks.durations import trial_length
 from sciml.recording import sampling_rate
@@ -116,19 +116,23 @@ class Regress:
             name: metrics.regression_scores(tested.targets, values, units=unit, rng=rng)
             for name, values in said.items()
         }
+        ends = {name: _interval(tested.targets, values, unit, rng) for name, values in said.items()}
+        above, verdict = against_mean(*ends["net"], nothing=0.0, greater_is_better=True)
         return Evaluation(
             metric="R²",
             greater_is_better=True,
-            scores=tuple(_score(name, scores) for name, scores in found.items()),
+            scores=tuple(_score(name, scores, ends[name]) for name, scores in found.items()),
             n_test=len(tested.indices),
             numbers={
-                "net": _shown(found["net"]),
+                "net": {**_shown(found["net"]), "above_chance": above},
+                "verdict": verdict,
                 "outputs": list(windows.target_names),
                 "baselines": {each.name: baseline_numbers(each, _shown(found[each.name])) for each in tested.baselines},
                 "intervals": interval_numbers(tested.fitted),
             },
             by_unit=scores_by_unit("r2", tested.outputs, tested.targets, tested.indices, splits[0]),
             worst=_worst(tested, windows),
+            verdict=verdict,
             regression=Regression(
                 names=windows.target_names,
                 units=windows.target_units,
@@ -203,8 +207,18 @@ def _shown(scores: metrics.RegressionScores) -> dict[str, Any]:
     return {name: getattr(scores, name) for name in SHOWN} | {"intervals": dict(scores.intervals)}
 
 
-def _score(name: str, scores: metrics.RegressionScores) -> Score:
-    """Return the mean R2 over outputs; with its interval where there is one output, for those of several are apart."""
-    ends = scores.intervals["r2"]
-    low, high = ends[0].tolist() if len(ends) == 1 and np.isfinite(ends).all() else (None, None)
-    return Score(name=name, value=scores.mean_r2, low=low, high=high, role="model" if name == "net" else "baseline")
+def _interval(
+    target: AnyArray, told: AnyArray, units: AnyArray, rng: np.random.Generator
+) -> tuple[float | None, float | None]:
+    """Return the ends of the interval of the mean R2 over outputs; None of fewer than two units."""
+    r2 = metrics.METRICS["r2"]
+    statistic = r2.prepare(*r2.arrays(told, target))
+    ends = metrics.bootstrap_interval(lambda w: float(np.mean(statistic(w))), units, rng=rng, limits=r2.limits)
+    low, high = ends.tolist()
+    return (low, high) if np.isfinite(low) else (None, None)
+
+
+def _score(name: str, scores: metrics.RegressionScores, ends: tuple[float | None, float | None]) -> Score:
+    return Score(
+        name=name, value=scores.mean_r2, low=ends[0], high=ends[1], role="model" if name == "net" else "baseline"
+    )

@@ -48,15 +48,17 @@ def verdict(scored: Evaluation) -> Finding:
     if chance is not None:
         band = f"{_value(scored, chance.low)} to {_value(scored, chance.high)}"
         parts.append(f"{chance.verdict} (band of guessing {band})")
+    if scored.verdict:
+        parts.append(scored.verdict)
     if chance is not None and chance.p_value is not None:
         parts.append(p_value(chance.p_value))
     text = ", ".join(parts)
     if best is not None:
         text += f"; {_against(scored, net, best)}"
-    beaten = None if chance is None else chance.above
+    beaten = scored.numbers.get("net", {}).get("above_chance") if chance is None else chance.above
     numbers = {"value": net.value, "low": net.low, "high": net.high, "chance_band": chance and chance.band,
                "beats_chance": beaten, "best_baseline": best.name if best else None}  # fmt: skip
-    return Finding(text + ".", "result" if chance is None or beaten else "caution", numbers)
+    return Finding(text + ".", "result" if beaten or (chance is None and not scored.verdict) else "caution", numbers)
 
 
 def _value(scored: Evaluation, value: float) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import DataError
 from sciml.train.metrics.bootstrap import bootstrap_interval
-from sciml.train.metrics.registry import METRICS
+from sciml.train.metrics.registry import METRICS, Statistic
 from sciml.wording import percent
 
 __all__ = [
@@ -195,7 +195,7 @@ def classification_scores(
     if units is not None:
         draw, n_units = np.random.default_rng(0) if rng is None else rng, len(np.unique(np.asarray(units)))
         intervals = {
-            name: _pair(bootstrap_interval(statistic, units, rng=draw), scores[name], n_units, name)
+            name: _pair(_ends(name, statistic, units, draw), scores[name], n_units, name)
             for name, statistic in statistics.items()
         }
     by_units = intervals.get("accuracy", (float("nan"),) * 2)
@@ -208,6 +208,10 @@ def classification_scores(
         intervals=intervals,
         **scores,
     )
+
+
+def _ends(name: str, statistic: Statistic, units: ArrayLike, rng: np.random.Generator) -> NDArray[np.float64]:
+    return bootstrap_interval(statistic, units, rng=rng, limits=METRICS[name].limits)
 
 
 def _pair(ends: NDArray[np.float64], score: float, n_units: int, name: str) -> tuple[float, float]:

@@ -32,12 +32,15 @@ class Metric:
         "class": of logits (n, class) with labels (n,); "value": of values (n, output) with targets (n, output).
     prepare
         From outputs and targets to a function of the items' weights.
+    limits
+        Least and largest score that there can be.
     """
 
     name: str
     greater_is_better: bool
     kind: str
     prepare: Callable[[Floats, NDArray[Any]], Statistic]
+    limits: tuple[float, float]
 
     def __call__(self, outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> float:
         """Return the score; the mean over outputs where there are several.
@@ -162,13 +165,13 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", True, "class", _accuracy),
-        Metric("balanced_accuracy", True, "class", _balanced_accuracy),
-        Metric("auc", True, "class", _auc),
-        Metric("log_loss", False, "class", _log_loss),
-        Metric("brier", False, "class", _brier),
-        Metric("r2", True, "value", _r2),
-        Metric("correlation", True, "value", _correlation),
-        Metric("absolute_error", False, "value", _absolute_error),
+        Metric("accuracy", True, "class", _accuracy, (0, 1)),
+        Metric("balanced_accuracy", True, "class", _balanced_accuracy, (0, 1)),
+        Metric("auc", True, "class", _auc, (0, 1)),
+        Metric("log_loss", False, "class", _log_loss, (0, np.inf)),
+        Metric("brier", False, "class", _brier, (0, 2)),
+        Metric("r2", True, "value", _r2, (-np.inf, 1)),
+        Metric("correlation", True, "value", _correlation, (-1, 1)),
+        Metric("absolute_error", False, "value", _absolute_error, (0, np.inf)),
     )
 }

@@ -119,7 +119,10 @@ def regression_scores(
     if units is None:
         return RegressionScores(r2, correlation, absolute_error, len(y))
     draw = np.random.default_rng(0) if rng is None else rng
-    ends = {name: bootstrap_interval(statistic, units, rng=draw) for name, statistic in statistics.items()}
+    ends = {
+        name: bootstrap_interval(statistic, units, rng=draw, limits=METRICS[name].limits)
+        for name, statistic in statistics.items()
+    }
     n_units = len(np.unique(np.asarray(units)))
     return RegressionScores(r2, correlation, absolute_error, len(y), n_units, ends)
 
