@@ -167,7 +167,7 @@ class Train(_Section):
     average: Fraction = Field(default=0.05, description="of all steps, over which the kept weights are averaged")
     patience: int = Field(default=10, ge=0)
     monitor: MonitorName = Field(default="auto", description="auto: the loss, balanced_accuracy where classes are not")
-    label_smoothing: Fraction = 0.0
+    label_smoothing: Fraction = 0.1
     class_weights: Literal["balanced", "sampled"] | tuple[float, ...] | None = None
     clip_norm: Seconds = 1.0
     precision: Literal["fp32", "bf16"] = "fp32"

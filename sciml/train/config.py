@@ -66,7 +66,8 @@ class TrainConfig(Execution):
         which training stops; None for never. Equal scores are told apart by the loss. "auto" is the loss, but
         "balanced_accuracy" where the largest class of the training part is twice as large as the smallest.
     loss, label_smoothing
-        "cross_entropy" or "mse"; smoothing of the training targets.
+        "cross_entropy" or "mse"; fraction of the training targets that is spread over all classes. Few windows are soon
+        fitted without it, and the net is then sure of whatever it says.
     class_weights
         In the loss: None, "balanced" or one weight a class; "sampled" draws windows of all classes equally often.
     clip_norm
@@ -109,7 +110,7 @@ class TrainConfig(Execution):
     patience: int | None = 10
     monitor: str = "auto"
     loss: str = "cross_entropy"
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     class_weights: str | tuple[float, ...] | None = None
     clip_norm: float | None = 1.0
 

@@ -28,18 +28,16 @@ class CrossEntropy:
         """Return the summed loss and the summed weight of a batch; `weights` are those of its items."""
         self.check_range(output, target)
         smoothing = self.label_smoothing if training else 0.0
-        loss = functional.cross_entropy(
-            output.float(),
-            target,
-            self.weights,
-            reduction="sum" if weights is None else "none",
-            label_smoothing=smoothing,
-        )
-        if weights is not None:
-            by_class = weights if self.weights is None else weights * self.weights[target]
-            return (loss * weights).sum(), by_class.sum()
-        weight = torch.tensor(float(len(target))) if self.weights is None else self.weights[target].sum()
-        return loss, weight
+        z = output.float()
+        if weights is None and self.weights is None:
+            loss = functional.cross_entropy(z, target, reduction="sum", label_smoothing=smoothing)
+            return loss, torch.tensor(float(len(target)))
+        # Weights are those of an item and of its class. torch would weigh what smoothing gives to the other classes by
+        # their weights: of many windows of a common class, each would speak for the rare one.
+        each = functional.cross_entropy(z, target, reduction="none", label_smoothing=smoothing)
+        by_item = torch.ones_like(each) if weights is None else weights
+        by_item = by_item if self.weights is None else by_item * self.weights[target]
+        return (each * by_item).sum(), by_item.sum()
 
     def correct(self, output: torch.Tensor, target: torch.Tensor) -> int | None:
         """Return how many labels of a batch the logits name."""

@@ -212,7 +212,7 @@ def test_bootstrap_of_a_mean_is_students_interval():
     """Units of one item each, a mean: the expanded percentile interval is Student's to second order."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=40)
-    low, high = bootstrap_interval(lambda w: w @ x / w.sum(), np.arange(40), rng=rng, n_resamples=20000)
+    low, high = bootstrap_interval(lambda w: float(w @ x / w.sum()), np.arange(40), rng=rng, n_resamples=20000)
     expected = scipy.stats.t.interval(0.95, 39, x.mean(), scipy.stats.sem(x))
     np.testing.assert_allclose([low, high], expected, atol=0.05 * (expected[1] - expected[0]))
 
@@ -247,7 +247,7 @@ def test_intervals_of_few_units_cover(n_units):
     units = np.repeat(np.arange(n_units), 30)
     for _ in range(draws):
         values = (0.6 + 0.1 * rng.normal(size=(n_units, 1)) + 0.5 * rng.normal(size=(n_units, 30))).ravel()
-        low, high = bootstrap_interval(lambda w, x=values: w @ x / w.sum(), units, rng=rng, limits=(-5, 5))
+        low, high = bootstrap_interval(lambda w, x=values: float(w @ x / w.sum()), units, rng=rng, limits=(-5, 5))
         assert -5 <= low <= values.mean() <= high <= 5
         covered += low <= 0.6 <= high
     assert covered / draws > 0.95 - 3 * np.sqrt(0.95 * 0.05 / draws)
