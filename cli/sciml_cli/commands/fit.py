@@ -157,6 +157,8 @@ def _show_result(out: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
 
         time = number(floor["correlation_time"], "s") if noise_model(floor["model"]).colored else ""
         known = floor["rank_words"]
-        count = f"components {known}" if known == "not determined" else f"{known} components"
+        count = (
+            f"components {known}" if known == "not determined" else f"{known} component{'' if known == '1' else 's'}"
+        )
         click.echo(f"\nnoise floor: {count} ({floor['model']}{', ' + time if time else ''})")
     click.echo(f"report: {out / 'report.html'}")
