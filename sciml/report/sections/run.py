@@ -334,8 +334,10 @@ def _training_text(run: RunRecord, training: "FitResult") -> str:
     end = "; it stopped early" if training.stopped_early else ""
     size = f" ({run.n_parameters:,} parameters)" if run.n_parameters is not None else ""
     length = count(len(training.history), "epoch")
+    folds = 0 if run.split is None else len(run.split.folds)
+    first = f"Of {folds} folds the first is shown. " if folds else ""
     return (
-        f"The net {run.model}{size} trained for {length} in {quantity(training.seconds, 's')} on "
+        f"{first}The net {run.model}{size} trained for {length} in {quantity(training.seconds, 's')} on "
         f"{training.device}{end}. The weights of epoch {training.best_epoch}, the best {training.monitor} on the "
         "validation part, were kept."
     )
