@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 BASELINE_VALUES = 2**28  # of a part that a baseline is fitted on; larger parts are thinned evenly
-BATCH = 256
+BATCH = 64
 COVARIANCE = "covariance"  # name of the baseline that the session test is made with
-ACTIVATIONS, WIDTH = 2**25, 256  # values of one layer of a net as wide as this
+ACTIVATIONS, WIDTH = 2**23, 256  # values of one layer of a net as wide as this
 
 
 @dataclass(frozen=True, eq=False)
