@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,9 +173,20 @@ def test_random_windows_are_refused_or_marked_in_every_output(mixed: list[str], 
 def test_a_column_of_the_events_is_a_unit_and_another_name_is_refused(mixed: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"split.by: expected one of .*start_time.* got 'stimulos'"):
         dry_run(config(mixed, "split.by=stimulos"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ScimlWarning)
-        assert dry_run(config(mixed, "split.by=start_time")).independence.startswith("unit of independence: start_time")
+    with pytest.raises(DataError, match="another value for each of 96 windows"):
+        dry_run(config(mixed, "split.by=start_time"))
+
+
+def test_sessions_of_the_events_table_are_sessions(mixed: list[str], tmp_path: Path) -> None:
+    """One file that holds several sessions, told by a column of its trials."""
+    path = shutil.copy(mixed[0], tmp_path / "one.nwb")
+    with h5py.File(path, "a") as file:
+        trials = file["intervals/trials"]
+        column = trials.create_dataset("session_id", data=np.arange(16) // 4)
+        column.attrs.update({"namespace": "hdmf-common", "neurodata_type": "VectorData", "description": "session"})
+        trials.attrs["colnames"] = [*trials.attrs["colnames"], "session_id"]
+    plan = dry_run(config([str(path)]))
+    assert plan.independence == "unit of independence: session, n = 4"
 
 
 def test_units_too_few_are_refused(mixed: list[str]) -> None:
