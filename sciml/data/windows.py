@@ -260,6 +260,11 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return None if self.windows.labels is None else self.windows.labels[self.indices]
 
     @property
+    def starts(self) -> NDArray[np.int64]:
+        """First sample of each item in the recording, shape (n,)."""
+        return self.windows.starts[self.indices]
+
+    @property
     def weights(self) -> NDArray[np.float64] | None:
         """How much each item counts in training, shape (n,); None where all count alike."""
         return None if self.windows.weights is None else self.windows.weights[self.indices]

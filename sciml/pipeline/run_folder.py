@@ -116,6 +116,27 @@ class RunFolder:
             for each in stored.get("folds", [stored])
         )
 
+    def alarms(self) -> tuple[str, ...]:
+        """Return what was found to leak when the run was made, in sentences; nothing where no split is stored.
+
+        Raises
+        ------
+        DataError
+            The stored split was changed since.
+        """
+        try:
+            stored = self._stored_split()
+        except OSError:
+            return ()
+        self.splits()
+        return tuple(stored.get("leakage", {}).get("alarms", ()))
+
+    def changed(self, file: Path, digest: str) -> bool:
+        """Return whether a file that the run was made with has another digest now."""
+        digests = str(self.status().get("data", {}).get("sha256", "")).split()
+        known = file.absolute() in [Path(each) for each in self.config().data.files]
+        return known and bool(digest) and bool(digests) and digest not in digests
+
     def _stored_split(self) -> dict[str, Any]:
         stored: dict[str, Any] = json.loads((self.path / "split.json").read_text(encoding="utf-8"))
         return stored

@@ -155,7 +155,23 @@ def cut_windows(config: Config, loaded: Loaded) -> Windows:
     """Cut the windows of a resolved configuration; each knows its file, session, subject and trial where they do."""
     windows = get_task(config.task).windows(config, loaded)
     known = {} if loaded.spans is None else loaded.spans.of(windows.starts)
-    return _with_column(windows.changed(units={**known, **windows.units}), loaded, config.split.by)
+    units = _units_of_events({**known, **windows.units}, windows, loaded)
+    return _with_column(windows.changed(units=units), loaded, config.split.by)
+
+
+def _units_of_events(known: dict[str, NDArray[Any]], windows: Windows, loaded: Loaded) -> dict[str, NDArray[Any]]:
+    """Return the units with the sessions and subjects that the events table tells, where it has such a column."""
+    if loaded.events is None or windows.events is None:
+        return known
+    for unit in ("session", "subject"):
+        column = next((name for name in (unit, f"{unit}_id") if name in loaded.events.variables), None)
+        if column is not None:
+            told = np.array([str(value) for value in loaded.events[column].values[windows.events]])
+            # sessions are numbered anew in each file; a subject has one name in all
+            inside = known.get("file") if unit == "session" else None
+            names = told if inside is None else [f"{value} of {file}" for value, file in zip(told, inside, strict=True)]
+            known = {**known, unit: np.array(names)}
+    return known
 
 
 def _with_column(windows: Windows, loaded: Loaded, by: str) -> Windows:

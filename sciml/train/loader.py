@@ -168,6 +168,8 @@ def in_sequence(n: int, batch_size: int) -> list[NDArray[np.int64]]:
 def fingerprint(parts: Sequence[Batches]) -> str:
     """Return a hash of parts: of all their items up to 64 MiB, else of 256 of them, spread evenly from first to last.
 
+    What a part tells without reading (`targets`, `starts`, `weights`) is hashed whole.
+
     Examples
     --------
     >>> a, b = (as_batches((np.full((8, 1, 4), v), np.arange(8)), "train") for v in (0, 1))
@@ -179,6 +181,9 @@ def fingerprint(parts: Sequence[Batches]) -> str:
         digest.update(str(len(part)).encode())
         if (weights := weights_of(part)) is not None:
             digest.update(weights.tobytes())
+        for name in ("targets", "starts"):
+            if (known := getattr(part, name, None)) is not None:
+                digest.update(np.ascontiguousarray(known).tobytes())
         n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in part.batch(np.array([0])))
         n_items = min(len(part), max(HASHED_ITEMS, HASHED_BYTES // max(1, n_bytes)))
         for items in np.array_split(np.linspace(0, len(part) - 1, n_items).astype(np.int64), -(-n_items // AT_ONCE)):

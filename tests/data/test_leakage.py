@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sciml.data import sliding_windows, split_by, split_by_time
+from sciml.data import WindowDataset, sliding_windows, split_by, split_by_time
 from sciml.data.identity import hash_items
 from sciml.data.leakage import SessionTest, find_leakage, session_test
 from sciml.errors import ScimlWarning
 from sciml.train.baselines import covariance_classifier
+from sciml.train.loader import fingerprint
 
 
 def covariances(*parts):
@@ -130,3 +131,17 @@ def test_62_of_64_replaced_items_do_not_go_unnoticed(sessions):
     recording.values[first:last] = np.random.default_rng(9).normal(size=(last - first, recording.sizes["channel"]))
     said = hash_items(replace(windows, recording=recording, table=None)).differences(stored, windows)
     assert said.startswith("62 of 64 windows have other samples")
+
+
+def test_the_hash_of_a_part_covers_every_label_and_start_however_large_it_is(sessions, monkeypatch):
+    """Of a large part only some items are read for the hash: labels and starts of the others are hashed too."""
+    monkeypatch.setattr("sciml.train.loader.HASHED_BYTES", 0)
+    monkeypatch.setattr("sciml.train.loader.HASHED_ITEMS", 2)
+    windows = sessions(0, "mixed", n=3)
+    before = fingerprint([WindowDataset(windows, np.arange(60))])
+    labels = windows.labels.copy()
+    labels[20] = 1 - labels[20]
+    assert fingerprint([WindowDataset(windows.changed(labels=labels), np.arange(60))]) != before
+    starts = windows.starts.copy()
+    starts[20] += 1
+    assert fingerprint([WindowDataset(windows.changed(starts=starts), np.arange(60))]) != before

@@ -185,3 +185,12 @@ def test_a_stored_split_of_the_former_format_is_read():
     content |= {"format": 1, "blocks": [block[:3] for block in content["blocks"]]}
     content["sha256"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     np.testing.assert_array_equal(Split.from_dict(content).test, split.test)
+
+
+def test_a_column_of_groups_of_one_is_refused_but_trials_of_one_window_are_not():
+    windows = with_units(np.tile([0, 1], 30), identity=np.arange(60), trial=np.arange(60))
+    with pytest.raises(DataError, match="another value for each of 60 windows"):
+        split_by(windows, "identity", seed=0)
+    with pytest.raises(DataError, match="another value for each of 60 windows"):
+        folds_by(windows, "identity", n_folds=3, seed=0)
+    assert split_by(windows, "trial", seed=0).unit == "trial"

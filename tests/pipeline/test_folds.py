@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,14 +158,35 @@ def test_random_windows_are_refused_or_marked_in_every_output(mixed: list[str], 
     assert "dealt at random" in metrics["split"]["independence"]
     assert "dealt at random" in metrics["split"]["leakage"]["alarms"][0]
     assert "parted one by one at random" in (tmp_path / "run" / "report.html").read_text()
+    changed = shutil.copy(mixed[0], tmp_path / "s0.nwb")
+    with pytest.warns(ScimlWarning) as said:
+        predict(tmp_path / "run", changed)
+    assert any("are doubtful: windows were dealt at random" in str(each.message) for each in said)
+    split = tmp_path / "run" / "split.json"
+    content = json.loads(split.read_text())
+    content["train"][0], content["test"][0] = content["test"][0], content["train"][0]
+    split.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="the stored split was changed"):
+        predict(tmp_path / "run", changed)
 
 
 def test_a_column_of_the_events_is_a_unit_and_another_name_is_refused(mixed: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"split.by: expected one of .*start_time.* got 'stimulos'"):
         dry_run(config(mixed, "split.by=stimulos"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ScimlWarning)
-        assert dry_run(config(mixed, "split.by=start_time")).independence.startswith("unit of independence: start_time")
+    with pytest.raises(DataError, match="another value for each of 96 windows"):
+        dry_run(config(mixed, "split.by=start_time"))
+
+
+def test_sessions_of_the_events_table_are_sessions(mixed: list[str], tmp_path: Path) -> None:
+    """One file that holds several sessions, told by a column of its trials."""
+    path = shutil.copy(mixed[0], tmp_path / "one.nwb")
+    with h5py.File(path, "a") as file:
+        trials = file["intervals/trials"]
+        column = trials.create_dataset("session_id", data=np.arange(16) // 4)
+        column.attrs.update({"namespace": "hdmf-common", "neurodata_type": "VectorData", "description": "session"})
+        trials.attrs["colnames"] = [*trials.attrs["colnames"], "session_id"]
+    plan = dry_run(config([str(path)]))
+    assert plan.independence == "unit of independence: session, n = 4"
 
 
 def test_units_too_few_are_refused(mixed: list[str]) -> None:
@@ -193,6 +213,15 @@ def test_a_changed_file_is_named_on_resume(mixed: list[str], tmp_path: Path) -> 
         data[100:200] = data[100:200][::-1]
     with pytest.raises(CheckpointError, match=r"changed since: s1.nwb"):
         run(asked, out=tmp_path / "run", resume=True)
+
+
+def test_a_file_that_changed_since_training_is_named_when_the_run_is_used(mixed: list[str], tmp_path: Path) -> None:
+    files = [str(shutil.copy(each, tmp_path)) for each in mixed[:3]]
+    run(config(files), out=tmp_path / "run")
+    with h5py.File(files[1], "a") as file:
+        file["processing/ophys/DfOverF/RoiResponseSeries/data"][100] = 0
+    with pytest.warns(ScimlWarning, match="s1.nwb is not as it was when .* was trained"):
+        predict(tmp_path / "run", files[1])
 
 
 def test_a_replaced_item_is_named_on_resume_even_where_the_file_passes(

@@ -239,10 +239,6 @@ def test_scores_of_logits_have_intervals_each():
     assert {name: ends.shape for name, ends in values.intervals.items()} == dict.fromkeys(values.intervals, (3, 2))
 
 
-def mean_of(values):
-    return lambda w: float(w @ values / w.sum())
-
-
 @pytest.mark.parametrize("n_units", [2, 3, 5])
 def test_intervals_of_few_units_cover(n_units):
     """Two units draw three samples that differ: a bootstrap of them would cover in 60 % of cases."""
@@ -251,7 +247,8 @@ def test_intervals_of_few_units_cover(n_units):
     units = np.repeat(np.arange(n_units), 30)
     for _ in range(draws):
         values = (0.6 + 0.1 * rng.normal(size=(n_units, 1)) + 0.5 * rng.normal(size=(n_units, 30))).ravel()
-        low, high = bootstrap_interval(mean_of(values), units, rng=rng, limits=(-5, 5))
-        assert -5 <= low <= values.mean() <= high <= 5
+        statistic = METRICS["absolute_error"].prepare(np.zeros((len(units), 1)), values[:, None] + 5)
+        low, high = bootstrap_interval(statistic, units, rng=rng)[0] - 5
+        assert low <= values.mean() <= high
         covered += low <= 0.6 <= high
     assert covered / draws > 0.95 - 3 * np.sqrt(0.95 * 0.05 / draws)

@@ -26,6 +26,7 @@ Settings come from flags, then --set, then CONFIG.toml, then defaults; the run d
 \b
 sciml fit demo.nwb --labels intervals/trials:stimulus --out run
 sciml fit worm.nwb --signal 'acquisition/Activity_*' --task forecast --out run
+sciml fit worm.nwb --signal 'acquisition/Activity_*' --task regress --target ss_2D --out run
 sciml fit --resume --out run
 """
 
@@ -33,8 +34,9 @@ sciml fit --resume --out run
 @click.command("fit", cls=Command, help=HELP)
 @click.argument("inputs", metavar="[CONFIG.toml] [FILE]...", nargs=-1, type=FILE)
 @click.option("--out", type=FILE, help="Run directory to write.")
-@click.option("--task", type=TASK, help="What to learn: classify, forecast, ... [default: classify]")
-@click.option("--labels", metavar="TABLE:COLUMN", help="Classes of events, as intervals/trials:stimulus.")
+@click.option("--task", type=TASK, help="What to learn: classify, regress, forecast. [default: classify]")
+@click.option("--labels", metavar="TABLE:COLUMN", help="Classes (or numbers) of events, as intervals/trials:stimulus.")
+@click.option("--target", metavar="SIGNAL", help="Signal whose values --task regress is to tell.")
 @signal_option
 @click.option("--model", metavar="NAME", help="Net: fcn, resnet1d, linear or a plug-in. [default: fcn]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the train part at most.")
@@ -105,6 +107,7 @@ def _config(inputs: tuple[Path, ...], stored: Path | None, assignments: tuple[st
         "data__files": files or None,
         "data__signal": flags["signal"],
         "data__labels": flags["labels"],
+        "data__target": flags["target"],
         "data__channels": "position" if flags["assume_channels"] else None,
         "model__name": flags["model"],
         "train__epochs": flags["epochs"],
@@ -157,6 +160,8 @@ def _show_result(out: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
 
         time = number(floor["correlation_time"], "s") if noise_model(floor["model"]).colored else ""
         known = floor["rank_words"]
-        count = f"components {known}" if known == "not determined" else f"{known} components"
+        count = (
+            f"components {known}" if known == "not determined" else f"{known} component{'' if known == '1' else 's'}"
+        )
         click.echo(f"\nnoise floor: {count} ({floor['model']}{', ' + time if time else ''})")
     click.echo(f"report: {out / 'report.html'}")

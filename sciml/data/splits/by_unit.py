@@ -22,9 +22,10 @@ from sciml.data.splits.split import Split, make_split
 from sciml.data.windows import Windows
 from sciml.errors import DataError
 
-__all__ = ["apart", "deal_units", "split_by_unit", "unit_counts"]
+__all__ = ["apart", "check_groups", "deal_units", "split_by_unit", "unit_counts"]
 
 DRAWS = 100  # assignments of units, of which the best is taken
+WHOLE = ("subject", "session", "file", "trial")  # units that are independent, be they of one window
 STEPS = 20_000  # of dealing one unit, all assignments together
 
 
@@ -60,7 +61,7 @@ def split_by_unit(
     ConfigError
         No such unit, fractions that do not sum to one, or a negative gap.
     DataError
-        Fewer units than parts, or a class that the train part does not have.
+        Fewer units than parts, a column with another value for each window, or a class that is not in the train part.
 
     Warns
     -----
@@ -86,12 +87,23 @@ def split_by_unit(
             f"expected at least {wanted} units ({unit}) for {wanted} parts, got {len(names)} ({', '.join(names[:5])}); "
             "split by a finer unit, or by time"
         )
+    check_groups(windows, unit, names)
     part_of_unit = deal_units(unit_counts(windows, unit_of), proportions, np.random.default_rng(seed))
     kept = apart(windows, unit_of, part_of_unit, gap)
     split = make_split(windows, unit_of, part_of_unit, kept, gap=gap, seed=seed, unit=unit, names=names)
     absent = absent_classes(windows, {PARTS[p]: split.parts[PARTS[p]] for p in np.flatnonzero(proportions)})
     complain(windows, absent, f"each class needs as many units ({unit}) as there are parts: split by a finer one")
     return split
+
+
+def check_groups(windows: Windows, unit: str, names: tuple[str, ...]) -> None:
+    """Refuse a column that has another value for each window: to split by it is to deal windows at random."""
+    if len(names) == len(windows) and unit not in WHOLE:
+        raise DataError(
+            f"expected groups of windows in {unit!r}, got another value for each of {len(windows)} windows: splitting "
+            "by it deals them one by one, neighbors in time into different parts; choose a column of groups, or "
+            "split.by = 'auto'"
+        )
 
 
 def unit_counts(windows: Windows, unit_of: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciml.data.splits.by_time import REMEDY, deal_rounds, first_complete, time_blocks
-from sciml.data.splits.by_unit import apart, deal_units, unit_counts
+from sciml.data.splits.by_unit import apart, check_groups, deal_units, unit_counts
 from sciml.data.splits.choose import check_random, coarsest, default_gap, warn_of_coarser
 from sciml.data.splits.parts import absent_classes, check_proportions, complain, unit_numbers
 from sciml.data.splits.split import RANDOM, TIME_BLOCK, Split, make_split
@@ -88,6 +88,7 @@ def _units(
             f"expected at least {least} units ({unit}) for {n_folds} folds, got {len(names)} "
             f"({', '.join(names[:5])}); ask for fewer folds, or split by a finer unit"
         )
+    check_groups(windows, unit, names)
     return unit_of, names
 
 

@@ -1,6 +1,7 @@
 """Applying a trained run to a recording, and keeping what it says."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -155,12 +156,11 @@ def predict(
     if not folder.finished:
         warnings.warn(f"{folder.path} is not finished; its best epoch so far is used", ScimlWarning, stacklevel=2)
     model = restore(folder.path)
-    if config.split.folds is not None:
-        text = f"{folder.path} has {config.split.folds} folds; the net of the first is applied"
-        warnings.warn(text, ScimlWarning, stacklevel=2)
     if signal is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"signal": signal})})
     loaded = open_for(config, Path(file), at_events=step is None, by_position=assume_channels)
+    for text in _doubts(folder, config, Path(file), str(loaded.recording.attrs.get("sha256", ""))):
+        warnings.warn(text, ScimlWarning, stacklevel=2)
     fit = model.preprocess.fit_to if reorder else model.preprocess.checked
     loaded = replace(loaded, recording=fit(loaded.recording, assume_channels=assume_channels))
     windows = windows_of(config, loaded, model.n_times, step)
@@ -173,6 +173,16 @@ def predict(
         with files.replacing(target, overwrite=overwrite) as part:
             found.to_netcdf(part, engine="h5netcdf")
     return Prediction(found, target, _accuracy(found))
+
+
+def _doubts(folder: RunFolder, config: Config, file: Path, digest: str) -> Iterator[str]:
+    """Yield what to know of the run before its outputs are used; a split that was changed is refused."""
+    if config.split.folds is not None:
+        yield f"{folder.path} has {config.split.folds} folds; the net of the first is applied"
+    for alarm in folder.alarms():
+        yield f"the scores of {folder.path} are doubtful: {alarm}"
+    if folder.changed(file, digest):
+        yield f"{file} is not as it was when {folder.path} was trained; which windows were trained on is not known"
 
 
 def _dataset(looked: Looked, loaded: Loaded, config: Config, model: Restored, folder: RunFolder) -> xr.Dataset:

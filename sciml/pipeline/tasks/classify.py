@@ -205,15 +205,16 @@ def _shown(scores: metrics.ClassificationScores) -> dict[str, Any]:
 
 
 def _chance(scores: metrics.ClassificationScores, permuted: PermutationTest) -> Chance:
-    """Return the level and band of guessing, and whether the accuracy is above: told by exchanged labels alone."""
+    """Return the level and band of guessing, and whether labels are told better than exchanged ones."""
     chance, above = scores.chance, permuted.above_chance
+    below = f"; to name always one class is right in {percent(chance.level)}" if scores.accuracy < chance.level else ""
     return Chance(
         level=chance.level,
         low=chance.low,
         high=chance.high,
-        above=None if above is None else above and scores.accuracy > chance.level,
+        above=above,
         p_value=None if above is None else permuted.p_value,
-        note=permuted.note,
+        note=f"{permuted.note}{below}",
     )
 
 
