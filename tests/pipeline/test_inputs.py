@@ -112,6 +112,18 @@ def test_windows_know_their_file_session_and_subject(tmp_path: Path) -> None:
     }
 
 
+def test_files_of_one_identifier_are_one_session_and_others_are_called_by_their_file(tmp_path: Path) -> None:
+    files = [
+        nwb(tmp_path / "a.nwb", identifier="part of day 1", trials=False),
+        nwb(tmp_path / "b.nwb", identifier="part of day 1", trials=False, seed=1),
+        nwb(tmp_path / "c.nwb", identifier="25f5d94e-493c", trials=False, seed=2),
+    ]
+    spans = load(forecast(files)).spans
+    assert spans is not None
+    assert spans.names["session"].tolist() == ["part of day 1", "part of day 1", "c.nwb"]
+    assert "identifier" not in spans.names
+
+
 def test_a_file_that_says_nothing_is_a_session_of_its_own(saved) -> None:
     files = [saved(wave(), "one.nc"), saved(wave(seed=1), "two.nc")]
     spans = load(forecast(files)).spans

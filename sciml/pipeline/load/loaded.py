@@ -1,6 +1,7 @@
 """Opening what a run learns from: the recording, the events that label it, and what is known of a simulated one."""
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,8 +141,8 @@ def load(config: Config, table: str = "", label: str = "") -> Loaded:
     agreed, notes = agree(
         [piece.recording for piece in pieces], [piece.source for piece in pieces], how=config.data.channels
     )
-    aligned = [replace(piece, recording=recording) for piece, recording in zip(pieces, agreed, strict=True)]
-    recording, events, spans = end_to_end(_named_once(aligned))
+    aligned = _named([replace(piece, recording=one) for piece, one in zip(pieces, agreed, strict=True)])
+    recording, events, spans = end_to_end(aligned)
     return Loaded(
         recording, events, label, spans, (*notes, *_of_units(config, aligned)), _target(config, aligned, spans)
     )
@@ -182,15 +183,24 @@ def _of_units(config: Config, pieces: Sequence[Piece]) -> list[str]:
     return found
 
 
-def _named_once(pieces: Sequence[Piece]) -> list[Piece]:
-    """Return pieces whose files are called by their name alone where no two files share it."""
+def _named(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return pieces that know their session: the one that their file states, else all files of one identifier.
+
+    Files are called by their name alone where no two share it, and so is a session of a single file.
+    """
     paths = dict.fromkeys(piece.units["file"] for piece in pieces)
     names = {path: Path(path).name for path in paths}
-    short = len(set(names.values())) == len(names)
-    return [
-        replace(piece, units={**piece.units, "file": names[piece.units["file"]]}) if short else piece
-        for piece in pieces
-    ]
+    if len(set(names.values())) < len(names):
+        names = {path: path for path in paths}
+    of_one = {piece.units["file"]: piece.units["identifier"] for piece in pieces}
+    n_files = Counter(of_one.values())
+    found = []
+    for piece in pieces:
+        known = dict(piece.units)
+        identifier, file = known.pop("identifier"), names[known["file"]]
+        session = identifier if n_files[identifier] > 1 else file
+        found.append(replace(piece, units={"session": session, **known, "file": file}))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +213,7 @@ class GroundTruth:
 
 def ground_truth(files: tuple[str, ...]) -> GroundTruth | None:
     """Return the truth that `sciml.simulate.write_nwb` laid beside a recording; None for all other files."""
-    if len(files) != 1:
+    if len(files) != 1 or not Path(files[0]).is_file() or not h5py.is_hdf5(files[0]):
         return None
     with h5py.File(files[0]) as file:
         found = [file.get(f"scratch/{name}") for name in ("rank", "signal")]

@@ -91,11 +91,11 @@ def _sampled(recording: xr.DataArray) -> xr.DataArray:
 
 
 def _belongs_to(file: str) -> dict[str, str]:
-    """Return file, session and subject of a file: the session that it states, else itself."""
+    """Return file, identifier, session and subject of a file, as far as it says so."""
     said = {} if Path(file).is_dir() else dict(describe(file).attrs)
-    subject = said.get("subject", "")
-    session = said.get("session") or said.get("identifier") or str(file)
-    found = {"file": str(file), "session": f"{subject}/{session}" if subject else session}
+    subject, session = said.get("subject", ""), said.get("session", "")
+    found = {"file": str(file), "identifier": said.get("identifier") or str(file)}
+    found |= {"session": f"{subject}/{session}" if subject else session} if session else {}
     return found | ({"subject": subject} if subject else {})
 
 

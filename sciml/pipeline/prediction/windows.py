@@ -57,7 +57,7 @@ def windows_of(config: Config, loaded: Loaded, n_times: int, step: float | None)
     """
     recording, asked, missing = loaded.recording, config.windows, config.data.missing
     samples = unread_samples(recording)
-    length = n_times / samples.rate if asked.length is None or isinstance(asked.length, str) else asked.length
+    length = n_times / samples.rate  # as many samples as in training, whose rate may differ in its last digits
     if step is None and loaded.events is not None:
         wanted: float | TrialLength = "trial" if asked.length == "trial" else length
         windows = windows_at(samples, loaded.events, before=asked.before, length=wanted, missing=missing)

@@ -63,16 +63,17 @@ def learning_curves(
         )  # fmt: skip
     light_grid(ax)
     ax.set_xlabel("epoch")
-    ax.set_ylabel(quantity)
+    words = quantity.replace("_", " ")
+    ax.set_ylabel(words)
     ax.legend(loc="best")
     picks = np.unique(np.linspace(0, len(epochs) - 1, 8).astype(int))
     return finish(
         figure,
-        title=f"Learning curves: {quantity}",
-        description=f"{_upper(series([_part(n, quantity) for n in names]))} {quantity} over {len(epochs)} epochs"
+        title=f"Learning curves: {words}",
+        description=f"{_upper(series([_part(n, quantity) for n in names]))} {words} over {len(epochs)} epochs"
         + (f"; the kept weights are those of epoch {best_epoch}." if best_epoch is not None else "."),
         table=Table(
-            f"{quantity} at some epochs",
+            f"{words} at some epochs",
             ("epoch", *(_part(n, quantity) for n in names)),
             tuple((int(epochs[i]), *(float(curves[n][i]) for n in names)) for i in picks),
         ),
@@ -83,7 +84,8 @@ def learning_curves(
 def curve_names(history: Sequence[Mapping[str, Any]], quantity: str) -> list[str]:
     """Return the keys of the history that hold this quantity, of whatever part of the data."""
     measured = dict.fromkeys(key for row in history for key, value in row.items() if value is not None)
-    return [key for key in measured if key == quantity or key.endswith(f"_{quantity}")]
+    # the part of the data is one word: a balanced accuracy is no accuracy of a part
+    return [key for key in measured if key == quantity or key.partition("_")[2] == quantity]
 
 
 def _upper(text: str) -> str:

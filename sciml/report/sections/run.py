@@ -338,8 +338,8 @@ def _training_text(run: RunRecord, training: "FitResult") -> str:
     first = f"Of {folds} folds the first is shown. " if folds else ""
     return (
         f"{first}The net {run.model}{size} trained for {length} in {quantity(training.seconds, 's')} on "
-        f"{training.device}{end}. The weights of epoch {training.best_epoch}, the best {training.monitor} on the "
-        "validation part, were kept."
+        f"{training.device}{end}. The weights of epoch {training.best_epoch}, the best "
+        f"{training.monitor.replace('_', ' ')} on the validation part, were kept."
     )
 
 
