@@ -1,10 +1,13 @@
 """A task is one file and one line of the registry: everything else asks it."""
 
 import json
+import shutil
 import sys
 import tomllib
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -73,3 +76,23 @@ def test_every_task_answers_every_question(name: str) -> None:
                  "question", "row", "loss", "score", "greater_is_better", "columns")  # fmt: skip
     assert [each for each in questions if not hasattr(task, each)] == []
     assert task.columns[0] == "model"
+
+
+def test_events_count_as_their_weights_say(file: Path, tmp_path: Path) -> None:
+    """Half of the events weigh nothing: the net and the baselines learn something else."""
+    with h5py.File(shutil.copy(file, tmp_path / "weighed.nwb"), "a") as stored:
+        trials = stored["intervals/trials"]
+        n = len(trials["stimulus"])
+        trials["weight"] = np.where(np.arange(n) % 2 == 0, 1.0, 0.0)
+        trials["weight"].attrs.update(namespace="hdmf-common", neurodata_type="VectorData", description="")
+        trials.attrs["colnames"] = [*trials.attrs["colnames"], "weight"]
+    settings = {
+        "data": {"files": [str(tmp_path / "weighed.nwb")], "labels": "intervals/trials:stimulus"},
+        "model": {"options": {"width": 4}},
+        "train": {"epochs": 2, "device": "cpu"},
+    }
+    alike = run(assign(settings), out=tmp_path / "alike").metrics
+    weighed = run(assign(settings, ["data.weights=weight"]), out=tmp_path / "weighed").metrics
+    for name in ("linear", "covariance", "kernels"):
+        assert weighed["baselines"][name]["log_loss"] != alike["baselines"][name]["log_loss"]
+    assert weighed["net"]["log_loss"] != alike["net"]["log_loss"]

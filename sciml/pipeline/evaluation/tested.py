@@ -12,9 +12,10 @@ from torch import nn
 from sciml._typing import AnyArray, FloatArray
 from sciml.data import Preprocess, Split, WindowDataset, Windows
 from sciml.data.leakage import SessionTest, session_test
-from sciml.train.baselines import BaselineResult, covariance_classifier
+from sciml.train.baselines import BaselineResult, Part, covariance_classifier
 
 __all__ = [
+    "BaselineParts",
     "Tested",
     "baseline_numbers",
     "covariances_by_session",
@@ -26,9 +27,9 @@ __all__ = [
 ]
 
 BASELINE_VALUES = 2**28  # of a part that a baseline is fitted on; larger parts are thinned evenly
-BATCH = 256
+BATCH = 64
 COVARIANCE = "covariance"  # name of the baseline that the session test is made with
-ACTIVATIONS, WIDTH = 2**25, 256  # values of one layer of a net as wide as this
+ACTIVATIONS, WIDTH = 2**23, 256  # values of one layer of a net as wide as this
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,21 +147,40 @@ def outputs_of(model: nn.Module, X: NDArray[np.float32], rows: int) -> FloatArra
     return found[: len(X)]
 
 
-def parts_for_baselines(
-    windows: Windows, split: Split, preprocess: Preprocess | None
-) -> tuple[dict[str, tuple[AnyArray, AnyArray]], tuple[str, ...]]:
-    """Return inputs and targets of each part, the train part thinned to what fits in memory, and a note if it was."""
-    most = max(1, BASELINE_VALUES // (windows.n_channels * windows.span))
-    found, notes = {}, []
-    for name, indices in split.parts.items():
-        kept = indices
-        if name == "train" and len(indices) > most:
-            kept = indices[np.linspace(0, len(indices) - 1, most).astype(np.int64)]
-            notes.append(f"the baselines learned from {most} of {len(indices)} train windows, to fit in memory")
-        data = WindowDataset(windows, kept, transform=None if preprocess is None else preprocess.scaled)
-        X, y = data.batch(np.arange(len(kept)))
-        found[name] = (X.numpy(), y.numpy())
-    return found, tuple(notes)
+@dataclass(frozen=True, eq=False)
+class BaselineParts:
+    """Inputs and targets of each part, how much each train window counts (None: alike), and what is to be known."""
+
+    train: Part
+    validation: Part
+    test: Part
+    weights: FloatArray | None
+    notes: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[Part, Part, Part]:
+        """The three parts."""
+        return self.train, self.validation, self.test
+
+
+def parts_for_baselines(windows: Windows, split: Split, preprocess: Preprocess | None) -> BaselineParts:
+    """Return what baselines learn from and are tested on, the train part thinned to what fits in memory."""
+    most, kept = max(1, BASELINE_VALUES // (windows.n_channels * windows.span)), split.train
+    notes: tuple[str, ...] = ()
+    if len(kept) > most:
+        kept = kept[np.linspace(0, len(kept) - 1, most).astype(np.int64)]
+        notes = (f"the baselines learned from {most} of {len(split.train)} train windows, to fit in memory",)
+    transform = None if preprocess is None else preprocess.scaled
+    weights = None if windows.weights is None else windows.weights[kept]
+    train, validation, test = (
+        _arrays(WindowDataset(windows, each, transform=transform)) for each in (kept, split.validation, split.test)
+    )
+    return BaselineParts(train, validation, test, weights, notes)
+
+
+def _arrays(part: WindowDataset) -> Part:
+    X, y = part.batch(np.arange(len(part)))
+    return X.numpy(), y.numpy()
 
 
 def baseline_numbers(found: BaselineResult, scores: Mapping[str, Any]) -> dict[str, Any]:

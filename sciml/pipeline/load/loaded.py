@@ -213,7 +213,7 @@ class GroundTruth:
 
 def ground_truth(files: tuple[str, ...]) -> GroundTruth | None:
     """Return the truth that `sciml.simulate.write_nwb` laid beside a recording; None for all other files."""
-    if len(files) != 1:
+    if len(files) != 1 or not Path(files[0]).is_file() or not h5py.is_hdf5(files[0]):
         return None
     with h5py.File(files[0]) as file:
         found = [file.get(f"scratch/{name}") for name in ("rank", "signal")]

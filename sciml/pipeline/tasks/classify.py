@@ -77,22 +77,22 @@ class Classify:
 
     def test(self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int) -> Tested:
         """Return logits, and the classes that baselines behind the preprocessing name."""
-        parts, notes = parts_for_baselines(windows, split, preprocess)
-        n_classes, known = len(windows.classes), parts["validation"][1]
+        parts = parts_for_baselines(windows, split, preprocess)
+        n_classes, weights, known = len(windows.classes), parts.weights, parts.validation[1]
         test, validation = (model_outputs(model, windows, part) for part in (split.test, split.validation))
         return Tested(
             split.test,
-            parts["test"][1],
+            parts.test[1],
             test,
             (known, validation),
             (
-                baselines.linear_classifier(*parts.values(), n_classes=n_classes),
-                baselines.covariance_classifier(*parts.values(), n_classes=n_classes),
-                baselines.kernel_classifier(*parts.values(), n_classes=n_classes, seed=seed),
-                baselines.majority(parts["train"], parts["test"], n_classes=n_classes),
+                baselines.linear_classifier(*parts.all, n_classes=n_classes, weights=weights),
+                baselines.covariance_classifier(*parts.all, n_classes=n_classes, weights=weights),
+                baselines.kernel_classifier(*parts.all, n_classes=n_classes, weights=weights, seed=seed),
+                baselines.majority(parts.train, parts.test, n_classes=n_classes),
             ),
             (fit_probabilities(validation, known, test),),
-            notes=notes,
+            notes=parts.notes,
         )
 
     def evaluate(self, tested: Tested, windows: Windows, splits: Sequence[Split], *, seed: int) -> Evaluation:

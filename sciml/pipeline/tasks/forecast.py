@@ -107,20 +107,20 @@ class Forecasting:
         seed: int,  # noqa: ARG002 (nothing is drawn)
     ) -> Tested:
         """Return the samples ahead in the recording's units, as the net, persistence and a ridge regression tell."""
-        parts, notes = parts_for_baselines(windows, split, None)
-        X, y = parts["test"]
+        parts = parts_for_baselines(windows, split, None)
+        X, y = parts.test
         return Tested(
             split.test,
             y,
             preprocess.restore(model_outputs(model, windows, split.test)),
-            (parts["validation"][1], preprocess.restore(model_outputs(model, windows, split.validation))),
+            (parts.validation[1], preprocess.restore(model_outputs(model, windows, split.validation))),
             (
-                baselines.persistence(parts["test"]),
-                baselines.ridge_forecaster(*parts.values()),
-                baselines.mean_forecaster(parts["train"], parts["test"]),
+                baselines.persistence(parts.test),
+                baselines.ridge_forecaster(*parts.all),
+                baselines.mean_forecaster(parts.train, parts.test),
             ),
             last=baselines.last_values(X),
-            notes=notes,
+            notes=parts.notes,
         )
 
     def evaluate(

@@ -92,21 +92,20 @@ class Regress:
 
     def test(self, model: nn.Module, preprocess: Preprocess, windows: Windows, split: Split, *, seed: int) -> Tested:
         """Return numbers in their units, as the net and baselines behind the preprocessing tell."""
-        parts, notes = parts_for_baselines(windows, split, preprocess)
-        train = parts["train"]
-        found = [
-            baselines.linear_regressor(*parts.values()),
-            baselines.covariance_regressor(*parts.values()),
-            baselines.kernel_regressor(*parts.values(), seed=seed),
-            baselines.mean_predictor(train, parts["test"]),
-        ]
+        parts = parts_for_baselines(windows, split, preprocess)
+        weights = parts.weights
+        found = (
+            baselines.linear_regressor(*parts.all, weights=weights),
+            baselines.covariance_regressor(*parts.all, weights=weights),
+            baselines.kernel_regressor(*parts.all, weights=weights, seed=seed),
+            baselines.mean_predictor(parts.train, parts.test, weights=weights),
+        )
         test, validation = (
             preprocess.restore_target(model_outputs(model, windows, part)) for part in (split.test, split.validation)
         )
-        known = parts["validation"][1]
-        target = parts["test"][1]
+        known, target = parts.validation[1], parts.test[1]
         fitted = fit_intervals(validation, known, test, target)
-        return Tested(split.test, target, test, (known, validation), tuple(found), (fitted,), notes=notes)
+        return Tested(split.test, target, test, (known, validation), found, (fitted,), notes=parts.notes)
 
     def evaluate(self, tested: Tested, windows: Windows, splits: Sequence[Split], *, seed: int) -> Evaluation:
         """Compare R2, with intervals over units, with those of baselines."""
