@@ -1,7 +1,8 @@
 """Nets on windows of unequal length, padded at their end: what pads a window changes nothing of what is said of it.
 
 Before each convolution the padding is set to zero, which is what a convolution that keeps the length sees beyond the
-end of a window anyway; norms and pools count the samples that are there alone, in single precision under autocast too.
+end of a window anyway; norms and pools count the samples that are there alone, in single precision at least,
+under autocast too.
 """
 
 from functools import singledispatch
@@ -55,7 +56,7 @@ def _(module: nn.Module, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
 
 @masked.register
 def _(module: TimeMean, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:  # noqa: ARG001 (chosen by its type)
-    return (x.float() * valid[:, None]).sum(dim=-1) / valid.sum(dim=-1).clamp(min=1)[:, None]
+    return (_wide(x) * valid[:, None]).sum(dim=-1) / valid.sum(dim=-1).clamp(min=1)[:, None]
 
 
 @masked.register
@@ -66,7 +67,7 @@ def _(module: LastSample, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
 
 @masked.register
 def _(module: nn.GroupNorm, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    groups = x.float().reshape(len(x), module.num_groups, -1, x.shape[-1])
+    groups = _wide(x).reshape(len(x), module.num_groups, -1, x.shape[-1])
     there = valid[:, None, None]
     n = (valid.sum(dim=1).clamp(min=1) * groups.shape[2])[:, None, None, None]
     mean = (groups * there).sum(dim=(2, 3), keepdim=True) / n
@@ -79,7 +80,7 @@ def _(module: _BatchNorm, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     if not module.training:
         evaluated: torch.Tensor = module(x)
         return evaluated
-    x, there = x.float(), valid[:, None]
+    x, there = _wide(x), valid[:, None]
     n = valid.sum().clamp(min=1)
     mean = (x * there).sum(dim=(0, 2)) / n
     variance = ((x - mean[:, None]).square() * there).sum(dim=(0, 2)) / n
@@ -110,6 +111,11 @@ def of_length(x: torch.Tensor, valid: torch.Tensor, n_times: int) -> tuple[torch
         nn.functional.pad(x[..., :n_times], (0, missing)),
         nn.functional.pad(valid[:, :n_times], (0, missing)),
     )
+
+
+def _wide(x: torch.Tensor) -> torch.Tensor:
+    """Return values in single precision at least: what is double stays."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _affine(module: nn.GroupNorm | _BatchNorm, x: torch.Tensor) -> torch.Tensor:
