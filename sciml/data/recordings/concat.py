@@ -129,7 +129,7 @@ def crop_to(target: Piece, piece: Piece) -> Piece:
     --------
     >>> angle = xr.DataArray(np.arange(40.0), dims="time", attrs={"sampling_rate": 1.0})
     >>> crop_to(Piece("a", angle), Piece("b", angle[:9])).recording.sizes["time"]
-    14
+    13
     """
     clock, own = _clock(piece.recording), _clock(target.recording)
     near = 0.5 * BETWEEN / sampling_rate(piece.recording)
