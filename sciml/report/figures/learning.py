@@ -117,7 +117,7 @@ def score_figure(scored: Evaluation) -> Figure:
     ax.set_xlabel(f"{metric} [fraction of windows]" if in_percent else metric)
     rows = tuple((s.name, s.value, s.low, s.high, s.role) for s in scores)
     within = [_shown(end, in_percent) for end in band or ()]
-    chance = f" Chance stays within {' to '.join(within)} (95 %)." if band else ""
+    chance = f" Guesses of independent windows stay within {' to '.join(within)} (95 %)." if band else ""
     return finish(
         figure,
         title=f"Held-out {metric} beside baselines",
