@@ -28,6 +28,7 @@ NO_ONSET = "onset missing"
 NO_LABEL = "label missing"
 NO_WEIGHT = "weight missing"
 NO_STOP = "end of the trial missing"
+TOO_SHORT = "of trials shorter than a sample"
 TrialLength = Literal["trial", "crop"]
 Spanned = tuple[int | NDArray[np.int64], ...]
 
@@ -102,7 +103,10 @@ def windows_around(
     dropped = Counter(windows.dropped)
     kept = told.frequent(windows.events, least, dropped)
     if not len(kept):
-        raise DataError(_none_left(events.sizes["event"], dropped, windows.length / windows.rate))
+        raise DataError(
+            f"expected a class of at least {least} windows (data.labels_min), got none{because(dropped)}; lower it, or "
+            "choose another column"
+        )
     return windows.chosen(np.isin(windows.events, kept)).changed(
         dropped=dict(dropped),
         weights=None if weights is None else weights[kept],
@@ -148,11 +152,11 @@ def windows_at(
         reason[mask] = text
     if isinstance(length, str):
         lengths = _trial_lengths(events, onsets - before, samples.rate)
-        reason[lengths < 1] = NO_STOP
+        reason[lengths < 1] = np.where(np.isfinite(_stops(events)), TOO_SHORT, NO_STOP)[lengths < 1]
     else:
         lengths = np.full(len(starts), _to_samples(length, samples.rate, "length"))
     if length == "crop":
-        lengths = np.where(lengths < 1, 1, np.min(lengths[lengths > 0], initial=np.iinfo(np.int64).max))
+        lengths = np.where(lengths < 1, 1, np.min(lengths[reason == ""], initial=np.iinfo(np.int64).max))
     kept, dropped = _usable(samples, starts, (np.maximum(lengths, 1),), reason, missing)
     if not len(kept):
         raise DataError(_none_left(len(starts), dropped, float(lengths.max()) / samples.rate))
@@ -256,9 +260,13 @@ def _to_samples(seconds: float, rate: float, name: str) -> int:
 
 def _trial_lengths(events: xr.Dataset, starts: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
     """Return the samples from the start of each window to the end of its trial; 0 where that is not known."""
-    stops = np.asarray(column_of(events, "stop_time"), dtype=np.float64)
+    stops = _stops(events)
     known = np.isfinite(stops - starts) & (stops > starts)
     return np.where(known, np.round(np.where(known, stops - starts, 0.0) * rate), 0).astype(np.int64)
+
+
+def _stops(events: xr.Dataset) -> NDArray[np.float64]:
+    return np.asarray(column_of(events, "stop_time"), dtype=np.float64)
 
 
 def _onsets(column: NDArray[Any]) -> NDArray[np.float64]:

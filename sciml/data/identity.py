@@ -12,7 +12,9 @@ from sciml.data.windows import Windows
 
 __all__ = ["Items", "hash_items"]
 
-HASHED = 2**16  # values of a window that are hashed: all of a smaller one, else so many spread evenly over it
+HASHED = (
+    2**16
+)  # values of a window that are hashed: all up to so many, else from half of them to all, spread evenly over it
 AT_ONCE = 2**24  # values read at a time
 SHOWN = 3  # windows that are named
 
@@ -60,7 +62,9 @@ def _places(windows: Windows, indices: Sequence[int]) -> str:
 
 
 def hash_items(windows: Windows) -> Items:
-    """Return hashes of the samples of each window (all, or 65536 spread evenly over it) and of what is told of it.
+    """Return hashes of the samples of each window and of what is told of it.
+
+    Of up to 65536 samples all are hashed, of more at least half as many, spread evenly.
 
     Examples
     --------

@@ -328,7 +328,7 @@ def _shortened(message: str) -> str:
 
 
 def _is_branch(part: str | int) -> bool:
-    return isinstance(part, str) and (part == "str" or "[" in part)
+    return isinstance(part, str) and (part == "str" or "[" in part or part.startswith("constrained-"))
 
 
 def _advice(path: str) -> str:

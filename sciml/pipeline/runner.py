@@ -136,14 +136,14 @@ def run(
     train_config(config)  # its own check, before anything is read or written
     if resume:
         folder.match(config, data)
-        if folder.finished:
-            return RunResult(folder.path, folder.metrics(), already_finished=True)
     with _captured_warnings() as captured:  # what does not fit is found out before an older run is overwritten
         cut = split_windows(config, loaded.held())
         build_net(config, cut.windows)
         items = hash_items(cut.windows)
         if resume:
             folder.match_split(cut.windows, cut.splits, items)
+            if folder.finished:
+                return RunResult(folder.path, folder.metrics(), already_finished=True)
     with folder.hold(config, data, resume=resume, overwrite=overwrite):
         return _Run(folder, cut.hashed(items), progress or _silent, captured).execute(callbacks, resume=resume)
 

@@ -40,13 +40,13 @@ def windows_in_training(folder: RunFolder, windows: Windows, spans: Spans) -> ND
     known = _stored(folder)
     if known is None:
         files = str(folder.status().get("data", {}).get("sha256", "")).split()
-        return np.full(len(windows), any(digest.partition("/")[0] in files for digest in spans.digests))
+        own = str(windows.recording.attrs.get("sha256", "")).split()
+        return np.full(len(windows), any(digest in files for digest in own))
     piece, used = spans.piece(windows.starts), np.zeros(len(windows), np.bool_)
     times, stops = windows.times, windows.stops
     for k in np.unique(piece):
         inside = piece == k
-        told = known.get(spans.digests[k], []) if not spans.digests[k].startswith("/") else []  # of no digest
-        intervals = np.array(told, dtype=np.float64).reshape(-1, 2)
+        intervals = np.array(known.get(spans.digests[k], []), dtype=np.float64).reshape(-1, 2)
         used[inside] = _overlapping(times[inside] - spans.shifts[k], stops[inside] - spans.shifts[k], intervals)
     return used
 

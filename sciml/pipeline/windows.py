@@ -202,7 +202,7 @@ def _length_notes(config: Config, loaded: Loaded, windows: Windows) -> tuple[str
 def trial_notes(config: Config, seconds: NDArray[np.float64], windows: Windows) -> list[str]:
     """Return how many trials are padded or cropped, where their lengths differ by more than a twentieth."""
     known, window = seconds[np.isfinite(seconds)], windows.length / windows.rate
-    if not len(known) or np.ptp(known) <= UNEQUAL * np.median(known):
+    if not len(known) or max(np.ptp(known), known.max() - window) <= UNEQUAL * np.median(known):
         return []
     spread = f"{len(known)} trials last {known.min():.3g} to {known.max():.3g} s"
     longer, shorter = (int((side * (known - window) * windows.rate > 1).sum()) for side in (1, -1))

@@ -67,3 +67,11 @@ def test_weights_go_with_their_windows() -> None:
 def test_weights_below_zero_or_all_zero_are_refused(weights) -> None:
     with pytest.raises(DataError, match="expected weights of at least 0, some above, in column 'w'"):
         cut({"x": list("ababababa"), "w": weights}, weight="w")
+
+
+def test_trials_are_cropped_to_the_shortest_of_those_that_are_kept() -> None:
+    """An event without a label, shorter than the others, decides nothing."""
+    stops = 0.5 + np.arange(9.0) + np.array([0.8, 0.1, *[0.8] * 7])
+    found = cut({"x": [*"a", "", *"ababab", "b"], "stop_time": stops}, length="crop", before=0.0)
+    assert (found.length, found.lengths) == (8, None)
+    assert found.dropped == {"label missing": 1}

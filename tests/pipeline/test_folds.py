@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,8 +221,27 @@ def test_a_file_that_changed_since_training_is_named_when_the_run_is_used(mixed:
     run(config(files), out=tmp_path / "run")
     with h5py.File(files[1], "a") as file:
         file["processing/ophys/DfOverF/RoiResponseSeries/data"][100] = 0
-    with pytest.warns(ScimlWarning, match="s1.nwb is not as it was when .* was trained"):
+    with (
+        pytest.warns(ScimlWarning, match="s1.nwb is not as it was when .* was trained"),
+        pytest.warns(ScimlWarning, match="overlap ones that the net was trained"),
+    ):
         predict(tmp_path / "run", files[1])
+
+
+def test_what_a_file_says_besides_hides_no_window_that_was_trained_on(mixed: list[str], tmp_path: Path) -> None:
+    """A recording is known by its values: an attribute, another name, a label less change nothing."""
+    run(config(mixed[:3]), out=tmp_path / "run")
+    numbers = []
+    for k, known in enumerate(mixed[:3]):
+        noted = Path(shutil.copy(known, tmp_path / f"noted{k}.nwb"))
+        with h5py.File(noted, "a") as file:
+            file["general"].attrs["note"] = "x"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScimlWarning)
+            first, second = (predict(tmp_path / "run", each) for each in (known, noted))
+        assert (first.n_in_training, first.accuracy) == (second.n_in_training, second.accuracy)
+        numbers.append(second.n_in_training)
+    assert sorted(map(bool, numbers)) == [False, True, True]  # the test session, and the two learned from
 
 
 def test_a_replaced_item_is_named_on_resume_even_where_the_file_passes(

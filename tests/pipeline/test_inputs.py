@@ -187,6 +187,7 @@ def test_spike_times_are_counted_in_bins_and_silent_units_kept(tmp_path: Path) -
         assert loaded.recording.unit.values.tolist() == [10, 11, 12]
         assert loaded.recording.sum("time").values.tolist() == [500, 0, 300]
         assert loaded.recording.attrs["sampling_rate"] == 4.0
+        assert loaded.recording.time.values[0] % 0.25 == 0.125  # the middle of a bin
         assert loaded.notes == (f"{file}: no event of unit 11: 1 channels are constant, and kept",)
     rooted = load(forecast([file], "data.bin=0.25", "data.counts=sqrt")).recording
     np.testing.assert_allclose(rooted.values**2, loaded.recording.values, rtol=1e-5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sciml.errors import ConfigError, DataError, ScimlWarning
+from sciml.errors import CheckpointError, ConfigError, DataError, ScimlWarning
 from sciml.io import open_recording
 from sciml.pipeline import Config, assign, dry_run, predict, run
 from sciml.pipeline.evaluation.trust import against_mean
@@ -202,3 +202,14 @@ def test_noise_is_not_told_better_than_its_mean(recorded: Path, file: Path, tmp_
     text = json.loads((tmp_path / "run" / "report.json").read_text())["findings"][0]["text"]
     assert found.metrics["verdict"] in text
     assert command(["fit", "--resume", "--out", str(tmp_path / "run"), "--strict"]) == 6
+
+
+def test_a_finished_run_refuses_another_target(recorded: Path, file: Path, tmp_path: Path) -> None:
+    other = add_position(Path(shutil.copy(file, tmp_path / "other.nwb")), _position(file), start=LAG)
+    asked = config(file, "train.epochs=1", target=POSITION, target_lag=LAG, target_files=[str(other)])
+    run(asked, out=tmp_path / "run")
+    assert run(asked, out=tmp_path / "run", resume=True).already_finished
+    with h5py.File(other, "a") as stored:
+        stored[f"{POSITION}/data"][...] = stored[f"{POSITION}/data"][...] * 2
+    with pytest.raises(CheckpointError, match="windows have another class, number or weight"):
+        run(asked, out=tmp_path / "run", resume=True)

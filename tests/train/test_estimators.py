@@ -208,3 +208,26 @@ def test_a_known_waveform_is_detected_as_well_as_by_its_matched_filter_and_not_b
     q1, q2 = best / (2 - best), 2 * best**2 / (1 + best)
     error = np.sqrt((best * (1 - best) + 2999 * (q1 + q2 - 2 * best**2)) / 3000**2)
     assert best - 0.02 < area < best + 3 * error
+
+
+def test_items_of_weight_zero_set_no_temperature():
+    """Copies with the wrong label that weigh nothing would else make every probability one half."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = rng.normal(size=(60, 2, 12)) + y[:, None, None]
+    weights = np.repeat([1.0, 0.0], 60)
+    found = SignalClassifier("linear", random_state=0, steps=50, device="cpu").fit(
+        np.concatenate([X, -X]), np.concatenate([y, 1 - y]), sample_weight=weights
+    )
+    assert found.calibration_.n < 24
+    assert found.calibration_.temperature < 5
+
+
+def test_windows_of_another_length_are_refused_where_a_net_takes_none():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2, 12)), np.arange(40) % 2
+    net = SignalClassifier("linear", random_state=0, steps=5, device="cpu").fit(X, y)
+    with pytest.raises(DataError, match="expected windows of 12 samples, as in training, got 8"):
+        net.predict(X[:, :, :8])
+    averaging = SignalClassifier("fcn", random_state=0, steps=2, device="cpu", model_options={"width": 4}).fit(X, y)
+    assert averaging.predict(X[:, :, :8]).shape == (40,)

@@ -225,7 +225,8 @@ def test_units_without_difference_and_single_ones():
     single = classification_scores(y, y, n_classes=2, units=np.zeros(40))
     assert single.n_units == 1
     assert np.isnan(single.intervals["accuracy"]).all()
-    assert single.interval == wilson_interval(40, 40)
+    assert np.isnan(single.interval).all()
+    assert classification_scores(y, y, n_classes=2).interval == wilson_interval(40, 40)
 
 
 def test_scores_of_logits_have_intervals_each():

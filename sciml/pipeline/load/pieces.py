@@ -141,7 +141,8 @@ def _binned(file: str, data: Data, width: float) -> xr.DataArray:
         found = _counted(_times(open_recording(file, signals[0].path)), file, signals[0].path, width)
     else:
         found = _counted(_of_tables(file, data.signal), file, data.signal or "events", width)
-    return root_of_counts(found) if data.counts == "sqrt" else found
+    middle = found.assign_coords({TIME: found[TIME] + 0.5 * width})  # so far bins are called by their start
+    return root_of_counts(middle) if data.counts == "sqrt" else middle
 
 
 def _spike_signals(file: str, wanted: str | None) -> list[SignalInfo]:

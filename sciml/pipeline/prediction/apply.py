@@ -182,7 +182,7 @@ def _doubts(folder: RunFolder, config: Config, file: Path, digest: str) -> Itera
     for alarm in folder.alarms():
         yield f"the scores of {folder.path} are doubtful: {alarm}"
     if folder.changed(file, digest):
-        yield f"{file} is not as it was when {folder.path} was trained; which windows were trained on is not known"
+        yield f"{file} is not as it was when {folder.path} was trained; where its samples are, windows are still known"
 
 
 def _dataset(looked: Looked, loaded: Loaded, config: Config, model: Restored, folder: RunFolder) -> xr.Dataset:

@@ -59,8 +59,11 @@ class Forecasting:
     greater_is_better = False
     columns: tuple[str, ...] = ("model", "error / variance", "skill over persistence")
 
-    def labels(self, config: Config) -> tuple[str, str]:  # noqa: ARG002 (other tasks have some)
+    def labels(self, config: Config) -> tuple[str, str]:
         """Return no table: the recording is its own target."""
+        given = [name for name in ("weights", "target") if getattr(config.data, name)]
+        if given:
+            raise ConfigError(f"data.{given[0]}: a forecast has no events and is its own target; leave it out")
         return "", ""
 
     def defaults(self, config: Config, loaded: Loaded) -> Config:

@@ -82,6 +82,7 @@ class SignalEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         self.history_ = [asdict(record) for record in result.history]
         self.best_epoch_, self.monitor_, self.n_iter_ = result.best_epoch, result.monitor, result.epochs_run
         self.n_dims_ = X.ndim
+        self.n_times_ = None if self._takes(scaled.shape[1], X.shape[-1] + 1) else X.shape[-1]
         return self._outputs_of(scaled[validation]), validation
 
     def _build(self, scaled: AnyArray, seed: int, n_outputs: int, *, gives_mask: bool) -> Masked:
@@ -95,6 +96,14 @@ class SignalEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
                 **(self.model_options or {}),
             )
         return Masked(net, gives_mask=gives_mask)
+
+    def _takes(self, n_channels: int, n_times: int) -> bool:
+        """Return whether the net takes windows of that length: one that averages over time takes any."""
+        try:
+            self._outputs_of(np.zeros((1, n_channels, n_times)))
+        except (RuntimeError, ConfigError):
+            return False
+        return True
 
     def _config(self, seed: int) -> TrainConfig:
         options = dict(self.train_options or {})
@@ -134,6 +143,11 @@ class SignalEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             raise DataError(f"expected X of shape (sample, channel, time) or (sample, time), got {array.shape}")
         if new and array.ndim != self.n_dims_:
             raise DataError(f"expected X of {self.n_dims_} dims, as in training, got shape {array.shape}")
+        if new and self.n_times_ not in (None, array.shape[-1]):
+            raise DataError(
+                f"expected windows of {self.n_times_} samples, as in training, got {array.shape[-1]}: the net "
+                f"{self.model} takes no others; cut them, or pad them with NaN"
+            )
         return found
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:

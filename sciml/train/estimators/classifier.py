@@ -95,7 +95,13 @@ class SignalClassifier(ClassifierMixin, SignalEstimator):  # type: ignore[misc] 
         if len(self.classes_) < 2:
             raise DataError(f"expected at least two classes, got one class, {self.classes_[0]!r}")
         outputs, held_out = self._train(X, labels, labels, sample_weight, groups, len(self.classes_))
-        self.calibration_ = calibrate(outputs, labels[held_out])
+        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[held_out]
+        counted = slice(None) if weights is None or not weights.any() else weights > 0
+        self.calibration_ = calibrate(
+            outputs[counted],
+            labels[held_out][counted],
+            weights=None if weights is None or not weights.any() else weights[counted],
+        )
         return self
 
     def decision_function(self, X: Any) -> FloatArray:

@@ -168,7 +168,7 @@ def classification_scores(
         Shape (n, class), for AUC, log loss and Brier score. Logarithms of probabilities are logits.
     units
         Number of the unit of independence of each item, shape (n,): intervals are by bootstrap over them. Where all
-        units score alike, the interval is Wilson's of as many items as there are units.
+        units score alike, the interval is Wilson's of as many items as there are units; of one unit it is NaN.
     rng
         Draws units; default from seed 0.
 
@@ -198,9 +198,9 @@ def classification_scores(
             name: _pair(_ends(name, statistic, units, draw), scores[name], n_units, name)
             for name, statistic in statistics.items()
         }
-    by_units = intervals.get("accuracy", (float("nan"),) * 2)
+    alone = wilson_interval(int(np.count_nonzero(y == z)), len(y))
     return ClassificationScores(
-        interval=by_units if np.isfinite(by_units).all() else wilson_interval(int(np.count_nonzero(y == z)), len(y)),
+        interval=alone if units is None else intervals["accuracy"],
         confusion=np.bincount(n_classes * y + z, minlength=n_classes**2).reshape(n_classes, n_classes),
         chance=chance_band(y, n_classes=n_classes),
         n=len(y),
