@@ -52,7 +52,7 @@ def with_targets(windows: Windows, target: xr.DataArray, *, lag: float = 0.0, de
     ([2.0, 4.0, 6.0, 8.0], ('deg',), {'outside the target': 1})
     """
     samples = read_samples(target)
-    times = windows.times + (windows.length - 1) / windows.rate + lag
+    times = windows.stops - 1 / windows.rate + lag  # of the last sample by its own time stamp
     values = _slope(samples, times, 1 / windows.rate) if derivative else _values(samples, times, 1 / windows.rate)
     known = np.isfinite(values).all(axis=1)
     outside = ~known & ((times < samples.clock[0]) | (times > samples.clock[-1]))

@@ -23,6 +23,17 @@ def windows() -> Windows:
     return sliding_windows(signal(np.zeros((200, 3)), 10.0), length=1.0, step=0.5)
 
 
+def test_the_last_sample_is_where_its_time_stamp_says() -> None:
+    """A clock that runs unevenly, as a camera's: the mean rate would miss the end of a window."""
+    rng = np.random.default_rng(2)
+    clock = np.cumsum(0.1 * rng.uniform(0.75, 1.25, 300))
+    wave = xr.DataArray(np.zeros((300, 2)), dims=("time", "channel"), coords={"time": clock}, attrs={"units": "V"})
+    cut = sliding_windows(wave, length=2.0, step=0.5)
+    found = with_targets(cut, signal(np.arange(400.0), 10.0, start=-2.0))
+    last = clock[found.starts + found.length - 1]
+    np.testing.assert_allclose(np.asarray(found.targets)[:, 0], 10 * (last + 2.0), rtol=1e-6)
+
+
 @pytest.mark.parametrize("rate", [0.7, 3.0, 10.0, 14.0])
 @pytest.mark.parametrize("lag", [-0.35, 0.0, 0.4])
 def test_a_slow_target_is_joined_by_lines(windows, rate: float, lag: float) -> None:
