@@ -72,6 +72,8 @@ class Branch:
         Slots on the skip: a projection; () where it is the identity.
     scale
         Parameters that multiply the end of the branch: one value each, or one a channel.
+    shifts
+        Parameters of one value that are added inside.
     constant
         Product of the constant factors at its end.
     norms
@@ -92,6 +94,7 @@ class Branch:
     after: Activation | None = None
     shortcut: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
+    shifts: tuple[str, ...] = ()
     constant: float = 1.0
     norms: tuple[str, ...] = ()
     normed_end: bool = False
