@@ -1,0 +1,76 @@
+"""A batch to trace a net on, and the care that the pass leaves no trace on the net."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from sciml.nn.structure.kinds import weight_slots
+from sciml.nn.structure.slots import CONVOLUTIONS, TRANSPOSED
+
+__all__ = ["Arguments", "arguments_of", "made_up", "undisturbed"]
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+_SIZES = (64, 28, 32, 100, 128, 224, 16, 8)
+
+
+def arguments_of(model: nn.Module, sample: Any) -> Arguments:
+    """Return what the net is called with: a tensor, a tuple of positional or a mapping of named arguments.
+
+    Tensors move to the device of the net, floating-point ones to its dtype.
+    """
+    weight = next((each for each in model.parameters() if each.is_floating_point()), torch.zeros(()))
+
+    def moved(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        return value.detach().to(weight.device, weight.dtype if value.is_floating_point() else value.dtype)
+
+    if isinstance(sample, Mapping):
+        return (), {key: moved(value) for key, value in sample.items()}
+    values = sample if isinstance(sample, (tuple, list)) else (torch.as_tensor(sample),)
+    return tuple(moved(value) for value in values), {}
+
+
+def made_up(model: nn.Module) -> Iterator[torch.Tensor]:
+    """Yield batches that a net might take, by what it says of its input and by its first layer."""
+    generator = torch.Generator().manual_seed(0)
+    for shape in _shapes(model):
+        if shape is None:
+            yield torch.zeros(2, 8, dtype=torch.long)
+        else:
+            yield torch.randn(*shape, generator=generator)
+
+
+def _shapes(model: nn.Module) -> Iterator[tuple[int, ...] | None]:
+    """Yield shapes to try, None for a batch of whole numbers."""
+    said = getattr(model, "input_shape", None)
+    if isinstance(said, (tuple, list)) and all(isinstance(each, int) for each in said):
+        yield (2, *said)
+    for slot in weight_slots(model):
+        module: Any = slot.module
+        if slot.role == "lookup":
+            yield None
+        elif isinstance(module, CONVOLUTIONS + TRANSPOSED):
+            dims = slot.weight.ndim - 2
+            yield from ((2, module.in_channels, *(size,) * dims) for size in _SIZES)
+        elif slot.role in ("weight", "input", "query"):
+            n_in = int(slot.weight.shape[1])
+            yield from ((2, n_in), (2, 16, n_in), (16, 2, n_in))
+        break
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Run a net as in evaluation, without gradients; restore its modes and the random state."""
+    modes = [(module, module.training) for module in model.modules()]
+    devices = {each.device for each in model.parameters() if each.device.type == "cuda"}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=list(devices)):
+            model.eval()
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
