@@ -49,9 +49,11 @@ def largest_singular_value(matrix: NDArray[Any], *, tolerance: float | None = No
     tolerance = 10.0 * float(np.finfo(a.dtype).eps) if tolerance is None else tolerance
     steps = min(n, max_steps)
     basis = np.zeros((steps, n))
-    v = np.random.default_rng(0).standard_normal(n)
-    v /= np.linalg.norm(v)
-    alpha, beta, top, error = [], [], 0.0, np.inf
+    v: NDArray[Any] = np.random.default_rng(0).standard_normal((n,))
+    v = np.asarray(v / np.linalg.norm(v))
+    alpha: list[float] = []
+    beta: list[float] = []
+    top, error = 0.0, float("inf")
     for step in range(steps):
         basis[step] = v
         w = np.asarray(((a @ v.astype(a.dtype)) / scale) @ a, dtype=np.float64) / scale

@@ -170,7 +170,8 @@ def _growth_note(net: Net, rules: Mapping[str, Rule], rows: Sequence[Any]) -> tu
     variances = {row.name: (row.measured, rules[row.name].sigma_b2) for row in rows}
     names = [name for branch in net.structure.branches for name in branch.scale]
     scales = {name: float(net.parameter(name).detach().double().square().mean()) for name in names}
-    growth = expected_growth(net.structure, variances, scales)
+    paired = {name for name, rule in rules.items() if rule.law == "looks_linear" and rule.mirror[0]}
+    growth = expected_growth(net.structure, variances, scales, paired)
     if growth is None or not growth.is_large:
         return ()
     instead = "taki, balanced, fixup" if net.structure.branches else "critical, or looks_linear for ReLU"

@@ -5,20 +5,22 @@ where a branch ends in an activation that has one. Wide layers, inputs of mean s
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from sciml.nn.init.mirror import odd_slope
 from sciml.nn.structure import Activation, Branch, Layer, Structure
 
-__all__ = ["Growth", "Variances", "expected_growth"]
+__all__ = ["Growth", "Variances", "expected_growth", "has_mean"]
 
 _Z, _P = np.polynomial.hermite_e.hermegauss(120)
 _P = _P / _P.sum()
 _PATH = ("weight", "bilinear", "value", "output")
 _HUGE = 1e280
+_SPACING = 0.05  # of ln q between the points at which moments are integrated
 Variances = Mapping[str, tuple[float, float]]
 
 
@@ -44,14 +46,25 @@ class _Stream:
     gradient: float = 1.0
 
 
-def expected_growth(structure: Structure, variances: Variances, scales: Mapping[str, float]) -> Growth | None:
+@dataclass(frozen=True)
+class _Weights:
+    variances: Variances
+    scales: Mapping[str, float]
+    paired: Collection[str]
+
+
+def expected_growth(
+    structure: Structure, variances: Variances, scales: Mapping[str, float], paired: Collection[str] = ()
+) -> Growth | None:
     """Return the expected growth over the net, or None where the map does not apply.
 
     `variances` are (σ_w², σ_b²) by layer, `scales` mean squares of the factors at the end of branches, by parameter.
+    `paired` names layers that read pairs φ(z), φ(-z) with opposite weights: only φ(z) - φ(-z), a linear map, counts.
     It does not apply to nets that were not traced, nor where norms, products, nested branches or recurrences are.
     """
     if not _applies(structure):
         return None
+    net = _Weights(variances, scales, paired)
     stream: _Stream | None = None
     first = 1.0
     done: set[str] = set()
@@ -60,13 +73,13 @@ def expected_growth(structure: Structure, variances: Variances, scales: Mapping[
         if branch is not None and branch.name not in done:
             done.add(branch.name)
             stream = stream or _Stream(1.0)
-            _add(stream, structure, branch, variances, scales)
+            _add(stream, structure, branch, net)
         elif branch is None and not layer.gives_output and not layer.shortcut:
             if stream is None:
-                stream = _Stream(_step(None, layer, variances, 1.0)[0])
+                stream = _Stream(_step(None, layer, net, 1.0)[0])
                 first = stream.q
             else:
-                _advance(stream, layer, variances)
+                _advance(stream, layer, net)
         if stream is not None and not (1.0 / _HUGE < stream.q < _HUGE and stream.gradient < _HUGE):
             break
     if stream is None or first == 0.0:
@@ -91,34 +104,35 @@ def _path(structure: Structure, branch: Branch) -> list[Layer]:
     return [layer for layer in map(structure.layer, branch.layers) if layer.slot.role in _PATH]
 
 
-def _step(reads: Activation | None, layer: Layer, variances: Variances, q: float) -> tuple[float, float]:
+def _step(reads: Activation | None, layer: Layer, net: _Weights, q: float) -> tuple[float, float]:
     """Return the mean square after a layer, and the factor of the squared gradient over it."""
-    sigma_w2, sigma_b2 = variances[layer.name]
+    sigma_w2, sigma_b2 = net.variances[layer.name]
+    if reads is not None and layer.name in net.paired:
+        half = 0.5 * (odd_slope(reads) or 1.0) ** 2
+        return sigma_w2 * q * half + sigma_b2, sigma_w2 * half
     second, slope, _ = _moments_of(reads, q)
     return sigma_w2 * second + sigma_b2, sigma_w2 * slope
 
 
-def _advance(stream: _Stream, layer: Layer, variances: Variances) -> None:
-    stream.q, factor = _step(layer.reads, layer, variances, stream.q)
+def _advance(stream: _Stream, layer: Layer, net: _Weights) -> None:
+    stream.q, factor = _step(layer.reads, layer, net, stream.q)
     stream.gradient, stream.mean = stream.gradient * factor, 0.0
 
 
-def _add(
-    stream: _Stream, structure: Structure, branch: Branch, variances: Variances, scales: Mapping[str, float]
-) -> None:
+def _add(stream: _Stream, structure: Structure, branch: Branch, net: _Weights) -> None:
     """Add a branch to the stream."""
     q = 1.0 if branch.norms else stream.q
     factor = 1.0 / stream.q if branch.norms else 1.0
     for layer in _path(structure, branch):
-        q, chi = _step(layer.reads, layer, variances, q)
+        q, chi = _step(layer.reads, layer, net, q)
         factor *= chi
     if branch.normed_end:
         q, factor = 1.0, factor / q if q else 0.0
     second, slope, mean = _moments_of(branch.closing, q)
-    square = branch.constant**2 * math.prod(scales.get(name, 1.0) for name in branch.scale)
+    square = branch.constant**2 * math.prod(net.scales.get(name, 1.0) for name in branch.scale)
     drift = math.sqrt(square) * mean
     for name in branch.shortcut:
-        stream.q *= variances[name][0]
+        stream.q *= net.variances[name][0]
     stream.q += 2.0 * stream.mean * drift + square * second
     stream.mean += drift
     stream.gradient *= 1.0 + square * factor * (slope if branch.closing else 1.0)
@@ -131,11 +145,26 @@ def _moments_of(activation: Activation | None, q: float) -> tuple[float, float, 
     if activation.slope is not None:  # homogeneous: exact at any q
         half = 0.5 * (1.0 + activation.slope**2)
         return q * half, half, (1.0 - activation.slope) * math.sqrt(q / (2.0 * math.pi))
-    return _quadrature(activation, float(f"{q:.3g}"))
+    return _interpolated(activation, q)
+
+
+def has_mean(activation: Activation) -> bool:
+    """Whether E[φ(z)] of a standard normal z is not zero."""
+    second, _, mean = _moments_of(activation, 1.0)
+    return abs(mean) > 1e-6 * math.sqrt(second)
+
+
+def _interpolated(activation: Activation, q: float) -> tuple[float, float, float]:
+    """Return the moments between two points of a grid of q, linear in its logarithm: E[φ²] / q, E[φ'²], E[φ] / √q."""
+    at = math.log(max(q, 1e-300)) / _SPACING
+    low = math.floor(at)
+    pairs = zip(_quadrature(activation, low), _quadrature(activation, low + 1), strict=True)
+    second, slope, mean = ((1.0 - at + low) * a + (at - low) * b for a, b in pairs)
+    return second * q, slope, mean * math.sqrt(q)
 
 
 @lru_cache(maxsize=4096)
-def _quadrature(activation: Activation, q: float) -> tuple[float, float, float]:
-    x = math.sqrt(q) * _Z
-    phi, slope = activation(x), activation.derivative(x)
-    return float(_P @ phi**2), float(_P @ slope**2), float(_P @ phi)
+def _quadrature(activation: Activation, position: int) -> tuple[float, float, float]:
+    root = math.exp(0.5 * position * _SPACING)
+    phi, slope = activation(root * _Z), activation.derivative(root * _Z)
+    return float(_P @ phi**2) / root**2, float(_P @ slope**2), float(_P @ phi) / root

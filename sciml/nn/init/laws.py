@@ -41,12 +41,8 @@ def singular_value(slot: Slot, rule: Rule) -> float:
     if rule.gain is not None:
         return rule.gain
     columns = slot.weight.shape[1] if rule.law == "delta" else slot.weight[0].numel()
-    return math.sqrt(rule.sigma_w2 * max(1.0, slot.n_out / columns) * columns / _columns(slot, rule))
-
-
-def _columns(slot: Slot, rule: Rule) -> float:
-    """Return fan_in of a matrix, that of one tap for the law "delta"."""
-    return slot.fan_in / math.prod(slot.kernel) if rule.law == "delta" and math.prod(slot.kernel) else slot.fan_in
+    taps = slot.weight[0].numel() / slot.fan_in  # in a strided transposed convolution fewer reach an output
+    return math.sqrt(rule.sigma_w2 * taps * max(1.0, slot.n_out / columns))
 
 
 def _gaussian(slot: Slot, rule: Rule, generator: torch.Generator) -> torch.Tensor:

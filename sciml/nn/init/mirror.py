@@ -1,14 +1,16 @@
 """Looks-linear weights: units in pairs z and -z, so that ReLU loses nothing."""
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
 
 from sciml.nn.init.draws import haar, normal
 from sciml.nn.init.rules import Rule
-from sciml.nn.structure import Slot
+from sciml.nn.structure import Activation, Slot
 
-__all__ = ["mirrored", "mirrored_sigma_w2", "mirrored_value"]
+__all__ = ["mirrored", "mirrored_sigma_w2", "mirrored_value", "odd_slope"]
 
 
 def mirrored(slot: Slot, rule: Rule, generator: torch.Generator) -> torch.Tensor:
@@ -81,9 +83,20 @@ def _unit_rows(
 
 def _in_center(slot: Slot, matrices: torch.Tensor) -> torch.Tensor:
     whole = torch.zeros(*matrices.shape, *(slot.kernel or (1,)), dtype=torch.float64, device=matrices.device)
-    whole[(..., *((size - 1) // 2 for size in slot.kernel or (1,)))] = matrices
+    center: tuple[Any, ...] = (..., *((size - 1) // 2 for size in slot.kernel or (1,)))
+    whole[center] = matrices
     return whole.flatten(3)
 
 
 def _column(rows: list[int]) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.long)[:, None]
+
+
+def odd_slope(activation: Activation) -> float | None:
+    """Return s where φ(z) - φ(-z) = s z for all z, or None."""
+    if activation.slope is not None:
+        return 1.0 + activation.slope if activation.slope > -1.0 else None
+    z = np.array([1e-3, 0.1, 0.5, 1.0, 2.0, 3.5, 8.0])
+    ratio = (activation(z) - activation(-z)) / z
+    constant = np.allclose(ratio, ratio[0], rtol=1e-6, atol=1e-9) and ratio[0] > 0.0
+    return float(ratio[-1]) if constant else None

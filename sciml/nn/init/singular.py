@@ -17,7 +17,9 @@ def largest_singular_value(blocks: torch.Tensor) -> float:
         blocks = blocks.to("cpu", torch.float64)
         gram = blocks @ blocks.mT if rows <= columns else blocks.mT @ blocks
         return float(torch.linalg.eigvalsh(gram).max().clamp(min=0.0).sqrt())
-    single = blocks.dtype != torch.float64 and rows * columns >= _SINGLE
+    rounded = blocks.dtype != torch.float64
+    single = rounded and rows * columns >= _SINGLE
     matrices = blocks.detach().to("cpu", torch.float32 if single else torch.float64).numpy()
-    # In single precision the error of the value is about a hundredth of the tolerance: 1e-6 relative.
-    return max(by_lanczos(matrices[i], tolerance=1e-4 if single else None) for i in range(groups))
+    # The value errs by about a hundredth of the tolerance: 1e-6 relative where products are in single precision.
+    tolerance = 1e-4 if single else 1e-8 if rounded else None
+    return max(by_lanczos(matrices[i], tolerance=tolerance) for i in range(groups))

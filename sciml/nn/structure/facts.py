@@ -188,8 +188,9 @@ class Facts:
         return product * (float(alpha) if isinstance(alpha, (int, float)) else 1.0)
 
     def _shifts(self, merge: Merge) -> tuple[str, ...]:
-        """Return the parameters of one value that are added inside a branch, or on the skip beside it."""
-        added = [self.graph.nodes[index] for index in (*merge.inside, *merge.shortcut)]
+        """Return the parameters of one value that are added inside a branch, on its skip, or right after both."""
+        after = self.graph.children[merge.node] if len(self.graph.children[merge.node]) == 1 else []
+        added = [self.graph.nodes[index] for index in (*merge.inside, *merge.shortcut, *after)]
         names = [p for node in added if is_linear(node) and node.name in ("add", "iadd", "radd") for p in node.params]
         return tuple(dict.fromkeys(name for name in names if self.model.get_parameter(name).numel() == 1))
 

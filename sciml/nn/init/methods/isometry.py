@@ -3,9 +3,7 @@
 import math
 from dataclasses import replace
 
-import numpy as np
-
-from sciml.nn.init.mirror import mirrored_sigma_w2
+from sciml.nn.init.mirror import mirrored_sigma_w2, odd_slope
 from sciml.nn.init.rules import Law, Net, Plan, Rule, positive, usual
 from sciml.nn.options import check_name
 from sciml.nn.structure import Activation, Layer, Slot, Structure
@@ -68,13 +66,18 @@ class _Pairs:
 
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
+        self.followed = {id(layer.activation) for layer in structure.layers if layer.activation is not None}
+        # The residual stream comes in pairs unless an activation stands on it, or at the end of a branch.
+        self.stream = not any(
+            self._is_closed(branch.after) or branch.closing is not None for branch in structure.branches
+        )
         # Pairs lie within the groups of every convolution.
         self.blocks = math.lcm(*(layer.slot.groups for layer in structure.layers))
         self.slopes: dict[int, float] = {}
-        for layer in structure.layers:
-            for each in (layer.activation, layer.reads):
-                slope = odd_slope(each) if each is not None else None
-                if each is not None and slope is not None and self._is_open(each):
+        for each in (each for layer in structure.layers for each in (layer.activation, layer.reads)):
+            if each is not None and id(each) not in self.slopes and (self.stream or id(each) in self.followed):
+                slope = odd_slope(each)
+                if slope is not None:
                     self.slopes[id(each)] = slope
         self.last = {name for branch in structure.branches for name in branch.last}
 
@@ -96,7 +99,7 @@ class _Pairs:
         found = []
         if not self.slopes:
             found.append("no layer reads an activation with φ(z) - φ(-z) = s z, such as ReLU: layers are orthogonal")
-        if any(self._is_closed(branch.after) or branch.closing is not None for branch in self.structure.branches):
+        if not self.stream:
             found.append(
                 "an activation on the residual stream, or at the end of a branch, undoes the pairs of the stream"
             )
@@ -111,28 +114,10 @@ class _Pairs:
     def _gives(self, layer: Layer) -> bool:
         if layer.activation is not None:
             return id(layer.activation) in self.slopes
-        return layer.name in self.last and any(self._on_stream(each) for each in self.slopes)
-
-    def _on_stream(self, activation: int) -> bool:
-        return not any(id(layer.activation) == activation for layer in self.structure.layers)
-
-    def _is_open(self, activation: Activation) -> bool:
-        """Whether its input may come in pairs: it is no layer's, so of a stream, only if nothing undoes them there."""
-        if any(layer.activation is activation for layer in self.structure.layers):
-            return True
-        branches = self.structure.branches
-        return not any(self._is_closed(branch.after) or branch.closing is not None for branch in branches)
+        return layer.name in self.last and bool(set(self.slopes) - self.followed)
 
     def _is_closed(self, after: Activation | None) -> bool:
         """Whether the next residual block adds to what this activation gave."""
         return after is not None and any(
             layer.reads is after and layer.branch is not None for layer in self.structure.layers
         )
-
-
-def odd_slope(activation: Activation) -> float | None:
-    """Return s where φ(z) - φ(-z) = s z for all z, or None."""
-    z = np.array([1e-3, 0.1, 0.5, 1.0, 2.0, 3.5, 8.0])
-    ratio = (activation(z) - activation(-z)) / z
-    constant = np.allclose(ratio, ratio[0], rtol=1e-6, atol=1e-9) and ratio[0] > 0.0
-    return float(ratio[-1]) if constant else None

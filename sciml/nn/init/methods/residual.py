@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from sciml.errors import ConfigError
+from sciml.nn.init.growth import expected_growth, has_mean
 from sciml.nn.init.rules import Net, Plan, Rule, positive, usual
 from sciml.nn.structure import Branch, Layer
 
@@ -31,7 +32,8 @@ def taki(net: Net, *, c: float = 2.0, depth_exponent: float | str = 1.0) -> Plan
     def inside(_: Layer, branch: Branch) -> Rule:
         return Rule("gaussian", c / len(net.structure.siblings(branch)) ** exponents[branch.name])
 
-    return Plan(_in_branches(net, inside), notes=(f"L = {_counts(net)} residual branches, c = {c:g}",))
+    rule = _in_branches(net, inside)
+    return Plan(rule, notes=(f"L = {_counts(net)} residual branches, c = {c:g}", *_closed(net, rule)))
 
 
 def balanced(net: Net, *, c: float = 2.0) -> Plan:
@@ -117,6 +119,20 @@ def _in_branches(net: Net, inside: Callable[[Layer, Branch], Rule]) -> Callable[
         return usual(net, layer.slot) or Rule("gaussian", 2.0, note="outside the branches: He")
 
     return rule
+
+
+def _closed(net: Net, rule: Callable[[Layer], Rule]) -> tuple[str, ...]:
+    """Say that an activation with a mean, such as ReLU, at the end of branches breaks the rule."""
+    names = {branch.closing.name for branch in net.structure.branches if branch.closing and has_mean(branch.closing)}
+    if not names:
+        return ()
+    wanted = {layer.name: rule(layer) for layer in net.structure.layers}
+    growth = expected_growth(net.structure, {name: (r.sigma_w2, r.sigma_b2) for name, r in wanted.items()}, {})
+    expected = "" if growth is None else f": the mean square of the signal is multiplied by {growth.signal:.3g} or so"
+    return (
+        f"branches end in {', '.join(sorted(names))}, which adds a mean to the stream at each block; the rule does not "
+        f"hold for the signal{expected}",
+    )
 
 
 def _branches(net: Net) -> tuple[Branch, ...]:
