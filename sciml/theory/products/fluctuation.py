@@ -60,7 +60,7 @@ def jacobian_fluctuation(
 
     .. math:: 1 + v = \prod_{\ell=1}^{L} \Big(1 + \frac{3 \mu_2 / \mu_1^2 - 1}{n}\Big), \qquad \mu_k = E[\varphi'^{2k}]
 
-    which is (1 + 5/n)^L for ReLU and (1 + 2/n)^L for linear nets, exactly. Orthogonal weights keep lengths, so that each
+    which is (1 + 5/n)^L for ReLU and (1 + 2/n)^L for linear nets, exactly. Orthogonal weights keep lengths: each
     factor is divided by 1 + 2/n. The trace averages over directions. Layer ℓ + 1 varies it by its slopes, and by its
     weights where few singular values of the layers before it carry it:
 
