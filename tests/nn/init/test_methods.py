@@ -94,6 +94,12 @@ def test_fixup_scales_the_inner_layers_and_silences_the_last(layers: int) -> Non
 
 def test_fixup_sets_the_scalars_of_a_users_own_block() -> None:
     class Block(nn.Module):
+        b1: nn.Parameter
+        b2: nn.Parameter
+        b3: nn.Parameter
+        b4: nn.Parameter
+        scale: nn.Parameter
+
         def __init__(self) -> None:
             super().__init__()
             for name in ("b1", "b2", "b3", "b4", "scale"):
@@ -102,8 +108,7 @@ def test_fixup_sets_the_scalars_of_a_users_own_block() -> None:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             out = self.last(torch.relu(self.first(x + self.b1) + self.b2) + self.b3)
-            shift: Any = self.b4
-            return torch.relu(x + out * self.scale + shift)
+            return torch.relu(x + out * self.scale + self.b4)
 
     model = nn.Sequential(nn.Conv1d(2, 4, 3), *(Block() for _ in range(3)))
     report = initialize(model, "fixup")
