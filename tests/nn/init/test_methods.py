@@ -89,7 +89,7 @@ def test_fixup_scales_the_inner_layers_and_silences_the_last(layers: int) -> Non
     assert by_name["0"].sigma_w2 == 2.0
     x = torch.randn(4, 8)
     assert torch.count_nonzero(model(x)) == 0
-    assert all(float(block.scale) == 1.0 for block in model if isinstance(block, Residual) and block.scale is not None)
+    assert all(block.scale.item() == 1.0 for block in model if isinstance(block, Residual) and block.scale is not None)
 
 
 def test_fixup_sets_the_scalars_of_a_users_own_block() -> None:
@@ -114,8 +114,8 @@ def test_fixup_sets_the_scalars_of_a_users_own_block() -> None:
     report = initialize(model, "fixup")
     assert report.untouched == ()
     blocks: Any = list(model)[1:]
-    assert {float(getattr(block, name)) for block in blocks for name in ("b1", "b2", "b3", "b4")} == {0.0}
-    assert {float(block.scale) for block in blocks} == {1.0}
+    assert {getattr(block, name).item() for block in blocks for name in ("b1", "b2", "b3", "b4")} == {0.0}
+    assert {block.scale.item() for block in blocks} == {1.0}
 
 
 @pytest.mark.parametrize("method", ["skipinit", "rezero"])
@@ -132,9 +132,9 @@ def test_silent_branches_make_the_net_its_stem_and_head(method: str) -> None:
 
 def test_resnet1d_ends_its_branches_in_a_factor_where_asked() -> None:
     model: Any = build("resnet1d", n_channels=3, n_times=20, n_outputs=2, width=8, branch_scale=True)
-    assert float(model.block1.scale) == 1.0
+    assert model.block1.scale.item() == 1.0
     initialize(model, "skipinit")
-    assert float(model.block1.scale) == 0.0
+    assert model.block1.scale.item() == 0.0
     x = torch.randn(2, 3, 20)
     torch.testing.assert_close(model.block1(x.repeat(1, 3, 1)[:, :8]), x.repeat(1, 3, 1)[:, :8])
     valid = torch.arange(20) < torch.tensor([[15], [20]])
