@@ -12,7 +12,7 @@ from sciml.nn.structure.result import Step as NetStep
 from sciml.nn.structure.slots import CONVOLUTIONS, Slot
 from sciml.theory import chain, meanfield
 
-__all__ = ["Builder", "entry"]
+__all__ = ["Builder", "entry", "has_attention"]
 
 _AVERAGES = ("mean", "avg_pool", "adaptive_avg_pool")
 _NORMS = {"batch_norm": "batch", "layer_norm": "layer", "group_norm": "layer", "rms_norm": "rms"}
@@ -30,7 +30,7 @@ class Builder:
         self.slots = {slot.name: slot for slot in measured.structure.slots}
         self.unknown: list[str] = []
         self.mirrored: list[str] = []
-        self.tokens = any(len(step.layers) > 1 for step in _all(measured.structure.steps))
+        self.tokens = has_attention(measured)
         self._positions: tuple[int, ...] = ()
         self._mirrored: Slot | None = None
         self._channels_first = False
@@ -233,6 +233,11 @@ def entry(measured: Measurement, step: NetStep) -> int:
     if step.kind == "activation" and step.activation is not None:
         return step.activation.entry
     return measured.graph.nodes[step.node].parents[0]
+
+
+def has_attention(measured: Measurement) -> bool:
+    """Whether a step has several matrices: then the pair that theory follows are two tokens of one input."""
+    return any(len(step.layers) > 1 for step in _all(measured.structure.steps))
 
 
 def _all(steps: Sequence[NetStep]) -> list[NetStep]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sciml.errors import ScimlError
-from sciml.nn.propagate.chain import Builder, entry
+from sciml.nn.propagate.chain import Builder, entry, has_attention
 from sciml.nn.propagate.measure import Measurement, Point, measure
 from sciml.nn.propagate.result import Propagation, PropagationPoint
 from sciml.nn.propagate.words import warnings_of
@@ -121,7 +121,6 @@ def _point(where: Where, measured: Measurement, log: Mapping[str, chain.Marked])
     here: Point = measured.points[node]
     nothing = chain.Marked(math.nan, math.nan, math.nan)
     theory = log.get(str(node), nothing)
-    tokens = any(len(step.layers) > 1 for step in measured.structure.steps)
     values = measured.singular_values.get(node)
     return PropagationPoint(
         name,
@@ -130,7 +129,7 @@ def _point(where: Where, measured: Measurement, log: Mapping[str, chain.Marked])
         here.second,
         here.gradient,
         math.nan,
-        here.positions if tokens else here.correlation,
+        here.positions if has_attention(measured) else here.correlation,
         () if values is None else tuple(float(each) for each in values),
         theory.second,
         theory.gradient,
