@@ -125,6 +125,8 @@ class Step:
         Parameters of the step, such as the factor of a scale.
     value
         The constant of a scale or shift that is one number and no parameter.
+    node
+        Node of the recorded graph that gives its values.
     """
 
     kind: Literal["affine", "activation", "norm", "branch", "pool", "scale", "shift"]
@@ -136,6 +138,7 @@ class Step:
     shape: tuple[int, ...] = ()
     params: tuple[str, ...] = ()
     value: float | None = None
+    node: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, repr=False)
