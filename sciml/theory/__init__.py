@@ -1,5 +1,5 @@
 """Theory of wide networks: what mean-field theory says before any training."""
 
-from sciml.theory import meanfield
+from sciml.theory import chain, meanfield, products
 
-__all__ = ["meanfield"]
+__all__ = ["chain", "meanfield", "products"]

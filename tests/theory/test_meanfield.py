@@ -139,7 +139,7 @@ def test_moments_agree_with_adaptive_integration(activation: str, q: float) -> N
 
     path = propagate(activation, 1, sigma_w2=1.0, q0=q)
     assert path.q[1] == pytest.approx(mean(lambda x: member.phi(x) ** 2), rel=1e-10)
-    assert path.chi_1[0] == pytest.approx(mean(lambda x: member.dphi(x) ** 2), rel=1e-10)
+    assert path.chi_1[0] == pytest.approx(mean(lambda x: member.slope(x) ** 2), rel=1e-10)
 
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
