@@ -202,7 +202,9 @@ def cells() -> list[tuple[str, int, str]]:
 def compare() -> None:
     rows, ratios, losses = [], [], []
     for cell in cells():
-        found = {method: judged(cell, method) for method in METHODS if cell[0] == "residual" or method not in OF_BRANCHES}
+        found = {
+            method: judged(cell, method) for method in METHODS if cell[0] == "residual" or method not in OF_BRANCHES
+        }
         for method, each in found.items():
             shown = (f"{each['rate']:g}", f"{100 * each['trained']:.0f} %", steps(each["to train"]))
             rows.append((*cell, method, *shown, steps(each["to held out"]), interval(each["held out"])))
@@ -232,7 +234,9 @@ def report(rows: list[tuple[Any, ...]], ratios: list[float], losses: list[float]
 
 def parts() -> None:
     rows = []
-    for cell in [(kind, 50, name) for kind in ("residual", "plain") for name in ("GunPoint", "ItalyPowerDemand", "demo")]:
+    for cell in [
+        (kind, 50, name) for kind in ("residual", "plain") for name in ("GunPoint", "ItalyPowerDemand", "demo")
+    ]:
         for part in PARTS:
             each = judged(cell, "spectral", part)
             shown = (steps(each["to train"]), steps(each["to held out"]), interval(each["held out"]))

@@ -167,9 +167,7 @@ class _Numbers:
         return found
 
 
-def _logistic(
-    theta: FloatArray, values: FloatArray, hot: FloatArray, penalty: float
-) -> tuple[float, FloatArray]:
+def _logistic(theta: FloatArray, values: FloatArray, hot: FloatArray, penalty: float) -> tuple[float, FloatArray]:
     """Return the penalized cross entropy of standardized features and its gradient."""
     n, k = hot.shape
     W, b = theta[:-k].reshape(k, -1), theta[-k:]
@@ -188,9 +186,7 @@ def _ridge(z: FloatArray, y: FloatArray) -> list[tuple[FloatArray, float]]:
     return [(w, mean - float(w @ center)) for w in weights]
 
 
-def _cross_validated(
-    problem: _Classes | _Numbers, z: FloatArray, folds: Sequence[NDArray[np.intp]]
-) -> FloatArray:
+def _cross_validated(problem: _Classes | _Numbers, z: FloatArray, folds: Sequence[NDArray[np.intp]]) -> FloatArray:
     """Return (n_penalties, n_samples) losses, each sample by the readouts of the folds that it is not in."""
     found = np.zeros((len(PENALTIES), len(z)))
     for held in folds:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ __all__ = ["SignalSubspace", "first_weight", "patches", "signal_subspace"]
 MAX_PATCHES = 20_000
 MAX_VALUES = 2**25  # of all patches: a quarter of a GiB in double precision
 ROUNDING = 1e-10
-MIN_DIRECTIONS = 4  # with fewer there is no bulk to tell a floor by
+MIN_DIRECTIONS = 8  # with fewer there is no bulk to tell a floor by
 NEGLIGIBLE = 1e-4  # of the largest variance: directions that are left out where no noise floor is found
 
 
@@ -35,24 +36,18 @@ class SignalSubspace:
         (n_directions,) standard deviation of new data along each.
     rank
         How many of them, the first, are signal.
-    sigma
-        Standard deviation of the noise, or None where no floor was found.
+    why
+        How that was found, in words.
     """
 
     directions: FloatArray
     deviations: FloatArray
     rank: int
-    sigma: float | None
+    why: str
 
     def summary(self) -> str:
         """Say what was found, in one sentence."""
-        n = len(self.directions)
-        if self.sigma is None:
-            return (
-                f"first layer: no noise floor found in its {n} inputs, so all {self.rank} directions above "
-                f"{NEGLIGIBLE:g} of the largest variance count as signal"
-            )
-        return f"first layer: {self.rank} of its {n} inputs' directions stand above the noise floor {self.sigma:.4g}"
+        return f"first layer: {self.rank} of the {len(self.directions)} directions of its input are signal ({self.why})"
 
 
 def signal_subspace(X: torch.Tensor, *, alpha: float = 0.05) -> SignalSubspace:
@@ -64,8 +59,9 @@ def signal_subspace(X: torch.Tensor, *, alpha: float = 0.05) -> SignalSubspace:
               c^2 = \frac{1 - \gamma s^4 / (\ell - s^2)^2}{1 + \gamma s^2 / (\ell - s^2)}
 
     with noise variance s² and gamma = features / samples; less than the eigenvalue, which also counts what the noise
-    of these samples adds to it. Where the test of white noise does not settle, no floor is claimed, and v comes from
-    quadratic-inverse shrinkage, which needs none.
+    of these samples adds to it. Where the test of white noise does not settle, no floor is claimed: v comes from
+    quadratic-inverse shrinkage, which needs none, and the rank from deterministic parallel analysis, which lets
+    features have noise of their own. Of fewer than 8 features there is no bulk to tell either by: all directions count.
 
     Parameters
     ----------
@@ -76,7 +72,8 @@ def signal_subspace(X: torch.Tensor, *, alpha: float = 0.05) -> SignalSubspace:
 
     References
     ----------
-    Donoho, Gavish, Johnstone (2018), doi:10.1214/17-AOS1601, section 1; Ledoit, Wolf (2022), doi:10.3150/20-BEJ1315.
+    Donoho, Gavish, Johnstone (2018), doi:10.1214/17-AOS1601, section 1; Ledoit, Wolf (2022), doi:10.3150/20-BEJ1315;
+    Dobriban, Owen (2019), doi:10.1111/rssb.12301.
 
     Examples
     --------
@@ -86,18 +83,25 @@ def signal_subspace(X: torch.Tensor, *, alpha: float = 0.05) -> SignalSubspace:
     >>> found.rank, bool(abs(found.deviations[0] / 5 - 1) < 0.1)
     (1, True)
     """
-    values, vectors = _principal(X)
+    samples = _checked(X)
+    values, vectors = _principal(samples)
     # what a denoiser or a reference took away is no direction of the data: the rest is data of fewer features
-    n_features = len(values) if len(values) < min(X.shape) else X.shape[1]
-    spectrum = Spectrum(values, n_features, len(X))
+    reduced = len(values) < min(samples.shape)
+    spectrum = Spectrum(values, len(values) if reduced else samples.shape[1], len(samples))
     floor = _floor(spectrum, alpha)
-    if floor is None:
-        deviations = np.sqrt(qis(spectrum))
+    if floor is not None:
+        n_signal, sigma = floor
+        deviations = np.sqrt(spiked(spectrum, sigma=sigma, rank=n_signal))[: len(values)]
+        return SignalSubspace(vectors, deviations, n_signal, f"above the noise floor {sigma:.4g}")
+    deviations = np.sqrt(qis(spectrum))[: len(values)]
+    if len(values) < MIN_DIRECTIONS:
         kept = values > NEGLIGIBLE * values[0]
-        return SignalSubspace(vectors[:, kept], deviations[kept], int(kept.sum()), None)
-    n_signal, sigma = floor
-    deviations = np.sqrt(spiked(spectrum, sigma=sigma, rank=n_signal))
-    return SignalSubspace(vectors, deviations, n_signal, sigma)
+        why = "too few for a noise floor: all but those of no variance"
+        return SignalSubspace(vectors[:, kept], deviations[kept], int(kept.sum()), why)
+    rotated = samples.numpy() @ vectors if reduced else samples.numpy()
+    found = rank.deterministic_parallel_analysis(rotated)
+    why = "by parallel analysis, for white noise does not describe the rest"
+    return SignalSubspace(vectors, deviations, found.rank, why)
 
 
 def first_weight(found: SignalSubspace, n_rows: int, *, noise_share: float, generator: torch.Generator) -> torch.Tensor:
@@ -136,7 +140,8 @@ def first_weight(found: SignalSubspace, n_rows: int, *, noise_share: float, gene
 def patches(X: torch.Tensor, slot: Slot) -> torch.Tensor:
     """Return what the rows of a first layer are multiplied with, (n_samples, n_features).
 
-    Of a convolution: patches that do not overlap, so that their noise is independent; at most 20,000, evenly taken.
+    Of a convolution: patches that do not overlap (but the last), so that their noise is independent, borders with what
+    the layer pads them with; at most 20,000, evenly taken.
 
     Raises
     ------
@@ -145,20 +150,24 @@ def patches(X: torch.Tensor, slot: Slot) -> torch.Tensor:
     """
     if not isinstance(slot.module, CONVOLUTIONS):
         return _thinned(X.reshape(-1, X.shape[-1]))
+    X = _padded(X, slot.module)
     for dim, (size, dilation) in enumerate(zip(slot.kernel, slot.module.dilation, strict=True), start=2):
         extent = (size - 1) * int(dilation) + 1
         if X.shape[dim] < extent:
-            X = functional.pad(X, _padding(X.ndim, dim, extent - X.shape[dim]))
-        X = X.unfold(dim, extent, extent)[..., :: int(dilation)]
+            raise DataError(f"expected inputs of at least {extent} samples along dim {dim}, got {X.shape[dim]}")
+        last = X.shape[dim] - extent
+        places = torch.tensor(sorted({*range(0, last + 1, extent), last}), device=X.device)
+        X = X.unfold(dim, extent, 1).index_select(dim, places)[..., :: int(dilation)]
     n_dims = len(slot.kernel)
     # (batch, channel, *places, *taps) -> (batch, *places, channel, *taps)
-    order = (0, *range(2, 2 + n_dims), 1, *range(2 + n_dims, 2 + 2 * n_dims))
-    moved = X.permute(*order)
+    moved = X.permute(0, *range(2, 2 + n_dims), 1, *range(2 + n_dims, 2 + 2 * n_dims))
     return _thinned(moved.reshape(math.prod(moved.shape[: 1 + n_dims]), -1))
 
 
-def _padding(ndim: int, dim: int, missing: int) -> list[int]:
-    return [0, 0] * (ndim - 1 - dim) + [0, missing]
+def _padded(X: torch.Tensor, module: Any) -> torch.Tensor:
+    """Return the input with the borders that the layer sees."""
+    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+    return functional.pad(X, module._reversed_padding_repeated_twice, mode=mode)
 
 
 def _thinned(samples: torch.Tensor) -> torch.Tensor:
@@ -166,18 +175,22 @@ def _thinned(samples: torch.Tensor) -> torch.Tensor:
     return samples[::step]
 
 
-def _principal(X: torch.Tensor) -> tuple[FloatArray, FloatArray]:
-    """Return eigenvalues of XᵀX / n that are not zero, and eigenvectors, by falling variance."""
-    values = X.detach().to("cpu", torch.float64)[:: max(1, len(X) * X.shape[1] // MAX_VALUES)]
-    if not torch.isfinite(values).all():
+def _checked(X: torch.Tensor) -> torch.Tensor:
+    samples = X.detach().to("cpu", torch.float64)[:: max(1, X.numel() // MAX_VALUES)]
+    if not torch.isfinite(samples).all():
         raise DataError("expected finite inputs of the first layer; fill what is missing before")
-    n, p = values.shape
-    gram = (values.mT @ values if p <= n else values @ values.mT) / n
+    return samples
+
+
+def _principal(samples: torch.Tensor) -> tuple[FloatArray, FloatArray]:
+    """Return eigenvalues of XᵀX / n that are not zero, and eigenvectors, by falling variance."""
+    n, p = samples.shape
+    gram = (samples.mT @ samples if p <= n else samples @ samples.mT) / n
     eigenvalues, vectors = (each.flip(-1) for each in torch.linalg.eigh(gram))
     there = eigenvalues > ROUNDING * eigenvalues[0].clamp(min=1e-300)
     eigenvalues, vectors = eigenvalues[there], vectors[:, there]
     if p > n:  # from the samples' side to the features'
-        vectors = values.mT @ vectors / (n * eigenvalues).sqrt()
+        vectors = samples.mT @ vectors / (n * eigenvalues).sqrt()
     return eigenvalues.numpy(), vectors.numpy()
 
 
