@@ -1,4 +1,4 @@
-"""What every draw is made of: normal values, Haar matrices, convolutions with one tap, or with all and still isometric."""
+"""What every draw is made of: normal values, Haar matrices, isometric convolutions of one tap or of all."""
 
 import math
 from collections.abc import Sequence
@@ -54,5 +54,6 @@ def paraunitary(groups: int, n_out: int, n_in: int, kernel: Sequence[int], gener
     weight = torch.zeros(groups, n_out, n_in, *kernel, dtype=torch.float64, device=generator.device)
     for number, tap in enumerate(product(*(range(size) for size in kernel))):
         chosen = order[number::taps]
-        weight[(..., *tap)] = left[:, :, chosen] @ right[:, chosen]
+        index: tuple[Any, ...] = (..., *tap)
+        weight[index] = left[:, :, chosen] @ right[:, chosen]
     return weight

@@ -1,4 +1,4 @@
-"""The method that chooses by structure and by data: isometric stretches, measured branches, signal first, solved last."""
+"""The method that chooses by structure and by data."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -162,9 +162,8 @@ class _Start:
         else:
             run(self.net.model, self.net.sample, hooks)
         readout = self.read(seen.get(last.name), last) if last is not None else None
-        return _Tried(
-            rule, done, readout, {k: v.detach().clone() for k, v in self.net.model.named_parameters()}, self.net
-        )
+        weights = {name: each.detach().clone() for name, each in self.net.model.named_parameters()}
+        return _Tried(rule, done, readout, weights, self.net)
 
     def unit(self) -> Mapping[str, float]:
         """Return the layers of plain stretches that can be scaled freely, and the ratio that theory gives each."""

@@ -1,6 +1,7 @@
 """Calibration on a batch: each residual branch, and each layer of a plain stretch, as strong as theory wants it."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,7 +74,8 @@ def calibrate(net: Net, hooks: Mapping[nn.Module, Hook], *, c: float, unit: Mapp
         A sample that is not finite.
     """
     try:
-        with forward_ad.dual_level():
+        with warnings.catch_warnings(), forward_ad.dual_level():
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # torch's own, at its first tangent
             return _pass(net, hooks, c, unit, tangents=True)
     except (NotImplementedError, RuntimeError) as error:
         if "forward AD" not in str(error) and "forward-mode" not in str(error):
@@ -150,7 +152,7 @@ class _Block:
             return None
         v = torch.randn(x.shape, generator=self.net.generator, device=self.net.generator.device).to(x)
         self.stream = (x.clone(), v)  # an activation in place would change x
-        return (forward_ad.make_dual(x, v), *inputs[1:])
+        return (forward_ad.make_dual(x, v), *inputs[1:])  # type: ignore[no-untyped-call]
 
     def set(self, module: nn.Module, _inputs: Any, output: Any) -> Any:
         if self.stream is None or self.signal is not None or not isinstance(output, torch.Tensor):
@@ -220,8 +222,12 @@ def _multiply(module: Any, factor: float) -> None:
 
 
 def _primal(x: torch.Tensor) -> torch.Tensor:
-    return forward_ad.unpack_dual(x).primal if forward_ad._current_level >= 0 else x
+    if forward_ad._current_level < 0:
+        return x
+    primal: torch.Tensor = forward_ad.unpack_dual(x).primal  # type: ignore[no-untyped-call]
+    return primal
 
 
 def _tangent(x: torch.Tensor) -> torch.Tensor | None:
-    return forward_ad.unpack_dual(x).tangent
+    tangent: torch.Tensor | None = forward_ad.unpack_dual(x).tangent  # type: ignore[no-untyped-call]
+    return tangent

@@ -131,8 +131,10 @@ class _Classes:
         k, d = self.n_outputs, z.shape[1]
         values, hot = z[rows], np.eye(k)[self.labels[rows]]
         theta, found = np.zeros(k * d + k), []
+        loss: Any = _logistic
+        stop: Any = STOP
         for penalty in PENALTIES:
-            theta = minimize(_logistic, theta, (values, hot, penalty), "L-BFGS-B", jac=True, options=STOP).x
+            theta = minimize(loss, theta, (values, hot, penalty), method="L-BFGS-B", jac=True, options=stop).x
             found.append((theta[: k * d].reshape(k, d), theta[k * d :]))
         return found
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from sciml._typing import FloatArray
 from sciml.errors import DataError, NumericalError
+from sciml.nn.init.draws import haar
 from sciml.nn.structure import CONVOLUTIONS, Slot
 from sciml.rmt import Spectrum, rank
 from sciml.rmt.covariance.nonlinear import qis
@@ -208,8 +209,6 @@ def _floor(spectrum: Spectrum, alpha: float) -> tuple[int, float] | None:
 
 def _unit_rows(n_rows: int, n_columns: int, generator: torch.Generator) -> torch.Tensor:
     """Return rows of length one: of stacked random orthogonal matrices, as many as it takes."""
-    from sciml.nn.init.laws import haar
-
     if n_columns >= n_rows:
         return haar(1, n_rows, n_columns, generator)[0]
     blocks = math.ceil(n_rows / n_columns)
