@@ -31,6 +31,7 @@ cli = LazyGroup(
         "spectrum": Entry(
             "sciml_cli.commands.spectrum:spectrum", "Spectra of recordings and nets: report, noise, weights."
         ),
+        "init": Entry("sciml_cli.commands.init:init", "Initializations of a net, side by side."),
         "datasets": Entry(
             "sciml_cli.commands.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."
         ),
