@@ -1,6 +1,6 @@
 """Networks for signals, how their weights start, and how signals and gradients travel through them."""
 
-from sciml.nn import init, layers, lowrank, models, propagate, structure
+from sciml.nn import init, lowrank, models, propagate, structure
 from sciml.nn.lowrank import LowRankDenoiser
 from sciml.nn.propagate import Propagation, propagation
 
@@ -8,7 +8,6 @@ __all__ = [
     "LowRankDenoiser",
     "Propagation",
     "init",
-    "layers",
     "lowrank",
     "models",
     "propagate",

@@ -110,12 +110,12 @@ class Builder:
         strengths = {
             role: slot.fan_in * float(slot.weight.detach().double().square().mean()) for role, slot in roles.items()
         }
-        if set(roles) != {"query", "key", "value", "weight"}:
+        if set(roles) != {"query", "key", "value", "output"}:
             raise ValueError("a layer that no theory is known of")
         tokens = step.shape[0]  # (token, batch, feature) inside the module
         moved = self._moved_to((tokens,), step)
-        width = roles["weight"].weight.shape[0]
-        query, key, value, out = (strengths[role] for role in ("query", "key", "value", "weight"))
+        width = roles["output"].weight.shape[0]
+        query, key, value, out = (strengths[role] for role in ("query", "key", "value", "output"))
         return [*moved, chain.Attention(query, key, value, out, tokens, width)]
 
     def _activation(self, step: NetStep) -> list[chain.Step]:
