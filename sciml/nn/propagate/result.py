@@ -26,7 +26,7 @@ class PropagationPoint:
         Factor by which the squared gradient grew on its way back to here from the next point of the same stream; NaN at
         the last.
     correlation
-        Mean over pairs of inputs of x·x' over the mean of |x|²; of two tokens of one input in a net with attention.
+        Mean cosine of the values of two inputs; of two tokens of one input in a net with attention.
     singular_values
         Of the Jacobian from the input to here, on a few random directions, the largest first; () where not measured.
     second_theory, gradient_theory, correlation_theory, chi_1_theory
