@@ -50,10 +50,10 @@ def _shapes(model: nn.Module) -> Iterator[tuple[int, ...] | None]:
     said = getattr(model, "input_shape", None)
     if isinstance(said, (tuple, list)) and all(isinstance(each, int) for each in said):
         yield (2, *said)
-    tried: dict[tuple[int, ...] | None, None] = {}
+    shapes: dict[tuple[int, ...] | None, None] = {}
     for slot in weight_slots(model):  # the first layer, unless it is not the first to run
-        tried.update(dict.fromkeys(_shapes_of(slot)))
-    yield from list(tried)[:_MOST]
+        shapes.update(dict.fromkeys(_shapes_of(slot)))
+    yield from list(shapes)[:_MOST]
 
 
 def _shapes_of(slot: Slot) -> Iterator[tuple[int, ...] | None]:
