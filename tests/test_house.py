@@ -32,6 +32,7 @@ FORMATS = {"sciml/train/loop.py": {"seen"}}  # keys of files that exist
 # The terms themselves, and names of other libraries.
 TERMS = (
     r"(?i:time_?courses?)|degrees_of_freedom|ranks_tried|global_?heaps?|(log|number|index)_ticks|tick_params|[xy]?ticks"
+    r"|looks_linear"
 )
 
 

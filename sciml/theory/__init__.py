@@ -6,9 +6,9 @@
 import importlib
 from typing import Any
 
-from sciml.theory import chain, meanfield
+from sciml.theory import chain, meanfield, products
 
-__all__ = ["chain", "kernels", "meanfield"]
+__all__ = ["chain", "kernels", "meanfield", "products"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,7 @@
 """How a net started: one row a layer, measured beside what theory expects."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,26 +9,32 @@ import torch
 from torch import nn
 
 from sciml.errors import DataError
-from sciml.nn.init.branches import branch_of
-from sciml.nn.init.rules import Law, Rule, singular_value
-from sciml.nn.layers import NORMS, WeightLayer
+from sciml.nn.init.laws import singular_value
+from sciml.nn.init.passes import run
+from sciml.nn.init.rules import Law, Rule
+from sciml.nn.init.singular import largest_singular_value
+from sciml.nn.structure import Layer, Slot
 
 __all__ = ["InitReport", "LayerInit", "layer_row", "preactivations"]
+
+_ONE_VALUE = ("orthogonal", "delta", "looks_linear", "spectral")
 
 
 @dataclass(frozen=True)
 class LayerInit:
-    """How one layer started.
+    """How one weight matrix started.
 
     Attributes
     ----------
     name, kind, shape
-        Dotted module name, its type, and the shape of its weight.
+        Dotted name of the module, and of the gate or projection where it holds several; its type, and the shape of its
+        weight, (n_out, n_in / groups, *kernel).
     fan_in
         Inputs that one output adds up.
     law
-        "gaussian", "orthogonal" (the matrix (c_out, fan_in) has equal singular values), "delta" (a convolution whose
-        only tap is an orthogonal matrix in the center), or "kept" (not drawn here).
+        "gaussian", "uniform", "orthogonal" (the matrix (c_out, fan_in) has equal singular values), "delta" (a
+        convolution whose only tap is an orthogonal matrix in the center), "looks_linear" (mirrored blocks), "spectral"
+        (its largest singular value is set), "zero", "given" (computed by the method), or "kept" (not drawn here).
     sigma_w2
         Target of fan_in · Var(w).
     measured
@@ -42,7 +47,7 @@ class LayerInit:
         Of the matrix (c_out, fan_in); of the largest group where a convolution has groups.
     edge
         What theory expects it to be: σ_w (1 + √(n_out / fan_in)) in the limit of large independent entries, the common
-        singular value itself where the law is orthogonal.
+        singular value itself where the law has one.
     preactivation
         Mean square of the layer's output on `sample`; None without a sample, or when the sample never reached it.
     note
@@ -52,7 +57,7 @@ class LayerInit:
     name: str
     kind: str
     shape: tuple[int, ...]
-    fan_in: int
+    fan_in: float
     law: Law
     sigma_w2: float
     measured: float
@@ -77,7 +82,9 @@ class InitReport:
     n_blocks
         Number L of residual branches.
     untouched
-        Names of parameters that no rule covers: not of a Linear, ConvNd or norm layer, or frozen.
+        Names of parameters that no rule covers: of no known layer, or frozen.
+    untouched_fraction
+        The fraction of all parameters that they are.
     notes
         What the method found out: the activation, the critical point, ...
     """
@@ -87,6 +94,7 @@ class InitReport:
     layers: tuple[LayerInit, ...]
     n_blocks: int = 0
     untouched: tuple[str, ...] = ()
+    untouched_fraction: float = 0.0
     notes: tuple[str, ...] = field(default=())
 
     def __repr__(self) -> str:
@@ -105,54 +113,51 @@ class InitReport:
                 f"{row.name:<28} {row.law:<10} {row.sigma_w2:>8.4g} {row.measured:>9.4g} "
                 f"{row.largest_singular_value:>8.4g} {row.edge:>8.4g} {moment:>9}"
             )
-        return "\n".join([f"method {self.method}, {self.n_blocks} residual branches", *rows, *self.notes])
+        return "\n".join(
+            [f"method {self.method}, {self.n_blocks} residual branches", *rows, *self.notes, *self._untouched_words()]
+        )
+
+    def _untouched_words(self) -> list[str]:
+        if not self.untouched:
+            return []
+        named = ", ".join(self.untouched[:8]) + (f" and {len(self.untouched) - 8} more" if self.untouched[8:] else "")
+        return [f"left untouched, {100 * self.untouched_fraction:.2g} % of the parameters: {named}"]
 
 
-def layer_row(layer: WeightLayer, rule: Rule, branches: Sequence[str], moments: Mapping[str, float]) -> LayerInit:
-    """Measure one layer beside what its rule wants."""
-    blocks = layer.blocks().to("cpu", torch.float64)
-    gram = blocks @ blocks.mT if layer.n_out <= layer.fan_in else blocks.mT @ blocks
-    largest = float(torch.linalg.eigvalsh(gram).max().clamp(min=0.0).sqrt())
-    independent = math.sqrt(rule.sigma_w2) * (1.0 + math.sqrt(layer.n_out / layer.fan_in))
+def layer_row(layer: Layer, rule: Rule, moments: Mapping[str, float]) -> LayerInit:
+    """Measure one matrix beside what its rule wants."""
+    slot = layer.slot
+    blocks = slot.blocks()
+    independent = math.sqrt(rule.sigma_w2) * (1.0 + math.sqrt(slot.n_out / slot.fan_in))
     return LayerInit(
         name=layer.name,
-        kind=layer.kind,
-        shape=tuple(layer.weight.shape),
-        fan_in=layer.fan_in,
+        kind=slot.kind,
+        shape=tuple(slot.weight.shape),
+        fan_in=slot.fan_in,
         law=rule.law,
         sigma_w2=rule.sigma_w2,
-        measured=layer.fan_in * float(blocks.square().mean()),
+        measured=slot.fan_in * float(blocks.double().square().mean()),
         sigma_b2=rule.sigma_b2,
-        branch=branch_of(layer.name, branches),
-        largest_singular_value=largest,
-        edge=singular_value(layer, rule) if rule.law in ("orthogonal", "delta") else independent,
+        branch=layer.branch,
+        largest_singular_value=largest_singular_value(blocks),
+        edge=singular_value(slot, rule) if rule.law in _ONE_VALUE else independent,
         preactivation=moments.get(layer.name),
         note=rule.note,
     )
 
 
-def preactivations(model: nn.Module, layers: Sequence[WeightLayer], sample: torch.Tensor) -> dict[str, float]:
-    """Return the mean square of each layer's output on the sample."""
-    weight = layers[0].weight
-    x = torch.as_tensor(sample).to(weight.device, weight.dtype)
-    if not torch.isfinite(x).all():
-        raise DataError(f"expected a finite sample, got {int((~torch.isfinite(x)).sum())} values that are not")
+def preactivations(model: nn.Module, slots: Sequence[Slot], sample: Any) -> dict[str, float]:
+    """Return the mean square on the sample of the output of each layer that is one matrix."""
     moments: dict[str, list[float]] = {}
 
-    def watch(layer: WeightLayer) -> Any:
+    def watch(name: str) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
-            moments.setdefault(layer.name, []).append(float(output.detach().double().square().mean()))
+            moments.setdefault(name, []).append(float(output.detach().double().square().mean()))
 
-        return layer.module.register_forward_hook(hook)
+        return hook
 
-    handles = [watch(layer) for layer in layers]
-    try:
-        with torch.no_grad(), _batch_statistics(model):
-            buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-            torch.func.functional_call(model, buffers, (x,))
-    finally:
-        for handle in handles:
-            handle.remove()
+    whole = [slot for slot in slots if slot.rows is None and slot.parameter == "weight"]
+    run(model, sample, {slot.module: watch(slot.name) for slot in whole})
     return {name: _finite(name, sum(values) / len(values)) for name, values in moments.items()}
 
 
@@ -160,16 +165,3 @@ def _finite(name: str, moment: float) -> float:
     if not math.isfinite(moment):
         raise DataError(f"layer {name!r} overflows on the sample; choose a weaker initialization or scale the input")
     return moment
-
-
-@contextmanager
-def _batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Norms use the statistics of the batch, as in training; all else, dropout above all, acts as in evaluation."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in modes:
-            module.training = isinstance(module, NORMS)
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -1,85 +1,143 @@
-"""What a method wants of a layer, and the draws that give it."""
+"""What a method wants of a net: a rule for each of its weight matrices, and what it found out on the way."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
-from sciml.nn.layers import WeightLayer
+from sciml.errors import ConfigError
+from sciml.nn.structure import Layer, Slot, Structure
 
-__all__ = ["Law", "Plan", "Rule", "draw", "n_columns", "singular_value"]
+__all__ = ["Finish", "Finished", "Law", "Net", "Plan", "Rule", "positive", "usual"]
 
-Law = Literal["gaussian", "orthogonal", "delta", "kept"]
+Law = Literal["gaussian", "uniform", "orthogonal", "delta", "looks_linear", "spectral", "zero", "given", "kept"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a method wants of one layer: the law of its weights, σ_w² = fan_in · Var(w), and the bias variance."""
+    """What a method wants of one matrix.
+
+    Attributes
+    ----------
+    law
+        How the weights are drawn: see `sciml.nn.init.laws.LAWS`. "given": by the method itself; "kept": not at all.
+    sigma_w2
+        σ_w² = fan_in · Var(w).
+    sigma_b2
+        Variance of the biases.
+    note
+        Anything unusual.
+    mirror
+        Of the law "looks_linear": in how many blocks what the matrix reads, and what it gives, comes in pairs z, -z;
+        0 where it does not.
+    gain
+        Of the laws that have a common or a largest singular value: that value, if it does not follow from σ_w²; of
+        "looks_linear" that of A.
+    delta
+        Of "looks_linear" in a convolution: whether A is its central tap alone.
+    bias
+        Mean of the biases.
+    """
 
     law: Law
     sigma_w2: float
     sigma_b2: float = 0.0
     note: str = ""
+    mirror: tuple[int, int] = (0, 0)
+    gain: float | None = None
+    delta: bool = True
+    bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class Net:
+    """What a method is given: the net, its structure, and the data that it may look at.
+
+    Attributes
+    ----------
+    model
+        The net itself.
+    structure
+        Its weight matrices, activations and residual branches.
+    sample
+        A batch of inputs, or None.
+    targets
+        What the net should say of that batch, or None.
+    generator
+        Where the randomness comes from.
+    forget_bias
+        Bias of forget gates.
+    """
+
+    model: nn.Module
+    structure: Structure
+    sample: Any = None
+    targets: torch.Tensor | None = None
+    generator: torch.Generator = field(default_factory=torch.Generator)
+    forget_bias: float = 1.0
+
+    def parameter(self, name: str) -> nn.Parameter:
+        """Return a parameter by its dotted name."""
+        return self.model.get_parameter(name)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a method changed after the draws: rules that took the place of others, and notes."""
+
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+Finish = Callable[[Net], Finished]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a method wants of a net: a rule for each layer, and what it found out on the way."""
+    """What a method wants of a net.
 
-    rule: Callable[[WeightLayer], Rule]
+    Attributes
+    ----------
+    rule
+        From a layer to its rule.
+    notes
+        What the method found out, or where it does not apply.
+    scalars
+        Values of other parameters, by name: factors and scalar biases of residual branches.
+    finish
+        What is done after the draws, on data: calibration, or weights that are computed.
+    """
+
+    rule: Callable[[Layer], Rule]
     notes: tuple[str, ...] = ()
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    finish: Finish | None = None
 
 
-@torch.no_grad()
-def draw(layer: WeightLayer, rule: Rule, generator: torch.Generator) -> None:
-    """Draw the weight and bias of a layer by its rule, in place."""
-    layer.weight.copy_(_DRAWS[rule.law](layer, rule, generator))
-    bias = layer.module.bias
-    if bias is not None and bias.requires_grad:
-        bias.copy_(math.sqrt(rule.sigma_b2) * _normal(bias.shape, generator) if rule.sigma_b2 else torch.zeros(()))
+def usual(net: Net, slot: Slot) -> Rule | None:
+    """Return the rule for the matrices that every method starts alike, or None for others.
+
+    Recurrent matrices are orthogonal (Saxe, McClelland, Ganguli 2014, arXiv:1312.6120; Le, Jaitly, Hinton 2015,
+    arXiv:1504.00941, for the reason), the matrices from the input to a gate and the projections of attention have
+    Glorot's variance (Glorot, Bengio 2010), each gate and projection by its own shape, forget gates the bias asked for
+    (Gers, Schmidhuber, Cummins 2000, doi:10.1162/089976600300015015), and embeddings unit variance.
+    """
+    glorot = 2.0 * slot.fan_in / (slot.fan_in + slot.fan_out)
+    if slot.role == "recurrent":
+        return Rule("orthogonal", min(1.0, slot.fan_in / slot.n_out), gain=1.0, note="recurrent: orthogonal")
+    if slot.role in ("input", "projection"):
+        bias = net.forget_bias if slot.gate == "forget" else 0.0
+        return Rule("gaussian", glorot, bias=bias, note="gate: Glorot" if slot.gate else "recurrent layer: Glorot")
+    if slot.role in ("query", "key", "value", "output"):
+        return Rule("gaussian", glorot, note="attention: Glorot")
+    return Rule("gaussian", 1.0, note="embedding: unit variance") if slot.role == "lookup" else None
 
 
-def _normal(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator, device=generator.device, dtype=torch.float64)
-
-
-def _gaussian(layer: WeightLayer, rule: Rule, generator: torch.Generator) -> torch.Tensor:
-    return math.sqrt(rule.sigma_w2 / layer.fan_in) * _normal(layer.weight.shape, generator)
-
-
-def _orthogonal(layer: WeightLayer, rule: Rule, generator: torch.Generator) -> torch.Tensor:
-    blocks = _haar(layer.groups, layer.n_out, layer.fan_in, generator)
-    return singular_value(layer, rule) * blocks.reshape(layer.weight.shape)
-
-
-def _delta(layer: WeightLayer, rule: Rule, generator: torch.Generator) -> torch.Tensor:
-    kernel = layer.weight.shape[2:]
-    weight = torch.zeros(layer.weight.shape, dtype=torch.float64, device=generator.device)
-    center: tuple[Any, ...] = (..., *((size - 1) // 2 for size in kernel))
-    taps = _haar(layer.groups, layer.n_out, layer.weight.shape[1], generator).flatten(0, 1)
-    weight[center] = singular_value(layer, rule) * taps
-    return weight
-
-
-_DRAWS = {"gaussian": _gaussian, "orthogonal": _orthogonal, "delta": _delta}
-
-
-def _haar(groups: int, n_out: int, n_in: int, generator: torch.Generator) -> torch.Tensor:
-    """Return (groups, n_out, n_in) matrices with orthonormal rows or columns, uniform over all such matrices."""
-    q: torch.Tensor
-    q, r = torch.linalg.qr(_normal((groups, max(n_out, n_in), min(n_out, n_in)), generator))
-    # QR leaves the signs of R's diagonal open; fixing them makes Q uniform (Mezzadri 2007, arXiv:math-ph/0609050).
-    q = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).unsqueeze(-2)
-    return q if n_out >= n_in else q.mT
-
-
-def n_columns(layer: WeightLayer, law: Law) -> int:
-    """Return the number of columns of the matrix that is orthogonal."""
-    return layer.weight.shape[1] if law == "delta" else layer.fan_in
-
-
-def singular_value(layer: WeightLayer, rule: Rule) -> float:
-    """Return the common singular value that makes fan_in · mean(w²) = σ_w²."""
-    return math.sqrt(rule.sigma_w2 * max(1.0, layer.n_out / n_columns(layer, rule.law)))
+def positive(name: str, value: float) -> float:
+    """Return a positive finite number, or raise ConfigError."""
+    if not 0.0 < value < math.inf:
+        raise ConfigError(f"expected {name} > 0 and finite, got {value!r}")
+    return float(value)

@@ -49,19 +49,25 @@ class Readout(TypedDict, total=False):
 
 
 class Residual(nn.Module):
-    """A residual block with identity skip: x + branch(x).
+    """A residual block with identity skip: x + branch(x), or x + scale · branch(x) with one learned factor.
 
-    Initializations find the branches of a net, and their number L, by this type.
+    The factor starts at 1; the initializations `skipinit` and `rezero` set it to 0.
     """
 
-    def __init__(self, branch: nn.Module) -> None:
+    scale: nn.Parameter | None
+
+    def __init__(self, branch: nn.Module, *, scale: bool = False) -> None:
         super().__init__()
         self.branch = branch
+        self.register_parameter("scale", nn.Parameter(torch.ones(())) if scale else None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x + branch(x), shape as x."""
-        out: torch.Tensor = x + self.branch(x)
-        return out
+        return self.add(x, self.branch(x))
+
+    def add(self, x: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
+        """Return the sum of the stream and what the branch gave."""
+        return x + branch if self.scale is None else x + self.scale * branch
 
 
 class TimeMean(nn.Module):

@@ -42,7 +42,7 @@ def _(module: nn.Sequential, x: torch.Tensor, valid: torch.Tensor) -> torch.Tens
 
 @masked.register
 def _(module: Residual, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    return x + masked(module.branch, x, valid)
+    return module.add(x, masked(module.branch, x, valid))
 
 
 @masked.register(nn.Conv1d)

@@ -23,6 +23,7 @@ def resnet1d(
     kernel: int = 7,
     norm: str = "group",
     activation: str = "relu",
+    branch_scale: bool = False,
     **readout: Unpack[Readout],
 ) -> SignalNet:
     """Return a residual net for signals: a stem, then `blocks` pre-activation blocks x + F(x), then linear.
@@ -46,6 +47,8 @@ def resnet1d(
         Filter length in samples.
     norm
         "group", "batch", or "none".
+    branch_scale
+        Whether each branch ends in a learned factor, which the initializations `skipinit` and `rezero` start at 0.
     activation, pool, dropout
         As in `fcn`.
 
@@ -69,7 +72,7 @@ def resnet1d(
             branch.update(normed_activation(width, norm=norm, activation=activation, suffix=str(j)))
             conv = convolution(width, width, kernel, norm="none", bias=norm == "none")
             branch.update((f"{key}{j}", module) for key, module in conv.items())
-        parts[f"block{i}"] = Residual(nn.Sequential(branch))
+        parts[f"block{i}"] = Residual(nn.Sequential(branch), scale=branch_scale)
     parts.update(normed_activation(width, norm=norm, activation=activation))
     parts.update(head(width, n_outputs, **readout))
     return SignalNet(parts, input_shape=(n_channels, n_times), output_shape=n_outputs)

@@ -48,22 +48,26 @@ class _Chain:
             return self._block(index)
         if index in self.regions:
             region = self.regions[index]
-            return Step("activation", region.activation.name, region.activation, shape=node.shape), region.entry
+            return Step(
+                "activation", region.activation.name, region.activation, shape=node.shape, node=index
+            ), region.entry
         if len(node.parents) != 1:
             raise _NotAChainError(f"{node.name} of {node.module or 'the net'} has {len(node.parents)} inputs")
         name = node.module or node.name
         layers = self.graph.slots(index)
         if layers:
-            return Step("affine", name, layers=layers, shape=node.shape, params=node.params), node.parents[0]
+            return Step("affine", name, layers=layers, shape=node.shape, params=node.params, node=index), node.parents[
+                0
+            ]
         if is_linear(node):
             factor = "mul" in node.name or "div" in node.name or node.name == "neg"
             value = constant(node)
             kind: Literal["scale", "shift"] = "scale" if factor else "shift"
-            return Step(kind, name, shape=node.shape, params=node.params, value=value), node.parents[0]
+            return Step(kind, name, shape=node.shape, params=node.params, value=value, node=index), node.parents[0]
         if node.kind == "shape":
             return None, node.parents[0]
         if node.kind in ("norm", "pool"):
-            return Step(node.kind, name, shape=node.shape, params=node.params), node.parents[0]
+            return Step(node.kind, name, shape=node.shape, params=node.params, node=index), node.parents[0]
         raise _NotAChainError(f"{node.name} of {node.module or 'the net'} is no layer, norm, pool or activation")
 
     def _block(self, index: int) -> tuple[Step, int]:
@@ -74,5 +78,6 @@ class _Chain:
             steps=self.steps(merge.end, merge.fork),
             shortcut=self.steps(merge.skip, merge.fork),
             shape=self.graph.nodes[index].shape,
+            node=index,
         )
         return step, merge.fork

@@ -83,6 +83,7 @@ class Facts:
             after=self._after(merge),
             shortcut=tuple(name for index in merge.shortcut for name in graph.slots(index)),
             scale=tuple(p for index in factors for p in graph.nodes[index].params),
+            shifts=self._shifts(merge),
             constant=self._constant(merge, factors),
             norms=tuple(graph.nodes[index].module or graph.nodes[index].name for index in norms),
             normed_end=any(index > last_affine for index in norms),
@@ -185,6 +186,13 @@ class Facts:
         call = self.graph.nodes[merge.node].call
         alpha = call.kwargs.get("alpha", 1.0) if call else 1.0
         return product * (float(alpha) if isinstance(alpha, (int, float)) else 1.0)
+
+    def _shifts(self, merge: Merge) -> tuple[str, ...]:
+        """Return the parameters of one value that are added inside a branch, on its skip, or right after both."""
+        after = self.graph.children[merge.node] if len(self.graph.children[merge.node]) == 1 else []
+        added = [self.graph.nodes[index] for index in (*merge.inside, *merge.shortcut, *after)]
+        names = [p for node in added if is_linear(node) and node.name in ("add", "iadd", "radd") for p in node.params]
+        return tuple(dict.fromkeys(name for name in names if self.model.get_parameter(name).numel() == 1))
 
     def _closing(self, merge: Merge) -> Activation | None:
         found = [self.regions[each] for each in self._sources(merge.end) if each in self.regions]

@@ -14,7 +14,8 @@ _LSTM, _GRU = ("input", "forget", "cell", "output"), ("reset", "update", "new")
 
 
 def _one(name: str, module: nn.Module) -> Iterator[Slot]:
-    yield Slot(name, module, biases=("bias",))
+    role = "output" if isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear) else "weight"
+    yield Slot(name, module, role=role, biases=("bias",))
 
 
 def _bilinear(name: str, module: nn.Module) -> Iterator[Slot]:

@@ -16,7 +16,7 @@ from sciml.nn.structure.recorder import Recorder
 from sciml.nn.structure.result import Structure
 from sciml.nn.structure.slots import Slot
 
-__all__ = ["structure"]
+__all__ = ["owners", "structure"]
 
 
 def structure(model: nn.Module, sample: Any = None, *, branches: Sequence[str] | None = None) -> Structure:
@@ -79,13 +79,19 @@ def _check(model: nn.Module, slots: Sequence[Slot]) -> None:
         raise ConfigError(f"expected a net with weight layers such as Linear, got {type(model).__name__} without any")
 
 
-def _record(model: nn.Module, slots: Sequence[Slot], arguments: Arguments) -> Graph:
+def owners(model: nn.Module, slots: Sequence[Slot]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the slots that each parameter is part of."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     by_param: dict[str, tuple[str, ...]] = {}
     for slot in slots:
         for each in slot.parameters():
             name = names[id(each)]
             by_param[name] = (*by_param.get(name, ()), slot.name)
+    return by_param
+
+
+def _record(model: nn.Module, slots: Sequence[Slot], arguments: Arguments) -> Graph:
+    by_param = owners(model, slots)
     recorder = Recorder(model, by_param)
     args, kwargs = arguments
     handles = list(recorder.hooks(model))

@@ -72,6 +72,8 @@ class Branch:
         Slots on the skip: a projection; () where it is the identity.
     scale
         Parameters that multiply the end of the branch: one value each, or one a channel.
+    shifts
+        Parameters of one value that are added inside, on the skip, or right after the addition.
     constant
         Product of the constant factors at its end.
     norms
@@ -92,6 +94,7 @@ class Branch:
     after: Activation | None = None
     shortcut: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
+    shifts: tuple[str, ...] = ()
     constant: float = 1.0
     norms: tuple[str, ...] = ()
     normed_end: bool = False
@@ -122,6 +125,8 @@ class Step:
         Parameters of the step, such as the factor of a scale.
     value
         The constant of a scale or shift that is one number and no parameter.
+    node
+        Node of the recorded graph that gives its values.
     """
 
     kind: Literal["affine", "activation", "norm", "branch", "pool", "scale", "shift"]
@@ -133,6 +138,7 @@ class Step:
     shape: tuple[int, ...] = ()
     params: tuple[str, ...] = ()
     value: float | None = None
+    node: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,9 +168,11 @@ class Structure:
     traced: bool = True
     notes: tuple[str, ...] = ()
     _by_name: dict[str, Layer] = field(default_factory=dict, compare=False)
+    _branches: dict[str, Branch] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         self._by_name.update({layer.name: layer for layer in self.layers})
+        self._branches.update({branch.name: branch for branch in self.branches})
 
     def layer(self, name: str) -> Layer:
         """Return the layer of this name; KeyError if there is none."""
@@ -172,7 +180,7 @@ class Structure:
 
     def branch(self, name: str | None) -> Branch | None:
         """Return the branch of this name, or None."""
-        return next((each for each in self.branches if each.name == name), None)
+        return None if name is None else self._branches.get(name)
 
     def branch_of(self, name: str) -> Branch | None:
         """Return the innermost branch that a layer is in, or None."""

@@ -28,7 +28,7 @@ class Slot:
         Attribute of the module: "weight", "weight_hh_l0", "in_proj_weight".
     role
         "weight", or what a matrix of several is for: "input", "recurrent", "projection" (recurrent layers), "query",
-        "key", "value" (attention), "lookup" (embeddings: one row is read at a time), "bilinear".
+        "key", "value", "output" (attention), "lookup" (embeddings: one row is read at a time), "bilinear".
     gate
         Gate of a recurrent layer: "input", "forget", "cell", "output"; "reset", "update", "new".
     rows

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sciml.errors import DataError
-from sciml.nn.layers import CONVOLUTIONS, weight_layers
+from sciml.nn.structure import CONVOLUTIONS, weight_slots
 from sciml.spectra import convolution
 
 __all__ = ["Weight", "from_modules", "from_state"]
@@ -41,8 +41,10 @@ def from_state(state: Mapping[str, torch.Tensor]) -> Iterator[Weight]:
 
 def from_modules(model: nn.Module, grid: int | Sequence[int] | None) -> Iterator[Weight]:
     """Yield the weights of a net, layer by layer."""
-    for layer in weight_layers(model):
-        _check(layer.name, layer.weight)
+    for layer in weight_slots(model):
+        if not isinstance(layer.module, (nn.Linear, *CONVOLUTIONS)):
+            continue
+        _check(layer.name, layer.tensor)
         module, tensor = layer.module, layer.weight.detach()
         norm, bound = _convolution_norms(module, grid) if isinstance(module, CONVOLUTIONS) else (None, None)
         yield Weight(layer.name, layer.kind, tensor, norm, bound, note=_note(tensor))

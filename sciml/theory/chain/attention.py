@@ -33,7 +33,8 @@ class Attention:
     .. math:: \sigma_V^2 \sigma_O^2 (S + D \sigma_Q^2 \sigma_K^2 [(q - p)^2 + q (q - p)]), \qquad
               D = E\Big[\sum_j a_j^2 \Big(1 - 2 a_j + \sum_i a_i^2\Big)\Big]
 
-    by way of the values, the queries and the keys. In the limit of wide heads.
+    by way of the values, the queries and the keys. In the limit of wide heads, and for tokens of which any two are
+    correlated alike: those of few dimensions are not, and their mixtures differ more than this says.
 
     Attributes
     ----------
@@ -74,10 +75,11 @@ class Attention:
             variance=(1.0 + signal.variance) * (1.0 + 2.0 / self.width) ** 2 - 1.0,
             elasticity=signal.elasticity,
             n_draws=signal.n_draws,
+            outer=signal.outer,
         )
         factor = gain * (kept + (kept - 2.0 * cubes + square) * scores * (apart**2 + q * apart))
         noise = (1.0 + 2.0 / self.width) ** 2
-        return after, lambda g: Gradient(g.power * factor, (1.0 + g.variance) * noise - 1.0)
+        return after, lambda g: Gradient(g.power * factor, (1.0 + g.variance) * noise - 1.0, outer=g.outer)
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from sciml._typing import FloatArray, IntArray
 from sciml.theory.meanfield.activations import Activation
 from sciml.theory.meanfield.gaussian import hermite, mehler, moments, pair_moments
 
-__all__ = ["Gradient", "Signal", "Split", "Units", "activate", "add", "spread_slope"]
+__all__ = ["Draw", "Gradient", "Signal", "Split", "Units", "activate", "add", "spread_slope"]
 
 _MOST_SAMPLES, _FEWEST_SAMPLES = 1 << 14, 1 << 8
 _FEW = 24  # positions up to which each has its own quadrature
@@ -40,6 +40,8 @@ class Signal:
         Gives (2, n, positions) values of the pair that fill its law evenly, where that is no Gaussian of mean zero.
     n_draws
         Number of laws drawn so far: no two have the same order.
+    outer
+        Relative variance at the start of the residual block that this is in, where `variance` counts from.
     """
 
     mean: FloatArray
@@ -49,6 +51,7 @@ class Signal:
     elasticity: float = 1.0
     sample: Draw | None = None
     n_draws: int = 0
+    outer: float = 0.0
 
     @property
     def correlation(self) -> FloatArray:
@@ -79,11 +82,14 @@ class Gradient:
     units
         (2, n, positions) how the power is spread over the units of the signal's sample, of mean 1; None for evenly. A
         skip hands a gradient from unit to unit, so that a unit that passed one activation is likely to pass the next.
+    outer
+        Relative variance at the end of the residual block that this is in, where `variance` counts from.
     """
 
     power: FloatArray
     variance: float = 0.0
     units: FloatArray | None = None
+    outer: float = 0.0
 
 
 def _n_samples(positions: int) -> int:
@@ -126,6 +132,7 @@ def activate(member: Activation, signal: Signal, width: float) -> tuple[Signal, 
         elasticity=signal.elasticity * e,
         sample=lambda: member.phi(signal.values()),
         n_draws=signal.n_draws + 1,
+        outer=signal.outer,
     )
     return after, image.slope, image.slope_kurtosis
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from sciml.theory.chain.signal import Gradient, Signal, Split, Units, activate, 
 from sciml.theory.chain.taps import Taps
 from sciml.theory.meanfield.activations import AnyActivation, activation
 
-__all__ = ["Activate", "Affine", "Backward", "Branch", "Normalize", "Pool", "Step", "run_steps"]
+__all__ = ["Activate", "Affine", "Backward", "Branch", "Normalize", "Step", "compound", "run_steps"]
 
 _LAWS = ("gaussian", "orthogonal")
 _NORMS = ("batch", "layer", "rms")
@@ -70,9 +70,10 @@ class Affine:
             np.zeros_like(second),
             self.sigma_w2 * second + self.sigma_b2,
             self.sigma_w2 * cross + self.sigma_b2,
-            variance=_compound(carried**2 * signal.variance, self._noise(self.n_in, self.n_out)),
+            variance=compound(carried**2 * signal.variance, self._noise(self.n_in, self.n_out)),
             elasticity=carried * signal.elasticity,
             n_draws=signal.n_draws,
+            outer=signal.outer,
         )
         return after, lambda gradient: self._backward(gradient, signal.second.shape)
 
@@ -82,7 +83,8 @@ class Affine:
     def _backward(self, gradient: Gradient, positions: tuple[int, ...]) -> Gradient:
         spread = self.taps is not None and bool(positions)
         power = self.taps.backward(gradient.power, positions) if spread and self.taps else gradient.power
-        return Gradient(self.sigma_w2 * power, _compound(gradient.variance, self._noise(self.n_out, self.n_in)))
+        variance = compound(gradient.variance, self._noise(self.n_out, self.n_in))
+        return Gradient(self.sigma_w2 * power, variance, outer=gradient.outer)
 
     def _noise(self, n_in: float, n_out: float) -> float:
         """Relative variance of the squared length of W x, given that of x."""
@@ -105,11 +107,11 @@ class Activate:
         spread = (1.0 + (3.0 * kurtosis - 1.0) / self.width) / (1.0 + 2.0 / self.width) - 1.0
 
         def backward(gradient: Gradient) -> Gradient:
-            variance = _compound(gradient.variance, max(0.0, spread))
+            variance = compound(gradient.variance, max(0.0, spread))
             if signal.sample is None and gradient.units is None:
-                return Gradient(slope * gradient.power, variance)
+                return Gradient(slope * gradient.power, variance, outer=gradient.outer)
             factor, units = spread_slope(member, signal, gradient)
-            return Gradient(factor * gradient.power, variance, units)
+            return Gradient(factor * gradient.power, variance, units, gradient.outer)
 
         return after, backward
 
@@ -152,8 +154,9 @@ class Normalize:
             elasticity=0.0,
             sample=None if signal.sample is None or self.kind == "batch" else self._shifted(signal, shift, factor),
             n_draws=signal.n_draws,
+            outer=signal.outer,
         )
-        return after, lambda g: Gradient(g.power * factor, g.variance, g.units)
+        return after, lambda g: Gradient(g.power * factor, g.variance, g.units, g.outer)
 
     def _statistics(self, signal: Signal) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the mean taken away, what that takes from E[h h'], and the variance divided by."""
@@ -201,7 +204,8 @@ class Branch:
 
     def forward(self, signal: Signal) -> tuple[Signal, Backward]:
         """Return the sum of skip and branch; weights of their own make both independent."""
-        start = Signal(signal.mean, signal.second, signal.cross, 0.0, 1.0, signal.sample, signal.n_draws)
+        outer = compound(signal.elasticity**2 * signal.outer, signal.variance)
+        start = replace(signal, variance=0.0, elasticity=1.0, outer=outer)
         branch, inward = run_steps(self.steps, start)
         skip, along = run_steps(self.skip, start)
         total, split = add(skip, branch, self.scale, self.width)
@@ -210,60 +214,26 @@ class Branch:
             total.mean,
             total.second,
             total.cross,
-            variance=_compound(passed, total.variance),
+            variance=compound(passed, total.variance),
             elasticity=signal.elasticity * total.elasticity,
             sample=total.sample,
             n_draws=total.n_draws,
+            outer=signal.outer,
         )
         return after, lambda gradient: self._backward(gradient, split, inward, along)
 
     def _backward(self, gradient: Gradient, split: Split, inward: Backward, along: Backward) -> Gradient:
         kept, entering = split(gradient.units)
-        branch = inward(Gradient(self.scale**2 * gradient.power, units=entering))
-        skip = along(Gradient(gradient.power, units=kept))
+        outer = compound(gradient.outer, gradient.variance)
+        branch = inward(Gradient(self.scale**2 * gradient.power, units=entering, outer=outer))
+        skip = along(Gradient(gradient.power, units=kept, outer=outer))
         total = branch.power + skip.power
         size = float(total.sum())
         if size <= 0.0:
-            return Gradient(total, gradient.variance)
+            return Gradient(total, gradient.variance, outer=gradient.outer)
         one, other = float(branch.power.sum()) / size, float(skip.power.sum()) / size
         noise = one**2 * branch.variance + other**2 * skip.variance + 4.0 * one * other / self.width
-        return Gradient(total, _compound(gradient.variance, noise), _together(branch, skip))
-
-
-@dataclass(frozen=True)
-class Pool:
-    r"""A mean over positions: over the windows of `taps`, or over all of them.
-
-    Attributes
-    ----------
-    correlation
-        E[h_s h_t] / E[h²] of two positions, which no recursion for single positions knows: 1 for signals that do not
-        vary along the positions, 0 for independent ones. Gradients do not depend on it.
-    taps
-        Windows; None for the mean over all positions.
-    """
-
-    correlation: float = 1.0
-    taps: Taps | None = None
-
-    def forward(self, signal: Signal) -> tuple[Signal, Backward]:
-        """Return the mean: of n values it has the share 1/n + (1 - 1/n) correlation of their power."""
-        positions = signal.second.shape
-        n = self.taps.n_taps if self.taps is not None else signal.second.size
-        share = 1.0 / n + (1.0 - 1.0 / n) * self.correlation
-        mean, second, cross = (self._mean(each) for each in (signal.mean, signal.second, signal.cross))
-        after = Signal(
-            mean, share * second, share * cross, signal.variance, signal.elasticity, n_draws=signal.n_draws + 1
-        )
-        return after, lambda gradient: self._backward(gradient, positions, n)
-
-    def _mean(self, power: FloatArray) -> FloatArray:
-        return np.asarray(power.mean()) if self.taps is None else self.taps.forward(power)
-
-    def _backward(self, gradient: Gradient, positions: tuple[int, ...], n: int) -> Gradient:
-        if self.taps is None:
-            return Gradient(np.full(positions, float(gradient.power) / n**2), gradient.variance)
-        return Gradient(self.taps.backward(gradient.power, positions) / n, gradient.variance)
+        return Gradient(total, compound(gradient.variance, noise), _together(branch, skip), gradient.outer)
 
 
 def run_steps(steps: Sequence[Step], signal: Signal) -> tuple[Signal, Backward]:
@@ -292,6 +262,6 @@ def _together(branch: Gradient, skip: Gradient) -> Units:
     return np.asarray(parts[0] + parts[1])
 
 
-def _compound(variance: float, noise: float) -> float:
+def compound(variance: float, noise: float) -> float:
     """Return the relative variance of a product of independent factors."""
     return (1.0 + variance) * (1.0 + noise) - 1.0

@@ -99,8 +99,8 @@ def fully_connected(
     >>> len(fully_connected(2))
     5
     """
-    hidden = (Nonlinear(activation), Dense(sigma_w2, sigma_b2))
-    return (Dense(sigma_w2, sigma_b2), *hidden * _count(depth))
+    layer = (Nonlinear(activation), Dense(sigma_w2, sigma_b2))
+    return (Dense(sigma_w2, sigma_b2), *layer * _count(depth))
 
 
 def residual(

@@ -338,3 +338,17 @@ def non_negative(name: str, value: float, *, zero: bool = True) -> float:
     if not math.isfinite(value) or value < 0.0 or (value == 0.0 and not zero):
         raise ConfigError(f"expected {name} {'>=' if zero else '>'} 0 and finite, got {value}")
     return float(value)
+
+
+def slope_law(member: Activation, q: float) -> tuple[FloatArray, FloatArray]:
+    """Return values of φ'² at z ~ N(0, q) and their probabilities; equal values once, all others at the nodes."""
+    if q == 0.0:
+        left, right = _sides(member)
+        squares, weight = np.array([left**2, right**2]), np.array([0.5, 0.5])
+    else:
+        root = math.sqrt(q)
+        z, weight, half = _gaussian_rule(tuple(kink / root for kink in member.kinks), 1)
+        slope = _interpolated_slope(member.phi(root * z), half * root) if member.dphi is None else member.dphi(root * z)
+        squares = slope**2
+    known, where = np.unique(np.round(squares, 14), return_inverse=True)
+    return known, np.asarray(np.bincount(where, weights=weight), dtype=np.float64)

@@ -189,7 +189,7 @@ def test_delta_orthogonal_even_kernels_do_not_shift_the_signal() -> None:
     ],
 )
 def test_critical_nets_keep_the_length_of_the_fixed_point(
-    activation: type[nn.Module], name: str, options: dict[str, float], law: str
+    activation: type[nn.Module], name: str, options: dict[str, Any], law: str
 ) -> None:
     point = critical_point(name, **options)
     net, depth = mlp(8, width=400, activation=activation), 8
@@ -224,7 +224,7 @@ def test_orthogonal_critical_layers_carry_the_same_variance_whether_they_widen_o
 def test_activation_must_be_known() -> None:
     with pytest.raises(ConfigError, match="expected one kind of activation, got relu, tanh"):
         initialize(nn.Sequential(*mlp(1, 8), *mlp(1, 8, nn.Tanh)), method="critical")
-    with pytest.raises(ConfigError, match="found no activation module"):
+    with pytest.raises(ConfigError, match="found no activation"):
         initialize(mlp(2, 8, nn.Identity), method="critical")
     with pytest.raises(ConfigError, match="no critical point"):
         initialize(mlp(2, 8, nn.Softplus), method="critical")
@@ -264,12 +264,20 @@ def test_norm_layers_start_at_one_and_zero() -> None:
                 assert (torch.as_tensor(module.running_var) == 1).all()
 
 
-GRID = [(m, n) for m in METHODS for n in ("fcn", "resnet1d", "linear") if m != "taki" or n == "resnet1d"]
+RESIDUAL = ("taki", "balanced", "fixup", "skipinit", "rezero")
+GRID = [(m, n) for m in METHODS for n in ("fcn", "resnet1d", "linear") if m not in RESIDUAL or n == "resnet1d"]
 
 
-def small(model: str) -> Any:
+def small(model: str, method: str = "he") -> Any:
     options: dict[str, Any] = {"fcn": {"width": 8, "dropout": 0.2}, "resnet1d": {"width": 8, "dropout": 0.2}}
+    if method in ("skipinit", "rezero"):
+        options["resnet1d"]["branch_scale"] = True
     return build(model, n_channels=3, n_times=16, n_outputs=(2, 3), **options.get(model, {}))
+
+
+def data(method: str) -> torch.Tensor | None:
+    """The sample that a method cannot do without."""
+    return torch.randn(5, 3, 16, generator=seeded(0)) if method == "lsuv" else None
 
 
 def snapshot(net: nn.Module) -> dict[str, Any]:
@@ -285,17 +293,21 @@ def snapshot(net: nn.Module) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("method", "model"), GRID)
 def test_every_method_leaves_no_trace_but_the_weights(method: str, model: str) -> None:
-    net = small(model)
+    net = small(model, method)
     x = torch.randn(5, 3, 16, generator=seeded(0))
     net.eval()
     if len(net) > 2:
         net[0].train()  # a mixed mode, to be found as it was left
     net(x).sum().backward()
-    initialize(net, method=method)  # resets running statistics, which the sample must then not change
+    initialize(
+        net, method=method, sample=data(method)
+    )  # resets running statistics, which the sample must then not change
     before = snapshot(net)
     report = initialize(net, method=method, sample=x)
     assert snapshot(net) == before
-    assert all(row.preactivation is not None and row.preactivation > 0 for row in report.layers)
+    silent = {row.name for row in report.layers if row.law == "zero"}
+    assert all((row.preactivation or 0.0) > 0 for row in report.layers if row.name not in silent)
+    assert not silent or method == "fixup"
     assert report.untouched == ()
 
 
@@ -304,17 +316,18 @@ def test_the_generator_alone_decides_the_weights(method: str, model: str) -> Non
     if method == "default":
         pytest.skip("default draws nothing")
     torch.manual_seed(1)
-    first, other, again = small(model), small(model), small(model)
-    assert initialize(first, method=method, generator=seeded(5)) == initialize(
-        again, method=method, generator=seeded(5)
+    first, other, again = (small(model, method) for _ in range(3))
+    assert initialize(first, method=method, generator=seeded(5), sample=data(method)) == initialize(
+        again, method=method, generator=seeded(5), sample=data(method)
     )
-    initialize(other, method=method, generator=seeded(6))
+    initialize(other, method=method, generator=seeded(6), sample=data(method))
     same = [torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True)]
     assert all(same)
-    assert not torch.equal(first.head.weight, other.head.weight)
-    initialize(first, method=method)
-    initialize(other, method=method)
-    assert torch.equal(first.head.weight, other.head.weight)
+    drawn = next(name for name, each in first.named_parameters() if each.ndim > 1)
+    assert not torch.equal(first.get_parameter(drawn), other.get_parameter(drawn))
+    initialize(first, method=method, sample=data(method))
+    initialize(other, method=method, sample=data(method))
+    assert torch.equal(first.get_parameter(drawn), other.get_parameter(drawn))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -373,7 +386,8 @@ def test_report_is_plain_data_and_reads_as_a_table() -> None:
         (residual_net(1, 1, 4), {"method": "taki", "c": -1.0}, "c > 0"),
         (nn.Sequential(nn.ReLU()), {"method": "he"}, "without any"),
         (nn.Sequential(nn.LazyLinear(3)), {"method": "he"}, "lazy"),
-        (nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), {"method": "he"}, "parametrized"),
+        (mlp(1, 4), {"method": "lsuv"}, "give a sample"),
+        (residual_net(2, 1, 4), {"method": "rezero"}, "Residual\\(branch, scale=True\\)"),
     ],
 )
 def test_what_cannot_be_initialized_is_refused(net: nn.Module, arguments: dict[str, Any], message: str) -> None:
@@ -398,8 +412,7 @@ def test_a_bad_sample_is_refused_and_leaves_no_hook() -> None:
 def test_weights_on_the_device_are_those_of_the_cpu(method: str, model: str, device: str) -> None:
     if device == "cpu":
         pytest.skip("run with --device cuda")
-    net = small(model)
-    twin = small(model)
+    net, twin = small(model, method), small(model, method)
     twin.load_state_dict(net.state_dict())
     twin.to(device)
     x = torch.randn(5, 3, 16, generator=seeded(0))

@@ -1,0 +1,165 @@
+"""Measuring a net on a batch, beside what theory says of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from sciml.errors import ScimlError
+from sciml.nn.propagate.chain import Builder, entry, has_attention
+from sciml.nn.propagate.measure import Measurement, Point, measure
+from sciml.nn.propagate.result import Propagation, PropagationPoint
+from sciml.nn.propagate.words import warnings_of
+from sciml.nn.structure.result import Step
+from sciml.theory import chain
+
+__all__ = ["propagation"]
+
+Where = tuple[int, str, str, str]  # node, name, kind, residual block
+
+
+def propagation(model: nn.Module, batch: Any, *, generator: torch.Generator | None = None) -> Propagation:
+    r"""Measure how a batch and a gradient travel through a net, and say beside it what mean-field theory expects.
+
+    The net is run as in training (norms use the batch, dropout is off) on a copy in double precision; the model itself
+    is left as it was. Its structure is traced from the pass, so that it may be of any classes. Where theory knows
+    nothing of a function (a recurrent layer, a maximum over positions) it goes on from what was measured there; a net
+    that is no chain of layers and residual blocks is measured alone. Both are said in `notes`.
+
+    Parameters
+    ----------
+    model
+        Any net with weight layers.
+    batch
+        Inputs, a tensor (batch, ...), or a tuple or mapping of what the net is called with; some tens of samples.
+    generator
+        Where the random gradient and directions come from; None is a fresh one with seed 0.
+
+    Returns
+    -------
+    Propagation
+        A point for each step of the net: mean square, squared gradient, χ₁, correlation of two inputs, singular values
+        of the Jacobian on 8 random directions, each measured; and what theory expects, with the band of single nets of
+        these widths. Warnings in words.
+
+    Raises
+    ------
+    ConfigError
+        A net without weights, with lazy layers, or that cannot be copied.
+
+    References
+    ----------
+    Poole et al. (2016), arXiv:1606.05340; Schoenholz et al. (2017), arXiv:1611.01232, for the depth that can be
+    trained; Hanin and Rolnick (2018), arXiv:1803.01719, for the band.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(*(part for _ in range(60) for part in (nn.Linear(32, 32), nn.Tanh())))
+    >>> found = propagation(net, torch.randn(16, 32, generator=torch.Generator().manual_seed(0)))
+    >>> len(found.points), any("more than 1000 times" in each for each in found.warnings)
+    (121, True)
+    """
+    measured = measure(model, batch, generator)
+    log: dict[str, chain.Marked] = {}
+    notes = [*measured.structure.notes, *_follow(measured, log)]
+    rows = [_point(where, measured, log) for where in _places(measured)]
+    points = tuple(_with_chi(rows))
+    stream = [point for point in points if not point.block]
+    return Propagation(points, warnings_of(measured.structure, stream), tuple(notes))
+
+
+def _follow(measured: Measurement, log: dict[str, chain.Marked]) -> list[str]:
+    """Follow the chain that the net is; return what is not known of it."""
+    if not measured.structure.steps:
+        return ["theory: none, for the net is no chain"]
+    builder = Builder(measured, log)
+    try:
+        steps, start, positions = builder.build()
+        chain.follow(steps, q=start.second, correlation=builder.correlation(start), positions=positions)
+    except (ScimlError, KeyError) as error:
+        log.clear()
+        return [f"theory: none, {error}"]
+    for node in builder.mirrored:  # of the halves u and -u alone theory says nothing
+        log[node].correlation = math.nan
+    unknown = list(dict.fromkeys(builder.unknown))
+    return [f"theory goes on from what was measured after: {', '.join(unknown)}"] if unknown else []
+
+
+def _places(measured: Measurement) -> list[Where]:
+    """Return the points in order of execution: those of the chain, or all layers and sums where there is none."""
+    nodes = measured.graph.nodes
+    start = min((node.index for node in nodes if node.kind == "input" and node.index in measured.points), default=None)
+    if measured.structure.steps:
+        first = entry(measured, measured.structure.steps[0])
+        start = first if first in measured.points else start
+    found: list[Where] = [] if start is None else [(start, "input", "input", "")]
+    if measured.structure.steps:
+        found += _of_steps(measured.structure.steps, "")
+    else:
+        inside = {i: merge.node for merge in measured.graph.merges.values() for i in merge.inside}
+        found += [
+            (node.index, node.module or node.name, node.kind, str(inside.get(node.index, "")))
+            for node in nodes
+            if node.kind in ("affine", "norm") or node.index in measured.graph.merges
+        ]
+    return [each for each in found if each[0] in measured.points]
+
+
+def _of_steps(steps: Sequence[Step], block: str) -> list[Where]:
+    found: list[Where] = []
+    for step in steps:
+        if step.kind == "branch":
+            found += _of_steps((*step.shortcut, *step.steps), step.name)
+        found.append((step.node, step.name, step.kind, block))
+    return found
+
+
+def _point(where: Where, measured: Measurement, log: Mapping[str, chain.Marked]) -> PropagationPoint:
+    node, name, kind, block = where
+    here: Point = measured.points[node]
+    nothing = chain.Marked(math.nan, math.nan, math.nan)
+    theory = log.get(str(node), nothing)
+    values = measured.singular_values.get(node)
+    return PropagationPoint(
+        name,
+        kind,
+        block,
+        here.second,
+        here.gradient,
+        math.nan,
+        here.positions if has_attention(measured) else here.correlation,
+        () if values is None else tuple(float(each) for each in values),
+        theory.second,
+        theory.gradient,
+        math.nan,
+        theory.correlation,
+        _band(theory.second, theory.variance),
+        _band(theory.gradient, theory.gradient_variance),
+    )
+
+
+def _band(mean: float, variance: float) -> tuple[float, float]:
+    if not math.isfinite(variance):
+        return (math.nan, math.nan)
+    typical, factor = mean / math.sqrt(1.0 + variance), math.exp(2.0 * math.sqrt(math.log1p(variance)))
+    return typical / factor, typical * factor
+
+
+def _with_chi(points: Sequence[PropagationPoint]) -> list[PropagationPoint]:
+    """Set χ₁ of each point: its squared gradient over that of the next point of the same stream or branch."""
+    following: dict[str, PropagationPoint] = {}
+    found = []
+    for point in reversed(points):
+        after = following.get(point.block)
+        if after is not None:
+            factors = _ratio(point.gradient, after.gradient), _ratio(point.gradient_theory, after.gradient_theory)
+            point = PropagationPoint(**{**vars(point), "chi_1": factors[0], "chi_1_theory": factors[1]})
+        following[point.block] = point
+        found.append(point)
+    return found[::-1]
+
+
+def _ratio(value: float, after: float) -> float:
+    return value / after if after > 0 else math.nan

@@ -1,0 +1,68 @@
+"""Warnings in words about how signals and gradients travel."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from sciml.nn.propagate.result import PropagationPoint
+from sciml.nn.structure.result import Structure
+
+__all__ = ["warnings_of"]
+
+LARGEST = 1e3
+DEPTHS = 6.0  # correlation lengths that can be trained: Schoenholz et al. (2017), arXiv:1611.01232, section 5
+
+
+def warnings_of(structure: Structure, stream: Sequence[PropagationPoint]) -> tuple[str, ...]:
+    """Return what is wrong with a net at its start, one sentence each."""
+    first, last = stream[min(1, len(stream) - 1)], stream[-1]
+    return (
+        *_changes("signal", first.second, last.second, "from end to end"),
+        *_changes("squared gradient", last.gradient, first.gradient, "on its way back"),
+        *_untrainable(structure, stream),
+        *_closing(structure),
+    )
+
+
+def _changes(what: str, start: float, end: float, where: str) -> Iterator[str]:
+    if not (math.isfinite(start) and math.isfinite(end)):
+        yield f"the {what} is not finite in double precision: choose weaker weights"
+    elif start > 0 and end == 0:
+        yield f"the {what} is zero {where}: nothing passes at the start"
+    elif start > 0 and not 1 / LARGEST <= end / start <= LARGEST:
+        verb = "grows" if end > start else "shrinks"
+        yield (
+            f"the {what} {verb} {max(end / start, start / end):.3g} times {where}, more than {LARGEST:g} times: expect "
+            "steps that diverge or do nothing; choose weights for this depth (spectral, balanced, critical, ...)"
+        )
+
+
+def _untrainable(structure: Structure, stream: Sequence[PropagationPoint]) -> Iterator[str]:
+    """Say that a net without skips and norms is deeper than 6 depth scales, by theory."""
+    normed = any(point.kind == "norm" for point in stream)
+    depth = sum(point.kind == "affine" for point in stream)
+    change = _log_change(stream)
+    if structure.branches or normed or depth < 2 or abs(change) <= DEPTHS:
+        return
+    xi = depth / abs(change)
+    yield (
+        f"{depth} layers are deeper than this start can be trained: gradients change e-fold every ξ_c = {xi:.3g} "
+        f"layers by theory, and about 6 ξ_c = {DEPTHS * xi:.3g} layers can be trained"
+    )
+
+
+def _log_change(stream: Sequence[PropagationPoint]) -> float:
+    """Return the logarithm of the squared gradient at the first layer over that at the last, by theory."""
+    known = [point.gradient_theory for point in stream if point.kind == "affine"]
+    if len(known) < 2 or not all(math.isfinite(each) and each > 0 for each in (known[0], known[-1])):
+        return 0.0
+    return math.log(known[0] / known[-1])
+
+
+def _closing(structure: Structure) -> Iterator[str]:
+    names = [branch.name for branch in structure.branches if branch.closing and branch.closing.name.endswith("relu")]
+    if names:
+        yield (
+            f"a ReLU closes {len(names)} residual branches ({names[0]}, ...): its mean adds up along the stream, so "
+            "that signals grow faster than the variance of the weights says, and rules such as taki do not hold them; "
+            "end branches with their weights"
+        )
