@@ -347,7 +347,7 @@ def slope_law(member: Activation, q: float) -> tuple[FloatArray, FloatArray]:
         squares, weight = np.array([left**2, right**2]), np.array([0.5, 0.5])
     else:
         root = math.sqrt(q)
-        z, weight, half = _gaussian_rule(tuple(kink / root for kink in member.kinks), 1)
+        z, weight, half = gaussian_rule(tuple(kink / root for kink in member.kinks), 1)
         slope = _interpolated_slope(member.phi(root * z), half * root) if member.dphi is None else member.dphi(root * z)
         squares = slope**2
     known, where = np.unique(np.round(squares, 14), return_inverse=True)
