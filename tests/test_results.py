@@ -13,12 +13,16 @@ from torch import nn
 
 from sciml.data import sliding_windows, split_by_time
 from sciml.environment import Health
+from sciml.nn import propagation
 from sciml.nn.init import initialize
+from sciml.nn.propagate import InitComparison, InitTrial
 from sciml.pipeline import DryRun, Prediction, RunResult, validate
 from sciml.report import Evaluation, Finding, Report, RunRecord, Score
 from sciml.report.document.plain import plain
 from sciml.result import Result
 from sciml.spectra import weight_spectra
+from sciml.theory.chain import follow, residual_net
+from sciml.theory.products import jacobian_fluctuation
 from sciml.train import EpochRecord, FitResult
 from sciml.train.baselines import majority
 from sciml.train.metrics import classification_scores, forecast_scores
@@ -50,9 +54,13 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "FitResult": lambda: FitResult(NET, HISTORY, 3, 0.25, 50, False, 1.5, "cpu"),
     "ForecastScores": forecasts,
     "Health": lambda: Health({"torch": "2.13"}, ("no disk",)),
+    "ChainMoments": lambda: follow(residual_net(50, sigma_w2=1.0)),
+    "Fluctuation": lambda: jacobian_fluctuation("relu", 10, 32),
+    "InitComparison": lambda: InitComparison("fcn", "64 windows", (InitTrial("he", problem="no net"),)),
     "InitReport": lambda: initialize(NET, method="he", generator=torch.Generator().manual_seed(0)),
     "LayerSpectrum": lambda: weight_spectra(NET)[0],
     "Prediction": lambda: Prediction(xr.Dataset({"forecast": (("window", "channel"), np.zeros((500, 3)))})),
+    "Propagation": lambda: propagation(NET, torch.ones(2, 40)),
     "Report": lambda: Report(title="Noise", kind="recording", findings=(Finding("Nothing stands out."),)),
     "RunRecord": lambda: RunRecord(title="T", question="Q?", task="classify", evaluation=EVALUATION),
     "RunResult": lambda: RunResult(Path("run"), METRICS),

@@ -25,12 +25,13 @@ cli = LazyGroup(
     help="From a laboratory recording in HDF5 to a model one can trust, and a report that shows why.",
     table={
         "info": Entry("sciml_cli.commands.info:info", "List the signals of files, or say why there are none."),
-        "denoise": Entry("sciml_cli.commands.denoise:denoise", "Remove what the noise floor says is noise."),
+        "denoise": Entry("sciml_cli.commands.denoise.command:denoise", "Remove what the noise floor says is noise."),
         "fit": Entry("sciml_cli.commands.fit:fit", "Train a net on a recording and write a run directory."),
         "predict": Entry("sciml_cli.commands.predict:predict", "Apply a trained run to another recording."),
         "spectrum": Entry(
             "sciml_cli.commands.spectrum:spectrum", "Spectra of recordings and nets: report, noise, weights."
         ),
+        "init": Entry("sciml_cli.commands.init:init", "Initializations of a net, side by side."),
         "datasets": Entry(
             "sciml_cli.commands.datasets:datasets", "Public and synthetic recordings: list, show, fetch, make."
         ),

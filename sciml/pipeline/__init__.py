@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from sciml.pipeline.comparison import compare_initializations
     from sciml.pipeline.config import Config, assign, load_config, to_toml, validate
     from sciml.pipeline.demonstration import demo
     from sciml.pipeline.model import load_weights
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "comparison": ["compare_initializations"],
         "config": ["Config", "assign", "load_config", "to_toml", "validate"],
         "demonstration": ["demo"],
         "model": ["load_weights"],
@@ -36,6 +38,7 @@ __all__ = [
     "Prediction",
     "RunResult",
     "assign",
+    "compare_initializations",
     "demo",
     "dry_run",
     "load_config",

@@ -2,6 +2,7 @@
 
 from sciml.report.build import (
     denoising_report,
+    initialization_report,
     noise_floor_report,
     recording_report,
     report,
@@ -40,6 +41,7 @@ __all__ = [
     "Table",
     "UnitScores",
     "denoising_report",
+    "initialization_report",
     "noise_floor_report",
     "recording_report",
     "report",

@@ -20,6 +20,12 @@ from sciml.report.measure_recording import measure_recording
 from sciml.report.record import RunRecord
 from sciml.report.sections.coherence import coherence_evidence
 from sciml.report.sections.denoising import denoising_findings, denoising_sections
+from sciml.report.sections.initialization import (
+    INIT_CITES,
+    INIT_METHODS,
+    comparison_findings,
+    comparison_sections,
+)
 from sciml.report.sections.methods import cite, floor_methods, versions
 from sciml.report.sections.noise_floor import floor_facts, floor_findings, floor_numbers, floor_section
 from sciml.report.sections.recordings import (
@@ -34,7 +40,15 @@ from sciml.report.sections.run_methods import fit_methods
 from sciml.report.sections.weights import CITES, METHODS, weight_finding, weight_numbers, weight_section
 from sciml.wording import count, series
 
-__all__ = ["denoising_report", "noise_floor_report", "recording_report", "report", "run_report", "weights_report"]
+__all__ = [
+    "denoising_report",
+    "initialization_report",
+    "noise_floor_report",
+    "recording_report",
+    "report",
+    "run_report",
+    "weights_report",
+]
 
 COHERENCE_VALUES = 2**26  # samples times channels up to which the floor in frequency is part of a report
 COHERENCE_CHANNELS = 512
@@ -281,6 +295,36 @@ def _spectra(target: Any, alpha: float) -> Sequence[Any]:
     from sciml.spectra import weight_spectra  # torch: only once a net is here
 
     return weight_spectra(target, alpha=alpha)
+
+
+def initialization_report(found: Any, *, title: str = "Initializations side by side") -> Report:
+    """Report on initializations of one net: what each makes of signal and gradient, beside theory.
+
+    Parameters
+    ----------
+    found
+        From `sciml.pipeline.compare_initializations`.
+    title
+        Heading of the page.
+
+    Examples
+    --------
+    >>> from sciml.nn.propagate import InitComparison, InitTrial
+    >>> initialization_report(InitComparison("fcn", "64 windows", (InitTrial("taki", problem="no branches"),))).kind
+    'initialization'
+    """
+    return Report(
+        title=title,
+        kind="initialization",
+        subject=f"{found.net} on {found.data}",
+        findings=comparison_findings(found),
+        sections=comparison_sections(found),
+        numbers=found.to_dict(),
+        config=dict(found.settings),
+        provenance={"versions": versions("torch")},
+        methods=INIT_METHODS,
+        references=cite(INIT_CITES),
+    )
 
 
 def denoising_report(

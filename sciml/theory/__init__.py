@@ -1,5 +1,17 @@
-"""Theory of wide networks: what mean-field theory says before any training."""
+"""Theory of wide networks: what mean-field theory says before any training.
+
+`kernels` is loaded when it is asked for: it stands on torch, the rest does not.
+"""
+
+import importlib
+from typing import Any
 
 from sciml.theory import chain, meanfield, products
 
-__all__ = ["chain", "meanfield", "products"]
+__all__ = ["chain", "kernels", "meanfield", "products"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "kernels":
+        return importlib.import_module("sciml.theory.kernels")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """Training that can be killed and resumed, its checkpoints, its scores, and the baselines it must beat.
 
-`SignalClassifier` and `SignalRegressor` are loaded when they are asked for: scikit-learn takes long to load.
+`SignalClassifier`, `SignalRegressor`, `NNGPClassifier`, `NNGPRegressor` and `NetKernel` are loaded when they are asked
+for: scikit-learn takes long to load.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from sciml.train.result import FitResult
 
 if TYPE_CHECKING:
     from sciml.train.estimators import SignalClassifier, SignalRegressor
+    from sciml.train.gaussian import NetKernel, NNGPClassifier, NNGPRegressor
 
 __all__ = [
     "Batches",
@@ -35,6 +37,9 @@ __all__ = [
     "EpochRecord",
     "FitData",
     "FitResult",
+    "NNGPClassifier",
+    "NNGPRegressor",
+    "NetKernel",
     "ProgressBar",
     "ReliabilityTable",
     "SignalClassifier",
@@ -58,4 +63,8 @@ def __getattr__(name: str) -> Any:
         from sciml.train import estimators
 
         return getattr(estimators, name)
+    if name in ("NNGPClassifier", "NNGPRegressor", "NetKernel"):
+        from sciml.train import gaussian
+
+        return getattr(gaussian, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -37,12 +37,13 @@ def test_fit_prints_scores_beside_chance_and_one_json_document(sciml, recording,
     assert done.code == 0
     document = json.loads(done.out)
     assert document["schema"] == "sciml.fit/1"
-    assert set(document["baselines"]) == {"linear", "covariance", "kernels", "majority"}
+    assert set(document["baselines"]) == {"linear", "covariance", "kernels", "gaussian", "majority"}
     low, high = document["chance"]["band"]
     assert low < document["chance"]["level"] < high
     assert "epoch 2/2" in done.err
     table = sciml("fit", "--resume", "--out", tmp_path / "run", "-q").out.splitlines()
-    assert {line.split()[0] for line in table[4:10]} == {"net", "linear", "covariance", "kernels", "majority", "chance"}
+    named = {line.split()[0] for line in table[4:11]}
+    assert named == {"net", "linear", "covariance", "kernels", "gaussian", "majority", "chance"}
 
 
 def test_quiet_says_nothing_on_stderr(sciml, recording, quick, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def done(recorded: Path, tmp_path_factory: pytest.TempPathFactory):
 
 def test_a_planted_number_is_told_and_the_baselines_say_who_tells_best(done) -> None:
     net, others = done.metrics["net"], done.metrics["baselines"]
-    assert set(others) == {"linear", "covariance", "kernels", "mean"}
+    assert set(others) == {"linear", "covariance", "kernels", "gaussian", "mean"}
     assert others["linear"]["mean_r2"] > 0.9
     assert others["mean"]["mean_r2"] <= 0
     assert others["mean"]["mean_r2"] < net["mean_r2"] <= 1

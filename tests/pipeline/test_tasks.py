@@ -93,6 +93,6 @@ def test_events_count_as_their_weights_say(file: Path, tmp_path: Path) -> None:
     }
     alike = run(assign(settings), out=tmp_path / "alike").metrics
     weighed = run(assign(settings, ["data.weights=weight"]), out=tmp_path / "weighed").metrics
-    for name in ("linear", "covariance", "kernels"):
+    for name in ("linear", "covariance", "kernels", "gaussian"):
         assert weighed["baselines"][name]["log_loss"] != alike["baselines"][name]["log_loss"]
     assert weighed["net"]["log_loss"] != alike["net"]["log_loss"]

@@ -187,6 +187,24 @@ def test_regressors_find_what_they_see_and_nothing_in_noise(name):
     assert result.predicted.shape == (90, 3)
 
 
+def test_wide_nets_find_what_is_linear_and_what_is_not_and_nothing_in_noise():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(450, 1, 8))
+    y = np.stack([X[:, 0, :2].sum(axis=1), np.abs(X[:, 0, 4:].sum(axis=1)), rng.normal(size=450)], axis=1)
+    result = baselines.gaussian_regressor(*split(X, y))
+    r2 = result.metrics["r2"]
+    assert r2[0] > 0.7
+    assert r2[1] > 0.4
+    assert r2[2] < 0.1
+    labels = (y[:, 1] > np.median(y[:, 1])).astype(int)
+    named = baselines.gaussian_classifier(*split(X, labels), n_classes=2)
+    linear = baselines.linear_classifier(*split(X, labels), n_classes=2)
+    assert named.metrics["accuracy"] > 0.75 > linear.metrics["accuracy"]
+    assert named.metrics["log_loss"] < np.log(2)
+    absent = baselines.gaussian_classifier(*split(X, labels), n_classes=3)  # a class that training does not have
+    assert np.isfinite(absent.metrics["log_loss"])
+
+
 def test_weights_of_baselines_count_as_repeated_windows():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 2, 12)), np.arange(60) % 2

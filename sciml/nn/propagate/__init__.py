@@ -2,5 +2,6 @@
 
 from sciml.nn.propagate.propagation import propagation
 from sciml.nn.propagate.result import Propagation, PropagationPoint
+from sciml.nn.propagate.trial import InitComparison, InitTrial, RateTrial
 
-__all__ = ["Propagation", "PropagationPoint", "propagation"]
+__all__ = ["InitComparison", "InitTrial", "Propagation", "PropagationPoint", "RateTrial", "propagation"]

@@ -76,7 +76,7 @@ class Builder:
         if len(step.layers) > 1:
             return self._attention(step)
         slot = self.slots[step.layers[0]]
-        if slot.role not in ("weight", "lookup"):
+        if slot.role not in ("weight", "lookup", "output"):
             raise ValueError("a layer that no theory is known of")
         shape = self.measured.points[entry(self.measured, step)].shape
         moved = self._moved_to(self._places(step, shape), step)
@@ -165,7 +165,7 @@ class Builder:
         before, after = self.measured.points[entry(self.measured, step)], self.measured.points[step.node]
         share = after.second / before.second
         self._positions = ()
-        return [chain.Pool((share - 1.0 / n) / (1.0 - 1.0 / n))]
+        return [chain.Pool((share - 1.0 / n) / (1.0 - 1.0 / n), pair=self.correlation(after))]
 
     def _scale(self, step: NetStep) -> list[chain.Step]:
         if step.value is not None:

@@ -37,7 +37,7 @@ class Point:
     second
         Mean square.
     correlation
-        Mean over pairs of inputs of x·x', over the mean of |x|²; NaN where the first dim is not the batch.
+        Mean cosine of two inputs; NaN for a single one.
     positions
         The same of pairs along the second dim of (batch, token, feature) values.
     gradient
@@ -190,20 +190,20 @@ def _batch_first(x: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def _correlation(x: torch.Tensor) -> float:
-    """Return the mean of x·x' over pairs of rows, over the mean of |x|²."""
-    n = x.shape[0] if x.ndim else 0
-    if n < 2:
-        return math.nan
-    total, own = float(x.sum(dim=0).square().sum()), float(x.square().sum())
-    return (total - own) / ((n - 1) * own) if own > 0 else math.nan
+    """Return the mean cosine of pairs of rows; rows of zeros have none."""
+    return _mean_cosine(x.reshape(1, x.shape[0], -1)) if x.ndim else math.nan
 
 
 def _along_positions(x: torch.Tensor) -> float:
-    if x.ndim != 3 or x.shape[1] < 2:
-        return math.nan
-    n = x.shape[1]
-    total, own = float(x.sum(dim=1).square().sum()), float(x.square().sum())
-    return (total - own) / ((n - 1) * own) if own > 0 else math.nan
+    return _mean_cosine(x) if x.ndim == 3 else math.nan
+
+
+def _mean_cosine(x: torch.Tensor) -> float:
+    """Return the mean cosine of two vectors of one group, of (group, vector, entry)."""
+    unit = nn.functional.normalize(x, dim=2)
+    own = unit.square().sum(dim=(1, 2))  # the number of vectors that are not zero
+    pairs = float((own * (own - 1.0)).sum())
+    return float((unit.sum(dim=1).square().sum(dim=1) - own).sum()) / pairs if pairs > 0.5 else math.nan
 
 
 def _singular_values(

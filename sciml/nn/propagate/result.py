@@ -26,13 +26,15 @@ class PropagationPoint:
         Factor by which the squared gradient grew on its way back to here from the next point of the same stream; NaN at
         the last.
     correlation
-        Mean over pairs of inputs of x·x' over the mean of |x|²; of two tokens of one input in a net with attention.
+        Mean cosine of the values of two inputs; of two tokens of one input in a net with attention.
     singular_values
         Of the Jacobian from the input to here, on a few random directions, the largest first; () where not measured.
     second_theory, gradient_theory, correlation_theory, chi_1_theory
         What mean-field theory expects of wide nets with weights of these variances; NaN where it knows nothing.
     second_band, gradient_band
         (low, high): two standard deviations of the logarithm about a typical net of these widths.
+    jacobian_theory, jacobian_band
+        Mean squared singular value that theory expects of the Jacobian from the input to here, and its band.
     """
 
     name: str
@@ -49,6 +51,18 @@ class PropagationPoint:
     correlation_theory: float
     second_band: tuple[float, float]
     gradient_band: tuple[float, float]
+    jacobian_theory: float = math.nan
+    jacobian_band: tuple[float, float] = (math.nan, math.nan)
+
+    @property
+    def second_typical(self) -> float:
+        """What theory expects of a typical net of these widths, the middle of the band: less than the mean."""
+        return math.sqrt(self.second_band[0] * self.second_band[1])
+
+    @property
+    def gradient_typical(self) -> float:
+        """The same of the squared gradient."""
+        return math.sqrt(self.gradient_band[0] * self.gradient_band[1])
 
     @property
     def jacobian(self) -> float:
@@ -99,9 +113,9 @@ class Propagation:
         )
 
     def summary(self) -> str:
-        """Return the points as a table, measured beside theory, with warnings and notes in words."""
+        """Return the points as a table, measured beside theory of a typical net, with warnings and notes in words."""
         head = (
-            f"{'point':<30} {'E[x²]':>10} {'theory':>10} {'gradient²':>10} {'theory':>10} {'chi_1':>8} {'corr.':>7} "
+            f"{'point':<30} {'E[x²]':>10} {'typical':>10} {'gradient²':>10} {'typical':>10} {'chi_1':>8} {'corr.':>7} "
             f"{'theory':>7} {'sing. values':>16}"
         )
         rows = [head, *(_row(point) for point in self.points)]
@@ -127,8 +141,8 @@ def _row(point: PropagationPoint) -> str:
     values = point.singular_values
     span = f"{values[-1]:.2g} to {values[0]:.2g}" if values else ""
     return (
-        f"{name[-30:]:<30} {_short(point.second):>10} {_short(point.second_theory):>10} {_short(point.gradient):>10} "
-        f"{_short(point.gradient_theory):>10} {_short(point.chi_1):>8} {_short(point.correlation, 2):>7} "
+        f"{name[-30:]:<30} {_short(point.second):>10} {_short(point.second_typical):>10} {_short(point.gradient):>10} "
+        f"{_short(point.gradient_typical):>10} {_short(point.chi_1):>8} {_short(point.correlation, 2):>7} "
         f"{_short(point.correlation_theory, 2):>7} {span:>16}"
     )
 

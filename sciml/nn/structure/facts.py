@@ -8,7 +8,7 @@ from torch import nn
 from sciml.nn.structure.activations import Activation, constant, is_linear
 from sciml.nn.structure.chain import chain_of
 from sciml.nn.structure.declared import assign_declared
-from sciml.nn.structure.graph import Graph, Merge
+from sciml.nn.structure.graph import SUMS, Graph, Merge
 from sciml.nn.structure.regions import Region, regions
 from sciml.nn.structure.result import Branch, Layer, Structure
 from sciml.nn.structure.slots import Slot
@@ -58,9 +58,10 @@ class Facts:
                 slot,
                 activation=activations.get(slot.name),
                 reads=self._reads(self.uses[slot.name][0]),
+                sources=self._sources_of(slot),
                 norm=norms.get(slot.name, ""),
                 branch=self._innermost(self.uses[slot.name][0]),
-                reads_input=self._reads_input(self.uses[slot.name][0]),
+                reads_input=self._reads_input(slot),
                 gives_output=slot.name in last,
                 shortcut=slot.name in on_skip,
                 uses=len(self.uses[slot.name]),
@@ -92,11 +93,12 @@ class Facts:
         )
 
     def _passes(self, index: int) -> bool:
-        """Whether a node only moves, shifts, scales, normalizes or pools values."""
+        """Whether a node only moves, shifts, scales, adds, normalizes or pools values."""
         node = self.graph.nodes[index]
         if index in self.graph.merges or index in self.regions or node.kind in ("affine", "input"):
             return False
-        return node.kind in ("norm", "shape", "pool") or is_linear(node) or node.name == "clone"
+        sums = node.kind == "pointwise" and node.name in SUMS  # of layers that no residual block closes
+        return node.kind in ("norm", "shape", "pool") or is_linear(node) or sums or node.name == "clone"
 
     def _sources(self, index: int) -> tuple[int, ...]:
         """Return the node, or where its values come from if it only passes them on."""
@@ -112,7 +114,7 @@ class Facts:
     def _norms(self) -> dict[str, str]:
         found: dict[str, str] = {}
         for node in self.graph.nodes:
-            if node.kind == "norm":
+            if node.kind == "norm" and node.index in self.graph.used:
                 for source in self.graph.upstream(node.index, self._passes):
                     found.update(dict.fromkeys(self._outer(source), node.module or node.name))
         return found
@@ -122,7 +124,25 @@ class Facts:
         region: Region | None = self.regions.get(found.pop()) if len(found) == 1 else None
         return region.activation if region else None
 
-    def _reads_input(self, index: int) -> bool:
+    def _sources_of(self, slot: Slot) -> tuple[str, ...]:
+        """Return what a slot reads, before the activation: layers, residual branches by their names, "input"."""
+        index = self.uses[slot.name][0]
+        found = {source for parent in self.graph.nodes[index].parents for source in self._sources(parent)}
+        entries = [self.regions[each].entry if each in self.regions else each for each in found]
+        return tuple(
+            dict.fromkeys(name for entry in entries for each in self._sources(entry) for name in self._label(each))
+        )
+
+    def _label(self, index: int) -> tuple[str, ...]:
+        if index in self.names:
+            return (self.names[index],)
+        node = self.graph.nodes[index]
+        return self._outer(index) or ("input" if node.kind == "input" else node.module or node.name,)
+
+    def _reads_input(self, slot: Slot) -> bool:
+        index = self.uses[slot.name][0]
+        if self._is_attention(index) and slot.role == "output":
+            return False
         found = self.graph.upstream(index, self._between_layers)
         return any(self.graph.nodes[each].kind == "input" for each in found)
 

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from sciml.nn.structure.activations import is_linear
 from sciml.nn.structure.recorder import Node
 
-__all__ = ["Graph", "Merge"]
+__all__ = ["SUMS", "Graph", "Merge"]
+
+
+SUMS = {"add", "iadd", "radd", "sub", "isub", "rsub"}
+_PARTS = {"getitem", "chunk", "split", "split_with_sizes", "tensor_split", "unbind", "narrow", "select"}
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,11 @@ class Graph:
         self.nodes = tuple(nodes)
         self.outputs = tuple(outputs)
         self._slots = dict(slots)
+        # Only what reaches the output counts.
+        self.used = self._used()
         self.children: list[list[int]] = [[] for _ in nodes]
-        for node in nodes:
-            for parent in node.parents:
+        for node in self.nodes:
+            for parent in node.parents if node.index in self.used else ():
                 self.children[parent].append(node.index)
         self._found = tuple(self._slots_of(node.index) for node in self.nodes)
         self.merges: dict[int, Merge] = {}
@@ -101,9 +107,18 @@ class Graph:
                     todo.append(parent)
         return found
 
+    def _used(self) -> set[int]:
+        found, todo = set(self.outputs), list(self.outputs)
+        while todo:
+            for parent in self.nodes[todo.pop()].parents:
+                if parent not in found:
+                    found.add(parent)
+                    todo.append(parent)
+        return found
+
     def _find_merges(self) -> None:
         for node in self.nodes:
-            if node.kind == "pointwise" and node.name in ("add", "iadd", "radd") and len(node.parents) == 2:
+            if node.kind == "pointwise" and node.name in SUMS and len(node.parents) == 2 and node.index in self.used:
                 found = self._identity(node) or self._projection(node)
                 if found is not None:
                     self.merges[node.index] = found
@@ -131,6 +146,8 @@ class Graph:
         plain = not any(self.is_nonlinear(index) for index in shortcut) or not short
         if not plain or len(short) > 1 or len(long) <= len(short) or short & long or node.index in inside:
             return None
+        if all(self.nodes[index].name in _PARTS for index in inside if fork in self.nodes[index].parents):
+            return None  # two parts of what one layer gave
         return Merge(node.index, fork, inside[-1], shortcut[-1] if shortcut else fork, inside, shortcut)
 
     def is_nonlinear(self, node: int) -> bool:

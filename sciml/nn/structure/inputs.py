@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from sciml.nn.structure.kinds import weight_slots
-from sciml.nn.structure.slots import CONVOLUTIONS, TRANSPOSED
+from sciml.nn.structure.slots import CONVOLUTIONS, TRANSPOSED, Slot
 
 __all__ = ["Arguments", "arguments_of", "made_up", "undisturbed"]
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+_MOST = 40  # batches to try
 _SIZES = (64, 28, 32, 100, 128, 224, 16, 8)
 
 
@@ -49,17 +50,21 @@ def _shapes(model: nn.Module) -> Iterator[tuple[int, ...] | None]:
     said = getattr(model, "input_shape", None)
     if isinstance(said, (tuple, list)) and all(isinstance(each, int) for each in said):
         yield (2, *said)
-    for slot in weight_slots(model):
-        module: Any = slot.module
-        if slot.role == "lookup":
-            yield None
-        elif isinstance(module, CONVOLUTIONS + TRANSPOSED):
-            dims = slot.weight.ndim - 2
-            yield from ((2, module.in_channels, *(size,) * dims) for size in _SIZES)
-        elif slot.role in ("weight", "input", "query"):
-            n_in = int(slot.weight.shape[1])
-            yield from ((2, n_in), (2, 16, n_in), (16, 2, n_in))
-        break
+    shapes: dict[tuple[int, ...] | None, None] = {}
+    for slot in weight_slots(model):  # the first layer, unless it is not the first to run
+        shapes.update(dict.fromkeys(_shapes_of(slot)))
+    yield from list(shapes)[:_MOST]
+
+
+def _shapes_of(slot: Slot) -> Iterator[tuple[int, ...] | None]:
+    n_in = int(slot.weight.shape[1]) * slot.groups
+    if slot.role == "lookup":
+        yield None
+    elif isinstance(slot.module, CONVOLUTIONS + TRANSPOSED):
+        dims = slot.weight.ndim - 2
+        yield from ((2, n_in, *(size,) * dims) for size in _SIZES)
+    elif slot.role in ("weight", "input", "query"):
+        yield from ((2, n_in), (2, 16, n_in), (16, 2, n_in))
 
 
 @contextmanager

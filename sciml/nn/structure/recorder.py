@@ -7,6 +7,7 @@ forward, a callable. A function is pointwise where all that torch's kernels did 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -114,7 +115,8 @@ class Recorder(TorchFunctionMode):
         self.outputs: tuple[int, ...] = ()
         self._values: dict[int, _Value] = {}
         self._slot_params = frozenset(slot_params)
-        self._path: list[tuple[str, nn.Module]] = []
+        self._path: list[tuple[str, nn.Module, int]] = []
+        self._paused = False
         for name, parameter in model.named_parameters(remove_duplicate=True):
             self._remember(parameter, None, (name,))
 
@@ -130,11 +132,13 @@ class Recorder(TorchFunctionMode):
     def hooks(self, model: nn.Module) -> Iterator[Any]:
         """Follow which module runs, and bridge those inside which no function is seen."""
         for name, module in model.named_modules():
-            yield module.register_forward_pre_hook(lambda each, _, name=name: self._path.append((name, each)))
-            yield module.register_forward_hook(self._bridge, with_kwargs=True)
+            yield module.register_forward_pre_hook(partial(self._begin, name))
+            yield module.register_forward_hook(self._end, with_kwargs=True)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self._paused:
+            return func(*args, **kwargs)
         with _Kernels() as ran:
             out = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func)).strip("_")
@@ -150,25 +154,29 @@ class Recorder(TorchFunctionMode):
         operands = list(_tensors([args, kwargs]))
         parents = tuple(dict.fromkeys(self._nodes_of(operands)))
         params = tuple(dict.fromkeys(p for each in operands for p in self._params_of(each)))
-        if not parents or name.endswith("_like") or name.startswith("new_"):
+        table = name in ("embedding", "embedding_bag") and self._slot_params.intersection(params)
+        if (not parents and not table) or name.endswith("_like") or name.startswith("new_"):
             for each in results:
                 self._remember(each, None, params)
             return
         kind = self._kind(name, params, kernels)
         call = self._call(func, args, kwargs) if kind == "pointwise" else None
-        node = self._add(name, kind, parents, results[0], params, call)
+        node = None
         for each in results:
+            # The parts of what is split are nodes each; what a layer gives besides its output is not told apart.
+            if node is None or kind == "shape":
+                node = self._add(name, kind, parents, each, params, call)
             self._remember(each, node)
 
     def _kind(self, name: str, params: tuple[str, ...], kernels: list[Any]) -> Kind:
-        if self._slot_params.intersection(params):
+        moves = name in _SHAPES or all(_is_view(each) or each.name().split(".")[0] in _MOVES for each in kernels)
+        pointwise = "rrelu" in name or all(_is_pointwise(each) for each in kernels)
+        if self._slot_params.intersection(params) and (moves or not pointwise):
             return "affine"
         if name in _NORM_FUNCTIONS or (self._path and isinstance(self._path[-1][1], NORMS)):
             return "norm"
-        if name in _SHAPES or all(_is_view(each) or each.name().split(".")[0] in _MOVES for each in kernels):
-            return "shape"
-        if "rrelu" in name or all(_is_pointwise(each) for each in kernels):
-            return "pointwise"
+        if moves or pointwise:
+            return "shape" if moves else "pointwise"
         return "pool" if name in _POOLS or "pool" in name else "other"
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Call | None:
@@ -197,8 +205,34 @@ class Recorder(TorchFunctionMode):
         self.nodes.append(Node(len(self.nodes), name, kind, parents, params, module, tuple(out.shape), call))
         return len(self.nodes) - 1
 
-    def _bridge(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        name, _ = self._path.pop()
+    def _begin(self, name: str, module: nn.Module, _: Any) -> None:
+        self._path.append((name, module, len(self.nodes)))
+
+    def _end(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        name, _, start = self._path[-1]
+        if not self._paused:
+            self._bridge(name, module, args, kwargs, output)
+            self._find_norm(module, args, output, self.nodes[start:])
+        self._path.pop()
+
+    def _find_norm(self, module: nn.Module, args: Any, output: Any, inside: list[Node]) -> None:
+        """Make one norm of a module of the user's that reduces its input and does not mind its scale."""
+        reduces = any(node.kind in ("pool", "other") for node in inside)
+        if not reduces or any(node.kind in ("affine", "norm") for node in inside) or len(args) != 1:
+            return
+        x, known = args[0], self._nodes_of(_tensors(args))
+        if not isinstance(output, torch.Tensor) or not known or output.shape != x.shape:
+            return
+        self._paused = True
+        try:
+            scaled = module.forward(16.0 * x)
+        finally:
+            self._paused = False
+        size = output.abs().amax()
+        if torch.allclose(scaled, output, rtol=1e-2, atol=float(1e-2 * size)) and not torch.equal(output, x):
+            self._remember(output, self._add("norm", "norm", tuple(known[:1]), output))
+
+    def _bridge(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         results = list(_tensors([output]))
         if results and not self._nodes_of(results):
             parents = tuple(dict.fromkeys(self._nodes_of(_tensors([args, kwargs]))))

@@ -23,7 +23,7 @@ def regions(graph: Graph, scales: Iterable[int] = ()) -> dict[int, Region]:
 
     `scales` are factors at the end of residual branches, which belong to no activation.
     """
-    apart = set(scales) | set(graph.merges)
+    apart = set(scales) | set(graph.merges) | (set(range(len(graph.nodes))) - graph.used)
     found: dict[int, Region] = {}
     covered: set[int] = set()
     for node in reversed(graph.nodes):

@@ -22,6 +22,9 @@ class Layer:
         The activation of its output, or None: the end of a branch or of the net, a product, a pool.
     reads
         The activation that its input is the output of, or None: the input of the net, a residual stream.
+    sources
+        What it reads, before that activation: names of layers, of residual branches whose stream it is, "input", or of
+        other functions; () where it is not known.
     norm
         Module or function that normalizes its output before the activation, or "".
     branch
@@ -37,6 +40,7 @@ class Layer:
     slot: Slot
     activation: Activation | None = None
     reads: Activation | None = None
+    sources: tuple[str, ...] = ()
     norm: str = ""
     branch: str | None = None
     reads_input: bool = False

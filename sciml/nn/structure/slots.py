@@ -158,18 +158,29 @@ class Slot:
     def _write_parametrized(self, value: torch.Tensor) -> str:
         whole: torch.Tensor = getattr(self.module, self.parameter).detach().clone()
         (whole if self.rows is None else whole[slice(*self.rows)]).copy_(value)
-        own = self.module._parameters
-        g, v = own.get(f"{self.parameter}_g"), own.get(f"{self.parameter}_v")
-        if g is not None and v is not None:  # the weight norm that is a hook
-            v.copy_(whole)
-            g.copy_(_norms(whole, g.shape))
-            setattr(self.module, self.parameter, whole)
+        gain, direction = self._weight_norm()
+        if gain is not None and direction is not None:
+            norms = _norms(whole, gain.shape)
+            direction.copy_(torch.where(norms > 0.0, whole, direction))  # zero has no direction: it keeps its own
+            gain.copy_(norms)
+            if self.parameter in vars(self.module):  # the weight norm that is a hook
+                setattr(self.module, self.parameter, whole)
             return ""
         try:
             setattr(self.module, self.parameter, whole)
         except (NotImplementedError, RuntimeError, ValueError, AttributeError, TypeError) as error:
             return f"its parametrization cannot be set: {str(error) or type(error).__name__}"
         return _difference(self.tensor, value)
+
+    def _weight_norm(self) -> tuple[nn.Parameter | None, nn.Parameter | None]:
+        """Return gain and direction of a weight norm, be it a parametrization or a hook."""
+        own: Any = self.module._parameters
+        found: Any = getattr(self.module, "parametrizations", {})
+        if self.parameter in found:
+            each = found[self.parameter]
+            is_norm = len(each) == 1 and type(each[0]).__name__ == "_WeightNorm"
+            return (each.original0, each.original1) if is_norm else (None, None)
+        return own.get(f"{self.parameter}_g"), own.get(f"{self.parameter}_v")
 
 
 def _swapped(tensor: torch.Tensor, groups: int) -> torch.Tensor:

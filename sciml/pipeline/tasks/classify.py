@@ -89,6 +89,7 @@ class Classify:
                 baselines.linear_classifier(*parts.all, n_classes=n_classes, weights=weights),
                 baselines.covariance_classifier(*parts.all, n_classes=n_classes, weights=weights),
                 baselines.kernel_classifier(*parts.all, n_classes=n_classes, weights=weights, seed=seed),
+                baselines.gaussian_classifier(*parts.all, n_classes=n_classes, weights=weights, seed=seed),
                 baselines.majority(parts.train, parts.test, n_classes=n_classes),
             ),
             (fit_probabilities(validation, known, test),),

@@ -98,6 +98,7 @@ class Regress:
             baselines.linear_regressor(*parts.all, weights=weights),
             baselines.covariance_regressor(*parts.all, weights=weights),
             baselines.kernel_regressor(*parts.all, weights=weights, seed=seed),
+            baselines.gaussian_regressor(*parts.all, weights=weights, seed=seed),
             baselines.mean_predictor(parts.train, parts.test, weights=weights),
         )
         test, validation = (

@@ -24,10 +24,13 @@ class Pool:
         vary along the positions, 0 for independent ones. Gradients do not depend on it.
     taps
         Windows; None for the mean over all positions.
+    pair
+        Correlation of the two inputs after it, where it is known; None where it stays.
     """
 
     correlation: float = 1.0
     taps: Taps | None = None
+    pair: float | None = None
 
     def forward(self, signal: Signal) -> tuple[Signal, Backward]:
         """Return the mean: of n values it has the share 1/n + (1 - 1/n) correlation of their power."""
@@ -38,7 +41,7 @@ class Pool:
         after = Signal(
             mean,
             share * second,
-            share * cross,
+            share * (cross if self.pair is None else self.pair * second),
             signal.variance,
             signal.elasticity,
             n_draws=signal.n_draws + 1,

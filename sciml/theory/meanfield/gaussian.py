@@ -15,7 +15,16 @@ from sciml._typing import FloatArray
 from sciml.errors import ConfigError, NumericalError
 from sciml.theory.meanfield.activations import Activation, AnyActivation, activation
 
-__all__ = ["Moments", "PairMoments", "gaussian_moments", "moments", "non_negative", "pair_moments"]
+__all__ = [
+    "Moments",
+    "PairMoments",
+    "conditional_moments",
+    "gaussian_moments",
+    "gaussian_rule",
+    "moments",
+    "non_negative",
+    "pair_moments",
+]
 
 _NORMAL = 1.0 / math.sqrt(2.0 * math.pi)
 # Panels of the Gaussian integral on z > 0: graded towards 0, where φ(√q z) of a large q bends most.
@@ -119,7 +128,7 @@ def _converged(member: Activation, q: float) -> Moments:
 
 def _quadrature(member: Activation, q: float, pieces: int) -> Moments:
     root = math.sqrt(q)
-    z, weight, half = _gaussian_rule(tuple(kink / root for kink in member.kinks), pieces)
+    z, weight, half = gaussian_rule(tuple(kink / root for kink in member.kinks), pieces)
     phi = member.phi(root * z)
     dphi = _interpolated_slope(phi, half * root) if member.dphi is None else member.dphi(root * z)
     second, slope = float(weight @ phi**2), float(weight @ dphi**2)
@@ -134,7 +143,10 @@ def _quadrature(member: Activation, q: float, pieces: int) -> Moments:
 
 
 def _kurtosis(weight: FloatArray, values: FloatArray, second: float) -> float:
-    return float(weight @ (values / math.sqrt(second)) ** 4) if second > 0.0 else 1.0
+    if second == 0.0:
+        return 1.0
+    squares = (values / math.sqrt(second)) ** 2
+    return float(weight @ (squares * squares))
 
 
 def _interpolated_slope(phi: FloatArray, half: FloatArray) -> FloatArray:
@@ -171,7 +183,7 @@ def _sides(member: Activation) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=4096)
-def _gaussian_rule(kinks: tuple[float, ...], pieces: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def gaussian_rule(kinks: tuple[float, ...], pieces: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return nodes and weights of E[f(z)], z ~ N(0, 1), and the half widths of the panels, which end at the kinks."""
     inner = [kink for kink in kinks if abs(kink) < _PANELS[-1]]
     ends = np.unique(np.concatenate([-_PANELS, _PANELS, inner]))
@@ -265,7 +277,7 @@ class Hermite:
 def hermite(member: Activation, q: float) -> Hermite:
     """Return the Hermite coefficients of φ(√q z)."""
     root = math.sqrt(q)
-    z, weight, _ = _gaussian_rule(tuple(kink / root for kink in member.kinks), 1 if member.dphi else 2)
+    z, weight, _ = gaussian_rule(tuple(kink / root for kink in member.kinks), 1 if member.dphi else 2)
     values = weight * member.phi(root * z)
     coefficients = np.array([values @ h for h in _hermite_functions(z)])
     return Hermite(coefficients, max(0.0, moments(member, q).second - float(coefficients @ coefficients)))
@@ -288,12 +300,12 @@ def mehler(one: Hermite, other: Hermite, rho: FloatArray, scale: float) -> tuple
 def _double_integral(member: Activation, a: float, b: float, rho: float) -> tuple[float, float]:
     """Integrate over v given u on panels around its mean, and over u on the panels of one Gaussian."""
     root, other = math.sqrt(a), math.sqrt(b)
-    z, weight, half = _gaussian_rule(tuple(kink / root for kink in member.kinks), 1)
+    z, weight, half = gaussian_rule(tuple(kink / root for kink in member.kinks), 1)
     u = root * z
     phi = member.phi(u)
     dphi = member.slope(u) if member.dphi is not None else _interpolated_slope(phi, half * root)
     used = weight > 1e-18
-    inner, slope = _conditional(member, other * rho * z[used], other * math.sqrt(max(0.0, 1.0 - rho * rho)))
+    inner, slope = conditional_moments(member, other * rho * z[used], other * math.sqrt(max(0.0, 1.0 - rho * rho)))
     return float((weight * phi)[used] @ inner), float((weight * dphi)[used] @ slope)
 
 
@@ -301,7 +313,7 @@ _AROUND = np.array([-8.5, -6.0, -4.0, -2.5, -1.25, 0.0, 1.25, 2.5, 4.0, 6.0, 8.5
 _GRADED = np.concatenate([[0.0], np.geomspace(0.05, 20.0, 7)])
 
 
-def _conditional(member: Activation, mean: FloatArray, deviation: float) -> tuple[FloatArray, FloatArray]:
+def conditional_moments(member: Activation, mean: FloatArray, deviation: float) -> tuple[FloatArray, FloatArray]:
     """Return E[φ(v)] and E[φ'(v)] for v ~ N(mean, deviation²), for each mean."""
     if deviation < 1e-150:
         return member.phi(mean), member.slope(mean)
@@ -338,7 +350,7 @@ def slope_law(member: Activation, q: float) -> tuple[FloatArray, FloatArray]:
         squares, weight = np.array([left**2, right**2]), np.array([0.5, 0.5])
     else:
         root = math.sqrt(q)
-        z, weight, half = _gaussian_rule(tuple(kink / root for kink in member.kinks), 1)
+        z, weight, half = gaussian_rule(tuple(kink / root for kink in member.kinks), 1)
         slope = _interpolated_slope(member.phi(root * z), half * root) if member.dphi is None else member.dphi(root * z)
         squares = slope**2
     known, where = np.unique(np.round(squares, 14), return_inverse=True)

@@ -1,4 +1,4 @@
-"""What a net must beat: chance or the mean, linear models, covariances, random kernels, the last sample.
+"""What a net must beat: chance or the mean, linear models, covariances, random kernels, wide nets, the last sample.
 
 All take arrays (n, channel, time), NaN where a value is missing. Settings are chosen on the validation part, never on
 the test part.
@@ -12,6 +12,7 @@ from sciml.train.baselines.classification import (
     majority,
 )
 from sciml.train.baselines.forecasting import last_values, mean_forecaster, persistence, ridge_forecaster
+from sciml.train.baselines.gaussian import gaussian_classifier, gaussian_regressor
 from sciml.train.baselines.kernels import RandomKernels
 from sciml.train.baselines.regression import (
     covariance_regressor,
@@ -26,6 +27,8 @@ __all__ = [
     "RandomKernels",
     "covariance_classifier",
     "covariance_regressor",
+    "gaussian_classifier",
+    "gaussian_regressor",
     "kernel_classifier",
     "kernel_regressor",
     "last_values",

@@ -206,6 +206,27 @@ def test_weight_norm_is_set_through_both_of_its_forms(dim: int) -> None:
         torch.testing.assert_close(normed(x), plain(x), rtol=1e-5, atol=1e-6)
 
 
+def test_a_weight_norm_of_zero_is_zero_and_learns() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = parametrizations.weight_norm(nn.Linear(8, 8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = x + self.linear(torch.relu(x))
+            return out
+
+    net = nn.Sequential(Block(), Block())
+    report = initialize(net, "fixup")
+    assert [row.measured for row in report.layers] == [0.0, 0.0]
+    x = torch.randn(3, 8)
+    torch.testing.assert_close(net(x), x)
+    net(x).square().sum().backward()
+    gradients = [each.grad for each in net.parameters() if each.grad is not None]
+    assert all(torch.isfinite(each).all() for each in gradients)
+    assert any(torch.count_nonzero(each) for each in gradients)
+
+
 def test_parametrizations_that_change_the_weight_are_said() -> None:
     net = nn.Sequential(parametrizations.spectral_norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 8))
     report = initialize(net, "he")

@@ -130,3 +130,37 @@ def test_other_activations_get_orthogonal_layers() -> None:
     report = initialize(mlp([8, 8, 8], nn.Tanh()), "looks_linear")
     assert {row.law for row in report.layers} == {"orthogonal"}
     assert "no layer reads an activation" in report.notes[0]
+
+
+def test_a_projection_on_the_skip_writes_pairs_too() -> None:
+    class Wide(nn.Module):
+        def __init__(self, n_in: int, n_out: int) -> None:
+            super().__init__()
+            self.norm1, self.norm2 = nn.BatchNorm1d(n_in), nn.BatchNorm1d(n_out)
+            self.first, self.second = nn.Conv1d(n_in, n_out, 3, 2, 1), nn.Conv1d(n_out, n_out, 3, 1, 1)
+            self.skip = nn.Conv1d(n_in, n_out, 1, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = torch.relu(self.norm1(x))
+            out: torch.Tensor = self.skip(y) + self.second(torch.relu(self.norm2(self.first(y))))
+            return out
+
+    net = nn.Sequential(nn.Conv1d(3, 6, 3), Wide(6, 8), Wide(8, 10), nn.ReLU(), nn.Flatten(), nn.Linear(50, 2))
+    net = net.double().eval()
+    initialize(net, "looks_linear", sample=torch.randn(2, 3, 20))
+    x, y = torch.randn(2, 1, 3, 20, dtype=torch.float64)
+    torch.testing.assert_close(net(x + y), net(x) + net(y), rtol=1e-9, atol=1e-10)
+
+
+def test_what_an_activation_mixes_is_not_read_as_pairs() -> None:
+    class Dense(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.b(torch.relu(torch.cat([x, self.a(torch.relu(x))], 1)))
+            return out
+
+    report = initialize(Dense(), "looks_linear")
+    assert {row.law for row in report.layers} == {"orthogonal"}

@@ -295,6 +295,91 @@ def test_gates_and_conditions() -> None:
     assert branch.layers == ("a", "b")
 
 
+class WaveNet(nn.Module):
+    """Gated residual steps whose parts are split off one layer's output, and sums of the other parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gates = nn.ModuleList(nn.Conv1d(8, 16, 3, padding=2**i, dilation=2**i) for i in range(3))
+        self.outs = nn.ModuleList(nn.Conv1d(8, 16, 1) for _ in range(3))
+        self.stem, self.head = nn.Conv1d(1, 8, 1), nn.Conv1d(8, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x, total = self.stem(x), torch.zeros(())
+        for gate, out in zip(self.gates, self.outs, strict=True):
+            a, b = gate(x).chunk(2, 1)
+            step, skip = out(torch.tanh(a) * torch.sigmoid(b)).chunk(2, 1)
+            x, total = x + step, total + skip
+        found: torch.Tensor = self.head(F.relu(total))
+        return found
+
+
+class Backcast(nn.Module):
+    """x minus what a block explains of it, and a sum of forecasts beside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 14)) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros(())
+        for block in self.blocks:
+            y = block(x)
+            x, total = x - y[:, :10], total + y[:, 10:]
+        return total
+
+
+class RMS(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight
+
+
+def test_parts_of_one_layer_are_no_block_and_differences_are() -> None:
+    # The last step of both feeds nothing; what it adds to the sum is no residual branch.
+    wave = structure(WaveNet())
+    assert [branch.layers for branch in wave.branches] == [("gates.0", "outs.0"), ("gates.1", "outs.1")]
+    back = structure(Backcast())
+    assert [branch.layers for branch in back.branches] == [("blocks.0.0", "blocks.0.2"), ("blocks.1.0", "blocks.1.2")]
+
+
+def test_norms_of_users_own_are_found_by_what_they_do() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.linear = RMS(), nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = x + self.linear(torch.relu(self.norm(x)))
+            return out
+
+    found = structure(nn.Sequential(nn.Linear(4, 8), Block(), Block(), RMS(), nn.Linear(8, 3)))
+    assert [branch.norms for branch in found.branches] == [("1.norm",), ("2.norm",)]
+    assert [step.kind for step in found.steps] == ["affine", "branch", "branch", "norm", "affine"]
+    assert [name(layer.activation) for layer in found.layers] == ["relu", "", "", ""]
+    pool = structure(nn.Sequential(nn.Linear(4, 8), applied(lambda x: x - x.mean(-1, keepdim=True)), nn.Linear(8, 3)))
+    assert {layer.norm for layer in pool.layers} == {""}  # a mean taken away is no norm
+
+
+def test_a_table_of_positions_is_a_layer_but_no_step_of_the_stream() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.positions, self.head = nn.Embedding(9, 8), nn.Embedding(32, 8), nn.Linear(8, 9)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.head(self.tokens(x) + self.positions(torch.arange(x.shape[1])))
+            return out
+
+    found = structure(Tokens())
+    assert [layer.name for layer in found.layers] == ["tokens", "positions", "head"]
+    assert found.layer("head").sources == ("tokens", "positions")
+    assert [layer.reads_input for layer in found.layers] == [True, False, False]
+
+
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_transformers(norm_first: bool) -> None:
     make: Any = lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=norm_first)  # noqa: E731

@@ -67,6 +67,7 @@ class _Pairs:
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
         self.followed = {id(layer.activation) for layer in structure.layers if layer.activation is not None}
+        self.branches = {branch.name for branch in structure.branches}
         # The residual stream comes in pairs unless an activation stands on it, or at the end of a branch.
         self.stream = not any(
             self._is_closed(branch.after) or branch.closing is not None for branch in structure.branches
@@ -74,11 +75,11 @@ class _Pairs:
         # Pairs lie within the groups of every convolution.
         self.blocks = math.lcm(*(layer.slot.groups for layer in structure.layers))
         self.slopes: dict[int, float] = {}
-        for each in (each for layer in structure.layers for each in (layer.activation, layer.reads)):
-            if each is not None and id(each) not in self.slopes and (self.stream or id(each) in self.followed):
-                slope = odd_slope(each)
+        for layer in structure.layers:
+            if layer.reads is not None and id(layer.reads) not in self.slopes and self._comes_in_pairs(layer):
+                slope = odd_slope(layer.reads)
                 if slope is not None:
-                    self.slopes[id(each)] = slope
+                    self.slopes[id(layer.reads)] = slope
         self.last = {name for branch in structure.branches for name in branch.last}
 
     def rule(self, layer: Layer, gain: float, *, delta: bool) -> Rule:
@@ -114,7 +115,13 @@ class _Pairs:
     def _gives(self, layer: Layer) -> bool:
         if layer.activation is not None:
             return id(layer.activation) in self.slopes
-        return layer.name in self.last and bool(set(self.slopes) - self.followed)
+        return (layer.name in self.last or layer.shortcut) and bool(set(self.slopes) - self.followed)
+
+    def _comes_in_pairs(self, layer: Layer) -> bool:
+        """Whether what the activation is of can come in pairs: one layer's output, or a stream of such outputs."""
+        if len(layer.sources) != 1:
+            return False
+        return (layer.sources[0] in self.branches and self.stream) or id(layer.reads) in self.followed
 
     def _is_closed(self, after: Activation | None) -> bool:
         """Whether the next residual block adds to what this activation gave."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sciml_cli.commands.denoise_options import (
+from sciml_cli.commands.denoise.options import (
     Target,
     WholeOptions,
     check_output,
@@ -15,7 +15,7 @@ from sciml_cli.commands.denoise_options import (
     whole_options,
     write_page,
 )
-from sciml_cli.commands.denoise_patches import PatchOptions, by_patches, patch_options, sizes, values_of
+from sciml_cli.commands.denoise.patches import PatchOptions, by_patches, patch_options, sizes, values_of
 from sciml_cli.options import FILE, Command, json_option, model_option, overwrite_option, signal_option
 from sciml_cli.output import alert, emit, note, plain
 
