@@ -17,6 +17,7 @@ from sciml.nn.structure import Branch, Layer, Slot
 __all__ = ["Calibration", "calibrate"]
 
 LARGEST_FACTOR = 4.0
+Products = tuple[float, float]  # <x, f> / <x, x> and <f, f> / <x, x>
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,12 @@ class Calibration:
 def calibrate(net: Net, hooks: Mapping[nn.Module, Hook], *, c: float, unit: Mapping[str, float]) -> Calibration:
     r"""Set the strength of each residual branch and plain layer in one pass through the net.
 
-    A branch adds s f(x) to x. With the measured a = <x, f> / <x, x> and b = <f, f> / <x, x> it multiplies the mean
-    square by 1 + 2 s a + s² b; s is set so that this is e^{c/L}, L the number of branches of the stream. The same with
-    a random tangent v in place of x and the Jacobian-vector product J v in place of f gives the s of gradients: the
-    geometric mean of both is taken. Products in forward mode; where an operation has none, the signal decides alone.
+    A branch adds s f(x) to x. With a random tangent v, J the Jacobian of f, a = <v, J v> / <v, v> and
+    b = <J v, J v> / <v, v>, squared gradients are multiplied by 1 + 2 s a + s² b: the s of either sign is found that
+    makes this e^{c/L}, L the number of branches of the stream. The signal x itself meets 1 + 2 s a' + s² b', with
+    a' = <x, f> / <x, x>, which is not small where a few directions carry it; of the two signs the one is taken that
+    keeps its growth so far nearest to what is wanted, so that it does not walk away. Products are in forward mode;
+    where an operation has none, b' takes the place of b, and a is zero.
 
     Parameters
     ----------
@@ -87,7 +90,12 @@ def _pass(
     net: Net, hooks: Mapping[nn.Module, Hook], c: float, unit: Mapping[str, float], *, tangents: bool
 ) -> Calibration:
     modules = dict(net.model.named_modules())
-    blocks = [_Block(net, branch, c, tangents) for branch in net.structure.branches if _is_measured(net, branch)]
+    streams: dict[str | None, list[float]] = {branch.parent: [] for branch in net.structure.branches}
+    blocks = [
+        _Block(net, branch, c, tangents, streams[branch.parent])
+        for branch in net.structure.branches
+        if _is_measured(net, branch)
+    ]
     plain = _Plain(unit)
     after: dict[nn.Module, Hook] = dict(hooks)
     for layer in net.structure.layers:
@@ -131,6 +139,7 @@ class _Block:
     branch: Branch
     c: float
     tangents: bool
+    stream_so_far: list[float]  # logarithms of growth, shared by the branches of a stream
     factor: float = 1.0
     signal: float | None = None
     gradient: float | None = None
@@ -161,17 +170,26 @@ class _Block:
         f, jv = (_primal(output), _tangent(output)) if self.tangents else (output, None)
         if f.shape != x.shape:  # the skip is a projection: its strength is its own
             return None
-        wanted = math.exp(self.c / len(self.net.structure.siblings(self.branch)))
-        scale = self.branch.constant
-        products = [_products(x, scale * f)] + ([] if jv is None or v is None else [_products(v, scale * jv)])
-        factors = [factor for factor in (_factor(a, b, wanted) for a, b in products) if factor is not None]
-        if not factors:
+        signal = _products(x, self.branch.constant * f)
+        gradient = None if jv is None or v is None else _products(v, self.branch.constant * jv)
+        found = self._chosen(signal, gradient)
+        if found is None:
             return None
-        self.factor = math.prod(factors) ** (1.0 / len(factors))
-        growth = [1.0 + 2.0 * self.factor * a + self.factor**2 * b for a, b in products]
-        self.signal, self.gradient = growth[0], growth[1] if len(growth) > 1 else None
+        self.factor, self.signal = found, _growth(found, signal)
+        self.gradient = None if gradient is None else _growth(found, gradient)
+        self.stream_so_far.append(math.log(self.signal))
         _multiply(module, self.factor)
         return self.factor * output
+
+    def _chosen(self, signal: Products, gradient: Products | None) -> float | None:
+        """Return the s of the sign that keeps the signal nearest to its way."""
+        step = self.c / len(self.net.structure.siblings(self.branch))
+        a, b = (0.0, signal[1]) if gradient is None else gradient
+        signs = (1.0,) if self.branch.normed_end else (1.0, -1.0)
+        found = [sign * s for sign in signs if (s := _factor(sign * a, b, math.exp(step))) is not None]
+        found = [s for s in found if _growth(s, signal) > 0.0]
+        off = math.fsum(self.stream_so_far) - step * (len(self.stream_so_far) + 1)
+        return min(found, key=lambda s: abs(off + math.log(_growth(s, signal))), default=None)
 
     def leave(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
         return _primal(output) if self.tangents and isinstance(output, torch.Tensor) else None
@@ -206,7 +224,12 @@ def _factor(a: float, b: float, wanted: float) -> float | None:
     return (-a + math.sqrt(a * a + b * (wanted - 1.0))) / b
 
 
-def _products(x: torch.Tensor, f: torch.Tensor) -> tuple[float, float]:
+def _growth(s: float, products: Products) -> float:
+    a, b = products
+    return 1.0 + 2.0 * s * a + s * s * b
+
+
+def _products(x: torch.Tensor, f: torch.Tensor) -> Products:
     """Return <x, f> / <x, x> and <f, f> / <x, x>."""
     x, f = x.double().flatten(), f.double().flatten()
     square = float(x @ x)

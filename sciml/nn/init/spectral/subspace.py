@@ -1,6 +1,7 @@
 """What a first layer should look at: the directions of its input that stand above the noise floor."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,8 +142,9 @@ def first_weight(found: SignalSubspace, n_rows: int, *, noise_share: float, gene
 def patches(X: torch.Tensor, slot: Slot) -> torch.Tensor:
     """Return what the rows of a first layer are multiplied with, (n_samples, n_features).
 
-    Of a convolution: patches that do not overlap (but the last), so that their noise is independent, borders with what
-    the layer pads them with; at most 20,000, evenly taken.
+    Of a convolution: patches that do not overlap, so that their noise is independent, from another first sample in each
+    item, so that no phase of a wave is left out; at the borders with what the layer pads them with. At most 20,000,
+    evenly taken.
 
     Raises
     ------
@@ -152,17 +154,26 @@ def patches(X: torch.Tensor, slot: Slot) -> torch.Tensor:
     if not isinstance(slot.module, CONVOLUTIONS):
         return _thinned(X.reshape(-1, X.shape[-1]))
     X = _padded(X, slot.module)
-    for dim, (size, dilation) in enumerate(zip(slot.kernel, slot.module.dilation, strict=True), start=2):
-        extent = (size - 1) * int(dilation) + 1
+    dilation = [int(each) for each in slot.module.dilation]
+    extents = [(size - 1) * step + 1 for size, step in zip(slot.kernel, dilation, strict=True)]
+    for dim, (extent, step) in enumerate(zip(extents, dilation, strict=True), start=2):
         if X.shape[dim] < extent:
             raise DataError(f"expected inputs of at least {extent} samples along dim {dim}, got {X.shape[dim]}")
-        last = X.shape[dim] - extent
-        places = torch.tensor(sorted({*range(0, last + 1, extent), last}), device=X.device)
-        X = X.unfold(dim, extent, 1).index_select(dim, places)[..., :: int(dilation)]
-    n_dims = len(slot.kernel)
-    # (batch, channel, *places, *taps) -> (batch, *places, channel, *taps)
-    moved = X.permute(0, *range(2, 2 + n_dims), 1, *range(2 + n_dims, 2 + 2 * n_dims))
-    return _thinned(moved.reshape(math.prod(moved.shape[: 1 + n_dims]), -1))
+        X = X.unfold(dim, extent, 1)[..., ::step]
+    period = max(extents)
+    parts = [_rows(X[start::period], start, extents) for start in range(min(period, len(X)))]
+    return _thinned(torch.cat(parts))
+
+
+def _rows(views: torch.Tensor, start: int, extents: Sequence[int]) -> torch.Tensor:
+    """Return the patches at every `extent`-th place along each dim: (n_items * n_places, n_channels * n_taps)."""
+    n_dims = len(extents)
+    for dim, extent in enumerate(extents, start=2):
+        places = torch.arange(start % extent, views.shape[dim], extent, device=views.device)
+        views = views.index_select(dim, places)
+    # (item, channel, *places, *taps) -> (item, *places, channel, *taps)
+    moved = views.permute(0, *range(2, 2 + n_dims), 1, *range(2 + n_dims, 2 + 2 * n_dims))
+    return moved.reshape(math.prod(moved.shape[: 1 + n_dims]), math.prod(moved.shape[1 + n_dims :]))
 
 
 def _padded(X: torch.Tensor, module: Any) -> torch.Tensor:
