@@ -14,7 +14,7 @@ from sciml.theory.meanfield.gaussian import hermite, mehler, moments, pair_momen
 __all__ = ["Draw", "Gradient", "Signal", "Split", "Units", "activate", "add", "spread_slope"]
 
 _MOST_SAMPLES, _FEWEST_SAMPLES = 1 << 14, 1 << 8
-_FEW = 24  # positions up to which each has its own quadrature
+_FEW = 16  # positions up to which each has its own quadrature
 # Kronecker sequence with the powers of the plastic number: (i / N, i α, i α²) mod 1 fills the cube evenly.
 _PLASTIC = 1.2207440846057596
 _GOLDEN = (1.0 + 5.0**0.5) / 2.0
