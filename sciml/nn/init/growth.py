@@ -89,7 +89,7 @@ def expected_growth(
 
 def _applies(structure: Structure) -> bool:
     plain = [layer for layer in structure.layers if layer.branch is None]
-    known = all(layer.slot.role in (*_PATH, "query", "key", "lookup") for layer in structure.layers)
+    known = all(x.slot.role in (*_PATH, "query", "key", "lookup") and x.uses <= 1 for x in structure.layers)
     branches = all(branch.parent is None and _is_path(structure, branch) for branch in structure.branches)
     normed = any(layer.norm and not layer.gives_output for layer in plain)
     after = any(branch.normed_after and not branch.norms for branch in structure.branches)

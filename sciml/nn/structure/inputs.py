@@ -10,7 +10,7 @@ from torch import nn
 from sciml.nn.structure.kinds import weight_slots
 from sciml.nn.structure.slots import CONVOLUTIONS, TRANSPOSED, Slot
 
-__all__ = ["Arguments", "arguments_of", "made_up", "undisturbed"]
+__all__ = ["Arguments", "arguments_of", "made_up", "undisturbed", "unwrapped"]
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _MOST = 40  # batches to try
@@ -65,6 +65,13 @@ def _shapes_of(slot: Slot) -> Iterator[tuple[int, ...] | None]:
         yield from ((2, n_in, *(size,) * dims) for size in _SIZES)
     elif slot.role in ("weight", "input", "query"):
         yield from ((2, n_in), (2, 16, n_in), (16, 2, n_in))
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the net inside what `torch.compile`, `DataParallel` or `DistributedDataParallel` made of it."""
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    inner: nn.Module = model.module if isinstance(model, wrappers) else getattr(model, "_orig_mod", model)
+    return inner if inner is model else unwrapped(inner)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from sciml.errors import ConfigError
 from sciml.nn.structure.declared import declared
 from sciml.nn.structure.facts import Facts
 from sciml.nn.structure.graph import Graph
-from sciml.nn.structure.inputs import Arguments, arguments_of, made_up, undisturbed
+from sciml.nn.structure.inputs import Arguments, arguments_of, made_up, undisturbed, unwrapped
 from sciml.nn.structure.kinds import weight_slots
 from sciml.nn.structure.recorder import Recorder
 from sciml.nn.structure.result import Structure
@@ -56,6 +56,7 @@ def structure(model: nn.Module, sample: Any = None, *, branches: Sequence[str] |
     >>> found.branches[0].after.name
     'tanh'
     """
+    model = unwrapped(model)
     slots = weight_slots(model)
     _check(model, slots)
     if sample is not None:
