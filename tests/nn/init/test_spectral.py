@@ -164,7 +164,7 @@ def test_a_plain_relu_net_starts_linear_with_unit_variance_in_each_layer(depth: 
     moments = [row.preactivation or math.nan for row in report.layers[:-1]]
     assert moments == pytest.approx([moments[0]] * depth, rel=0.01)
     assert moments[0] == pytest.approx(1.0, rel=0.15)
-    stretch = net[: 2 * depth - 1]
+    stretch: nn.Sequential = net[: 2 * depth - 1]
     with torch.no_grad():
         # the last pre-activations are linear in the input: zero biases, and f(x + y) = f(x) + f(y)
         total, parts = stretch(x[:1] + x[1:2]), stretch(x[:1]) + stretch(x[1:2])
