@@ -21,8 +21,21 @@ __all__ = ["Call", "Node", "Recorder", "Ref"]
 
 Kind = Literal["input", "affine", "norm", "pointwise", "shape", "pool", "other"]
 _NORM_FUNCTIONS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
+_NORM_FUNCTIONS |= {"normalize"}
 _POOLS = {"mean", "sum", "amax", "amin", "max", "logsumexp"}
-_SHAPES = {"cat", "stack", "concat", "pad", "dropout", "feature_dropout", "contiguous", "clone", "to", "getitem"}
+_CASTS = {"detach", "float", "double", "half", "bfloat16", "type", "type_as", "cpu", "cuda", "positive"}
+_SHAPES = _CASTS | {
+    "cat",
+    "stack",
+    "concat",
+    "pad",
+    "dropout",
+    "feature_dropout",
+    "contiguous",
+    "clone",
+    "to",
+    "getitem",
+}
 # Pointwise kernels that torch has not labeled so, and those that move values without changing them.
 _POINTWISE = {"aten::hardswish", "aten::log_sigmoid_forward", "aten::_prelu_kernel", "aten::empty_like", "aten::prelu"}
 _POINTWISE |= {"aten::detach", "aten::hardswish_", "aten::_to_copy"}
