@@ -225,7 +225,8 @@ class Recorder(TorchFunctionMode):
         name, _, start = self._path[-1]
         if not self._paused:
             self._bridge(name, module, args, kwargs, output)
-            self._find_norm(module, args, output, self.nodes[start:])
+            if not kwargs:
+                self._find_norm(module, args, output, self.nodes[start:])
         self._path.pop()
 
     def _find_norm(self, module: nn.Module, args: Any, output: Any, inside: list[Node]) -> None:
@@ -239,6 +240,8 @@ class Recorder(TorchFunctionMode):
         self._paused = True
         try:
             scaled = module.forward(16.0 * x)
+        except Exception:
+            return
         finally:
             self._paused = False
         size = output.abs().amax()

@@ -465,6 +465,26 @@ def test_without_a_batch_that_fits_modules_tell_what_they_can() -> None:
     assert structure(Two(), {"x": torch.randn(2, 4), "y": torch.randn(2, 4)}).traced
 
 
+def test_a_pass_that_cannot_be_recorded_is_no_error() -> None:
+    class Stubborn(nn.Module):
+        """Runs, but not where its functions are recorded."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if torch.overrides._get_current_function_mode() is not None:
+                raise RuntimeError("no modes here")
+            out: torch.Tensor = self.linear(x)
+            return out
+
+    found = structure(nn.Sequential(Stubborn(), nn.ReLU(), nn.Linear(4, 2)), torch.randn(2, 4))
+    assert not found.traced
+    assert "cannot be recorded (no modes here)" in found.notes[0]
+    assert [name(layer.activation) for layer in found.layers] == ["relu", ""]
+
+
 def test_a_trace_leaves_nothing_behind() -> None:
     net = nn.Sequential(nn.Conv1d(3, 8, 3), nn.BatchNorm1d(8), nn.Dropout(), nn.ReLU(), nn.Flatten(), nn.Linear(48, 2))
     net[1].eval()
