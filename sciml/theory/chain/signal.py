@@ -84,12 +84,17 @@ class Gradient:
         skip hands a gradient from unit to unit, so that a unit that passed one activation is likely to pass the next.
     outer
         Relative variance at the end of the residual block that this is in, where `variance` counts from.
+    ones, along
+        (positions) E[(δ·1)²] and E[(δ·1)(δ·x)] of the gradient δ and the signal x here, sums over the units; None
+        where δ has no direction, E[(δ·1)²] = E|δ|².
     """
 
     power: FloatArray
     variance: float = 0.0
     units: FloatArray | None = None
     outer: float = 0.0
+    ones: FloatArray | None = None
+    along: FloatArray | None = None
 
 
 def _n_samples(positions: int) -> int:
