@@ -47,12 +47,12 @@ METHODS: dict[str, dict[str, Any]] = {
 OF_BRANCHES = ("fixup", "taki", "balanced")
 PARTS: dict[str, dict[str, Any]] = {
     "all": {},
-    "no mixing of taps": {"mixing": False},
-    "no isometry": {"isometry": False},
-    "random first layer": {"first": False},
+    "taps spread": {"spread": False},
+    "isometry": {"isometry": False},
+    "first layer": {"first": False},
     "last layer zero": {"head": "zero"},
     "last layer random": {"head": "random"},
-    "no calibration": {"calibration": False},
+    "calibration": {"calibration": False},
 }
 Part = tuple[torch.Tensor, torch.Tensor]
 

@@ -75,7 +75,7 @@ def _pairs(size: int, blocks: int) -> tuple[list[int], list[int], list[int]]:
 
 def _isometry(slot: Slot, rule: Rule, n_out: int, n_in: int, generator: torch.Generator) -> torch.Tensor:
     """Return (groups, n_out, n_in, taps): orthogonal in the central tap alone, over all taps, or paraunitary."""
-    if rule.mixing and slot.kernel:
+    if rule.paraunitary and slot.kernel:
         return paraunitary(slot.groups, n_out, n_in, slot.kernel, generator).flatten(3)
     if not rule.delta:
         taps = math.prod(slot.kernel)

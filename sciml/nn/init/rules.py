@@ -40,7 +40,7 @@ class Rule:
         "looks_linear" that of A.
     delta
         Of "looks_linear" in a convolution: whether A is its central tap alone.
-    mixing
+    paraunitary
         Of "looks_linear" in a convolution: whether A is spread over all taps, and the convolution an isometry still.
     bias
         Mean of the biases.
@@ -53,7 +53,7 @@ class Rule:
     mirror: tuple[int, int] = (0, 0)
     gain: float | None = None
     delta: bool = True
-    mixing: bool = False
+    paraunitary: bool = False
     bias: float = 0.0
 
 

@@ -15,8 +15,8 @@ from sciml.nn.init.mirror import pair_rows
 from sciml.nn.init.passes import Hook, run
 from sciml.nn.init.rules import Finished, Net, Plan, Rule, positive, usual
 from sciml.nn.init.spectral.calibration import Calibration, calibrate
-from sciml.nn.init.spectral.mixing import mixing_layers
 from sciml.nn.init.spectral.readout import Readout, solve_readout
+from sciml.nn.init.spectral.spread import spread_layers
 from sciml.nn.init.spectral.subspace import first_weight, patches, signal_subspace
 from sciml.nn.options import check_name
 from sciml.nn.structure import CONVOLUTIONS, NORMS, Layer
@@ -33,7 +33,7 @@ def spectral(
     *,
     c: float = 2.0,
     isometry: bool = True,
-    mixing: bool = True,
+    spread: bool = True,
     first: bool = True,
     noise_share: float = 0.1,
     head: str = "solved",
@@ -43,7 +43,7 @@ def spectral(
 
     - Plain stretches start as isometries: mirrored pairs under activations such as ReLU (`looks_linear`), orthogonal
       matrices at the critical point of a small q under smooth ones. Convolutions spread over their taps and are
-      isometries still (paraunitary), as far as the length of the signal allows (`mixing`).
+      isometries still (paraunitary), as far as the length of the signal allows (`spread`).
     - Residual branches: each multiplies the mean square of signal and gradient by e^{c/L}, as measured on the sample;
       L branches of a stream by e^c. Weights in branches are mirrored, or orthogonal: where targets are given, whichever
       lets the last layer read more; else mirrored.
@@ -63,7 +63,7 @@ def spectral(
     if not 0.0 <= noise_share <= 1.0:
         raise ConfigError(f"expected noise_share from 0 to 1, got {noise_share!r}")
     base = _base(net) if isometry else orthogonal(net, gain=_gain(net))
-    rule = _mixed(net, base.rule, c) if mixing and isometry else base.rule
+    rule = _spread(net, base.rule, c) if spread and isometry else base.rule
     scalars = {name: 1.0 for branch in net.structure.branches for name in branch.scale}
     start = _Start(net, rule, c, noise_share if first else None, head, calibration)
     return Plan(start.rule, notes=base.notes, scalars=scalars, finish=lambda _: start.finish())
@@ -94,11 +94,11 @@ class _Start:
         if self.noise_share is not None:
             self.set_first(self.noise_share)
         last = self.last()
-        candidates = [self.base] if last is None else [self.base, *self.alternative()]
-        tried = [self.tried(rule, last, redraw=number > 0) for number, rule in enumerate(candidates)]
-        chosen = min(tried, key=lambda each: each.loss)
+        rules = [self.base] if last is None else [self.base, *self.alternative()]
+        candidates = [self.candidate(rule, last, redraw=number > 0) for number, rule in enumerate(rules)]
+        chosen = min(candidates, key=lambda each: each.loss)
         chosen.restore()
-        self.tell(chosen, tried)
+        self.tell(chosen, candidates)
         if last is not None and chosen.readout is not None:
             self.set_last(last, chosen.readout)
         return Finished(self.rules, tuple(filter(None, self.notes)))
@@ -106,11 +106,11 @@ class _Start:
     def set_first(self, noise_share: float) -> None:
         """Let the layers that read the input look at its signal."""
         layers = [layer for layer in self.net.structure.layers if self.is_first(layer)]
-        seen = _inputs(self.net, layers)
+        inputs = _inputs(self.net, layers)
         for layer in layers:
-            if layer.name not in seen:
+            if layer.name not in inputs:
                 continue
-            found = signal_subspace(patches(seen[layer.name], layer.slot))
+            found = signal_subspace(patches(inputs[layer.name], layer.slot))
             self.notes.append(found.summary())
             if found.rank == 0:
                 continue
@@ -148,22 +148,22 @@ class _Start:
             plain = orthogonal(self.net, gain=math.sqrt(2.0)).rule
             yield lambda layer: plain(layer) if layer.branch is not None else self.base(layer)
 
-    def tried(self, rule: Callable[[Layer], Rule], last: Layer | None, *, redraw: bool) -> "_Tried":
+    def candidate(self, rule: Callable[[Layer], Rule], last: Layer | None, *, redraw: bool) -> "_Candidate":
         """Draw the branches by a rule, calibrate, and let the last layer read what the net then gives."""
         if redraw:
             for layer in self.net.structure.layers:
                 if layer.branch is not None and not layer.slot.frozen:
                     draw(layer.slot, rule(layer), self.net.generator)
-        seen: dict[str, torch.Tensor] = {}
-        hooks: dict[torch.nn.Module, Hook] = {} if last is None else {last.slot.module: _keep(seen, last.name)}
+        inputs: dict[str, torch.Tensor] = {}
+        hooks: dict[torch.nn.Module, Hook] = {} if last is None else {last.slot.module: _keep(inputs, last.name)}
         done = Calibration({}, {}, {})
         if self.calibration:
             done = calibrate(self.net, hooks, c=self.c, unit=self.unit())
         else:
             run(self.net.model, self.net.sample, hooks)
-        readout = self.read(seen.get(last.name), last) if last is not None else None
+        readout = self.read(inputs.get(last.name), last) if last is not None else None
         weights = {name: each.detach().clone() for name, each in self.net.model.named_parameters()}
-        return _Tried(rule, done, readout, weights, self.net)
+        return _Candidate(rule, done, readout, weights, self.net)
 
     def unit(self) -> Mapping[str, float]:
         """Return the layers of plain stretches that can be scaled freely, and the ratio that theory gives each."""
@@ -200,20 +200,20 @@ class _Start:
         weight = layer.slot.weight.detach().double()
         self.rules[layer.name] = Rule("given", float(layer.slot.fan_in * weight.square().mean()), note=note)
 
-    def tell(self, chosen: "_Tried", tried: list["_Tried"]) -> None:
+    def tell(self, chosen: "_Candidate", candidates: list["_Candidate"]) -> None:
         """Set down the rules of what was chosen, and why it was."""
         for layer in self.net.structure.layers:
             factor = chosen.done.factors.get(layer.name, 1.0)
             if layer.name not in self.rules and (layer.branch is not None or factor != 1.0):
                 self.rules[layer.name] = _scaled(chosen.rule(layer), factor)
         self.notes.append(chosen.done.summary(self.c))
-        if len(tried) > 1:
-            losses = ", ".join(f"{each.name} {each.loss:.3f}" for each in tried)
+        if len(candidates) > 1:
+            losses = ", ".join(f"{each.name} {each.loss:.3f}" for each in candidates)
             self.notes.append(f"branches are {chosen.name}: cross-validated loss of the last layer {losses}")
 
 
 @dataclass(frozen=True)
-class _Tried:
+class _Candidate:
     """One way to start the branches: what calibration did, and how well the last layer then reads."""
 
     rule: Callable[[Layer], Rule]
@@ -284,20 +284,20 @@ def _gain(net: Net) -> float:
     return math.sqrt(2.0) if names & {"gelu", "silu", "elu"} else 1.0
 
 
-def _mixed(net: Net, base: Callable[[Layer], Rule], c: float) -> Callable[[Layer], Rule]:
+def _spread(net: Net, base: Callable[[Layer], Rule], c: float) -> Callable[[Layer], Rule]:
     """Let convolutions of one tap spread over all, as far as the signal is long."""
     strength = {
         layer.name: c / len(net.structure.siblings(branch))
         for layer in net.structure.layers
         if (branch := net.structure.branch_of(layer.name)) is not None
     }
-    chosen = mixing_layers(net.structure, strength)
+    chosen = spread_layers(net.structure, strength)
 
     def rule(layer: Layer) -> Rule:
         found = base(layer)
         if layer.name not in chosen or usual(net, layer.slot) is not None:
             return found
-        return {"looks_linear": replace(found, mixing=True), "delta": replace(found, law="paraunitary")}.get(
+        return {"looks_linear": replace(found, paraunitary=True), "delta": replace(found, law="paraunitary")}.get(
             found.law, found
         )
 
@@ -310,15 +310,15 @@ def _scaled(rule: Rule, factor: float) -> Rule:
     return replace(rule, sigma_w2=rule.sigma_w2 * factor**2, gain=gain, note=note)
 
 
-def _keep(seen: dict[str, torch.Tensor], name: str) -> Hook:
+def _keep(found: dict[str, torch.Tensor], name: str) -> Hook:
     def hook(_module: torch.nn.Module, inputs: Any, _output: Any) -> None:
-        seen.setdefault(name, inputs[0].detach())
+        found.setdefault(name, inputs[0].detach())
 
     return hook
 
 
 def _inputs(net: Net, layers: list[Layer]) -> dict[str, torch.Tensor]:
-    seen: dict[str, torch.Tensor] = {}
+    inputs: dict[str, torch.Tensor] = {}
     if layers:
-        run(net.model, net.sample, {layer.slot.module: _keep(seen, layer.name) for layer in layers})
-    return seen
+        run(net.model, net.sample, {layer.slot.module: _keep(inputs, layer.name) for layer in layers})
+    return inputs

@@ -214,8 +214,8 @@ def _floor(spectrum: Spectrum, alpha: float) -> tuple[int, float] | None:
         found = rank.white_test(spectrum, alpha=alpha)
     except NumericalError:
         return None
-    settled = found.converged and found.sigma and found.rank < len(spectrum.values)
-    return (found.rank, float(found.sigma)) if settled else None
+    converged = found.converged and found.sigma and found.rank < len(spectrum.values)
+    return (found.rank, float(found.sigma)) if converged else None
 
 
 def _unit_rows(n_rows: int, n_columns: int, generator: torch.Generator) -> torch.Tensor:

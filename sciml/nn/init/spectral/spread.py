@@ -5,12 +5,12 @@ from typing import Any
 
 from sciml.nn.structure import TRANSPOSED, Step, Structure
 
-__all__ = ["mixing_layers"]
+__all__ = ["spread_layers"]
 
 SPREAD = 1.0 / 6.0  # of the length of a signal: how far all layers together carry a sample, as one standard deviation
 
 
-def mixing_layers(structure: Structure, strength: Mapping[str, float]) -> frozenset[str]:
+def spread_layers(structure: Structure, strength: Mapping[str, float]) -> frozenset[str]:
     """Return the convolutions that spread over their taps, evenly in depth, so that little runs over the border.
 
     A layer of k taps moves a sample by a uniform step of variance (k² - 1) / 12, of which a residual branch counts the
