@@ -482,6 +482,14 @@ def test_unused_layers_come_last_and_are_named() -> None:
     assert any("never called: head.spare" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("length", [37, 60])
+def test_a_batch_is_made_up_for_a_net_of_one_length(length: int) -> None:
+    layers = nn.Sequential(nn.Conv1d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv1d(6, 4, 3, padding=1), nn.ReLU())
+    assert structure(nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * length, 2))).traced
+    pooled = nn.Sequential(*layers, nn.MaxPool1d(2), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(4 * (length // 4), 2))
+    assert structure(pooled).traced
+
+
 def test_without_a_batch_that_fits_modules_tell_what_they_can() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
