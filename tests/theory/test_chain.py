@@ -69,6 +69,19 @@ def test_relu_that_closes_the_branch_lets_the_signal_drift(depth: int, measured:
     assert moments.growth == pytest.approx(measured, rel=0.1)
 
 
+# squared gradients measured at width 256: the mean of the stream hands them back, 1 / width of them at first
+@pytest.mark.parametrize(("depth", "measured", "error"), [(10, 1.66, 0.02), (50, 2.29, 0.06), (100, 8.7, 0.25)])
+def test_relu_that_closes_the_branch_lets_gradients_drift_in_nets_of_finite_width(
+    depth: int, measured: float, error: float
+) -> None:
+    moments = follow(residual_net(depth, sigma_w2=1.0 / depth, closing=True, width=256))
+    assert moments.gradient_growth == pytest.approx(measured, rel=error)
+    wide = follow(residual_net(depth, sigma_w2=1.0 / depth, closing=True))
+    assert wide.gradient_growth == pytest.approx((1.0 + 0.5 / depth) ** depth, rel=1e-10)
+    ending = follow(residual_net(depth, sigma_w2=1.0 / depth, width=256))
+    assert ending.gradient_growth == pytest.approx(wide.gradient_growth, rel=1e-12)
+
+
 @pytest.mark.parametrize("depth", [10, 30, 60])
 def test_batch_norm_laws(depth: int) -> None:
     linear = follow(residual_net(depth, 1, "identity", sigma_w2=1.0, norm="batch", norm_last=True))
@@ -79,9 +92,8 @@ def test_batch_norm_laws(depth: int) -> None:
     assert before.second[-1] * (1 - before.correlation[-1]) == pytest.approx(1 + (1 - 1 / math.pi) * depth, rel=1e-10)
     factors = math.prod(1 + 1 / (1 + (1 - 1 / math.pi) * i) for i in range(depth))
     assert before.gradient_growth == pytest.approx(factors, rel=1e-10)
-    plain = follow(plain_net(depth, sigma_w2=2.0, norm="batch"))
-    # the first layer normalizes inputs without a common part: it alone has no factor
-    assert plain.gradient_growth == pytest.approx(RATE ** (depth - 1) / 2.0 * 1.0, rel=1e-10)
+    plain = follow([Activate("relu"), Affine(2.0), Normalize("batch")] * depth)  # 46.1, 9.8e4, 9.7e9
+    assert plain.gradient_growth == pytest.approx(RATE**depth, rel=1e-10)
 
 
 def test_power_of_batch_norm_with_relu_is_that_of_pi() -> None:

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import integrate, stats
 
 from sciml.errors import ConfigError
@@ -118,6 +120,14 @@ def test_sine_given_as_a_function_has_its_critical_line(q: float) -> None:
     point = critical_point(lambda x: np.sin(x), q=q)
     assert point.sigma_w2 == pytest.approx(2.0 / (1.0 + math.exp(-2.0 * q)), rel=1e-10)
     assert point.sigma_b2 == pytest.approx(q - math.tanh(q), rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [(torch.tanh, "tanh"), (torch.nn.SiLU(), "silu"), (lambda x: torch.clamp(x, -1.0, 1.0), "hardtanh")],
+)
+def test_functions_of_tensors_and_modules_are_activations(given: Any, name: str) -> None:
+    assert gaussian_moments(given, 0.8).slope == pytest.approx(gaussian_moments(name, 0.8).slope, rel=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate
 
 from sciml.errors import ConfigError
-from sciml.theory.meanfield import ACTIVATIONS, critical_point, propagate
+from sciml.theory.meanfield import ACTIVATIONS, critical_point, fixed_points, gaussian_moments, propagate
 
 TANH = [  # sigma_b2, sigma_w2, q: computed once with 100-point quadrature and kept to six decimals
     (1e-6, 1.018253, 0.009250),
@@ -153,6 +153,45 @@ def test_chi_q_is_the_slope_of_the_length_map(activation: str) -> None:
 @pytest.mark.parametrize(("activation", "second"), SECOND_MOMENTS.items())
 def test_second_moments_at_unit_length(activation: str, second: float) -> None:
     assert propagate(activation, 1, sigma_w2=1.0).q[1] == pytest.approx(second, abs=6e-9)
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope"), [("gelu", 0.45585087), ("silu", 0.37948235), ("hardtanh", 0.68268949)]
+)
+def test_squared_slopes_at_unit_length(activation: str, slope: float) -> None:
+    assert gaussian_moments(activation, 1.0).slope == pytest.approx(slope, abs=6e-9)
+
+
+@pytest.mark.parametrize(
+    ("activation", "gain", "chi_1"),
+    [("relu", math.sqrt(2.0), 1.0), ("gelu", 1.533530, 1.072032), ("silu", 1.676532, 1.066634), ("elu", 1.245198, None),
+     ("selu", 1.0, 1.07157), ("hardtanh", 1.392036, None)],
+)  # fmt: skip
+def test_gains_that_keep_unit_length_do_not_keep_gradients(activation: str, gain: float, chi_1: float | None) -> None:
+    found = gaussian_moments(activation, 1.0)
+    assert 1.0 / math.sqrt(found.second) == pytest.approx(gain, abs=6e-7)
+    if chi_1 is not None:
+        assert found.slope / found.second == pytest.approx(chi_1, abs=6e-6)
+
+
+def test_selu_returns_to_unit_length() -> None:
+    assert gaussian_moments("selu", 1.0).mean == pytest.approx(0.0, abs=1e-12)
+    # the self-normalizing slope: of the variance alone, mean held at zero, growth of E[φ²] at q = 1
+    assert gaussian_moments("selu", 1.0).growth == pytest.approx(0.78265, abs=6e-6)
+
+
+ERF_LENGTHS = [(0.01, 0.253210), (0.05, 0.517177), (0.1, 0.726359), (0.3, 1.311824), (1.0, 2.744891)]
+
+
+@pytest.mark.parametrize(("sigma_b2", "q"), ERF_LENGTHS)
+def test_erf_critical_lengths(sigma_b2: float, q: float) -> None:
+    assert critical_point("erf", sigma_b2=sigma_b2).q == pytest.approx(q, abs=6e-7)
+
+
+def test_published_points_of_tanh_lie_on_its_line() -> None:
+    (point,) = fixed_points("tanh", sigma_w2=1.76, sigma_b2=0.05)
+    assert point.chi_1 == pytest.approx(0.999796, abs=6e-7)
+    assert math.sqrt(critical_point("tanh", sigma_b2=0.00448**2).sigma_w2) == pytest.approx(1.024681, abs=6e-7)
 
 
 def test_depth_scales_of_tanh() -> None:

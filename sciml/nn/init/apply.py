@@ -13,7 +13,7 @@ from sciml.nn.init.methods import METHODS
 from sciml.nn.init.report import InitReport, layer_row, preactivations
 from sciml.nn.init.rules import Finished, Net, Plan, Rule
 from sciml.nn.options import check_name, check_options
-from sciml.nn.structure import NORMS, Slot, Structure, structure
+from sciml.nn.structure import NORMS, Slot, Structure, structure, unwrapped
 
 __all__ = ["initialize"]
 
@@ -85,6 +85,7 @@ def initialize(
     """
     check_name(method, METHODS, what="method")
     check_options(METHODS[method], options, what=f"method {method!r}")
+    model = unwrapped(model)
     generator = generator or torch.Generator().manual_seed(0)
     known = structure(model, sample, branches=branches)
     net = Net(model, known, sample, targets, generator, forget_bias)

@@ -111,7 +111,7 @@ class InitReport:
             moment = "" if row.preactivation is None else f"{row.preactivation:.4g}"
             rows.append(
                 f"{row.name:<28} {row.law:<10} {row.sigma_w2:>8.4g} {row.measured:>9.4g} "
-                f"{row.largest_singular_value:>8.4g} {row.edge:>8.4g} {moment:>9}"
+                f"{row.largest_singular_value:>8.4g} {row.edge:>8.4g} {moment:>9} {row.note}".rstrip()
             )
         return "\n".join(
             [f"method {self.method}, {self.n_blocks} residual branches", *rows, *self.notes, *self._untouched_words()]

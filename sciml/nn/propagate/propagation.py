@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -64,8 +65,9 @@ def propagation(model: nn.Module, batch: Any, *, generator: torch.Generator | No
     measured = measure(model, batch, generator)
     log: dict[str, chain.Marked] = {}
     notes = [*measured.structure.notes, *_follow(measured, log)]
-    rows = [_point(where, measured, log) for where in _places(measured)]
-    points = tuple(_with_chi(rows))
+    tokens = has_attention(measured)
+    rows = [_point(where, measured, log, tokens) for where in _places(measured)]
+    points = tuple(_with_jacobian(_with_chi(rows), measured, log))
     stream = [point for point in points if not point.block]
     return Propagation(points, warnings_of(measured.structure, stream), tuple(notes))
 
@@ -116,7 +118,7 @@ def _of_steps(steps: Sequence[Step], block: str) -> list[Where]:
     return found
 
 
-def _point(where: Where, measured: Measurement, log: Mapping[str, chain.Marked]) -> PropagationPoint:
+def _point(where: Where, measured: Measurement, log: Mapping[str, chain.Marked], tokens: bool) -> PropagationPoint:
     node, name, kind, block = where
     here: Point = measured.points[node]
     nothing = chain.Marked(math.nan, math.nan, math.nan)
@@ -129,7 +131,7 @@ def _point(where: Where, measured: Measurement, log: Mapping[str, chain.Marked])
         here.second,
         here.gradient,
         math.nan,
-        here.positions if has_attention(measured) else here.correlation,
+        here.positions if tokens else here.correlation,
         () if values is None else tuple(float(each) for each in values),
         theory.second,
         theory.gradient,
@@ -155,10 +157,40 @@ def _with_chi(points: Sequence[PropagationPoint]) -> list[PropagationPoint]:
         after = following.get(point.block)
         if after is not None:
             factors = _ratio(point.gradient, after.gradient), _ratio(point.gradient_theory, after.gradient_theory)
-            point = PropagationPoint(**{**vars(point), "chi_1": factors[0], "chi_1_theory": factors[1]})
+            point = replace(point, chi_1=factors[0], chi_1_theory=factors[1])
         following[point.block] = point
         found.append(point)
     return found[::-1]
+
+
+def _with_jacobian(
+    points: Sequence[PropagationPoint], measured: Measurement, log: Mapping[str, chain.Marked]
+) -> list[PropagationPoint]:
+    r"""Set the mean squared singular value that theory expects from the input to each point of the stream.
+
+    .. math:: \mathrm{tr}(J J^T) / n_0 = \frac{n}{n_0} E|J^T v|^2, \quad |v| = 1
+
+    whose last factor is how much the squared gradient grows between there and the input.
+    """
+    nodes = [str(where[0]) for where in _places(measured)]
+    first = log.get(nodes[0]) if nodes else None
+    if first is None or not first.gradient > 0:
+        return list(points)
+    size = math.prod(measured.points[int(nodes[0])].shape[1:])
+    return [
+        point if point.block else _expecting(point, first, log.get(node), measured.points[int(node)], size)
+        for node, point in zip(nodes, points, strict=True)
+    ]
+
+
+def _expecting(
+    point: PropagationPoint, first: chain.Marked, here: chain.Marked | None, values: Point, size: int
+) -> PropagationPoint:
+    if here is None or not here.gradient > 0:
+        return point
+    mean = math.prod(values.shape[1:]) / size * first.gradient / here.gradient
+    variance = max(0.0, (1.0 + first.gradient_variance) / (1.0 + here.gradient_variance) - 1.0)
+    return replace(point, jacobian_theory=mean, jacobian_band=_band(mean, variance))
 
 
 def _ratio(value: float, after: float) -> float:

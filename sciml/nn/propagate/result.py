@@ -33,6 +33,8 @@ class PropagationPoint:
         What mean-field theory expects of wide nets with weights of these variances; NaN where it knows nothing.
     second_band, gradient_band
         (low, high): two standard deviations of the logarithm about a typical net of these widths.
+    jacobian_theory, jacobian_band
+        Mean squared singular value that theory expects of the Jacobian from the input to here, and its band.
     """
 
     name: str
@@ -49,6 +51,8 @@ class PropagationPoint:
     correlation_theory: float
     second_band: tuple[float, float]
     gradient_band: tuple[float, float]
+    jacobian_theory: float = math.nan
+    jacobian_band: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def second_typical(self) -> float:

@@ -2,8 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
 
 from sciml.nn.propagate.result import PropagationPoint
+from sciml.nn.structure.activations import Activation
 from sciml.nn.structure.result import Structure
 
 __all__ = ["warnings_of"]
@@ -14,13 +18,31 @@ DEPTHS = 6.0  # correlation lengths that can be trained: Schoenholz et al. (2017
 
 def warnings_of(structure: Structure, stream: Sequence[PropagationPoint]) -> tuple[str, ...]:
     """Return what is wrong with a net at its start, one sentence each."""
-    first, last = stream[min(1, len(stream) - 1)], stream[-1]
+    second, gradient = (_without_pools(stream[1:], key) for key in ("second", "gradient"))
     return (
-        *_changes("signal", first.second, last.second, "from end to end"),
-        *_changes("squared gradient", last.gradient, first.gradient, "on its way back"),
+        *_changes("signal", 1.0, second, "from end to end"),
+        *_changes("squared gradient", gradient, 1.0, "on its way back"),
         *_untrainable(structure, stream),
         *_closing(structure),
     )
+
+
+def _without_pools(points: Sequence[PropagationPoint], key: str) -> float:
+    """Return how much a value changes from the first point to the last, but for means over positions.
+
+    A mean over T positions gives each the T-th part of a gradient, and takes power from what varies: both are meant.
+    """
+    change = 1.0
+    for before, after in pairwise(points):
+        if after.kind != "pool":
+            change *= _ratio(getattr(after, key), getattr(before, key))
+    return change
+
+
+def _ratio(after: float, before: float) -> float:
+    if before == 0.0:
+        return 1.0 if after == 0.0 else math.inf
+    return after / before
 
 
 def _changes(what: str, start: float, end: float, where: str) -> Iterator[str]:
@@ -59,10 +81,19 @@ def _log_change(stream: Sequence[PropagationPoint]) -> float:
 
 
 def _closing(structure: Structure) -> Iterator[str]:
-    names = [branch.name for branch in structure.branches if branch.closing and branch.closing.name.endswith("relu")]
+    closing = [(branch.name, branch.closing) for branch in structure.branches if branch.closing is not None]
+    names = [name for name, activation in closing if _has_mean(activation)]
     if names:
+        kind = dict(closing)[names[0]].name.replace("relu", "ReLU")
         yield (
-            f"a ReLU closes {len(names)} residual branches ({names[0]}, ...): its mean adds up along the stream, so "
+            f"a {kind} closes {len(names)} residual branches ({names[0]}, ...): its mean adds up along the stream, so "
             "that signals grow faster than the variance of the weights says, and rules such as taki do not hold them; "
             "end branches with their weights"
         )
+
+
+def _has_mean(activation: Activation) -> bool:
+    """Whether symmetric values come out with a mean."""
+    x = np.linspace(0.1, 3.0, 30)
+    values = np.asarray(activation(x)), np.asarray(activation(-x))
+    return bool(abs(float((values[0] + values[1]).mean())) > 1e-3 * float(np.abs(values).mean()))

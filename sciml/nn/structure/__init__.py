@@ -5,7 +5,7 @@ understood, not only those of this package. `weight_slots(model)` lists the matr
 """
 
 from sciml.nn.structure.activations import Activation
-from sciml.nn.structure.inputs import arguments_of, undisturbed
+from sciml.nn.structure.inputs import arguments_of, undisturbed, unwrapped
 from sciml.nn.structure.kinds import NORMS, weight_slots
 from sciml.nn.structure.read import structure
 from sciml.nn.structure.result import Branch, Layer, Step, Structure
@@ -24,5 +24,6 @@ __all__ = [
     "arguments_of",
     "structure",
     "undisturbed",
+    "unwrapped",
     "weight_slots",
 ]

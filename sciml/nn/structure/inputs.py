@@ -10,11 +10,11 @@ from torch import nn
 from sciml.nn.structure.kinds import weight_slots
 from sciml.nn.structure.slots import CONVOLUTIONS, TRANSPOSED, Slot
 
-__all__ = ["Arguments", "arguments_of", "made_up", "undisturbed"]
+__all__ = ["Arguments", "arguments_of", "made_up", "undisturbed", "unwrapped"]
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _MOST = 40  # batches to try
-_SIZES = (64, 28, 32, 100, 128, 224, 16, 8)
+_SIZES = {1: (64, 100, 128, 256, 32, 16), 2: (32, 64, 28, 224, 16), 3: (16, 32, 8)}  # by the number of dims
 
 
 def arguments_of(model: nn.Module, sample: Any) -> Arguments:
@@ -62,9 +62,16 @@ def _shapes_of(slot: Slot) -> Iterator[tuple[int, ...] | None]:
         yield None
     elif isinstance(slot.module, CONVOLUTIONS + TRANSPOSED):
         dims = slot.weight.ndim - 2
-        yield from ((2, n_in, *(size,) * dims) for size in _SIZES)
+        yield from ((2, n_in, *(size,) * dims) for size in _SIZES[dims])
     elif slot.role in ("weight", "input", "query"):
         yield from ((2, n_in), (2, 16, n_in), (16, 2, n_in))
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the net inside what `torch.compile`, `DataParallel` or `DistributedDataParallel` made of it."""
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    inner: nn.Module = model.module if isinstance(model, wrappers) else getattr(model, "_orig_mod", model)
+    return inner if inner is model else unwrapped(inner)
 
 
 @contextmanager

@@ -74,7 +74,8 @@ def _attention(name: str, module: Any) -> Iterator[Slot]:
             yield Slot(key, module, "in_proj_weight", role, rows=rows, biases=biases)
         else:
             parameter = f"{role[0]}_proj_weight"
-            yield Slot(f"{name}.{parameter}".removeprefix("."), module, parameter, role)
+            # one bias for all three, set with the first
+            yield Slot(f"{name}.{parameter}".removeprefix("."), module, parameter, role, biases=biases[: not i])
 
 
 KINDS: dict[tuple[type[nn.Module], ...], Callable[[str, Any], Iterator[Slot]]] = {

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from sciml.report.document.parts import Figure, Table
-from sciml.report.figures.canvas import ACCENT, MUTED, SIGNAL, STYLES, board, drawn, finish, light_grid, log_ticks
+from sciml.report.figures.canvas import ACCENT, MUTED, SIGNAL, board, drawn, finish, light_grid, log_ticks
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.nn.propagate import Propagation, PropagationPoint
@@ -53,12 +53,9 @@ def _column(found: "Propagation", key: str) -> NDArray[np.float64]:
 
 def _singular(found: "Propagation") -> NDArray[np.float64]:
     """Return largest, root mean square and smallest singular value of each point of the stream, NaN where unknown."""
-    rows = [(x[0], float(np.sqrt(np.mean(np.square(x)))), x[-1]) if x else (np.nan,) * 3 for x in _spectra(found)]
+    spectra = [point.singular_values for point in found.stream]
+    rows = [(x[0], float(np.sqrt(np.mean(np.square(x)))), x[-1]) if x else (np.nan,) * 3 for x in spectra]
     return np.array(rows, dtype=np.float64)
-
-
-def _spectra(found: "Propagation") -> list[tuple[float, ...]]:
-    return [point.singular_values for point in found.stream]
 
 
 @drawn
@@ -79,7 +76,7 @@ def depth_figure(method: str, found: "Propagation", limits: dict[str, Limits]) -
     for ax, (name, keys) in zip(axes[0], QUANTITIES.items(), strict=False):
         _panel(ax, depth, found, keys)
         _frame(ax, name, limits[name])
-    _draw_singular(axes[0, 4], depth, _singular(found))
+    _draw_singular(axes[0, 4], depth, found)
     _frame(axes[0, 4], SINGULAR, limits[SINGULAR])
     axes[0, 0].set_ylabel(method)
     rows = tuple(_row(point) for point in found.stream)
@@ -125,10 +122,14 @@ def _shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(values) & (values > 0), np.clip(values, SMALLEST, LARGEST), np.nan)
 
 
-def _draw_singular(ax: Axes, depth: NDArray[np.float64], values: NDArray[np.float64]) -> None:
-    styles: tuple[tuple[Any, str], ...] = ((STYLES[2], MUTED), ("-", SIGNAL), (STYLES[2], MUTED))
-    for column, (style, color) in zip(values.T, styles, strict=True):
-        ax.plot(depth, _shown(column), color=color, linestyle=style, linewidth=1.1)
+def _draw_singular(ax: Axes, depth: NDArray[np.float64], found: "Propagation") -> None:
+    """Draw the root mean square as points, beside theory, and largest and smallest as whiskers."""
+    values = _singular(found)
+    low, high = np.sqrt(np.array([point.jacobian_band for point in found.stream], dtype=np.float64)).T
+    ax.fill_between(depth, _shown(low), _shown(high), color=ACCENT, alpha=0.16, linewidth=0)
+    ax.plot(depth, _shown(np.sqrt(low * high)), color=ACCENT, linewidth=1.2)
+    ax.vlines(depth, _shown(values[:, 2]), _shown(values[:, 0]), color=MUTED, linewidth=0.7)
+    ax.plot(depth, _shown(values[:, 1]), "o", color=SIGNAL, markersize=2.6, markeredgewidth=0)
 
 
 def _frame(ax: Axes, name: str, limits: Limits) -> None:

@@ -95,7 +95,7 @@ class Scale:
             elasticity=kept * signal.elasticity,
             sample=self._multiple(signal),
         )
-        return after, lambda g: replace(g, power=f2 * g.power)
+        return after, lambda g: replace(g, power=f2 * g.power, ones=None, along=None)
 
     def _multiple(self, signal: Signal) -> Draw | None:
         if signal.sample is None or self.shift2:

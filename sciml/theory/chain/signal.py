@@ -14,7 +14,7 @@ from sciml.theory.meanfield.gaussian import hermite, mehler, moments, pair_momen
 __all__ = ["Draw", "Gradient", "Signal", "Split", "Units", "activate", "add", "spread_slope"]
 
 _MOST_SAMPLES, _FEWEST_SAMPLES = 1 << 14, 1 << 8
-_FEW = 24  # positions up to which each has its own quadrature
+_FEW = 16  # positions up to which each has its own quadrature
 # Kronecker sequence with the powers of the plastic number: (i / N, i α, i α²) mod 1 fills the cube evenly.
 _PLASTIC = 1.2207440846057596
 _GOLDEN = (1.0 + 5.0**0.5) / 2.0
@@ -84,12 +84,17 @@ class Gradient:
         skip hands a gradient from unit to unit, so that a unit that passed one activation is likely to pass the next.
     outer
         Relative variance at the end of the residual block that this is in, where `variance` counts from.
+    ones, along
+        (positions) E[(δ·1)²] and E[(δ·1)(δ·x)] of the gradient δ and the signal x here, sums over the units; None
+        where δ has no direction, E[(δ·1)²] = E|δ|².
     """
 
     power: FloatArray
     variance: float = 0.0
     units: FloatArray | None = None
     outer: float = 0.0
+    ones: FloatArray | None = None
+    along: FloatArray | None = None
 
 
 def _n_samples(positions: int) -> int:

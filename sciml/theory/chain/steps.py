@@ -220,7 +220,13 @@ class Branch:
             n_draws=total.n_draws,
             outer=signal.outer,
         )
-        return after, lambda gradient: self._backward(gradient, split, inward, along)
+
+        def backward(gradient: Gradient) -> Gradient:
+            back = self._backward(gradient, split, inward, along)
+            drifts = not self.skip and math.isfinite(self.width)
+            return self._drift(gradient, back, signal, branch, after.mean) if drifts else back
+
+        return after, backward
 
     def _backward(self, gradient: Gradient, split: Split, inward: Backward, along: Backward) -> Gradient:
         kept, entering = split(gradient.units)
@@ -234,6 +240,35 @@ class Branch:
         one, other = float(branch.power.sum()) / size, float(skip.power.sum()) / size
         noise = one**2 * branch.variance + other**2 * skip.variance + 4.0 * one * other / self.width
         return Gradient(total, compound(gradient.variance, noise), _together(branch, skip), gradient.outer)
+
+    def _drift(
+        self, gradient: Gradient, back: Gradient, signal: Signal, branch: Signal, mean_after: FloatArray
+    ) -> Gradient:
+        r"""Return the gradient with what the mean M(q) of a branch makes of it, of order 1 / width.
+
+        Where a nonlinearity closes the branch its mean depends on q = |x|² / n, and hands (δ·1) M'(q) 2x / n back:
+
+        .. math::
+            |\delta'|^2 = |\delta|^2 (1 + \chi) + \frac4n \big(M' (AB - M A^2) + M'^2 q A^2\big), \qquad
+            A = \delta \cdot 1, \; B = \delta \cdot x
+
+        Along the mean of a stream this adds up as the signal does. M' is that of a branch whose mean grows as the root
+        of its second moment.
+        """
+        q, m = signal.second, signal.mean
+        mean = self.scale * branch.mean
+        slope = np.divide(mean * branch.elasticity, 2.0 * q, out=np.zeros_like(q), where=q > 0)
+        ones = gradient.power if gradient.ones is None else gradient.ones
+        along = gradient.power * mean_after if gradient.along is None else gradient.along
+        fresh = back.power - gradient.power
+        power = back.power + 4.0 / self.width * (slope * (along - mean * ones) + slope**2 * q * ones)
+        factor = 1.0 + 2.0 * slope * m
+        return replace(
+            back,
+            power=power,
+            ones=factor**2 * ones + fresh,
+            along=factor * (along + ones * (2.0 * slope * q - mean)) + fresh * m,
+        )
 
 
 def run_steps(steps: Sequence[Step], signal: Signal) -> tuple[Signal, Backward]:

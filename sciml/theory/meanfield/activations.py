@@ -5,9 +5,11 @@ acts on each element: `activation(numpy.sin)`.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -138,7 +140,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def activation(given: AnyActivation) -> Activation:
-    """Return an activation by its name, as it is, or made of a function of an array.
+    """Return an activation by its name, as it is, or made of a function of an array, or of a tensor.
 
     A function need not come with its derivative: its kinks are found by bisection, and the derivative is that of the
     polynomials that interpolate it between them.
@@ -175,4 +177,22 @@ def _named(name: str) -> Activation:
 @lru_cache(maxsize=256)
 def _from_function(phi: Elementwise) -> Activation:
     name = getattr(phi, "__name__", type(phi).__name__)
-    return Activation(phi, None, find_kinks(phi, name), name)
+    on_arrays = _on_arrays(phi)
+    return Activation(on_arrays, None, find_kinks(on_arrays, name), name)
+
+
+def _on_arrays(phi: Elementwise) -> Elementwise:
+    """Return a function of arrays; one of torch's tensors, or a module, is called on tensors in double precision."""
+    torch = sys.modules.get("torch")  # a function of tensors has loaded it
+    try:
+        phi(np.zeros(1))
+    except (TypeError, AttributeError):
+        if torch is not None:
+            return lambda x: _on_tensors(torch, phi, x)
+    return phi
+
+
+def _on_tensors(torch: Any, phi: Elementwise, x: FloatArray) -> FloatArray:
+    with torch.no_grad():
+        values = phi(torch.from_numpy(np.array(x, dtype=np.float64)))
+    return np.asarray(values, dtype=np.float64)

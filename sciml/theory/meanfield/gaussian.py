@@ -143,7 +143,10 @@ def _quadrature(member: Activation, q: float, pieces: int) -> Moments:
 
 
 def _kurtosis(weight: FloatArray, values: FloatArray, second: float) -> float:
-    return float(weight @ (values / math.sqrt(second)) ** 4) if second > 0.0 else 1.0
+    if second == 0.0:
+        return 1.0
+    squares = (values / math.sqrt(second)) ** 2
+    return float(weight @ (squares * squares))
 
 
 def _interpolated_slope(phi: FloatArray, half: FloatArray) -> FloatArray:

@@ -206,6 +206,30 @@ def test_weight_norm_is_set_through_both_of_its_forms(dim: int) -> None:
         torch.testing.assert_close(normed(x), plain(x), rtol=1e-5, atol=1e-6)
 
 
+def test_wrapped_nets_are_set_inside() -> None:
+    plain, wrapped = (nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)) for _ in range(2))
+    assert initialize(plain, "he") == initialize(nn.DataParallel(wrapped), "he")
+    compiled: Any = nn.Sequential()
+    object.__setattr__(compiled, "_orig_mod", wrapped)  # what torch.compile returns holds the net by this name
+    assert initialize(plain, "lecun") == initialize(compiled, "lecun")
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), wrapped.parameters(), strict=True))
+
+
+def test_projections_of_their_own_sizes_and_one_bias() -> None:
+    layer: Any = nn.MultiheadAttention(8, 2, kdim=3, vdim=5)
+    nn.init.ones_(layer.in_proj_bias)
+    report = initialize(layer, "he", sample=(torch.randn(4, 1, 8), torch.randn(6, 1, 3), torch.randn(6, 1, 5)))
+    assert torch.count_nonzero(layer.in_proj_bias) == 0
+    assert report.untouched == ()
+    assert [row.sigma_w2 for row in report.layers] == [1.0, 2 * 3 / 11, 2 * 5 / 13, 1.0]
+
+
+def test_a_single_tap_with_a_stride_is_said() -> None:
+    net = nn.Sequential(nn.Conv1d(3, 8, 5, stride=2), nn.Tanh(), nn.Conv1d(8, 8, 3))
+    assert "reads one position a stride and no other: 0" in initialize(net, "delta_orthogonal").notes[0]
+    assert initialize(net, "orthogonal").notes == ()
+
+
 def test_a_weight_norm_of_zero_is_zero_and_learns() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:

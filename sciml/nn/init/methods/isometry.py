@@ -21,7 +21,11 @@ def orthogonal(net: Net, *, gain: float = 1.0, conv: str = "reshape") -> Plan:
     """
     check_name(conv, ("reshape", "delta"), what="conv")
     gain = positive("gain", gain)
-    return Plan(lambda layer: usual(net, layer.slot) or _orthogonal(layer.slot, gain, delta=conv == "delta"))
+    delta = conv == "delta"
+    return Plan(
+        lambda layer: usual(net, layer.slot) or _orthogonal(layer.slot, gain, delta=delta),
+        notes=_strided(net) if delta else (),
+    )
 
 
 def delta_orthogonal(net: Net, *, gain: float = 1.0) -> Plan:
@@ -51,7 +55,7 @@ def looks_linear(net: Net, *, gain: float = 1.0, conv: str = "delta") -> Plan:
     def rule(layer: Layer) -> Rule:
         return usual(net, layer.slot) or pairs.rule(layer, gain, delta=conv == "delta")
 
-    return Plan(rule, notes=pairs.notes())
+    return Plan(rule, notes=(*pairs.notes(), *(_strided(net) if conv == "delta" else ())))
 
 
 def _orthogonal(slot: Slot, gain: float, *, delta: bool) -> Rule:
@@ -59,6 +63,18 @@ def _orthogonal(slot: Slot, gain: float, *, delta: bool) -> Rule:
     columns = slot.weight.shape[1] if law == "delta" else slot.weight[0].numel()
     taps = slot.weight[0].numel() / slot.fan_in  # 1 but in strided transposed convolutions
     return Rule(law, gain**2 * min(1.0, columns / slot.n_out) / taps, gain=gain)
+
+
+def _strided(net: Net) -> tuple[str, ...]:
+    """Say where a central tap alone passes over positions."""
+    found = [
+        layer.name
+        for layer in net.structure.layers
+        if math.prod(layer.slot.kernel) > 1 and math.prod(getattr(layer.slot.module, "stride", (1,))) > 1
+    ]
+    if not found:
+        return ()
+    return (f"the central tap of a strided convolution reads one position a stride and no other: {', '.join(found)}",)
 
 
 class _Pairs:
