@@ -26,9 +26,10 @@ def target(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def seconds(run: Callable[[], object]) -> tuple[float, object]:
-    start = time.perf_counter()
+    """Return the time of processors, over all threads: other work on the machine does not count."""
+    start = time.process_time()
     found = run()
-    return time.perf_counter() - start, found
+    return time.process_time() - start, found
 
 
 def peak() -> float:
@@ -38,7 +39,7 @@ def peak() -> float:
 def cost() -> None:
     rng = np.random.default_rng(0)
     rows = []
-    for n in (1000, 3000, 10_000):
+    for n in (1000, 10_000):
         X = rng.normal(size=(n, 100))
         y = target(X, rng)
         kernel = NetKernel(depth=2)
@@ -68,7 +69,7 @@ def nystroem() -> None:
     X, new = rng.normal(size=(30_000, 20)), rng.normal(size=(2000, 20))
     y, truth = target(X, rng), target(new, rng)
     rows = []
-    for n, points in ((3000, 0), (30_000, 250), (30_000, 1000), (30_000, 2000)):
+    for n, points in ((3000, 0), (30_000, 250), (30_000, 1000)):
         model = NNGPRegressor(n_inducing=points or 2, optimize=True)
         spent, _ = seconds(lambda n=n, model=model: model.fit(X[:n], y[:n]))
         mean, std = model.predict(new, return_std=True)
@@ -99,7 +100,7 @@ def width() -> None:
                 known = getattr(wide, kind)
                 return float((found - known).norm() / known.norm())
 
-            scan = size_scan(distance, [64, 128, 256, 512, 1024], n_draws=20, rng=np.random.default_rng(0))
+            scan = size_scan(distance, [64, 128, 256, 512], n_draws=20, rng=np.random.default_rng(0))
             p = "" if scan.p_value is None else f"{scan.p_value:.2f}"
             rows.append(
                 [
@@ -113,7 +114,7 @@ def width() -> None:
     columns = (
         "net",
         "kernel",
-        *(f"width {n}" for n in (64, 128, 256, 512, 1024)),
+        *(f"width {n}" for n in (64, 128, 256, 512)),
         "exponent (theory -0.5)",
         "p of misfit",
     )
