@@ -15,6 +15,7 @@ from sciml.errors import ConfigError
 from sciml.nn import Propagation, propagation
 from sciml.nn.init import initialize
 from sciml.nn.models import build
+from sciml.report import report
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -240,6 +241,13 @@ def test_no_trace_is_left_and_two_calls_agree() -> None:
     assert all(parameter.grad is None for parameter in net.parameters())
     assert net.training
     assert all(module.training for module in net.modules())
+
+
+def test_a_report_shows_the_start_of_any_net() -> None:
+    net, batch = CASES["residual"]
+    page = report(propagation(net, batch)).to_html()
+    assert page.count("<svg") == 1
+    assert "singular values" in page
 
 
 def test_nets_without_weights_are_rejected() -> None:

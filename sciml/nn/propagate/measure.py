@@ -238,7 +238,8 @@ def _values(net: nn.Module, x: torch.Tensor, kept: int) -> dict[int, torch.Tenso
             found[node] = values[:kept].flatten(1).clone()
 
     watch = _Watch(net, owners(net, weight_slots(net)), look)
-    with _as_in_training(net), torch.no_grad():
+    # With gradients, as the first pass: torch runs some layers by other functions where there are none.
+    with _as_in_training(net), torch.enable_grad():
         _run(net, watch, (x,), {})
     return found
 
