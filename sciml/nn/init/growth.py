@@ -60,7 +60,8 @@ def expected_growth(
 
     `variances` are (σ_w², σ_b²) by layer, `scales` mean squares of the factors at the end of branches, by parameter.
     `paired` names layers that read pairs φ(z), φ(-z) with opposite weights: only φ(z) - φ(-z), a linear map, counts.
-    It does not apply to nets that were not traced, nor where norms, products, nested branches or recurrences are.
+    It does not apply to nets that are no chain of layers and residual blocks, nor where norms, nested branches or
+    recurrences are.
     """
     if not _applies(structure):
         return None
@@ -93,7 +94,7 @@ def _applies(structure: Structure) -> bool:
     branches = all(branch.parent is None and _is_path(structure, branch) for branch in structure.branches)
     normed = any(layer.norm and not layer.gives_output for layer in plain)
     after = any(branch.normed_after and not branch.norms for branch in structure.branches)
-    return structure.traced and known and branches and not normed and not after
+    return bool(structure.steps) and known and branches and not normed and not after
 
 
 def _is_path(structure: Structure, branch: Branch) -> bool:

@@ -83,7 +83,7 @@ class Facts:
             closing=self._closing(merge),
             after=self._after(merge),
             shortcut=tuple(name for index in merge.shortcut for name in graph.slots(index)),
-            scale=tuple(p for index in factors for p in graph.nodes[index].params),
+            scale=tuple(p for index in (*factors, merge.node) for p in graph.nodes[index].params),
             shifts=self._shifts(merge),
             constant=self._constant(merge, factors),
             norms=tuple(graph.nodes[index].module or graph.nodes[index].name for index in norms),

@@ -9,7 +9,7 @@ from sciml.nn.structure.recorder import Node
 __all__ = ["SUMS", "Graph", "Merge"]
 
 
-SUMS = {"add", "iadd", "radd", "sub", "isub", "rsub"}
+SUMS = {"add", "iadd", "radd", "sub", "isub", "rsub", "addcmul"}
 _PARTS = {"getitem", "chunk", "split", "split_with_sizes", "tensor_split", "unbind", "narrow", "select"}
 
 
@@ -143,7 +143,9 @@ class Graph:
         ways = sorted((self.between(fork, end) for end in node.parents), key=self._n_slots)
         shortcut, inside = ways
         short, long = (self._slots_in(way) for way in ways)
-        plain = not any(self.is_nonlinear(index) for index in shortcut) or not short
+        # A projection is linear, and what it stands beside is not: else both are parts of one linear map.
+        bends = [any(self.is_nonlinear(index) or self.nodes[index].kind == "other" for index in way) for way in ways]
+        plain = not short or bends == [False, True]
         if not plain or len(short) > 1 or len(long) <= len(short) or short & long or node.index in inside:
             return None
         if all(self.nodes[index].name in _PARTS for index in inside if fork in self.nodes[index].parents):

@@ -14,7 +14,7 @@ __all__ = ["Arguments", "arguments_of", "made_up", "undisturbed", "unwrapped"]
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _MOST = 40  # batches to try
-_SIZES = (64, 28, 32, 100, 128, 224, 16, 8)
+_SIZES = {1: (64, 100, 128, 256, 32, 16), 2: (32, 64, 28, 224, 16), 3: (16, 32, 8)}  # by the number of dims
 
 
 def arguments_of(model: nn.Module, sample: Any) -> Arguments:
@@ -62,7 +62,7 @@ def _shapes_of(slot: Slot) -> Iterator[tuple[int, ...] | None]:
         yield None
     elif isinstance(slot.module, CONVOLUTIONS + TRANSPOSED):
         dims = slot.weight.ndim - 2
-        yield from ((2, n_in, *(size,) * dims) for size in _SIZES)
+        yield from ((2, n_in, *(size,) * dims) for size in _SIZES[dims])
     elif slot.role in ("weight", "input", "query"):
         yield from ((2, n_in), (2, 16, n_in), (16, 2, n_in))
 

@@ -1,6 +1,7 @@
 """The structure of a net: its weight matrices, what follows each of them, and its residual branches."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -60,7 +61,7 @@ def structure(model: nn.Module, sample: Any = None, *, branches: Sequence[str] |
     slots = weight_slots(model)
     _check(model, slots)
     if sample is not None:
-        return Facts(model, slots, _record(model, slots, arguments_of(model, sample)), branches).structure()
+        return _of_sample(model, slots, arguments_of(model, sample), branches)
     for batch in made_up(model):
         try:
             graph = _record(model, slots, arguments_of(model, batch))
@@ -69,6 +70,17 @@ def structure(model: nn.Module, sample: Any = None, *, branches: Sequence[str] |
         note = f"traced on a batch made up as {tuple(batch.shape)}: give a sample to be sure"
         return Facts(model, slots, graph, branches).structure(note)
     return declared(model, slots, branches, why="no sample was given, and no batch made up for its first layer fits")
+
+
+def _of_sample(
+    model: nn.Module, slots: Sequence[Slot], arguments: Arguments, branches: Sequence[str] | None
+) -> Structure:
+    try:
+        graph = _record(model, slots, arguments)
+    except Exception as error:
+        _run(model, arguments)  # raises what the net itself makes of the sample
+        return declared(model, slots, branches, why=f"a pass on the sample cannot be recorded ({error})")
+    return Facts(model, slots, graph, branches).structure()
 
 
 def _check(model: nn.Module, slots: Sequence[Slot]) -> None:
@@ -97,12 +109,16 @@ def _record(model: nn.Module, slots: Sequence[Slot], arguments: Arguments) -> Gr
     args, kwargs = arguments
     handles = list(recorder.hooks(model))
     try:
-        with undisturbed(model):
-            buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-            recorder.enter(each for each in (*args, *kwargs.values()) if isinstance(each, torch.Tensor))
-            with recorder:
-                recorder.leave(torch.func.functional_call(model, buffers, args, kwargs))
+        recorder.enter(each for each in (*args, *kwargs.values()) if isinstance(each, torch.Tensor))
+        recorder.leave(_run(model, arguments, recorder))
     finally:
         for handle in handles:
             handle.remove()
     return Graph(recorder.nodes, recorder.outputs, by_param)
+
+
+def _run(model: nn.Module, arguments: Arguments, recorder: AbstractContextManager[object] | None = None) -> object:
+    with undisturbed(model):
+        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        with recorder or nullcontext():
+            return torch.func.functional_call(model, buffers, *arguments)

@@ -21,8 +21,21 @@ __all__ = ["Call", "Node", "Recorder", "Ref"]
 
 Kind = Literal["input", "affine", "norm", "pointwise", "shape", "pool", "other"]
 _NORM_FUNCTIONS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
+_NORM_FUNCTIONS |= {"normalize"}
 _POOLS = {"mean", "sum", "amax", "amin", "max", "logsumexp"}
-_SHAPES = {"cat", "stack", "concat", "pad", "dropout", "feature_dropout", "contiguous", "clone", "to", "getitem"}
+_CASTS = {"detach", "float", "double", "half", "bfloat16", "type", "type_as", "cpu", "cuda", "positive"}
+_SHAPES = _CASTS | {
+    "cat",
+    "stack",
+    "concat",
+    "pad",
+    "dropout",
+    "feature_dropout",
+    "contiguous",
+    "clone",
+    "to",
+    "getitem",
+}
 # Pointwise kernels that torch has not labeled so, and those that move values without changing them.
 _POINTWISE = {"aten::hardswish", "aten::log_sigmoid_forward", "aten::_prelu_kernel", "aten::empty_like", "aten::prelu"}
 _POINTWISE |= {"aten::detach", "aten::hardswish_", "aten::_to_copy"}
@@ -212,7 +225,8 @@ class Recorder(TorchFunctionMode):
         name, _, start = self._path[-1]
         if not self._paused:
             self._bridge(name, module, args, kwargs, output)
-            self._find_norm(module, args, output, self.nodes[start:])
+            if not kwargs:
+                self._find_norm(module, args, output, self.nodes[start:])
         self._path.pop()
 
     def _find_norm(self, module: nn.Module, args: Any, output: Any, inside: list[Node]) -> None:
@@ -226,6 +240,8 @@ class Recorder(TorchFunctionMode):
         self._paused = True
         try:
             scaled = module.forward(16.0 * x)
+        except Exception:
+            return
         finally:
             self._paused = False
         size = output.detach().abs().amax()

@@ -161,7 +161,10 @@ def circular_singular_values(weight: torch.Tensor, size: int) -> torch.Tensor:
     return torch.linalg.svdvals(frequencies.permute(2, 0, 1))
 
 
-@pytest.mark.parametrize("layer", [nn.Conv1d(8, 8, 5), nn.Conv1d(6, 10, 8), nn.Conv2d(5, 5, 3), nn.Conv1d(10, 4, 3)])
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Conv1d(8, 8, 5), nn.Conv1d(6, 10, 8), nn.Conv2d(5, 5, 3), nn.Conv1d(10, 4, 3), nn.Conv3d(3, 5, (3, 1, 2))],
+)
 def test_delta_orthogonal_convolutions_have_one_singular_value_at_every_frequency(layer: Any) -> None:
     (row,) = initialize(layer.double(), method="orthogonal", gain=1.3, conv="delta").layers
     assert row.law == "delta"

@@ -346,6 +346,29 @@ def test_parts_of_one_layer_are_no_block_and_differences_are() -> None:
     assert [branch.layers for branch in back.branches] == [("blocks.0.0", "blocks.0.2"), ("blocks.1.0", "blocks.1.2")]
 
 
+def test_factors_in_the_addition_itself_and_linear_maps_in_two_parts() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.gain = nn.Linear(8, 8), nn.Parameter(torch.ones(8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.addcmul(x, self.gain, self.linear(torch.relu(x.detach())))
+
+    assert structure(nn.Sequential(Scaled(), nn.Linear(8, 8))).branches[0].scale == ("0.gain",)
+
+    class LowRankUpdate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.whole, self.down, self.up = nn.Linear(8, 8), nn.Linear(8, 2), nn.Linear(2, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.whole(x) + 0.5 * self.up(self.down(x))
+            return out
+
+    assert structure(nn.Sequential(LowRankUpdate(), nn.ReLU(), nn.Linear(8, 8))).branches == ()
+
+
 def test_norms_of_users_own_are_found_by_what_they_do() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:
@@ -440,6 +463,26 @@ def test_without_a_batch_that_fits_modules_tell_what_they_can() -> None:
     assert traced.traced
     assert [branch.layers for branch in traced.branches] == [branch.layers for branch in found.branches]
     assert structure(Two(), {"x": torch.randn(2, 4), "y": torch.randn(2, 4)}).traced
+
+
+def test_a_pass_that_cannot_be_recorded_is_no_error() -> None:
+    class Stubborn(nn.Module):
+        """Runs, but not where its functions are recorded."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if torch.overrides._get_current_function_mode() is not None:
+                raise RuntimeError("no modes here")
+            out: torch.Tensor = self.linear(x)
+            return out
+
+    found = structure(nn.Sequential(Stubborn(), nn.ReLU(), nn.Linear(4, 2)), torch.randn(2, 4))
+    assert not found.traced
+    assert "cannot be recorded (no modes here)" in found.notes[0]
+    assert [name(layer.activation) for layer in found.layers] == ["relu", ""]
 
 
 def test_a_trace_leaves_nothing_behind() -> None:
