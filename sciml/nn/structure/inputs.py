@@ -31,7 +31,7 @@ def arguments_of(model: nn.Module, sample: Any) -> Arguments:
 
     if isinstance(sample, Mapping):
         return (), {key: moved(value) for key, value in sample.items()}
-    values = sample if isinstance(sample, (tuple, list)) else (torch.as_tensor(sample),)
+    values = sample if isinstance(sample, tuple) else (torch.as_tensor(sample),)
     return tuple(moved(value) for value in values), {}
 
 
