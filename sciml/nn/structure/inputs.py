@@ -52,7 +52,7 @@ def _shapes(model: nn.Module) -> Iterator[tuple[int, ...] | None]:
         yield (2, *said)
     slots = weight_slots(model)
     given: set[tuple[int, ...] | None] = set()
-    for slot in slots:  # the first layer, unless it is not the first to run
+    for slot in slots[:_MOST]:  # the first layer, unless it is not the first to run
         for shape in _shapes_of(slot, slots):
             if shape not in given and len(given) < _MOST:
                 given.add(shape)

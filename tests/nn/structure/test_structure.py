@@ -97,6 +97,14 @@ def test_activations_are_found_whoever_wrote_them(module: nn.Module, expected: s
     )
 
 
+def test_functions_of_one_form_and_other_constants_are_not_equal() -> None:
+    first, second, third = (of_activation(applied(lambda x, w=w: x + torch.sin(w * x))) for w in (1.0, 3.0, 1.0))
+    assert first != second
+    assert hash(first) != hash(second)
+    assert first == third
+    assert first.__name__ == first.name
+
+
 def test_slopes_of_what_is_linear_on_both_sides() -> None:
     assert of_activation(nn.LeakyReLU(0.3)).slope == 0.3
     assert of_activation(nn.ReLU()).slope == 0.0
