@@ -2,7 +2,6 @@
 
 from sciml.report.build import (
     denoising_report,
-    initialization_report,
     noise_floor_report,
     recording_report,
     report,
@@ -11,6 +10,7 @@ from sciml.report.build import (
 )
 from sciml.report.document.parts import Figure, Finding, Section, Table
 from sciml.report.document.report import Report
+from sciml.report.initialization import initialization_report
 from sciml.report.record import (
     Chance,
     Denoising,

@@ -15,17 +15,12 @@ from sciml.noise import NoiseFloor, SpectralNoiseFloor, noise_floor, spectral_no
 from sciml.recording import TIME, check, feature_dims, n_features
 from sciml.report.document.parts import Finding, Section
 from sciml.report.document.report import Report
+from sciml.report.initialization import initialization_report
 from sciml.report.measure_denoising import measure_denoising, parts_of
 from sciml.report.measure_recording import measure_recording
 from sciml.report.record import RunRecord
 from sciml.report.sections.coherence import coherence_evidence
 from sciml.report.sections.denoising import denoising_findings, denoising_sections
-from sciml.report.sections.initialization import (
-    INIT_CITES,
-    INIT_METHODS,
-    comparison_findings,
-    comparison_sections,
-)
 from sciml.report.sections.methods import cite, floor_methods, versions
 from sciml.report.sections.noise_floor import floor_facts, floor_findings, floor_numbers, floor_section
 from sciml.report.sections.recordings import (
@@ -42,7 +37,6 @@ from sciml.wording import count, series
 
 __all__ = [
     "denoising_report",
-    "initialization_report",
     "noise_floor_report",
     "recording_report",
     "report",
@@ -63,6 +57,7 @@ def report(target: Any, **context: Any) -> Report:
         - recording (`xr.DataArray` with a `time` dim): `recording_report`;
         - `NoiseFloor`: `noise_floor_report`;
         - `torch.nn.Module`, its state dict, or a list of `LayerSpectrum`: `weights_report`;
+        - `Propagation` or `InitComparison` of `sciml.nn`: `initialization_report`;
         - `RunRecord`, or a mapping with its fields: `run_report`.
     context
         What that function takes beside its target.
@@ -297,36 +292,6 @@ def _spectra(target: Any, alpha: float) -> Sequence[Any]:
     return weight_spectra(target, alpha=alpha)
 
 
-def initialization_report(found: Any, *, title: str = "Initializations side by side") -> Report:
-    """Report on initializations of one net: what each makes of signal and gradient, beside theory.
-
-    Parameters
-    ----------
-    found
-        From `sciml.pipeline.compare_initializations`.
-    title
-        Heading of the page.
-
-    Examples
-    --------
-    >>> from sciml.nn.propagate import InitComparison, InitTrial
-    >>> initialization_report(InitComparison("fcn", "64 windows", (InitTrial("taki", problem="no branches"),))).kind
-    'initialization'
-    """
-    return Report(
-        title=title,
-        kind="initialization",
-        subject=f"{found.net} on {found.data}",
-        findings=comparison_findings(found),
-        sections=comparison_sections(found),
-        numbers=found.to_dict(),
-        config=dict(found.settings),
-        provenance={"versions": versions("torch")},
-        methods=INIT_METHODS,
-        references=cite(INIT_CITES),
-    )
-
-
 def denoising_report(
     before: xr.DataArray, after: xr.DataArray | xr.Dataset, *, title: str | None = None, settings: Any = None
 ) -> Report:
@@ -475,6 +440,7 @@ _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Report]], ...] = (
     (lambda target: isinstance(target, xr.DataArray), recording_report),
     (lambda target: isinstance(target, NoiseFloor), noise_floor_report),
     (lambda target: isinstance(target, RunRecord), run_report),
+    (lambda target: type(target).__name__ in ("InitComparison", "Propagation"), initialization_report),
     (_is_net, weights_report),
     (lambda target: isinstance(target, Mapping), _mapping_report),
 )

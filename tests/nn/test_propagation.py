@@ -15,6 +15,7 @@ from sciml.errors import ConfigError
 from sciml.nn import Propagation, propagation
 from sciml.nn.init import initialize
 from sciml.nn.models import build
+from sciml.report import report
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -208,15 +209,34 @@ def test_what_theory_does_not_know_is_measured_and_said() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.relu(self.a(x)) * torch.sigmoid(self.b(x))
 
-    found = propagation(Gated(), torch.randn(16, 8, generator=seeded(0)))
-    assert any("theory: none" in each for each in found.notes)
-    assert all(math.isnan(point.second_theory) for point in found.points)
-    assert found.to_dict()["points"][0]["second_theory"] is None
-    pooled = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * 49, 5))
+    found = propagation(
+        nn.Sequential(nn.Linear(8, 8), Gated(), nn.Linear(8, 3)), torch.randn(16, 8, generator=seeded(0))
+    )
+    assert found.notes == ("theory goes on from what was measured after: 1",)
+    assert [(point.name, point.block) for point in found.points] == [
+        ("input", ""), ("0", ""), ("1.a", "1"), ("1.b", "1"), ("1", ""), ("2", "")
+    ]  # fmt: skip
+    assert math.isnan(found.points[2].second_theory)
+    assert found.to_dict()["points"][2]["second_theory"] is None
+    assert found.warnings == ()
+    pooled = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * 49, 200))
     found = propagation(pooled, torch.randn(16, 3, 16, 16, generator=seeded(0)))
     assert found.notes == ("theory goes on from what was measured after: 2",)
     assert found.points[3].second_theory == pytest.approx(found.points[3].second, rel=1e-12)
     assert found.points[-1].second_theory == pytest.approx(found.points[-1].second, rel=0.6)
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.layer = nn.Embedding(10, 8), nn.Linear(12, 5)
+
+        def forward(self, words: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(torch.cat([self.table(words).mean(1), x], 1))
+
+    batch = {"words": torch.randint(0, 10, (8, 5), generator=seeded(0)), "x": torch.randn(8, 4, generator=seeded(0))}
+    found = propagation(Two(), batch)
+    assert "theory: none" in found.notes[-1]
+    assert all(math.isnan(point.second_theory) for point in found.points)
     found = propagation(nn.LSTM(6, 16, batch_first=True), torch.randn(16, 20, 6, generator=seeded(0)))
     assert len(found.points) == 2
 
@@ -240,6 +260,13 @@ def test_no_trace_is_left_and_two_calls_agree() -> None:
     assert all(parameter.grad is None for parameter in net.parameters())
     assert net.training
     assert all(module.training for module in net.modules())
+
+
+def test_a_report_shows_the_start_of_any_net() -> None:
+    net, batch = CASES["residual"]
+    page = report(propagation(net, batch)).to_html()
+    assert page.count("<svg") == 1
+    assert "singular values" in page
 
 
 def test_nets_without_weights_are_rejected() -> None:

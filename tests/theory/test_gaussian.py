@@ -10,9 +10,10 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from sciml.errors import ConfigError
+from sciml.errors import ConfigError, NumericalError
 from sciml.theory.meanfield import (
     ACTIVATIONS,
+    Activation,
     activation,
     correlation_map,
     critical_line,
@@ -144,6 +145,33 @@ def test_functions_of_tensors_and_modules_are_activations(given: Any, name: str)
 def test_functions_that_are_no_activation_are_rejected(phi: Callable[[np.ndarray], np.ndarray], message: str) -> None:
     with np.errstate(all="ignore"), pytest.raises(ConfigError, match=message):
         activation(phi)
+
+
+@pytest.mark.parametrize("q", [1e-8, 1.0, 1e4])
+def test_functions_that_wave_are_integrated_at_any_length(q: float) -> None:
+    given = Activation(lambda x: np.sin(7.0 * x), lambda x: 7.0 * np.cos(7.0 * x), name="wave")
+    if q == 1e4:  # a hundred thousand waves: no panels resolve them, and that is said
+        with pytest.raises(NumericalError, match="do not converge"):
+            gaussian_moments(given, q)
+        return
+    found = gaussian_moments(given, q)
+    assert found.second == pytest.approx(-math.expm1(-98.0 * q) / 2.0, rel=1e-10)
+    assert found.slope == pytest.approx(49.0 * (1.0 + math.exp(-98.0 * q)) / 2.0, rel=1e-10)
+
+
+@pytest.mark.parametrize("q", [1e-8, 1e-3, 1e4])
+@pytest.mark.parametrize("name", ["tanh", "silu", "elu", "softsign", "mish", "hardswish", "relu6"])
+def test_moments_of_named_functions_are_exact_at_small_and_large_lengths(name: str, q: float) -> None:
+    member, root = ACTIVATIONS[name], math.sqrt(q)
+    # a grid that knows nothing of panels: Gauss-Legendre on 4000 equal pieces of asinh(x)
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    kinks = np.arcsinh(np.array([0.0, *member.kinks]))
+    ends = np.unique(np.concatenate([np.linspace(-np.arcsinh(13 * root), np.arcsinh(13 * root), 4001), kinks]))
+    u = (ends[1:, None] + ends[:-1, None]) / 2 + np.diff(ends)[:, None] / 2 * nodes
+    x, w = np.sinh(u), np.diff(ends)[:, None] / 2 * weights * np.cosh(u)
+    w = w * np.exp(-0.5 * (x / root) ** 2) / (root * math.sqrt(2 * math.pi))
+    found = gaussian_moments(name, q)
+    assert found.second == pytest.approx(float((w * member.phi(x) ** 2).sum()), rel=1e-10)
 
 
 def test_sigmoid_is_critical_only_at_a_large_length() -> None:

@@ -102,13 +102,19 @@ def initialize(
     untouched = _untouched(net, plan)
     return InitReport(
         method=method,
-        options=dict(options),
+        options=options | _given(branches=branches, forget_bias=None if forget_bias == 1.0 else forget_bias),
         layers=rows,
         n_blocks=len(known.branches),
         untouched=tuple(untouched),
         untouched_fraction=sum(untouched.values()) / sum(each.numel() for each in model.parameters()),
         notes=(*plan.notes, *finished.notes, *_growth_note(net, rules, rows), *_told(known, plan)),
     )
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    found = {key: value for key, value in options.items() if value is not None}
+    return {key: list(value) if isinstance(value, (list, tuple)) else value for key, value in found.items()}
 
 
 def _apply(net: Net, plan: Plan, *, renew: bool) -> dict[str, Rule]:

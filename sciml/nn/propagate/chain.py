@@ -37,7 +37,7 @@ class Builder:
 
     def build(self) -> tuple[list[chain.Step], Point, tuple[int, ...]]:
         """Return the steps, what is known of the input, and its positions."""
-        steps = self.measured.structure.steps
+        steps = self.measured.path.steps
         start = entry(self.measured, steps[0])
         if start not in self.measured.points:  # whole numbers, which an embedding looks up
             start, steps = steps[0].node, steps[1:]
@@ -167,6 +167,9 @@ class Builder:
         self._positions = ()
         return [chain.Pool((share - 1.0 / n) / (1.0 - 1.0 / n), pair=self.correlation(after))]
 
+    def _other(self, step: NetStep) -> list[chain.Step]:
+        raise ValueError(f"no theory is known of {step.name}")
+
     def _scale(self, step: NetStep) -> list[chain.Step]:
         if step.value is not None:
             return [chain.Scale(step.value)]
@@ -228,6 +231,8 @@ class Builder:
 
 def entry(measured: Measurement, step: NetStep) -> int:
     """Return the node whose values a step is given."""
+    if step.node in measured.path.entries:
+        return measured.path.entries[step.node]
     if step.steps:
         return entry(measured, step.steps[0])
     if step.kind == "activation" and step.activation is not None:
@@ -237,7 +242,7 @@ def entry(measured: Measurement, step: NetStep) -> int:
 
 def has_attention(measured: Measurement) -> bool:
     """Whether a step has several matrices: then the pair that theory follows are two tokens of one input."""
-    return any(len(step.layers) > 1 for step in _all(measured.structure.steps))
+    return any(len(step.layers) > 1 for step in _all(measured.path.steps))
 
 
 def _all(steps: Sequence[NetStep]) -> list[NetStep]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError
+from sciml.nn.propagate.steps import Path, path_of
 from sciml.nn.structure.facts import Facts
 from sciml.nn.structure.graph import Graph
 from sciml.nn.structure.inputs import arguments_of
@@ -59,6 +60,7 @@ class Measurement:
     structure: Structure
     graph: Graph
     points: Mapping[int, Point]
+    path: Path
     singular_values: Mapping[int, FloatArray] = field(default_factory=dict)
 
 
@@ -102,9 +104,9 @@ def measure(model: nn.Module, batch: Any, generator: torch.Generator | None = No
         if output.requires_grad and bool(torch.isfinite(output).all()):
             torch.autograd.backward(output, cotangent, inputs=_leaves(net, given))
     graph = Graph(watch.nodes, watch.outputs, owners(net, slots))
-    found = Facts(net, slots, graph, None).structure()
+    facts = Facts(net, slots, graph, None)
     values = _singular_values(net, args, kwargs, generator)
-    return Measurement(net, found, graph, points.found, values)
+    return Measurement(net, facts.structure(), graph, points.found, path_of(facts), values)
 
 
 def _copied(model: nn.Module) -> nn.Module:
@@ -238,7 +240,8 @@ def _values(net: nn.Module, x: torch.Tensor, kept: int) -> dict[int, torch.Tenso
             found[node] = values[:kept].flatten(1).clone()
 
     watch = _Watch(net, owners(net, weight_slots(net)), look)
-    with _as_in_training(net), torch.no_grad():
+    # With gradients, as the first pass: torch runs some layers by other functions where there are none.
+    with _as_in_training(net), torch.enable_grad():
         _run(net, watch, (x,), {})
     return found
 

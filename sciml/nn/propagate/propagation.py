@@ -64,7 +64,7 @@ def propagation(model: nn.Module, batch: Any, *, generator: torch.Generator | No
     """
     measured = measure(model, batch, generator)
     log: dict[str, chain.Marked] = {}
-    notes = [*measured.structure.notes, *_follow(measured, log)]
+    notes = _follow(measured, log)
     tokens = has_attention(measured)
     rows = [_point(where, measured, log, tokens) for where in _places(measured)]
     points = tuple(_with_jacobian(_with_chi(rows), measured, log))
@@ -74,8 +74,8 @@ def propagation(model: nn.Module, batch: Any, *, generator: torch.Generator | No
 
 def _follow(measured: Measurement, log: dict[str, chain.Marked]) -> list[str]:
     """Follow the chain that the net is; return what is not known of it."""
-    if not measured.structure.steps:
-        return ["theory: none, for the net is no chain"]
+    if not measured.path.steps:
+        return [*measured.structure.notes, "theory: none, for its inputs meet in no single chain"]
     builder = Builder(measured, log)
     try:
         steps, start, positions = builder.build()
@@ -93,12 +93,12 @@ def _places(measured: Measurement) -> list[Where]:
     """Return the points in order of execution: those of the chain, or all layers and sums where there is none."""
     nodes = measured.graph.nodes
     start = min((node.index for node in nodes if node.kind == "input" and node.index in measured.points), default=None)
-    if measured.structure.steps:
-        first = entry(measured, measured.structure.steps[0])
+    if measured.path.steps:
+        first = entry(measured, measured.path.steps[0])
         start = first if first in measured.points else start
     found: list[Where] = [] if start is None else [(start, "input", "input", "")]
-    if measured.structure.steps:
-        found += _of_steps(measured.structure.steps, "")
+    if measured.path.steps:
+        found += _of_steps(measured, measured.path.steps, "")
     else:
         inside = {i: merge.node for merge in measured.graph.merges.values() for i in merge.inside}
         found += [
@@ -109,11 +109,19 @@ def _places(measured: Measurement) -> list[Where]:
     return [each for each in found if each[0] in measured.points]
 
 
-def _of_steps(steps: Sequence[Step], block: str) -> list[Where]:
+def _of_steps(measured: Measurement, steps: Sequence[Step], block: str) -> list[Where]:
     found: list[Where] = []
     for step in steps:
         if step.kind == "branch":
-            found += _of_steps((*step.shortcut, *step.steps), step.name)
+            found += _of_steps(measured, (*step.shortcut, *step.steps), step.name)
+        if step.kind == "other":
+            inside = measured.graph.between(measured.path.entries[step.node], step.node)
+            nodes = [measured.graph.nodes[i] for i in inside if i != step.node]
+            found += [
+                (each.index, each.module or each.name, each.kind, step.name)
+                for each in nodes
+                if each.kind in ("affine", "norm")
+            ]
         found.append((step.node, step.name, step.kind, block))
     return found
 

@@ -18,7 +18,7 @@ DEPTHS = 6.0  # correlation lengths that can be trained: Schoenholz et al. (2017
 
 def warnings_of(structure: Structure, stream: Sequence[PropagationPoint]) -> tuple[str, ...]:
     """Return what is wrong with a net at its start, one sentence each."""
-    second, gradient = (_without_pools(stream[1:], key) for key in ("second", "gradient"))
+    second, gradient = (_without(stream[1:], key) for key in ("second", "gradient"))
     return (
         *_changes("signal", 1.0, second, "from end to end"),
         *_changes("squared gradient", gradient, 1.0, "on its way back"),
@@ -27,14 +27,14 @@ def warnings_of(structure: Structure, stream: Sequence[PropagationPoint]) -> tup
     )
 
 
-def _without_pools(points: Sequence[PropagationPoint], key: str) -> float:
-    """Return how much a value changes from the first point to the last, but for means over positions.
+def _without(points: Sequence[PropagationPoint], key: str, kinds: Sequence[str] = ("pool",)) -> float:
+    """Return how much a value changes from the first point to the last, but for steps of these kinds.
 
     A mean over T positions gives each the T-th part of a gradient, and takes power from what varies: both are meant.
     """
     change = 1.0
     for before, after in pairwise(points):
-        if after.kind != "pool":
+        if after.kind not in kinds:
             change *= _ratio(getattr(after, key), getattr(before, key))
     return change
 
@@ -74,10 +74,11 @@ def _untrainable(structure: Structure, stream: Sequence[PropagationPoint]) -> It
 
 def _log_change(stream: Sequence[PropagationPoint]) -> float:
     """Return the logarithm of the squared gradient at the first layer over that at the last, by theory."""
-    known = [point.gradient_theory for point in stream if point.kind == "affine"]
-    if len(known) < 2 or not all(math.isfinite(each) and each > 0 for each in (known[0], known[-1])):
+    layers = [i for i, point in enumerate(stream) if point.kind == "affine"]
+    if len(layers) < 2:
         return 0.0
-    return math.log(known[0] / known[-1])
+    change = _without(stream[layers[0] : layers[-1] + 1], "gradient_theory", ("pool", "other"))
+    return -math.log(change) if math.isfinite(change) and change > 0 else 0.0
 
 
 def _closing(structure: Structure) -> Iterator[str]:

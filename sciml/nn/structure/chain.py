@@ -8,10 +8,10 @@ from sciml.nn.structure.graph import Graph
 from sciml.nn.structure.regions import Region
 from sciml.nn.structure.result import Step
 
-__all__ = ["chain_of"]
+__all__ = ["Chain", "NotAChainError", "chain_of"]
 
 
-class _NotAChainError(Exception):
+class NotAChainError(Exception):
     """Values of several nodes meet where no residual block closes."""
 
 
@@ -21,13 +21,15 @@ def chain_of(
     """Return the steps from input to output, or () and the reason why there are none."""
     try:
         if len(graph.outputs) != 1:
-            raise _NotAChainError(f"{len(graph.outputs)} outputs")
-        return _Chain(graph, regions, names).steps(graph.outputs[0], None), ()
-    except _NotAChainError as reason:
+            raise NotAChainError(f"{len(graph.outputs)} outputs")
+        return Chain(graph, regions, names).steps(graph.outputs[0], None), ()
+    except NotAChainError as reason:
         return (), (f"not a chain of layers and residual blocks: {reason}",)
 
 
-class _Chain:
+class Chain:
+    """Walks back from the output of a graph, step by step."""
+
     def __init__(self, graph: Graph, regions: Mapping[int, Region], names: Mapping[int, str]) -> None:
         self.graph, self.regions, self.names = graph, regions, names
 
@@ -36,12 +38,12 @@ class _Chain:
         found: list[Step] = []
         index = end
         while index != stop and not (stop is None and self.graph.nodes[index].kind == "input"):
-            step, index = self._step(index)
+            step, index = self.step(index)
             if step is not None:
                 found.append(step)
         return tuple(reversed(found))
 
-    def _step(self, index: int) -> tuple[Step | None, int]:
+    def step(self, index: int) -> tuple[Step | None, int]:
         """Return the step that ends in a node, and the node that it starts from."""
         node = self.graph.nodes[index]
         if index in self.graph.merges:
@@ -52,13 +54,12 @@ class _Chain:
                 "activation", region.activation.name, region.activation, shape=node.shape, node=index
             ), region.entry
         if len(node.parents) != 1:
-            raise _NotAChainError(f"{node.name} of {node.module or 'the net'} has {len(node.parents)} inputs")
+            raise NotAChainError(f"{node.name} of {node.module or 'the net'} has {len(node.parents)} inputs")
         name = node.module or node.name
         layers = self.graph.slots(index)
         if layers:
-            return Step("affine", name, layers=layers, shape=node.shape, params=node.params, node=index), node.parents[
-                0
-            ]
+            step = Step("affine", name, layers=layers, shape=node.shape, params=node.params, node=index)
+            return step, node.parents[0]
         if is_linear(node):
             factor = "mul" in node.name or "div" in node.name or node.name == "neg"
             value = constant(node)
@@ -68,7 +69,7 @@ class _Chain:
             return None, node.parents[0]
         if node.kind in ("norm", "pool"):
             return Step(node.kind, name, shape=node.shape, params=node.params, node=index), node.parents[0]
-        raise _NotAChainError(f"{node.name} of {node.module or 'the net'} is no layer, norm, pool or activation")
+        raise NotAChainError(f"{node.name} of {node.module or 'the net'} is no layer, norm, pool or activation")
 
     def _block(self, index: int) -> tuple[Step, int]:
         merge = self.graph.merges[index]

@@ -47,7 +47,6 @@ def _gates(name: str, module: Any, suffix: str) -> Iterator[Slot]:
                 gate or None,
                 rows=(i * size, (i + 1) * size) if gate else None,
                 biases=(f"bias_{key}{suffix}",),
-                bias_parts=2,
             )
 
 

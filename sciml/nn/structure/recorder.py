@@ -244,7 +244,7 @@ class Recorder(TorchFunctionMode):
             return
         finally:
             self._paused = False
-        size = output.abs().amax()
+        size = output.detach().abs().amax()
         if torch.allclose(scaled, output, rtol=1e-2, atol=float(1e-2 * size)) and not torch.equal(output, x):
             self._remember(output, self._add("norm", "norm", tuple(known[:1]), output))
 

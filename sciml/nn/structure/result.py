@@ -114,7 +114,7 @@ class Step:
     ----------
     kind
         "affine" (a layer), "activation", "norm", "branch" (a residual block, its own steps inside), "pool", "scale" (a
-        factor) or "shift".
+        factor), "shift", or "other": what no theory knows, of those who go on behind it.
     name
         Of the module, branch or function.
     layers
@@ -133,7 +133,7 @@ class Step:
         Node of the recorded graph that gives its values.
     """
 
-    kind: Literal["affine", "activation", "norm", "branch", "pool", "scale", "shift"]
+    kind: Literal["affine", "activation", "norm", "branch", "pool", "scale", "shift", "other"]
     name: str
     activation: Activation | None = None
     layers: tuple[str, ...] = ()

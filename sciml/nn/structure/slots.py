@@ -35,8 +35,6 @@ class Slot:
         The rows of the parameter that are this matrix, or None for all.
     biases
         Attributes of the module that are added to what this matrix gives (the same rows of them).
-    bias_parts
-        Number of vectors that add up to one bias of the layer: two in recurrent layers, whose gates have two.
     """
 
     name: str
@@ -46,7 +44,6 @@ class Slot:
     gate: str | None = None
     rows: tuple[int, int] | None = None
     biases: tuple[str, ...] = ()
-    bias_parts: int = 1
 
     @property
     def kind(self) -> str:
@@ -149,11 +146,11 @@ class Slot:
 
     @torch.no_grad()
     def write_bias(self, values: torch.Tensor | float) -> None:
-        """Set every bias of this matrix that an optimizer changes: the first to the values, a second one to zero."""
-        for i, each in enumerate(self.bias_vectors()):
+        """Set every bias of this matrix that an optimizer changes."""
+        for each in self.bias_vectors():
             if each.requires_grad:
                 part = each if self.rows is None else each[slice(*self.rows)]
-                part.copy_(torch.as_tensor(0.0 if i else values))
+                part.copy_(torch.as_tensor(values))
 
     def _write_parametrized(self, value: torch.Tensor) -> str:
         whole: torch.Tensor = getattr(self.module, self.parameter).detach().clone()

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError, NumericalError
-from sciml.theory.meanfield.activations import Activation, AnyActivation, activation
+from sciml.theory.meanfield.activations import ACTIVATIONS, Activation, AnyActivation, activation
 
 __all__ = [
     "Moments",
@@ -114,8 +114,8 @@ def moments(member: Activation, q: float) -> Moments:
 
 
 def _converged(member: Activation, q: float) -> Moments:
-    if member.dphi is not None:
-        return _quadrature(member, q, 1)
+    if ACTIVATIONS.get(member.name) is member and member.dphi is not None:
+        return _quadrature(member, q, 1)  # the panels are made for these
     found = _quadrature(member, q, 1)
     for pieces in (2, 4, 8, 16, 32):
         before, found = found, _quadrature(member, q, pieces)

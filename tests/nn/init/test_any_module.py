@@ -96,6 +96,26 @@ def test_a_closing_relu_breaks_takis_rule_and_the_report_says_so(n_blocks: int, 
     assert not any("end in" in note for note in initialize(nn.Sequential(Own(1), Own(1)), "taki").notes)
 
 
+def test_norms_at_the_end_of_branches_are_said() -> None:
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.norm = nn.Linear(8, 8), nn.BatchNorm1d(8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = x + self.norm(self.linear(torch.relu(x)))
+            return out
+
+    assert "2 branches end in a norm layer" in initialize(nn.Sequential(Normed(), Normed()), "taki").notes[-1]
+
+
+def test_what_was_asked_for_is_in_the_report() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    report = initialize(net, "taki", c=1.0, branches=("0", "2"), forget_bias=2.0)
+    assert report.options == {"c": 1.0, "branches": ["0", "2"], "forget_bias": 2.0}
+    assert initialize(net, "he").options == {}
+
+
 def test_he_says_that_it_lets_a_residual_net_grow() -> None:
     net = nn.Sequential(*(Own(1) for _ in range(100)))
     (note,) = initialize(net, "he").notes

@@ -97,6 +97,14 @@ def test_activations_are_found_whoever_wrote_them(module: nn.Module, expected: s
     )
 
 
+def test_functions_of_one_form_and_other_constants_are_not_equal() -> None:
+    first, second, third = (of_activation(applied(lambda x, w=w: x + torch.sin(w * x))) for w in (1.0, 3.0, 1.0))
+    assert first != second
+    assert hash(first) != hash(second)
+    assert first == third
+    assert first.__name__ == first.name
+
+
 def test_slopes_of_what_is_linear_on_both_sides() -> None:
     assert of_activation(nn.LeakyReLU(0.3)).slope == 0.3
     assert of_activation(nn.ReLU()).slope == 0.0
@@ -403,6 +411,43 @@ def test_a_table_of_positions_is_a_layer_but_no_step_of_the_stream() -> None:
     assert [layer.reads_input for layer in found.layers] == [True, False, False]
 
 
+def encoder(*, norm_first: bool) -> nn.Module:
+    return nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=norm_first)
+
+
+BRANCHED: list[tuple[nn.Module, Any]] = [
+    (nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8), Block(8, 16, 2)), torch.randn(2, 3, 12, 12)),
+    (nn.Sequential(Scaled(), Scaled()), torch.randn(2, 8)),
+    (nn.Sequential(Checkpointed(), Checkpointed()), torch.randn(2, 8)),
+    (Looped(), torch.randn(2, 8)),
+    (nn.Sequential(Parallel(), Parallel()), torch.randn(2, 8)),
+    (nn.Sequential(Gated(), Gated()), torch.randn(2, 8)),
+    (Conditioned(), (torch.randn(2, 8), torch.randn(2, 3))),
+    (WaveNet(), torch.randn(2, 1, 30)),
+    (nn.Sequential(encoder(norm_first=True), encoder(norm_first=False)), torch.randn(2, 5, 16)),
+]
+
+
+@pytest.mark.parametrize(("net", "sample"), BRANCHED, ids=lambda each: type(each).__name__)
+def test_with_its_last_layers_at_zero_a_branch_says_nothing(net: nn.Module, sample: Any) -> None:
+    """What a branch is, by what it does: nothing inside matters once its last layers, or its factors, are zero."""
+    arguments = sample if isinstance(sample, tuple) else (sample,)
+    found = structure(net.eval(), sample)
+    assert found.branches
+    last = {name for branch in found.branches for name in branch.last}
+    with torch.no_grad():
+        for layer in found.layers:
+            if layer.name in last:
+                layer.slot.write(torch.zeros_like(layer.slot.weight))
+                layer.slot.write_bias(0.0)
+        before = net(*arguments)
+        for branch in found.branches:
+            for each in set(branch.layers) - last:
+                slot = found.layer(each).slot
+                slot.write(torch.randn(slot.weight.shape))
+        torch.testing.assert_close(net(*arguments), before)
+
+
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_transformers(norm_first: bool) -> None:
     make: Any = lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=norm_first)  # noqa: E731
@@ -443,6 +488,14 @@ def test_unused_layers_come_last_and_are_named() -> None:
     found = structure(net)
     assert found.layers[-1].uses == 0
     assert any("never called: head.spare" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("length", [37, 60])
+def test_a_batch_is_made_up_for_a_net_of_one_length(length: int) -> None:
+    layers = nn.Sequential(nn.Conv1d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv1d(6, 4, 3, padding=1), nn.ReLU())
+    assert structure(nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * length, 2))).traced
+    pooled = nn.Sequential(*layers, nn.MaxPool1d(2), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(4 * (length // 4), 2))
+    assert structure(pooled).traced
 
 
 def test_without_a_batch_that_fits_modules_tell_what_they_can() -> None:

@@ -33,7 +33,7 @@ def taki(net: Net, *, c: float = 2.0, depth_exponent: float | str = 1.0) -> Plan
         return Rule("gaussian", c / len(net.structure.siblings(branch)) ** exponents[branch.name])
 
     rule = _in_branches(net, inside)
-    return Plan(rule, notes=(f"L = {_counts(net)} residual branches, c = {c:g}", *_closed(net, rule)))
+    return Plan(rule, notes=(f"L = {_counts(net)} residual branches, c = {c:g}", *_closed(net, rule), *_normed(net)))
 
 
 def balanced(net: Net, *, c: float = 2.0) -> Plan:
@@ -132,6 +132,17 @@ def _closed(net: Net, rule: Callable[[Layer], Rule]) -> tuple[str, ...]:
     return (
         f"branches end in {', '.join(sorted(names))}, which adds a mean to the stream at each block; the rule does not "
         f"hold for the signal{expected}",
+    )
+
+
+def _normed(net: Net) -> tuple[str, ...]:
+    """Say where norms after the last layer of a branch take its strength out of the weights' hands."""
+    normed = [branch.name for branch in net.structure.branches if branch.normed_end]
+    if not normed:
+        return ()
+    return (
+        f"{len(normed)} branches end in a norm layer, which sets their strength whatever the weights: the rule does "
+        "not apply to them",
     )
 
 
