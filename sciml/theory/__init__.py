@@ -6,9 +6,9 @@
 import importlib
 from typing import Any
 
-from sciml.theory import chain, meanfield, products
+from sciml.theory import chain, fisher, landscape, meanfield, products, scan
 
-__all__ = ["chain", "kernels", "meanfield", "products"]
+__all__ = ["chain", "fisher", "kernels", "landscape", "meanfield", "products", "scan"]
 
 
 def __getattr__(name: str) -> Any:
