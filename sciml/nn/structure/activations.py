@@ -87,11 +87,6 @@ class Activation:
         found: torch.Tensor = values[[self.entry, *self.calls][-1]]
         return found.reshape(x.shape)
 
-    @property
-    def piecewise_linear(self) -> bool:
-        """Whether it is linear on both sides of zero."""
-        return self.slope is not None
-
 
 def _filled(value: Any, values: Mapping[int, Any]) -> Any:
     """Return an argument with values for nodes; a copy, for the function may work in place."""
