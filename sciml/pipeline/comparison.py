@@ -14,7 +14,7 @@ from sciml.data import Preprocess, WindowDataset
 from sciml.errors import ConfigError, DataError, DivergedError, NumericalError
 from sciml.nn import init, propagation
 from sciml.nn.propagate import InitComparison, InitTrial, RateTrial
-from sciml.pipeline.config import Config, Init
+from sciml.pipeline.config import Config
 from sciml.pipeline.denoising import learn_denoiser
 from sciml.pipeline.model import build_net, n_parameters
 from sciml.pipeline.start import first_batch, start
@@ -123,10 +123,11 @@ class _Bench:
         return InitTrial(method, found, tuple(report.notes), rates=trained)
 
     def start(self, net: nn.Module, method: str) -> init.InitReport:
-        config = self.cut.config
-        options = dict(config.init.options) if method == config.init.method else {}
-        config = config.model_copy(update={"init": Init.model_validate({"method": method, "options": options})})
-        batch = first_batch(config, self.cut.windows, self.preprocess, self.cut.split)
+        """Start a net as a run of this method does."""
+        cut, asked = self.cut, self.cut.config.init
+        options = dict(asked.options) if method == asked.method else {}
+        config = cut.config.model_copy(update={"init": asked.model_copy(update={"method": method, "options": options})})
+        batch = first_batch(config, cut.windows, self.preprocess, cut.split)
         return start(net, method, batch, seed=config.seed, options=options)
 
     def train(self, net: nn.Module, steps: int, rate: float) -> RateTrial:
@@ -153,6 +154,5 @@ def _bench(cut: SplitWindows) -> _Bench:
     matrix = None if learned.denoiser is None else learned.denoiser.matrix
     preprocess = Preprocess.fit(cut.windows, split.train, matrix=matrix, missing=config.data.missing)
     chosen = np.sort(np.random.default_rng(config.seed).permutation(split.train)[:SAMPLE])
-    X, _ = cut.windows.arrays(chosen)
-    sample = torch.from_numpy(preprocess.apply(X))
+    sample = torch.from_numpy(preprocess.apply(cut.windows.arrays(chosen)[0]))
     return _Bench(cut, preprocess, build_net(config, cut.windows), sample)

@@ -173,7 +173,7 @@ class _Start:
         for layer in self.net.structure.layers:
             rule, slot = self.base(layer), layer.slot
             free = rule.law in ("looks_linear", "orthogonal", "delta", "paraunitary") and not rule.sigma_b2
-            homogeneous = layer.reads is None or layer.reads.piecewise_linear
+            homogeneous = layer.reads is None or layer.reads.slope is not None
             alone = layer.branch is None and not layer.gives_output and slot.rows is None and layer.uses == 1
             if free and homogeneous and alone and slot.role == "weight" and not slot.frozen and not layer.shortcut:
                 found[layer.name] = min(1.0, slot.weight.shape[1] * slot.groups / slot.weight.shape[0])
@@ -244,7 +244,7 @@ def _base(net: Net) -> Plan:
         told = "norm layers set the scale themselves: layers are orthogonal, and only the ends of branches are set"
         return replace(orthogonal(net, gain=_gain(net)), notes=(told,))
     names = {each.name for each in net.structure.activations()}
-    smooth = [each for each in net.structure.activations() if not each.piecewise_linear]
+    smooth = [each for each in net.structure.activations() if each.slope is None]
     pairs = looks_linear(net)
     mirrored = any(pairs.rule(layer).law == "looks_linear" for layer in net.structure.layers)
     if mirrored or not smooth:
