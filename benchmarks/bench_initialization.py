@@ -247,7 +247,31 @@ def parts() -> None:
         record("Initialization: what each part brings", text + table(head, rows) + "\n\n" + machine("numpy", "torch"))
 
 
-SECTIONS = {"train": compare, "parts": parts}
+def cost() -> None:
+    """What a start costs in a net of 10 million parameters, beside forward-backward passes of the same batch."""
+    torch.set_num_threads(2)
+    x, y = torch.randn(32, 64, 64), torch.arange(32) % 4
+    rows = []
+    nets: dict[str, dict[str, Any]] = {"fcn": {"width": 768}, "resnet1d": {"width": 512, "blocks": 6, "kernel": 3}}
+    for name, options in nets.items():
+        model = models.build(name, n_channels=64, n_times=64, n_outputs=4, norm="none", **options)
+        millions = sum(each.numel() for each in model.parameters()) / 1e6
+        begin = time.perf_counter()
+        for _ in range(3):
+            functional.cross_entropy(model(x), y).backward()
+        one_pass = (time.perf_counter() - begin) / 3
+        for method in ("he", "orthogonal", "looks_linear", "lsuv", "spectral"):
+            begin = time.perf_counter()
+            init.initialize(model, method, sample=x, targets=y)
+            seconds = time.perf_counter() - begin
+            rows.append((name, f"{millions:.1f}", method, f"{seconds:.2f}", f"{seconds / one_pass:.1f}"))
+            print(rows[-1], flush=True)
+    head = ("net", "million parameters", "method", "s", "in forward-backward passes of a batch")
+    text = "Time to start a net, report with largest singular values included: 32 windows of 64 x 64, 2 threads.\n\n"
+    record("Initialization: cost", text + table(head, rows) + "\n\n" + machine("numpy", "torch"))
+
+
+SECTIONS = {"train": compare, "parts": parts, "cost": cost}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or SECTIONS:
