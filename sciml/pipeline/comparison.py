@@ -1,12 +1,10 @@
 """Initializations side by side, on the net and the data of a configuration."""
 
 import copy
-import inspect
 import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from sciml.nn.propagate import InitComparison, InitTrial, RateTrial
 from sciml.pipeline.config import Config
 from sciml.pipeline.denoising import learn_denoiser
 from sciml.pipeline.model import build_net, n_parameters
+from sciml.pipeline.start import first_batch, start
 from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.windows import SplitWindows, load_for, resolve, split_windows, train_config
 from sciml.train import FitData, fit
@@ -112,7 +111,6 @@ class _Bench:
     preprocess: Preprocess
     net: nn.Module
     sample: torch.Tensor
-    targets: torch.Tensor | None
 
     def trial(self, method: str, steps: int, rates: Sequence[float]) -> InitTrial:
         net = copy.deepcopy(self.net)
@@ -125,12 +123,12 @@ class _Bench:
         return InitTrial(method, found, tuple(report.notes), rates=trained)
 
     def start(self, net: nn.Module, method: str) -> init.InitReport:
-        asked = self.cut.config.init
-        given: dict[str, Any] = dict(asked.options) if method == asked.method else {}
-        if "targets" in inspect.signature(init.initialize).parameters:
-            given["targets"] = self.targets
-        generator = torch.Generator().manual_seed(self.cut.config.seed)
-        return init.initialize(net, method=method, sample=self.sample, generator=generator, **given)
+        """Start a net as a run of this method does."""
+        cut, asked = self.cut, self.cut.config.init
+        options = dict(asked.options) if method == asked.method else {}
+        config = cut.config.model_copy(update={"init": asked.model_copy(update={"method": method, "options": options})})
+        batch = first_batch(config, cut.windows, self.preprocess, cut.split)
+        return start(net, method, batch, seed=config.seed, options=options)
 
     def train(self, net: nn.Module, steps: int, rate: float) -> RateTrial:
         """Train a copy for some steps at a constant rate; the batches are those of the run's seed."""
@@ -156,9 +154,5 @@ def _bench(cut: SplitWindows) -> _Bench:
     matrix = None if learned.denoiser is None else learned.denoiser.matrix
     preprocess = Preprocess.fit(cut.windows, split.train, matrix=matrix, missing=config.data.missing)
     chosen = np.sort(np.random.default_rng(config.seed).permutation(split.train)[:SAMPLE])
-    X, y = cut.windows.arrays(chosen)
-    sample = torch.from_numpy(preprocess.apply(X))
-    if y is not None and y.dtype.kind == "f":
-        y = preprocess.standardize_target(y)
-    targets = None if y is None else torch.as_tensor(y)
-    return _Bench(cut, preprocess, build_net(config, cut.windows), sample, targets)
+    sample = torch.from_numpy(preprocess.apply(cut.windows.arrays(chosen)[0]))
+    return _Bench(cut, preprocess, build_net(config, cut.windows), sample)

@@ -58,7 +58,11 @@ def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
 TaskName = Annotated[str, _one_of(lambda: TASKS)]
 NoiseModelName = Annotated[str, _one_of(noise_models)]
 NetName = Annotated[str, _one_of(nets)]
-# the names of `sciml.train.metrics.METRICS`, which is not loaded to check a configuration
+# the names of `nn.init.METHODS` and of `train.metrics.METRICS`, which are not loaded to check a configuration
+MethodName = Literal[
+    "critical", "he", "lecun", "glorot", "orthogonal", "delta_orthogonal", "looks_linear", "selu", "taki", "balanced",
+    "fixup", "skipinit", "rezero", "lsuv", "spectral", "spectral_mup", "default",
+]  # fmt: skip
 MonitorName = Literal[
     "auto", "loss", "accuracy", "balanced_accuracy", "auc", "log_loss", "brier", "r2", "correlation", "absolute_error"
 ]
@@ -145,8 +149,8 @@ class Model(_Section):
 class Init(_Section):
     """How its weights start (`sciml.nn.init.initialize`)."""
 
-    method: Literal["critical", "he", "lecun", "orthogonal", "taki", "default"] = "critical"
-    options: dict[str, Any] = {}
+    method: MethodName = "critical"
+    options: dict[str, Any] = Field(default={}, description="of the method, as c of taki")
 
 
 class Train(_Section):

@@ -11,6 +11,7 @@ from torch import nn
 from sciml.data import Preprocess, Windows
 from sciml.errors import CheckpointError
 from sciml.nn import models
+from sciml.nn.init import InitReport
 from sciml.pipeline.config import Config, to_toml
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import checkpoint
@@ -43,8 +44,10 @@ def n_parameters(net: nn.Module) -> int:
     return sum(each.numel() for each in net.parameters() if each.requires_grad)
 
 
-def inference_state(config: Config, windows: Windows, preprocess: Preprocess, net: nn.Module) -> dict[str, Any]:
-    """Return what goes into each checkpoint beside the weights: what a prediction needs to know."""
+def inference_state(
+    config: Config, windows: Windows, preprocess: Preprocess, net: nn.Module, began: InitReport
+) -> dict[str, Any]:
+    """Return what goes into each checkpoint beside the weights: what a prediction needs to know, and how it began."""
     return {
         "run_format": FORMAT,
         "task": config.task,
@@ -53,6 +56,7 @@ def inference_state(config: Config, windows: Windows, preprocess: Preprocess, ne
         "preprocess": preprocess.to_state(),
         "classes": list(windows.classes),
         "horizon": windows.horizon,
+        "initialization": began.to_dict(),
     }
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from sciml.data import Preprocess, Split, WindowDataset
@@ -21,6 +20,7 @@ from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import build_net, inference_state, n_parameters
 from sciml.pipeline.record import make_record
 from sciml.pipeline.run_folder import RunFolder
+from sciml.pipeline.start import first_batch, start
 from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.training_overlap import FILE, intervals_learned_from
 from sciml.pipeline.windows import (
@@ -39,7 +39,6 @@ from sciml.train import Callback, FitData, FitResult, ProgressBar, TrainState, f
 __all__ = ["RunResult", "dry_run", "run"]
 
 SPLIT_SCHEMA = "sciml.split/2"
-SAMPLE = 64  # train windows that the initialization is measured on
 
 Progress = Callable[[str], None]
 
@@ -254,7 +253,7 @@ class _Run:
         self.warnings.extend(each for each in captured if each not in self.warnings)
         net, began = self.build(preprocess, split)
         spectra_before = weight_spectra(net.state_dict())
-        training = self.train(number, preprocess, net, callbacks, resume=resume)
+        training = self.train(number, preprocess, net, began, callbacks, resume=resume)
         tested = task.test(training.model, preprocess, windows, split, seed=self.config.seed)
         return _Fold(learned, preprocess, net, began, spectra_before, training, tested)
 
@@ -296,21 +295,22 @@ class _Run:
 
     def build(self, preprocess: Preprocess, split: Split) -> tuple[nn.Module, init.InitReport]:
         """Return the net as it begins, and how it began: measured on what the net will see of train windows."""
-        windows = self.cut.windows
-        net = build_net(self.config, windows)
-        X, _ = windows.arrays(split.train[:SAMPLE])
-        began = init.initialize(
-            net,
-            method=self.config.init.method,
-            sample=torch.from_numpy(preprocess.apply(X)),
-            generator=torch.Generator().manual_seed(self.config.seed),
-            **self.config.init.options,
-        )
+        config, windows = self.config, self.cut.windows
+        net = build_net(config, windows)
+        batch = first_batch(config, windows, preprocess, split)
+        began = start(net, config.init.method, batch, seed=config.seed, options=config.init.options)
         self.log(f"{self.config.model.name}, {n_parameters(net):,} parameters, initialized by method {began.method}")
         return net, began
 
     def train(
-        self, number: int, preprocess: Preprocess, net: nn.Module, callbacks: Sequence[object], *, resume: bool
+        self,
+        number: int,
+        preprocess: Preprocess,
+        net: nn.Module,
+        began: init.InitReport,
+        callbacks: Sequence[object],
+        *,
+        resume: bool,
     ) -> FitResult:
         """Train in the folder of the run, or of the fold; one that was not begun begins."""
         windows, split = self.cut.windows, self.cut.splits[number]
@@ -328,7 +328,7 @@ class _Run:
                 (*callbacks, ProgressBar(stream=log), _Status(self.folder, fold)),
                 run_dir=run_dir,
                 resume=resume,
-                extra_state=inference_state(self.config, windows, preprocess, net),
+                extra_state=inference_state(self.config, windows, preprocess, net, began),
             )
 
     def write(self, record: RunRecord) -> RunResult:

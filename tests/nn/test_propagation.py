@@ -194,9 +194,10 @@ def test_warnings_name_depths_changes_and_relus_that_close_branches() -> None:
     initialize(residual, method="he")
     found = propagation(residual, torch.randn(16, 3, 20, generator=seeded(0)))
     assert any("signal grows" in each for each in found.warnings)
-    dead = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    dead = nn.Sequential(
+        nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False)
+    )
     nn.init.zeros_(dead[2].weight)  # type: ignore[arg-type]
-    nn.init.zeros_(dead[2].bias)  # type: ignore[arg-type]
     assert any("zero" in each for each in propagation(dead, torch.randn(8, 4)).warnings)
 
 
@@ -245,6 +246,19 @@ def test_words_are_looked_up_and_attended_to() -> None:
     net = nn.Sequential(nn.Embedding(30, 64), Encoder(64), nn.Flatten(), nn.Linear(64 * 12, 3))
     found = propagation(net, torch.randint(0, 30, (32, 12), generator=seeded(0)))
     assert inside(found, widen=2.0) > 0.9
+
+
+def test_a_last_layer_of_zeros_is_no_fault_of_the_net_before_it() -> None:
+    net = mlp(4, 64)
+    net.append(nn.Linear(64, 8))
+    initialize(net, method="he")
+    batch = torch.randn(16, 64, generator=seeded(0))
+    nn.init.zeros_(net[-1].weight)  # type: ignore[arg-type]
+    found = propagation(net, batch)
+    assert found.warnings == ()
+    assert "gives the output and is zero" in found.notes[0]
+    assert found.points[1].gradient > 0.1
+    assert not bool(net[-1].weight.any())  # type: ignore[operator]
 
 
 def test_no_trace_is_left_and_two_calls_agree() -> None:

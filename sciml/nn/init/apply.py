@@ -26,6 +26,7 @@ def initialize(
     targets: torch.Tensor | None = None,
     branches: Sequence[str] | None = None,
     forget_bias: float = 1.0,
+    groups: Sequence[int] | None = None,
     generator: torch.Generator | None = None,
     **options: Any,
 ) -> InitReport:
@@ -52,6 +53,9 @@ def initialize(
         Names of modules that are residual branches, in place of those found.
     forget_bias
         Bias of the forget gates of LSTMs.
+    groups
+        Unit of independence of each item of the sample, for methods that cross-validate: items of one unit, such as
+        neighboring windows of a session, stay together.
     generator
         Where the randomness comes from; None is a fresh generator with seed 0, so that two calls agree.
     **options
@@ -88,7 +92,7 @@ def initialize(
     model = unwrapped(model)
     generator = generator or torch.Generator().manual_seed(0)
     known = structure(model, sample, branches=branches)
-    net = Net(model, known, sample, targets, generator, forget_bias)
+    net = Net(model, known, sample, targets, generator, forget_bias, groups)
     plan = METHODS[method](net, **options)
     rules = _apply(net, plan, renew=method != "default")
     finished = plan.finish(net) if plan.finish else Finished()

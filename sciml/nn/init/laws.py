@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from sciml.nn.init.draws import centered, haar, normal
+from sciml.nn.init.draws import centered, haar, normal, paraunitary
 from sciml.nn.init.mirror import mirrored, mirrored_value
 from sciml.nn.init.rules import Rule
 from sciml.nn.init.singular import largest_singular_value
@@ -40,7 +40,7 @@ def singular_value(slot: Slot, rule: Rule) -> float:
         return mirrored_value(rule)
     if rule.gain is not None:
         return rule.gain
-    columns = slot.weight.shape[1] if rule.law == "delta" else slot.weight[0].numel()
+    columns = slot.weight.shape[1] if rule.law in ("delta", "paraunitary") else slot.weight[0].numel()
     taps = slot.weight[0].numel() / slot.fan_in  # in a strided transposed convolution fewer reach an output
     return math.sqrt(rule.sigma_w2 * taps * max(1.0, slot.n_out / columns))
 
@@ -65,6 +65,11 @@ def _delta(slot: Slot, rule: Rule, generator: torch.Generator) -> torch.Tensor:
     return singular_value(slot, rule) * centered(slot, taps)
 
 
+def _paraunitary(slot: Slot, rule: Rule, generator: torch.Generator) -> torch.Tensor:
+    kernels = paraunitary(slot.groups, slot.n_out, slot.weight.shape[1], slot.kernel, generator)
+    return singular_value(slot, rule) * kernels.flatten(0, 1)
+
+
 def _looks_linear(slot: Slot, rule: Rule, generator: torch.Generator) -> torch.Tensor:
     return mirrored(slot, rule, generator)
 
@@ -84,6 +89,7 @@ LAWS: dict[str, Callable[[Slot, Rule, torch.Generator], torch.Tensor]] = {
     "uniform": _uniform,
     "orthogonal": _orthogonal,
     "delta": _delta,
+    "paraunitary": _paraunitary,
     "looks_linear": _looks_linear,
     "spectral": _spectral,
     "zero": _zero,

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from sciml.nn.init.draws import haar, normal
+from sciml.nn.init.draws import haar, normal, paraunitary
 from sciml.nn.init.rules import Rule
 from sciml.nn.structure import Activation, Slot
 
-__all__ = ["mirrored", "mirrored_sigma_w2", "mirrored_value", "odd_slope"]
+__all__ = ["mirrored", "mirrored_sigma_w2", "mirrored_value", "odd_slope", "pair_rows"]
 
 
 def mirrored(slot: Slot, rule: Rule, generator: torch.Generator) -> torch.Tensor:
@@ -23,7 +23,7 @@ def mirrored(slot: Slot, rule: Rule, generator: torch.Generator) -> torch.Tensor
     weight = torch.zeros(slot.groups, slot.n_out, slot.weight.shape[1], taps, dtype=torch.float64)
     weight = weight.to(generator.device)
     (rows, minus_rows, odd_rows), (columns, minus_columns, _) = _pairs_of(slot, rule)
-    a = gain * _isometry(slot, len(rows), len(columns), taps, generator, delta=rule.delta)
+    a = gain * _isometry(slot, rule, len(rows), len(columns), generator)
     odd = gain * _unit_rows(slot, len(odd_rows), len(columns), taps, generator, delta=rule.delta)
     for inputs, sign in ((columns, 1.0), (minus_columns, -1.0)):
         if inputs:
@@ -49,6 +49,14 @@ def mirrored_value(rule: Rule) -> float:
     return (1.0 if rule.gain is None else rule.gain) * math.sqrt(2.0 ** sum(bool(side) for side in rule.mirror))
 
 
+def pair_rows(slot: Slot, rule: Rule) -> tuple[list[int], list[int]]:
+    """Return the rows that a rule leaves free, and those that are minus the first of them; of a matrix of one group."""
+    if rule.law != "looks_linear":
+        return list(range(slot.n_out)), []
+    (rows, minus, odd), _ = _pairs_of(slot, rule)
+    return rows + odd, minus
+
+
 def _pairs_of(slot: Slot, rule: Rule) -> tuple[tuple[list[int], list[int], list[int]], ...]:
     sizes = slot.n_out, slot.weight.shape[1]
     reads, gives = rule.mirror
@@ -65,9 +73,12 @@ def _pairs(size: int, blocks: int) -> tuple[list[int], list[int], list[int]]:
     return first, [i + half for i in first], [block * length + length - 1 for block in range(blocks) if length % 2]
 
 
-def _isometry(slot: Slot, n_out: int, n_in: int, taps: int, generator: torch.Generator, *, delta: bool) -> torch.Tensor:
-    """Return (groups, n_out, n_in, taps): orthogonal in the central tap alone, or over all taps."""
-    if not delta:
+def _isometry(slot: Slot, rule: Rule, n_out: int, n_in: int, generator: torch.Generator) -> torch.Tensor:
+    """Return (groups, n_out, n_in, taps): orthogonal in the central tap alone, over all taps, or paraunitary."""
+    if rule.paraunitary and slot.kernel:
+        return paraunitary(slot.groups, n_out, n_in, slot.kernel, generator).flatten(3)
+    if not rule.delta:
+        taps = math.prod(slot.kernel)
         return haar(slot.groups, n_out, n_in * taps, generator).reshape(slot.groups, n_out, n_in, taps)
     return _in_center(slot, haar(slot.groups, n_out, n_in, generator))
 

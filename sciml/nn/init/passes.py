@@ -13,10 +13,13 @@ from sciml.nn.structure import NORMS, arguments_of, undisturbed
 __all__ = ["run"]
 
 Hook = Callable[[nn.Module, Any, torch.Tensor], Any]
+PreHook = Callable[[nn.Module, Any], Any]
 
 
-def run(model: nn.Module, sample: Any, hooks: Mapping[nn.Module, Hook]) -> Any:
-    """Run the net on a sample with a forward hook on some of its modules; return its output.
+def run(
+    model: nn.Module, sample: Any, hooks: Mapping[nn.Module, Hook], before: Mapping[nn.Module, PreHook] | None = None
+) -> Any:
+    """Run the net on a sample with hooks after, and before, some of its modules; return its output.
 
     Norms use the statistics of the batch, as in training; all else, dropout above all, acts as in evaluation. Modes,
     buffers and the random state stay as they were.
@@ -27,6 +30,7 @@ def run(model: nn.Module, sample: Any, hooks: Mapping[nn.Module, Hook]) -> Any:
             bad = int((~torch.isfinite(each)).sum())
             raise DataError(f"expected a finite sample, got {bad} values that are not")
     handles = [module.register_forward_hook(hook) for module, hook in hooks.items()]
+    handles += [module.register_forward_pre_hook(hook) for module, hook in (before or {}).items()]
     try:
         with undisturbed(model), _batch_statistics(model):
             buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}

@@ -17,7 +17,7 @@ from sciml.nn.structure import Layer, Slot
 
 __all__ = ["InitReport", "LayerInit", "layer_row", "preactivations"]
 
-_ONE_VALUE = ("orthogonal", "delta", "looks_linear", "spectral")
+_ONE_VALUE = ("orthogonal", "delta", "paraunitary", "looks_linear", "spectral")
 
 
 @dataclass(frozen=True)

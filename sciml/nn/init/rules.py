@@ -1,7 +1,7 @@
 """What a method wants of a net: a rule for each of its weight matrices, and what it found out on the way."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,7 +13,9 @@ from sciml.nn.structure import Layer, Slot, Structure
 
 __all__ = ["Finish", "Finished", "Law", "Net", "Plan", "Rule", "positive", "usual"]
 
-Law = Literal["gaussian", "uniform", "orthogonal", "delta", "looks_linear", "spectral", "zero", "given", "kept"]
+Law = Literal[
+    "gaussian", "uniform", "orthogonal", "delta", "paraunitary", "looks_linear", "spectral", "zero", "given", "kept"
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Rule:
         "looks_linear" that of A.
     delta
         Of "looks_linear" in a convolution: whether A is its central tap alone.
+    paraunitary
+        Of "looks_linear" in a convolution: whether A is spread over all taps, and the convolution an isometry still.
     bias
         Mean of the biases.
     """
@@ -49,6 +53,7 @@ class Rule:
     mirror: tuple[int, int] = (0, 0)
     gain: float | None = None
     delta: bool = True
+    paraunitary: bool = False
     bias: float = 0.0
 
 
@@ -70,6 +75,8 @@ class Net:
         Where the randomness comes from.
     forget_bias
         Bias of forget gates.
+    groups
+        Unit of independence of each item of the sample, or None where each is its own.
     """
 
     model: nn.Module
@@ -78,6 +85,7 @@ class Net:
     targets: torch.Tensor | None = None
     generator: torch.Generator = field(default_factory=torch.Generator)
     forget_bias: float = 1.0
+    groups: Sequence[int] | None = None
 
     def parameter(self, name: str) -> nn.Parameter:
         """Return a parameter by its dotted name."""

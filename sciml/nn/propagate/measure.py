@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -62,6 +62,7 @@ class Measurement:
     points: Mapping[int, Point]
     path: Path
     singular_values: Mapping[int, FloatArray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class _Watch(Recorder):
@@ -88,11 +89,25 @@ def measure(model: nn.Module, batch: Any, generator: torch.Generator | None = No
     Norms use the statistics of the batch, as in training; all else acts as in evaluation. The net itself is left alone:
     a copy is run.
     """
-    generator = generator or torch.Generator().manual_seed(0)
     net = _copied(model)
-    slots = weight_slots(net)
-    if not slots:
+    if not weight_slots(net):
         raise ConfigError(f"expected a net with weight layers such as Linear, got {type(model).__name__} without any")
+    found = _measured(net, batch, generator or torch.Generator().manual_seed(0))
+    silent = [each for each in found.structure.layers if each.gives_output and not bool(each.slot.weight.any())]
+    if not silent:
+        return found
+    draws = torch.Generator().manual_seed(0)
+    for layer in silent:
+        weight = torch.randn(layer.slot.weight.shape, generator=draws, dtype=torch.float64) / layer.slot.fan_in**0.5
+        layer.slot.write(weight.to(layer.slot.weight.device))
+    names = ", ".join(layer.name for layer in silent)
+    note = f"{names} gives the output and is zero: measured with fan_in · Var(w) = 1 in its place"
+    return replace(_measured(net, batch, generator or torch.Generator().manual_seed(0)), notes=(note,))
+
+
+def _measured(net: nn.Module, batch: Any, generator: torch.Generator) -> Measurement:
+    """Run a net on a batch, a gradient back, and directions of the input forward."""
+    slots = weight_slots(net)
     args, kwargs = arguments_of(net, batch)
     points = _Points(_batch_size(args, kwargs))
     watch = _Watch(net, owners(net, slots), points.look)

@@ -64,7 +64,7 @@ def propagation(model: nn.Module, batch: Any, *, generator: torch.Generator | No
     """
     measured = measure(model, batch, generator)
     log: dict[str, chain.Marked] = {}
-    notes = _follow(measured, log)
+    notes = [*measured.notes, *_follow(measured, log)]
     tokens = has_attention(measured)
     rows = [_point(where, measured, log, tokens) for where in _places(measured)]
     points = tuple(_with_jacobian(_with_chi(rows), measured, log))

@@ -51,12 +51,20 @@ class Activation:
         The functions in their order, by the number of the node; the last gives the value.
     entry
         Node whose values the first is given.
+    values
+        What it gives on a few points: two activations are equal if these are, and names.
     """
 
     name: str
     slope: float | None = None
     calls: Mapping[int, Call] = field(default_factory=dict, compare=False, repr=False)
     entry: int = field(default=0, compare=False, repr=False)
+    values: tuple[float, ...] = field(default=(), repr=False)
+
+    @property
+    def __name__(self) -> str:
+        """Its name, for those to whom it is any function."""
+        return self.name
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Return the function of each value, in double precision: arrays of any shape."""
@@ -110,6 +118,7 @@ def _named(function: Activation) -> Activation:
     values = _values(function)
     if values is None:
         return function
+    function = replace(function, values=tuple(round(value, 12) for value in values.tolist()))
     slope = float(-values[2])
     if torch.allclose(values, torch.where(_GRID > 0, _GRID, slope * _GRID), rtol=1e-6, atol=1e-12):
         slope = round(slope, 7) + 0.0

@@ -1,6 +1,6 @@
 """A batch to trace a net on, and the care that the pass leaves no trace on the net."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,19 +50,22 @@ def _shapes(model: nn.Module) -> Iterator[tuple[int, ...] | None]:
     said = getattr(model, "input_shape", None)
     if isinstance(said, (tuple, list)) and all(isinstance(each, int) for each in said):
         yield (2, *said)
-    shapes: dict[tuple[int, ...] | None, None] = {}
-    for slot in weight_slots(model):  # the first layer, unless it is not the first to run
-        shapes.update(dict.fromkeys(_shapes_of(slot)))
-    yield from list(shapes)[:_MOST]
+    slots = weight_slots(model)
+    given: set[tuple[int, ...] | None] = set()
+    for slot in slots[:_MOST]:  # the first layer, unless it is not the first to run
+        for shape in _shapes_of(slot, slots):
+            if shape not in given and len(given) < _MOST:
+                given.add(shape)
+                yield shape
 
 
-def _shapes_of(slot: Slot) -> Iterator[tuple[int, ...] | None]:
+def _shapes_of(slot: Slot, slots: Sequence[Slot]) -> Iterator[tuple[int, ...] | None]:
     n_in = int(slot.weight.shape[1]) * slot.groups
     if slot.role == "lookup":
         yield None
     elif isinstance(slot.module, CONVOLUTIONS + TRANSPOSED):
         dims = slot.weight.ndim - 2
-        yield from ((2, n_in, *(size,) * dims) for size in _SIZES[dims])
+        yield from ((2, n_in, *(size,) * dims) for size in (*_SIZES[dims], *_flattened(slots, dims)))
     elif slot.role in ("weight", "input", "query"):
         yield from ((2, n_in), (2, 16, n_in), (16, 2, n_in))
 
@@ -72,6 +75,16 @@ def unwrapped(model: nn.Module) -> nn.Module:
     wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     inner: nn.Module = model.module if isinstance(model, wrappers) else getattr(model, "_orig_mod", model)
     return inner if inner is model else unwrapped(inner)
+
+
+def _flattened(slots: Sequence[Slot], dims: int) -> Iterator[int]:
+    """Yield sizes that a linear layer after a flattened convolution speaks of, halved once or more on the way."""
+    channels = sorted({slot.weight.shape[0] for slot in slots if slot.kernel}, reverse=True)
+    for n_in in dict.fromkeys(slot.weight.shape[1] for slot in slots if isinstance(slot.module, nn.Linear)):
+        for width in channels:
+            size = round((n_in / width) ** (1 / dims))
+            if size > 1 and width * size**dims == n_in:
+                yield from (size * 2**halved for halved in range(6))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What is known of a signal, and of a gradient, at one depth of a wide random net."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from sciml._typing import FloatArray, IntArray
+from sciml.theory.chain.scatter import Stream
 from sciml.theory.meanfield.activations import Activation
 from sciml.theory.meanfield.gaussian import hermite, mehler, moments, pair_moments
 
@@ -42,6 +44,13 @@ class Signal:
         Number of laws drawn so far: no two have the same order.
     outer
         Relative variance at the start of the residual block that this is in, where `variance` counts from.
+    is_stream
+        Whether the units are those of a residual stream, which each block finds much as the block before did.
+    composition
+        d ln E[h²] by the deviation, of unit variance, of how the units of the stream at the start of the block are made
+        up: of ReLU, how much of their power is that of positive ones.
+    stream
+        What single nets keep from block to block; None where no block is before.
     """
 
     mean: FloatArray
@@ -52,6 +61,9 @@ class Signal:
     sample: Draw | None = None
     n_draws: int = 0
     outer: float = 0.0
+    is_stream: bool = False
+    composition: float = 0.0
+    stream: Stream | None = None
 
     @property
     def correlation(self) -> FloatArray:
@@ -87,6 +99,8 @@ class Gradient:
     ones, along
         (positions) E[(δ·1)²] and E[(δ·1)(δ·x)] of the gradient δ and the signal x here, sums over the units; None
         where δ has no direction, E[(δ·1)²] = E|δ|².
+    composition, memory
+        d ln |δ|² by the deviation of how the units of a stream are made up, of unit variance; covariance of both.
     """
 
     power: FloatArray
@@ -95,6 +109,8 @@ class Gradient:
     outer: float = 0.0
     ones: FloatArray | None = None
     along: FloatArray | None = None
+    composition: float = 0.0
+    memory: float = 0.0
 
 
 def _n_samples(positions: int) -> int:
@@ -138,6 +154,7 @@ def activate(member: Activation, signal: Signal, width: float) -> tuple[Signal, 
         sample=lambda: member.phi(signal.values()),
         n_draws=signal.n_draws + 1,
         outer=signal.outer,
+        composition=math.sqrt(max(0.0, spread - 1.0)) if signal.is_stream else e * signal.composition,
     )
     return after, image.slope, image.slope_kurtosis
 

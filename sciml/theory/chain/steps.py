@@ -9,6 +9,7 @@ import numpy as np
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError, NumericalError
+from sciml.theory.chain.scatter import Stream, pass_block
 from sciml.theory.chain.signal import Gradient, Signal, Split, Units, activate, add, spread_slope
 from sciml.theory.chain.taps import Taps
 from sciml.theory.meanfield.activations import AnyActivation, activation
@@ -74,6 +75,7 @@ class Affine:
             elasticity=carried * signal.elasticity,
             n_draws=signal.n_draws,
             outer=signal.outer,
+            composition=carried * signal.composition,
         )
         return after, lambda gradient: self._backward(gradient, signal.second.shape)
 
@@ -84,7 +86,7 @@ class Affine:
         spread = self.taps is not None and bool(positions)
         power = self.taps.backward(gradient.power, positions) if spread and self.taps else gradient.power
         variance = compound(gradient.variance, self._noise(self.n_out, self.n_in))
-        return Gradient(self.sigma_w2 * power, variance, outer=gradient.outer)
+        return Gradient(self.sigma_w2 * power, variance, outer=gradient.outer, composition=gradient.composition)
 
     def _noise(self, n_in: float, n_out: float) -> float:
         """Relative variance of the squared length of W x, given that of x."""
@@ -108,10 +110,11 @@ class Activate:
 
         def backward(gradient: Gradient) -> Gradient:
             variance = compound(gradient.variance, max(0.0, spread))
+            own = math.sqrt(max(0.0, kurtosis - 1.0) / self.width) if signal.is_stream else gradient.composition
             if signal.sample is None and gradient.units is None:
-                return Gradient(slope * gradient.power, variance, outer=gradient.outer)
+                return Gradient(slope * gradient.power, variance, outer=gradient.outer, composition=own)
             factor, units = spread_slope(member, signal, gradient)
-            return Gradient(factor * gradient.power, variance, units, gradient.outer)
+            return Gradient(factor * gradient.power, variance, units, gradient.outer, composition=own)
 
         return after, backward
 
@@ -155,8 +158,9 @@ class Normalize:
             sample=None if signal.sample is None or self.kind == "batch" else self._shifted(signal, shift, factor),
             n_draws=signal.n_draws,
             outer=signal.outer,
+            is_stream=signal.is_stream,
         )
-        return after, lambda g: Gradient(g.power * factor, g.variance, g.units, g.outer)
+        return after, lambda g: Gradient(g.power * factor, g.variance, g.units, g.outer, composition=g.composition)
 
     def _statistics(self, signal: Signal) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the mean taken away, what that takes from E[h h'], and the variance divided by."""
@@ -205,30 +209,38 @@ class Branch:
     def forward(self, signal: Signal) -> tuple[Signal, Backward]:
         """Return the sum of skip and branch; weights of their own make both independent."""
         outer = compound(signal.elasticity**2 * signal.outer, signal.variance)
-        start = replace(signal, variance=0.0, elasticity=1.0, outer=outer)
+        start = replace(signal, variance=0.0, elasticity=1.0, outer=outer, is_stream=True, composition=0.0)
         branch, inward = run_steps(self.steps, start)
         skip, along = run_steps(self.skip, start)
         total, split = add(skip, branch, self.scale, self.width)
-        passed = total.elasticity**2 * signal.variance
+        stream: Stream | None
+        variance, stream = pass_block(signal, signal.stream, branch, scale=self.scale, width=self.width)
+        if self.skip:
+            variance, stream = compound(total.elasticity**2 * signal.variance, total.variance), None
+        kept = 0.0 if self.skip else _correlation(signal, total)
         after = Signal(
             total.mean,
             total.second,
             total.cross,
-            variance=compound(passed, total.variance),
+            variance=variance,
             elasticity=signal.elasticity * total.elasticity,
             sample=total.sample,
             n_draws=total.n_draws,
             outer=signal.outer,
+            is_stream=signal.is_stream,
+            stream=stream,
         )
 
         def backward(gradient: Gradient) -> Gradient:
-            back = self._backward(gradient, split, inward, along)
+            back = self._backward(gradient, split, inward, along, kept)
             drifts = not self.skip and math.isfinite(self.width)
             return self._drift(gradient, back, signal, branch, after.mean) if drifts else back
 
         return after, backward
 
-    def _backward(self, gradient: Gradient, split: Split, inward: Backward, along: Backward) -> Gradient:
+    def _backward(
+        self, gradient: Gradient, split: Split, inward: Backward, along: Backward, correlation: float
+    ) -> Gradient:
         kept, entering = split(gradient.units)
         outer = compound(gradient.outer, gradient.variance)
         branch = inward(Gradient(self.scale**2 * gradient.power, units=entering, outer=outer))
@@ -239,7 +251,14 @@ class Branch:
             return Gradient(total, gradient.variance, outer=gradient.outer)
         one, other = float(branch.power.sum()) / size, float(skip.power.sum()) / size
         noise = one**2 * branch.variance + other**2 * skip.variance + 4.0 * one * other / self.width
-        return Gradient(total, compound(gradient.variance, noise), _together(branch, skip), gradient.outer)
+        own = one * branch.composition if correlation else 0.0
+        return Gradient(
+            total,
+            compound(gradient.variance + 2.0 * own * gradient.memory, noise),
+            _together(branch, skip),
+            gradient.outer,
+            memory=correlation * (gradient.memory + own),
+        )
 
     def _drift(
         self, gradient: Gradient, back: Gradient, signal: Signal, branch: Signal, mean_after: FloatArray
@@ -286,6 +305,12 @@ def run_steps(steps: Sequence[Step], signal: Signal) -> tuple[Signal, Backward]:
         return gradient
 
     return signal, backward
+
+
+def _correlation(before: Signal, after: Signal) -> float:
+    """Return the correlation of units before and after a block, √(q / q')."""
+    size = float(after.second.mean())
+    return math.sqrt(min(1.0, float(before.second.mean()) / size)) if size > 0.0 else 1.0
 
 
 def _together(branch: Gradient, skip: Gradient) -> Units:

@@ -83,10 +83,11 @@ def test_a_users_own_blocks_grow_as_theory_says(
     assert backward == pytest.approx(expected, rel=band)
 
 
-@pytest.mark.parametrize(("n_blocks", "signal"), [(10, 4.38), (50, 84.9)])
-def test_a_closing_relu_breaks_takis_rule_and_the_report_says_so(n_blocks: int, signal: float) -> None:
-    forward, _ = mean_growth(n_blocks, 1, closing=True, method="taki", c=1.0)
+@pytest.mark.parametrize(("n_blocks", "signal", "gradient"), [(10, 4.38, 1.66), (50, 84.9, 2.29), (100, 797, 8.7)])
+def test_a_closing_relu_breaks_takis_rule_and_the_report_says_so(n_blocks: int, signal: float, gradient: float) -> None:
+    forward, backward = mean_growth(n_blocks, 1, closing=True, method="taki", c=1.0)
     assert forward == pytest.approx(signal, rel=0.25)  # measured there with three seeds too
+    assert backward == pytest.approx(gradient, rel=0.25)
     net = nn.Sequential(*(Own(1, closing=True) for _ in range(n_blocks)))
     report = initialize(net, "taki", c=1.0)
     (note,) = [note for note in report.notes if "end in relu" in note]

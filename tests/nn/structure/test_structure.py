@@ -97,6 +97,14 @@ def test_activations_are_found_whoever_wrote_them(module: nn.Module, expected: s
     )
 
 
+def test_functions_of_one_form_and_other_constants_are_not_equal() -> None:
+    first, second, third = (of_activation(applied(lambda x, w=w: x + torch.sin(w * x))) for w in (1.0, 3.0, 1.0))
+    assert first != second
+    assert hash(first) != hash(second)
+    assert first == third
+    assert first.__name__ == first.name
+
+
 def test_slopes_of_what_is_linear_on_both_sides() -> None:
     assert of_activation(nn.LeakyReLU(0.3)).slope == 0.3
     assert of_activation(nn.ReLU()).slope == 0.0
@@ -480,6 +488,14 @@ def test_unused_layers_come_last_and_are_named() -> None:
     found = structure(net)
     assert found.layers[-1].uses == 0
     assert any("never called: head.spare" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("length", [37, 60])
+def test_a_batch_is_made_up_for_a_net_of_one_length(length: int) -> None:
+    layers = nn.Sequential(nn.Conv1d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv1d(6, 4, 3, padding=1), nn.ReLU())
+    assert structure(nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * length, 2))).traced
+    pooled = nn.Sequential(*layers, nn.MaxPool1d(2), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(4 * (length // 4), 2))
+    assert structure(pooled).traced
 
 
 def test_without_a_batch_that_fits_modules_tell_what_they_can() -> None:

@@ -6,6 +6,7 @@ from sciml.nn.init.methods.calibrated import lsuv
 from sciml.nn.init.methods.isometry import delta_orthogonal, looks_linear, orthogonal
 from sciml.nn.init.methods.meanfield import critical
 from sciml.nn.init.methods.residual import balanced, fixup, rezero, skipinit, taki
+from sciml.nn.init.methods.spectral import spectral
 from sciml.nn.init.methods.variance import default, glorot, he, lecun, selu, spectral_mup
 from sciml.nn.init.rules import Plan
 
@@ -26,6 +27,7 @@ METHODS: dict[str, Callable[..., Plan]] = {
     "rezero": rezero,
     "lsuv": lsuv,
     "critical": critical,
+    "spectral": spectral,
     "spectral_mup": spectral_mup,
     "default": default,
 }

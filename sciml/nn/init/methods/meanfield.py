@@ -6,7 +6,7 @@ from sciml.nn.options import check_name
 from sciml.nn.structure import NORMS, Activation, Layer
 from sciml.theory import meanfield
 
-__all__ = ["critical"]
+__all__ = ["activation_of_theory", "critical"]
 
 
 def critical(
@@ -31,7 +31,7 @@ def critical(
     check_name(law, ("gaussian", "orthogonal"), what="law")
     given: str | Activation = activation if activation is not None else _activation(net)
     name = given if isinstance(given, str) else given.name
-    point = meanfield.critical_point(_of_theory(given), sigma_b2=sigma_b2, q=q)
+    point = meanfield.critical_point(activation_of_theory(given), sigma_b2=sigma_b2, q=q)
 
     def rule(layer: Layer) -> Rule:
         chosen: Law = "gaussian" if law == "gaussian" else ("delta" if layer.slot.kernel else "orthogonal")
@@ -69,7 +69,7 @@ def _label(activation: Activation) -> str:
     return f"leaky_relu({slope:g})" if slope is not None and activation.name == "leaky_relu" else activation.name
 
 
-def _of_theory(given: str | Activation) -> meanfield.AnyActivation:
+def activation_of_theory(given: str | Activation) -> meanfield.AnyActivation:
     """Return the activation by its name where theory knows it, by its slope, or as a function."""
     if isinstance(given, str):
         return given

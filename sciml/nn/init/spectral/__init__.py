@@ -1,0 +1,1 @@
+"""Parts of the method `spectral`: signal subspace, spread of taps, calibration of branches, solved last layer."""
