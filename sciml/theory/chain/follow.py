@@ -34,7 +34,8 @@ class ChainMoments:
         (steps,) d E[h²]_after / d E[h²]_before.
     variance, gradient_variance
         (steps + 1,) relative variance of both over nets of the widths given, to first order in 1 / width in each
-        layer; exact for linear and ReLU nets. Of one input at one position: means over both scatter less.
+        layer; exact for plain linear and ReLU nets. Of one input at one position: means over both scatter less.
+        Gradients that drift with the mean of a stream, where a ReLU closes branches, scatter more than this says.
     profile
         (positions) second moment at the end.
     """
