@@ -60,7 +60,9 @@ def cost() -> None:
         "scikit-learn, no tuning",
         "difference",
     )
-    text = f"100 features, two hidden layers of ReLU, {torch.get_num_threads()} threads.\n\n{table(columns, rows)}"
+    threads = torch.get_num_threads()
+    what = f"100 features, two hidden layers of ReLU; seconds of processors, {threads} thread{'s' * (threads > 1)}."
+    text = f"{what}\n\n{table(columns, rows)}"
     record("Kernels: cost", f"{text}\n\n{machine('torch', 'scikit-learn')}")
 
 
@@ -78,7 +80,13 @@ def nystroem() -> None:
         rows.append([n, points or "exact", f"{spent:.1f} s", f"{error:.3f}", f"{100 * inside.mean():.1f} %"])
     ridge = RidgeCV().fit(X, y)
     rows.append([30_000, "ridge", "", f"{np.sqrt(np.mean((ridge.predict(new) - truth) ** 2)):.3f}", ""])
-    columns = ("samples", "inducing points", "fit", "root mean square error (noise 0.1)", "inside 95 % intervals")
+    columns = (
+        "samples",
+        "inducing points",
+        "fit (seconds of processors)",
+        "root mean square error (noise 0.1)",
+        "inside 95 % intervals",
+    )
     record("Kernels: inducing points", f"{table(columns, rows)}\n\n{machine('torch', 'scikit-learn')}")
 
 

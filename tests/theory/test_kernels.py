@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from sciml.errors import ConfigError, DataError, NumericalError
 from sciml.theory.kernels import (
@@ -23,6 +24,7 @@ from sciml.theory.kernels import (
     ntk,
     residual,
 )
+from sciml.theory.kernels.ramps import ramp_moments
 from sciml.theory.meanfield import leaky_relu, pair_moments
 
 RELU = {  # hidden layers: (K, Θ) at correlation 0, 0.5, 0.9, -1
@@ -74,6 +76,43 @@ def test_a_hidden_layer_has_the_moments_of_pairs(activation: object) -> None:
     pair = pair_moments(activation, a, b, K)  # type: ignore[arg-type]
     np.testing.assert_allclose(found.nngp, 1.3 * pair.value + 0.2, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(found.ntk, 1.3 * pair.value + 0.2 + 1.3 * K * pair.slope, rtol=1e-9, atol=1e-9)
+
+
+def test_ramps_have_their_moments() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        h, k, rho = (*rng.normal(size=2), rng.uniform(-0.99, 0.99))
+        s = math.sqrt(1 - rho**2)
+        x, weight = np.polynomial.legendre.leggauss(400)
+        x, weight = h + (x + 1) / 2 * (10 - h), weight * (10 - h) / 2 * stats.norm.pdf(h + (x + 1) / 2 * (10 - h))
+        t = (rho * x - k) / s
+        product = weight @ ((x - h) * s * (t * stats.norm.cdf(t) + stats.norm.pdf(t)))
+        arguments = (torch.tensor(each, dtype=torch.float64) for each in (h, k, 1 - rho, 1 + rho))
+        found = ramp_moments(*arguments)
+        assert found[0].item() == pytest.approx(product, abs=1e-10)
+        assert found[1].item() == pytest.approx(weight @ stats.norm.cdf(t), abs=1e-10)
+
+
+def test_hard_tanh_of_unequal_lengths_is_that_of_two_ramps() -> None:
+    # φ = -1 + (x + 1)₊ - (x - 1)₊, with E[(x - κ)₊] and the moments of pairs of ramps in closed form
+    X = np.array([[0.6, 0.0], [1.4, 0.01], [1.0, 1.0]])
+    K = 2.0 * X @ X.T / 2
+    found = kernel_matrices(fully_connected(1, "hardtanh", sigma_w2=2.0), X)
+    assert found.ntk is not None
+    root = np.sqrt(np.diag(K))
+    rho = torch.from_numpy(K / np.outer(root, root))
+    value, slope = np.ones((3, 3)), np.zeros((3, 3))
+    for kink, jump in ((-1.0, 1.0), (1.0, -1.0)):
+        t = -kink / root
+        mean = jump * root * (t * stats.norm.cdf(t) + stats.norm.pdf(t))
+        value -= mean[:, None] + mean[None]
+        for other, second in ((-1.0, 1.0), (1.0, -1.0)):
+            h, k = torch.from_numpy(kink / root)[:, None], torch.from_numpy(other / root)[None]
+            ramp, both = ramp_moments(h, k, (1 - rho).clamp(min=0), 1 + rho)
+            value += jump * second * np.outer(root, root) * ramp.numpy()
+            slope += jump * second * both.numpy()
+    np.testing.assert_allclose(found.nngp, 2.0 * value, atol=1e-8)
+    np.testing.assert_allclose(found.ntk, 2.0 * value + 2.0 * K * slope, atol=1e-7)
 
 
 def naive_relu(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

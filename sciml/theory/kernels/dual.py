@@ -22,7 +22,7 @@ from sciml.theory.kernels.covariance import Covariance, safe_sqrt
 
 __all__ = ["ERF", "GELU", "SINE", "Dual", "Moderate", "PiecewiseLinear", "Through", "smooth_through"]
 
-BEND = 1e-2  # (1 - ρ) (1 + variance) below which differences are integrated from slopes
+BEND = 1e-2  # (1 - ρ) (1 + variance) below which differences are integrated from slopes, of smooth activations
 SIDE = 1e-4  # difference of log variances below which 1 - ρ' of parallel inputs is a parabola
 _NODES, _WEIGHTS = (torch.from_numpy(each) for each in np.polynomial.legendre.leggauss(8))
 
@@ -98,6 +98,10 @@ class Moderate(Protocol):
     def limit(self) -> float:
         """Largest log variance, up or down, that the moments are asked at."""
 
+    @property
+    def reach(self) -> float:
+        """(1 - ρ) (1 + variance) of a pair below which its difference is integrated from slopes."""
+
     def log_second(self, t: Tensor) -> Tensor:
         """Return log E[φ²] at log variance t."""
 
@@ -132,7 +136,7 @@ def smooth_through(dual: Moderate, covariance: Covariance) -> Through:
     small = (1.0 - dual.correlation(row, column, near, far)).clamp(0.0, 2.0)
     same = (near == 0) & (row == column)
     small = torch.where(same, 0.0, small)
-    close = ~same & (near * (1.0 + torch.exp(torch.maximum(row, column))) < BEND)
+    close = ~same & (near * (1.0 + torch.exp(torch.maximum(row, column))) < dual.reach)
     if bool(close.any()):
         small = small.masked_scatter(close, _close_gap(dual, *_picked(close, row, column, near)))
     slope = dual.slope_correlation(row, column, near, far)
@@ -181,6 +185,7 @@ def _beyond(dual: Moderate, t: Tensor, asked: Tensor, which: int) -> Tensor:
 class _Erf:
     odd: bool = True
     limit: float = 80.0
+    reach: float = BEND
 
     def through(self, covariance: Covariance) -> Through:
         return smooth_through(self, covariance)
@@ -223,6 +228,7 @@ class _Erf:
 class _Gelu:
     odd: bool = False
     limit: float = 80.0
+    reach: float = BEND
 
     def through(self, covariance: Covariance) -> Through:
         return smooth_through(self, covariance)
@@ -281,6 +287,7 @@ class _Gelu:
 class _Sine:
     odd: bool = True
     limit: float = 80.0
+    reach: float = BEND
 
     def through(self, covariance: Covariance) -> Through:
         return smooth_through(self, covariance)

@@ -6,10 +6,12 @@ With s² = |ρ| the two Gaussians share a part, u = √a (s z + √(1-s²) w), s
           \Psi_a(z) = E_w[\varphi(\sqrt a (s z + \sqrt{1 - s^2}\, w))]
 
 and one table of Ψ at the nodes of log a serves all pairs of variances. In the angle θ = arccos ρ the moments are smooth
-for activations with kinks too (those of ReLU are sines and polynomials of it), so that some fifty polynomials reach
-1e-11.
+for activations with a kink at 0 too (those of ReLU are sines and polynomials of it), so that some fifty polynomials
+reach 1e-11. What kinks elsewhere add is taken out of the tables and put back in closed form (`ramps`); beside them the
+moments of values are known to 1e-9 and those of slopes to 1e-5.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,12 +19,14 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor
 
 from sciml._typing import FloatArray
 from sciml.errors import NumericalError
 from sciml.theory.kernels.covariance import Covariance, safe_sqrt
-from sciml.theory.kernels.dual import Through, smooth_through
+from sciml.theory.kernels.dual import BEND, Through, smooth_through
+from sciml.theory.kernels.ramps import ramp_moments
 from sciml.theory.meanfield.activations import Activation
 from sciml.theory.meanfield.gaussian import conditional_moments, gaussian_rule, moments
 
@@ -73,7 +77,7 @@ class _Table:
     """Chebyshev coefficients of the moments for log variances between two ends.
 
     `second`, `slope`, `bend` are of log E[φ²], log E[φ'²] and the curvature; `value` and `tangent` of the correlations,
-    (angle, row, column).
+    (angle, row, column), less what the `kinks` (place, jump of the slope) add.
     """
 
     low: float
@@ -85,7 +89,13 @@ class _Table:
     bend: Tensor
     value: Tensor
     tangent: Tensor
+    kinks: tuple[tuple[float, float], ...]
     limit: float = LIMIT
+
+    @property
+    def reach(self) -> float:
+        """How near a pair is whose difference is integrated from slopes; beside kinks these are not smooth."""
+        return 1e-5 if self.kinks else BEND
 
     def log_second(self, t: Tensor) -> Tensor:
         """Return log E[φ²] at log variance t."""
@@ -101,15 +111,32 @@ class _Table:
 
     def correlation(self, row: Tensor, column: Tensor, gap: Tensor, cogap: Tensor) -> Tensor:
         """Return E[φ(u) φ(v)] / √(E[φ(u)²] E[φ(v)²])."""
-        return self._evaluate(self.value, row, column, gap, cogap)
+        found = self._evaluate(self.value, row, column, gap, cogap)
+        if not self.kinks:
+            return found
+        log_size = (row - self.log_second(row) + column - self.log_second(column)) / 2.0
+        return found + torch.exp(log_size) * self._ramps(row, column, gap, cogap)[0]
 
     def slope_correlation(self, row: Tensor, column: Tensor, gap: Tensor, cogap: Tensor) -> Tensor:
         """Return E[φ'(u) φ'(v)] / √(E[φ'(u)²] E[φ'(v)²])."""
-        return self._evaluate(self.tangent, row, column, gap, cogap)
+        found = self._evaluate(self.tangent, row, column, gap, cogap)
+        if not self.kinks:
+            return found
+        log_size = -(self.log_slope(row) + self.log_slope(column)) / 2.0
+        return found + torch.exp(log_size) * self._ramps(row, column, gap, cogap)[1]
 
     def powers(self, end: float) -> tuple[float, float]:
         """Return d log E[φ²] / dt and d log E[φ'²] / dt beyond one end of the limits."""
         return self.ends[0 if end < 0 else 1]
+
+    def _ramps(self, row: Tensor, column: Tensor, gap: Tensor, cogap: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the moments of the ramps at the kinks, over √(ab), and of their derivatives."""
+        values, slopes = torch.zeros_like(gap), torch.zeros_like(gap)
+        one, other = torch.exp(-row / 2.0), torch.exp(-column / 2.0)
+        for (place, jump), (second_place, second_jump) in itertools.product(self.kinks, repeat=2):
+            value, slope = ramp_moments(place * one, second_place * other, gap, cogap)
+            values, slopes = values + jump * second_jump * value, slopes + jump * second_jump * slope
+        return values, slopes
 
     def _basis(self, t: Tensor) -> Tensor:
         """Return the Chebyshev polynomials of log variances, shape (..., polynomial)."""
@@ -160,7 +187,13 @@ def _table(member: Activation, low: int, high: int) -> _Table:
     # The slopes' correlation is a peak as wide as e^(-t/2); polynomials resolve the square of it at the ends.
     n_angles = min(MOST_ANGLES, 2 * round(ANGLES / 2 * max(1.0, math.exp((high - 2) / 4))))
     theta = math.pi * (1.0 + _chebyshev_nodes(n_angles)) / 2.0
-    value, tangent = _pair_moments(member, np.exp(t / 2.0), np.cos(theta))
+    if min(second.min(), slope.min()) < 1e-290:
+        raise NumericalError(
+            f"{member.name}: it is 0 for signals of variance e^{t[second.argmin()]:.3g}, whose correlation nothing "
+            "tells: raise sigma_w2 or sigma_b2, or scale the inputs"
+        )
+    kinks = _kinks(member)
+    value, tangent = _pair_moments(member, kinks, np.exp(t / 2.0), np.cos(theta))
     odd = _is_odd(member)
     return _Table(
         low,
@@ -172,6 +205,7 @@ def _table(member: Activation, low: int, high: int) -> _Table:
         bend=torch.from_numpy(_fitted(_curvature(member, t), 0)),
         value=_trimmed(member, value / np.sqrt(np.outer(second, second))),
         tangent=_trimmed(member, tangent / np.sqrt(np.outer(slope, slope))),
+        kinks=kinks,
     )
 
 
@@ -190,13 +224,13 @@ def _fitted(values: FloatArray, axis: int) -> FloatArray:
 def _trimmed(member: Activation, values: FloatArray) -> Tensor:
     """Fit values (angle, row, column) and drop polynomials of the angle that add nothing; raise if the last ones do."""
     coefficients = _fitted(_fitted(_fitted(values, 0), 1), 2)
-    sizes = np.abs(coefficients).sum(axis=(1, 2))
-    if sizes[-2:].max() > DECAYED * sizes.max():
+    sizes = np.abs(coefficients).sum(axis=(1, 2))  # beside correlations, whose scale is 1
+    if sizes[-2:].max() > DECAYED:
         raise NumericalError(
             f"{member.name}: its moments of pairs do not converge with {len(sizes)} polynomials of the angle "
-            f"(the last is {sizes[-1] / sizes.max():.1e}); it jumps or oscillates: choose a smoother function"
+            f"(the last is {sizes[-1]:.1e}); it jumps or oscillates: choose a smoother function"
         )
-    return torch.from_numpy(coefficients[: np.flatnonzero(sizes > 1e-15 * sizes.max())[-1] + 1].copy())
+    return torch.from_numpy(coefficients[: max(1, np.flatnonzero(sizes > 1e-15)[-1] + 1)].copy())
 
 
 def _is_odd(member: Activation) -> bool:
@@ -210,9 +244,9 @@ def _powers(member: Activation) -> tuple[tuple[float, float], tuple[float, float
     found = []
     for t in (-LIMIT, LIMIT):
         inner, outer = (moments(member, math.exp(each)) for each in (t - math.copysign(1.0, t), t))
-        with np.errstate(divide="ignore"):
-            change = np.log([outer.second, outer.slope]) - np.log([inner.second, inner.slope])
-        found.append(tuple(round(2.0 * float(each)) / 2.0 for each in change * math.copysign(1.0, t)))
+        ends = [inner.second, inner.slope, outer.second, outer.slope]
+        logs = np.log(np.maximum(ends, 1e-300))  # a function that is 0 around 0 has none there
+        found.append(tuple(round(2.0 * float(each)) / 2.0 for each in (logs[2:] - logs[:2]) * math.copysign(1.0, t)))
     return found[0], found[1]  # type: ignore[return-value]
 
 
@@ -230,33 +264,63 @@ def _curvature(member: Activation, t: FloatArray) -> FloatArray:
     return np.array([bent(each) for each in t.tolist()])
 
 
-def _pair_moments(member: Activation, roots: FloatArray, cosines: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return E[φφ] and E[φ'φ'], shape (cosine, root, root), for standard deviations and correlations."""
+def _kinks(member: Activation) -> tuple[tuple[float, float], ...]:
+    """Return the kinks other than 0 and by how much the slope jumps there, from polynomials on both sides."""
+    found = []
+    for kink in member.kinks:
+        x = 1e-2 * (1.0 + np.polynomial.legendre.leggauss(8)[0]) / 2.0
+        sides = [np.polynomial.Polynomial.fit(side * x, member.phi(kink + side * x), 7) for side in (-1.0, 1.0)]
+        left, right = (float(side.deriv()(0.0)) for side in sides)
+        if kink and abs(right - left) > 1e-9 * max(abs(left), abs(right)):
+            found.append((float(kink), right - left))
+    return tuple(found)
+
+
+def _smoothed_ramps(
+    kinks: tuple[tuple[float, float], ...], mean: FloatArray, deviation: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the means of the ramps at the kinks, and of their derivatives, at v ~ N(mean, deviation²)."""
+    value, slope = np.zeros_like(mean), np.zeros_like(mean)
+    for place, jump in kinks:
+        t = (mean - place) / deviation
+        above, density = special.ndtr(t), np.exp(-0.5 * t**2) / math.sqrt(2.0 * math.pi)
+        value, slope = value + jump * deviation * (t * above + density), slope + jump * above
+    return value, slope
+
+
+def _pair_moments(
+    member: Activation, kinks: tuple[tuple[float, float], ...], roots: FloatArray, cosines: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return E[φφ] and E[φ'φ'] less those of the ramps at kinks, (cosine, root, root), for standard deviations."""
     n = len(cosines)
     value, tangent = (np.empty((n, len(roots), len(roots))) for _ in range(2))
     for k in range(n // 2):  # cosines are symmetric: one Ψ serves ρ and -ρ
         s = math.sqrt(cosines[k])
         width = math.sqrt(1.0 - cosines[k])
-        z, weight = _shared_rule(member, roots, s, width)
+        z, weight = _shared_rule(width / s, np.outer([abs(each) for each, _ in kinks], 1.0 / (s * roots)).ravel())
         psi = [conditional_moments(member, root * s * z, root * width) for root in roots]
-        for found, each in ((value, np.stack([p[0] for p in psi])), (tangent, np.stack([p[1] for p in psi]))):
-            found[k] = (each * weight) @ each.T
-            found[n - 1 - k] = (each * weight) @ each[:, ::-1].T
+        ramps = [_smoothed_ramps(kinks, root * s * z, root * width) for root in roots]
+        for which, found in enumerate((value, tangent)):
+            whole, ramp = (np.stack([each[which] for each in given]) for given in (psi, ramps))
+            found[k] = (whole * weight) @ whole.T - (ramp * weight) @ ramp.T
+            found[n - 1 - k] = (whole * weight) @ whole[:, ::-1].T - (ramp * weight) @ ramp[:, ::-1].T
     return value, tangent
 
 
-def _shared_rule(member: Activation, roots: FloatArray, s: float, width: float) -> tuple[FloatArray, FloatArray]:
-    """Return nodes and weights of z ~ N(0, 1) for what a Gaussian of this width has smoothed."""
-    smooth = width / s
+def _shared_rule(smooth: float, kinks: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return nodes and weights of z ~ N(0, 1) for what a Gaussian of this standard deviation has smoothed.
+
+    `kinks` are the places z > 0 where it bends.
+    """
     if smooth > FINE:
         # Equidistant nodes converge as fast as the spectrum of a Gaussian falls.
         half = math.ceil(9.0 / (0.45 * min(smooth, 1.0)))
         z = np.arange(-half, half + 1) * (9.0 / half)
         weight = np.exp(-0.5 * z**2)
         return np.asarray(z), np.asarray(weight / weight.sum())
-    kinks = np.outer(np.concatenate([[0.0], np.abs(member.kinks)]), 1.0 / (s * roots)).ravel()
-    graded = smooth * np.concatenate([[0.0], 2.0 ** np.arange(-1.0, math.log2(0.5 / smooth))])
+    # Graded towards 0, where steep activations bend, and towards the kinks.
     fine = np.concatenate([[0.0], np.geomspace(1e-6, 0.5, 20), np.linspace(0.5, 8.5, 17)[1:]])
+    graded = smooth * np.concatenate([[0.0], 4.0 ** np.arange(0.0, math.log(0.5 / smooth, 4.0))])
     around = (np.unique(kinks.round(6))[:, None] + np.concatenate([-graded, graded])).ravel()
     ends = np.unique(np.concatenate([fine, around[(around > 0) & (around < 8.5)]]))
     ends = np.concatenate([-ends[:0:-1], ends])
