@@ -26,7 +26,7 @@ Theory stands beside the measurement, and warnings say in words which starts can
 for each method. With --steps each start is trained for so many steps, from the same batches, at a few learning rates.
 
 \b
-sciml init compare examples/classify.toml
+sciml init compare RUN/config.toml
 sciml init compare run.toml --method he --method taki --steps 60 -o starts.html
 """
 

@@ -44,16 +44,51 @@ REFERENCES = {
     "Mathematical Physics 177, 727–754. doi:10.1007/BF02099545",
     "welch": "Welch PD (1967). The use of fast Fourier transform for the estimation of power spectra. IEEE "
     "Transactions on Audio and Electroacoustics 15, 70–73. doi:10.1109/TAU.1967.1161901",
+    "bachlechner": "Bachlechner T, Majumder BP, Mao HH, Cottrell GW, McAuley J (2021). ReZero is all you need: fast "
+    "convergence at large depth. arXiv:2003.04887",
+    "balduzzi": "Balduzzi D, Frean M, Leary L, Lewis JP, Ma KW-D, McWilliams B (2017). The shattered gradients "
+    "problem: if resnets are the answer, then what is the question? arXiv:1702.08591",
+    "de": "De S, Smith SL (2020). Batch normalization biases residual blocks towards the identity function "
+    "in deep networks. arXiv:2002.10444",
+    "glorot": "Glorot X, Bengio Y (2010). Understanding the difficulty of training deep feedforward neural "
+    "networks. Proceedings of Machine Learning Research 9, 249–256",
+    "klambauer": "Klambauer G, Unterthiner T, Mayr A, Hochreiter S (2017). Self-normalizing neural networks. "
+    "arXiv:1706.02515",
+    "mishkin": "Mishkin D, Matas J (2016). All you need is a good init. arXiv:1511.06422",
+    "pennington": "Pennington J, Schoenholz SS, Ganguli S (2017). Resurrecting the sigmoid in deep learning "
+    "through dynamical isometry: theory and practice. arXiv:1711.04735",
+    "xiao": "Xiao L, Bahri Y, Sohl-Dickstein J, Schoenholz SS, Pennington J (2018). Dynamical isometry and a "
+    "mean field theory of CNNs: how to train 10,000-layer vanilla convolutional neural networks. "
+    "arXiv:1806.05393",
+    "yang": "Yang G, Simon JB, Bernstein J (2023). A spectral condition for feature learning. arXiv:2310.17813",
+    "zhang": "Zhang H, Dauphin YN, Ma T (2019). Fixup initialization: residual learning without "
+    "normalization. arXiv:1901.09321",
 }
 
 _INITIALIZATIONS = {
-    "he": ("with variance 2/fan-in (He et al. 2015)", "he"),
-    "landa": "Landa B, Zhang TTCK, Kluger Y (2022). Biwhitening reveals the rank of a count matrix. SIAM Journal on "
-    "Mathematics of Data Science 4, 1420–1446. doi:10.1137/21M1456807",
-    "lecun": ("with variance 1/fan-in (LeCun et al. 1998)", "lecun"),
-    "orthogonal": ("with random orthogonal matrices (Saxe et al. 2014)", "saxe"),
-    "taki": ("with variances balanced over the depth of the residual branches (Taki 2017)", "taki"),
-    "critical": ("at the edge between order and chaos of the mean-field theory (Schoenholz et al. 2017)", "schoenholz"),
+    "he": ("with variance 2/fan-in (He et al. 2015)", ["he"]),
+    "lecun": ("with variance 1/fan-in (LeCun et al. 1998)", ["lecun"]),
+    "glorot": ("with variance 2/(fan-in + fan-out) (Glorot and Bengio 2010)", ["glorot"]),
+    "selu": ("with variance 1/fan-in, as self-normalizing nets want it (Klambauer et al. 2017)", ["klambauer"]),
+    "orthogonal": ("with random orthogonal matrices (Saxe et al. 2014)", ["saxe"]),
+    "delta_orthogonal": ("with orthogonal matrices in the central taps (Xiao et al. 2018)", ["xiao"]),
+    "looks_linear": ("in mirrored pairs, as a linear isometry (Balduzzi et al. 2017)", ["balduzzi"]),
+    "taki": ("with variances that fall with the number of residual branches (Taki 2017)", ["taki"]),
+    "balanced": ("with variances balanced over the depth of the residual branches (after Taki 2017)", ["taki"]),
+    "fixup": ("by Fixup (Zhang et al. 2019)", ["zhang"]),
+    "skipinit": ("with silent residual branches (De and Smith 2020)", ["de"]),
+    "rezero": ("with silent residual branches (Bachlechner et al. 2021)", ["bachlechner"]),
+    "lsuv": ("with orthogonal matrices scaled to unit variance of each layer (Mishkin and Matas 2016)", ["mishkin"]),
+    "critical": (
+        "at the edge between order and chaos of the mean-field theory (Schoenholz et al. 2017)",
+        ["schoenholz"],
+    ),
+    "spectral_mup": ("with largest singular values that suit the width (Yang et al. 2023)", ["yang"]),
+    "spectral": (
+        "from spectra: isometric layers (Pennington et al. 2017; Balduzzi et al. 2017), residual branches as strong as "
+        "measured on train windows, the first layer on the signal above the noise floor, the last solved",
+        ["pennington", "balduzzi"],
+    ),
 }
 
 
@@ -116,5 +151,5 @@ def initial_methods(method: str) -> tuple[str, list[str]]:
     """Return the clause on how weights were initialized and the keys of what it cites."""
     if method not in _INITIALIZATIONS:
         return f"by the method {method!r}", []
-    words, key = _INITIALIZATIONS[method]
-    return words, [key]
+    words, keys = _INITIALIZATIONS[method]
+    return words, list(keys)

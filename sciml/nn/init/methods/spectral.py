@@ -306,7 +306,7 @@ def _spread(net: Net, base: Callable[[Layer], Rule], c: float) -> Callable[[Laye
 
 def _scaled(rule: Rule, factor: float) -> Rule:
     note = rule.note if factor == 1.0 else "; ".join(filter(None, (rule.note, f"scaled by {factor:.3g}")))
-    gain = None if rule.gain is None else rule.gain * factor
+    gain = None if rule.gain is None else rule.gain * abs(factor)
     return replace(rule, sigma_w2=rule.sigma_w2 * factor**2, gain=gain, note=note)
 
 
