@@ -1,6 +1,9 @@
 """Kernels of wide nets against tables, naive recursions, finite nets, and what no rounding may break."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,13 +252,29 @@ def test_blocks_within_any_memory_give_the_same() -> None:
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(9, 1, 4)), rng.normal(size=(5, 1, 4))
     net = convolutional(2, "erf", sigma_b2=0.1)
-    one_pair = 8 * 40 * 16
+    one_pair = 8 * (40 + 4 * 3) * 16
     for other in (None, Y):
         whole, parts = kernel_matrices(net, X, other), kernel_matrices(net, X, other, memory=5 * one_pair)
         torch.testing.assert_close(whole.ntk, parts.ntk, rtol=1e-13, atol=0)
     torch.testing.assert_close(kernel_diagonal(net, X, tangent=True), ntk(net, X).diagonal(), rtol=1e-13, atol=0)
     with pytest.raises(ConfigError, match="memory for one pair"):
         nngp(net, X, memory=one_pair - 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read as Linux tells it")
+def test_memory_stays_within_the_limit() -> None:
+    script = (
+        "import re, pathlib, numpy as np\n"
+        "from sciml.theory.kernels import convolutional, kernel_matrices\n"
+        "def peak(): return int(re.search(r'VmHWM:\\s*(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])\n"
+        "rng = np.random.default_rng(0)\n"
+        "kernel_matrices(convolutional(1, kernel=5), rng.normal(size=(2, 1, 4)))\n"
+        "before = peak()\n"
+        "kernel_matrices(convolutional(1, kernel=5), rng.normal(size=(12, 1, 100)), memory=200 * 2**20)\n"
+        "print(peak() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 200 * 2**10  # in KiB; the whole would take 600 MiB
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])

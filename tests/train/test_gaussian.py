@@ -142,8 +142,7 @@ def test_a_weight_of_two_is_a_sample_twice(rng: np.random.Generator) -> None:
     weights = np.where(np.arange(30) < 15, 2.0, 1.0)
     twice = np.concatenate([X, X[:15]]), np.concatenate([y, y[:15]])
     settings: dict[str, Any] = {"amplitude": 1.0, "optimize": False}
-    # weights are divided by their mean, 1.5: a noise of 0.15 is one of 0.1 for a weight of one
-    weighted = NNGPRegressor(noise=0.1 / 1.5, **settings).fit(X, y, sample_weight=weights)
+    weighted = NNGPRegressor(noise=0.1, **settings).fit(X, y, sample_weight=weights)
     repeated = NNGPRegressor(noise=0.1, **settings).fit(*twice)
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), atol=1e-8)
     dropped = NNGPRegressor(noise=0.1, **settings).fit(X, y, sample_weight=np.where(np.arange(30) < 20, 1.0, 0.0))
@@ -183,6 +182,15 @@ def test_settings_that_cannot_be_are_refused(estimator: type, rng: np.random.Gen
         estimator(n_inducing=1).fit(X, y)
     with pytest.raises(NumericalError, match="raise the noise"):
         estimator(RBF(1.0), noise=1e-30, amplitude=1.0, optimize=False).fit(np.zeros((10, 2)), y)
+
+
+def test_weights_of_zero_alone_are_refused(rng: np.random.Generator) -> None:
+    X, y = rng.normal(size=(10, 2)), np.arange(10) % 2
+    for estimator in (NNGPRegressor, NNGPClassifier):
+        with pytest.raises(DataError, match="sample_weight"):
+            estimator().fit(X, y, sample_weight=np.zeros(10))
+    with pytest.raises(DataError, match="two classes"):
+        NNGPClassifier().fit(X, y, sample_weight=y)
 
 
 def test_one_class_is_refused(rng: np.random.Generator) -> None:

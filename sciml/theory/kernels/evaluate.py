@@ -19,7 +19,7 @@ from sciml.theory.kernels.recursion import Layout, Pools, State, propagate
 __all__ = ["MEMORY", "KernelMatrices", "checked_inputs", "kernel_diagonal", "kernel_matrices", "nngp", "ntk"]
 
 MEMORY = 2**30  # bytes of intermediate arrays
-ARRAYS = 40  # of a block, that are held at once
+ARRAYS, PER_TAP = 40, 4  # arrays of a block that are held at once, and more for each tap of a convolution
 BLOCK = 768  # rows of a block at most: arrays that stay in the cache
 Scales: TypeAlias = tuple[Tensor, Tensor]
 LARGEST = 600.0  # logarithm of what is still said as it is
@@ -268,7 +268,7 @@ class _Run:
 
     def _block(self, memory: int) -> int:
         n = self.layout.n_positions
-        pair = 8 * ARRAYS * (n**2 if self.layout.every else n)
+        pair = 8 * (ARRAYS + PER_TAP * _longest(self.net)) * (n**2 if self.layout.every else n)
         if memory < pair:
             raise ConfigError(
                 f"expected memory for one pair of inputs at least, {pair} bytes of {n} positions, got {memory}; "
@@ -303,6 +303,12 @@ def _parts(n: int, size: int) -> Iterator[slice]:
 
 def _has(net: Sequence[Step], *kinds: type) -> bool:
     return any(isinstance(step, kinds) or (isinstance(step, Residual) and _has(step.branch, *kinds)) for step in net)
+
+
+def _longest(net: Sequence[Step]) -> int:
+    """Return the taps of the longest convolution, 0 without one."""
+    inner = [_longest(step.branch) for step in net if isinstance(step, Residual)]
+    return max([step.kernel for step in net if isinstance(step, Conv)] + inner, default=0)
 
 
 def _wants_gradient(net: Sequence[Step]) -> bool:

@@ -53,7 +53,7 @@ def gaussian_classifier(
 
     start = time.perf_counter()
     chosen = _chosen(train[0], test[0], np.eye(n_classes)[train[1]], seed)
-    model = NNGPClassifier(**chosen.options).fit(chosen.train, train[1], sample_weight=weights)
+    model = NNGPClassifier(**chosen.options).fit(chosen.train, train[1], sample_weight=_of_mean_one(weights))
     probability = np.full((len(test[1]), n_classes), 1e-6)  # a class that training does not have may still occur
     probability[:, model.classes_] = np.maximum(model.predict_proba(chosen.test), 1e-12)
     logits = np.log(probability / probability.sum(axis=1, keepdims=True))
@@ -87,7 +87,7 @@ def gaussian_regressor(
     spread = train[1].std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     chosen = _chosen(train[0], test[0], train[1] / spread, seed)
-    model = NNGPRegressor(**chosen.options).fit(chosen.train, train[1] / spread, sample_weight=weights)
+    model = NNGPRegressor(**chosen.options).fit(chosen.train, train[1] / spread, sample_weight=_of_mean_one(weights))
     predicted = model.predict(chosen.test) * spread
     scores = regression_scores(test[1], predicted).to_dict()
     settings = chosen.settings | _learned(model)
@@ -124,6 +124,10 @@ def _chosen(train: AnyArray, test: AnyArray, targets: NDArray[Any], seed: int) -
             options = {"kernel": kernel, "optimize": False, "max_exact": MAX_EXACT, "n_inducing": N_INDUCING}
             found.append((tuned.log_likelihood, _Chosen(one, other, settings, options | {"random_state": seed})))
     return max(found, key=lambda each: each[0])[1]
+
+
+def _of_mean_one(weights: AnyArray | None) -> AnyArray | None:
+    return None if weights is None else np.asarray(weights / np.mean(weights))
 
 
 def _learned(model: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sciml._typing import AnyArray, FloatArray
-from sciml.errors import ConfigError
+from sciml.errors import ConfigError, DataError
 from sciml.train.gaussian.exact import ExactPosterior, LeftOut
 from sciml.train.gaussian.inducing import InducingPosterior, random_pivots
 from sciml.train.gaussian.kernel import NetKernel
@@ -46,9 +46,9 @@ class GaussianEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     def _condition(self, X: AnyArray, targets: FloatArray, sample_weight: Any) -> Self:
         """Learn kernel, noise and amplitude from a part of the samples, and the posterior from all."""
         self._check_settings()
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = self._weights(sample_weight, X)
         used = weights > 0
-        X, targets, weights = X[used], targets[used], weights[used] / weights[used].mean()
+        X, targets, weights = X[used], targets[used], weights[used]
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         kernel = NetKernel() if self.kernel is None else clone(self.kernel)
         part = np.sort(rng.permutation(len(X))[: self.n_tuning])
@@ -79,6 +79,12 @@ class GaussianEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             diagonal=diagonal,
             inducing=inducing,
         )
+
+    @staticmethod
+    def _weights(sample_weight: Any, X: AnyArray) -> FloatArray:
+        if sample_weight is not None and not np.asarray(sample_weight).any():
+            raise DataError("expected a sample_weight above zero, got zeros alone: there is nothing to learn from")
+        return np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True))
 
     def _check_settings(self) -> None:
         for name in ("noise", "amplitude"):

@@ -53,16 +53,16 @@ class NNGPClassifier(ClassifierMixin, GaussianEstimator):  # type: ignore[misc] 
         """
         X, y = self._checked(X, y)
         check_classification_targets(y)
+        weights = self._weights(sample_weight, X)
+        X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise DataError(f"expected at least two classes, got one class, {self.classes_[0]!r}")
+            raise DataError(f"expected at least two classes of weight above zero, got one class, {self.classes_[0]!r}")
         targets = np.eye(len(self.classes_))[labels]
-        self.target_center_ = np.average(targets, axis=0, weights=sample_weight)
-        self._condition(X, targets - self.target_center_, sample_weight)
-        used = slice(None) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64) > 0
+        self.target_center_ = np.average(targets, axis=0, weights=weights)
+        self._condition(X, targets - self.target_center_, weights)
         left_out = self._left_out().mean + self.target_center_
-        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[used]
-        self.temperature_ = calibrate(left_out, labels[used], weights=weights).temperature
+        self.temperature_ = calibrate(left_out, labels, weights=weights).temperature
         return self
 
     def decision_function(self, X: Any) -> FloatArray:

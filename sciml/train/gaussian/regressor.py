@@ -68,7 +68,8 @@ class NNGPRegressor(RegressorMixin, GaussianEstimator):  # type: ignore[misc]  #
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Condition the process on samples X (sample, feature) and targets y (sample,) or (sample, output).
 
-        A sample of weight w has the noise of one, divided by w (weights are divided by their mean).
+        A sample of weight w has the noise of one, divided by w: as if it were there w times. Noise, amplitude and
+        kernel are chosen by all samples of a weight above zero alike.
 
         Raises
         ------
@@ -80,7 +81,7 @@ class NNGPRegressor(RegressorMixin, GaussianEstimator):  # type: ignore[misc]  #
         X, y = self._checked(X, y, multi_output=True, y_numeric=True)
         self.shape_ = y.shape[1:]
         columns = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        self.target_center_ = np.average(columns, axis=0, weights=sample_weight)
+        self.target_center_ = np.average(columns, axis=0, weights=self._weights(sample_weight, X))
         return self._condition(X, columns - self.target_center_, sample_weight)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
