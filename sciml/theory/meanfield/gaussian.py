@@ -300,7 +300,11 @@ def mehler(one: Hermite, other: Hermite, rho: FloatArray, scale: float) -> tuple
 def _double_integral(member: Activation, a: float, b: float, rho: float) -> tuple[float, float]:
     """Integrate over v given u on panels around its mean, and over u on the panels of one Gaussian."""
     root, other = math.sqrt(a), math.sqrt(b)
-    z, weight, half = gaussian_rule(tuple(kink / root for kink in member.kinks), 1)
+    bends = [kink / root for kink in member.kinks]
+    if rho:  # given u, the mean of v passes a kink of φ: there the inner integral bends, within what is left of v
+        reach = math.sqrt(max(0.0, 1.0 - rho * rho)) / abs(rho)
+        bends += [float(kink / (other * rho) + reach * t) for kink in member.kinks for t in _AROUND]
+    z, weight, half = gaussian_rule(tuple(bends), 1)
     u = root * z
     phi = member.phi(u)
     dphi = member.slope(u) if member.dphi is not None else _interpolated_slope(phi, half * root)
