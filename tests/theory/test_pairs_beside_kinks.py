@@ -1,5 +1,6 @@
 """Moments of pairs where a kink lies away from 0: the slope is the chance that both lie between the kinks."""
 
+import itertools
 import math
 
 import numpy as np
@@ -21,7 +22,7 @@ def between(a: float, b: float, rho: float, low: float, high: float) -> float:
     bends = [k / (math.sqrt(b) * rho) + t * rest for k in (low, high) for t in (-30, -8, -4, -2, 0, 2, 4, 8, 30)]
     first, last = low / math.sqrt(a), min(high / math.sqrt(a), 12.0)
     ends = [first, *sorted(x for x in bends if first < x < last), last]
-    pieces = [integrate.quad(of_v, *pair, epsabs=1e-14)[0] for pair in zip(ends, ends[1:], strict=False)]
+    pieces = [integrate.quad(of_v, *pair, epsabs=1e-14)[0] for pair in itertools.pairwise(ends)]
     return math.fsum(pieces)
 
 
