@@ -286,3 +286,13 @@ def test_a_report_shows_the_start_of_any_net() -> None:
 def test_nets_without_weights_are_rejected() -> None:
     with pytest.raises(ConfigError, match="weight layers"):
         propagation(nn.Sequential(nn.ReLU()), torch.randn(4, 3))
+
+
+def test_the_scale_of_the_answer_is_no_fault_of_the_start() -> None:
+    net = models.build("resnet1d", n_channels=4, n_times=32, n_outputs=3, norm="none", blocks=4, width=16)
+    initialize(net, "balanced")
+    with torch.no_grad():
+        net.get_parameter("head.weight").mul_(1e-4)
+    found = propagation(net, torch.randn(8, 4, 32, generator=torch.Generator().manual_seed(0)))
+    assert found.growth < 1e-5
+    assert found.warnings == ()

@@ -18,13 +18,20 @@ DEPTHS = 6.0  # correlation lengths that can be trained: Schoenholz et al. (2017
 
 def warnings_of(structure: Structure, stream: Sequence[PropagationPoint]) -> tuple[str, ...]:
     """Return what is wrong with a net at its start, one sentence each."""
-    second, gradient = (_without(stream[1:], key) for key in ("second", "gradient"))
+    second, gradient = (_without(_before_output(stream), key) for key in ("second", "gradient"))
     return (
         *_changes("signal", 1.0, second, "from end to end"),
         *_changes("squared gradient", gradient, 1.0, "on its way back"),
         *_untrainable(structure, stream),
         *_closing(structure),
     )
+
+
+def _before_output(stream: Sequence[PropagationPoint]) -> Sequence[PropagationPoint]:
+    """Return the points from the first layer to what the last is given: the output has the scale of the answer."""
+    layers = [i for i, point in enumerate(stream) if point.kind == "affine"]
+    ends = len(layers) > 1 and not any(point.kind == "branch" for point in stream[layers[-1] :])
+    return stream[1 : layers[-1]] if ends else stream[1:]
 
 
 def _without(points: Sequence[PropagationPoint], key: str, kinds: Sequence[str] = ("pool",)) -> float:
