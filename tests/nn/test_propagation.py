@@ -289,7 +289,7 @@ def test_nets_without_weights_are_rejected() -> None:
 
 
 def test_the_scale_of_the_answer_is_no_fault_of_the_start() -> None:
-    net = models.build("resnet1d", n_channels=4, n_times=32, n_outputs=3, norm="none", blocks=4, width=16)
+    net = build("resnet1d", n_channels=4, n_times=32, n_outputs=3, norm="none", blocks=4, width=16)
     initialize(net, "balanced")
     with torch.no_grad():
         net.get_parameter("head.weight").mul_(1e-4)
