@@ -83,7 +83,7 @@ ACTIVATIONS: list[tuple[Any, str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("module", "expected", "function"), ACTIVATIONS, ids=lambda each: str(each)[:30])
+@pytest.mark.parametrize(("module", "expected", "function"), ACTIVATIONS, ids=[str(i) for i in range(len(ACTIVATIONS))])
 def test_activations_are_found_whoever_wrote_them(module: nn.Module, expected: str, function: Any) -> None:
     found = of_activation(module)
     assert found.name == expected if expected else found.name not in ACTIVATION_NAMES
