@@ -26,6 +26,7 @@ __all__ = ["RATES", "compare_initializations"]
 
 SAMPLE = 64  # train windows that are measured
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+LEARNED = "theory takes weights to be drawn without the data; these were set by it, so that points may lie off the line"
 
 Progress = Callable[[str], None]
 
@@ -120,7 +121,8 @@ class _Bench:
         except (ConfigError, DataError, NumericalError) as error:
             return InitTrial(method, problem=str(error))
         trained = tuple(self.train(net, steps, rate) for rate in rates) if steps else ()
-        return InitTrial(method, found, tuple(report.notes), rates=trained)
+        notes = (*report.notes, LEARNED) if method in ("lsuv", "spectral") else report.notes
+        return InitTrial(method, found, tuple(notes), rates=trained)
 
     def start(self, net: nn.Module, method: str) -> init.InitReport:
         """Start a net as a run of this method does."""

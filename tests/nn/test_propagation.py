@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from sciml.errors import ConfigError
+from sciml.errors import ConfigError, DataError
 from sciml.nn import Propagation, propagation
 from sciml.nn.init import initialize
 from sciml.nn.models import build
@@ -296,3 +296,20 @@ def test_the_scale_of_the_answer_is_no_fault_of_the_start() -> None:
     found = propagation(net, torch.randn(8, 4, 32, generator=torch.Generator().manual_seed(0)))
     assert found.growth < 1e-5
     assert found.warnings == ()
+
+
+def test_nothing_and_what_is_not_finite_are_told_apart() -> None:
+    layers = [part for _ in range(5) for part in (nn.Linear(8, 8), nn.ReLU())]
+    net = nn.Sequential(*layers, nn.Linear(8, 2))
+    x = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for each in net[4].parameters():
+            each.zero_()
+        for i in (6, 8):
+            net[i].get_parameter("bias").zero_()
+    said = " ".join(propagation(net, x).warnings)
+    assert "nothing passes at the start" in said
+    assert "not finite" not in said
+    for wrong in (x * math.nan, x[:0]):
+        with pytest.raises(DataError, match="expected a"):
+            propagation(net, wrong)

@@ -247,3 +247,11 @@ def test_correlation_map_of_relu_is_the_arc_cosine_kernel(rho: float) -> None:
     theta = math.acos(rho)
     expected = (math.sin(theta) + (math.pi - theta) * math.cos(theta)) / math.pi
     assert float(correlation_map("relu", rho, q=3.0, sigma_w2=2.0)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("q", [1.5, 30.0, 1e4, 1e5])
+def test_fourth_moments_of_a_fast_sine_are_those_of_its_waves(q: float) -> None:
+    found = gaussian_moments("sin", q)
+    slow, fast = np.exp(-2.0 * q), np.exp(-8.0 * q)
+    assert found.kurtosis == pytest.approx((3 - 4 * slow + fast) / 8 / ((1 - slow) / 2) ** 2, rel=1e-10)
+    assert found.slope_kurtosis == pytest.approx((3 + 4 * slow + fast) / 8 / ((1 + slow) / 2) ** 2, rel=1e-10)

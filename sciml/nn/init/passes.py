@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sciml.errors import DataError
-from sciml.nn.structure import NORMS, arguments_of, undisturbed
+from sciml.nn.structure import NORMS, arguments_of, check_sample, undisturbed
 
 __all__ = ["run"]
 
@@ -25,10 +24,7 @@ def run(
     buffers and the random state stay as they were.
     """
     args, kwargs = arguments_of(model, sample)
-    for each in (*args, *kwargs.values()):
-        if isinstance(each, torch.Tensor) and not torch.isfinite(each).all():
-            bad = int((~torch.isfinite(each)).sum())
-            raise DataError(f"expected a finite sample, got {bad} values that are not")
+    check_sample((*args, *kwargs.values()))
     handles = [module.register_forward_hook(hook) for module, hook in hooks.items()]
     handles += [module.register_forward_pre_hook(hook) for module, hook in (before or {}).items()]
     try:

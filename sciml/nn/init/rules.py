@@ -87,6 +87,13 @@ class Net:
     forget_bias: float = 1.0
     groups: Sequence[int] | None = None
 
+    def owns(self, slot: Slot) -> bool:
+        """Return whether no other matrix of the net shares the weight of this one."""
+        own = set(map(id, slot.parameters()))
+        return (
+            sum(bool(own & set(map(id, each.parameters()))) for each in self.structure.slots if each is not slot) == 0
+        )
+
     def parameter(self, name: str) -> nn.Parameter:
         """Return a parameter by its dotted name."""
         return self.model.get_parameter(name)

@@ -15,7 +15,7 @@ from sciml.errors import ConfigError
 from sciml.nn.propagate.steps import Path, path_of
 from sciml.nn.structure.facts import Facts
 from sciml.nn.structure.graph import Graph
-from sciml.nn.structure.inputs import arguments_of
+from sciml.nn.structure.inputs import arguments_of, check_sample
 from sciml.nn.structure.kinds import NORMS, weight_slots
 from sciml.nn.structure.read import owners
 from sciml.nn.structure.recorder import Recorder
@@ -109,6 +109,7 @@ def _measured(net: nn.Module, batch: Any, generator: torch.Generator) -> Measure
     """Run a net on a batch, a gradient back, and directions of the input forward."""
     slots = weight_slots(net)
     args, kwargs = arguments_of(net, batch)
+    check_sample((*args, *kwargs.values()))
     points = _Points(_batch_size(args, kwargs))
     watch = _Watch(net, owners(net, slots), points.look)
     given = tuple(_with_gradient(each) for each in args)

@@ -19,6 +19,8 @@ DEPTHS = 6.0  # correlation lengths that can be trained: Schoenholz et al. (2017
 def warnings_of(structure: Structure, stream: Sequence[PropagationPoint]) -> tuple[str, ...]:
     """Return what is wrong with a net at its start, one sentence each."""
     second, gradient = (_without(_before_output(stream), key) for key in ("second", "gradient"))
+    if not all(math.isfinite(point.second) and math.isfinite(point.gradient) for point in stream):
+        return ("signals or gradients are not finite in double precision: choose weaker weights", *_closing(structure))
     return (
         *_changes("signal", 1.0, second, "from end to end"),
         *_changes("squared gradient", gradient, 1.0, "on its way back"),
@@ -53,9 +55,7 @@ def _ratio(after: float, before: float) -> float:
 
 
 def _changes(what: str, start: float, end: float, where: str) -> Iterator[str]:
-    if not (math.isfinite(start) and math.isfinite(end)):
-        yield f"the {what} is not finite in double precision: choose weaker weights"
-    elif start > 0 and end == 0:
+    if (start > 0 and end == 0) or math.isinf(start):  # a change from nothing to something
         yield f"the {what} is zero {where}: nothing passes at the start"
     elif start > 0 and not 1 / LARGEST <= end / start <= LARGEST:
         verb = "grows" if end > start else "shrinks"
@@ -67,7 +67,7 @@ def _changes(what: str, start: float, end: float, where: str) -> Iterator[str]:
 
 def _untrainable(structure: Structure, stream: Sequence[PropagationPoint]) -> Iterator[str]:
     """Say that a net without skips and norms is deeper than 6 depth scales, by theory."""
-    normed = any(point.kind == "norm" for point in stream)
+    normed = any(point.kind in ("norm", "other") for point in stream)  # what is not known may be a norm
     depth = sum(point.kind == "affine" for point in stream)
     change = _log_change(stream)
     if structure.branches or normed or depth < 2 or abs(change) <= DEPTHS:

@@ -5,7 +5,7 @@ understood, not only those of this package. `weight_slots(model)` lists the matr
 """
 
 from sciml.nn.structure.activations import Activation
-from sciml.nn.structure.inputs import arguments_of, undisturbed, unwrapped
+from sciml.nn.structure.inputs import arguments_of, check_sample, undisturbed, unwrapped
 from sciml.nn.structure.kinds import NORMS, weight_slots
 from sciml.nn.structure.read import structure
 from sciml.nn.structure.result import Branch, Layer, Step, Structure
@@ -22,6 +22,7 @@ __all__ = [
     "Step",
     "Structure",
     "arguments_of",
+    "check_sample",
     "structure",
     "undisturbed",
     "unwrapped",

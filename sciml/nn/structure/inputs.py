@@ -1,16 +1,17 @@
 """A batch to trace a net on, and the care that the pass leaves no trace on the net."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from sciml.errors import DataError
 from sciml.nn.structure.kinds import weight_slots
 from sciml.nn.structure.slots import CONVOLUTIONS, TRANSPOSED, Slot
 
-__all__ = ["Arguments", "arguments_of", "made_up", "undisturbed", "unwrapped"]
+__all__ = ["Arguments", "arguments_of", "check_sample", "made_up", "undisturbed", "unwrapped"]
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _MOST = 40  # batches to try
@@ -33,6 +34,22 @@ def arguments_of(model: nn.Module, sample: Any) -> Arguments:
         return (), {key: moved(value) for key, value in sample.items()}
     values = sample if isinstance(sample, tuple) else (torch.as_tensor(sample),)
     return tuple(moved(value) for value in values), {}
+
+
+def check_sample(values: Iterable[Any]) -> None:
+    """Refuse tensors that are empty or hold values that are not finite.
+
+    Raises
+    ------
+    DataError
+        Either.
+    """
+    for each in values:
+        if isinstance(each, torch.Tensor) and each.numel() == 0:
+            raise DataError(f"expected a sample with items, got a tensor of shape {tuple(each.shape)}")
+        if isinstance(each, torch.Tensor) and not torch.isfinite(each).all():
+            bad = int((~torch.isfinite(each)).sum())
+            raise DataError(f"expected a finite sample, got {bad} values that are not")
 
 
 def made_up(model: nn.Module) -> Iterator[torch.Tensor]:

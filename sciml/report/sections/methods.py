@@ -85,8 +85,8 @@ _INITIALIZATIONS = {
     ),
     "spectral_mup": ("with largest singular values that suit the width (Yang et al. 2023)", ["yang"]),
     "spectral": (
-        "from spectra: isometric layers (Pennington et al. 2017; Balduzzi et al. 2017), residual branches as strong as "
-        "measured on train windows, the first layer on the signal above the noise floor, the last solved",
+        "by sciml's method spectral, which chooses by structure and by train windows (after Pennington et al. 2017 and "
+        "Balduzzi et al. 2017)",
         ["pennington", "balduzzi"],
     ),
 }

@@ -151,7 +151,8 @@ def _at_sigma_b2(member: Activation, sigma_b2: float) -> CriticalPoint:
     above = next((i for i, value in enumerate(values) if value > _ROUNDING * math.exp(grid[i])), None)
     if not above:
         raise ConfigError(
-            f"{member.name}: no critical point with sigma_b2 = {sigma_b2:g}; leave sigma_b2 out, or choose tanh or gelu"
+            f"{member.name}: no critical point with sigma_b2 = {sigma_b2:g} and q up to {_Q_GRID[-1]:g}; leave "
+            "sigma_b2 out or lower it, or choose tanh or gelu"
         )
     root = optimize.brentq(excess, grid[above - 1], grid[above], xtol=1e-15, rtol=1e-14)
     point = _at_q(member, math.exp(root))

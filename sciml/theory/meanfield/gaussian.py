@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError, NumericalError
 from sciml.theory.meanfield.activations import ACTIVATIONS, Activation, AnyActivation, activation
+from sciml.theory.meanfield.closed import SINE
 
 __all__ = [
     "Moments",
@@ -110,7 +111,11 @@ def moments(member: Activation, q: float) -> Moments:
     if member.closed is None:
         return found
     second, slope, growth = member.closed.single(q)
-    return Moments(found.mean, second, slope, growth, found.kurtosis, found.slope_kurtosis)
+    kurtosis = found.kurtosis, found.slope_kurtosis
+    if member.closed is SINE and q > 1.0:  # waves that are finer than the panels
+        fast = math.exp(-8.0 * q) / 8.0
+        kurtosis = (0.375 - growth / 2.0 + fast) / second**2, (0.375 + growth / 2.0 + fast) / slope**2
+    return Moments(found.mean, second, slope, growth, *kurtosis)
 
 
 def _converged(member: Activation, q: float) -> Moments:

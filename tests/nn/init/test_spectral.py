@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
 from sciml.errors import ConfigError, DataError
-from sciml.nn import models
+from sciml.nn import models, propagation
 from sciml.nn.init import initialize
 from sciml.nn.init.draws import paraunitary
 from sciml.nn.init.spectral.readout import solve_readout
@@ -248,3 +248,107 @@ def test_the_start_is_the_same_for_every_dtype_and_leaves_the_gradients_alone() 
         assert all(each.grad is None for each in net.parameters())
     for a, b in zip(single.state_dict().values(), double.state_dict().values(), strict=True):
         assert (a - b).abs().max() < 1e-5 * max(1.0, float(b.abs().max()))
+
+
+class Loop(nn.Module):
+    """Residual blocks that no module of their own holds."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv1d(4, 16, 3, padding=1), nn.Linear(16, 3)
+        self.inner, self.outer = (
+            nn.ModuleList(nn.Conv1d(16, 16, 3, padding=1) for _ in range(depth)) for _ in range(2)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for inner, outer in zip(self.inner, self.outer, strict=True):
+            x = x + outer(torch.relu(inner(torch.relu(x))))
+        out: torch.Tensor = self.head(x.mean(dim=-1))
+        return out
+
+
+def test_branches_that_cannot_be_measured_are_made_weaker_by_rule_and_named() -> None:
+    net = Loop(50)
+    x = torch.randn(16, 4, 32, generator=seeded(0))
+    report = initialize(net, "spectral", sample=x)
+    assert any("50 ends of residual branches made weaker by rule, not measured" in note for note in report.notes)
+    assert 1e-2 < propagation(net, x).growth * 16 < 1e4
+    encoder = nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True, dropout=0.0),
+        num_layers=3,
+        enable_nested_tensor=False,
+    )
+    report = initialize(encoder, "spectral", sample=torch.randn(8, 5, 16, generator=seeded(1)))
+    assert any("6 ends of residual branches" in note for note in report.notes)
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.layer = nn.Embedding(20, 16), nn.Linear(16, 16)
+        self.head = nn.Linear(16, 20, bias=False)
+        self.head.weight = self.table.weight
+
+    def forward(self, i: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(torch.relu(self.layer(self.table(i))))
+        return out
+
+
+def test_a_weight_that_an_embedding_shares_is_never_zero() -> None:
+    i = torch.arange(20)
+    net = Tied()
+    report = initialize(net, "spectral", sample=i, targets=i)
+    assert net.table.weight.abs().min() > 0
+    assert any("not that of one linear layer of its own" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("end", [nn.Sigmoid(), nn.LogSoftmax(dim=1), nn.Softplus()])
+def test_a_last_layer_that_something_follows_is_not_solved(end: nn.Module) -> None:
+    x, y = two_classes(60)
+    net = nn.Sequential(*plain(4, 6), end)
+    report = initialize(net, "spectral", sample=x, targets=y)
+    assert any(note.startswith("last layer: as the others") for note in report.notes)
+    assert all(each.any() for name, each in net.named_parameters() if name.endswith("weight"))
+
+
+def test_a_norm_that_is_never_called_changes_nothing() -> None:
+    x, _ = two_classes(16)
+    net = plain(6, 6)
+    net[1].register_module("unused", nn.LayerNorm(3))
+    report = initialize(net, "spectral", sample=x)
+    assert not any("norm layers" in note for note in report.notes)
+    assert {row.law for row in report.layers[1:-1]} == {"looks_linear"}
+
+
+def test_a_parametrized_last_layer_is_left_to_its_parametrization() -> None:
+    x = torch.randn(60, 10, generator=seeded(0))
+    net = nn.Sequential(nn.Linear(10, 8), nn.ReLU(), nn.utils.parametrizations.spectral_norm(nn.Linear(8, 3)))
+    initialize(net, "spectral", sample=x, targets=torch.arange(60) % 3)
+    with torch.no_grad():
+        assert net(x).isfinite().all()
+
+
+def test_targets_that_no_output_has_are_refused() -> None:
+    x, y = two_classes(60)
+    for wrong, said in (
+        (y - 1, "labels from 0 to 1"),
+        (y + 10, "labels from 0 to 1"),
+        (y[:40], "one target an item"),
+        (torch.full((60, 2), math.nan), "none that is finite"),
+    ):
+        with pytest.raises(DataError, match=said):
+            initialize(plain(4, 6), "spectral", sample=x, targets=wrong)
+    with pytest.raises(DataError, match="unit of each item"):
+        initialize(plain(4, 6), "spectral", sample=x, targets=y, groups=[0])
+    report = initialize(plain(4, 6), "spectral", sample=x, targets=y.double())
+    assert any("not what 2 outputs say" in note for note in report.notes)
+    report = initialize(plain(4, 6), "spectral", sample=x, targets=torch.zeros(60, dtype=torch.long))
+    assert any("last layer: zero, for that is not clearly below chance" in note for note in report.notes)
+
+
+def test_samples_that_hold_nothing_are_refused_or_said() -> None:
+    with pytest.raises(DataError, match="sample with items"):
+        initialize(plain(4, 6), "spectral", sample=torch.zeros(0, 6, 32))
+    report = initialize(plain(4, 6), "spectral", sample=torch.zeros(8, 6, 32))
+    assert any("the input is zero" in note for note in report.notes)

@@ -63,7 +63,8 @@ def fixup(net: Net) -> Plan:
 
     def rule(layer: Layer) -> Rule:
         found = _in_branches(net, inside)(layer)
-        return Rule("zero", 0.0, note="last layer: zero") if layer.gives_output and not layer.branch else found
+        last = layer.gives_output and not layer.branch and net.owns(layer.slot)
+        return Rule("zero", 0.0, note="last layer: zero") if last else found
 
     notes = [f"L = {_counts(net)} residual branches"]
     if not all(branch.scale for branch in branches):

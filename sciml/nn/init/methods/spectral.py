@@ -14,12 +14,12 @@ from sciml.nn.init.methods.meanfield import critical
 from sciml.nn.init.mirror import pair_rows
 from sciml.nn.init.passes import Hook, run
 from sciml.nn.init.rules import Finished, Net, Plan, Rule, positive, usual
-from sciml.nn.init.spectral.calibration import Calibration, calibrate
-from sciml.nn.init.spectral.readout import Readout, solve_readout
+from sciml.nn.init.spectral.calibration import Calibration, calibrate, weaken
+from sciml.nn.init.spectral.readout import Readout, checked_targets, solve_readout
 from sciml.nn.init.spectral.spread import spread_layers
 from sciml.nn.init.spectral.subspace import first_weight, patches, signal_subspace
 from sciml.nn.options import check_name
-from sciml.nn.structure import CONVOLUTIONS, NORMS, Layer
+from sciml.nn.structure import CONVOLUTIONS, Layer
 from sciml.theory import meanfield
 
 __all__ = ["spectral"]
@@ -65,7 +65,9 @@ def spectral(
     base = _base(net) if isometry else orthogonal(net, gain=_gain(net))
     rule = _spread(net, base.rule, c) if spread and isometry else base.rule
     scalars = {name: 1.0 for branch in net.structure.branches for name in branch.scale}
-    start = _Start(net, rule, c, noise_share if first else None, head, calibration)
+    net = replace(net, targets=checked_targets(net))
+    last = None if head == "random" else _last(net)
+    start = _Start(net, rule, c, noise_share if first else None, head, calibration, last)
     return Plan(start.rule, notes=base.notes, scalars=scalars, finish=lambda _: start.finish())
 
 
@@ -79,11 +81,12 @@ class _Start:
     noise_share: float | None
     head: str
     calibration: bool
+    last: Layer | None = None
     rules: dict[str, Rule] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def rule(self, layer: Layer) -> Rule:
-        if layer.gives_output and not layer.branch and self.head != "random" and not layer.reads_input:
+        if layer is self.last:
             return Rule("zero", 0.0, note="last layer: zero")
         return self.base(layer)
 
@@ -93,7 +96,7 @@ class _Start:
             return Finished(self.rules, tuple(self.notes))
         if self.noise_share is not None:
             self.set_first(self.noise_share)
-        last = self.last()
+        last = self.solvable()
         rules = [self.base] if last is None else [self.base, *self.alternative()]
         candidates = [self.candidate(rule, last, redraw=number > 0) for number, rule in enumerate(rules)]
         chosen = min(candidates, key=lambda each: each.loss)
@@ -101,6 +104,8 @@ class _Start:
         self.tell(chosen, candidates)
         if last is not None and chosen.readout is not None:
             self.set_last(last, chosen.readout)
+        elif last is not None:
+            self.notes.append("last layer: zero, for it gives more than one row of outputs an item")
         return Finished(self.rules, tuple(filter(None, self.notes)))
 
     def set_first(self, noise_share: float) -> None:
@@ -128,18 +133,23 @@ class _Start:
         kind = isinstance(slot.module, (torch.nn.Linear, *CONVOLUTIONS)) and slot.groups == 1 and not slot.frozen
         return kind and layer.reads_input and not layer.gives_output and not layer.shortcut and layer.branch is None
 
-    def last(self) -> Layer | None:
+    def solvable(self) -> Layer | None:
         """Return the layer that is solved, or None, and say why."""
-        if self.head != "solved":
+        last, targets = self.last, self.net.targets
+        if last is None:
+            if self.head != "random":
+                self.notes.append(
+                    "last layer: as the others, for the output is not that of one linear layer of its own"
+                )
             return None
-        if self.net.targets is None:
-            self.notes.append("last layer: zero, for no targets were given")
+        if self.head != "solved" or targets is None:
+            self.notes.append(f"last layer: zero{'' if self.head == 'zero' else ', for no targets were given'}")
             return None
-        found = [x for x in self.net.structure.layers if x.gives_output and x.branch is None and not x.slot.frozen]
-        if len(found) != 1 or not isinstance(found[0].slot.module, torch.nn.Linear):
-            self.notes.append("last layer: zero, for the output does not come from one linear layer")
+        n_outputs, shape = last.slot.weight.shape[0], tuple(targets.shape)
+        if math.prod(shape[1:]) != (n_outputs if targets.is_floating_point() else 1):
+            self.notes.append(f"last layer: zero, for targets of shape {shape} are not what {n_outputs} outputs say")
             return None
-        return found[0]
+        return last
 
     def alternative(self) -> Iterator[Callable[[Layer], Rule]]:
         """Yield orthogonal branches beside mirrored ones."""
@@ -156,10 +166,10 @@ class _Start:
                     draw(layer.slot, rule(layer), self.net.generator)
         inputs: dict[str, torch.Tensor] = {}
         hooks: dict[torch.nn.Module, Hook] = {} if last is None else {last.slot.module: _keep(inputs, last.name)}
-        done = Calibration({}, {}, {})
         if self.calibration:
             done = calibrate(self.net, hooks, c=self.c, unit=self.unit())
         else:
+            done = Calibration(weaken(self.net, self.c, self.net.structure.branches), {}, {})
             run(self.net.model, self.net.sample, hooks)
         readout = self.read(inputs.get(last.name), last) if last is not None else None
         weights = {name: each.detach().clone() for name, each in self.net.model.named_parameters()}
@@ -167,7 +177,7 @@ class _Start:
 
     def unit(self) -> Mapping[str, float]:
         """Return the layers of plain stretches that can be scaled freely, and the ratio that theory gives each."""
-        if any(isinstance(module, NORMS) for module in self.net.model.modules()):
+        if _has_norms(self.net):
             return {}
         found = {}
         for layer in self.net.structure.layers:
@@ -181,12 +191,9 @@ class _Start:
 
     def read(self, features: torch.Tensor | None, last: Layer) -> Readout | None:
         targets = self.net.targets
-        if features is None or features.ndim != 2 or targets is None or len(features) != len(targets):
+        if features is None or targets is None or features.ndim != 2 or len(features) != len(targets):
             return None
-        n_outputs = last.slot.weight.shape[0]
-        if targets.is_floating_point() and targets[0].numel() != n_outputs:
-            return None
-        return solve_readout(features, targets, n_outputs, groups=self.net.groups)
+        return solve_readout(features, targets, last.slot.weight.shape[0], groups=self.net.groups)
 
     def set_last(self, last: Layer, readout: Readout) -> None:
         self.notes.append(readout.summary())
@@ -238,10 +245,45 @@ class _Candidate:
                 parameter.copy_(self.weights[name])
 
 
+def _has_norms(net: Net) -> bool:
+    """Return whether anything on the way through the net normalizes."""
+    structure = net.structure
+    return any(layer.norm for layer in structure.layers) or any(
+        branch.norms or branch.normed_after for branch in structure.branches
+    )
+
+
+def _last(net: Net) -> Layer | None:
+    """Return the one linear layer whose output is that of the net, where its weight is its own and plain."""
+    found = [layer for layer in net.structure.layers if layer.gives_output]
+    if len(found) != 1 or found[0].branch is not None:
+        return None
+    layer, slot = found[0], found[0].slot
+    plain = slot.module._parameters.get(slot.parameter) is not None and not slot.frozen
+    linear = isinstance(slot.module, (torch.nn.Linear, *CONVOLUTIONS)) and slot.rows is None
+    return layer if net.owns(slot) and plain and linear and layer.uses == 1 and _is_output(net, layer) else None
+
+
+def _is_output(net: Net, layer: Layer) -> bool:
+    """Return whether nothing but a change of shape follows a layer, by its values where the net can be run."""
+    steps = net.structure.steps
+    after = next((i for i, step in enumerate(steps) if layer.name in step.layers), None)
+    if after is not None:
+        return all(step.kind in ("affine", "pool") for step in steps[after:])
+    if net.sample is None:
+        return False
+    outputs: list[torch.Tensor] = []
+    given = run(net.model, net.sample, {layer.slot.module: lambda _module, _inputs, output: outputs.append(output)})
+    same = isinstance(given, torch.Tensor) and bool(outputs) and given.numel() == outputs[0].numel()
+    return same and torch.equal(given.flatten(), outputs[0].flatten())
+
+
 def _base(net: Net) -> Plan:
     """Return the rules for the structure: what keeps a stretch an isometry."""
-    if any(isinstance(module, NORMS) for module in net.model.modules()):
-        told = "norm layers set the scale themselves: layers are orthogonal, and only the ends of branches are set"
+    if _has_norms(net):
+        told = (
+            "norm layers set the scale themselves: layers are orthogonal, and only the ends of branches are made weaker"
+        )
         return replace(orthogonal(net, gain=_gain(net)), notes=(told,))
     names = {each.name for each in net.structure.activations()}
     smooth = [each for each in net.structure.activations() if each.slope is None]
@@ -312,7 +354,7 @@ def _scaled(rule: Rule, factor: float) -> Rule:
 
 def _keep(found: dict[str, torch.Tensor], name: str) -> Hook:
     def hook(_module: torch.nn.Module, inputs: Any, _output: Any) -> None:
-        found.setdefault(name, inputs[0].detach())
+        found[name] = inputs[0].detach()
 
     return hook
 

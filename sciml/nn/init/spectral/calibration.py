@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,14 +31,26 @@ class Calibration:
     signal, gradient
         Mean square of the stream after a block over that before it, and the mean squared singular value of the block's
         Jacobian (one random probe), by name of the branch, with the branch as strong as it was left.
+    by_rule
+        Layers at the ends of branches that were scaled by rule, for the branch could not be measured.
     """
 
     factors: Mapping[str, float]
     signal: Mapping[str, float]
     gradient: Mapping[str, float]
+    by_rule: tuple[str, ...] = ()
 
     def summary(self, c: float) -> str:
         """Say what was measured, in one sentence."""
+        return "; ".join(filter(None, (self._measured(c), self._by_rule())))
+
+    def _by_rule(self) -> str:
+        if not self.by_rule:
+            return ""
+        named = ", ".join(self.by_rule[:3]) + (", ..." if len(self.by_rule) > 3 else "")
+        return f"{len(self.by_rule)} ends of residual branches made weaker by rule, not measured: {named}"
+
+    def _measured(self, c: float) -> str:
         if not self.signal:
             return ""
         signal, gradient = (math.fsum(map(math.log, each.values())) for each in (self.signal, self.gradient))
@@ -76,6 +88,20 @@ def calibrate(net: Net, hooks: Mapping[nn.Module, Hook], *, c: float, unit: Mapp
     DataError
         A sample that is not finite.
     """
+    left = [branch for branch in net.structure.branches if not _is_measured(net, branch)]
+    by_rule = weaken(net, c, left)
+    done = _with_tangents(net, hooks, c, unit)
+    missed = [x for x in net.structure.branches if x not in left and x.name not in done.signal]
+    if missed:  # an end that is not called as a module, as that of an attention
+        by_rule |= weaken(net, c, missed)
+        again = _with_tangents(net, hooks, c, unit)
+        factors = {name: done.factors.get(name, 1.0) * factor for name, factor in again.factors.items()}
+        done = Calibration(factors, again.signal, again.gradient)
+    return Calibration({**done.factors, **by_rule}, done.signal, done.gradient, tuple(by_rule))
+
+
+def _with_tangents(net: Net, hooks: Mapping[nn.Module, Hook], c: float, unit: Mapping[str, float]) -> Calibration:
+    before = {name: each.detach().clone() for name, each in net.model.named_parameters()}
     try:
         with warnings.catch_warnings(), forward_ad.dual_level():
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # torch's own, at its first tangent
@@ -83,6 +109,9 @@ def calibrate(net: Net, hooks: Mapping[nn.Module, Hook], *, c: float, unit: Mapp
     except (NotImplementedError, RuntimeError) as error:
         if "forward AD" not in str(error) and "forward-mode" not in str(error):
             raise
+    with torch.no_grad():
+        for name, each in net.model.named_parameters():
+            each.copy_(before[name])
     return _pass(net, hooks, c, unit, tangents=False)
 
 
@@ -113,6 +142,24 @@ def _pass(
         {block.branch.name: block.signal for block in measured if block.signal},
         {block.branch.name: block.gradient for block in measured if block.gradient},
     )
+
+
+def weaken(net: Net, c: float, branches: Sequence[Branch]) -> dict[str, float]:
+    r"""Scale the ends of residual branches by rule; return the factors by name.
+
+    A branch whose layers are isometries adds as much as the stream carries; times :math:`\sqrt{e^{c/L} - 1}` it
+    multiplies the mean square by e^{c/L}.
+    """
+    factors = {}
+    for branch in branches:
+        if not branch.normed_end:
+            factor = math.sqrt(math.expm1(c / len(net.structure.siblings(branch))))
+            for name in branch.last:
+                slot = net.structure.layer(name).slot
+                if not slot.frozen:
+                    slot.write(slot.weight.detach() * factor)
+                    factors[name] = factor
+    return factors
 
 
 def end_of(net: Net, branch: Branch) -> nn.Module | None:

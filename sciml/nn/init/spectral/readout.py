@@ -1,6 +1,6 @@
 """A last layer that is solved, not drawn: ridge on the features that the net has when it starts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from sciml._typing import FloatArray
 from sciml.errors import DataError
+from sciml.nn.init.rules import Net
 
-__all__ = ["Readout", "solve_readout"]
+__all__ = ["Readout", "checked_targets", "solve_readout"]
 
 PENALTIES = tuple(float(each) for each in np.geomspace(1e1, 1e-3, 9))  # of standardized features, times n
 TINY = 1e-6  # penalty of the intercepts, which would run away where a class is absent
@@ -19,6 +20,8 @@ MAX_FEATURES = 128  # principal components that are kept of more
 STOP = {"maxiter": 100, "ftol": 1e-7, "gtol": 1e-5}
 FOLDS = 5
 CLEARLY = 2.0  # standard errors
+NOTABLE = 0.01  # of chance
+NOTHING = 1e-3  # of loss: the chance of one class has none
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +50,8 @@ class Readout:
 
     @property
     def clearly_better(self) -> bool:
-        """Whether the loss is below chance by more than two standard errors."""
-        return self.chance - self.loss > CLEARLY * self.standard_error
+        """Whether the loss is below chance by more than two standard errors, and by more than a hundredth."""
+        return self.chance - self.loss > max(CLEARLY * self.standard_error, NOTABLE * self.chance, NOTHING)
 
     def summary(self) -> str:
         """Say what was found, in one sentence."""
@@ -57,6 +60,43 @@ class Readout:
             f"last layer: {verdict}; cross-validated loss {self.loss:.3f} where chance has {self.chance:.3f} "
             f"(difference {self.loss - self.chance:+.3f} +- {self.standard_error:.3f})"
         )
+
+
+def checked_targets(net: Net) -> torch.Tensor | None:
+    """Return the targets of a sample as a tensor, or None where none were given.
+
+    Raises
+    ------
+    DataError
+        Labels that no class has, nothing but NaN, or not as many targets, or units, as items in the sample.
+    """
+    if net.targets is None:
+        return None
+    targets = torch.as_tensor(net.targets)
+    targets = targets.long() if targets.dtype == torch.bool else targets
+    sizes = [len(each) for each in _tensors(net.sample) if each.ndim > 0]
+    if sizes and len(targets) != sizes[0]:
+        raise DataError(f"expected one target an item of the sample, got {len(targets)} for {sizes[0]} items")
+    if net.groups is not None and len(net.groups) != len(targets):
+        raise DataError(f"expected the unit of each item in groups, got {len(net.groups)} for {len(targets)} items")
+    if targets.is_floating_point() and not targets.isfinite().any():
+        raise DataError("expected targets with values, got none that is finite")
+    last = [layer.slot.weight.shape[0] for layer in net.structure.layers if layer.gives_output]
+    labels = not targets.is_floating_point() and targets.ndim == 1 and targets.numel() > 0
+    if labels and len(last) == 1 and not 0 <= int(targets.min()) <= int(targets.max()) < last[0]:
+        low, high = int(targets.min()), int(targets.max())
+        raise DataError(
+            f"expected labels from 0 to {last[0] - 1}, one for each output, got {low} to {high}; give numbers as "
+            "floating point"
+        )
+    return targets
+
+
+def _tensors(sample: Any) -> list[torch.Tensor]:
+    values = (
+        sample.values() if isinstance(sample, Mapping) else sample if isinstance(sample, (tuple, list)) else [sample]
+    )
+    return [torch.as_tensor(each) for each in values if isinstance(each, (torch.Tensor, np.ndarray))]
 
 
 def solve_readout(

@@ -87,6 +87,8 @@ def signal_subspace(X: torch.Tensor, *, alpha: float = 0.05) -> SignalSubspace:
     """
     samples = _checked(X)
     values, vectors = _principal(samples)
+    if not len(values):
+        return SignalSubspace(vectors, values, 0, "the input is zero")
     # what a denoiser or a reference took away is no direction of the data: the rest is data of fewer features
     reduced = len(values) < min(samples.shape)
     spectrum = Spectrum(values, len(values) if reduced else samples.shape[1], len(samples))
