@@ -327,7 +327,8 @@ def test_the_generator_alone_decides_the_weights(method: str, model: str) -> Non
     same = [torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True)]
     assert all(same)
     drawn = next(name for name, each in first.named_parameters() if each.ndim > 1)
-    assert not torch.equal(first.get_parameter(drawn), other.get_parameter(drawn))
+    if first.get_parameter(drawn).any():  # the one layer of a linear net is zero where spectral has no targets
+        assert not torch.equal(first.get_parameter(drawn), other.get_parameter(drawn))
     initialize(first, method=method, sample=data(method))
     initialize(other, method=method, sample=data(method))
     assert torch.equal(first.get_parameter(drawn), other.get_parameter(drawn))
