@@ -79,5 +79,5 @@ class _Silent(nn.Module):
         super().__init__()
         self.shape = shape
 
-    def forward(self, x: torch.Tensor, _valid: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
         return x.new_zeros(len(x), *self.shape)
