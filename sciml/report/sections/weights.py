@@ -34,7 +34,8 @@ def weight_finding(layers: "Sequence[LayerSpectrum]") -> Finding:
             f"{'looks' if len(layers) == 1 else 'look'} random: no singular value above the noise edge.",
             numbers=numbers,
         )
-    strongest = sorted(carrying, key=lambda layer: -float(np.max(layer.singular_values)) / layer.edge)[:3]
+    # a matrix of few directions, such as one that starts in mirrored pairs, has no noise at all: its edge is zero
+    strongest = sorted(carrying, key=lambda layer: layer.edge / float(np.max(layer.singular_values)))[:3]
     named = series(f"{layer.name} ({layer.rank})" for layer in strongest)
     head = f"{len(carrying)} of {count(len(layers), 'weight matrix')}"
     verb = "has" if len(carrying) == 1 else "have"

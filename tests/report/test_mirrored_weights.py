@@ -1,0 +1,14 @@
+"""What a report says of weights without any noise: those of a net that starts in mirrored pairs, and has moved."""
+
+import torch
+
+from sciml.report.sections.weights import weight_finding
+from sciml.spectra import weight_spectra
+
+
+def test_weights_of_mirrored_pairs_have_an_edge_of_zero_and_are_told() -> None:
+    half = torch.randn(6, 10, generator=torch.Generator().manual_seed(0))
+    rows = torch.cat([half, -half], dim=1)
+    layers = weight_spectra({"pairs.weight": torch.cat([rows, -rows])})
+    assert [(layer.edge, layer.rank) for layer in layers] == [(0.0, 6)]
+    assert "pairs" in weight_finding(layers).text
