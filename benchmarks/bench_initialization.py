@@ -221,7 +221,8 @@ def report(rows: list[tuple[Any, ...]], ratios: list[float], losses: list[float]
         f"{__doc__.split(chr(10), 2)[2].strip()}\n\nNets of width {WIDTH}, kernel 3, ReLU, no norms: residual (blocks "
         "of two convolutions) and plain (convolutions in a row). A run trains if its train loss falls below .6 of "
         "chance; steps are to .6 of chance, the median of seeds; best held-out loss: mean (lowest to highest seed). "
-        "100 blocks: three seeds.\n\n"
+        "100 blocks: three seeds. GunPoint: every second sample; demo: trials as recorded, not denoised. "
+        f"{len(ratios)} of {len(cells())} cells were run.\n\n"
     )
     head = ("net", "depth", "task", "method", "rate", "train", "steps, train", "steps, held out", "held-out loss")
     words = (
