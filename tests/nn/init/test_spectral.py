@@ -232,6 +232,9 @@ def test_a_smooth_net_starts_near_an_isometry() -> None:
 def test_what_cannot_be_done_is_said() -> None:
     net = plain(4, 6)
     assert any("no sample was given" in note for note in initialize(net, "spectral").notes)
+    deep = models.build("resnet1d", n_channels=6, n_times=32, n_outputs=2, norm="none", width=16, blocks=30)
+    ends = [row for row in initialize(deep, "spectral").layers if row.name.endswith("conv2")]
+    assert [row.measured for row in ends] == pytest.approx([2.0 * math.expm1(2.0 / 30)] * 30, rel=0.1)
     x, _ = two_classes(16)
     assert any("no targets were given" in note for note in initialize(net, "spectral", sample=x).notes)
     with pytest.raises(ConfigError, match="head"):

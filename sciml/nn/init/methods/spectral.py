@@ -92,8 +92,7 @@ class _Start:
 
     def finish(self) -> Finished:
         if self.net.sample is None:
-            self.notes.append("no sample was given: first layer, calibration and last layer are left as drawn")
-            return Finished(self.rules, tuple(self.notes))
+            return self.without_sample()
         if self.noise_share is not None:
             self.set_first(self.noise_share)
         last = self.solvable()
@@ -106,6 +105,16 @@ class _Start:
             self.set_last(last, chosen.readout)
         elif last is not None:
             self.notes.append("last layer: zero, for it gives more than one row of outputs an item")
+        return Finished(self.rules, tuple(filter(None, self.notes)))
+
+    def without_sample(self) -> Finished:
+        """Make branches weaker by rule; there is nothing to measure or to learn from."""
+        done = Calibration(weaken(self.net, self.c, self.net.structure.branches), {}, {})
+        self.tell(_Candidate(self.base, done, None, {}, self.net), [])
+        last = "" if self.last is None else ", and the last layer is zero"
+        self.notes.append(
+            f"no sample was given: the first layer is drawn as the others, branches are scaled by rule{last}"
+        )
         return Finished(self.rules, tuple(filter(None, self.notes)))
 
     def set_first(self, noise_share: float) -> None:
