@@ -244,7 +244,10 @@ def parts() -> None:
             rows.append((*cell, part, f"{each['rate']:g}", *shown))
             print(rows[-1], flush=True)
         head = ("net", "depth", "task", "left out", "rate", "steps, train", "steps, held out", "held-out loss")
-        text = "`spectral` with one part left out at a time, as in the table above.\n\n"
+        text = (
+            '`spectral` with one part left out at a time, as in the table above; "taps spread" left out is a delta '
+            'kernel, "calibration" scales branches by rule alone. Rows that are missing were not run.\n\n'
+        )
         record("Initialization: what each part brings", text + table(head, rows) + "\n\n" + machine("numpy", "torch"))
 
 

@@ -35,7 +35,7 @@ def comparison_findings(found: "InitComparison") -> tuple[Finding, ...]:
         first.append(
             Finding(
                 f"After {found.steps} steps the lowest held-out loss is {held_out:.4g}, from {name} at rate {rate:g} "
-                f"(train loss {train:.4g}).",
+                f"(train loss {train:.4g}): the least of several runs of one seed, so no ranking of methods.",
                 "result",
                 {"method": name, "rate": rate, "train_loss": train, "held_out_loss": held_out},
             )

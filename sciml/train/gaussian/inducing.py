@@ -7,7 +7,7 @@ the kernel is nearly φ(x)·φ(x'), and with Φ scaled by the noise A = 1 + a Φ
     \bar f_* = a \varphi_*^\top A^{-1} \Phi^\top s^{-1} y, \qquad
     \mathrm{var} f_* = a (k_{**} - \varphi_*^\top \varphi_*) + a \varphi_*^\top A^{-1} \varphi_* .
 
-The first term of the variance is what the inducing points do not see: far from them the process is as unsure as before
+The first term of the variance is what the inducing points do not see: far from them the process varies as before
 it saw any sample.
 
 References

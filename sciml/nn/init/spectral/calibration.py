@@ -54,10 +54,11 @@ class Calibration:
         if not self.signal:
             return ""
         signal, gradient = (math.fsum(map(math.log, each.values())) for each in (self.signal, self.gradient))
-        told = "" if not self.gradient else f", squared gradients by e^{gradient:.2f}"
+        told = "" if not self.gradient else f", and of one random direction a block by e^{gradient:.2f}"
         return (
-            f"{len(self.signal)} residual branches calibrated on the sample: together they multiply the mean square of "
-            f"the signal by e^{signal:.2f}{told} (wanted: e^{c:g} for each stream)"
+            f"{len(self.signal)} residual branches calibrated on the sample: block by block they multiply the "
+            f"mean square of the signal by e^{signal:.2f}{told} (wanted: e^{c:g} a stream; a gradient through all "
+            "blocks is not random within them, and may differ)"
         )
 
 

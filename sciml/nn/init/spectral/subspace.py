@@ -61,7 +61,7 @@ def signal_subspace(X: torch.Tensor, *, alpha: float = 0.05) -> SignalSubspace:
               c^2 = \frac{1 - \gamma s^4 / (\ell - s^2)^2}{1 + \gamma s^2 / (\ell - s^2)}
 
     with noise variance s² and gamma = features / samples; less than the eigenvalue, which also counts what the noise
-    of these samples adds to it. Where the test of white noise does not settle, no floor is claimed: v comes from
+    of these samples adds to it. Where the test of white noise does not converge, no floor is claimed: v comes from
     quadratic-inverse shrinkage, which needs none, and the rank from deterministic parallel analysis, which lets
     features have noise of their own. Of fewer than 8 features there is no bulk to tell either by: all directions count.
 
@@ -209,7 +209,7 @@ def _principal(samples: torch.Tensor) -> tuple[FloatArray, FloatArray]:
 
 
 def _floor(spectrum: Spectrum, alpha: float) -> tuple[int, float] | None:
-    """Return rank and noise level, or None where the test of white noise does not settle."""
+    """Return rank and noise level, or None where the test of white noise does not converge."""
     if len(spectrum.values) < MIN_DIRECTIONS:
         return None
     try:
