@@ -1,6 +1,6 @@
 """What a net has learned, read from spectra: weights, activations and Jacobians against the laws of random matrices."""
 
-from sciml.spectra import activations, convolution, jacobian, weights
+from sciml.spectra import activations, convolution, jacobian, matrices, weights
 from sciml.spectra.activations import ActivationSpectra, ActivationSpectrum, activation_spectra, neural_collapse
 from sciml.spectra.jacobian import JacobianSpectrum, jacobian_spectrum
 from sciml.spectra.weights import LayerSpectrum, weight_spectra
@@ -15,6 +15,7 @@ __all__ = [
     "convolution",
     "jacobian",
     "jacobian_spectrum",
+    "matrices",
     "neural_collapse",
     "weight_spectra",
     "weights",
