@@ -62,7 +62,10 @@ def inference_state(
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A trained model as a checkpoint holds it, in eval mode on the CPU, and the samples of its longest window."""
+    """A trained model as a checkpoint holds it, in eval mode on the CPU.
+
+    `n_times` are the samples of its longest window, `initialization` is the report of how it began.
+    """
 
     model: nn.Module
     preprocess: Preprocess
@@ -71,6 +74,7 @@ class Restored:
     epoch: int
     path: Path
     n_times: int
+    initialization: Mapping[str, Any]
 
 
 def restore(run: Path) -> Restored:
@@ -116,6 +120,7 @@ def _restored(found: checkpoint.Checkpoint) -> Restored:
         found.state["epoch"],
         found.path,
         int(extra["net"]["n_times"]),
+        extra.get("initialization") or {},
     )
 
 

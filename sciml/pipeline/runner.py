@@ -20,6 +20,7 @@ from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import build_net, inference_state, n_parameters
 from sciml.pipeline.record import make_record
 from sciml.pipeline.run_folder import RunFolder
+from sciml.pipeline.spectra.tracking import tracked
 from sciml.pipeline.start import first_batch, start
 from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.training_overlap import FILE, intervals_learned_from
@@ -325,7 +326,7 @@ class _Run:
                 get_task(self.config.task).assemble(preprocess, net),
                 FitData(*parts),
                 train_config(self.config),
-                (*callbacks, ProgressBar(stream=log), _Status(self.folder, fold)),
+                (*callbacks, *tracked(self.config, run_dir), ProgressBar(stream=log), _Status(self.folder, fold)),
                 run_dir=run_dir,
                 resume=resume,
                 extra_state=inference_state(self.config, windows, preprocess, net, began),

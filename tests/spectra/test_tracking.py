@@ -1,0 +1,198 @@
+"""Spectra through training: the budget is kept, training is not changed, a resumed run goes on with its track."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sciml.errors import ConfigError
+from sciml.spectra.tracking import SpectrumTrack, SpectrumTracker
+from sciml.spectra.tracking.track import Row
+from sciml.train import FitData, TrainConfig, fit
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Sum:
+    """The sum of the weights, at a cost."""
+
+    name = "sum"
+
+    def __init__(self, clock, cost, guess=None):
+        self.clock, self.seconds, self.guess = clock, cost, cost if guess is None else guess
+        self.last = []
+
+    def cost(self, model):
+        return self.guess
+
+    def measure(self, model, last):
+        self.clock.now += self.seconds
+        self.last.append(last)
+        total = sum(float(each.detach().sum()) for each in model.parameters())
+        return {"total": ((), np.array(total), {})}
+
+
+class Tick:
+    """A callback before the tracker's, that lets a step take a second."""
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def on_step_end(self, state):
+        self.clock.now += 1.0
+
+
+class Memory:
+    def __init__(self):
+        self.kept = SpectrumTrack()
+
+    def read(self):
+        return self.kept
+
+    def write(self, track):
+        self.kept = track
+
+
+def data():
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(32, 2, 4, generator=generator)
+    return FitData((X, (X.mean(dim=(1, 2)) > 0).long()), (X[:8], (X[:8].mean(dim=(1, 2)) > 0).long()))
+
+
+def net():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(8, 6), nn.ReLU(), nn.Dropout(0.3), nn.Linear(6, 2))
+
+
+def config(**changes):
+    return TrainConfig(**{"epochs": 5, "batch_size": 4, "patience": None, "device": "cpu", **changes})
+
+
+def trained(callbacks, **changes):
+    model = net()
+    fit(model, data(), config(**changes), callbacks)
+    return model
+
+
+@pytest.mark.parametrize("cost", [0.05, 0.3, 1.0, 100.0])
+@pytest.mark.parametrize("budget", [0.05, 0.2])
+def test_the_budget_is_kept(cost, budget):
+    clock = Clock()
+    measure = Sum(clock, cost)
+    tracker = SpectrumTracker([measure], every=1, budget=budget, clock=clock)
+    trained([Tick(clock), tracker])
+    training = clock.now - tracker.seconds
+    assert tracker.seconds <= budget * training
+    assert tracker.seconds == pytest.approx(len(measure.last) * cost)
+    if cost < budget * training / 4:
+        assert 0 in tracker.track.steps  # the start is made up for
+
+
+def test_a_guess_that_was_too_low_is_made_up_for():
+    clock = Clock()
+    tracker = SpectrumTracker([Sum(clock, 1.0, guess=0.0)], every=1, budget=0.1, clock=clock)
+    trained([Tick(clock), tracker])
+    # the first measurement went over: nothing more until training has taken ten times as long
+    assert all(later - earlier >= 10 for earlier, later in itertools.pairwise(tracker.track.steps[1:]))
+    assert tracker.n_skipped > 20
+
+
+def test_training_is_not_changed():
+    clock = Clock()
+    tracker = SpectrumTracker(["weights", Sum(clock, 0.0)], every=3, budget=1.0)
+    with_it, without = trained([tracker]).state_dict(), trained([]).state_dict()
+    assert all(torch.equal(with_it[name], without[name]) for name in without)
+
+
+def test_the_start_is_measured_as_it_was():
+    clock = Clock()
+    tracker = SpectrumTracker([Sum(clock, 0.5)], every=7, budget=0.05, clock=clock)
+    trained([Tick(clock), tracker])
+    steps, totals = tracker.track.series("total")
+    expected = sum(float(each.detach().sum()) for each in net().parameters())
+    assert steps[0] == 0
+    assert totals[0] == pytest.approx(expected, rel=1e-6)
+    assert totals[-1] != pytest.approx(expected, rel=1e-3)
+
+
+def test_each_measurement_is_given_the_last_one():
+    clock = Clock()
+    measure = Sum(clock, 0.0)
+    tracker = SpectrumTracker([measure], every=10, budget=1.0, clock=clock)
+    trained([Tick(clock), tracker])
+    given = [None if each is None else float(each["total"][1]) for each in measure.last[1:]]
+    assert given[0] is None
+    assert given[1:] == tracker.track.series("total")[1][1:-1].tolist()
+
+
+def test_a_resumed_run_goes_on_with_the_track_up_to_its_step(tmp_path):
+    store = Memory()
+    fit(
+        net(),
+        data(),
+        config(epochs=5),
+        [SpectrumTracker(["weights"], every=8, budget=1.0, store=store)],
+        run_dir=tmp_path / "a",
+    )
+    whole = store.kept
+
+    class Stop:
+        def on_step_end(self, state):
+            if state.step == 20:
+                raise KeyboardInterrupt
+
+    other = Memory()
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            net(), data(), config(epochs=5, checkpoint_every=10),
+            [SpectrumTracker(["weights"], every=8, budget=1.0, store=other), Stop()], run_dir=tmp_path / "b",
+        )  # fmt: skip
+    other.kept = other.kept.with_row(Row(39, {"total": ((), np.array(0.0), {})}))  # of a later step than the checkpoint
+    fit(
+        net(), data(), config(epochs=5, checkpoint_every=10),
+        [SpectrumTracker(["weights"], every=8, budget=1.0, store=other)], run_dir=tmp_path / "b", resume=True,
+    )  # fmt: skip
+    assert other.kept.steps == whole.steps
+    one, two = whole.variables(), other.kept.variables()
+    assert one.keys() == two.keys()
+    assert np.array_equal(one["singular_value"][1], two["singular_value"][1], equal_nan=True)
+
+
+def test_a_track_is_what_its_variables_say():
+    rows = [
+        Row(0, {"layer": (("layer",), np.array(["a", "b"]), {}), "rank": (("layer",), np.array([1.0, np.nan]), {})}),
+        Row(
+            5,
+            {
+                "rank": (("layer",), np.array([2.0, 0.0]), {}),
+                "sharpness": (("index",), np.array([3.0]), {"units": "1"}),
+            },
+        ),
+    ]
+    track = SpectrumTrack(tuple(rows))
+    found = track.variables()
+    assert found["rank"][0] == ("step", "layer")
+    assert found["sharpness"][1].shape == (2, 1)
+    assert np.isnan(found["sharpness"][1][0, 0])
+    again = SpectrumTrack.from_variables(found)
+    assert again.steps == [0, 5]
+    assert again.series("sharpness")[1].tolist() == [[3.0]]
+    assert again.to_dict()["rank"]["values"] == [[1.0, None], [2.0, 0.0]]
+    assert "2 steps from 0 to 5" in track.summary()
+
+
+@pytest.mark.parametrize(
+    "options", [{"what": []}, {"every": 0}, {"budget": 0.0}, {"budget": 2.0}, {"what": ["nothing"]}], ids=str
+)
+def test_bad_settings_are_refused(options):
+    with pytest.raises(ConfigError, match="expected"):
+        SpectrumTracker(**options)
