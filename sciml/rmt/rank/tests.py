@@ -32,6 +32,7 @@ __all__ = [
 
 EQUAL = "every channel has the same noise variance"
 UNCORRELATED = "noise is not correlated in time"
+CERTAIN = -9.0  # standardized value that the largest of noise exceeds, but for a probability of 1e-16
 FEW = "less than half of the spectrum is signal"
 COMMON = "all channels share the noise spectrum that was given"
 
@@ -127,7 +128,9 @@ def white_test(spectrum: Spectrum, *, alpha: float = 0.05, lowered: float = 0.0)
     ratio = np.divide(scatter * (1 + lowered), variance, out=np.full(short, np.inf), where=variance > 0)
     ratio[scatter == 0] = 0.0
     beta: Literal[1, 2] = 2 if complex_data else 1
-    tail = ratio_tail(np.minimum((ratio - center) / scale, 1e6), (center / scale) ** 2 / dof, beta)
+    z, kappa, tail = np.minimum((ratio - center) / scale, 1e6), (center / scale) ** 2 / dof, np.ones(short)
+    near = z > CERTAIN
+    tail[near] = ratio_tail(z[near], kappa[near], beta)
     p_values = np.maximum.accumulate(tail)
     rank = int(np.count_nonzero(p_values < alpha))
     return _white_result(spectrum, p_values, rank, estimate, alpha, lowered)

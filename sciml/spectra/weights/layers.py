@@ -1,6 +1,6 @@
 """What the singular values of one layer say."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,8 +57,6 @@ class LayerSpectrum:
         Level of the test, over all layers together.
     cutoff
         p-value up to which a singular value counts as an outlier, so that all layers together keep the level.
-    warnings
-        Why the numbers should be read with care; empty if nothing stands against them.
     """
 
     facts: LayerFacts
@@ -70,7 +68,6 @@ class LayerSpectrum:
     outliers: Outliers | None
     alpha: float
     cutoff: float
-    warnings: tuple[str, ...] = field(default=())
 
     @property
     def name(self) -> str:
@@ -110,6 +107,11 @@ class LayerSpectrum:
     def operator_bound(self) -> float | None:
         """Upper bound of that norm, where one is known."""
         return self.facts.operator_bound
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the numbers should be read with care; empty if nothing stands against them."""
+        return self.test.warnings
 
     @property
     def tested_values(self) -> FloatArray:

@@ -19,7 +19,7 @@ import scipy.stats
 
 from sciml._typing import FloatArray
 from sciml.rmt import shrink
-from sciml.spectra.weights.noise import Conversion
+from sciml.spectra.weights.stages import Conversion
 
 __all__ = ["Outliers", "outliers"]
 

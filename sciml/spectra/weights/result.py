@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
-import torch
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError
@@ -94,10 +93,12 @@ class WeightSpectra(Sequence[LayerSpectrum]):
 
         Examples
         --------
+        >>> import torch
         >>> print(weight_spectra(torch.nn.Linear(40, 30)).summary().splitlines()[0])
         1 weight matrix, 97.6 % of 1,230 parameters
         """
-        head = f"{count(len(self.own), 'weight matrix')}, {percent(self.coverage)} of {count(self.n_parameters, 'parameter')}"
+        covered = f"{percent(self.coverage)} of {count(self.n_parameters, 'parameter')}"
+        head = f"{count(len(self.own), 'weight matrix')}, {covered}"
         lines = [f"{verdict}: {series(names)}" for verdict, names in self.verdicts.items()]
         left = [f"left out: {each.name} {each.shape}: {each.reason}" for each in self.left_out]
         return "\n".join([head, *lines, *left, *self.notes])
@@ -122,6 +123,7 @@ class WeightSpectra(Sequence[LayerSpectrum]):
 
         Examples
         --------
+        >>> import torch
         >>> dims, values, attributes = weight_spectra(torch.nn.Linear(40, 30)).variables()["singular_values"]
         >>> dims, values.shape, attributes["units"]
         (('layer', 'index'), (1, 30), '1')
@@ -232,6 +234,7 @@ def weight_spectra(
 
     Examples
     --------
+    >>> import torch
     >>> weight = torch.randn(80, 200, generator=torch.Generator().manual_seed(0))
     >>> weight += 4.0 * torch.outer(torch.full((80,), 80**-0.5), torch.full((200,), 1.0))
     >>> [spectrum] = weight_spectra({"head.weight": weight})
@@ -255,20 +258,18 @@ class _Draft:
     facts: LayerFacts
     values: FloatArray
     test: NoiseTest
-    warnings: tuple[str, ...]
 
 
 def _draft(matrix: Matrix, alpha: float) -> _Draft:
     if matrix.factors is not None:
         left, right = matrix.factors()
         values = product_values(left, right)
-        return _Draft(_facts(matrix, values), values, NoiseTest(values, reason=PRODUCT, warnings=(PRODUCT,)), ())
-    stored = matrix.values()
-    weights = stored.double()
+        test = NoiseTest(values, matrix.matrix_shape, reason=PRODUCT, warnings=(PRODUCT,))
+        return _Draft(_facts(matrix, values), values, test)
+    weights = matrix.values().double()
     values = singular_values(weights)
-    blocks = matrix.blocks().double() if matrix.groups > 1 else None
-    test = noise_test(weights, values, alpha, blocks)
-    return _Draft(_facts(matrix, values), values, test, tuple(_rounding_warning(stored, test)))
+    blocks = weights.reshape(matrix.groups, -1, weights.shape[1]) if matrix.groups > 1 else None
+    return _Draft(_facts(matrix, values), values, noise_test(weights, values, alpha, blocks=blocks, dtype=matrix.dtype))
 
 
 PRODUCT = "a product of two matrices: its noise has another law than that of one matrix"
@@ -284,13 +285,6 @@ def _facts(matrix: Matrix, values: FloatArray) -> LayerFacts:
 
 def _float(value: float | None) -> float | None:
     return None if value is None else float(value)
-
-
-def _rounding_warning(tensor: torch.Tensor, test: NoiseTest) -> Iterator[str]:
-    if test.law is not None and test.sigma is not None:
-        rms = float(tensor.double().square().mean().sqrt())
-        if 0.0 < test.sigma < torch.finfo(tensor.dtype).eps * rms:
-            yield f"the noise is at the rounding error of {tensor.dtype}: the weights are of low rank but for rounding"
 
 
 def _controlled(drafts: Sequence[_Draft], *, derived: bool, alpha: float) -> tuple[dict[str, float], Discoveries]:
@@ -317,15 +311,14 @@ def _layer(draft: _Draft, family: tuple[dict[str, float], Discoveries], alpha: f
         verdict=verdict,
         rank=rank,
         q_value=q_value,
-        outliers=_outliers(test, rank, draft.facts.matrix_shape, found.cutoff),
+        outliers=_outliers(test, rank, found.cutoff),
         alpha=alpha,
         cutoff=found.cutoff,
-        warnings=(*test.warnings, *draft.warnings),
     )
 
 
-def _outliers(test: NoiseTest, rank: int | None, shape: tuple[int, int], cutoff: float) -> Outliers | None:
+def _outliers(test: NoiseTest, rank: int | None, cutoff: float) -> Outliers | None:
     edge = test.edge(cutoff)
     if rank is None or edge is None or test.sigma is None:
         return None
-    return outliers(test.tested[:rank], shape, test.sigma, edge, test.conversion)
+    return outliers(test.tested[:rank], test.shape, test.sigma, edge, test.conversion)

@@ -24,7 +24,9 @@ FEW = 5  # singular values, of which no bulk can be told
 def fits_noise(test: NoiseTest) -> bool:
     """Return whether the bulk follows the law of noise, as far as so few values can tell."""
     short = len(test.tested)
-    return test.bulk_distance is not None and test.bulk_distance <= max(NOISE_DISTANCE, (2 + math.log(short) / 2) / short)
+    return test.bulk_distance is not None and test.bulk_distance <= max(
+        NOISE_DISTANCE, (2 + math.log(short) / 2) / short
+    )
 
 
 def is_tested(test: NoiseTest) -> bool:
