@@ -3,13 +3,14 @@
 from sciml.spectra import activations, convolution, jacobian, matrices, weights
 from sciml.spectra.activations import ActivationSpectra, ActivationSpectrum, activation_spectra, neural_collapse
 from sciml.spectra.jacobian import JacobianSpectrum, jacobian_spectrum
-from sciml.spectra.weights import LayerSpectrum, weight_spectra
+from sciml.spectra.weights import LayerSpectrum, WeightSpectra, weight_spectra
 
 __all__ = [
     "ActivationSpectra",
     "ActivationSpectrum",
     "JacobianSpectrum",
     "LayerSpectrum",
+    "WeightSpectra",
     "activation_spectra",
     "activations",
     "convolution",

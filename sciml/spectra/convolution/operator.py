@@ -1,5 +1,6 @@
 """A convolutional layer as a linear operator on signals of one size, applied to vectors and never written out."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -59,7 +60,8 @@ class LayerOperator:
         self.inputs = (layer.in_channels, *per_dim("grid", grid, self.weight))
         zero = torch.zeros(1, *self.inputs, dtype=torch.float64)
         try:
-            output, self._pull = torch.func.vjp(self._apply, zero)[:2]
+            with warnings.catch_warnings(category=UserWarning, action="ignore"):  # what padding "same" may copy
+                output, self._pull = torch.func.vjp(self._apply, zero)[:2]
         except (RuntimeError, ValueError) as error:
             raise ConfigError(f"expected a grid that fits {layer}, got {self.inputs[1:]}: {error}") from None
         self.outputs = tuple(output.shape[1:])

@@ -16,8 +16,8 @@ from sciml.spectra.matrices.matrix import LeftOut, Matrix
 
 __all__ = ["Scale", "with_adapters"]
 
-Scale = Callable[[str, int], tuple[float, str]]
-"""The factor s of the adapter of a layer with a rank, and what is said of it."""
+Scale = Callable[[tuple[str, str], int], tuple[float, str]]
+"""The factor s of an adapter, by its layer, its name and its rank, and what is said of it."""
 
 _FACTOR = re.compile(
     r"(?P<layer>.*?)[._]?lora[._]?(embedding[._])?(?P<side>A|B|a|b|down|up)(\.(?P<name>(?!weight$)[^.]+))?(\.weight)?$"
@@ -29,8 +29,8 @@ Items = Sequence[Matrix | LeftOut]
 def with_adapters(items: Items, scale: Scale) -> Iterator[Matrix | LeftOut]:
     """Yield the items with each pair of low-rank factors, in the place of its first, as their product."""
     pairs = _pairs(items)
-    by_layer = {each.layer: each for each in items if isinstance(each, Matrix)}
-    members = {id(each): layer for layer, pair in pairs.items() for each in pair}
+    members = {id(each): key for key, pair in pairs.items() for each in pair}
+    by_layer = {each.layer: each for each in items if isinstance(each, Matrix) and id(each) not in members}
     done: set[tuple[str, str]] = set()
     for each in items:
         key = members.get(id(each))
@@ -62,7 +62,7 @@ def _pairs(items: Items) -> dict[tuple[str, str], tuple[Matrix, Matrix]]:
 def _adapter(key: tuple[str, str], a: Matrix, b: Matrix, base: Matrix | None, scale: Scale) -> Matrix:
     layer, adapter = key
     rank, shape = a.matrix_shape[0], (b.matrix_shape[0], a.matrix_shape[1])
-    factor, said = scale(layer, rank)
+    factor, said = scale(key, rank)
     part = "LoRA" if adapter in ("", "default") else f"LoRA {adapter}"
 
     def factors() -> tuple[torch.Tensor, torch.Tensor]:

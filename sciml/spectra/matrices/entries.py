@@ -34,7 +34,9 @@ class Entry:
     problem
         Why it has no values to analyze, or "".
     place
-        Where its values lie in memory, so that a weight of two names is known; None in files.
+        Where its values lie, so that a weight of two names is known; None where that is not known.
+    groups
+        Of a convolution, where known; else 0.
     """
 
     key: str
@@ -46,6 +48,7 @@ class Entry:
     kind: str = ""
     problem: str = ""
     place: tuple[Any, ...] | None = None
+    groups: int = 0
 
     @property
     def layer(self) -> str:

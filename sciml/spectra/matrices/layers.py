@@ -88,7 +88,8 @@ def _state_size(entry: Entry, name: str, pool: Pool) -> int | None:
 
 
 def _lookup(entry: Entry, _pool: Pool) -> list[Matrix] | None:
-    if len(entry.shape) != 2 or not _EMBEDDING.search(entry.key):
+    known = entry.kind == "Embedding" or (not entry.kind and _EMBEDDING.search(entry.key))
+    if len(entry.shape) != 2 or not known:
         return None
     n_rows, size = entry.shape
     table = _matrix(entry, "Embedding", role="lookup", note=_with(entry, "the table transposed: (n_out, n_rows)"))
@@ -103,6 +104,11 @@ def _linear(entry: Entry, _pool: Pool) -> list[Matrix | LeftOut] | None:
     if len(entry.shape) != 2:
         return None
     kind = entry.kind or ("Linear" if entry.last == "weight" else "Parameter")
+    if entry.kind == "Conv1D":  # a linear layer stored (in, out), of this name in transformers
+        shape = entry.shape[::-1]
+        note = _with(entry, "the weight transposed: (n_out, n_in)")
+        transposed = replace(entry, shape=shape, read=lambda: entry.read().mT)
+        return [replace(_matrix(transposed, kind, note=note), shape=entry.shape)]
     if min(entry.shape) == 1 and entry.last != "weight":
         return [left_of(entry, "a vector: one row or column")]
     return [_matrix(entry, kind, note=_with(entry, PLAIN))]
@@ -124,7 +130,8 @@ def _convolution(entry: Entry, pool: Pool) -> list[Matrix] | None:
     groups, reason = _transposed(entry, pool)
     if groups == 0:
         note = _with(entry, RESHAPED) + reason
-        return [replace(_matrix(entry, kind, note=note), norms=lambda: (None, None))]
+        plain = replace(_matrix(entry, kind, note=note), groups=max(entry.groups, 1), norms=lambda: (None, None))
+        return [replace(plain, fan_out=plain.fan_out / plain.groups)]
     first, second, *kernel = entry.shape
     shape = (second * groups, first // groups, *kernel)
     note = f"in and out exchanged to (c_out, c_in / groups · taps){reason}"
@@ -136,9 +143,11 @@ def _convolution(entry: Entry, pool: Pool) -> list[Matrix] | None:
 
 def _transposed(entry: Entry, pool: Pool) -> tuple[int, str]:
     """Return the groups of a transposed convolution, 0 for one that is not, and by what that is known."""
+    if entry.kind.startswith("Conv") and entry.groups:
+        return (entry.groups, "") if "Transpose" in entry.kind else (0, "")
     first, second = entry.shape[:2]
     bias = pool.all.get(f"{entry.layer}.bias".removeprefix("."))
-    named = bool(_TRANSPOSED.search(entry.key))
+    named = bool(_TRANSPOSED.search(entry.key) or entry.kind.startswith("ConvTranspose"))
     n_out = bias.shape[0] if bias is not None and len(bias.shape) == 1 else 0
     if n_out == first and not (named and first == second):
         return 0, ""

@@ -88,7 +88,8 @@ def _once(entries: Sequence[Entry], notes: list[str]) -> list[Entry]:
     for each in entries:
         place = each.place
         if place is not None and place in first_of:
-            notes.append(f"{each.key} has the weight of {first_of[place]}: counted once, there")
+            if len(each.shape) > 1:
+                notes.append(f"{each.key} has the weight of {first_of[place]}: counted once, there")
         else:
             found.append(each)
             if place is not None:
@@ -101,7 +102,7 @@ def _assembled(
 ) -> Matrices:
     modules = dict(model.named_modules()) if model is not None else {}
     heads = kept.heads()
-    scale = kept.scale if model is None else lambda layer, rank: _scale_of(modules.get(layer), rank)
+    scale = kept.scale if model is None else lambda key, rank: _scale_of(modules.get(key[0]), key[1], rank)
     whole = list(with_adapters(items, scale))
     whole = list(with_heads(whole, lambda name: _heads_of(modules.get(name)) if model is not None else heads))
     return Matrices(
@@ -126,11 +127,11 @@ def _number(holder: Any, names: Sequence[str]) -> int | None:
     return next((each for each in found if isinstance(each, int) and each > 0), None)
 
 
-def _scale_of(module: nn.Module | None, rank: int) -> tuple[float, str]:
+def _scale_of(module: nn.Module | None, adapter: str, rank: int) -> tuple[float, str]:
     """Return the factor that a layer with adapters says it has."""
     value = getattr(module, "scaling", None)
     if isinstance(value, Mapping):
-        value = next(iter(value.values()), None)
+        value = value.get(adapter or "default")
     if isinstance(value, (int, float)):
         return float(value), f"times {value:g}"
     alpha = getattr(module, "lora_alpha", getattr(module, "alpha", None))

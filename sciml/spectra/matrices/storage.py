@@ -6,6 +6,7 @@ a shape is believed once the bytes are there.
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from sciml.errors import CheckpointError
 from sciml.spectra.matrices.entries import STATISTICS, Entry, of_state, plain_name, problem_of, state_in
+from sciml.spectra.matrices.onnx import onnx_entries
 from sciml.train import checkpoint
 
 __all__ = ["Stored", "stored"]
@@ -43,7 +45,7 @@ class Stored:
         n = _whole(self.config, _HEADS)
         return None if n is None else (n, _whole(self.config, _KEY_HEADS) or n)
 
-    def scale(self, _layer: str, rank: int) -> tuple[float, str]:
+    def scale(self, _key: tuple[str, str], rank: int) -> tuple[float, str]:
         """Return the factor of the adapters of a rank, and what is said of it."""
         alpha = self.config.get("lora_alpha")
         if not isinstance(alpha, (int, float)):
@@ -65,6 +67,8 @@ def stored(path: Path) -> Stored:
         found = Stored(_sharded(path))
     elif path.suffix == ".safetensors":
         found = Stored(tuple(_safetensors(path)))
+    elif path.suffix == ".onnx":
+        found = Stored(onnx_entries(path))
     else:
         found = _torch(path)
     if not found.entries:
@@ -139,11 +143,23 @@ def _sharded(path: Path) -> tuple[Entry, ...]:
 
 
 def _torch(path: Path) -> Stored:
+    if _is_script(path):
+        raise CheckpointError(
+            f"{path} holds a TorchScript program, not a state dict, and sciml runs no program of a file: if you trust "
+            "it, give the module that torch.jit.load returns"
+        )
     state = checkpoint.read_torch(path, path)
     if not isinstance(state, Mapping):
         raise CheckpointError(f"expected a state dict in {path}, got {type(state).__name__}")
     tensors, notes = state_in(state)
     return Stored(tuple(of_state(tensors)), notes)
+
+
+def _is_script(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _settings(folder: Path) -> dict[str, Any]:
