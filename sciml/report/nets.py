@@ -15,11 +15,12 @@ __all__ = ["net_report"]
 
 CITES = ("marchenko", "tracy", "benjamini", "pennington")
 METHODS = (
-    "Each weight matrix was compared with random weights of its shape: rows and columns of unequal scale were equalized, "
-    "the variance of the noise was taken from the bulk, and singular values beyond the Tracy–Widom fluctuation of the "
-    "Marchenko–Pastur edge (Marchenko and Pastur 1967; Tracy and Widom 1996) count as learned, with false discoveries "
-    "controlled over the layers (Benjamini and Hochberg 1995). Jacobians are those of the net in evaluation mode; "
-    "theory is the law of products of free random matrices (Pennington et al. 2017) or the mean-field limit."
+    "Each weight matrix was compared with random weights of its shape: rows and columns of unequal scale were "
+    "equalized, the variance of the noise was taken from the bulk, and singular values beyond the Tracy–Widom "
+    "fluctuation of the Marchenko–Pastur edge (Marchenko and Pastur 1967; Tracy and Widom 1996) count as learned, with "
+    "false discoveries controlled over the layers (Benjamini and Hochberg 1995). Jacobians are those of the net in "
+    "evaluation mode; theory is the law of products of free random matrices (Pennington et al. 2017) or the mean-field "
+    "limit."
 )
 
 

@@ -135,34 +135,25 @@ def test_each_measurement_is_given_the_last_one():
 
 
 def test_a_resumed_run_goes_on_with_the_track_up_to_its_step(tmp_path):
-    store = Memory()
-    fit(
-        net(),
-        data(),
-        config(epochs=5),
-        [SpectrumTracker(["weights"], every=8, budget=1.0, store=store)],
-        run_dir=tmp_path / "a",
-    )
-    whole = store.kept
-
     class Stop:
         def on_step_end(self, state):
             if state.step == 20:
                 raise KeyboardInterrupt
 
-    other = Memory()
+    def go_on(store, folder, *more, **how):
+        clock = Clock()
+        tracker = SpectrumTracker(["weights"], every=8, budget=1.0, store=store, clock=clock)
+        settings = config(epochs=5, checkpoint_every=10)
+        fit(net(), data(), settings, [Tick(clock), tracker, *more], run_dir=tmp_path / folder, **how)
+        return store.kept
+
+    whole, store = go_on(Memory(), "a"), Memory()
     with pytest.raises(KeyboardInterrupt):
-        fit(
-            net(), data(), config(epochs=5, checkpoint_every=10),
-            [SpectrumTracker(["weights"], every=8, budget=1.0, store=other), Stop()], run_dir=tmp_path / "b",
-        )  # fmt: skip
-    other.kept = other.kept.with_row(Row(39, {"total": ((), np.array(0.0), {})}))  # of a later step than the checkpoint
-    fit(
-        net(), data(), config(epochs=5, checkpoint_every=10),
-        [SpectrumTracker(["weights"], every=8, budget=1.0, store=other)], run_dir=tmp_path / "b", resume=True,
-    )  # fmt: skip
-    assert other.kept.steps == whole.steps
-    one, two = whole.variables(), other.kept.variables()
+        go_on(store, "b", Stop())
+    store.kept = store.kept.with_row(Row(39, {"total": ((), np.array(0.0), {})}))  # later than the checkpoint
+    resumed = go_on(store, "b", resume=True)
+    assert resumed.steps == whole.steps == [0, 8, 16, 24, 32, 40]
+    one, two = whole.variables(), resumed.variables()
     assert one.keys() == two.keys()
     assert np.array_equal(one["singular_value"][1], two["singular_value"][1], equal_nan=True)
 

@@ -8,10 +8,12 @@ import numpy as np
 import xarray as xr
 
 from sciml import files
+from sciml._typing import AnyArray
 from sciml.errors import CheckpointError
+from sciml.report.net_record import NetRecord
 from sciml.spectra.tracking import SpectrumTrack
 
-__all__ = ["FileStore", "read_dataset", "to_dataset", "write_dataset"]
+__all__ = ["FileStore", "read_dataset", "save_spectra", "to_dataset", "write_dataset"]
 
 SCHEMA = "sciml.spectra/1"
 
@@ -33,6 +35,19 @@ def write_dataset(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -
     """
     with files.replacing(path, overwrite=overwrite) as part, files.said_of_disk(path):
         dataset.to_netcdf(part, engine="h5netcdf")
+
+
+def save_spectra(record: NetRecord, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write all that is known of a net's spectra as one netCDF file, which any reader of netCDF opens.
+
+    Raises
+    ------
+    StorageError
+        The file exists and may not be replaced, or cannot be written.
+    """
+    target = Path(path)
+    write_dataset(to_dataset(record.variables(), title=record.name, source=record.subject), target, overwrite=overwrite)
+    return target
 
 
 def read_dataset(path: Path) -> xr.Dataset:
@@ -73,6 +88,6 @@ class FileStore:
         write_dataset(to_dataset(track.variables()), self.path, overwrite=True)
 
 
-def _values(variable: xr.Variable) -> np.ndarray:  # type: ignore[type-arg]
+def _values(variable: xr.Variable) -> AnyArray:
     values = np.asarray(variable.values)
     return values.astype(str) if values.dtype == object else values

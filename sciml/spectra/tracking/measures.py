@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from torch import nn
 
+from sciml._typing import AnyArray
 from sciml.nn.structure import weight_slots
 from sciml.spectra.tracking.track import Variables
 
@@ -59,7 +60,7 @@ class Weights:
 _POWER = {"units": "1", "long_name": "fraction of the squared singular values that lies above the edge"}
 
 
-def _outlier_power(values: np.ndarray, edges: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _outlier_power(values: AnyArray, edges: AnyArray) -> AnyArray:
     squares = np.where(np.isnan(values), 0.0, values) ** 2
     above = np.where(values > edges[:, None], squares, 0.0).sum(axis=1)
     return np.asarray(np.where(np.isnan(edges), np.nan, above / np.maximum(squares.sum(axis=1), 1e-300)))

@@ -58,9 +58,9 @@ class SpectrumTrack:
     def with_row(self, row: Row) -> "SpectrumTrack":
         """Return the track with one row more; values of a step that is there already are put together."""
         same = [each for each in self.rows if each.step == row.step]
-        joined = Row(row.step, {name: value for each in (*same, row) for name, value in each.values.items()})
+        merged = Row(row.step, {name: value for each in (*same, row) for name, value in each.values.items()})
         others = [each for each in self.rows if each.step != row.step]
-        return SpectrumTrack(tuple(sorted((*others, joined), key=lambda each: each.step)))
+        return SpectrumTrack(tuple(sorted((*others, merged), key=lambda each: each.step)))
 
     def series(self, name: str) -> tuple[FloatArray, NDArray[Any]]:
         """Return the steps at which a variable was measured, and its values, step first."""
@@ -121,9 +121,11 @@ def _stacked(values: Sequence[NDArray[Any] | None]) -> NDArray[Any]:
         return np.empty(0)
     shape = tuple(max(sizes) for sizes in zip(*(each.shape for each in known), strict=True))
     table = np.full((len(values), *shape), np.nan)
+    if not shape:
+        return np.array([np.nan if value is None else float(value) for value in values])
     for i, value in enumerate(values):
         if value is not None:
-            table[(i, *(slice(size) for size in np.asarray(value).shape))] = value
+            table[i][tuple(slice(size) for size in np.asarray(value).shape)] = value
     return table
 
 

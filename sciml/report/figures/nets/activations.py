@@ -50,9 +50,9 @@ def _panel(ax: Axes, layer: "ActivationSpectrum") -> None:
     for values, color, marker in ((layer.random_eigenvalues, ACCENT, ""), (layer.eigenvalues, SIGNAL, ".")):
         if values is None:
             continue
-        index = np.arange(1, values.size + 1)
+        shown = values[values > LOWEST * top] / top
         ax.plot(
-            index, np.maximum(values / top, LOWEST), marker or "-", color=color, linewidth=1.2, markersize=2.6,
+            np.arange(1, shown.size + 1), shown, marker or "-", color=color, linewidth=1.2, markersize=2.6,
             markeredgewidth=0,
         )  # fmt: skip
     low = max(LOWEST, float(layer.eigenvalues[-1]) / top / 1.5)
@@ -84,8 +84,8 @@ def dimension_figure(layers: "Sequence[ActivationSpectrum]") -> Figure:
     step = max(1, -(-len(layers) // 16))
     number_ticks(ax.xaxis, list(index[::step]), [_shortened(layer.name, 18) for layer in layers][::step])
     ax.tick_params(axis="x", rotation=35)
-    for label in ax.get_xticklabels():
-        label.set_ha("right")
+    for tick in ax.get_xticklabels():
+        tick.set_ha("right")
     ax.legend(loc="best", ncols=3)
     return finish(
         figure,

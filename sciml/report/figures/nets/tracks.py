@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from sciml._typing import AnyArray
 from sciml.report.document.parts import Figure, Table
@@ -77,6 +78,8 @@ def _panel(ax: Axes, steps: AnyArray, values: AnyArray, name: str) -> None:
         ax.plot(steps, values[:, k], color=color, linestyle=style, linewidth=1.2, marker=".", markersize=3)
     ax.set(xlabel="step", title=PANELS.get(name, "largest Hessian eigenvalues"))
     ax.set_ylim(bottom=min(0.0, float(np.nanmin(values)) if np.isfinite(values).any() else 0.0))
+    if name == "rank":
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     light_grid(ax)
 
 

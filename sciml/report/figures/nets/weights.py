@@ -20,6 +20,7 @@ __all__ = ["MOST", "weight_histograms"]
 
 MOST, COLUMNS = 24, 4
 BINS = 28
+FEW = 5  # values that make no histogram
 
 
 @drawn
@@ -61,21 +62,23 @@ def _panel(ax: Axes, layer: "LayerSpectrum") -> None:
     top = float(values.max(initial=0.0)) or 1.0
     bulk_top = max(layer.mp_edge or 0.0, float(values[rank:].max(initial=0.0))) or top
     edges = np.linspace(0.0, bulk_top * 1.02, BINS)
-    ax.hist(values[values <= edges[-1]], bins=edges, color=NOISE, linewidth=0)
-    if layer.sigma and layer.mp_edge and layer.edge:
+    ax.hist(values[values <= edges[-1]], bins=edges.tolist(), color=NOISE, linewidth=0)
+    if layer.sigma and layer.mp_edge and layer.edge and values.size >= FEW:
         x = np.linspace(1e-3, 1.0, 200) * layer.mp_edge
         ax.plot(x, _expected(x, values.size - rank, layer) * (edges[1] - edges[0]), color=ACCENT, linewidth=1.1)
         ax.axvline(layer.edge, color=INK, linewidth=0.8, linestyle=(0, (4, 2)))
     above = values[:rank]
     # values far above would squeeze the bulk: they stand at the border, the largest is in the table
     limit = min(max(top, bulk_top) * 1.05, 2.5 * bulk_top)
-    ax.plot(np.minimum(above, limit * 0.98), np.full(rank, 0.0), "v", color=SIGNAL, markersize=4.5, clip_on=False)
+    if rank:
+        ax.plot(np.minimum(above, limit * 0.98), np.full(rank, 0.0), "v", color=SIGNAL, markersize=4.5, clip_on=False)
     ax.set_xlim(0.0, limit)
     ax.set_yticks([])
     ax.tick_params(labelsize=7.5)
     ax.spines["left"].set_visible(False)
     ax.set_title(_shortened(layer.name), fontsize=8.5, pad=9)
-    ax.annotate(layer.words, (0.0, 1.0), xycoords="axes fraction", fontsize=7, color=MUTED, va="bottom")
+    words = ax.text(0.0, 1.0, layer.words, transform=ax.transAxes, fontsize=7, color=MUTED, va="bottom")
+    words.set_in_layout(False)  # it may be wider than its panel without moving the others
 
 
 def _expected(x: FloatArray, n: int, layer: "LayerSpectrum") -> FloatArray:

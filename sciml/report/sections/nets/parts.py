@@ -105,9 +105,9 @@ def _jacobian(record: NetRecord) -> Section:
     law = start if start is not None else now
     how = "formed entry by entry" if now.exact else f"largest {now.singular_values.shape[1]} by Lanczos steps"
     text = (
-        f"Singular values of ∂output/∂input at {len(now.singular_values)} windows of the train part ({how}), behind the "
-        "preprocessing. Theory is that of wide nets of random weights with the variances of the start, independent of "
-        f"the signal.{f' {law.note[:1].upper()}{law.note[1:]}.' if law.note else ''}"
+        f"Singular values of ∂output/∂input at {len(now.singular_values)} windows of the train part ({how}), behind "
+        "the preprocessing. Theory is that of wide nets of random weights with the variances of the start, independent "
+        f"of the signal.{f' {law.note[:1].upper()}{law.note[1:]}.' if law.note else ''}"
     )
     return Section("Jacobian", text, figures=(jacobian_figure(now, start),))
 
