@@ -273,8 +273,8 @@ def weights_report(
         kind="weights",
         facts=(
             ("weight matrices", str(len(layers))),
-            ("with outliers", str(sum(layer.rank > 0 for layer in layers))),
-            ("outliers", str(sum(layer.rank for layer in layers))),
+            ("with outliers", str(sum(bool(layer.rank) for layer in layers))),
+            ("outliers", str(sum(layer.rank or 0 for layer in layers))),
         ),
         findings=(weight_finding(layers),),
         sections=(weight_section(layers),),

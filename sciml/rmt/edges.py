@@ -1,13 +1,14 @@
 """Where noise ends: the law of the largest eigenvalue of a sample covariance that holds nothing but noise."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import scipy.optimize
 from numpy.typing import ArrayLike
 
-from sciml._typing import FloatArray
+from sciml._typing import FloatArray, IntArray
 from sciml.errors import ConfigError, DataError
 from sciml.rmt.checks import numbers, shape, spectrum
 from sciml.rmt.laws import TracyWidom
@@ -42,7 +43,13 @@ class EdgeLaw:
         """Return the eigenvalue that noise alone exceeds with probability `alpha`."""
         if not 0 < alpha < 1:
             raise ConfigError(f"expected alpha between 0 and 1, got {alpha!r}")
-        return self.center + self.scale * float(TracyWidom(self.beta).isf(alpha))
+        return self.center + self.scale * _quantile(self.beta, alpha)
+
+
+@lru_cache(maxsize=1024)
+def _quantile(beta: Literal[1, 2], alpha: float) -> float:
+    """Return what the Tracy-Widom law exceeds with probability alpha: inverted once, whatever the number of edges."""
+    return float(TracyWidom(beta).isf(alpha))
 
 
 @dataclass(frozen=True)
@@ -139,10 +146,15 @@ def white(n_features: int, n_samples: int, *, complex_data: bool = False) -> Edg
     (1.5669, 1.5878)
     """
     p, n = shape(n_features, n_samples)
+    center, scale = scatter_edges(np.array([p]), np.array([n]), complex_data=complex_data)
+    return EdgeLaw(float(center[0] / n), float(scale[0] / n), 2 if complex_data else 1)
+
+
+def scatter_edges(p: IntArray, n: IntArray, *, complex_data: bool = False) -> tuple[FloatArray, FloatArray]:
+    """Return center and scale of the largest eigenvalue of X^H X (not divided by anything) for many shapes of X."""
     shift = 0.0 if complex_data else 0.5
     root_p, root_n = np.sqrt(p - shift), np.sqrt(n - shift)
-    scale = (root_n + root_p) * (1 / root_n + 1 / root_p) ** (1 / 3)
-    return EdgeLaw(float((root_n + root_p) ** 2 / n), float(scale / n), 2 if complex_data else 1)
+    return (root_n + root_p) ** 2, (root_n + root_p) * (1 / root_n + 1 / root_p) ** (1 / 3)
 
 
 def colored(psd: ArrayLike, n_features: int, n_samples: int, *, complex_data: bool = False) -> EdgeLaw:

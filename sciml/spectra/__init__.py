@@ -1,6 +1,23 @@
-"""What a net has learned, read from spectra: its weight matrices against the laws of noise."""
+"""What a net has learned, read from spectra: weights, activations and Jacobians against the laws of random matrices."""
 
-from sciml.spectra import convolution, weights
-from sciml.spectra.weights import LayerSpectrum, weight_spectra
+from sciml.spectra import activations, convolution, jacobian, matrices, weights
+from sciml.spectra.activations import ActivationSpectra, ActivationSpectrum, activation_spectra, neural_collapse
+from sciml.spectra.jacobian import JacobianSpectrum, jacobian_spectrum
+from sciml.spectra.weights import LayerSpectrum, WeightSpectra, weight_spectra
 
-__all__ = ["LayerSpectrum", "convolution", "weight_spectra", "weights"]
+__all__ = [
+    "ActivationSpectra",
+    "ActivationSpectrum",
+    "JacobianSpectrum",
+    "LayerSpectrum",
+    "WeightSpectra",
+    "activation_spectra",
+    "activations",
+    "convolution",
+    "jacobian",
+    "jacobian_spectrum",
+    "matrices",
+    "neural_collapse",
+    "weight_spectra",
+    "weights",
+]

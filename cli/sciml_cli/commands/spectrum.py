@@ -270,7 +270,7 @@ def weights(target: Path, alpha: float, as_json: bool) -> None:
 
     layers = weight_spectra(load_weights(target), alpha=alpha)
     if as_json:
-        emit("weights", {"target": target, "alpha": alpha, "layers": [vars(layer) for layer in layers]})
+        emit("weights", {"target": target, "alpha": alpha, "layers": [layer.to_dict() for layer in layers]})
         return
     columns = ("layer", "kind", "matrix", "sigma", "edge", "largest", "outliers", "p-value")
     click.echo(table(columns, [_layer_row(layer) for layer in layers]))
@@ -290,5 +290,5 @@ def _layer_row(layer: Any) -> tuple[object, ...]:
         number(layer.edge),
         number(float(layer.singular_values[0])),
         layer.rank,
-        p_number(float(layer.p_values[0])),
+        None if layer.p_values is None else p_number(float(layer.p_values[0])),
     )

@@ -23,25 +23,34 @@ METHODS = (
 
 
 def weight_finding(layers: "Sequence[LayerSpectrum]") -> Finding:
-    """Return in one sentence how many layers carry outliers."""
+    """Return in one sentence how many layers carry outliers, and in another which have no bulk of noise."""
     carrying = [layer for layer in layers if layer.rank]
-    numbers = {"layers": len(layers), "with_outliers": len(carrying), "outliers": sum(layer.rank for layer in layers)}
+    outliers = sum(layer.rank or 0 for layer in layers)
+    numbers = {"layers": len(layers), "with_outliers": len(carrying), "outliers": outliers}
     if not layers:
         return Finding("The net has no weight matrix large enough to test.", "note", numbers)
-    if not carrying:
-        return Finding(
-            f"{'The weight matrix' if len(layers) == 1 else f'All {len(layers)} weight matrices'} "
-            f"{'looks' if len(layers) == 1 else 'look'} random: no singular value above the noise edge.",
-            numbers=numbers,
-        )
-    # a matrix of few directions, such as one that starts in mirrored pairs, has no noise at all: its edge is zero
-    strongest = sorted(carrying, key=lambda layer: layer.edge / float(np.max(layer.singular_values)))[:3]
+    text = _carrying(layers, carrying) if carrying else _random(layers)
+    bare = [layer.name for layer in layers if layer.verdict == "no noise bulk left"]
+    if bare:
+        text += f" No noise bulk is left in {series(bare[:3])}{f' and {len(bare) - 3} more' if len(bare) > 3 else ''}."
+    return Finding(text, numbers=numbers)
+
+
+def _random(layers: "Sequence[LayerSpectrum]") -> str:
+    alike = sum(layer.verdict == "like its initialization" for layer in layers)
+    if alike < len(layers):
+        return f"{alike} of {count(len(layers), 'weight matrix')} look random: no singular value above the noise edge."
+    subject = "The weight matrix looks" if len(layers) == 1 else f"All {len(layers)} weight matrices look"
+    return f"{subject} random: no singular value above the noise edge."
+
+
+def _carrying(layers: "Sequence[LayerSpectrum]", carrying: "Sequence[LayerSpectrum]") -> str:
+    strongest = sorted(carrying, key=lambda layer: (layer.edge or 0.0) / float(np.max(layer.tested_values)))[:3]
     named = series(f"{layer.name} ({layer.rank})" for layer in strongest)
     head = f"{len(carrying)} of {count(len(layers), 'weight matrix')}"
     verb = "has" if len(carrying) == 1 else "have"
     lead = "" if len(carrying) <= 3 else "most clearly "
-    text = f"{head} {verb} singular values above the edge of random weights: {lead}{named}."
-    return Finding(text, numbers=numbers)
+    return f"{head} {verb} singular values above the edge of random weights: {lead}{named}."
 
 
 def weight_section(layers: "Sequence[LayerSpectrum]", before: "Sequence[LayerSpectrum]" = ()) -> Section:
@@ -51,13 +60,13 @@ def weight_section(layers: "Sequence[LayerSpectrum]", before: "Sequence[LayerSpe
                "p of the largest", "caution")  # fmt: skip
     rows = tuple(
         (
-            layer.name, layer.kind, times(layer.shape), float(layer.sigma), float(layer.edge),
-            _first(layer.singular_values), int(layer.rank), *((ranks.get(layer.name),) if before else ()),
-            p_number(float(layer.p_values[0])) if len(layer.p_values) else None, "; ".join(layer.warnings) or None,
+            layer.name, layer.kind, times(layer.shape), layer.sigma, layer.edge,
+            _first(layer.tested_values), layer.rank, *((ranks.get(layer.name),) if before else ()),
+            None if layer.p_values is None else p_number(float(layer.p_values[0])), "; ".join(layer.warnings) or None,
         )
         for layer in layers
     )  # fmt: skip
-    drawn = [(x.name, x.singular_values, x.edge, x.rank) for x in layers if x.edge > 0]
+    drawn = [(x.name, x.tested_values, x.edge, x.rank or 0) for x in layers if x.edge]
     return Section(
         "Weight spectra",
         text=f"{METHODS}{_notes(layers)}",

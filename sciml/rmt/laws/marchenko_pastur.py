@@ -1,6 +1,7 @@
 """The Marchenko-Pastur law: sample eigenvalues of white noise."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -128,7 +129,7 @@ class MarchenkoPastur:
 
     def median(self) -> float:
         """Median of the law; 0 for gamma of 2 and more."""
-        return float(self.ppf(0.5))
+        return self.sigma**2 * _median(self.gamma)
 
     def stieltjes(self, z: ArrayLike) -> ComplexArray:
         r"""Stieltjes transform m(z) = ∫ dF(x) / (x - z).
@@ -179,3 +180,9 @@ def _angular_quantile(lower: FloatArray, upper: FloatArray, g: float) -> FloatAr
         too_low = np.where(lower < 0.5, _angular_cdf(middle, g) > lower, _angular_sf(middle, g) < upper)
         low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
     return (low + high) / 2
+
+
+@lru_cache(maxsize=4096)
+def _median(gamma: float) -> float:
+    """Return the median for unit variance: found once, whatever the number of matrices of a shape."""
+    return float(MarchenkoPastur(gamma).ppf(0.5))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import scipy.optimize
@@ -12,7 +13,7 @@ from sciml.errors import ConfigError
 from sciml.rmt import checks
 from sciml.rmt import sigma as noise_level
 from sciml.rmt.checks import positive
-from sciml.rmt.edges import EdgeLaw, colored, ratio_tail, white
+from sciml.rmt.edges import EdgeLaw, colored, ratio_tail, scatter_edges, white
 from sciml.rmt.shrink import spike_strength
 from sciml.rmt.sigma.batch import MAX_ITERATIONS
 from sciml.rmt.spectrum import Spectrum
@@ -31,6 +32,7 @@ __all__ = [
 
 EQUAL = "every channel has the same noise variance"
 UNCORRELATED = "noise is not correlated in time"
+CERTAIN = -9.0  # standardized value that the largest of noise exceeds, but for a probability of 1e-16
 FEW = "less than half of the spectrum is signal"
 COMMON = "all channels share the noise spectrum that was given"
 
@@ -70,7 +72,7 @@ class WhiteTest(RankEstimate):
     converged: bool
 
 
-def white_test(spectrum: Spectrum, *, alpha: float = 0.05) -> WhiteTest:
+def white_test(spectrum: Spectrum, *, alpha: float = 0.05, lowered: float = 0.0) -> WhiteTest:
     r"""Test each eigenvalue of X^H X / n_samples as the largest of what white noise is left.
 
     With m the short side and n the long one, and k candidates above the plain bulk edge
@@ -90,6 +92,9 @@ def white_test(spectrum: Spectrum, *, alpha: float = 0.05) -> WhiteTest:
         All nonzero eigenvalues, as for `sigma.median_edge_refit`.
     alpha
         Probability with which pure noise is given a component.
+    lowered
+        Relative amount by which the largest noise eigenvalue lies below that of white noise, 0 or more: where rows and
+        columns were scaled to equal mean square, which takes from it.
 
     Raises
     ------
@@ -114,18 +119,21 @@ def white_test(spectrum: Spectrum, *, alpha: float = 0.05) -> WhiteTest:
     scatter = spectrum.values * spectrum.n_samples
     short, long = spectrum.sides
     candidates = estimate.rank if estimate.converged else 0
-    laws = [white(short - j, long - j, complex_data=complex_data) for j in range(short)]
-    center, scale = np.array([law.center for law in laws]), np.array([law.scale for law in laws])
+    removed = np.arange(short)
+    center, scale = scatter_edges(short - removed, long - removed, complex_data=complex_data)
     variance = _tested_variances(scatter, long, candidates)
-    left = np.maximum(candidates - (np.arange(short) < candidates), 0)
+    left = np.maximum(candidates - (removed < candidates), 0)
     dof = (2 if complex_data else 1) * (short - left) * (long - left)
     # Data without noise have no yardstick: what is not zero is signal.
-    ratio = np.divide(scatter, (long - np.arange(short)) * variance, out=np.full(short, np.inf), where=variance > 0)
+    ratio = np.divide(scatter * (1 + lowered), variance, out=np.full(short, np.inf), where=variance > 0)
     ratio[scatter == 0] = 0.0
-    tail = ratio_tail(np.minimum((ratio - center) / scale, 1e6), (center / scale) ** 2 / dof, laws[0].beta)
+    beta: Literal[1, 2] = 2 if complex_data else 1
+    z, kappa, tail = np.minimum((ratio - center) / scale, 1e6), (center / scale) ** 2 / dof, np.ones(short)
+    near = z > CERTAIN
+    tail[near] = ratio_tail(z[near], kappa[near], beta)
     p_values = np.maximum.accumulate(tail)
     rank = int(np.count_nonzero(p_values < alpha))
-    return _white_result(spectrum, p_values, rank, estimate, alpha)
+    return _white_result(spectrum, p_values, rank, estimate, alpha, lowered)
 
 
 def _tested_variances(scatter: FloatArray, long: int, candidates: int) -> FloatArray:
@@ -140,7 +148,7 @@ def _tested_variances(scatter: FloatArray, long: int, candidates: int) -> FloatA
 
 
 def _white_result(
-    spectrum: Spectrum, p_values: FloatArray, rank: int, estimate: noise_level.EdgeRefit, alpha: float
+    spectrum: Spectrum, p_values: FloatArray, rank: int, estimate: noise_level.EdgeRefit, alpha: float, lowered: float
 ) -> WhiteTest:
     """Gather the result; the noise level is that of all but the components found."""
     short, long = spectrum.sides
@@ -151,7 +159,7 @@ def _white_result(
     variance = noise_level.residual_variance(scatter / long, long, out)
     sigma = float(np.sqrt(variance))
     noise = white(short - out, long - out, complex_data=complex_data)
-    unit = (long - out) / n_samples
+    unit = (long - out) / n_samples / (1 + lowered)
     law = EdgeLaw(noise.center * unit, noise.scale * unit, noise.beta)
     warnings = () if estimate.converged else ("more than half of the spectrum stands out: the noise is not white",)
     return WhiteTest(

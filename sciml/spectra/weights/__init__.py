@@ -6,7 +6,14 @@ Marchenko-Pastur bulk and end, within a Tracy-Widom fluctuation, at
 .. math:: \sigma (\sqrt{n} + \sqrt{p}), \qquad n \times p \text{ the shape of the matrix}.
 
 Directions that training built up stand above it. σ is estimated from the bulk itself (median, edge, refit), so that it
-needs no record of how the layer started.
+needs no record of how the layer started. Rows and columns of unequal scale and heavy-tailed entries (pruned, quantized,
+normalized weights) are found out and equalized first. Each layer gets one of five verdicts:
+
+- "like its initialization": noise explains all its singular values;
+- "directions learned on a noise bulk": it explains all but some, which are counted;
+- "no noise bulk left": so much stands out, or the rest is so unlike noise, that no count would mean anything;
+- "orthogonal: nothing to test": all singular values are equal;
+- "undetermined".
 
 References
 ----------
@@ -14,6 +21,10 @@ Marchenko, Pastur (1967), doi:10.1070/SM1967v001n04ABEH001994; Johnstone (2001),
 test: Kritchman, Nadler (2009), doi:10.1109/TSP.2009.2022897.
 """
 
-from sciml.spectra.weights.layers import LayerSpectrum, weight_spectra
+from sciml.spectra.weights.layers import LayerFacts, LayerSpectrum
+from sciml.spectra.weights.noise import NoiseTest
+from sciml.spectra.weights.outliers import Outliers
+from sciml.spectra.weights.result import WeightSpectra, weight_spectra
+from sciml.spectra.weights.verdict import Verdict
 
-__all__ = ["LayerSpectrum", "weight_spectra"]
+__all__ = ["LayerFacts", "LayerSpectrum", "NoiseTest", "Outliers", "Verdict", "WeightSpectra", "weight_spectra"]

@@ -1,176 +1,231 @@
-"""The singular values of each layer, and which of them noise does not explain."""
+"""What the singular values of one layer say."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from sciml._typing import FloatArray
-from sciml.errors import ConfigError
-from sciml.spectra.weights.noise import no_noise, weight_noise
-from sciml.spectra.weights.read import Weight, from_modules, from_state
+from sciml.spectra.weights.noise import NoiseTest
+from sciml.spectra.weights.outliers import Outliers
+from sciml.spectra.weights.verdict import Verdict
+from sciml.wording import count
 
-__all__ = ["LayerSpectrum", "weight_spectra"]
+__all__ = ["LayerFacts", "LayerSpectrum"]
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """Which matrix it is: the fields of `sciml.spectra.matrices.Matrix` that do not hold the weights themselves."""
+
+    name: str
+    layer: str
+    kind: str
+    part: str
+    shape: tuple[int, ...]
+    matrix_shape: tuple[int, int]
+    n_parameters: int
+    derived: bool
+    fan_in: float
+    fan_out: float
+    operator_norm: float | None
+    operator_bound: float | None
+    note: str
 
 
 @dataclass(frozen=True, repr=False)
 class LayerSpectrum:
-    """Singular values of one layer, and which of them noise does not explain.
+    """Singular values of one weight matrix, what noise explains of them, and the verdict.
 
     Attributes
     ----------
-    name, kind, shape
-        Dotted module name, its type, and the shape of its weight.
-    matrix_shape
-        Shape of the matrix analyzed: (n_out, n_in) of a linear layer, (c_out, c_in / groups · taps) of a convolution,
-        the reshaped weight. Independent entries follow the Marchenko-Pastur law in that matrix; the singular values of
-        the convolution as an operator are others (see `operator_norm` and `sciml.spectra.convolution`).
+    facts
+        Name, kind, shapes and norms of the matrix; each is an attribute here too (`name`, `matrix_shape`, ...).
     singular_values
         (min(matrix_shape),) descending, float64.
-    sigma, sigma_se
-        Standard deviation of the noise entries, and its standard error.
-    edge
-        Singular value that the largest of a pure noise matrix exceeds with probability `alpha`.
-    mp_edge
-        σ (√n + √p), the end of the bulk in the limit of large matrices, without fluctuation.
+    test
+        The bulk that was fitted; `sigma`, `edge`, `bulk_distance` and others are attributes here too.
+    verdict
+        One of `sciml.spectra.weights.Verdict`; `words` has it with the number of directions.
     rank
-        Number of outliers: leading singular values whose p-value is below `alpha`.
-    p_values
-        As long as `singular_values`, never decreasing: the k-th tests that value against the noise matrix that is left
-        when k - 1 outliers are taken out.
-    bulk_distance
-        Largest difference (Kolmogorov-Smirnov) between the singular values below the outliers and the
-        Marchenko-Pastur law; 1 where there is no noise bulk.
-    operator_norm
-        Norm of the layer as a linear map, where it is known exactly: linear layers, and convolutions with circular
-        padding of stride 1 when the `grid` is given; otherwise None.
-    operator_bound
-        Upper bound of that norm, also for zero padding and strides; None where padding reflects or replicates, or is
-        unknown.
+        Number of outliers, after false-discovery control over the layers; None where nothing was tested.
+    q_value
+        Adjusted p-value of the layer (Benjamini and Hochberg); None where nothing was tested.
+    outliers
+        Strength, interval and alignment of each outlier; None where nothing was tested.
     alpha
-        Level of the test.
-    warnings
-        Why the numbers should be read with care; empty if nothing stands against them.
-    note
-        The matrix in words.
+        Level of the test, over all layers together.
+    cutoff
+        p-value up to which a singular value counts as an outlier, so that all layers together keep the level.
     """
 
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    matrix_shape: tuple[int, int]
+    facts: LayerFacts
     singular_values: FloatArray
-    sigma: float
-    sigma_se: float
-    edge: float
-    mp_edge: float
-    rank: int
-    p_values: FloatArray
-    bulk_distance: float
-    operator_norm: float | None
-    operator_bound: float | None
+    test: NoiseTest
+    verdict: Verdict
+    rank: int | None
+    q_value: float | None
+    outliers: Outliers | None
     alpha: float
-    warnings: tuple[str, ...] = ()
-    note: str = ""
+    cutoff: float
+
+    @property
+    def name(self) -> str:
+        """Dotted name, with the part of the layer in brackets where it has several matrices."""
+        return self.facts.name
+
+    @property
+    def kind(self) -> str:
+        """Type of the layer."""
+        return self.facts.kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the weight as it is stored."""
+        return self.facts.shape
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """Shape of the matrix that was analyzed: (n_out, n_in / groups · taps).
+
+        Independent entries follow the Marchenko-Pastur law in that matrix; the singular values of a convolution as an
+        operator are others (`operator_norm`, `sciml.spectra.convolution`).
+        """
+        return self.facts.matrix_shape
+
+    @property
+    def note(self) -> str:
+        """How the weight became this matrix, in words."""
+        return self.facts.note
+
+    @property
+    def operator_norm(self) -> float | None:
+        """Norm of the layer as a linear map, where it is known exactly."""
+        return self.facts.operator_norm
+
+    @property
+    def operator_bound(self) -> float | None:
+        """Upper bound of that norm, where one is known."""
+        return self.facts.operator_bound
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the numbers should be read with care; empty if nothing stands against them."""
+        return self.test.warnings
+
+    @property
+    def tested_values(self) -> FloatArray:
+        """Singular values that σ, edge and p-values belong to: those of the weights, rows and columns equalized.
+
+        They are `singular_values` where the entries are alike; `test.unequal` says why where not.
+        """
+        return self.test.tested
+
+    @property
+    def sigma(self) -> float | None:
+        """Standard deviation of the noise entries (of the equalized matrix); None where there is no noise."""
+        return self.test.sigma
+
+    @property
+    def sigma_se(self) -> float | None:
+        """Its standard error."""
+        return self.test.sigma_se
+
+    @property
+    def edge(self) -> float | None:
+        """Singular value that the largest of pure noise exceeds with probability `cutoff`; None without a bulk."""
+        return self.test.edge(self.cutoff) if self.rank is not None else None
+
+    @property
+    def mp_edge(self) -> float | None:
+        """σ (√n + √p), the end of the bulk in the limit of large matrices; None without a bulk."""
+        return self.test.mp_edge if self.rank is not None else None
+
+    @property
+    def p_values(self) -> FloatArray | None:
+        """As long as `tested_values`, never decreasing: the k-th tests it with the k - 1 above it taken out.
+
+        None where nothing was tested.
+        """
+        return self.test.p_values if self.rank is not None else None
+
+    @property
+    def bulk_distance(self) -> float | None:
+        """Largest difference (Kolmogorov-Smirnov) between the bulk and the Marchenko-Pastur law."""
+        return self.test.bulk_distance
+
+    @property
+    def stable_rank(self) -> float:
+        r"""Squared Frobenius norm over squared spectral norm, :math:`\sum s^2 / s_1^2`; 0 for zeros."""
+        return _ratio(float(np.sum(self.singular_values**2)), float(self.singular_values[0]) ** 2)
+
+    @property
+    def effective_rank(self) -> float:
+        """Exponential of the entropy of s / Σ s (Roy and Vetterli 2007); 0 for zeros."""
+        return effective_rank(self.singular_values)
+
+    @property
+    def relative_norm(self) -> float | None:
+        """Spectral norm over sqrt(fan_out / fan_in), of order one where features are learned (Yang et al. 2023)."""
+        if not (self.facts.fan_in and self.facts.fan_out):
+            return None
+        return float(self.singular_values[0]) / float(np.sqrt(self.facts.fan_out / self.facts.fan_in))
+
+    @property
+    def words(self) -> str:
+        """The verdict, with the number of directions."""
+        if self.verdict != "directions learned on a noise bulk" or self.rank is None:
+            return self.verdict
+        return f"{count(self.rank, 'direction')} learned on a noise bulk"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        arrays = {"singular_values": self.singular_values.tolist(), "p_values": self.p_values.tolist()}
-        return {**{each.name: getattr(self, each.name) for each in fields(self)}, **arrays}
+        """Return everything as plain values; rank, edge and p-values are None where nothing was tested."""
+        return {
+            **vars(self.facts),
+            "verdict": self.verdict,
+            "words": self.words,
+            "rank": self.rank,
+            "q_value": self.q_value,
+            "alpha": self.alpha,
+            "cutoff": self.cutoff,
+            "singular_values": self.singular_values.tolist(),
+            "tested_values": None if self.tested_values is self.singular_values else self.tested_values.tolist(),
+            "unequal": self.test.unequal,
+            "reason": self.test.reason,
+            "p_values": None if self.p_values is None else self.p_values.tolist(),
+            **{name: getattr(self, name) for name in _NUMBERS},
+            **{name: _plain(getattr(self, name)) for name in ("outliers",)},
+            "warnings": list(self.warnings),
+        }
 
     def summary(self) -> str:
-        """Return shape, edge and outliers in one line."""
+        """Return shape and verdict in one line."""
         rows, columns = self.matrix_shape
-        return f"{self.name}: {rows} x {columns}, {self.rank} outliers above {self.edge:.4g}"
+        return f"{self.name}: {rows} x {columns}, {self.words}"
 
     def __repr__(self) -> str:
         return f"LayerSpectrum({self.summary()})"
 
 
-def weight_spectra(
-    model: nn.Module | Mapping[str, torch.Tensor], *, alpha: float = 0.05, grid: int | Sequence[int] | None = None
-) -> list[LayerSpectrum]:
-    """Test the singular values of each weight layer against the noise edge of its own size.
+_NUMBERS = (
+    "sigma", "sigma_se", "edge", "mp_edge", "bulk_distance", "stable_rank", "effective_rank", "relative_norm",
+)  # fmt: skip
 
-    Parameters
-    ----------
-    model
-        A net, whose `Linear` and `Conv1d/2d/3d` layers are read, or a state dict, whose entries named `weight` with two
-        to five dims are. The net is left as it is.
-    alpha
-        Probability of a false outlier in a layer of pure noise.
-    grid
-        Size of the signal that the convolutions see (time samples), for the exact `operator_norm` of circular ones.
 
-    Returns
-    -------
-    list of LayerSpectrum
-        In the order of the modules.
-
-    Raises
-    ------
-    ConfigError
-        `alpha` not between 0 and 1, or a net or mapping without weight layers.
-    DataError
-        Weights that are not finite, not real, or without storage (device "meta").
+def effective_rank(values: FloatArray) -> float:
+    """Return the exponential of the entropy of singular values divided by their sum.
 
     References
     ----------
-    See the module. Estimate of σ: Gavish, Donoho (2014), doi:10.1109/TIT.2014.2323359.
-
-    Examples
-    --------
-    >>> layer = nn.Linear(200, 80)
-    >>> weight = torch.randn(80, 200, generator=torch.Generator().manual_seed(0))
-    >>> weight += 4.0 * torch.outer(torch.full((80,), 80**-0.5), torch.full((200,), 1.0))
-    >>> [spectrum] = weight_spectra({"head.weight": weight})
-    >>> spectrum.name, spectrum.rank, bool(spectrum.p_values[0] < 1e-6 < spectrum.p_values[1])
-    ('head', 1, True)
+    Roy and Vetterli (2007), doi:10.5281/zenodo.40430.
     """
-    if not 0.0 < alpha < 1.0:
-        raise ConfigError(f"expected 0 < alpha < 1, got {alpha}")
-    weights = from_state(model) if isinstance(model, Mapping) else from_modules(model, grid)
-    spectra = [_spectrum(weight, alpha) for weight in weights]
-    if not spectra:
-        raise ConfigError(
-            f"expected a net with Linear or ConvNd layers, or a state dict with entries named 'weight'; got a "
-            f"{type(model).__name__} without any"
-        )
-    return spectra
+    weights = values[values > 0] / max(float(values.sum()), np.finfo(np.float64).tiny)
+    return float(np.exp(-(weights * np.log(weights)).sum())) if weights.size else 0.0
 
 
-def _spectrum(weight: Weight, alpha: float) -> LayerSpectrum:
-    matrix = weight.tensor.to("cpu", torch.float64).flatten(1)
-    values = np.asarray(torch.linalg.svdvals(matrix).numpy(), dtype=np.float64)
-    short, long = sorted(matrix.shape)
-    largest = float(values[0])
-    noise = weight_noise(values / largest, short, long, alpha) if largest > 0.0 else no_noise(short)
-    return LayerSpectrum(
-        name=weight.name,
-        kind=weight.kind,
-        shape=tuple(weight.tensor.shape),
-        matrix_shape=(matrix.shape[0], matrix.shape[1]),
-        singular_values=values,
-        sigma=noise.sigma * largest,
-        sigma_se=noise.sigma_se * largest,
-        edge=noise.edge * largest,
-        mp_edge=noise.sigma * largest * (math.sqrt(long) + math.sqrt(short)),
-        rank=int(np.count_nonzero(noise.p_values < alpha)),
-        p_values=noise.p_values,
-        bulk_distance=noise.bulk_distance,
-        operator_norm=largest if matrix.ndim == weight.tensor.ndim else weight.operator_norm,
-        operator_bound=largest if matrix.ndim == weight.tensor.ndim else weight.operator_bound,
-        alpha=alpha,
-        warnings=(*noise.warnings, *_rounding_warning(weight.tensor, noise.sigma * largest)),
-        note=weight.note,
-    )
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0
 
 
-def _rounding_warning(tensor: torch.Tensor, level: float) -> Iterator[str]:
-    rms = float(tensor.double().square().mean().sqrt())
-    if 0.0 < level < torch.finfo(tensor.dtype).eps * rms:
-        yield f"the noise is at the rounding error of {tensor.dtype}: the weights are of low rank but for rounding"
+def _plain(value: Any) -> Any:
+    return None if value is None else value.to_dict()

@@ -1,5 +1,6 @@
 """Convolution spectra against the matrix written out, column by column."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,68 @@ def test_the_bound_is_tight(layer: Any, grid: tuple[int, ...]) -> None:
     assert (
         fine <= norm_bound(weight, groups=layer.groups) <= 1.02 ** len(grid) * fine * 1.003
     )  # 60 points miss a little
+
+
+STRIDED = [
+    (nn.Conv1d(3, 5, 3, padding=1, stride=2), (8,)),
+    (nn.Conv1d(5, 3, 4, padding=1, stride=3), (9,)),
+    (nn.Conv1d(4, 4, 3, padding=2, dilation=2, stride=2), (12,)),
+    (nn.Conv1d(4, 6, 3, padding=1, groups=2, stride=2), (6,)),
+    (nn.Conv1d(4, 8, 3, padding=1, groups=4, stride=2), (10,)),
+    (nn.Conv1d(3, 2, 1, stride=2), (6,)),
+    (nn.Conv2d(3, 4, 3, padding=1, stride=(2, 3)), (6, 9)),
+    (nn.Conv2d(2, 4, 3, padding=1, groups=2, stride=2), (4, 6)),
+    (nn.Conv3d(2, 2, 3, padding=1, stride=(1, 2, 2)), (3, 4, 4)),
+]
+
+
+@pytest.mark.parametrize(("layer", "grid"), STRIDED)
+def test_strided_spectrum_is_that_of_the_dense_matrix(layer: Any, grid: tuple[int, ...]) -> None:
+    layer = with_weights(layer, "circular")
+    expected = brute_force(layer, layer.in_channels, grid)
+    options = {"groups": layer.groups, "dilation": layer.dilation, "stride": layer.stride}
+    values = circular_singular_values(layer.weight, grid, **options)
+    np.testing.assert_allclose(values, expected[: values.size], atol=1e-12)
+    np.testing.assert_allclose(expected[values.size :], 0.0, atol=1e-12)
+    assert operator_norm(layer.weight, grid, **options) == pytest.approx(expected[0], rel=1e-12)
+
+
+def circular_transpose(layer: Any, grid: tuple[int, ...]) -> np.ndarray:
+    """The matrix of a transposed convolution on a circle, tap by tap: what leaves at one end comes in at the other."""
+    weight, sizes = layer.weight.detach().numpy(), tuple(n * s for n, s in zip(grid, layer.stride, strict=True))
+    per_group = layer.in_channels // layer.groups
+    matrix = np.zeros((layer.out_channels, *sizes, layer.in_channels, *grid))
+    for i, o, *tap in np.ndindex(weight.shape):
+        channel = i // per_group * weight.shape[1] + o
+        for at in np.ndindex(grid):
+            moved = zip(at, layer.stride, tap, layer.dilation, sizes, strict=True)
+            place = tuple((n * stride + step * t) % size for n, stride, t, step, size in moved)
+            matrix[(channel, *place, i, *at)] += weight[(i, o, *tap)]
+    return matrix.reshape(layer.out_channels * math.prod(sizes), -1)
+
+
+TRANSPOSED = [
+    (nn.ConvTranspose1d(3, 5, 3), (7,)),
+    (nn.ConvTranspose1d(3, 2, 4, stride=2), (5,)),
+    (nn.ConvTranspose1d(4, 6, 3, stride=3, groups=2, dilation=2), (4,)),
+    (nn.ConvTranspose2d(2, 3, 3, stride=(2, 1)), (3, 4)),
+    (nn.ConvTranspose3d(2, 2, 2, stride=(2, 1, 1)), (2, 3, 2)),
+]
+
+
+@pytest.mark.parametrize(("layer", "grid"), TRANSPOSED)
+def test_transposed_spectrum_is_that_of_the_dense_matrix(layer: Any, grid: tuple[int, ...]) -> None:
+    initialize(layer.double(), method="lecun", generator=torch.Generator().manual_seed(0))
+    expected = np.linalg.svd(circular_transpose(layer, grid), compute_uv=False)
+    options = {"groups": layer.groups, "dilation": layer.dilation, "stride": layer.stride, "transposed": True}
+    values = circular_singular_values(layer.weight, grid, **options)
+    np.testing.assert_allclose(values, expected[: values.size], atol=1e-12)
+    assert operator_norm(layer.weight, grid, **options) == pytest.approx(expected[0], rel=1e-12)
+
+
+def test_stride_that_does_not_divide_the_grid_is_refused() -> None:
+    with pytest.raises(ConfigError, match="stride that divides the grid"):
+        circular_singular_values(torch.zeros(1, 1, 3), 7, stride=2)
 
 
 def test_the_reshaped_matrix_is_another_one() -> None:

@@ -1,0 +1,324 @@
+"""The weight spectra of a whole net: every layer tested, false discoveries controlled over all of them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+
+from sciml._typing import AnyArray, FloatArray
+from sciml.errors import ConfigError
+from sciml.spectra.matrices import LeftOut, Matrices, Matrix, Source, matrices
+from sciml.spectra.weights.discovery import Discoveries, discoveries
+from sciml.spectra.weights.layers import LayerFacts, LayerSpectrum
+from sciml.spectra.weights.noise import NoiseTest, noise_test
+from sciml.spectra.weights.outliers import Outliers, outliers
+from sciml.spectra.weights.singular import product_values, singular_values
+from sciml.spectra.weights.verdict import is_tested, verdict_of
+from sciml.wording import count, percent, series
+
+__all__ = ["Variables", "WeightSpectra", "weight_spectra"]
+
+Variables = dict[str, tuple[tuple[str, ...], AnyArray, dict[str, str]]]
+"""Name -> dims, values, attributes (`units`, `long_name`): what a netCDF file is made of."""
+
+
+@dataclass(frozen=True, repr=False)
+class WeightSpectra(Sequence[LayerSpectrum]):
+    """The spectra of the weight matrices of a net, in the order of its layers.
+
+    Attributes
+    ----------
+    layers
+        One for each matrix, heads and products of attention included.
+    left_out
+        Parameters of two or more dims that are no matrix to analyze, with the reason.
+    n_parameters
+        Number of parameters of the net.
+    alpha
+        Expected fraction of false ones among the layers that are said to have learned.
+    notes
+        What is to be known of how the weights were read.
+    """
+
+    layers: tuple[LayerSpectrum, ...]
+    left_out: tuple[LeftOut, ...]
+    n_parameters: int
+    alpha: float
+    notes: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, key: int) -> LayerSpectrum: ...
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[LayerSpectrum]: ...
+    def __getitem__(self, key: int | slice) -> LayerSpectrum | Sequence[LayerSpectrum]:
+        """Return a layer by its place."""
+        return self.layers[key]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[LayerSpectrum]:
+        return iter(self.layers)
+
+    def named(self, name: str) -> LayerSpectrum:
+        """Return the layer of this name; KeyError if there is none."""
+        found = next((each for each in self.layers if each.name == name), None)
+        if found is None:
+            raise KeyError(f"no matrix {name!r}; there are {', '.join(each.name for each in self.layers)}")
+        return found
+
+    @property
+    def own(self) -> tuple[LayerSpectrum, ...]:
+        """The layers without those that are parts or products of others (heads, QK, OV)."""
+        return tuple(each for each in self.layers if not each.facts.derived)
+
+    @property
+    def coverage(self) -> float:
+        """Fraction of the parameters that the matrices are made of; the rest are vectors, and what is left out."""
+        covered = sum(each.facts.n_parameters for each in self.layers)
+        return covered / self.n_parameters if self.n_parameters else 0.0
+
+    @property
+    def verdicts(self) -> dict[str, tuple[str, ...]]:
+        """Names of the layers, heads and products excepted, by verdict."""
+        found: dict[str, list[str]] = {}
+        for each in self.own:
+            found.setdefault(each.verdict, []).append(each.name)
+        return {verdict: tuple(names) for verdict, names in found.items()}
+
+    def summary(self) -> str:
+        """Return what was analyzed, the verdicts and what was left out, as plain text.
+
+        Examples
+        --------
+        >>> import torch
+        >>> print(weight_spectra(torch.nn.Linear(40, 30)).summary().splitlines()[0])
+        1 weight matrix, 97.6 % of 1,230 parameters
+        """
+        covered = f"{percent(self.coverage)} of {count(self.n_parameters, 'parameter')}"
+        head = f"{count(len(self.own), 'weight matrix')}, {covered}"
+        lines = [f"{verdict}: {series(names)}" for verdict, names in self.verdicts.items()]
+        left = [f"left out: {each.name} {each.shape}: {each.reason}" for each in self.left_out]
+        return "\n".join([head, *lines, *left, *self.notes])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return {
+            "alpha": self.alpha,
+            "n_parameters": self.n_parameters,
+            "coverage": self.coverage,
+            "verdicts": {verdict: list(names) for verdict, names in self.verdicts.items()},
+            "layers": [each.to_dict() for each in self.layers],
+            "left_out": [
+                {**vars(each), "shape": list(each.shape), "fraction": _fraction(each, self.n_parameters)}
+                for each in self.left_out
+            ],
+            "notes": list(self.notes),
+        }
+
+    def variables(self) -> Variables:
+        """Return singular values and numbers of all layers as arrays of dims layer and index, NaN where there are none.
+
+        Examples
+        --------
+        >>> import torch
+        >>> dims, values, attributes = weight_spectra(torch.nn.Linear(40, 30)).variables()["singular_values"]
+        >>> dims, values.shape, attributes["units"]
+        (('layer', 'index'), (1, 30), '1')
+        """
+        names = np.array([each.name for each in self.layers], dtype=np.str_)
+        words = np.array([each.words for each in self.layers], dtype=np.str_)
+        found: Variables = {
+            "layer": (("layer",), names, {"long_name": "weight matrix"}),
+            "verdict": (("layer",), words, {"long_name": "verdict of the test against noise"}),
+        }
+        for name, title in _ARRAYS.items():
+            found[name] = (("layer", "index"), self._padded(name), {"units": "1", "long_name": title})
+        for name, title in _NUMBERS.items():
+            values = np.array([_number(getattr(each, name)) for each in self.layers], dtype=np.float64)
+            found[name] = (("layer",), values, {"units": "1", "long_name": title})
+        return found
+
+    def _padded(self, name: str) -> FloatArray:
+        rows = [getattr(each, name, None) if hasattr(each, name) else _of_outliers(each, name) for each in self.layers]
+        width = max((len(row) for row in rows if row is not None), default=0)
+        table = np.full((len(rows), width), np.nan)
+        for i, row in enumerate(rows):
+            if row is not None:
+                table[i, : len(row)] = row
+        return table
+
+    def __repr__(self) -> str:
+        return f"WeightSpectra({self.summary().splitlines()[0]})"
+
+
+_ARRAYS = {
+    "singular_values": "singular values of the weight matrix",
+    "tested_values": "singular values of the equalized matrix",
+    "p_values": "p-value against noise, stronger directions taken out",
+    "strengths": "singular value of the direction, noise taken out",
+    "low": "lower end of the 95 % interval of the strength",
+    "high": "upper end of the 95 % interval of the strength",
+    "left_alignment": "expected squared cosine of left singular vector and direction",
+    "right_alignment": "expected squared cosine of right singular vector and direction",
+}
+_NUMBERS = {
+    "rank": "number of directions above noise",
+    "q_value": "p-value of the layer, adjusted over layers",
+    "sigma": "standard deviation of the noise entries",
+    "edge": "singular value above which a direction counts",
+    "mp_edge": "end of the bulk in the limit of large matrices",
+    "bulk_distance": "Kolmogorov-Smirnov distance of the bulk from the Marchenko-Pastur law",
+    "stable_rank": "squared Frobenius over squared spectral norm",
+    "effective_rank": "exponential of the entropy of the singular values",
+    "relative_norm": "spectral norm over sqrt(fan_out / fan_in)",
+    "operator_norm": "norm of the layer as a linear map",
+    "operator_bound": "upper bound of that norm",
+}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _of_outliers(layer: LayerSpectrum, name: str) -> FloatArray | None:
+    return None if layer.outliers is None else getattr(layer.outliers, name)
+
+
+def _fraction(left_out: LeftOut, whole: int) -> float:
+    return left_out.n_parameters / whole if whole else 0.0
+
+
+def weight_spectra(
+    source: Source | Matrices,
+    *,
+    alpha: float = 0.05,
+    grid: int | Sequence[int] | None = None,
+    memory: float | None = None,
+) -> WeightSpectra:
+    """Test the singular values of each weight matrix against the noise edge of its own size.
+
+    Rows and columns of unequal scale and entries of heavy tails (pruned, quantized, normalized weights) are recognized
+    from the weights and equalized before the test, so that untrained weights of any such law keep the level.
+
+    Parameters
+    ----------
+    source
+        A net, which is left as it is; a state dict, nested ones too; a file (`sciml.spectra.matrices.matrices`), or
+        what that has listed.
+    alpha
+        Expected fraction of false ones among the layers that are said to have learned, and in one layer of pure noise
+        the probability of an outlier.
+    grid
+        Size of the signal that the convolutions see (time samples), for the exact `operator_norm` of circular ones.
+    memory
+        Bytes that the analysis of one matrix may take; larger ones are left out and listed.
+
+    Returns
+    -------
+    WeightSpectra
+        A sequence of `LayerSpectrum` in the order of the layers, with what was left out and why.
+
+    Raises
+    ------
+    ConfigError
+        `alpha` not between 0 and 1, or a source without weight matrices.
+    DataError
+        Weights that are not finite, not real, or without storage (device "meta").
+
+    References
+    ----------
+    See the module. False discoveries: Benjamini, Hochberg (1995), doi:10.1111/j.2517-6161.1995.tb02031.x.
+
+    Examples
+    --------
+    >>> import torch
+    >>> weight = torch.randn(80, 200, generator=torch.Generator().manual_seed(0))
+    >>> weight += 4.0 * torch.outer(torch.full((80,), 80**-0.5), torch.full((200,), 1.0))
+    >>> [spectrum] = weight_spectra({"head.weight": weight})
+    >>> spectrum.name, spectrum.words, bool(spectrum.p_values[0] < 1e-6 < spectrum.p_values[1])
+    ('head', '1 direction learned on a noise bulk', True)
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ConfigError(f"expected 0 < alpha < 1, got {alpha}")
+    found = source if isinstance(source, Matrices) else matrices(source, grid=grid, memory=memory)
+    drafts = [_draft(each, alpha) for each in found]
+    # Heads and products of attention are made of the other matrices: their p-values are a family of their own.
+    families = {derived: _controlled(drafts, derived=derived, alpha=alpha) for derived in (False, True)}
+    layers = tuple(_layer(each, families[each.facts.derived], alpha) for each in drafts)
+    return WeightSpectra(layers, found.left_out, found.n_parameters, alpha, found.notes)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A layer before the other layers are known."""
+
+    facts: LayerFacts
+    values: FloatArray
+    test: NoiseTest
+
+
+def _draft(matrix: Matrix, alpha: float) -> _Draft:
+    if matrix.factors is not None:
+        left, right = matrix.factors()
+        values = product_values(left, right)
+        test = NoiseTest(values, matrix.matrix_shape, reason=PRODUCT, warnings=(PRODUCT,))
+        return _Draft(_facts(matrix, values), values, test)
+    weights = matrix.values().double()
+    values = singular_values(weights)
+    blocks = weights.reshape(matrix.groups, -1, weights.shape[1]) if matrix.groups > 1 else None
+    return _Draft(_facts(matrix, values), values, noise_test(weights, values, alpha, blocks=blocks, dtype=matrix.dtype))
+
+
+PRODUCT = "a product of two matrices: its noise has another law than that of one matrix"
+
+
+def _facts(matrix: Matrix, values: FloatArray) -> LayerFacts:
+    norm, bound = (values[0], values[0]) if matrix.is_operator else (matrix.operator_norm, matrix.operator_bound)
+    return LayerFacts(
+        matrix.name, matrix.layer, matrix.kind, matrix.part, matrix.shape, matrix.matrix_shape, matrix.n_parameters,
+        matrix.derived, matrix.fan_in, matrix.fan_out, _float(norm), _float(bound), matrix.note,
+    )  # fmt: skip
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _controlled(drafts: Sequence[_Draft], *, derived: bool, alpha: float) -> tuple[dict[str, float], Discoveries]:
+    tested = {
+        each.facts.name: float(each.test.p_values[0])
+        for each in drafts
+        if each.facts.derived is derived and is_tested(each.test) and each.test.p_values is not None
+    }
+    found = discoveries(list(tested.values()), alpha)
+    return dict(zip(tested, found.q_values.tolist(), strict=True)), found
+
+
+def _layer(draft: _Draft, family: tuple[dict[str, float], Discoveries], alpha: float) -> LayerSpectrum:
+    q_values, found = family
+    test, q_value = draft.test, q_values.get(draft.facts.name)
+    p_values = test.p_values if q_value is not None else None
+    rank = None if p_values is None else int(np.count_nonzero(p_values <= found.cutoff))
+    significant = test.p_values is not None and bool(test.p_values[0] < alpha)
+    verdict = verdict_of(test, rank, significant=significant)
+    return LayerSpectrum(
+        facts=draft.facts,
+        singular_values=draft.values,
+        test=test,
+        verdict=verdict,
+        rank=rank,
+        q_value=q_value,
+        outliers=_outliers(test, rank, found.cutoff),
+        alpha=alpha,
+        cutoff=found.cutoff,
+    )
+
+
+def _outliers(test: NoiseTest, rank: int | None, cutoff: float) -> Outliers | None:
+    edge = test.edge(cutoff)
+    if rank is None or edge is None or test.sigma is None:
+        return None
+    return outliers(test.tested[:rank], test.shape, test.sigma, edge, test.conversion)
