@@ -6,7 +6,7 @@ import numpy as np
 
 from sciml._typing import FloatArray
 from sciml.errors import NumericalError
-from sciml.linalg.krylov.vectors import Block, Operator, apply, beside, inner_of, like, orthonormal
+from sciml.linalg.krylov.vectors import Block, Operator, apply, inner_of, like, orthonormal, side_by_side
 
 __all__ = ["Krylov", "Ritz"]
 
@@ -119,7 +119,7 @@ class Krylov:
             return [], self.S.T @ D
         turn = np.linalg.qr(D, mode="complete")[0]
         turn[:, :b] = D
-        U, S = beside(self.U, self.U[0]), turn.T @ self.S
+        U, S = side_by_side(self.U, self.U[0]), turn.T @ self.S
         columns = U @ like(turn, U)
         self.U, self.S = [columns[:, i : i + 1] for i in range(b, len(turn))], S[b:]
         return [columns[:, i : i + 1] for i in range(b)], S[:b].T
@@ -134,7 +134,7 @@ class Krylov:
             new, _ = orthonormal(new, self.inner, tiny)
         if not new.shape[1] or not self.U:
             return _columns(new), np.zeros((self.dimension, new.shape[1]))
-        U, along = self._subtract([new], beside(self.U, new))
+        U, along = self._subtract([new], side_by_side(self.U, new))
         expected = self.S.T @ along.T
         U, B = orthonormal(U, self.inner, 50 * self.precision)
         self.U, self.S = _columns(U), B @ self.S
@@ -142,7 +142,7 @@ class Krylov:
 
     def _multiply(self, new: list[Block], expected: FloatArray) -> None:
         """Add orthonormal columns to Q, of which Q^T A q is expected."""
-        products = apply(self.operator, beside(new, new[0]))
+        products = apply(self.operator, side_by_side(new, new[0]))
         self.n_products += len(new)
         lengths = np.sqrt(np.diag(self.inner(products, products)))
         if not np.isfinite(lengths).all():

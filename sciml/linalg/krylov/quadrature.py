@@ -7,7 +7,7 @@ import numpy as np
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError
-from sciml.linalg.krylov.vectors import Block, Inner, Operator, apply, beside, inner_of, like, zeros_like
+from sciml.linalg.krylov.vectors import Block, Inner, Operator, apply, inner_of, like, side_by_side, zeros_like
 
 __all__ = ["Tridiagonal", "tridiagonals"]
 
@@ -116,7 +116,7 @@ def tridiagonals(
         going = [run for run in runs if not run.ended]
         if not going:
             break
-        products = apply(operator, beside([run.vector for run in going], starts))
+        products = apply(operator, side_by_side([run.vector for run in going], starts))
         for i, run in enumerate(going):
             run.advance(products[:, i : i + 1])
         if callback is not None:

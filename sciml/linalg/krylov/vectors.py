@@ -141,15 +141,15 @@ def orthonormal(block: Block, inner: Inner, tiny: float) -> tuple[Block, FloatAr
         if length > tiny:
             B[len(columns), j] = length
             columns.append(column / length)
-    return beside(columns, block), B[: len(columns)]
+    return side_by_side(columns, block), B[: len(columns)]
 
 
-def beside(columns: list[Block], block: Block) -> Block:
+def side_by_side(columns: list[Block], block: Block) -> Block:
     """Return blocks beside one another; none at all is no columns, of the kind of `block`.
 
     Examples
     --------
-    >>> beside([np.ones((2, 1)), np.zeros((2, 2))], np.ones((2, 1))).shape
+    >>> side_by_side([np.ones((2, 1)), np.zeros((2, 2))], np.ones((2, 1))).shape
     (2, 3)
     """
     if not columns:

@@ -189,8 +189,8 @@ def gradient_covariance(model: nn.Module, loss: Any, data: Any, **options: Unpac
 
 
 def _check_items(operator: CurvatureOperator) -> None:
-    mixing = nn.modules.batchnorm._BatchNorm
-    if operator.function.training and any(isinstance(each, mixing) for each in operator.function.model.modules()):
+    norms = nn.modules.batchnorm._BatchNorm
+    if operator.function.training and any(isinstance(each, norms) for each in operator.function.model.modules()):
         raise ConfigError(
             "expected evaluation mode: in training mode batch norm mixes the items of a batch, so that no item has a "
             "gradient of its own; leave training=False"
