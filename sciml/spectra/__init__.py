@@ -1,8 +1,9 @@
 """What a net has learned, read from spectra: weights, activations and Jacobians against the laws of random matrices."""
 
-from sciml.spectra import activations, convolution, jacobian, matrices, weights
+from sciml.spectra import activations, convolution, jacobian, matrices, truncation, weights
 from sciml.spectra.activations import ActivationSpectra, ActivationSpectrum, activation_spectra, neural_collapse
 from sciml.spectra.jacobian import JacobianSpectrum, jacobian_spectrum
+from sciml.spectra.truncation import Truncation, truncate
 from sciml.spectra.weights import LayerSpectrum, WeightSpectra, weight_spectra
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "ActivationSpectrum",
     "JacobianSpectrum",
     "LayerSpectrum",
+    "Truncation",
     "WeightSpectra",
     "activation_spectra",
     "activations",
@@ -18,6 +20,8 @@ __all__ = [
     "jacobian_spectrum",
     "matrices",
     "neural_collapse",
+    "truncate",
+    "truncation",
     "weight_spectra",
     "weights",
 ]
