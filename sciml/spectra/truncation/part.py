@@ -45,8 +45,9 @@ def part_above_noise(matrix: torch.Tensor, spectrum: LayerSpectrum, shrinkage: s
     scaled, rows, columns = _equalized(matrix, spectrum)
     u, s, vh = torch.linalg.svd(scaled, full_matrices=False)
     k = spectrum.rank or 0
-    values = _shrunk(s[:k], spectrum.sigma or 0.0, scaled.shape, shrinkage)
-    root = values.sqrt()  # both factors alike in size
+    values = _shrunk(s[:k], _sigma(s[k:], scaled.shape), scaled.shape, shrinkage)
+    k = int((values > 0.0).sum())
+    root = values[:k].sqrt()  # both factors alike in size
     return Part(_reciprocal(rows)[:, None] * u[:, :k] * root, root[:, None] * vh[:k] * _reciprocal(columns))
 
 
@@ -58,6 +59,12 @@ def _equalized(matrix: torch.Tensor, spectrum: LayerSpectrum) -> tuple[torch.Ten
         found = equalize(x.square(), rows=why.rows or not why.sides, columns=why.columns or not why.sides)
         rows, columns = found.rows, found.columns
     return x * rows[:, None] * columns, rows, columns
+
+
+def _sigma(bulk: torch.Tensor, shape: torch.Size) -> float:
+    """Return the standard deviation of the entries that singular values of the bulk belong to."""
+    k = min(shape) - len(bulk)
+    return math.sqrt(float(bulk.square().sum()) / max((shape[0] - k) * (shape[1] - k), 1))
 
 
 def _reciprocal(factors: torch.Tensor) -> torch.Tensor:

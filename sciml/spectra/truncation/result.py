@@ -134,4 +134,4 @@ def _line(layer: TruncatedLayer) -> str:
     rank = "" if layer.rank is None else f", rank {layer.rank}, {100 * (layer.energy or 0.0):.0f} % of the squared norm"
     state = f"{layer.form}" if layer.replaced else "as it was"
     reason = f" ({layer.reason})" if layer.reason else ""
-    return f"{layer.name}: {rows} x {columns}{rank}: {state}{reason}"
+    return f"{layer.name or layer.kind}: {rows} x {columns}{rank}: {state}{reason}"

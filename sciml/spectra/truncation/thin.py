@@ -47,15 +47,17 @@ class Thin(nn.Sequential):
 def thin_layer(slot: Slot, part: Part, shared: bool) -> Thin | str:
     """Return the two layers, or why one stays."""
     module = slot.module
+    if module._forward_hooks or module._forward_pre_hooks or hasattr(module, "parametrizations"):
+        return "the layer has hooks or a parametrization"
     make = next((each for types, each in _MAKERS if type(module) in types), None)
     if make is None:
         return f"a matrix of a {slot.kind} cannot be two layers"
+    if part.rank == 0:
+        return "nothing of it is above the noise: zeros"
     if slot.groups > 1:
         return "a grouped convolution cannot be two layers"
     if shared:
         return "the weight is shared with another layer"
-    if module._forward_hooks or module._forward_pre_hooks or getattr(module, "parametrizations", None) is not None:
-        return "the layer has hooks or a parametrization"
     if part.rank * (part.left.shape[0] + part.right.shape[1]) >= slot.weight.numel():
         return "two layers would have more parameters"
     return _filled(make(module, part.rank), slot, part)

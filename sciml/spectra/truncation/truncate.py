@@ -94,7 +94,7 @@ def truncate(
     >>> noise = torch.randn(80, 200, generator=torch.Generator().manual_seed(0))
     >>> signal = torch.outer(torch.ones(80), torch.ones(200))
     >>> layer.weight = nn.Parameter(0.01 * noise + signal / 100)
-    >>> x = torch.ones(8, 200)
+    >>> x = torch.randn(64, 200, generator=torch.Generator().manual_seed(1))
     >>> data = [(x, x @ signal.mT / 100)]
     >>> found = truncate(layer, loss=nn.functional.mse_loss, data=data)
     >>> found.layers[0].rank, found.layers[0].form, found.n_parameters_after, found.loss_after < found.loss_before
@@ -102,7 +102,6 @@ def truncate(
     """
     _check(loss, data, tolerance, shrinkage, form)
     changed = copy.deepcopy(model)
-    modes = {id(each): each.training for each in changed.modules()}
     candidates = _candidates(changed, alpha, shrinkage, layers, measured=data is not None)
     if loss is None or data is None:
         for each in candidates:
@@ -110,8 +109,6 @@ def truncate(
         found = _finished(changed, candidates, form)
     else:
         found = _measured(changed, candidates, loss, data, tolerance, form)
-    for module in found.model.modules():
-        module.training = modes.get(id(module), module.training)
     return replace(found, n_parameters_before=_size(model))
 
 
