@@ -197,8 +197,8 @@ def _try(model: nn.Module, candidates: Sequence[_Candidate], loss: Loss, data: B
             each.layer = replace(each.layer, loss=held_out_loss(model, loss, data))
             if each.layer.replaced:
                 _undo(each)
-    tried = [each for each in candidates if each.layer.loss is not None and not each.layer.reason]
-    for each in sorted(tried, key=lambda each: _order(each.layer.loss)):
+    possible = [each for each in candidates if each.layer.loss is not None and not each.layer.reason]
+    for each in sorted(possible, key=lambda each: _order(each.layer.loss)):
         _apply(each)
         found = held_out_loss(model, loss, data)
         if not found <= limit:
