@@ -1,6 +1,6 @@
 """What a net has learned, read from spectra: weights, activations and Jacobians against the laws of random matrices."""
 
-from sciml.spectra import activations, convolution, curvature, jacobian, matrices, weights
+from sciml.spectra import activations, convolution, curvature, jacobian, matrices, truncation, weights
 from sciml.spectra.activations import ActivationSpectra, ActivationSpectrum, activation_spectra, neural_collapse
 from sciml.spectra.curvature import (
     CurvatureOperator,
@@ -13,6 +13,7 @@ from sciml.spectra.curvature import (
     top_eigenvalues,
 )
 from sciml.spectra.jacobian import JacobianSpectrum, jacobian_spectrum
+from sciml.spectra.truncation import Truncation, truncate
 from sciml.spectra.weights import LayerSpectrum, WeightSpectra, weight_spectra
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "JacobianSpectrum",
     "LayerSpectrum",
     "TopEigenvalues",
+    "Truncation",
     "WeightSpectra",
     "activation_spectra",
     "activations",
@@ -37,6 +39,8 @@ __all__ = [
     "matrices",
     "neural_collapse",
     "top_eigenvalues",
+    "truncate",
+    "truncation",
     "weight_spectra",
     "weights",
 ]
