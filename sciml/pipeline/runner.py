@@ -321,16 +321,20 @@ class _Run:
             WindowDataset(windows, indices, target_transform=preprocess.standardize_target)
             for indices in (split.train, split.validation)
         ]
+        followed = tracked(self.config, parts[0], run_dir)
         with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:
-            return fit(
+            found = fit(
                 get_task(self.config.task).assemble(preprocess, net),
                 FitData(*parts),
                 train_config(self.config),
-                (*callbacks, *tracked(self.config, run_dir), ProgressBar(stream=log), _Status(self.folder, fold)),
+                (*callbacks, *followed, ProgressBar(stream=log), _Status(self.folder, fold)),
                 run_dir=run_dir,
                 resume=resume,
                 extra_state=inference_state(self.config, windows, preprocess, net, began),
             )
+        for tracker in followed:
+            self.log(tracker.summary())
+        return found
 
     def write(self, record: RunRecord) -> RunResult:
         """Write report and metrics; `metrics.json` comes last, for it says that the run has an end."""

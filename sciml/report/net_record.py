@@ -5,12 +5,48 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
-    from sciml.spectra import ActivationSpectra, JacobianSpectrum, WeightSpectra
+    from sciml.spectra import ActivationSpectra, JacobianSpectrum, TopEigenvalues, WeightSpectra
     from sciml.spectra.tracking import SpectrumTrack
 
-__all__ = ["NetRecord"]
+__all__ = ["CurvatureRecord", "NetRecord"]
 
 Variables = dict[str, tuple[tuple[str, ...], Any, dict[str, str]]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CurvatureRecord:
+    """The curvature of a net's loss over a part of what it learned from.
+
+    Attributes
+    ----------
+    top
+        Eigenvalues of the Hessian, largest in magnitude.
+    gauss_newton
+        The same of the Gauss-Newton matrix.
+    density
+        Of the eigenvalues of the Hessian.
+    cost
+        What the products were expected to take, in words.
+    """
+
+    top: "TopEigenvalues"
+    gauss_newton: "TopEigenvalues | None" = None
+    density: Any = None
+    cost: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        parts = {"hessian": self.top, "gauss_newton": self.gauss_newton, "density": self.density}
+        found = {name: None if part is None else part.to_dict() for name, part in parts.items()}
+        return {**found, "cost": self.cost}
+
+    def variables(self) -> "Variables":
+        """Return the arrays of all parts, each under its name."""
+        found: Variables = {}
+        for prefix, part in (("", self.top), ("gauss_newton_", self.gauss_newton), ("density_", self.density)):
+            if part is not None:
+                found |= _prefixed(prefix, part.variables())
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +81,7 @@ class NetRecord:
     activations: "ActivationSpectra | None" = None
     jacobian: "JacobianSpectrum | None" = None
     initial_jacobian: "JacobianSpectrum | None" = None
-    curvature: Any = None
+    curvature: CurvatureRecord | None = None
     track: "SpectrumTrack | None" = None
     learning_rate: float | None = None
     notes: tuple[str, ...] = ()
@@ -63,17 +99,22 @@ class NetRecord:
         found: Variables = {}
         for name in _PARTS:
             part = getattr(self, name)
-            if part is None:
-                continue
-            prefix = "" if name == "weights" else f"{name}_"
-            for key, (dims, values, attrs) in part.variables().items():
-                own = {dim: _named(prefix, dim) for dim in dims}
-                found[_named(prefix, key)] = (tuple(own[dim] for dim in dims), values, attrs)
+            if part is not None:
+                found |= _prefixed("" if name == "weights" else f"{name}_", part.variables())
         return found
 
 
 _PARTS = ("weights", "activations", "jacobian", "initial_jacobian", "curvature", "track")
 
 
+def _prefixed(prefix: str, variables: Variables) -> Variables:
+    """Return variables and their dims under names that no other part has."""
+    return {
+        _named(prefix, key): (tuple(_named(prefix, dim) for dim in dims), values, attrs)
+        for key, (dims, values, attrs) in variables.items()
+    }
+
+
 def _named(prefix: str, name: str) -> str:
-    return name if name.startswith(prefix.removesuffix("s_")) else f"{prefix}{name}"
+    stem = prefix.removesuffix("s_").removesuffix("_")
+    return name if stem and name.startswith(stem) else f"{prefix}{name}"

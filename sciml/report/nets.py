@@ -115,5 +115,5 @@ def _overview_row(net: NetRecord) -> tuple[object, ...]:
         net.name, net.weights.n_parameters, len(net.weights.own), sum(1 for x in net.weights.own if x.rank),
         len(net.weights.verdicts.get("like its initialization", ())),
         None if net.jacobian is None else float(net.jacobian.mean_square.mean()), read,
-        None if net.curvature is None else net.curvature.largest,
+        None if net.curvature is None else net.curvature.top.sharpness,
     )  # fmt: skip

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from sciml.errors import ConfigError
-from sciml.spectra.tracking import SpectrumTrack, SpectrumTracker
+from sciml.spectra import hessian
+from sciml.spectra.tracking import Hessian, SpectrumTrack, SpectrumTracker
 from sciml.spectra.tracking.track import Row
 from sciml.train import FitData, TrainConfig, fit
 
@@ -28,14 +29,14 @@ class Sum:
 
     def __init__(self, clock, cost, guess=None):
         self.clock, self.seconds, self.guess = clock, cost, cost if guess is None else guess
-        self.last = []
+        self.n = 0
 
     def cost(self, model):
         return self.guess
 
-    def measure(self, model, last):
+    def measure(self, model):
         self.clock.now += self.seconds
-        self.last.append(last)
+        self.n += 1
         total = sum(float(each.detach().sum()) for each in model.parameters())
         return {"total": ((), np.array(total), {})}
 
@@ -92,7 +93,7 @@ def test_the_budget_is_kept(cost, budget):
     trained([Tick(clock), tracker])
     training = clock.now - tracker.seconds
     assert tracker.seconds <= budget * training
-    assert tracker.seconds == pytest.approx(len(measure.last) * cost)
+    assert tracker.seconds == pytest.approx(measure.n * cost)
     if cost < budget * training / 4:
         assert 0 in tracker.track.steps  # the start is made up for
 
@@ -124,14 +125,16 @@ def test_the_start_is_measured_as_it_was():
     assert totals[-1] != pytest.approx(expected, rel=1e-3)
 
 
-def test_each_measurement_is_given_the_last_one():
-    clock = Clock()
-    measure = Sum(clock, 0.0)
+def test_the_hessian_is_followed_from_where_the_last_search_ended():
+    X, y = data().train
+    batches = [(X[:16], y[:16]), (X[16:], y[16:])]
+    measure, clock = Hessian(nn.CrossEntropyLoss(), batches, k=2), Clock()
     tracker = SpectrumTracker([measure], every=10, budget=1.0, clock=clock)
-    trained([Tick(clock), tracker])
-    given = [None if each is None else float(each["total"][1]) for each in measure.last[1:]]
-    assert given[0] is None
-    assert given[1:] == tracker.track.series("total")[1][1:-1].tolist()
+    model = trained([Tick(clock), tracker])
+    steps, values = tracker.track.series("hessian_eigenvalue")
+    assert steps.tolist() == [0, 10, 20, 30, 40]
+    exact = np.linalg.eigvalsh(hessian(model, nn.CrossEntropyLoss(), batches).to_dense().double().numpy())
+    assert values[-1, 0] == pytest.approx(exact[np.argmax(np.abs(exact))], rel=2e-2)
 
 
 def test_a_resumed_run_goes_on_with_the_track_up_to_its_step(tmp_path):

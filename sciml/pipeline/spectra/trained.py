@@ -25,8 +25,9 @@ from sciml.pipeline.windows import load_for, resolve, split_windows, train_confi
 from sciml.train.loader import as_batches
 from sciml.train.objective import Objective, objective
 
-__all__ = ["Learned", "TrainedRun", "open_run"]
+__all__ = ["Learned", "TrainedLoss", "TrainedRun", "open_run"]
 
+CPU = torch.device("cpu")
 CLOSE = 1e-4  # of the numbers of a start: what machines and versions differ by
 
 
@@ -66,14 +67,23 @@ class Learned:
         return [data.batch(items[k : k + batch_size]) for k in range(0, len(items), batch_size)]
 
     @cached_property
-    def objective(self) -> Objective:
-        """The loss of the run."""
-        return objective(train_config(self.config), as_batches(self.part("train"), "train"), torch.device("cpu"))
+    def loss(self) -> "TrainedLoss":
+        """The loss of the run, as it was trained on."""
+        return TrainedLoss(objective(train_config(self.config), as_batches(self.part("train"), "train"), CPU))
 
-    def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the mean loss of a batch as it was trained on, label smoothing included."""
-        total, weight = self.objective.total(output, target, training=True)
-        return total / weight.to(total.device)
+
+@dataclass(frozen=True, eq=False)
+class TrainedLoss:
+    """An objective whose label smoothing always counts: the loss whose curvature training met."""
+
+    objective: Objective
+
+    def total(
+        self, output: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None = None, *, training: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the summed loss and the summed weight of a batch, as in training."""
+        del training
+        return self.objective.total(output, target, weights, training=True)
 
 
 @dataclass(frozen=True, eq=False)

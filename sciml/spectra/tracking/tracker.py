@@ -8,9 +8,10 @@ from typing import Protocol
 from torch import nn
 
 from sciml.errors import ConfigError
-from sciml.spectra.tracking.measures import MEASURES, Measure
-from sciml.spectra.tracking.track import Row, SpectrumTrack, Variables
+from sciml.spectra.tracking.measures import Measure, Weights
+from sciml.spectra.tracking.track import Row, SpectrumTrack
 from sciml.train.callbacks import Callback, TrainState
+from sciml.wording import count, percent
 
 __all__ = ["SpectrumTracker", "TrackStore"]
 
@@ -38,14 +39,12 @@ class SpectrumTracker(Callback):
     Parameters
     ----------
     what
-        Names in `MEASURES` ("weights"), or measures of one's own: objects with a `name`, `cost(model)` in seconds as
-        far as it can be told, and `measure(model, last)` that returns variables.
+        "weights", a `Hessian(loss, data)`, or measures of one's own: objects with a `name`, `cost(model)` in seconds
+        as far as it can be told, and `measure(model)` that returns variables.
     every
         Steps between measurements; each epoch if None. The start and the last step are measured too.
     budget
         Largest fraction of the time of training that measuring takes.
-    module
-        Dotted name of the part of the model to look at; "" for the whole.
     store
         Where the track is kept while it grows, and read from on resume; None keeps it in memory alone.
     clock
@@ -78,7 +77,6 @@ class SpectrumTracker(Callback):
         *,
         every: int | None = None,
         budget: float = 0.05,
-        module: str = "",
         store: TrackStore | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -87,16 +85,20 @@ class SpectrumTracker(Callback):
                 f"expected something to measure, every >= 1 and 0 < budget <= 1; got {list(what)}, {every}, {budget}"
             )
         self.measures = [_measure(each) for each in what]
-        self.every, self.budget, self.module, self.store, self.clock = every, budget, module, store, clock
+        self.every, self.budget, self.store, self.clock = every, budget, store, clock
         self.track = SpectrumTrack()
         self.seconds, self.n_skipped = 0.0, 0
-        self._last: dict[str, Variables] = {}
         self._costs: dict[str, float] = {}
         self._start: nn.Module | None = None
         self._due: list[Measure] = []  # at the start
         self._measured: set[str] = set()
         self._unsaved = False
         self._began = 0.0
+
+    def summary(self) -> str:
+        """Return at how many steps spectra were measured, and what the budget left out, in a line."""
+        left = f"; {self.n_skipped} left out to keep within {percent(self.budget, 0)}" if self.n_skipped else ""
+        return f"spectra followed at {count(len(self.track.steps), 'step')}{left}"
 
     def on_fit_start(self, state: TrainState) -> None:
         """Take up the track of a run that goes on, or keep a copy of the start."""
@@ -105,7 +107,7 @@ class SpectrumTracker(Callback):
             self.track = self.store.read().before(state.step)
         if state.step == 0:
             began = self.clock()
-            self._start, self._due = copy.deepcopy(self._part(state.model)), list(self.measures)
+            self._start, self._due = copy.deepcopy(state.model), list(self.measures)
             self.seconds += self.clock() - began
 
     def on_step_end(self, state: TrainState) -> None:
@@ -116,7 +118,7 @@ class SpectrumTracker(Callback):
         every = self.every or state.steps_per_epoch
         last = state.step == state.epochs * state.steps_per_epoch
         if state.step % every == 0 or last:
-            done = [self._measure(each, self._part(state.model), state.step) for each in self.measures]
+            done = [self._measure(each, state.model, state.step) for each in self.measures]
             self.n_skipped += done.count(False)
 
     def on_epoch_end(self, state: TrainState) -> None:  # noqa: ARG002 (the track has the steps)
@@ -138,9 +140,7 @@ class SpectrumTracker(Callback):
         if not self._affords(self._costs[name]):
             return False
         began = self.clock()
-        values = measure.measure(model, self._last.get(name))
-        if step > 0:
-            self._last[name] = values
+        values = measure.measure(model)
         self.track = self.track.with_row(Row(step, values))
         self._unsaved = self.store is not None
         self._spent(name, began)
@@ -164,13 +164,10 @@ class SpectrumTracker(Callback):
         training = self.clock() - self._began - self.seconds
         return self.seconds + cost <= self.budget * training
 
-    def _part(self, model: nn.Module) -> nn.Module:
-        return model.get_submodule(self.module) if self.module else model
-
 
 def _measure(given: str | Measure) -> Measure:
     if not isinstance(given, str):
         return given
-    if given not in MEASURES:
-        raise ConfigError(f"expected names among {', '.join(MEASURES)}, got {given!r}")
-    return MEASURES[given]()
+    if given != Weights.name:
+        raise ConfigError(f"expected 'weights' or measures such as Hessian(loss, data), got {given!r}")
+    return Weights()

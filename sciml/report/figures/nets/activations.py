@@ -85,7 +85,7 @@ def dimension_figure(layers: "Sequence[ActivationSpectrum]") -> Figure:
     number_ticks(ax.xaxis, list(index[::step]), [_shortened(layer.name, 18) for layer in layers][::step])
     ax.tick_params(axis="x", rotation=35)
     for tick in ax.get_xticklabels():
-        tick.set_ha("right")
+        tick.set_horizontalalignment("right")
     ax.legend(loc="best", ncols=3)
     return finish(
         figure,

@@ -8,6 +8,7 @@ import numpy as np
 
 from sciml.report.document.parts import Finding
 from sciml.report.net_record import NetRecord
+from sciml.report.sections.nets.curvature import curvature_findings
 from sciml.wording import count, percent, series
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
@@ -26,7 +27,7 @@ def net_findings(record: NetRecord) -> tuple[Finding, ...]:
     if record.activations is not None and len(record.activations) > 1:
         found += _activations(record.activations[-2])
     if record.curvature is not None:
-        found += record.curvature.findings(record.learning_rate)
+        found += curvature_findings(record.curvature, record.learning_rate)
     found += [Finding(f"{note[:1].upper()}{note[1:]}.", "note") for note in record.notes]
     return tuple(found)
 

@@ -9,6 +9,7 @@ from sciml.report.figures.nets.jacobians import jacobian_figure
 from sciml.report.figures.nets.tracks import track_figure
 from sciml.report.figures.nets.weights import MOST, weight_histograms
 from sciml.report.net_record import NetRecord
+from sciml.report.sections.nets.curvature import curvature_section
 from sciml.wording import p_number, percent, times
 
 __all__ = ["net_sections"]
@@ -20,7 +21,7 @@ def net_sections(record: NetRecord) -> tuple[Section, ...]:
         (record.weights, _weights),
         (record.activations, _activations),
         (record.jacobian, _jacobian),
-        (record.curvature, lambda each: each.curvature.section()),
+        (record.curvature, curvature_section),
         (record.track, _track),
     )
     return tuple(section(record) for part, section in parts if part is not None)
