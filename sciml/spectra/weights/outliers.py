@@ -112,8 +112,8 @@ def _squared_norm(side: Unscaled, c2: FloatArray) -> tuple[FloatArray, FloatArra
     c² X + s² <d^-2>, plus noise of variance (4 c² s² (Σ d^-4 u² - X²) + 2 s⁴ (<d^-4> - <d^-2>²)) / n.
     """
     k = len(c2)
-    s2, seen = 1 - c2, side.second[:k]
-    size = np.maximum(seen - s2 * side.mean_second, FLOOR * seen) / np.maximum(c2, FLOOR)
+    s2, known = 1 - c2, side.second[:k]
+    size = np.maximum(known - s2 * side.mean_second, FLOOR * known) / np.maximum(c2, FLOOR)
     fourth = np.maximum(side.fourth[:k] - s2 * side.mean_fourth, FLOOR * side.fourth[:k]) / np.maximum(c2, FLOOR)
     cross = 4 * c2 * s2 * np.maximum(fourth - size**2, 0.0)
     noise = 2 * s2**2 * max(side.mean_fourth - side.mean_second**2, 0.0)

@@ -42,7 +42,7 @@ CANDIDATES = 60  # starts of the tail that are tried
 CRITICAL = 0.990
 TWO_SIDED = 1.959964  # standard deviations of a 95 % interval
 BOUNDS = (np.array([math.log(0.05), -700.0]), np.array([math.log(200.0), 700.0]))  # of ln κ and of ln unit
-LEVEL = 0.05  # at which another law counts as better
+LEVEL = 0.10  # at which another law counts as better
 
 
 @dataclass(frozen=True)
