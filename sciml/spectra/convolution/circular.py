@@ -1,18 +1,28 @@
 """Singular values of circular convolutions, frequency by frequency."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sciml.errors import ConfigError
+from sciml.linalg.batched import ordered_map
 
-__all__ = ["circular_singular_values", "frequency_blocks", "largest_value", "operator_norm", "per_dim"]
+__all__ = [
+    "circular_singular_values",
+    "frequency_blocks",
+    "half_of_frequencies",
+    "largest_value",
+    "operator_norm",
+    "per_dim",
+]
 
 Sizes = int | Sequence[int]
-_MOST = 2**22  # complex numbers of the blocks that are held at once
+_MOST = 2**19  # complex numbers of the blocks that a core holds at once
 
 
 def circular_singular_values(
@@ -60,10 +70,11 @@ def circular_singular_values(
     >>> circular_singular_values(difference, 4, stride=2).round(6).tolist()
     [1.414214, 1.414214]
     """
-    found = [
-        np.repeat(torch.linalg.svdvals(blocks).numpy(), counts, axis=0).ravel()
-        for blocks, counts in _blocks(weight, grid, groups, dilation, stride, transposed)
-    ]
+
+    def values(chosen: _Chosen) -> NDArray[np.float64]:
+        return np.repeat(torch.linalg.svdvals(chosen.blocks()).numpy(), chosen.counts, axis=0).ravel()
+
+    found = list(ordered_map(values, _chunks(weight, grid, groups, dilation, stride, transposed)))
     return np.sort(np.concatenate(found, dtype=np.float64))[::-1]
 
 
@@ -83,29 +94,48 @@ def operator_norm(
     >>> round(operator_norm(torch.tensor([[[1.0, -1.0]]]), 4), 12)
     2.0
     """
-    return max(largest_value(blocks) for blocks, _ in _blocks(weight, grid, groups, dilation, stride, transposed))
+    chunks = _chunks(weight, grid, groups, dilation, stride, transposed)
+    return max(ordered_map(lambda chosen: largest_value(chosen.blocks()), chunks))
 
 
-def _blocks(
+@dataclass(frozen=True)
+class _Chosen:
+    """Some frequencies of a convolution, and how many of all have the same block as each."""
+
+    blocks: Callable[[], torch.Tensor]
+    counts: NDArray[np.int64]
+
+
+def _chunks(
     weight: torch.Tensor, grid: Sizes, groups: int, dilation: Sizes, stride: Sizes, transposed: bool
-) -> Iterator[tuple[torch.Tensor, NDArray[np.int64]]]:
-    """Yield blocks of frequencies, and how many frequencies have each: two where the conjugate is left out."""
+) -> Iterator[_Chosen]:
+    """Yield the frequencies, a few at a time: those alone whose blocks differ."""
     steps, strides = per_dim("dilation", dilation, weight), per_dim("stride", stride, weight)
     sizes = per_dim("grid", grid, weight)
     if transposed:
         sizes = tuple(size * each for size, each in zip(sizes, strides, strict=True))
     if any(size % each for size, each in zip(sizes, strides, strict=True)):
         raise ConfigError(f"expected a stride that divides the grid {sizes}, got {strides}; give a multiple of it")
-    outputs = tuple(size // each for size, each in zip(sizes, strides, strict=True))
-    axes = [torch.arange(size) for size in outputs]
-    axes[0] = axes[0][: outputs[0] // 2 + 1]  # of real weights the other half is the conjugate of this one
+    outputs = [size // each for size, each in zip(sizes, strides, strict=True)]
+    # Along a dim with one tap all frequencies have the same block, and so have those that alias.
+    flat = [taps == 1 for taps in weight.shape[2:]]
+    same = math.prod(n for n, one in zip(outputs, flat, strict=True) if one)
+    sizes = tuple(1 if one else size for size, one in zip(sizes, flat, strict=True))
+    strides = tuple(1 if one else each for each, one in zip(strides, flat, strict=True))
+    points, counts = half_of_frequencies([1 if one else n for n, one in zip(outputs, flat, strict=True)])
+    at_once = max(1, _MOST // (weight.shape[:2].numel() * math.prod(strides)))
+    for chosen, n in zip(torch.split(points, at_once), torch.split(counts, at_once), strict=True):
+        blocks = partial(frequency_blocks, weight, chosen, sizes, groups, steps, strides)
+        yield _Chosen(blocks, same * n.numpy())
+
+
+def half_of_frequencies(outputs: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the frequencies without those whose blocks are the conjugates of others, and how often each counts."""
+    first = next((i for i, n in enumerate(outputs) if n > 1), 0)
+    axes = [torch.arange(n // 2 + 1 if i == first else n) for i, n in enumerate(outputs)]
     points = torch.cartesian_prod(*axes).reshape(-1, len(outputs))
-    alone = (points[:, 0] == 0) | (2 * points[:, 0] == outputs[0])
-    counts = np.where(alone.numpy(), 1, 2)
-    at_once = max(1, _MOST // (weight.numel() // math.prod(weight.shape[2:]) * math.prod(strides)))
-    for first in range(0, len(points), at_once):
-        chosen = slice(first, first + at_once)
-        yield frequency_blocks(weight, points[chosen], sizes, groups, steps, strides), counts[chosen]
+    alone = (points[:, first] == 0) | (2 * points[:, first] == outputs[first])
+    return points, torch.where(alone, 1, 2)
 
 
 def frequency_blocks(
@@ -121,7 +151,6 @@ def frequency_blocks(
     `points` are frequencies (n, dims) of the output, as whole numbers.
     """
     x = weight.detach().to("cpu", torch.float64)
-    x = x.reshape(groups, x.shape[0] // groups, x.shape[1], -1)
     aliases = torch.cartesian_prod(*[torch.arange(n) for n in stride]).reshape(-1, len(stride))
     outputs = torch.tensor([size // n for size, n in zip(sizes, stride, strict=True)])
     frequencies = points[:, None] + aliases * outputs  # (n, alias, dim)
@@ -129,9 +158,10 @@ def frequency_blocks(
     # A sum over taps, not an FFT of the kernel: that would cut off a kernel longer than the grid.
     turns = frequencies[:, :, None] * taps * torch.tensor(dilation) % torch.tensor(sizes)
     angle = (-2 * math.pi * turns.double() / torch.tensor(sizes, dtype=torch.float64)).sum(-1)  # (n, alias, tap)
-    wave = torch.polar(torch.full_like(angle, math.prod(stride) ** -0.5), angle)
-    parts = torch.einsum("goit,nat->ngoia", x.to(wave.dtype), wave)
-    return parts.flatten(3)
+    by_tap = x.reshape(-1, len(taps)).mT * math.prod(stride) ** -0.5
+    blocks = torch.complex(torch.cos(angle) @ by_tap, torch.sin(angle) @ by_tap)  # (n, alias, all channels)
+    blocks = blocks.reshape(len(points), len(aliases), groups, x.shape[0] // groups, x.shape[1])
+    return blocks.permute(0, 2, 3, 4, 1).flatten(3)
 
 
 def largest_value(blocks: torch.Tensor) -> float:

@@ -84,8 +84,14 @@ def of_tensor(key: str, tensor: torch.Tensor, *, kind: str = "") -> Entry:
     shape = () if nn.parameter.is_lazy(tensor) else tuple(tensor.shape)
     n = 0 if nn.parameter.is_lazy(tensor) else tensor.numel()
     problem = _problem(tensor)
-    place = (tensor.device, tensor.data_ptr(), shape, tensor.stride()) if n > 1 and not problem else None
+    place = _place(tensor) if n > 1 and not problem else None
     return Entry(key, shape, tensor.dtype, lambda: tensor.detach(), n, kind=kind, problem=problem, place=place)
+
+
+def _place(tensor: torch.Tensor) -> tuple[Any, ...] | None:
+    if tensor.layout != torch.strided:
+        return None
+    return tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
 
 
 def _problem(tensor: torch.Tensor) -> str:

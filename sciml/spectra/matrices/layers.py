@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import torch
 
+from sciml.spectra.convolution import affordable_bound
 from sciml.spectra.matrices.entries import Entry, Pool
-from sciml.spectra.matrices.matrix import LeftOut, Matrix, taps
+from sciml.spectra.matrices.matrix import LeftOut, Matrix, Norms, taps
 from sciml.spectra.matrices.parametrized import formed
 
 __all__ = ["GATES", "gate_part", "left_of", "of_entries"]
@@ -130,7 +131,7 @@ def _convolution(entry: Entry, pool: Pool) -> list[Matrix] | None:
     groups, reason = _transposed(entry, pool)
     if groups == 0:
         note = _with(entry, RESHAPED) + reason
-        plain = replace(_matrix(entry, kind, note=note), groups=max(entry.groups, 1), norms=lambda: (None, None))
+        plain = replace(_matrix(entry, kind, note=note), groups=max(entry.groups, 1), norms=_bound(entry))
         return [replace(plain, fan_out=plain.fan_out / plain.groups)]
     first, second, *kernel = entry.shape
     shape = (second * groups, first // groups, *kernel)
@@ -138,7 +139,14 @@ def _convolution(entry: Entry, pool: Pool) -> list[Matrix] | None:
     whole = _matrix(replace(entry, shape=shape, read=lambda: swapped(entry.read(), groups)), kind, note=note)
     kind = kind.replace("Conv", "ConvTranspose")
     fan_out = whole.fan_out / groups
-    return [replace(whole, kind=kind, shape=entry.shape, groups=groups, fan_out=fan_out, norms=lambda: (None, None))]
+    return [replace(whole, kind=kind, shape=entry.shape, groups=groups, fan_out=fan_out, norms=_bound(entry))]
+
+
+def _bound(entry: Entry) -> Callable[[], Norms]:
+    """Return how to read a bound of the norm, where the file tells that zeros are padded."""
+    if not (entry.kind.startswith("Conv") and entry.groups):
+        return lambda: (None, None)
+    return lambda: (None, affordable_bound(entry.read(), groups=entry.groups))
 
 
 def _transposed(entry: Entry, pool: Pool) -> tuple[int, str]:

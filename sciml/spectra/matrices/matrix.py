@@ -222,5 +222,5 @@ def _on_cpu(tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.detach()
     if hasattr(tensor, "full_tensor"):  # sharded over processes
         tensor = tensor.full_tensor()
-    tensor = tensor.to("cpu")
+    tensor = (tensor if tensor.layout == torch.strided else tensor.to_dense()).to("cpu")
     return tensor.float() if tensor.is_floating_point() and tensor.dtype.itemsize < 2 else tensor

@@ -85,13 +85,20 @@ def _of_slot(slot: Slot, layer: str, grid: Grid) -> Matrix | LeftOut:
     if entry.problem:
         return LeftOut(slot.name, shape, n_parameters, entry.problem)
     rows, columns = weight.shape[0], weight[0].numel()
-    is_convolution = isinstance(slot.module, CONVOLUTIONS + TRANSPOSED)
     return Matrix(
         slot.name, layer, _kind(slot), shape, (rows, columns), n_parameters, weight.dtype, lambda: _read(slot),
         part=_part(slot), role=slot.role, groups=slot.groups, note=_note(slot),
         fan_in=_fan_in(slot, columns), fan_out=float(rows // slot.groups * taps(weight.shape)),
-        norms=(lambda: _convolution_norms(slot, layer, grid)) if is_convolution else None,
+        norms=None if _acts_as_matrix(slot, weight) else lambda: _convolution_norms(slot, layer, grid),
     )  # fmt: skip
+
+
+def _acts_as_matrix(slot: Slot, weight: torch.Tensor) -> bool:
+    """Return whether the layer applies this matrix to each sample: no kernel, no groups, no padding that copies."""
+    module = slot.module
+    if not isinstance(module, CONVOLUTIONS + TRANSPOSED):
+        return True
+    return taps(weight.shape) == 1 and slot.groups == 1 and module.padding_mode == "zeros"
 
 
 def _kind(slot: Slot) -> str:

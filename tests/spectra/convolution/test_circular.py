@@ -10,7 +10,13 @@ from torch import nn
 
 from sciml.errors import ConfigError
 from sciml.nn.init import initialize
-from sciml.spectra.convolution import circular_singular_values, norm_bound, operator_norm
+from sciml.spectra.convolution import (
+    affordable_bound,
+    circular_singular_values,
+    norm_bound,
+    operator_norm,
+    quick_bound,
+)
 
 
 def brute_force(layer: Any, c_in: int, grid: tuple[int, ...]) -> np.ndarray:
@@ -161,3 +167,26 @@ def test_squares_of_singular_values_add_up_to_the_weights_at_every_position() ->
 def test_a_grid_that_does_not_fit_is_refused(shape: tuple[int, ...], grid: int | tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="expected"):
         operator_norm(torch.zeros(shape), grid)
+
+
+@pytest.mark.parametrize(("layer", "grid"), CASES)
+def test_the_quick_bound_holds_too(layer: Any, grid: tuple[int, ...]) -> None:
+    weight = with_weights(layer, "circular").weight
+    fine = operator_norm(weight, tuple(60 for _ in grid), groups=layer.groups)
+    quick = quick_bound(weight, groups=layer.groups)
+    assert fine <= quick <= fine * math.sqrt(math.prod(weight.shape[2:]))
+    assert affordable_bound(weight, groups=layer.groups) == norm_bound(weight, groups=layer.groups)
+
+
+def test_large_layers_have_a_quick_bound() -> None:
+    weight = torch.randn(300, 300, 3, 3, generator=torch.Generator().manual_seed(0))
+    assert affordable_bound(weight) == quick_bound(weight)
+
+
+@pytest.mark.parametrize(("stride", "transposed"), [(1, False), (3, False), (2, True)])
+def test_one_tap_has_the_values_of_the_matrix(stride: int, transposed: bool) -> None:
+    weight = torch.randn(5, 4, 1, 1, generator=torch.Generator().manual_seed(0)).double()
+    values = circular_singular_values(weight, (6, 3), stride=stride, transposed=transposed)
+    n = 18 if transposed else 18 // stride**2
+    expected = np.repeat(torch.linalg.svdvals(weight[:, :, 0, 0]).numpy(), n)
+    np.testing.assert_allclose(values, expected, rtol=1e-13)

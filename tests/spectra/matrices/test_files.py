@@ -193,12 +193,12 @@ def drawn(*shape: int) -> torch.Tensor:
 
 
 def test_operations_say_how_a_weight_acts(tmp_path: Path) -> None:
-    product, dense, up, conv, table = drawn(3, 5), drawn(4, 5), drawn(4, 3, 5), drawn(6, 2, 3), drawn(9, 4)
+    product, dense, up, kernel, table = drawn(3, 5), drawn(4, 5), drawn(4, 3, 5), drawn(6, 2, 3), drawn(9, 4)
     found = onnx(
         tmp_path,
         [
             tensor("onnx::MatMul_7", product), tensor("fc.weight", dense), tensor("up.weight", up),
-            tensor("conv.weight", conv), tensor("onnx::Gather_1", table),
+            tensor("conv.weight", kernel), tensor("onnx::Gather_1", table),
         ],
         [
             node("MatMul", ["x", "onnx::MatMul_7"], ["y"], "/encoder/linear/MatMul"),
@@ -216,6 +216,10 @@ def test_operations_say_how_a_weight_acts(tmp_path: Path) -> None:
         layer.weight.copy_(up)
     assert torch.equal(found["up"].values(), matrices(layer)[""].values())
     assert (found["conv"].kind, found["conv"].groups) == ("Conv1d", 3)
+    conv = nn.Conv1d(6, 6, 3, groups=3, padding=1)
+    with torch.no_grad():
+        conv.weight.copy_(found["conv"].values().reshape(conv.weight.shape))
+    assert found["conv"].operator_bound == matrices(conv)[""].operator_bound
     assert torch.equal(found["table"].values(), table.mT)
     assert found["table"].kind == "Embedding"
 

@@ -300,6 +300,11 @@ def test_values_that_are_not_finite_are_refused_when_read() -> None:
         found["a"].values()
 
 
+def test_sparse_weights_are_read() -> None:
+    weight = torch.eye(4)
+    assert torch.equal(matrices({"a.weight": weight.to_sparse()})["a"].values(), weight)
+
+
 def test_matrices_beyond_the_memory_are_listed() -> None:
     found = matrices({"a.weight": torch.ones(10, 10), "b.weight": torch.ones(100, 100)}, memory=10_000)
     assert [each.name for each in found] == ["a"]
