@@ -55,8 +55,8 @@ class BulkLevels:
         """Return the ratio beside the references."""
         return (
             f"{count(self.n_levels, 'level')} of the bulk of the {self.kind} ({self.n_null:,} of the null space "
-            f"removed): mean ratio of spacings {self.mean_ratio:.3f} ± {self.standard_error:.3f} (GOE .531, independent .386): "
-            f"{self.verdict}."
+            f"removed): mean ratio of spacings {self.mean_ratio:.3f} ± {self.standard_error:.3f} (GOE .531, "
+            f"independent .386): {self.verdict}."
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -68,8 +68,8 @@ class BatchNoise:
         scale = self.gradient_noise_scale
         words = "not determined: the gradient is below its own noise" if scale is None else f"{scale:,.0f} samples"
         return (
-            f"In batches of {count(self.batch_size, 'sample')} {int(self.above.sum())} of the {len(self.values)} largest "
-            f"eigenvalues of the {self.kind} rise above the noise of {self.floor:.3g} ± {self.floor_error:.1g}; "
+            f"In batches of {count(self.batch_size, 'sample')} {int(self.above.sum())} of the {len(self.values)} "
+            f"largest eigenvalues of the {self.kind} rise above noise of {self.floor:.3g} ± {self.floor_error:.1g}; "
             f"gradient descent is stable below a rate of {self.learning_rate_bound:.3g}; gradient noise scale: {words}."
         )
 
