@@ -39,6 +39,32 @@ class Batch:
             _moved(self.inputs, device, dtype), _moved(self.targets, device, None), _moved(self.weights, device, None)
         )
 
+    def rows(self, index: Tensor) -> "Batch":
+        """Return some of the items."""
+        return Batch(*(_picked(each, index) for each in (self.inputs, self.targets, self.weights)))
+
+    @classmethod
+    def concatenated(cls, batches: "Sequence[Batch]") -> "Batch":
+        """Return the items of all batches in one."""
+        parts = zip(*((each.inputs, each.targets, each.weights) for each in batches), strict=True)
+        return cls(*(_concatenated(list(each)) for each in parts))
+
+
+def _picked(values: Any, index: Tensor) -> Any:
+    if isinstance(values, dict):
+        return {key: _picked(each, index) for key, each in values.items()}
+    if isinstance(values, tuple):
+        return tuple(_picked(each, index) for each in values)
+    return values[index.to(values.device)] if isinstance(values, Tensor) else values
+
+
+def _concatenated(values: list[Any]) -> Any:
+    if isinstance(values[0], dict):
+        return {key: _concatenated([each[key] for each in values]) for key in values[0]}
+    if isinstance(values[0], tuple):
+        return tuple(_concatenated(list(each)) for each in zip(*values, strict=True))
+    return torch.cat(values) if isinstance(values[0], Tensor) else values[0]
+
 
 def _first(inputs: Any) -> Any:
     if isinstance(inputs, dict):

@@ -194,6 +194,11 @@ class CurvatureOperator:
             sums.gradient = self._gradient()
         return sums.gradient / sums.divisor(self.loss_function)
 
+    def on(self, data: Any) -> "CurvatureOperator":
+        """Return the same matrix over other data, of this process alone."""
+        options = Options(**{**self.options, "group": None})
+        return type(self)(self.kind, self.function.model, self.loss_function, data, self._build, options)
+
     def split(self, vector: Tensor) -> dict[str, Tensor]:
         """Return a vector (n,) as tensors by parameter name."""
         return dict(zip(self.names, self.layout.split(torch.as_tensor(vector)), strict=True))
