@@ -19,6 +19,7 @@ _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+(_reverse)?)?$")
 _EMBEDDING = re.compile(r"(^|[._])(wte|wpe|emb|embed\w*|\w*embeddings?|tok_embeddings|lookup)\.weight$", re.I)
 _TRANSPOSED = re.compile(r"transpose|deconv|(^|[._])(ups?|upsampl\w*|tconv|convt\w*)(\d*[._]|$)", re.I)
 _NO_MATRIX = re.compile(r"(^|\.)(\w*(norm|ln|bn)\w*)\.(weight|bias)$", re.I)
+_ADDED = re.compile(r"^(bias|(\w+_)?mask|tril|triu)$")
 RESHAPED = "the weight reshaped to (c_out, c_in / groups · taps); its values are not those of the convolution operator"
 PLAIN = "the weight matrix (n_out, n_in)"
 Found = Iterator[Matrix | LeftOut]
@@ -105,6 +106,8 @@ def _bias(entry: Entry, pool: Pool) -> int | None:
 
 
 def _norm(entry: Entry, _pool: Pool) -> list[LeftOut] | None:
+    if _ADDED.search(entry.last):
+        return [left_of(entry, "a bias or a mask by its name: it is added, no signal is multiplied by it")]
     return [left_of(entry, "the factors of a normalization")] if _NO_MATRIX.search(entry.key) else None
 
 

@@ -296,6 +296,15 @@ def test_bias_tells_which_side_is_out() -> None:
     assert matrices({"embed.weight": table, "embed.bias": torch.zeros(9)})["embed"].kind == "Linear"
 
 
+def test_masks_are_no_matrices() -> None:
+    found = matrices(
+        {"attn.bias": torch.ones(1, 1, 9, 9).tril(), "attn.causal_mask": torch.ones(9, 9), "w.weight": torch.ones(2, 2)}
+    )
+    assert [each.name for each in found] == ["w"]
+    assert [each.name for each in found.left_out] == ["attn.bias", "attn.causal_mask"]
+    assert all("a mask" in each.reason for each in found.left_out)
+
+
 def test_what_was_passed_over_is_said() -> None:
     state = nn.Linear(3, 4).state_dict()
     notes = matrices({"model": state, "optimizer": {"0": torch.ones(3, 3)}, "ema": dict(state)}).notes
