@@ -32,6 +32,8 @@ def curvature_findings(found: CurvatureRecord, learning_rate: float | None) -> I
         "result",
         numbers,
     )
+    if found.noise is not None:
+        yield Finding(found.noise.summary(), "note", {"floor": found.noise.floor})
     negative = int((top.values < 0).sum())
     if negative:
         yield Finding(
@@ -51,7 +53,9 @@ def curvature_section(record: NetRecord) -> Section:
     )
     other = found.gauss_newton
     more = "" if other is None else f"\n\n{other.summary()} It leaves out how the net itself bends."
-    return Section("Curvature", f"{text}{more}", figures=(curvature_figure(found),), tables=(_table(found),))
+    parts = [part.summary() for part in (found.noise, found.classes) if part is not None]
+    text = "\n\n".join([f"{text}{more}", *parts, *(f"{note[:1].upper()}{note[1:]}." for note in found.notes)])
+    return Section("Curvature", text, figures=(curvature_figure(found),), tables=(_table(found),))
 
 
 def _table(found: CurvatureRecord) -> Table:
