@@ -145,7 +145,7 @@ class WeightSpectra(Sequence[LayerSpectrum]):
 
     def _padded(self, name: str) -> FloatArray:
         rows = [getattr(each, name, None) if hasattr(each, name) else _of_outliers(each, name) for each in self.layers]
-        width = max((len(row) for row in rows if row is not None), default=0)
+        width = max((each.singular_values.size for each in self.layers), default=0)  # one dim for all of them
         table = np.full((len(rows), width), np.nan)
         for i, row in enumerate(rows):
             if row is not None:
