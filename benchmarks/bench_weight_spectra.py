@@ -4,7 +4,9 @@
 WeightWatcher, where it can be imported (`pip download --no-deps`, put on PYTHONPATH).
 """
 
-
+import importlib
+import importlib.util
+import logging
 import math
 import sys
 import time
@@ -18,6 +20,7 @@ from _report import machine, record, table
 from torch import nn
 
 from sciml.spectra import WeightSpectra, weight_spectra
+from sciml.spectra.weights import power_law
 
 ALPHA = 0.05
 LAYERS = 1000
@@ -216,7 +219,95 @@ def strength(n: int = 300) -> None:
     record("Weight spectra: strength", f"{strength.__doc__}\n\n{table(columns, rows)}\n\n{machine('numpy', 'torch')}")
 
 
-PARTS: dict[str, Callable[[], None]] = {"level": level, "power": power, "strength": strength}
+def wishart(rng: np.random.Generator, p: int, n: int) -> np.ndarray:
+    weights = rng.normal(size=(p, n))
+    return np.asarray(np.linalg.eigvalsh(weights @ weights.T))
+
+
+SAMPLES: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], float | None]] = {
+    "Pareto 2": (lambda rng: rng.pareto(1.0, 500) + 1, 2.0),
+    "Pareto 3.5": (lambda rng: rng.pareto(2.5, 500) + 1, 3.5),
+    "Pareto 5": (lambda rng: rng.pareto(4.0, 500) + 1, 5.0),
+    "Pareto 3 for 30 %, uniform below": (
+        lambda rng: np.concatenate([rng.uniform(0.2, 1.0, 350), rng.pareto(2.0, 150) + 1]),
+        3.0,
+    ),
+    "log-normal, sigma 1": (lambda rng: rng.lognormal(size=500), None),
+    "log-normal, sigma 2": (lambda rng: rng.lognormal(sigma=2.0, size=500), None),
+    "exponential": (lambda rng: rng.exponential(size=500), None),
+    "Wishart 400 x 800": (lambda rng: wishart(rng, 400, 800), None),
+    "Wishart 300 x 300": (lambda rng: wishart(rng, 300, 300), None),
+}
+
+
+def power_laws(n: int = 300) -> None:
+    """Exponents of samples of 500, their 95 % intervals, and what is called a power law."""
+    rows = []
+    for name, (draw, alpha) in SAMPLES.items():
+        rng = np.random.default_rng(0)
+        fits = [power_law(draw(rng), n_draws=100) for _ in range(n if "Wishart" not in name else n // 4)]
+        found = [fit for fit in fits if fit.alpha is not None and fit.low is not None and fit.high is not None]
+        bias = "-" if alpha is None else f"{100 * (np.mean([fit.alpha or 0.0 for fit in found]) / alpha - 1):+.1f} %"
+        inside = [(fit.low or 0.0) <= (alpha or 0.0) <= (fit.high or 0.0) for fit in found]
+        verdicts = [
+            f"{sum(fit.verdict == verdict for fit in fits) / len(fits):.2f}"
+            for verdict in ("power law", "undetermined", "not a power law")
+        ]
+        rows.append([name, bias, "-" if alpha is None else f"{100 * np.mean(inside):.1f} %", *verdicts])
+        print(rows[-1], flush=True)
+    columns = ("sample", "bias of the exponent", "interval covers", "power law", "undetermined", "not a power law")
+    record(
+        "Weight spectra: power laws", f"{power_laws.__doc__}\n\n{table(columns, rows)}\n\n{machine('numpy', 'scipy')}"
+    )
+
+
+def residual_shapes() -> Iterator[tuple[int, ...]]:
+    """Yield the shapes of the 54 weights of a ResNet-50, 25.5 million numbers."""
+    yield 64, 3, 7, 7
+    channels = 64
+    for width, n in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for i in range(n):
+            yield from ((width, channels, 1, 1), (width, width, 3, 3), (4 * width, width, 1, 1))
+            if i == 0:
+                yield 4 * width, channels, 1, 1
+            channels = 4 * width
+    yield 1000, 2048
+
+
+def cost() -> None:
+    """CPU time on one thread for a net of the size of a ResNet-50, p-values included, as He initializes it."""
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    layers = []
+    for shape in residual_shapes():
+        weights = torch.randn(*shape, generator=generator) * math.sqrt(2 / math.prod(shape[1:]))
+        layer: Any = nn.Linear(shape[1], shape[0]) if len(shape) == 2 else nn.Conv2d(shape[1], shape[0], shape[2:])
+        layer.weight.data = weights
+        layers.append(layer)
+    net = nn.Sequential(*layers)
+    weight_spectra(nn.Linear(30, 20))
+    rows = [["weight_spectra", f"{min(cpu_time(lambda: weight_spectra(net)) for _ in range(3)):.2f}"]]
+    if importlib.util.find_spec("weightwatcher"):
+        logging.disable(logging.CRITICAL)
+        watcher = importlib.import_module("weightwatcher").WeightWatcher(model=net)
+        rows.append(["WeightWatcher, default analysis", f"{cpu_time(watcher.analyze):.2f}"])
+    text = f"{cost.__doc__}\n\n{table(('', 's'), rows)}\n\n{machine('numpy', 'torch')}"
+    record("Weight spectra: cost", text)
+
+
+def cpu_time(run: Callable[[], object]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "level": level,
+    "power": power,
+    "strength": strength,
+    "power_law": power_laws,
+    "cost": cost,
+}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
