@@ -15,10 +15,12 @@ from sciml.pipeline.spectra.tracking import FILE
 from sciml.pipeline.spectra.trained import Learned, TrainedRun, open_run
 from sciml.report.net_record import NetRecord
 from sciml.spectra import (
+    WeightSpectra,
     activation_spectra,
     jacobian_spectrum,
     weight_spectra,
 )
+from sciml.spectra.activations import input_components
 from sciml.spectra.tracking import SpectrumTrack
 
 __all__ = ["PARTS", "analyze", "read_track"]
@@ -96,7 +98,8 @@ def analyze(
         say(f"{path.name}: weights")
         # the hash of a checkpoint of a run is checked, and its names are those of the net
         source = load_weights(path) if is_checkpoint(path) else path
-        return NetRecord(name=path.name, subject="a file of weights", weights=weight_spectra(source, alpha=alpha))
+        weights = weight_spectra(source, alpha=alpha, power_laws=True)
+        return NetRecord(name=path.name, subject="a file of weights", weights=weights)
     asked = _Asked(alpha, samples, between, curvature, say)
     return _of_run(open_run(path), parts, asked, say)
 
@@ -104,9 +107,9 @@ def analyze(
 def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress) -> NetRecord:
     name, notes = run.path.name, list[str]()
     say(f"{name}: weights")
-    found: dict[str, Any] = {"weights": weight_spectra(run.net, alpha=asked.alpha)}
+    found: dict[str, Any] = {"weights": _weights(run, asked.alpha)}
     on_windows = [part for part in parts if part in _ON_WINDOWS]
-    learned = run.learned if on_windows else ""
+    learned = run.learned
     if isinstance(learned, Learned):
         for part in on_windows:
             say(f"{name}: {part}")
@@ -129,6 +132,15 @@ def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress)
         provenance={"checkpoint": run.restored.path.name},
         **found,
     )
+
+
+def _weights(run: TrainedRun, alpha: float) -> WeightSpectra:
+    """Test the weights, and their change since the start, where that can be drawn again, beside what they read."""
+    start, learned = run.initial, run.learned
+    if isinstance(start, str) or isinstance(learned, str):
+        return weight_spectra(run.net, alpha=alpha, power_laws=True)
+    components = input_components(run.net, learned.sample(SAMPLES)[0])
+    return weight_spectra(run.net, alpha=alpha, start=start, components=components, power_laws=True)
 
 
 def _activations(run: TrainedRun, learned: Learned, asked: _Asked) -> dict[str, Any]:

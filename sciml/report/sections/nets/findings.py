@@ -54,8 +54,32 @@ def weights_findings(weights: "WeightSpectra") -> Iterator[Finding]:
             "result" if not learned else "note",
             numbers,
         )
+    yield from _changed(weights)
     yield from _without_rank(weights, n)
     yield from _not_analyzed(weights)
+
+
+def _changed(weights: "WeightSpectra") -> Iterator[Finding]:
+    """Say how far the weights moved, and whether along what the layers are given."""
+    moved = [x for x in weights.own if x.change is not None and x.change.relative_size is not None]
+    if not moved:
+        return
+    sizes = {x.name: x.change.relative_size for x in moved if x.change is not None}
+    far = max(sizes, key=lambda name: sizes[name] or 0.0)
+    aligned = [x.change.data_alignment for x in moved if x.change is not None and x.change.data_alignment is not None]
+    along = [each for each in aligned if each.p_values[0] * len(aligned) < weights.alpha]  # Bonferroni
+    data = ""
+    if aligned:
+        data = (
+            f"; in {len(along)} of {len(aligned)} the strongest direction of the change lies along the strongest "
+            f"components of what the layer multiplies, more than by chance (level {weights.alpha:g} over all)"
+        )
+    yield Finding(
+        f"Since the start the weights changed by {percent(min(sizes.values(), key=float))} to {percent(sizes[far])} of "
+        f"their size, most in {far}{data}.",
+        "result",
+        {"sizes": sizes, "along_data": len(along), "with_data": len(aligned)},
+    )
 
 
 def _without_rank(weights: "WeightSpectra", n: int) -> Iterator[Finding]:

@@ -35,20 +35,29 @@ def weights_section(weights: "WeightSpectra", before: "WeightSpectra | None" = N
     text = (
         f"{len(weights.own)} weight matrices hold {percent(weights.coverage)} of {weights.n_parameters:,} parameters. "
         "A direction counts where its singular value is larger than that of noise of this size would be, after "
-        f"false-discovery control over all layers at {weights.alpha:g}. Norms are over √(fan out / fan in)."
+        f"false-discovery control over all layers at {weights.alpha:g}. Norms are over √(fan out / fan in).{_meaning(weights)}"
     )
     notes = "\n\n".join(dict.fromkeys(layer.note for layer in weights if layer.note))
     return Section(
         "Weights",
         f"{text}\n\n{notes}",
         figures=(weight_histograms(first),) if first else (),
-        tables=(_table(weights, before), *_left_out(weights)),
+        tables=(_table(weights, before), *_changes(weights), *_power_laws(weights), *_left_out(weights)),
+    )
+
+
+def _meaning(weights: "WeightSpectra") -> str:
+    if not any(layer.change is not None for layer in weights):
+        return ""
+    return (
+        " The change is W less the start, drawn again from the seed; in the span of the data: the squared cosine of its "
+        "strongest direction and the ten strongest components of what the layer multiplies."
     )
 
 
 def _table(weights: "WeightSpectra", before: "WeightSpectra | None") -> Table:
-    columns = ("layer", "kind", "matrix", "verdict", "p, adjusted", "sigma", "edge", "largest", "stable rank", "norm",
-               "strongest direction", "caution")  # fmt: skip
+    columns = ("layer", "kind", "matrix", "verdict", "p, adjusted", "sigma", "edge", "largest", "stable rank",
+               "effective rank", "norm", "strongest direction", "caution")  # fmt: skip
     if before is None:
         return Table("Weight matrices", columns, tuple(_row(layer) for layer in weights))
     started = {layer.name: layer.words for layer in before}
@@ -64,9 +73,42 @@ def _row(layer: Any) -> tuple[Any, ...]:
     return (
         layer.name, layer.kind, times(layer.matrix_shape), layer.words,
         None if layer.q_value is None else p_number(layer.q_value), layer.sigma, layer.edge,
-        float(layer.singular_values[0]), layer.stable_rank, layer.relative_norm, strongest,
+        float(layer.singular_values[0]), layer.stable_rank, layer.effective_rank, layer.relative_norm, strongest,
         "; ".join(layer.warnings) or None,
     )  # fmt: skip
+
+
+def _changes(weights: "WeightSpectra") -> tuple[Table, ...]:
+    """Return what training added to the start, where that is known."""
+    known = [layer for layer in weights if layer.change is not None]
+    if not known:
+        return ()
+    columns = ("layer", "size over the start", "effective rank", "verdict on the change", "outliers that it brought",
+               "in the span of the data", "by chance")  # fmt: skip
+    return (Table("Change since the start", columns, tuple(_change_row(layer) for layer in known)),)
+
+
+def _change_row(layer: Any) -> tuple[Any, ...]:
+    change, aligned = layer.change, layer.change.data_alignment
+    size = None if change.relative_size is None else percent(change.relative_size)
+    span = None if aligned is None else float(aligned.squared_cosines[0])
+    chance = None if aligned is None else aligned.chance
+    return (layer.name, size, change.effective_rank, change.words, change.outlier_overlap, span, chance)
+
+
+def _power_laws(weights: "WeightSpectra") -> tuple[Table, ...]:
+    """Return the fits to the upper tails of the squared singular values, each with its interval and what it rests on."""
+    known = [layer for layer in weights if layer.power_law is not None]
+    if not known:
+        return ()
+    columns = ("layer", "verdict", "exponent", "95 % interval", "values in the tail", "p of the fit", "because")
+    return (Table("Power laws of the squared singular values", columns, tuple(_power_row(layer) for layer in known)),)
+
+
+def _power_row(layer: Any) -> tuple[Any, ...]:
+    fit = layer.power_law
+    interval = None if fit.alpha is None else f"{fit.low:.3g} to {fit.high:.3g}"
+    return (layer.name, fit.verdict, fit.alpha, interval, f"{fit.n_tail} of {fit.n_values}", fit.p_value, fit.reason)
 
 
 def _left_out(weights: "WeightSpectra") -> tuple[Table, ...]:
