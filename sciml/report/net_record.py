@@ -96,8 +96,8 @@ class NetRecord:
         Of the loss: largest eigenvalues, density and what follows from them.
     track
         What was followed while it trained.
-    learning_rate
-        Highest of the run, which the curvature is held against.
+    learning_rate, optimizer
+        Highest rate of the run, and what took it.
     notes
         What is missing and why.
     config, provenance
@@ -113,6 +113,7 @@ class NetRecord:
     curvature: CurvatureRecord | None = None
     track: "SpectrumTrack | None" = None
     learning_rate: float | None = None
+    optimizer: str = ""
     notes: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # named only: a report of a recording loads no torch
 __all__ = ["curvature_findings", "curvature_section"]
 
 
-def curvature_findings(found: CurvatureRecord, learning_rate: float | None) -> Iterator[Finding]:
+def curvature_findings(found: CurvatureRecord, learning_rate: float | None, optimizer: str) -> Iterator[Finding]:
     """Say how sharp the loss is, and whether the learning rate of the run was beyond what gradient descent bears."""
     top = found.top
     numbers = {"sharpness": top.sharpness, "learning_rate_bound": top.learning_rate_bound, "n_samples": top.n_samples}
@@ -24,7 +24,7 @@ def curvature_findings(found: CurvatureRecord, learning_rate: float | None) -> I
             numbers,
         )
         return
-    rate = "" if learning_rate is None else f"; the run's highest rate was {learning_rate:.3g}, of another optimizer"
+    rate = "" if learning_rate is None else f"; the highest rate of the run was {learning_rate:.3g}, with {optimizer}"
     yield Finding(
         f"The sharpest direction of the loss over {top.n_samples} train windows has the curvature {top.sharpness:.4g} "
         f"(± {float(top.errors[0]):.1g}), so that plain gradient descent would leave this point at rates above "

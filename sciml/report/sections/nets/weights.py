@@ -35,12 +35,12 @@ def weights_section(weights: "WeightSpectra", before: "WeightSpectra | None" = N
     text = (
         f"{len(weights.own)} weight matrices hold {percent(weights.coverage)} of {weights.n_parameters:,} parameters. "
         "A direction counts where its singular value is larger than that of noise of this size would be, after "
-        f"false-discovery control over all layers at {weights.alpha:g}. Norms are over √(fan out / fan in).{_meaning(weights)}"
+        f"false-discovery control over all layers at {weights.alpha:g}. Norms are over √(fan out / fan in)."
     )
     notes = "\n\n".join(dict.fromkeys(layer.note for layer in weights if layer.note))
     return Section(
         "Weights",
-        f"{text}\n\n{notes}",
+        f"{text}{_meaning(weights)}\n\n{notes}",
         figures=(weight_histograms(first),) if first else (),
         tables=(_table(weights, before), *_changes(weights), *_power_laws(weights), *_left_out(weights)),
     )
@@ -50,8 +50,9 @@ def _meaning(weights: "WeightSpectra") -> str:
     if not any(layer.change is not None for layer in weights):
         return ""
     return (
-        " The change is W less the start, drawn again from the seed; in the span of the data: the squared cosine of its "
-        "strongest direction and the ten strongest components of what the layer multiplies."
+        " The change is W less the start, drawn again from the seed; in the span of the data: the squared cosine of "
+        "its strongest direction with the ten strongest components of what the layer multiplies, along which gradients "
+        "lie."
     )
 
 
@@ -97,7 +98,7 @@ def _change_row(layer: Any) -> tuple[Any, ...]:
 
 
 def _power_laws(weights: "WeightSpectra") -> tuple[Table, ...]:
-    """Return the fits to the upper tails of the squared singular values, each with its interval and what it rests on."""
+    """Return the fits to the upper tails of the squared singular values, each with its interval and reason."""
     known = [layer for layer in weights if layer.power_law is not None]
     if not known:
         return ()
