@@ -29,7 +29,8 @@ cli = LazyGroup(
         "fit": Entry("sciml_cli.commands.fit:fit", "Train a net on a recording and write a run directory."),
         "predict": Entry("sciml_cli.commands.predict:predict", "Apply a trained run to another recording."),
         "spectrum": Entry(
-            "sciml_cli.commands.spectrum:spectrum", "Spectra of recordings and nets: report, noise, weights."
+            "sciml_cli.commands.spectrum:spectrum",
+            "Spectra of recordings and nets: report, noise, weights, curvature.",
         ),
         "init": Entry("sciml_cli.commands.init:init", "Initializations of a net, side by side."),
         "datasets": Entry(

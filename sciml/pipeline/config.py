@@ -22,6 +22,7 @@ __all__ = [
     "Model",
     "Noise",
     "Split",
+    "Track",
     "Train",
     "Windows",
     "assign",
@@ -181,6 +182,17 @@ class Train(_Section):
     keep: Count = 2
 
 
+class Track(_Section):
+    """Spectra that are followed while the net trains; nothing that is measured changes the training."""
+
+    what: tuple[Literal["weights", "hessian"], ...] = Field(
+        default=(), description="spectra to follow: weights, hessian"
+    )
+    every: Count | None = Field(default=None, description="steps between measurements; default an epoch")
+    budget: Annotated[float, Field(gt=0, le=1)] = Field(default=0.05, description="of the time of training, at most")
+    samples: Count = Field(default=512, description="train windows that the Hessian is taken of, at most")
+
+
 class Config(_Section):
     """Everything that a run depends on besides the data and the versions of the libraries.
 
@@ -204,6 +216,7 @@ class Config(_Section):
     model: Model = Model()
     init: Init = Init()
     train: Train = Train()
+    track: Track = Track()
 
     @model_validator(mode="after")
     def _fractions_leave_something_to_train_on(self) -> "Config":

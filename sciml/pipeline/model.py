@@ -16,7 +16,16 @@ from sciml.pipeline.config import Config, to_toml
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import checkpoint
 
-__all__ = ["Restored", "build_net", "inference_state", "inputs", "load_weights", "n_parameters", "restore"]
+__all__ = [
+    "Restored",
+    "build_net",
+    "inference_state",
+    "inputs",
+    "is_checkpoint",
+    "load_weights",
+    "n_parameters",
+    "restore",
+]
 
 FORMAT = 1
 
@@ -62,7 +71,10 @@ def inference_state(
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A trained model as a checkpoint holds it, in eval mode on the CPU, and the samples of its longest window."""
+    """A trained model as a checkpoint holds it, in eval mode on the CPU.
+
+    `n_times` are the samples of its longest window, `initialization` is the report of how it began.
+    """
 
     model: nn.Module
     preprocess: Preprocess
@@ -71,6 +83,7 @@ class Restored:
     epoch: int
     path: Path
     n_times: int
+    initialization: Mapping[str, Any]
 
 
 def restore(run: Path) -> Restored:
@@ -116,6 +129,7 @@ def _restored(found: checkpoint.Checkpoint) -> Restored:
         found.state["epoch"],
         found.path,
         int(extra["net"]["n_times"]),
+        extra.get("initialization") or {},
     )
 
 
@@ -142,11 +156,11 @@ def load_weights(target: str | Path) -> dict[str, torch.Tensor]:
             return _tensors(load_file(path), path)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{path} cannot be read: {error}") from error
-    state = checkpoint.load(path) if _is_ours(path) else _plain_torch(path)
+    state = checkpoint.load(path) if is_checkpoint(path) else _plain_torch(path)
     return _tensors(next((state[key] for key in ("model", "state_dict") if key in state), state), path)
 
 
-def _is_ours(path: Path) -> bool:
+def is_checkpoint(path: Path) -> bool:
     """Return whether sciml wrote the file, whose hash is then checked; torch would load a damaged one."""
     return path.is_file() and b"sciml-checkpoint" in path.read_bytes()[-128:]
 

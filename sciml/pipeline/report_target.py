@@ -1,13 +1,13 @@
-"""Reports on what is on the disk: a recording, a run directory, a checkpoint."""
+"""Reports on what is on the disk: a recording, a run directory, a file of weights."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sciml.errors import DataError
+from sciml.errors import ConfigError, DataError
 from sciml.io import open_recording
-from sciml.pipeline.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from sciml.noise import Model
@@ -15,52 +15,80 @@ if TYPE_CHECKING:
 
 __all__ = ["report_on"]
 
-CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
+WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors", ".onnx", ".index.json")
+Progress = Callable[[str], None]
 
 
 def report_on(
-    target: str | Path, *, signal: str | None = None, model: Model | str = "auto", alpha: float = 0.05
+    *targets: str | Path,
+    signal: str | None = None,
+    model: Model | str = "auto",
+    alpha: float = 0.05,
+    netcdf: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> Report:
-    """Return the report of a recording file, of the weights of a run directory, or of a checkpoint file.
+    """Return the report of a recording, or of the spectra of a run's net or of a file of weights.
 
     Parameters
     ----------
-    target
-        A path; a checkpoint is recognized by its ending (.pt, .pth, .ckpt, .safetensors).
+    targets
+        A path; a file of weights is recognized by its ending (.pt, .pth, .ckpt, .safetensors, .onnx, .index.json).
+        Several runs or files of weights stand side by side.
     signal, model
         For recordings: the signal in the file, the kind of noise.
     alpha
-        Level of the noise floor, or of the test of outliers.
+        Level of the noise floor, or of the test of weights.
+    netcdf
+        Of a net: write all arrays to this file too.
+    overwrite
+        Replace that file if it exists.
+    progress
+        Called with a line at each step, of nets.
 
     Raises
     ------
     DataError
         Nothing there, or a recording that cannot be read.
     CheckpointError
-        A run or checkpoint without weights.
+        A run or file without weights.
+    ConfigError
+        Recordings among several targets, or a netCDF file of them.
 
     Examples
     --------
     >>> report_on("nowhere.nwb")
     Traceback (most recent call last):
-    sciml.errors.DataError: expected a recording, a run directory or a checkpoint at nowhere.nwb, found nothing; ...
+    sciml.errors.DataError: expected a recording, a run or a file of weights at nowhere.nwb, found nothing; check ...
     """
-    path = Path(target)
-    if not path.exists():
-        raise DataError(
-            f"expected a recording, a run directory or a checkpoint at {path}, found nothing; check the path"
+    paths = [Path(target) for target in targets]
+    for path in paths:
+        if not path.exists():
+            raise DataError(
+                f"expected a recording, a run or a file of weights at {path}, found nothing; check the path"
+            )
+    if all(path.is_dir() or path.name.endswith(WEIGHTS) for path in paths):
+        return _nets(paths, alpha, netcdf, progress, overwrite=overwrite)
+    if len(paths) > 1 or netcdf is not None:
+        raise ConfigError(
+            "expected runs or files of weights to stand side by side or to go into a netCDF file, got a recording; "
+            "report on it by itself, and see sciml convert"
         )
-    if path.is_dir() or path.suffix in CHECKPOINTS:
-        return _weights(path, alpha)
-    recording = open_recording(path, signal)
+    recording = open_recording(paths[0], signal)
     from sciml.report import report  # figures: only once the recording is here
 
     return report(recording, model=model, alpha=alpha)
 
 
-def _weights(path: Path, alpha: float) -> Report:
-    from sciml.pipeline.model import load_weights  # torch: only once a net is here
-    from sciml.report import report
+def _nets(
+    paths: Sequence[Path], alpha: float, netcdf: Path | None, progress: Progress | None, *, overwrite: bool
+) -> Report:
+    from sciml.pipeline.spectra import analyze, save_spectra  # torch: only once a net is here
+    from sciml.report.nets import net_report
 
-    config = RunFolder(path).config().model_dump(mode="json", exclude_none=True) if path.is_dir() else {}
-    return report(load_weights(path), title=f"Weights of {path.name}", alpha=alpha, config=config)
+    records = [analyze(path, alpha=alpha, progress=progress) for path in paths]
+    if netcdf is not None:
+        if len(records) > 1:
+            raise ConfigError("expected one net for a netCDF file, got several; write one for each")
+        save_spectra(records[0], netcdf, overwrite=overwrite)
+    return net_report(records)

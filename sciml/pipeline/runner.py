@@ -20,6 +20,7 @@ from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import build_net, inference_state, n_parameters
 from sciml.pipeline.record import make_record
 from sciml.pipeline.run_folder import RunFolder
+from sciml.pipeline.spectra.tracking import tracked
 from sciml.pipeline.start import first_batch, start
 from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.training_overlap import FILE, intervals_learned_from
@@ -320,16 +321,20 @@ class _Run:
             WindowDataset(windows, indices, target_transform=preprocess.standardize_target)
             for indices in (split.train, split.validation)
         ]
+        followed = tracked(self.config, parts[0], run_dir)
         with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:
-            return fit(
+            found = fit(
                 get_task(self.config.task).assemble(preprocess, net),
                 FitData(*parts),
                 train_config(self.config),
-                (*callbacks, ProgressBar(stream=log), _Status(self.folder, fold)),
+                (*callbacks, *followed, ProgressBar(stream=log), _Status(self.folder, fold)),
                 run_dir=run_dir,
                 resume=resume,
                 extra_state=inference_state(self.config, windows, preprocess, net, began),
             )
+        for tracker in followed:
+            self.log(tracker.summary())
+        return found
 
     def write(self, record: RunRecord) -> RunResult:
         """Write report and metrics; `metrics.json` comes last, for it says that the run has an end."""

@@ -165,7 +165,7 @@ def test_another_recording_is_refused(sciml, fitted: Path, tmp_path: Path) -> No
 def test_weights_are_listed_layer_by_layer(sciml, fitted: Path) -> None:
     document = json.loads(sciml("spectrum", "weights", fitted, "--json").out)
     assert [layer["name"] for layer in document["layers"]] == [
-        "net.block1.conv", "net.block2.conv", "net.block3.conv", "net.head",
+        "block1.conv", "block2.conv", "block3.conv", "head",
     ]  # fmt: skip
     best = checkpoint.paths(fitted / "checkpoints", "best")[0]
     table = sciml("spectrum", "weights", best)

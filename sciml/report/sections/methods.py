@@ -13,6 +13,9 @@ __all__ = ["REFERENCES", "cite", "floor_methods", "initial_methods", "versions"]
 REFERENCES = {
     "alt": "Alt J, Erdős L, Krüger T (2017). Local law for random Gram matrices. Electronic Journal of Probability 22, "
     "25. doi:10.1214/17-EJP42",
+    "benjamini": "Benjamini Y, Hochberg Y (1995). Controlling the false discovery rate: a practical and powerful "
+    "approach to multiple testing. Journal of the Royal Statistical Society B 57, 289–300. "
+    "doi:10.1111/j.2517-6161.1995.tb02031.x",
     "combrisson": "Combrisson E, Jerbi K (2015). Exceeding chance level by chance: the caveat of theoretical chance "
     "levels in brain signal classification and statistical assessment of decoding accuracy. Journal of "
     "Neuroscience Methods 250, 126–136. doi:10.1016/j.jneumeth.2015.01.010",

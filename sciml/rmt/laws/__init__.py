@@ -7,8 +7,17 @@ spectra of matrices in general position.
 from sciml.rmt.laws import free
 from sciml.rmt.laws.free import SemicircleSum
 from sciml.rmt.laws.generalized import GeneralizedMarchenkoPastur
+from sciml.rmt.laws.high_temperature import HighTemperature
 from sciml.rmt.laws.marchenko_pastur import MarchenkoPastur
 from sciml.rmt.laws.semicircle import Semicircle
 from sciml.rmt.laws.tracy_widom import TracyWidom
 
-__all__ = ["GeneralizedMarchenkoPastur", "MarchenkoPastur", "Semicircle", "SemicircleSum", "TracyWidom", "free"]
+__all__ = [
+    "GeneralizedMarchenkoPastur",
+    "HighTemperature",
+    "MarchenkoPastur",
+    "Semicircle",
+    "SemicircleSum",
+    "TracyWidom",
+    "free",
+]

@@ -17,6 +17,7 @@ Sedghi, Gupta, Long (2019), arXiv:1805.10408, theorem 6.
 
 from sciml.spectra.convolution.bound import affordable_bound, norm_bound, quick_bound
 from sciml.spectra.convolution.circular import circular_singular_values, operator_norm
+from sciml.spectra.convolution.grids import grids
 from sciml.spectra.convolution.layer import layer_norms, layer_singular_values
 from sciml.spectra.convolution.operator import LayerOperator
 
@@ -24,6 +25,7 @@ __all__ = [
     "LayerOperator",
     "affordable_bound",
     "circular_singular_values",
+    "grids",
     "layer_norms",
     "layer_singular_values",
     "norm_bound",

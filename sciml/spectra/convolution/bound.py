@@ -4,13 +4,14 @@ import math
 
 import torch
 
-from sciml.spectra.convolution.circular import frequency_blocks, half_of_frequencies, largest_value, per_dim
+from sciml.spectra.convolution.circular import chunks_of, largest_of, per_dim
+from sciml.spectra.convolution.largest import largest_value
 
 __all__ = ["affordable_bound", "norm_bound", "quick_bound"]
 
 _OVERSAMPLING = 8  # frequencies a tap: the bound is at most 1 / cos(π / 16) = 1.02 times the norm per dim of the kernel
 
-_MOST = 2e8  # multiplications that the tight bound may cost where a quick one will do: tenths of a second
+_MOST = 6e7  # multiplications that the tight bound may cost where a quick one will do: a tenth of a second
 
 
 def norm_bound(weight: torch.Tensor, *, groups: int = 1) -> float:
@@ -36,8 +37,7 @@ def norm_bound(weight: torch.Tensor, *, groups: int = 1) -> float:
     kernel = weight.shape[2:]
     ones, grid = per_dim("stride", 1, weight), _fine(weight)
     raised = math.prod(math.cos(math.pi * (taps - 1) / (2 * size)) for taps, size in zip(kernel, grid, strict=True))
-    parts = torch.split(half_of_frequencies(grid)[0], 64)
-    return max(largest_value(frequency_blocks(weight, each, grid, groups, ones, ones)) for each in parts) / raised
+    return largest_of(chunks_of(weight, grid, groups, ones, ones, transposed=False)) / raised
 
 
 def quick_bound(weight: torch.Tensor, *, groups: int = 1) -> float:

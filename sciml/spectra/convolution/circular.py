@@ -1,7 +1,7 @@
 """Singular values of circular convolutions, frequency by frequency."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError
 from sciml.linalg.batched import ordered_map
+from sciml.spectra.convolution.largest import largest_value, upper_estimates
 
 __all__ = [
+    "Chosen",
+    "chunks_of",
     "circular_singular_values",
     "frequency_blocks",
-    "half_of_frequencies",
-    "largest_value",
+    "largest_of",
     "operator_norm",
     "per_dim",
 ]
 
 Sizes = int | Sequence[int]
+_AT_ONCE = 4  # frequencies that are decomposed before the next are compared
 _MOST = 2**19  # complex numbers of the blocks that a core holds at once
 
 
@@ -71,10 +74,10 @@ def circular_singular_values(
     [1.414214, 1.414214]
     """
 
-    def values(chosen: _Chosen) -> NDArray[np.float64]:
-        return np.repeat(torch.linalg.svdvals(chosen.blocks()).numpy(), chosen.counts, axis=0).ravel()
+    def values(chosen: Chosen) -> NDArray[np.float64]:
+        return np.repeat(torch.linalg.svdvals(chosen.blocks(chosen.points)).numpy(), chosen.counts, axis=0).ravel()
 
-    found = list(ordered_map(values, _chunks(weight, grid, groups, dilation, stride, transposed)))
+    found = list(ordered_map(values, chunks_of(weight, grid, groups, dilation, stride, transposed)))
     return np.sort(np.concatenate(found, dtype=np.float64))[::-1]
 
 
@@ -94,21 +97,25 @@ def operator_norm(
     >>> round(operator_norm(torch.tensor([[[1.0, -1.0]]]), 4), 12)
     2.0
     """
-    chunks = _chunks(weight, grid, groups, dilation, stride, transposed)
-    return max(ordered_map(lambda chosen: largest_value(chosen.blocks()), chunks))
+    return largest_of(chunks_of(weight, grid, groups, dilation, stride, transposed))
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class Chosen:
     """Some frequencies of a convolution, and how many of all have the same block as each."""
 
-    blocks: Callable[[], torch.Tensor]
+    points: torch.Tensor
     counts: NDArray[np.int64]
+    blocks: Callable[[torch.Tensor], torch.Tensor]
+
+    def upper(self) -> torch.Tensor:
+        """Return what the largest singular value at each frequency is below."""
+        return upper_estimates(self.blocks(self.points))
 
 
-def _chunks(
+def chunks_of(
     weight: torch.Tensor, grid: Sizes, groups: int, dilation: Sizes, stride: Sizes, transposed: bool
-) -> Iterator[_Chosen]:
+) -> Iterator[Chosen]:
     """Yield the frequencies, a few at a time: those alone whose blocks differ."""
     steps, strides = per_dim("dilation", dilation, weight), per_dim("stride", stride, weight)
     sizes = per_dim("grid", grid, weight)
@@ -124,9 +131,25 @@ def _chunks(
     strides = tuple(1 if one else each for each, one in zip(strides, flat, strict=True))
     points, counts = half_of_frequencies([1 if one else n for n, one in zip(outputs, flat, strict=True)])
     at_once = max(1, _MOST // (weight.shape[:2].numel() * math.prod(strides)))
+    blocks = partial(frequency_blocks, weight, sizes=sizes, groups=groups, dilation=steps, stride=strides)
     for chosen, n in zip(torch.split(points, at_once), torch.split(counts, at_once), strict=True):
-        blocks = partial(frequency_blocks, weight, chosen, sizes, groups, steps, strides)
-        yield _Chosen(blocks, same * n.numpy())
+        yield Chosen(chosen, same * n.numpy(), blocks)
+
+
+def largest_of(chunks: Iterable[Chosen]) -> float:
+    """Return the largest singular value of all blocks, of which only those that may have it are decomposed."""
+    chunks = list(chunks)
+    estimates = list(ordered_map(lambda chosen: chosen.upper(), chunks))
+    if all(bool(torch.isinf(each).all()) for each in estimates):
+        return max(ordered_map(lambda chosen: largest_value(chosen.blocks(chosen.points)), chunks))
+    upper, points = torch.cat(estimates), torch.cat([each.points for each in chunks])
+    largest, blocks = 0.0, chunks[0].blocks
+    for some in torch.split(torch.argsort(upper, descending=True), _AT_ONCE):
+        wanted = some[upper[some] > largest]
+        if len(wanted) == 0:
+            break
+        largest = max(largest, *ordered_map(lambda i: largest_value(blocks(points[i : i + 1])), wanted.tolist()))
+    return largest
 
 
 def half_of_frequencies(outputs: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -146,9 +169,9 @@ def frequency_blocks(
     dilation: Sequence[int],
     stride: Sequence[int],
 ) -> torch.Tensor:
-    """Return the blocks (frequency, group, c_out / groups, c_in / groups · strides), complex128 on the CPU.
+    """Return the blocks (frequency, group, c_out / groups, c_in / groups · strides) on the CPU.
 
-    `points` are frequencies (n, dims) of the output, as whole numbers.
+    complex128, float64 of a kernel of one tap. `points` are frequencies (n, dims) of the output, as whole numbers.
     """
     x = weight.detach().to("cpu", torch.float64)
     aliases = torch.cartesian_prod(*[torch.arange(n) for n in stride]).reshape(-1, len(stride))
@@ -161,13 +184,7 @@ def frequency_blocks(
     by_tap = x.reshape(-1, len(taps)).mT * math.prod(stride) ** -0.5
     blocks = torch.complex(torch.cos(angle) @ by_tap, torch.sin(angle) @ by_tap)  # (n, alias, all channels)
     blocks = blocks.reshape(len(points), len(aliases), groups, x.shape[0] // groups, x.shape[1])
-    return blocks.permute(0, 2, 3, 4, 1).flatten(3)
-
-
-def largest_value(blocks: torch.Tensor) -> float:
-    """Return the largest singular value of any of the blocks."""
-    gram = blocks @ blocks.mH if blocks.shape[-2] <= blocks.shape[-1] else blocks.mH @ blocks
-    return float(torch.linalg.eigvalsh(gram).max().clamp(min=0.0).sqrt())
+    return (blocks if len(taps) > 1 else blocks.real).permute(0, 2, 3, 4, 1).flatten(3)
 
 
 def per_dim(name: str, value: Sizes, weight: torch.Tensor) -> tuple[int, ...]:

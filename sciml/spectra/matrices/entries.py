@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 __all__ = ["Entry", "Pool", "of_state", "of_tensor", "state_in"]
 
 NO_WEIGHTS = re.compile(r"optim|sched|scaler|rng|random|grad|loss|history|hyper|metric|config|args|callback", re.I)
+COPIES = re.compile(r"ema|averag|avg|shadow|swa|teacher|target|momentum|best|last|prev|backup|copy", re.I)
+_DEEPEST = 50  # mappings within mappings
 STATISTICS = re.compile(r"(^|\.)(running_mean|running_var|num_batches_tracked)$")
 WRAPPERS = re.compile(r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.)")
 
@@ -124,38 +127,49 @@ def plain_name(key: str, keys: Mapping[str, Any]) -> str:
 def state_in(source: Mapping[Any, Any]) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
     """Return the tensors of a mapping, nested ones too, by dotted names, and what was passed over, in words.
 
-    States of optimizers and the like are no weights; of several states with the same names and shapes (a running mean
-    of the weights) the first is taken.
+    States of optimizers and the like are no weights; a running mean or another copy of a net, by its name and with the
+    same names and shapes as an earlier one, is not read again.
     """
     notes: list[str] = []
     parts: dict[str, dict[str, torch.Tensor]] = {"": {}}
     for key, value in source.items():
-        if isinstance(value, torch.Tensor):
-            parts[""][str(key)] = value
-        elif isinstance(value, Mapping) and (found := _flat(value)):
-            if NO_WEIGHTS.search(str(key)):
-                notes.append(f"{key!r} holds tensors that are no weights by its name: passed over")
-            elif (same := _same(found, parts)) is not None:
-                notes.append(f"{key!r} has the names and shapes of {same!r}: passed over; give it alone to read it")
-            else:
+        if (tensor := _tensor(value)) is not None:
+            parts[""][str(key)] = tensor
+        elif found := _flat(str(key), value, notes):
+            same = _same(found, parts) if COPIES.search(str(key)) else None
+            if same is None:
                 parts[str(key)] = found
+            else:
+                notes.append(f"{key!r} has the names and shapes of {same!r}: passed over; give it alone to read it")
     nested = [key for key in parts if key]
     if len(nested) == 1 and not parts[""]:
         return parts[nested[0]], (*notes, f"read from {nested[0]!r} of the checkpoint")
-    return {f"{key}.{name}".removeprefix("."): value for key, part in parts.items() for name, value in part.items()}, (
-        *notes,
+    whole = {f"{key}.{name}".removeprefix("."): value for key, part in parts.items() for name, value in part.items()}
+    return whole, tuple(notes)
+
+
+def _flat(place: str, value: Any, notes: list[str], depth: int = 0) -> dict[str, torch.Tensor]:
+    """Return the tensors of a mapping or list within a checkpoint, by dotted names."""
+    items = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     )
-
-
-def _flat(source: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
-    for key, value in source.items():
-        name = f"{prefix}.{key}".removeprefix(".")
-        if isinstance(value, torch.Tensor):
-            found[name] = value
-        elif isinstance(value, Mapping) and depth < 100 and not (depth == 0 and NO_WEIGHTS.search(str(key))):
-            found |= _flat(value, name, depth + 1)
+    for key, inner in items if depth < _DEEPEST else ():
+        if (tensor := _tensor(inner)) is not None:
+            found[str(key)] = tensor
+        else:
+            deeper = _flat(f"{place}.{key}", inner, notes, depth + 1)
+            found |= {f"{key}.{name}": each for name, each in deeper.items()}
+    if found and NO_WEIGHTS.search(place.rpartition(".")[2]):
+        notes.append(f"{place!r} holds tensors that are no weights by its name: passed over")
+        return {}
     return found
+
+
+def _tensor(value: Any) -> torch.Tensor | None:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return torch.from_numpy(np.ascontiguousarray(value))
+    return value if isinstance(value, torch.Tensor) else None
 
 
 def _same(found: Mapping[str, torch.Tensor], parts: Mapping[str, Mapping[str, torch.Tensor]]) -> str | None:

@@ -19,6 +19,7 @@ _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+(_reverse)?)?$")
 _EMBEDDING = re.compile(r"(^|[._])(wte|wpe|emb|embed\w*|\w*embeddings?|tok_embeddings|lookup)\.weight$", re.I)
 _TRANSPOSED = re.compile(r"transpose|deconv|(^|[._])(ups?|upsampl\w*|tconv|convt\w*)(\d*[._]|$)", re.I)
 _NO_MATRIX = re.compile(r"(^|\.)(\w*(norm|ln|bn)\w*)\.(weight|bias)$", re.I)
+_ADDED = re.compile(r"^(bias|(\w+_)?mask|tril|triu)$")
 RESHAPED = "the weight reshaped to (c_out, c_in / groups · taps); its values are not those of the convolution operator"
 PLAIN = "the weight matrix (n_out, n_in)"
 Found = Iterator[Matrix | LeftOut]
@@ -88,8 +89,9 @@ def _state_size(entry: Entry, name: str, pool: Pool) -> int | None:
     return None
 
 
-def _lookup(entry: Entry, _pool: Pool) -> list[Matrix] | None:
-    known = entry.kind == "Embedding" or (not entry.kind and _EMBEDDING.search(entry.key))
+def _lookup(entry: Entry, pool: Pool) -> list[Matrix] | None:
+    named = not entry.kind and _EMBEDDING.search(entry.key) and _bias(entry, pool) is None
+    known = entry.kind == "Embedding" or named
     if len(entry.shape) != 2 or not known:
         return None
     n_rows, size = entry.shape
@@ -97,17 +99,27 @@ def _lookup(entry: Entry, _pool: Pool) -> list[Matrix] | None:
     return [replace(table, matrix_shape=(size, n_rows), load=lambda: entry.read().mT, fan_in=1.0, fan_out=float(size))]
 
 
+def _bias(entry: Entry, pool: Pool) -> int | None:
+    """Return the number of entries of the bias of the same layer: the number of its outputs."""
+    found = pool.all.get(f"{entry.layer}.bias".removeprefix("."))
+    return found.shape[0] if found is not None and len(found.shape) == 1 else None
+
+
 def _norm(entry: Entry, _pool: Pool) -> list[LeftOut] | None:
+    if _ADDED.search(entry.last):
+        return [left_of(entry, "a bias or a mask by its name: it is added, no signal is multiplied by it")]
     return [left_of(entry, "the factors of a normalization")] if _NO_MATRIX.search(entry.key) else None
 
 
-def _linear(entry: Entry, _pool: Pool) -> list[Matrix | LeftOut] | None:
+def _linear(entry: Entry, pool: Pool) -> list[Matrix | LeftOut] | None:
     if len(entry.shape) != 2:
         return None
     kind = entry.kind or ("Linear" if entry.last == "weight" else "Parameter")
-    if entry.kind == "Conv1D":  # a linear layer stored (in, out), of this name in transformers
+    # a linear layer stored (in, out), of the name Conv1D in transformers
+    in_first = not entry.kind and entry.shape[0] != entry.shape[1] == _bias(entry, pool)
+    if entry.kind == "Conv1D" or in_first:
         shape = entry.shape[::-1]
-        note = _with(entry, "the weight transposed: (n_out, n_in)")
+        note = _with(entry, f"the weight transposed: (n_out, n_in){', as its bias tells' if in_first else ''}")
         transposed = replace(entry, shape=shape, read=lambda: entry.read().mT)
         return [replace(_matrix(transposed, kind, note=note), shape=entry.shape)]
     if min(entry.shape) == 1 and entry.last != "weight":
@@ -116,10 +128,9 @@ def _linear(entry: Entry, _pool: Pool) -> list[Matrix | LeftOut] | None:
 
 
 def _bilinear(entry: Entry, pool: Pool) -> list[Matrix] | None:
-    bias = pool.all.get(f"{entry.layer}.bias".removeprefix("."))
     if len(entry.shape) != 3 or entry.last != "weight" or "bilinear" not in entry.key.lower():
         return None
-    n_out = entry.shape[0] if bias is None else bias.shape[0]
+    n_out = _bias(entry, pool) or entry.shape[0]
     matrix = _matrix(entry, "Bilinear", role="bilinear", note=_with(entry, "reshaped to (n_out, n_in1 · n_in2)"))
     return [matrix] if n_out == entry.shape[0] else None
 
@@ -154,9 +165,8 @@ def _transposed(entry: Entry, pool: Pool) -> tuple[int, str]:
     if entry.kind.startswith("Conv") and entry.groups:
         return (entry.groups, "") if "Transpose" in entry.kind else (0, "")
     first, second = entry.shape[:2]
-    bias = pool.all.get(f"{entry.layer}.bias".removeprefix("."))
     named = bool(_TRANSPOSED.search(entry.key) or entry.kind.startswith("ConvTranspose"))
-    n_out = bias.shape[0] if bias is not None and len(bias.shape) == 1 else 0
+    n_out = _bias(entry, pool) or 0
     if n_out == first and not (named and first == second):
         return 0, ""
     if n_out and n_out % second == 0 and first % (n_out // second) == 0:

@@ -39,7 +39,7 @@ def matrices(source: Source, *, grid: Grid = None, memory: float | None = None) 
         wrote of a state dict.
     grid
         Size of the signal that the convolutions see, for their exact norms as operators: one for all, or by the names
-        of layers.
+        of layers, as `sciml.spectra.convolution.grids` finds them on a sample.
     memory
         Bytes that the analysis of one matrix may take; larger ones are left out and listed.
 

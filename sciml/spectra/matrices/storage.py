@@ -81,12 +81,12 @@ def _found(path: Path) -> Path:
         raise CheckpointError(f"expected a file of weights at {path}, found nothing; check the path")
     if not path.is_dir():
         return path
-    indexed = sorted(path.glob("*.safetensors.index.json"))
+    indexed = sorted(path.glob("*.safetensors.index.json")) or sorted(path.glob("*.bin.index.json"))
     single = sorted(path.glob("*.safetensors"))
     if len(indexed) == 1 or (not indexed and len(single) == 1):
         return (indexed or single)[0]
     raise CheckpointError(
-        f"expected one index (*.safetensors.index.json) or one .safetensors file in {path}, got {len(indexed)} and "
+        f"expected one index (*.index.json) or one .safetensors file in {path}, got {len(indexed)} and "
         f"{len(single)}; name the file"
     )
 
@@ -135,7 +135,8 @@ def _sharded(path: Path) -> tuple[Entry, ...]:
         shard = path.parent / name
         if Path(name).name != name or not shard.is_file():
             raise CheckpointError(f"{path} names {name!r}: expected a file beside it; fetch all its parts")
-        entries |= {each.key: each for each in _safetensors(shard)}
+        read = _safetensors(shard) if shard.suffix == ".safetensors" else _torch(shard).entries
+        entries |= {each.key: each for each in read}
     missing = sorted(key for key in names if plain_name(key, names) not in entries and not STATISTICS.search(key))
     if missing:
         raise CheckpointError(f"{path} names {len(missing)} weights that its files lack, such as {missing[0]!r}")

@@ -37,6 +37,18 @@ class Factors:
         rows, columns = self.rows > 0, self.columns > 0
         return scaled if rows.all() and columns.all() else scaled[rows][:, columns]
 
+    def times(self, update: "Factors") -> "Factors":
+        """Return these factors times those of the scaled matrix."""
+        rows, columns = self.rows.clone(), self.columns.clone()
+        rows[rows > 0] *= update.rows
+        columns[columns > 0] *= update.columns
+        return Factors(rows, columns)
+
+    def largest(self) -> float:
+        """Return the largest relative change that these factors make, but for a common one."""
+        sides = (each[each > 0].log() for each in (self.rows, self.columns))
+        return max(float((each - each.mean()).abs().max()) for each in sides)
+
 
 @dataclass(frozen=True)
 class Inequality:
@@ -58,37 +70,51 @@ def inequality(matrix: torch.Tensor) -> Inequality:
     A side that is unequal is scaled, and the rest is looked at again: where the other side is unequal too, or tails are
     heavy, both are.
     """
-    squares = matrix.square()
-    rows, columns = _excess(squares, 1), _excess(squares, 0)
+    first = _Squares.of(matrix.square())
+    rows, columns = first.excess(1), first.excess(0)
     if max(rows, columns) <= 0:
-        return Inequality(True, True, "entries of heavy tails") if _heavy(squares) else Inequality()
+        return Inequality(True, True, "entries of heavy tails") if first.heavy() else Inequality()
     side = 1 if rows > columns else 0
-    means = squares.mean(dim=side, keepdim=True)
-    squares = squares * _reciprocal(means)
-    if _excess(squares, 1 - side) > 0:
+    rest = _Squares.of(matrix.square() * _reciprocal(first.means(side)).unsqueeze(side))
+    if rest.excess(1 - side) > 0:
         return Inequality(True, True, "rows and columns of unequal scale")
     name = "rows" if side else "columns"
-    if _heavy(squares):
+    if rest.heavy():
         return Inequality(True, True, f"{name} of unequal scale, entries of heavy tails")
     return Inequality(side == 1, side == 0, f"{name} of unequal scale")
 
 
-def _excess(squares: torch.Tensor, side: int) -> float:
-    """Return how far mean squares are beyond those of the same entries in random order, above 0 where significantly.
+@dataclass(frozen=True)
+class _Squares:
+    """Squared entries with their mean and their variance relative to its square, which is 2 for Gaussian entries."""
 
-    n entries of mean square 1 in random order have a mean square of variance var(w²) / n.
-    """
-    unit = squares.mean()
-    means = squares.mean(dim=side) / unit
-    variance = float(squares.var(correction=0) / unit.square()) / squares.shape[side]
-    spread = float((means - 1).square().sum()) / max(variance, 1e-12)
-    return spread / (means.numel() + SIGNIFICANT * math.sqrt(2 * means.numel()) + SIGNIFICANT**2) - 1
+    values: torch.Tensor
+    mean: float
+    variance: float
 
+    @classmethod
+    def of(cls, values: torch.Tensor) -> "_Squares":
+        mean, flat = float(values.mean()), values.flatten()
+        return cls(values, mean, float(torch.dot(flat, flat)) / values.numel() / mean**2 - 1 if mean else 0.0)
 
-def _heavy(squares: torch.Tensor) -> bool:
-    # Gaussian entries have var(w²) = 2, with standard deviation sqrt(24 / n).
-    variance = float(squares.var(correction=0) / squares.mean().square())
-    return variance - 2 > SIGNIFICANT * math.sqrt(24 / squares.numel())
+    def means(self, side: int) -> torch.Tensor:
+        """Return the mean squares of rows (side 1) or columns (0)."""
+        return self.values.mean(dim=side)
+
+    def excess(self, side: int) -> float:
+        """Return how far mean squares are beyond those of the same entries in random order, above 0 if significantly.
+
+        n entries of mean square 1 in random order have a mean square of variance var(w²) / n.
+        """
+        means = self.means(side) / self.mean
+        expected = max(self.variance / self.values.shape[side], 1e-12)
+        n = means.numel()
+        limit = n + SIGNIFICANT * math.sqrt(2 * n) + SIGNIFICANT**2
+        return float((means - 1).square().sum()) / expected / limit - 1
+
+    def heavy(self) -> bool:
+        """Return whether the entries have heavier tails than Gaussian ones, whose var(w²) scatters by sqrt(24 / n)."""
+        return self.variance - 2 > SIGNIFICANT * math.sqrt(24 / self.values.numel())
 
 
 def equalize(squares: torch.Tensor, *, rows: bool = True, columns: bool = True) -> Factors:

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from sciml._typing import FloatArray
+from sciml.spectra.weights.change import Alignment, LayerChange
 from sciml.spectra.weights.noise import NoiseTest
 from sciml.spectra.weights.outliers import Outliers
-from sciml.spectra.weights.verdict import Verdict
-from sciml.wording import count
+from sciml.spectra.weights.power_law import PowerLaw
+from sciml.spectra.weights.verdict import Verdict, effective_rank, stable_rank, words_of
 
 __all__ = ["LayerFacts", "LayerSpectrum"]
 
@@ -57,6 +58,12 @@ class LayerSpectrum:
         Level of the test, over all layers together.
     cutoff
         p-value up to which a singular value counts as an outlier, so that all layers together keep the level.
+    power_law
+        Fit of a power law to the squared singular values, where asked for.
+    change
+        What became of the start, where that is given.
+    data_alignment
+        How the right singular vectors of the outliers lie to the data components, where given.
     """
 
     facts: LayerFacts
@@ -68,6 +75,9 @@ class LayerSpectrum:
     outliers: Outliers | None
     alpha: float
     cutoff: float
+    power_law: PowerLaw | None = None
+    change: LayerChange | None = None
+    data_alignment: Alignment | None = None
 
     @property
     def name(self) -> str:
@@ -157,7 +167,7 @@ class LayerSpectrum:
     @property
     def stable_rank(self) -> float:
         r"""Squared Frobenius norm over squared spectral norm, :math:`\sum s^2 / s_1^2`; 0 for zeros."""
-        return _ratio(float(np.sum(self.singular_values**2)), float(self.singular_values[0]) ** 2)
+        return stable_rank(self.singular_values)
 
     @property
     def effective_rank(self) -> float:
@@ -174,9 +184,7 @@ class LayerSpectrum:
     @property
     def words(self) -> str:
         """The verdict, with the number of directions."""
-        if self.verdict != "directions learned on a noise bulk" or self.rank is None:
-            return self.verdict
-        return f"{count(self.rank, 'direction')} learned on a noise bulk"
+        return words_of(self.verdict, self.rank)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values; rank, edge and p-values are None where nothing was tested."""
@@ -194,7 +202,7 @@ class LayerSpectrum:
             "reason": self.test.reason,
             "p_values": None if self.p_values is None else self.p_values.tolist(),
             **{name: getattr(self, name) for name in _NUMBERS},
-            **{name: _plain(getattr(self, name)) for name in ("outliers",)},
+            **{name: _plain(getattr(self, name)) for name in _PARTS},
             "warnings": list(self.warnings),
         }
 
@@ -207,24 +215,10 @@ class LayerSpectrum:
         return f"LayerSpectrum({self.summary()})"
 
 
+_PARTS = ("outliers", "power_law", "change", "data_alignment")
 _NUMBERS = (
     "sigma", "sigma_se", "edge", "mp_edge", "bulk_distance", "stable_rank", "effective_rank", "relative_norm",
 )  # fmt: skip
-
-
-def effective_rank(values: FloatArray) -> float:
-    """Return the exponential of the entropy of singular values divided by their sum.
-
-    References
-    ----------
-    Roy and Vetterli (2007), doi:10.5281/zenodo.40430.
-    """
-    weights = values[values > 0] / max(float(values.sum()), np.finfo(np.float64).tiny)
-    return float(np.exp(-(weights * np.log(weights)).sum())) if weights.size else 0.0
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else 0.0
 
 
 def _plain(value: Any) -> Any:

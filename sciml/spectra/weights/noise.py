@@ -60,16 +60,15 @@ def noise_test(
 
     `blocks` (groups, n, m) are the matrices that were drawn one by one, `dtype` is that of the stored numbers.
     """
-    level = float(matrix.square().mean().sqrt())
+    level = math.sqrt(float(values @ values) / matrix.numel())
     plain = NoiseTest(values, (matrix.shape[0], matrix.shape[1]), level, level / math.sqrt(2 * matrix.numel()))
     untested = _untestable(plain, matrix, blocks, dtype)
     if untested is not None:
         return untested
-    scaled = matrix / level
-    why = inequality(scaled)
+    why = inequality(matrix)
     if why.sides:
-        return _result(equalized_test(scaled, values / level, alpha, why), level)
-    stage = Stage.of(values / level, tuple(scaled.shape), alpha)
+        return _result(equalized_test(matrix / level, values / level, alpha, why), level)
+    stage = Stage.of(values / level, tuple(matrix.shape), alpha)
     return _result(Tested(stage, stage.test.p_values), level)
 
 

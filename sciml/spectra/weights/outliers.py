@@ -11,7 +11,7 @@ the scatter of three independent parts of the noise: its entry along u and v, an
 column along v (derived here from the resolvents of the noise that is left, and checked by simulation).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,13 @@ import scipy.stats
 
 from sciml._typing import FloatArray
 from sciml.rmt import shrink
-from sciml.spectra.weights.stages import Conversion
+from sciml.spectra.weights.stages import Conversion, Unscaled
 
 __all__ = ["Outliers", "outliers"]
 
 LEVEL = 0.95
+TWO_SIDED = 1.959964  # standard deviations
+FLOOR = 0.1  # of an alignment or a norm, below which it is not told from noise
 REACH, POINTS = 8.0, 400  # strengths at which the probability is computed: so many standard deviations to each side
 
 
@@ -83,22 +85,40 @@ def outliers(
     left, right = (found.short, found.long) if n_out <= n_in else (found.long, found.short)
     left, right = np.atleast_1d(left), np.atleast_1d(right)
     strengths = np.asarray(x * sigma * np.sqrt(long), dtype=np.float64)
-    unit = np.ones(k) if conversion is None else _unscaled(conversion, left, right)
-    return Outliers(values, strengths * unit, low * unit, high * unit, left, right)
+    tested = Outliers(values, strengths, low, high, left, right)
+    return tested if conversion is None else _in_the_weights(tested, conversion)
 
 
-def _unscaled(conversion: Conversion, left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return by how much the scaling has divided each strength: the norms of u and v with the scaling undone."""
-    squared = [
-        _without_noise(conversion.left[: len(left)], left, conversion.mean_left),
-        _without_noise(conversion.right[: len(right)], right, conversion.mean_right),
-    ]
-    return np.asarray(np.sqrt(squared[0] * squared[1]))
+def _in_the_weights(tested: Outliers, conversion: Conversion) -> Outliers:
+    """Return the outliers of an equalized matrix with the scaling undone, and the intervals wider for it.
+
+    The strength in the weights is that of the equalized matrix times the norms of u and v with the scaling undone.
+    """
+    left = _squared_norm(conversion.left, tested.left_alignment)
+    right = _squared_norm(conversion.right, tested.right_alignment)
+    strengths = tested.strengths * np.sqrt(left[1] * right[1])
+    ends = []
+    for own, side in ((tested.low, 0), (tested.high, 2)):
+        with np.errstate(divide="ignore"):
+            parts = [np.log(own / tested.strengths), *(np.log(each[side] / each[1]) / 2 for each in (left, right))]
+        ends.append(np.exp((side - 1) * np.sqrt(np.sum(np.square(parts), axis=0))) * strengths)
+    return replace(tested, strengths=strengths, low=ends[0], high=ends[1])
 
 
-def _without_noise(norms: FloatArray, alignment: FloatArray, mean: float) -> FloatArray:
-    """Return the squared norm of the true vector: the one that is known is c of it and sqrt(1 - c²) of noise."""
-    return np.asarray(np.maximum(norms - (1 - alignment) * mean, 0.1 * norms) / np.maximum(alignment, 0.1))
+def _squared_norm(side: Unscaled, c2: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the squared norm of the true vector, the scaling d undone, between its bounds.
+
+    The vector that is known is c u + s g, with s² = 1 - c² and noise g without direction. So its norm is
+    c² X + s² <d^-2>, plus noise of variance (4 c² s² (Σ d^-4 u² - X²) + 2 s⁴ (<d^-4> - <d^-2>²)) / n.
+    """
+    k = len(c2)
+    s2, known = 1 - c2, side.second[:k]
+    size = np.maximum(known - s2 * side.mean_second, FLOOR * known) / np.maximum(c2, FLOOR)
+    fourth = np.maximum(side.fourth[:k] - s2 * side.mean_fourth, FLOOR * side.fourth[:k]) / np.maximum(c2, FLOOR)
+    cross = 4 * c2 * s2 * np.maximum(fourth - size**2, 0.0)
+    noise = 2 * s2**2 * max(side.mean_fourth - side.mean_second**2, 0.0)
+    reach = TWO_SIDED * np.sqrt((cross + noise) / side.n) / np.maximum(c2, FLOOR)
+    return np.maximum(size - reach, 0.0), size, size + reach
 
 
 def _interval(value: float, strength: float, sides: tuple[int, int], edge: float) -> tuple[float, float]:

@@ -1,20 +1,24 @@
 """The weight spectra of a whole net: every layer tested, false discoveries controlled over all of them."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike
 
 from sciml._typing import AnyArray, FloatArray
-from sciml.errors import ConfigError
+from sciml.errors import ConfigError, DataError
 from sciml.spectra.matrices import LeftOut, Matrices, Matrix, Source, matrices
+from sciml.spectra.weights.change import LayerChange, alignment, layer_change
 from sciml.spectra.weights.discovery import Discoveries, discoveries
 from sciml.spectra.weights.layers import LayerFacts, LayerSpectrum
 from sciml.spectra.weights.noise import NoiseTest, noise_test
 from sciml.spectra.weights.outliers import Outliers, outliers
-from sciml.spectra.weights.singular import product_values, singular_values
+from sciml.spectra.weights.power_law import power_law
+from sciml.spectra.weights.singular import leading, product_values, singular_values
 from sciml.spectra.weights.verdict import is_tested, verdict_of
 from sciml.wording import count, percent, series
 
@@ -93,7 +97,6 @@ class WeightSpectra(Sequence[LayerSpectrum]):
 
         Examples
         --------
-        >>> import torch
         >>> print(weight_spectra(torch.nn.Linear(40, 30)).summary().splitlines()[0])
         1 weight matrix, 97.6 % of 1,230 parameters
         """
@@ -123,7 +126,6 @@ class WeightSpectra(Sequence[LayerSpectrum]):
 
         Examples
         --------
-        >>> import torch
         >>> dims, values, attributes = weight_spectra(torch.nn.Linear(40, 30)).variables()["singular_values"]
         >>> dims, values.shape, attributes["units"]
         (('layer', 'index'), (1, 30), '1')
@@ -143,7 +145,7 @@ class WeightSpectra(Sequence[LayerSpectrum]):
 
     def _padded(self, name: str) -> FloatArray:
         rows = [getattr(each, name, None) if hasattr(each, name) else _of_outliers(each, name) for each in self.layers]
-        width = max((len(row) for row in rows if row is not None), default=0)
+        width = max((each.singular_values.size for each in self.layers), default=0)  # one dim for all of them
         table = np.full((len(rows), width), np.nan)
         for i, row in enumerate(rows):
             if row is not None:
@@ -197,6 +199,9 @@ def weight_spectra(
     alpha: float = 0.05,
     grid: int | Sequence[int] | None = None,
     memory: float | None = None,
+    start: Source | Matrices | None = None,
+    components: Mapping[str, ArrayLike] | None = None,
+    power_laws: bool = False,
 ) -> WeightSpectra:
     """Test the singular values of each weight matrix against the noise edge of its own size.
 
@@ -215,6 +220,14 @@ def weight_spectra(
         Size of the signal that the convolutions see (time samples), for the exact `operator_norm` of circular ones.
     memory
         Bytes that the analysis of one matrix may take; larger ones are left out and listed.
+    start
+        The weights that training began with, from anything that `source` may be: adds `change` to each layer.
+    components
+        Name of a layer -> directions of its input in the data (n_components, n_in), principal components for instance:
+        adds `data_alignment` to its outliers, and to its change.
+    power_laws
+        Fit a power law to the squared singular values of each layer, with interval and alternatives
+        (`sciml.spectra.weights.power_law`): about 0.2 s a layer.
 
     Returns
     -------
@@ -234,7 +247,6 @@ def weight_spectra(
 
     Examples
     --------
-    >>> import torch
     >>> weight = torch.randn(80, 200, generator=torch.Generator().manual_seed(0))
     >>> weight += 4.0 * torch.outer(torch.full((80,), 80**-0.5), torch.full((200,), 1.0))
     >>> [spectrum] = weight_spectra({"head.weight": weight})
@@ -243,12 +255,63 @@ def weight_spectra(
     """
     if not 0.0 < alpha < 1.0:
         raise ConfigError(f"expected 0 < alpha < 1, got {alpha}")
-    found = source if isinstance(source, Matrices) else matrices(source, grid=grid, memory=memory)
+    found = _matrices(source, grid, memory)
     drafts = [_draft(each, alpha) for each in found]
     # Heads and products of attention are made of the other matrices: their p-values are a family of their own.
     families = {derived: _controlled(drafts, derived=derived, alpha=alpha) for derived in (False, True)}
-    layers = tuple(_layer(each, families[each.facts.derived], alpha) for each in drafts)
-    return WeightSpectra(layers, found.left_out, found.n_parameters, alpha, found.notes)
+    layers = [_layer(each, families[each.facts.derived], alpha) for each in drafts]
+    before = {} if start is None else {each.name: each for each in _matrices(start, None, memory)}
+    extras = _Extras(before, components or {}, power_laws=power_laws)
+    whole = tuple(extras.added(layer, matrix) for layer, matrix in zip(layers, found, strict=True))
+    return WeightSpectra(whole, found.left_out, found.n_parameters, alpha, (*found.notes, *extras.notes(whole)))
+
+
+def _matrices(source: Source | Matrices, grid: int | Sequence[int] | None, memory: float | None) -> Matrices:
+    return source if isinstance(source, Matrices) else matrices(source, grid=grid, memory=memory)
+
+
+@dataclass(frozen=True)
+class _Extras:
+    """What is added to the layers where it is asked for."""
+
+    before: Mapping[str, Matrix]
+    components: Mapping[str, ArrayLike]
+    power_laws: bool
+
+    def added(self, layer: LayerSpectrum, matrix: Matrix) -> LayerSpectrum:
+        """Return the layer with power law, change and alignment."""
+        if self.power_laws:
+            short, long = sorted(layer.matrix_shape)
+            layer = replace(layer, power_law=power_law(layer.singular_values**2, gamma=short / long))
+        start, components = self.before.get(layer.name), self.components.get(layer.name)
+        if matrix.factors is not None or not ((layer.rank and components is not None) or start is not None):
+            return layer
+        weights = matrix.values().double()
+        if layer.rank and components is not None:
+            layer = replace(layer, data_alignment=alignment(leading(weights, layer.rank).right, components))
+        return layer if start is None else replace(layer, change=self.change(layer, weights, start, components))
+
+    def change(
+        self, layer: LayerSpectrum, weights: torch.Tensor, start: Matrix, components: ArrayLike | None
+    ) -> LayerChange:
+        """Return what became of the start."""
+        if start.matrix_shape != layer.matrix_shape:
+            raise DataError(
+                f"layer {layer.name!r}: expected a start of shape {layer.matrix_shape}, got {start.matrix_shape}; "
+                "give the start of the same net"
+            )
+        before = start.values().double()
+        return layer_change(weights, before, n_outliers=layer.rank or 0, components=components, alpha=layer.alpha)
+
+    def notes(self, layers: Sequence[LayerSpectrum]) -> Iterator[str]:
+        """Yield what could not be added."""
+        names = {each.name for each in layers}
+        missing = [each.name for each in layers if each.name not in self.before and not each.facts.derived]
+        if self.before and missing:
+            yield f"not in the start: {series(missing)}"
+        unknown = [name for name in self.components if name not in names]
+        if unknown:
+            yield f"data components of layers that are not there: {series(unknown)}"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from sciml.rmt import Spectrum, laws, rank, scaling
 from sciml.spectra.weights.equalize import LEAST, Factors, Inequality, equalize, inequality, lowering
 from sciml.spectra.weights.singular import Triplets, leading, singular_values
 
-__all__ = ["Conversion", "Stage", "Tested", "equalized_test"]
+__all__ = ["Conversion", "Stage", "Tested", "Unscaled", "equalized_test"]
 
+UPDATES, SMALL = 6, 0.02  # of the factors for a number of outliers; a relative change that no longer matters
 STAGES = 6  # removals of outliers from the means that rows and columns are divided by
 
 
@@ -40,24 +41,34 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Conversion:
-    """What leads from the strength of an outlier of the equalized matrix back to that in the weights.
+class Unscaled:
+    """Singular vectors (k) of the equalized matrix on one side, with the scaling d of its n rows (columns) undone.
 
-    `left` and `right` (k,) are the squared norms of the singular vectors with the scaling undone, `mean_left` and
-    `mean_right` those of a vector without direction.
+    `second` and `fourth` (k,) are the sums of d^-2 and d^-4 weighted with the squared vectors, `mean_second` and
+    `mean_fourth` those of a vector without direction.
     """
 
-    left: FloatArray
-    right: FloatArray
-    mean_left: float
-    mean_right: float
+    second: FloatArray
+    fourth: FloatArray
+    mean_second: float
+    mean_fourth: float
+    n: int
 
     @classmethod
-    def of(cls, triplets: Triplets, factors: Factors) -> "Conversion":
-        """Undo the scaling of the vectors."""
-        rows, columns = ((each[each > 0] ** -2).unsqueeze(1) for each in (factors.rows, factors.columns))
-        left, right = ((v.square() * each).sum(dim=0) for v, each in ((triplets.left, rows), (triplets.right, columns)))
-        return cls(left.numpy(), right.numpy(), float(rows.mean()), float(columns.mean()))
+    def of(cls, vectors: torch.Tensor, factors: torch.Tensor) -> "Unscaled":
+        """Undo the scaling of vectors (n, k)."""
+        power = factors[factors > 0] ** -2
+        weights = vectors.square().mT
+        second, fourth = (weights @ each for each in (power, power.square()))
+        return cls(second.numpy(), fourth.numpy(), float(power.mean()), float(power.square().mean()), len(power))
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What leads from the strength of an outlier of the equalized matrix back to that in the weights."""
+
+    left: Unscaled
+    right: Unscaled
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,8 @@ def equalized_test(scaled: torch.Tensor, values: FloatArray, alpha: float, why: 
     if plain is not None:
         floor = np.concatenate([p_values[:removed], np.minimum(p_values[removed:], 2 * alpha)])
         return Tested(plain, np.maximum.accumulate(np.maximum(plain.test.p_values, floor)))
-    conversion = Conversion.of(leading(factors.apply(scaled), removed), factors)
+    found = leading(factors.apply(scaled), removed)
+    conversion = Conversion(Unscaled.of(found.left, factors.rows), Unscaled.of(found.right, factors.columns))
     return Tested(stage, np.maximum.accumulate(p_values), why.reason, conversion)
 
 
@@ -131,7 +143,11 @@ class _Equalizer:
             removed = stage.test.rank
             factors = self.without(factors, removed)
             stage = self.stage(factors)
-        return factors, stage
+        if not (removed and stage.test.converged):
+            return factors, stage
+        # While too many were removed, factors that follow them closely go astray; now they may.
+        refined = self.without(factors, stage.test.rank, UPDATES)
+        return refined, self.stage(refined)
 
     def first(self) -> Factors:
         """Return the factors of equal mean squares, or where too much is signal for them, of equal noise amid it."""
@@ -146,14 +162,15 @@ class _Equalizer:
         matrix = factors.apply(self.scaled)
         return Stage.of(singular_values(matrix), tuple(matrix.shape), self.alpha, lowering(matrix, self.why.sides))
 
-    def without(self, factors: Factors | None, found: int) -> Factors:
+    def without(self, factors: Factors | None, found: int, n_updates: int = 1) -> Factors:
         """Return the factors that are right for what is left when the first `found` outliers are removed."""
         rows, columns = self.why.rows, self.why.columns
         if not found or factors is None:
             return equalize(self.scaled.square(), rows=rows, columns=columns)
-        matrix = factors.apply(self.scaled)
-        update = equalize(_rest(matrix, leading(matrix, found)).square(), rows=rows, columns=columns)
-        left, right = factors.rows.clone(), factors.columns.clone()
-        left[left > 0] *= update.rows
-        right[right > 0] *= update.columns
-        return Factors(left, right)
+        for _ in range(n_updates):
+            matrix = factors.apply(self.scaled)
+            update = equalize(_rest(matrix, leading(matrix, found)).square(), rows=rows, columns=columns)
+            factors = factors.times(update)
+            if update.largest() < SMALL:
+                break
+        return factors

@@ -3,9 +3,13 @@
 import math
 from typing import Literal
 
-from sciml.spectra.weights.noise import NoiseTest
+import numpy as np
 
-__all__ = ["Verdict", "is_tested", "verdict_of"]
+from sciml._typing import FloatArray
+from sciml.spectra.weights.noise import NoiseTest
+from sciml.wording import count
+
+__all__ = ["Verdict", "effective_rank", "is_tested", "stable_rank", "verdict_of", "words_of"]
 
 Verdict = Literal[
     "like its initialization",
@@ -50,3 +54,26 @@ def verdict_of(test: NoiseTest, rank: int | None, *, significant: bool) -> Verdi
     if rank:
         return "directions learned on a noise bulk"
     return "like its initialization" if len(test.tested) >= FEW else "undetermined"
+
+
+def words_of(verdict: Verdict, rank: int | None) -> str:
+    """Return the verdict, with the number of directions."""
+    if verdict != "directions learned on a noise bulk" or rank is None:
+        return verdict
+    return f"{count(rank, 'direction')} learned on a noise bulk"
+
+
+def stable_rank(values: FloatArray) -> float:
+    r"""Return the squared Frobenius norm over the squared spectral norm, :math:`\sum s^2 / s_1^2`; 0 for zeros."""
+    return float(values @ values) / float(values[0]) ** 2 if values[0] > 0 else 0.0
+
+
+def effective_rank(values: FloatArray) -> float:
+    """Return the exponential of the entropy of singular values divided by their sum; 0 for zeros.
+
+    References
+    ----------
+    Roy and Vetterli (2007), doi:10.5281/zenodo.40430.
+    """
+    weights = values[values > 0] / max(float(values.sum()), np.finfo(np.float64).tiny)
+    return float(np.exp(-(weights * np.log(weights)).sum())) if weights.size else 0.0

@@ -1,5 +1,6 @@
 """Norms and spectra of convolutional layers with the padding that they have, against the matrix written out."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from sciml.errors import ConfigError, NumericalError
-from sciml.spectra.convolution import LayerOperator, layer_norms, layer_singular_values
+from sciml.spectra.convolution import LayerOperator, grids, layer_norms, layer_singular_values
 from sciml.spectra.matrices import matrices
 
 LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -131,3 +132,21 @@ def test_grid_is_for_all_layers_or_by_name() -> None:
 def test_what_has_no_operator_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_sizes_on_the_way_are_those_of_a_pass_that_leaves_no_trace() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, stride=2),
+        nn.BatchNorm2d(4),
+        nn.MaxPool2d(2),
+        nn.ModuleDict({"inner": nn.ConvTranspose2d(4, 2, 2, stride=2)})["inner"],
+    ).train()
+    before = {key: each.clone() for key, each in net.state_dict().items()}
+    found = grids(net, torch.randn(2, 2, 12, 16))
+    assert found == {"0": (12, 16), "3": (3, 4)}
+    assert all(torch.equal(each, before[key]) for key, each in net.state_dict().items())
+    assert all(each.training and not each._forward_pre_hooks for each in net.modules())
+    for each in matrices(net, grid=found):
+        layer = net.get_submodule(each.layer)
+        expected = np.linalg.svd(dense(copy.deepcopy(layer).double(), found[each.layer]), compute_uv=False)[0]
+        assert each.operator_norm == pytest.approx(expected, rel=1e-6)

@@ -82,6 +82,15 @@ def test_sharded_file_is_its_net_and_read_matrix_by_matrix(
     assert len(read) == 4
 
 
+def test_shards_of_torch_are_read_too(net: nn.Module, tmp_path: Path) -> None:
+    state = net.state_dict()
+    names = {key: f"part-{i % 2}.bin" for i, key in enumerate(state)}
+    for name in set(names.values()):
+        torch.save({key: state[key] for key in state if names[key] == name}, tmp_path / name)
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": names}))
+    same(matrices(tmp_path), net)
+
+
 def test_heads_stand_in_the_configuration_beside_the_file(net: nn.Module, tmp_path: Path) -> None:
     save_file(net.state_dict(), tmp_path / "model.safetensors")
     assert not any(each.derived for each in matrices(tmp_path))

@@ -268,6 +268,43 @@ def test_two_nets_of_one_checkpoint_are_both_read() -> None:
     assert [each.name for each in found] == ["encoder", "decoder"]
 
 
+def test_nets_of_one_shape_are_both_read_unless_one_is_a_copy_by_its_name() -> None:
+    states = [nn.Linear(3, 4).state_dict() for _ in range(2)]
+    assert len(matrices({"forth": states[0], "back": states[1]})) == 2
+    assert len(matrices({"net": states[0], "net_ema": states[1]})) == 1
+    assert [each.name for each in matrices({"nets": states})] == ["0", "1"]
+
+
+def test_parts_with_a_name_of_no_weights_are_passed_over_with_a_word() -> None:
+    state = nn.Linear(3, 4).state_dict()
+    found = matrices({"net": {"module": state, "optimizer": {"momentum": torch.ones(3, 3)}}})
+    assert [each.name for each in found] == ["weight"]
+    assert any("'net.optimizer'" in each for each in found.notes)
+
+
+def test_arrays_are_weights_too() -> None:
+    weight = torch.randn(4, 3).numpy()
+    assert torch.equal(matrices({"a.weight": weight})["a"].values(), torch.from_numpy(weight))
+
+
+def test_bias_tells_which_side_is_out() -> None:
+    in_first, table = torch.randn(3, 5), torch.randn(9, 4)
+    found = matrices({"c_fc.weight": in_first, "c_fc.bias": torch.zeros(5), "embed.weight": table})
+    assert torch.equal(found["c_fc"].values(), in_first.mT)
+    assert "as its bias tells" in found["c_fc"].note
+    assert found["embed"].kind == "Embedding"
+    assert matrices({"embed.weight": table, "embed.bias": torch.zeros(9)})["embed"].kind == "Linear"
+
+
+def test_masks_are_no_matrices() -> None:
+    found = matrices(
+        {"attn.bias": torch.ones(1, 1, 9, 9).tril(), "attn.causal_mask": torch.ones(9, 9), "w.weight": torch.ones(2, 2)}
+    )
+    assert [each.name for each in found] == ["w"]
+    assert [each.name for each in found.left_out] == ["attn.bias", "attn.causal_mask"]
+    assert all("a mask" in each.reason for each in found.left_out)
+
+
 def test_what_was_passed_over_is_said() -> None:
     state = nn.Linear(3, 4).state_dict()
     notes = matrices({"model": state, "optimizer": {"0": torch.ones(3, 3)}, "ema": dict(state)}).notes

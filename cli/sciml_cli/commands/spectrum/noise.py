@@ -1,96 +1,18 @@
-"""`sciml spectrum report|noise|weights`: the spectra of recordings and nets."""
+"""`sciml spectrum noise`: the noise floor of a recording, and what rises above it."""
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sciml_cli.options import (
-    FILE,
-    Command,
-    Entry,
-    LazyGroup,
-    json_option,
-    model_option,
-    overwrite_option,
-    signal_option,
-)
+from sciml_cli.options import FILE, Command, json_option, model_option, signal_option
 from sciml_cli.output import alert, emit, note, number, progress_bar, table
 
-__all__ = ["noise", "report", "spectrum", "weights"]
+__all__ = ["noise"]
 
 ALPHA = click.FloatRange(0, 1, min_open=True, max_open=True)
 MOST_NAMES = 12  # of channels in one row of a table
-
-spectrum = LazyGroup(
-    "spectrum",
-    help="Spectra of recordings and nets.",
-    table={
-        "report": Entry("sciml_cli.commands.spectrum:report", "One HTML page on a recording, a run or a checkpoint."),
-        "noise": Entry("sciml_cli.commands.spectrum:noise", "The noise floor of a recording, and what rises above it."),
-        "weights": Entry(
-            "sciml_cli.commands.spectrum:weights", "Singular values of a net's layers against their noise edge."
-        ),
-    },
-)
-
-
-@click.command("report", cls=Command)
-@click.argument("targets", metavar="TARGET...", nargs=-1, required=True, type=FILE)
-@click.option("-o", "--out", default="report.html", show_default=True, type=FILE, help="HTML page to write.")
-@click.option("--json-file", type=FILE, help="Write the numbers to this file too.")
-@signal_option
-@model_option
-@click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the noise floor and of outliers.")
-@overwrite_option
-@json_option
-def report(
-    targets: tuple[Path, ...],
-    out: Path,
-    json_file: Path | None,
-    signal: str | None,
-    model: str,
-    alpha: float,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
-    """Report on a recording, a run directory or a checkpoint: findings in words first, then the evidence.
-
-    Of several TARGETs each gets its page: OUT is then a folder, or report.html becomes report-1.html, ...
-    """
-    from sciml.pipeline import report_on
-
-    names = _numbered(out, len(targets))
-    json_names = _numbered(json_file, len(targets)) if json_file else [None] * len(targets)
-    _refuse_existing([*names, *(name for name in json_names if name)], overwrite)
-    documents = []
-    for target, page, numbers in zip(targets, names, json_names, strict=True):
-        found = report_on(target, signal=signal, model=model, alpha=alpha)
-        found.to_html(page, overwrite=overwrite)
-        if numbers is not None:
-            found.to_json(numbers, overwrite=overwrite)
-        for finding in found.findings:
-            note(f"- {finding.text}")
-        if not as_json:
-            click.echo(page)
-        documents.append({"page": page, **found.to_dict()})
-    if as_json:
-        emit("reports", {"reports": documents})
-
-
-def _numbered(path: Path, n: int) -> list[Path]:
-    return [path] if n == 1 else [path.with_name(f"{path.stem}-{k + 1}{path.suffix}") for k in range(n)]
-
-
-def _refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
-    """Say that an output exists before the work, not after it."""
-    from sciml.errors import StorageError
-
-    for path in paths:
-        if path.exists() and not overwrite:
-            raise StorageError(f"{path} exists; choose another name, or replace it with --overwrite")
 
 
 @click.command("noise", cls=Command)
@@ -250,45 +172,3 @@ def _noise_rows(floor: Any) -> list[tuple[str, str]]:
         ("bulk", f"{number(floor.bulk_distance)} from the law of this noise (Kolmogorov-Smirnov)"),
         ("spacings", f"mean ratio {number(floor.spacing_ratio)} (noise: {'0.60' if floor.complex_data else '0.53'})"),
     ]
-
-
-@click.command("weights", cls=Command)
-@click.argument("target", type=FILE)
-@click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test of outliers.")
-@json_option
-def weights(target: Path, alpha: float, as_json: bool) -> None:
-    """Test the singular values of each layer against the noise edge of a matrix of its size.
-
-    TARGET is a run directory (its best epoch), a checkpoint, a .safetensors file, or a saved state dict.
-    """
-    if not target.exists():  # before torch is loaded
-        from sciml.errors import CheckpointError
-
-        raise CheckpointError(f"expected a run directory or a checkpoint at {target}, found nothing")
-    from sciml.pipeline import load_weights
-    from sciml.spectra import weight_spectra
-
-    layers = weight_spectra(load_weights(target), alpha=alpha)
-    if as_json:
-        emit("weights", {"target": target, "alpha": alpha, "layers": [layer.to_dict() for layer in layers]})
-        return
-    columns = ("layer", "kind", "matrix", "sigma", "edge", "largest", "outliers", "p-value")
-    click.echo(table(columns, [_layer_row(layer) for layer in layers]))
-    for layer in layers:
-        for warning in layer.warnings:
-            alert(f"warning: {layer.name}: {warning}")
-
-
-def _layer_row(layer: Any) -> tuple[object, ...]:
-    from sciml.wording import p_number
-
-    return (
-        layer.name,
-        layer.kind,
-        " x ".join(map(str, layer.matrix_shape)),
-        number(layer.sigma),
-        number(layer.edge),
-        number(float(layer.singular_values[0])),
-        layer.rank,
-        None if layer.p_values is None else p_number(float(layer.p_values[0])),
-    )

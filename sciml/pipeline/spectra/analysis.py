@@ -1,0 +1,185 @@
+"""What the spectra of a run's net, or of a file of weights, come to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sciml.errors import CheckpointError, ConfigError, ScimlError
+from sciml.pipeline.model import is_checkpoint, load_weights
+from sciml.pipeline.spectra.dataset import FileStore
+from sciml.pipeline.spectra.tracking import FILE
+from sciml.pipeline.spectra.trained import Learned, TrainedRun, open_run
+from sciml.report.net_record import CurvatureRecord, NetRecord
+from sciml.spectra import (
+    activation_spectra,
+    gauss_newton,
+    hessian,
+    jacobian_spectrum,
+    top_eigenvalues,
+    weight_spectra,
+)
+from sciml.spectra.tracking import SpectrumTrack
+
+__all__ = ["PARTS", "analyze", "read_track"]
+
+PARTS = ("weights", "activations", "jacobian", "curvature", "track")
+SAMPLES = 256  # windows that activations are taken of
+CURVATURE_SAMPLES = 1024  # windows that the loss is taken of
+JACOBIANS = 32  # windows that Jacobians are taken at
+BATCH = 64
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What holds for all parts."""
+
+    alpha: float
+    samples: int
+    curvature_samples: int
+    n_eigenvalues: int
+    between: tuple[str | None, str | None]
+    say: Progress
+    products: Callable[[int, int], None] | None
+
+
+def analyze(
+    target: str | Path,
+    *,
+    parts: Sequence[str] = PARTS,
+    alpha: float = 0.05,
+    samples: int = SAMPLES,
+    curvature_samples: int = CURVATURE_SAMPLES,
+    n_eigenvalues: int = 10,
+    between: tuple[str | None, str | None] = (None, None),
+    progress: Progress | None = None,
+    products: Callable[[int, int], None] | None = None,
+) -> NetRecord:
+    """Measure the spectra of a net: of a run its weights, and on its train windows activations and Jacobians.
+
+    Parameters
+    ----------
+    target
+        A run directory; or a checkpoint, a .safetensors file or index, an ONNX file, a saved state dict, of which the
+        weights alone are known.
+    parts
+        Which of `PARTS`; weights always are.
+    alpha
+        Level of the test of weights, over all layers.
+    samples, curvature_samples
+        Windows of the train part, at most: for activations, and Jacobians at 32 of them; for the loss.
+    n_eigenvalues
+        Of the Hessian, largest in magnitude.
+    between
+        Modules after which the Jacobian starts and ends; the input and the output where None.
+    progress
+        Called with a line at each step.
+    products
+        Called with the products with the Hessian that are done, and the most there may be.
+
+    Raises
+    ------
+    CheckpointError
+        Nothing there, or nothing that holds weights.
+    ConfigError
+        An unknown part, or too few samples.
+
+    Examples
+    --------
+    >>> analyze("nowhere")
+    Traceback (most recent call last):
+    sciml.errors.CheckpointError: expected a run directory or a file of weights at nowhere, found nothing; ...
+    """
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or samples < 3:
+        raise ConfigError(f"expected parts among {', '.join(PARTS)} and samples >= 3, got {list(parts)} and {samples}")
+    path, say = Path(target), progress or (lambda _: None)
+    if not path.exists():
+        raise CheckpointError(f"expected a run directory or a file of weights at {path}, found nothing; check the path")
+    if not path.is_dir():
+        say(f"{path.name}: weights")
+        # the hash of a checkpoint of a run is checked, and its names are those of the net
+        source = load_weights(path) if is_checkpoint(path) else path
+        return NetRecord(name=path.name, subject="a file of weights", weights=weight_spectra(source, alpha=alpha))
+    asked = _Asked(alpha, samples, curvature_samples, n_eigenvalues, between, say, products)
+    return _of_run(open_run(path), parts, asked, say)
+
+
+def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress) -> NetRecord:
+    name, notes = run.path.name, list[str]()
+    say(f"{name}: weights")
+    found: dict[str, Any] = {"weights": weight_spectra(run.net, alpha=asked.alpha)}
+    on_windows = [part for part in parts if part in _ON_WINDOWS]
+    learned = run.learned if on_windows else ""
+    if isinstance(learned, Learned):
+        for part in on_windows:
+            say(f"{name}: {part}")
+            try:
+                found |= _ON_WINDOWS[part](run, learned, asked)
+            except ScimlError as error:
+                notes.append(f"{part}: not measured, {error}")
+    elif on_windows:
+        notes.append(f"{' and '.join(on_windows)}: not measured, {learned}")
+    if isinstance(learned, Learned) and isinstance(run.initial, str):
+        notes.append(run.initial)
+    track = read_track(run.path) if "track" in parts else None
+    return NetRecord(
+        name=name,
+        subject=f"{run.config.model.name}, weights of epoch {run.restored.epoch} of the run",
+        track=track if track is not None and track.rows else None,
+        learning_rate=run.config.train.lr,
+        notes=tuple(notes),
+        config=run.config.model_dump(mode="json", exclude_none=True),
+        provenance={"checkpoint": run.restored.path.name},
+        **found,
+    )
+
+
+def _activations(run: TrainedRun, learned: Learned, asked: _Asked) -> dict[str, Any]:
+    x, y = learned.sample(asked.samples)
+    labels = None if y.is_floating_point() else y.numpy()
+    return {"activations": activation_spectra(run.net, x, labels=labels, alpha=asked.alpha)}
+
+
+def _jacobian(run: TrainedRun, learned: Learned, asked: _Asked) -> dict[str, Any]:
+    x = learned.sample(min(asked.samples, JACOBIANS))[0]
+    start, end = asked.between
+    found = {"jacobian": jacobian_spectrum(run.net, x, start=start, end=end)}
+    if isinstance(run.initial, torch.nn.Module):
+        found["initial_jacobian"] = jacobian_spectrum(run.initial, x, start=start, end=end)
+    return found
+
+
+def _curvature(run: TrainedRun, learned: Learned, asked: _Asked) -> dict[str, Any]:
+    model, data = run.restored.model, learned.batches(asked.curvature_samples, BATCH)
+    operator = hessian(model, learned.loss, data)
+    n = min(asked.n_eigenvalues, operator.shape[0])
+    cost = operator.cost().summary()
+    asked.say(f"Hessian: {cost}")
+    top = top_eigenvalues(operator, n, progress=asked.products)
+    other = top_eigenvalues(gauss_newton(model, learned.loss, data), n, which="largest", progress=asked.products)
+    return {"curvature": CurvatureRecord(top=top, gauss_newton=other, cost=cost)}
+
+
+_ON_WINDOWS: dict[str, Callable[[TrainedRun, Learned, _Asked], dict[str, Any]]] = {
+    "activations": _activations,
+    "jacobian": _jacobian,
+    "curvature": _curvature,
+}
+
+
+def read_track(run: str | Path) -> SpectrumTrack:
+    """Return what a run followed while it trained (of one with folds, the first); empty where it followed nothing.
+
+    Raises
+    ------
+    CheckpointError
+        A file that holds something else.
+    """
+    path = Path(run)
+    first = path / "folds" / "1" / FILE
+    return FileStore(first if first.exists() else path / FILE).read()

@@ -1,0 +1,128 @@
+"""What the spectra of a net come to, in words, the most important first."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sciml.report.document.parts import Finding
+from sciml.report.net_record import NetRecord
+from sciml.report.sections.nets.curvature import curvature_findings
+from sciml.wording import count, percent, series
+
+if TYPE_CHECKING:  # named only: a report of a recording loads no torch
+    from sciml.spectra import ActivationSpectrum, JacobianSpectrum, WeightSpectra
+
+__all__ = ["net_findings", "weights_findings"]
+
+NAMED = 4  # layers by name in a sentence
+
+
+def net_findings(record: NetRecord) -> tuple[Finding, ...]:
+    """Return the findings on one net."""
+    found = [*weights_findings(record.weights)]
+    if record.jacobian is not None:
+        found += _jacobian(record.jacobian, record.initial_jacobian)
+    if record.activations is not None and len(record.activations) > 1:
+        found += _activations(record.activations[-2])
+    if record.curvature is not None:
+        found += curvature_findings(record.curvature, record.learning_rate)
+    found += [Finding(f"{note[:1].upper()}{note[1:]}.", "note") for note in record.notes]
+    return tuple(found)
+
+
+def weights_findings(weights: "WeightSpectra") -> Iterator[Finding]:
+    """Say which layers learned, which look like their start, which have no noise left, and what was not analyzed."""
+    n, verdicts = len(weights.own), weights.verdicts
+    learned = [x for x in weights.own if x.rank]
+    numbers = {"matrices": n, **{name: len(layers) for name, layers in verdicts.items()}}
+    if learned:
+        strongest = sorted(learned, key=lambda x: -(x.tested_values[0] / x.edge if x.edge else 0.0))
+        named = series(f"{x.name} ({x.rank} of {len(x.tested_values)})" for x in strongest[:NAMED])
+        most = "most clearly " if len(learned) > NAMED else ""
+        yield Finding(
+            f"{len(learned)} of {count(n, 'weight matrix')} {'holds' if len(learned) == 1 else 'hold'} directions that "
+            f"noise does not explain: {most}{named} (about {percent(weights.alpha, 0)} of such layers are false).",
+            numbers=numbers,
+        )
+    alike = verdicts.get("like its initialization", ())
+    if alike:
+        yield Finding(
+            f"{_named(alike, n)} {'looks' if len(alike) == 1 else 'look'} like random weights: what they learned, if "
+            "anything, is weaker than what the noise hides.",
+            "result" if not learned else "note",
+            numbers,
+        )
+    yield from _without_rank(weights, n)
+    yield from _not_analyzed(weights)
+
+
+def _without_rank(weights: "WeightSpectra", n: int) -> Iterator[Finding]:
+    texts = {
+        "no noise bulk left": "no noise bulk left: no number of directions is given, for there is nothing random to "
+        "hold them against",
+        "orthogonal: nothing to test": "equal singular values: there is nothing to test",
+        "undetermined": "too few singular values, or a spectrum that is neither noise nor beyond doubt something else",
+    }
+    for verdict, text in texts.items():
+        names = weights.verdicts.get(verdict, ())
+        if names:
+            yield Finding(f"{_named(names, n)} {'has' if len(names) == 1 else 'have'} {text}.", "note")
+
+
+def _not_analyzed(weights: "WeightSpectra") -> Iterator[Finding]:
+    left = weights.left_out
+    if not left:
+        return
+    fraction = sum(each.n_parameters for each in left) / max(1, weights.n_parameters)
+    named = series(f"{each.name} ({each.reason})" for each in left[:NAMED])
+    more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+    yield Finding(
+        f"Not analyzed: {named}{more}, {percent(fraction)} of the parameters.", "caution", {"fraction": fraction}
+    )
+
+
+def _named(names: tuple[str, ...], n: int) -> str:
+    if len(names) == n:
+        return "The weight matrix" if n == 1 else f"All {n} weight matrices"
+    shown = series(names[:NAMED]) if len(names) <= NAMED else f"{', '.join(names[:NAMED])} and others"
+    return f"{len(names)} of {count(n, 'weight matrix')} ({shown})"
+
+
+def _jacobian(now: "JacobianSpectrum", start: "JacobianSpectrum | None") -> Iterator[Finding]:
+    measured = float(now.mean_square.mean())
+    told = f"From the input to the output the mean squared singular value of the Jacobian is {measured:.3g}"
+    spread = "" if not now.mean_square_se > 0 else f" (standard error {now.mean_square_se:.2g})"
+    numbers = {"mean_square": measured, "largest": now.largest}
+    if start is None:
+        yield Finding(f"{told}{spread}.", "note", numbers)
+        return
+    before = float(start.mean_square.mean())
+    numbers |= {"mean_square_start": before, "expected": start.expected_mean_square}
+    text = f"{told}{spread}, {_times(measured, before)} that of its start ({before:.3g}"
+    theory = f", where theory expects {start.expected_mean_square:.3g} of random weights"
+    yield Finding(f"{text}{theory if math.isfinite(start.expected_mean_square) else ''}).", "result", numbers)
+
+
+def _times(value: float, other: float) -> str:
+    return f"{value / other:.3g} times" if other > 0 else "against"
+
+
+def _activations(last: "ActivationSpectrum") -> Iterator[Finding]:
+    random = "" if last.random_dimension is None else f"; random weights in {last.source} would give "
+    random += "" if last.random_dimension is None else f"{last.random_dimension:.3g}"
+    constant = "" if not last.n_constant else f" ({last.n_constant} of them are the same for every input)"
+    yield Finding(
+        f"What the last layer ({last.name}) reads has {last.n_units} units{constant} and a participation ratio of "
+        f"{last.dimension:.3g}{random}.",
+        "note",
+        {"dimension": last.dimension, "random": last.random_dimension, "units": last.n_units},
+    )
+    if last.collapse is not None and np.isfinite(last.collapse.within):
+        yield Finding(
+            f"There the scatter within the {last.collapse.n_classes} classes is {last.collapse.within:.3g} of that "
+            f"between them (0 is neural collapse), over {last.collapse.n_samples} windows of the train part.",
+            "note",
+            last.collapse.to_dict(),
+        )
