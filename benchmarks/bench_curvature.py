@@ -88,9 +88,9 @@ def products() -> None:
         V = torch.randn(operators["Hessian, graph kept"].shape[0], 5)
         functions: dict[str, Callable[[], Any]] = {"gradient": lambda n=net, b=some: gradient(n, b)}
         for name, operator in operators.items():
-            functions[name] = lambda o=operator: o @ V[:, 0]
+            functions[name] = lambda o=operator, v=V[:, 0]: o @ v
             if "kept" in name:
-                functions[f"{name}, 5 vectors, each"] = lambda o=operator: o @ V
+                functions[f"{name}, 5 vectors, each"] = lambda o=operator, v=V: o @ v
         times = interleaved(functions, 4)
         for name in functions:
             each = times[name] / (5 if "5 vectors" in name else 1)

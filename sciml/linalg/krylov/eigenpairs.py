@@ -247,6 +247,9 @@ class _Search:
         self.chain = self.space.dimension
         self.space.extend(fresh=fresh)
         self.weight = 1.0 / (self.n - self.chain) if likely is None else float((parts**2).mean()) / max(rest, 1e-300)
+        if likely is not None and self.space.dimension == self.chain:  # all of it was known: take any direction
+            self.pure = False
+            self._begin_chain()
 
     def _missed_apart(self) -> float:
         """Return the chance that the run from one random vector hides an eigenvalue apart from all those found."""
@@ -279,6 +282,8 @@ class _Search:
     def _chance(self, start: int) -> float:
         """Return the chance that the chain hides a value beyond the wanted ones; 1 if it has shown such a value."""
         T = self.space.T[start:, start:]
+        if not len(T):  # a random vector added nothing: there is nothing left
+            return 0.0
         beta = np.append(np.diag(T, 1), np.linalg.norm(self.space.S[:, -1]) if self.space.n_waiting else 0.0)
         ends = np.linalg.eigvalsh(T)[[0, -1]]
         upper, lower = self._levels()

@@ -194,7 +194,7 @@ def top_eigenvalues(
     wanted = Wanted(k, which, tolerance, missed, max_products=most, max_dimension=_most_vectors(operator, k))
     key = fingerprint(operator) if checkpoint is not None else ""
     space = None if checkpoint is None else load(checkpoint, operator, key)
-    generator = np.random.default_rng(rng)
+    generator = np.random.default_rng(rng if space is None else (rng, space.n_products))  # no vector twice
     first = None if space is not None else _start(operator, start, generator)
     watch = _Watch(progress, most, checkpoint, key)
     found = eigenpairs(operator, wanted, start=first, rng=generator, space=space, callback=watch)
