@@ -122,7 +122,7 @@ def _linear(entry: Entry, pool: Pool) -> list[Matrix | LeftOut] | None:
         note = _with(entry, f"the weight transposed: (n_out, n_in){', as its bias tells' if in_first else ''}")
         transposed = replace(entry, shape=shape, read=lambda: entry.read().mT)
         return [replace(_matrix(transposed, kind, note=note), shape=entry.shape)]
-    if min(entry.shape) == 1 and entry.last != "weight":
+    if min(entry.shape) == 1 and entry.last != "weight" and "lora" not in entry.key.lower():
         return [left_of(entry, "a vector: one row or column")]
     return [_matrix(entry, kind, note=_with(entry, PLAIN))]
 

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from sciml.spectra.matrices import matrices
+from sciml.errors import ConfigError
+from sciml.spectra.matrices import adapter_spectra, matrices
 
 A, B, W = (
     torch.randn(shape, generator=torch.Generator().manual_seed(i)) for i, shape in enumerate(((2, 7), (5, 2), (5, 7)))
@@ -83,3 +85,51 @@ def test_adapters_of_convolutions_and_tables() -> None:
 def test_factors_that_do_not_fit_stay_two_matrices() -> None:
     found = matrices({"m.lora_A": A, "m.lora_B": torch.randn(5, 3)})
     assert [each.name for each in found] == ["m.lora_A", "m.lora_B"]
+
+
+def test_adapter_along_the_base_is_aligned_and_a_random_one_is_not() -> None:
+    generator = torch.Generator().manual_seed(0)
+    base = torch.randn(60, 90, generator=generator, dtype=torch.float64)
+    u, s, vh = torch.linalg.svd(base, full_matrices=False)
+    along = {"m.weight": base, "m.lora_A": vh[:3], "m.lora_B": 0.1 * u[:, :3] * torch.tensor([3.0, 2.0, 1.0])}
+    (found,) = adapter_spectra(along)
+    np.testing.assert_allclose(found.singular_values, [0.3, 0.2, 0.1], rtol=1e-12)
+    assert found.relative_norm == pytest.approx(0.3 / float(s[0]))
+    assert found.relative_energy == pytest.approx(0.14 / float(base.square().sum()))
+    np.testing.assert_allclose(np.array([found.left, found.right]), 1.0, rtol=1e-10)
+    assert "100 % (out)" in found.summary()
+    json.dumps(found.to_dict())
+    means = np.zeros(2)
+    for _ in range(200):
+        factors = {
+            f"m.lora_{k}": torch.randn(shape, generator=generator).double()
+            for k, shape in (("A", (3, 90)), ("B", (60, 3)))
+        }
+        (found,) = adapter_spectra({"m.weight": base, **factors})
+        means += np.array([found.left, found.right], dtype=float).mean(1) / 200
+    # 600 directions, each a_i beta distributed of mean 3 / n and sd about √6 / n: 5 standard errors
+    np.testing.assert_allclose(means, found.by_chance, rtol=5 * 6**0.5 / 3 / 600**0.5)
+
+
+def test_adapter_that_has_not_started_is_zero() -> None:
+    (found,) = adapter_spectra({"m.weight": W, "m.lora_A": A, "m.lora_B": torch.zeros(5, 2)})
+    assert (found.rank, found.relative_norm, found.relative_energy) == (0, 0.0, 0.0)
+    assert "zero, as an adapter starts" in found.summary()
+
+
+def test_adapter_without_its_base_has_its_own_spectrum() -> None:
+    (found,) = adapter_spectra({"m.lora_A.weight": A, "m.lora_B.weight": B})
+    np.testing.assert_allclose(found.singular_values, torch.linalg.svdvals(B.double() @ A.double())[:2], rtol=1e-12)
+    assert found.relative_norm is None
+    assert "not here" in found.summary()
+
+
+def test_net_without_adapters_is_refused() -> None:
+    with pytest.raises(ConfigError, match="low-rank adapters"):
+        adapter_spectra({"m.weight": W})
+
+
+def test_adapter_of_rank_one_is_an_adapter() -> None:
+    for suffix in ("", ".weight"):
+        found = matrices({"m.weight": W, f"m.lora_A{suffix}": A[:1], f"m.lora_B{suffix}": B[:, :1]})
+        assert [each.rank_limit for each in found if each.role == "adapter"] == [1]
