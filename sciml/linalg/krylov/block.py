@@ -105,6 +105,10 @@ class Krylov:
             start = stop
         return out
 
+    def coefficients(self, block: Block) -> FloatArray:
+        """Return Q^T V for V of shape (n, k)."""
+        return np.vstack([self.inner(columns, block) for columns in self.Q])
+
     def restart(self, coefficients: FloatArray) -> None:
         """Keep the part Q Y of the space alone, Y of orthonormal columns of eigenvectors of T."""
         kept = self.combine(coefficients)

@@ -69,7 +69,7 @@ def _distance(values: FloatArray, lengths: FloatArray, start: int, stop: int) ->
     return float((near - np.minimum(off, near / 2)).min()) if near.size else 0.0
 
 
-def missed_chance(alpha: FloatArray, beta: FloatArray, levels: FloatArray, n: int) -> float:
+def missed_chance(alpha: FloatArray, beta: FloatArray, levels: FloatArray, weight: float) -> float:
     r"""Return the chance that a random start has hidden an eigenvalue at or beyond a level from Lanczos.
 
     After j steps from a start of n independent normal values the tridiagonal matrix fixes what weight the measure of
@@ -78,8 +78,8 @@ def missed_chance(alpha: FloatArray, beta: FloatArray, levels: FloatArray, n: in
     .. math:: \rho_j(\lambda) = \Big(\sum_{i < j} p_i(\lambda)^2\Big)^{-1}
 
     with p_i the orthonormal polynomials of the recurrence. An eigenvector of eigenvalue \lambda has weight
-    \chi^2_1 / n in the start (n large), so that the chance of one that the run does not show is at most
-    P(\chi^2_1 \le n \rho_j(\lambda)), which falls further out. The largest over the levels' sum is returned.
+    w \chi^2_1 in the start (w = 1/n, n large), so that the chance of one that the run does not show is at most
+    P(\chi^2_1 \le \rho_j(\lambda) / w), which falls further out. The largest over the levels' sum is returned.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def missed_chance(alpha: FloatArray, beta: FloatArray, levels: FloatArray, n: in
         Diagonal (j,) and off-diagonal (j,) of the recurrence; the last of beta leads out of it.
     levels
         Values at which an eigenvalue would have been missed.
-    n
-        Dimension of the space of the start.
+    weight
+        Expected weight of an eigenvector in the start: 1 / n for one of n independent normal values.
 
     References
     ----------
@@ -97,13 +97,13 @@ def missed_chance(alpha: FloatArray, beta: FloatArray, levels: FloatArray, n: in
 
     Examples
     --------
-    >>> missed_chance(np.zeros(12), np.ones(12), np.array([4.0]), 1000) < 0.001
+    >>> missed_chance(np.zeros(12), np.ones(12), np.array([4.0]), 1 / 1000) < 0.001
     True
     """
     total = 0.0
     for level in levels:
-        weight = _largest_weight(alpha, beta, float(level))
-        total += float(special.chdtr(1, n * weight))
+        found = _largest_weight(alpha, beta, float(level))
+        total += float(special.chdtr(1, found / weight))
     return min(1.0, total)
 
 

@@ -64,7 +64,7 @@ class Wanted:
     k: int
     which: str = "magnitude"
     tolerance: float = 1e-3
-    missed: float | None = 0.01
+    missed: float | None = 0.05
     block: int = 1
     max_products: int = 1000
     max_dimension: int | None = None
@@ -177,12 +177,15 @@ class _Search:
         self.wanted = wanted
         self.rng = rng
         self.n = space.operator.shape[0]
-        self.chain: int | None = None  # where in Q the chain of a random vector begins
-        self.chance = float("nan")
+        self.pure = not space.dimension  # one Lanczos run from a random vector so far
+        self.chain: int | None = None  # where in Q the chain of a later random vector begins
+        self.weight = 0.0  # what an eigenvector is expected to weigh in that vector
+        self.distinct = self.chance = float("nan")
         self.found_more = False
 
     def begin(self, start: Block | None) -> None:
         if start is not None:
+            self.pure = False
             self.space.extend(fresh=start)
         if not self.space.dimension:
             self.space.extend(fresh=draw(self.space.operator, self.wanted.block, self.rng))
@@ -198,12 +201,14 @@ class _Search:
         self.converged = self.errors <= np.maximum(allowed, 100 * self.space.precision * self.space.scale)
         self.found_more = False
         self.exhausted = self.space.dimension >= self.n
+        self.distinct = self._missed_apart() if self.pure else 0.0
         if self.chain is not None:
-            self.chance = self._chance(self.chain)
+            self.chance = self.distinct + self._chance(self.chain)
 
     @property
     def all_converged(self) -> bool:
-        return bool(self.converged.all()) and len(self.index) >= min(self.wanted.n_values, self.n)
+        enough = bool(self.converged.all()) and len(self.index) >= min(self.wanted.n_values, self.n)
+        return enough and (self.wanted.missed is None or self.distinct <= self.wanted.missed / 2)
 
     def finished(self) -> bool:
         """Whether all is found, or all that may be spent is."""
@@ -222,14 +227,42 @@ class _Search:
         if limit is not None and self.space.dimension + self.wanted.block > limit:
             self._restart(max(self.wanted.n_values + 1, limit // 2))
         directions = self._last_residual() if self.all_converged else self._most_needed()
+        if not directions.shape[1]:
+            self.pure = self.pure and self.all_converged
         if not directions.shape[1] or (self.all_converged and (self.chain is None or self.found_more)):
-            self.chain = self.space.dimension
-            self.space.extend(fresh=draw(self.space.operator, 1, self.rng))
+            self._begin_chain()
         else:
             if self.chain is not None and not _same(directions, self._last_residual()):
                 self.chain, self.chance = None, float("nan")
             self.space.extend(directions)
         self.update()
+
+    def _begin_chain(self) -> None:
+        """Follow another random vector: any, or, if only copies are to be found, where those are likely."""
+        likely = getattr(self.space.operator, "likely", None) if self.pure else None
+        fresh = draw(self.space.operator, 1, self.rng) if likely is None else likely(self.rng)
+        known = self.space.coefficients(fresh)
+        parts = self.pairs.vectors[:, self.index].T @ known
+        rest = float(self.space.inner(fresh, fresh)[0, 0] - (known**2).sum())
+        self.chain = self.space.dimension
+        self.space.extend(fresh=fresh)
+        self.weight = 1.0 / (self.n - self.chain) if likely is None else float((parts**2).mean()) / max(rest, 1e-300)
+        if likely is not None and self.space.dimension == self.chain:  # all of it was known: take any direction
+            self.pure = False
+            self._begin_chain()
+
+    def _missed_apart(self) -> float:
+        """Return the chance that the run from one random vector hides an eigenvalue apart from all those found."""
+        values, k = self.pairs.values, self.wanted.n_values
+        if len(values) < k + 2 or not self.space.n_waiting:
+            return 1.0 if self.space.n_waiting else 0.0
+        order = np.sort(self.index)
+        T = self.space.T
+        beta = np.append(np.diag(T, 1), np.linalg.norm(self.space.S[:, -1]))
+        below, above = values - np.roll(values, 1), np.roll(values, -1) - values
+        below[0], above[-1] = above[0], below[-1]
+        points = np.concatenate([values[order] - below[order] / 4, values[order] + above[order] / 4])
+        return max(missed_chance(np.diag(T), beta, points[i : i + 1], 1.0 / self.n) for i in range(len(points)))
 
     def _last_residual(self) -> FloatArray:
         """Return the direction in which the vector added last goes on, (r, 1); (r, 0) where there is none."""
@@ -249,12 +282,16 @@ class _Search:
     def _chance(self, start: int) -> float:
         """Return the chance that the chain hides a value beyond the wanted ones; 1 if it has shown such a value."""
         T = self.space.T[start:, start:]
+        if not len(T):  # a random vector added nothing: there is nothing left
+            return 0.0
         beta = np.append(np.diag(T, 1), np.linalg.norm(self.space.S[:, -1]) if self.space.n_waiting else 0.0)
         ends = np.linalg.eigvalsh(T)[[0, -1]]
         upper, lower = self._levels()
         self.found_more = bool(ends[1] > upper or ends[0] < lower)
+        if self.pure:  # what lies apart from the values found is known from the first run: only their copies can hide
+            upper, lower = self._nearest_beyond(upper, lower)
         levels = np.array([level for level in (upper, lower) if np.isfinite(level)])
-        return 1.0 if self.found_more else missed_chance(np.diag(T), beta, levels, self.n - start)
+        return 1.0 if self.found_more else missed_chance(np.diag(T), beta, levels, self.weight)
 
     def _levels(self) -> tuple[float, float]:
         """Return beyond which values, above and below, an eigenvalue would be one of the wanted."""
@@ -270,10 +307,17 @@ class _Search:
             -np.inf if self.wanted.which == "largest" else lower,
         )
 
+    def _nearest_beyond(self, upper: float, lower: float) -> tuple[float, float]:
+        """Return the values found that are nearest to the levels, beyond them."""
+        values = self.pairs.values[self.index]
+        above, below = values[values > upper], values[values < lower]
+        return float(above.min(initial=np.inf)), float(below.max(initial=-np.inf))
+
     def _restart(self, n_kept: int) -> None:
         order = WHICH[self.wanted.which](self.pairs.values, n_kept)
         self.space.restart(self.pairs.vectors[:, order])
-        self.chain = None
+        self.chain, self.pure = None, False
+        self.update()
 
     def result(self, *, vectors: bool = True) -> Eigenpairs:
         """Return the pairs found so far."""

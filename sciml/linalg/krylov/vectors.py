@@ -17,11 +17,12 @@ class Operator(Protocol):
     """A symmetric matrix (n, n) known by its products.
 
     It may also have `draw(n_columns, rng)`, standard normal vectors of its kind (default: NumPy arrays in double
-    precision), and `inner(A, B)`, A^T B as a NumPy array (for vectors that several processes hold in parts).
+    precision), `likely(rng)`, a random vector (n, 1) that holds eigenvectors of large eigenvalues alike, and
+    `inner_products(A, B)`, A^T B as a NumPy array (for vectors that several processes hold in parts).
     """
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> Any:
         """(n, n)."""
 
     def __matmul__(self, block: Any, /) -> Any:
@@ -86,7 +87,7 @@ def inner_of(operator: Operator) -> Inner:
     >>> inner_of(np.eye(2))(np.ones((2, 1)), np.ones((2, 1)))
     array([[2.]])
     """
-    own: Inner | None = getattr(operator, "inner", None)
+    own: Inner | None = getattr(operator, "inner_products", None)
     return own if callable(own) else inner
 
 

@@ -131,7 +131,7 @@ def top_eigenvalues(
     *,
     which: str = "magnitude",
     tolerance: float = 1e-3,
-    missed: float | None = 0.01,
+    missed: float | None = 0.05,
     start: TopEigenvalues | Tensor | None = None,
     max_products: int | None = None,
     rng: int = 0,
@@ -140,9 +140,10 @@ def top_eigenvalues(
 ) -> TopEigenvalues:
     """Return the k eigenvalues at an end of the spectrum of a curvature matrix, with eigenvectors and error bounds.
 
-    Lanczos with full reorthogonalization, from where gradients point, until the bound on each error is within the
-    tolerance; then a random vector is followed in what is left, until the chance that a value beyond these, or a copy
-    of a multiple one, was missed is below `missed`. Copies are found as often as they are there.
+    Lanczos with full reorthogonalization from a random vector, until the bound on each error is within the tolerance
+    and the chance that another value is hidden from that vector is small; then another vector, which holds directions
+    of large curvature, is followed in what is left, until the chance that a copy of a multiple eigenvalue was missed is
+    small too. Copies are found as often as they are there.
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ def top_eigenvalues(
     wanted = Wanted(k, which, tolerance, missed, max_products=most, max_dimension=_most_vectors(operator, k))
     key = fingerprint(operator) if checkpoint is not None else ""
     space = None if checkpoint is None else load(checkpoint, operator, key)
-    generator = np.random.default_rng(rng)
+    generator = np.random.default_rng(rng if space is None else (rng, space.n_products))  # no vector twice
     first = None if space is not None else _start(operator, start, generator)
     watch = _Watch(progress, most, checkpoint, key)
     found = eigenpairs(operator, wanted, start=first, rng=generator, space=space, callback=watch)
@@ -201,14 +202,21 @@ def top_eigenvalues(
     return _result(operator, wanted, found, time.perf_counter() - begin)
 
 
-def _start(operator: CurvatureOperator, start: TopEigenvalues | Tensor | None, rng: np.random.Generator) -> Tensor:
-    """Return one vector that holds the last eigenvectors alike, or vectors that are given, or where gradients point."""
+def _start(
+    operator: CurvatureOperator, start: TopEigenvalues | Tensor | None, rng: np.random.Generator
+) -> Tensor | None:
+    """Return one vector that holds the last eigenvectors alike, or vectors that are given; None: any direction."""
     if start is None:
-        return operator.likely(rng)
+        return None
     if isinstance(start, Tensor):
         return start.to(operator.device, operator.dtype).reshape(len(start), -1)
     vectors: Tensor = start.vectors.to(operator.device, operator.dtype)
-    return vectors.sum(1, keepdim=True) / math.sqrt(vectors.shape[1]) + 0.1 * operator.likely(rng)
+    return vectors.sum(1, keepdim=True) / math.sqrt(vectors.shape[1]) + _short(operator, rng)
+
+
+def _short(operator: CurvatureOperator, rng: np.random.Generator) -> Tensor:
+    """Return a random vector of length about a tenth."""
+    return 0.1 * operator.draw(1, rng) / math.sqrt(operator.shape[0])
 
 
 def _most_vectors(operator: CurvatureOperator, k: int) -> int:

@@ -77,10 +77,6 @@ class TangentKernel:
         values = rng.standard_normal((self.shape[0], n_columns), dtype=np.float32)
         return torch.from_numpy(values).to(self.device, self.dtype)
 
-    def likely(self, rng: np.random.Generator) -> Tensor:
-        """Return a vector (m, 1) to begin from."""
-        return self.draw(1, rng)
-
     def __matmul__(self, block: Any, /) -> Any:
         """Return the product with (m,) or (m, k)."""
         if isinstance(block, np.ndarray):

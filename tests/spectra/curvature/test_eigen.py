@@ -52,7 +52,7 @@ def test_copies_of_multiple_eigenvalues_are_found() -> None:
     for k in (1, 2, 5, 9):
         found = top_eigenvalues(G, k, which="largest")
         np.testing.assert_allclose(found.values, expected[:k], rtol=1e-3)
-        assert found.missed <= 0.01
+        assert found.missed <= 0.05
 
 
 def test_a_search_goes_on_from_the_last_one_and_from_its_file(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """A model as a function of its parameters, that leaves no trace on the model."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -26,34 +29,42 @@ class Function:
 
     def __init__(self, model: nn.Module, subset: Any, blocks: Blocks, *, training: bool, seed: int) -> None:
         self.model = _plain(model)
+        if isinstance(self.model, FSDPModule):
+            self.model.reshard()  # FSDP leaves the outermost parameters whole after a forward pass
         self.named = dict(self.model.named_parameters())
+        self.sharded = any(isinstance(each, DTensor) for each in self.named.values())
         self.layout: Layout = layout(self.named, subset, blocks)
         self.training = training
         self.seed = seed
         self.versions = self._versions()
         self.recurrent = any(isinstance(module, nn.RNNBase) for module in self.model.modules())
-        self.parameters = [self._leaf(name) for name in self.layout.names]
-        chosen = set(self.layout.names)
-        self.fixed = {name: each.detach() for name, each in self.named.items() if name not in chosen}
+        self.parameters: list[Tensor] = []
+        self.fixed: dict[str, Tensor] = {}
+        self.device = _local(self.named[self.layout.names[0]]).device
+        self.dtype = _widest(self.named[name].dtype for name in self.layout.names)
+        if not self.sharded:
+            self.gather()
 
     @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return self.parameters[0].device
+    def group(self) -> Any:
+        """The processes that hold the parameters in parts; None where this process holds them whole."""
+        for each in self.named.values():
+            if isinstance(each, DTensor):
+                return each.device_mesh.get_group(0)
+        return None
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of vectors: the widest of the parameters'."""
-        found = self.parameters[0].dtype
-        for each in self.parameters:
-            found = torch.promote_types(found, each.dtype)
-        return found
+    def gather(self) -> None:
+        """Take the parameters, whole, as leaves of a graph, in the model's memory if it holds them whole."""
+        whole = {name: _whole(each) for name, each in self.named.items()}
+        self.parameters = [whole.pop(name).requires_grad_(True) for name in self.layout.names]
+        self.fixed = whole
 
-    def _leaf(self, name: str) -> Tensor:
-        return self.named[name].detach().requires_grad_(True)
+    def release(self) -> None:
+        """Let go of the whole parameters."""
+        self.parameters, self.fixed = [], {}
 
     def _versions(self) -> list[tuple[int, int]]:
-        return [(each.data_ptr(), each._version) for each in self.named.values()]
+        return [(_local(each).data_ptr(), _local(each)._version) for each in self.named.values()]
 
     def check_unchanged(self) -> None:
         """Raise if the parameters are no longer those that the operator was made of."""
@@ -100,6 +111,21 @@ def _plain(model: nn.Module) -> nn.Module:
     """Return the module inside what compiles or distributes it: those forbid second derivatives."""
     model = getattr(model, "_orig_mod", model)
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel) else model
+
+
+def _local(parameter: Tensor) -> Tensor:
+    return parameter._local_tensor if isinstance(parameter, DTensor) else parameter
+
+
+def _whole(parameter: Tensor) -> Tensor:
+    if isinstance(parameter, DTensor):
+        with torch.no_grad():
+            return parameter.full_tensor().detach()
+    return parameter.detach()
+
+
+def _widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
+    return functools.reduce(torch.promote_types, dtypes)
 
 
 def _devices(device: torch.device) -> list[torch.device]:

@@ -160,7 +160,7 @@ class _Covariance(CurvatureOperator):
 
     def _products(self, vectors: Tensor) -> Tensor:
         mean = self.gradient[:, None]
-        along = self.inner(mean, vectors) if self.processes.sharded else mean.T @ vectors
+        along = self.inner_products(mean, vectors) if self.processes.sharded else mean.T @ vectors
         return super()._products(vectors) - mean * along
 
 

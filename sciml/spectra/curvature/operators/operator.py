@@ -1,5 +1,6 @@
 """A curvature matrix as what it does to vectors, summed over a data set."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from sciml.errors import ConfigError, DataError
 from sciml.spectra.curvature.operators.batches import Batch, as_batches
 from sciml.spectra.curvature.operators.function import Function, differentiable
-from sciml.spectra.curvature.operators.graphs import Graph, check_differentiable, of_vectors
+from sciml.spectra.curvature.operators.graphs import Graph, check_differentiable, loss_curvature, of_vectors
 from sciml.spectra.curvature.operators.losses import Loss, as_loss
 from sciml.spectra.curvature.operators.memory import Allocated, available
 from sciml.spectra.curvature.operators.parameters import Blocks, Layout
@@ -201,7 +202,8 @@ class CurvatureOperator:
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
         """Return a vector (n,) as tensors by parameter name."""
-        return dict(zip(self.names, self.layout.split(torch.as_tensor(vector)), strict=True))
+        whole = self.processes.all_rows(torch.as_tensor(vector)[None])[0]
+        return dict(zip(self.names, self.layout.split(whole), strict=True))
 
     def draw(self, n_columns: int, rng: np.random.Generator) -> Tensor:
         """Return standard normal vectors (n, n_columns)."""
@@ -218,22 +220,43 @@ class CurvatureOperator:
         return self._products(vectors)
 
     def likely(self, rng: np.random.Generator) -> Tensor:
-        """Return a vector (n, 1) that lies near the eigenvectors of large eigenvalues: where gradients point.
+        r"""Return a random vector (n, 1) that holds eigenvectors of large eigenvalues: J^T M \xi, in one gradient.
 
-        The gradient over the data, and a tenth of it anywhere, so that no direction is left out.
+        M is the curvature of the loss at the outputs, \xi standard normal, so that eigenvectors of the Gauss-Newton
+        matrix weigh in it as their eigenvalues do.
         """
-        anywhere = self.draw(1, rng)
-        gradient = self.gradient[:, None]
-        lengths = [float(np.sqrt(self.inner(each, each)[0, 0])) for each in (gradient, anywhere)]
-        return (gradient / lengths[0] if lengths[0] > 0 else 0.0) + 0.1 * anywhere / lengths[1]
+        seed = int(rng.integers(2**32))  # the same in every process
+        total = torch.zeros(self.layout.n, dtype=self.dtype, device=self.device)
+        with self.processes.gathered(self.function):
+            for i, batch in self._own_batches():
+                with self.function.kernels():
+                    output = self.function(batch, i)
+                    noise = np.random.default_rng((seed, i))
+                    xi = torch.from_numpy(noise.standard_normal(tuple(output.shape))).to(output)
+                    middle = loss_curvature(output, functools.partial(self._total, batch=batch))(xi)
+                    total += self._pulled(output, middle)
+        return self.processes.own_rows(self.processes.summed(total))[:, None]
 
-    def inner(self, A: Tensor, B: Tensor) -> Any:
+    def _total(self, output: Tensor, batch: Batch) -> Tensor:
+        return self.loss_function.total(output, batch.targets, batch.weights)[0]
+
+    def _pulled(self, values: Tensor, vector: Tensor) -> Tensor:
+        """Return J^T u of a batch."""
+        at = self.function.parameters
+        parts = torch.autograd.grad(values, at, vector, allow_unused=True, materialize_grads=True)
+        return self.layout.join(parts).to(self.dtype)
+
+    def inner_products(self, A: Tensor, B: Tensor) -> Any:
         """Return A^T B of vectors (n, k), as a NumPy array."""
         return self.processes.summed_parts(A.T @ B).double().cpu().numpy()
 
     def to_dense(self) -> Tensor:
         """Return the matrix (n, n), for n up to a few thousand."""
         n = self.layout.n
+        if self.processes.sharded:
+            raise ConfigError(
+                "expected parameters that this process holds whole to write a matrix out, got sharded ones"
+            )
         if n > DENSE:
             raise ConfigError(f"expected at most {DENSE} parameters to write a matrix out, got {n}; name fewer of them")
         matrix: Tensor = self @ torch.eye(n, dtype=self.dtype, device=self.device)
@@ -242,12 +265,13 @@ class CurvatureOperator:
     def cost(self) -> Cost:
         """Measure the first batch: what a product takes, and what graphs take in memory."""
         index, batch = next(iter(self._own_batches()))
-        term, n_bytes, building = self._measured(batch, index)
-        vectors = [torch.ones_like(each) for each in self.function.parameters]
-        begin = time.perf_counter()
-        with self.function.kernels(), differentiable(f"a {self.kind}"):
-            term.graph.product(vectors)
-        seconds = time.perf_counter() - begin
+        with self.processes.gathered(self.function):
+            term, n_bytes, building = self._measured(batch, index)
+            vectors = [torch.ones_like(each) for each in self.function.parameters]
+            begin = time.perf_counter()
+            with self.function.kernels(), differentiable(f"a {self.kind}"):
+                term.graph.product(vectors)
+            seconds = time.perf_counter() - begin
         n_items = sum(each.n_items for _, each in self._own_batches())
         whole = n_items / batch.n_items
         cost = Cost(seconds * whole, int(n_bytes * whole), self._memory(), 8 * self.layout.n)
@@ -299,7 +323,7 @@ class CurvatureOperator:
                 used += per_item * batch.n_items
                 if used <= memory and not self.processes.sharded:
                     self._kept[i] = term
-        self._sums = sums.over(self.processes)
+        self._sums = sums.over(self.processes, self.device)
         if not self._sums.n_samples or not self._sums.weight > 0:
             raise DataError("expected data with items of positive weight, got none")
         return self._sums
@@ -321,11 +345,8 @@ class CurvatureOperator:
         with self.processes.gathered(self.function):
             for i, batch in self._own_batches():
                 with self.function.kernels():
-                    value, _ = self.loss_function.total(self.function(batch, i), batch.targets, batch.weights)
-                    parts = torch.autograd.grad(
-                        value, self.function.parameters, allow_unused=True, materialize_grads=True
-                    )
-                total += self.layout.join(parts).to(self.dtype)
+                    value = self._total(self.function(batch, i), batch)
+                    total += self._pulled(value, torch.ones_like(value))
         return self.processes.own_rows(self.processes.summed(total))
 
     def _products(self, vectors: Tensor) -> Tensor:
@@ -389,9 +410,9 @@ class _Sums:
     def divisor(self, loss: Loss) -> float:
         return self.weight if loss.mean else 1.0
 
-    def over(self, processes: Processes) -> "_Sums":
+    def over(self, processes: Processes, device: torch.device) -> "_Sums":
         """Return the sums over all processes."""
-        numbers = processes.total([self.n_samples, self.loss, self.weight])
+        numbers = processes.total([self.n_samples, self.loss, self.weight], device)
         self.n_samples, self.loss, self.weight = int(numbers[0]), numbers[1], numbers[2]
         if self.gradient is not None:
             self.gradient = processes.own_rows(processes.summed(self.gradient))
