@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from sciml._typing import FloatArray
 from sciml.report.document.parts import Figure, Table
@@ -62,6 +63,7 @@ def _by_rank(ax: Axes, now: "JacobianSpectrum", start: "JacobianSpectrum | None"
         kept.append(law.expected)
     _log(ax, np.concatenate(kept))
     ax.set(xlabel="rank of the singular value", ylabel="singular value")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="best")
     light_grid(ax)
 
