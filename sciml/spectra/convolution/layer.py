@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sciml.errors import ConfigError
+from sciml.errors import ConfigError, NumericalError
 from sciml.nn.structure import TRANSPOSED
 from sciml.spectra.convolution.bound import affordable_bound, norm_bound
 from sciml.spectra.convolution.circular import Sizes, circular_singular_values, operator_norm, per_dim
@@ -59,9 +59,11 @@ def layer_singular_values(layer: nn.Module, grid: Sizes, *, weight: torch.Tensor
 
 
 def layer_norms(layer: nn.Module, weight: torch.Tensor, grid: Sizes | None = None) -> tuple[float | None, float]:
-    """Return the exact norm of a convolutional layer for signals of a size, None without one, and an upper bound.
+    """Return the norm of a convolutional layer for signals of a size, and an upper bound.
 
-    Circular padding that keeps the size: from the blocks of frequencies. Any other: Lanczos iteration on the operator.
+    Circular padding that keeps the size: from the blocks of frequencies. Any other: Lanczos iteration on the operator,
+    to a relative error of 1e-6. None without a size, and where the iteration does not get there (signals of tens of
+    thousands of samples), for which the bound is all that is known.
     Without a grid the bound of a large layer is `quick_bound`, else it is `norm_bound`, within 2 % per dim.
 
     Parameters
@@ -88,7 +90,10 @@ def layer_norms(layer: nn.Module, weight: torch.Tensor, grid: Sizes | None = Non
     if is_circulant(layer, grid, weight):
         norm = operator_norm(weight, grid, **_options(layer))
     else:
-        norm = LayerOperator(layer, grid, weight=weight).norm()
+        try:
+            norm = LayerOperator(layer, grid, weight=weight).norm()
+        except NumericalError:
+            return None, bound
     return norm, max(bound, norm)
 
 

@@ -1,6 +1,5 @@
 """The weight spectra of a whole net: every layer tested, false discoveries controlled over all of them."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from sciml._typing import AnyArray, FloatArray
+from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.spectra.matrices import LeftOut, Matrices, Matrix, Source, matrices
 from sciml.spectra.weights.change import LayerChange, alignment, layer_change
@@ -19,13 +18,11 @@ from sciml.spectra.weights.noise import NoiseTest, noise_test
 from sciml.spectra.weights.outliers import Outliers, outliers
 from sciml.spectra.weights.power_law import power_law
 from sciml.spectra.weights.singular import leading, product_values, singular_values
+from sciml.spectra.weights.variables import Variables, layer_variables
 from sciml.spectra.weights.verdict import is_tested, verdict_of
 from sciml.wording import count, percent, series
 
-__all__ = ["Variables", "WeightSpectra", "weight_spectra"]
-
-Variables = dict[str, tuple[tuple[str, ...], AnyArray, dict[str, str]]]
-"""Name -> dims, values, attributes (`units`, `long_name`): what a netCDF file is made of."""
+__all__ = ["WeightSpectra", "weight_spectra"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,63 +127,10 @@ class WeightSpectra(Sequence[LayerSpectrum]):
         >>> dims, values.shape, attributes["units"]
         (('layer', 'index'), (1, 30), '1')
         """
-        names = np.array([each.name for each in self.layers], dtype=np.str_)
-        words = np.array([each.words for each in self.layers], dtype=np.str_)
-        found: Variables = {
-            "layer": (("layer",), names, {"long_name": "weight matrix"}),
-            "verdict": (("layer",), words, {"long_name": "verdict of the test against noise"}),
-        }
-        for name, title in _ARRAYS.items():
-            found[name] = (("layer", "index"), self._padded(name), {"units": "1", "long_name": title})
-        for name, title in _NUMBERS.items():
-            values = np.array([_number(getattr(each, name)) for each in self.layers], dtype=np.float64)
-            found[name] = (("layer",), values, {"units": "1", "long_name": title})
-        return found
-
-    def _padded(self, name: str) -> FloatArray:
-        rows = [getattr(each, name, None) if hasattr(each, name) else _of_outliers(each, name) for each in self.layers]
-        width = max((each.singular_values.size for each in self.layers), default=0)  # one dim for all of them
-        table = np.full((len(rows), width), np.nan)
-        for i, row in enumerate(rows):
-            if row is not None:
-                table[i, : len(row)] = row
-        return table
+        return layer_variables(self.layers)
 
     def __repr__(self) -> str:
         return f"WeightSpectra({self.summary().splitlines()[0]})"
-
-
-_ARRAYS = {
-    "singular_values": "singular values of the weight matrix",
-    "tested_values": "singular values of the equalized matrix",
-    "p_values": "p-value against noise, stronger directions taken out",
-    "strengths": "singular value of the direction, noise taken out",
-    "low": "lower end of the 95 % interval of the strength",
-    "high": "upper end of the 95 % interval of the strength",
-    "left_alignment": "expected squared cosine of left singular vector and direction",
-    "right_alignment": "expected squared cosine of right singular vector and direction",
-}
-_NUMBERS = {
-    "rank": "number of directions above noise",
-    "q_value": "p-value of the layer, adjusted over layers",
-    "sigma": "standard deviation of the noise entries",
-    "edge": "singular value above which a direction counts",
-    "mp_edge": "end of the bulk in the limit of large matrices",
-    "bulk_distance": "Kolmogorov-Smirnov distance of the bulk from the Marchenko-Pastur law",
-    "stable_rank": "squared Frobenius over squared spectral norm",
-    "effective_rank": "exponential of the entropy of the singular values",
-    "relative_norm": "spectral norm over sqrt(fan_out / fan_in)",
-    "operator_norm": "norm of the layer as a linear map",
-    "operator_bound": "upper bound of that norm",
-}
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _of_outliers(layer: LayerSpectrum, name: str) -> FloatArray | None:
-    return None if layer.outliers is None else getattr(layer.outliers, name)
 
 
 def _fraction(left_out: LeftOut, whole: int) -> float:

@@ -71,3 +71,13 @@ def test_alignment_of_random_directions_is_at_chance_with_uniform_p_values() -> 
     # mean of 200 uniform values: sd 0.0204
     assert np.mean(p) == pytest.approx(0.5, abs=0.09)
     assert found.chance == pytest.approx(0.2)
+
+
+def test_change_and_power_law_are_among_the_arrays(start: nn.Module) -> None:
+    spectra = weight_spectra(trained(start, torch.ones(60)), start=start, power_laws=True)
+    variables = spectra.variables()
+    widths = {values.shape[1] for dims, values, _ in variables.values() if dims == ("layer", "index")}
+    assert widths == {40}
+    assert variables["change_rank"][1][0] == 1.0
+    assert variables["power_law_verdict"][1].tolist() == [each.power_law.verdict for each in spectra if each.power_law]
+    assert "change_size" not in weight_spectra(start).variables()
