@@ -14,7 +14,7 @@ from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.windows import SplitWindows, describe_recording
 from sciml.recording import TIME
 from sciml.report import Evaluation, RunRecord, SplitSummary
-from sciml.spectra import LayerSpectrum, weight_spectra
+from sciml.spectra import WeightSpectra, weight_spectra
 from sciml.train import FitResult
 from sciml.wording import series
 
@@ -29,7 +29,7 @@ def make_record(
     net: nn.Module,
     *,
     initialization: InitReport,
-    spectra_before: Sequence[LayerSpectrum],
+    spectra_before: WeightSpectra,
     training: Sequence[FitResult],
     evaluation: Evaluation,
     warnings: Sequence[str],
@@ -51,7 +51,7 @@ def make_record(
         initialization=initialization,
         training=training[0],
         evaluation=evaluation,
-        spectra=weight_spectra(net.state_dict()),
+        spectra=weight_spectra(net),
         spectra_before=spectra_before,
         model=config.model.name,
         n_parameters=n_parameters(net),

@@ -34,7 +34,7 @@ from sciml.pipeline.windows import (
     train_config,
 )
 from sciml.report import RunRecord, report
-from sciml.spectra import LayerSpectrum, weight_spectra
+from sciml.spectra import WeightSpectra, weight_spectra
 from sciml.train import Callback, FitData, FitResult, ProgressBar, TrainState, fit
 
 __all__ = ["RunResult", "dry_run", "run"]
@@ -201,7 +201,7 @@ class _Fold:
     preprocess: Preprocess
     net: nn.Module
     initialization: init.InitReport
-    spectra_before: Sequence[LayerSpectrum]
+    spectra_before: WeightSpectra
     training: FitResult
     tested: Tested
 
@@ -253,7 +253,7 @@ class _Run:
             preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
         self.warnings.extend(each for each in captured if each not in self.warnings)
         net, began = self.build(preprocess, split)
-        spectra_before = weight_spectra(net.state_dict())
+        spectra_before = weight_spectra(net)
         training = self.train(number, preprocess, net, began, callbacks, resume=resume)
         tested = task.test(training.model, preprocess, windows, split, seed=self.config.seed)
         return _Fold(learned, preprocess, net, began, spectra_before, training, tested)

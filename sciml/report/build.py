@@ -5,7 +5,7 @@ Estimators are called here alone; sections are given what they show.
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import xarray as xr
@@ -18,10 +18,14 @@ from sciml.report.document.report import Report
 from sciml.report.initialization import initialization_report
 from sciml.report.measure_denoising import measure_denoising, parts_of
 from sciml.report.measure_recording import measure_recording
+from sciml.report.net_record import NetRecord
+from sciml.report.nets import net_report
 from sciml.report.record import RunRecord
 from sciml.report.sections.coherence import coherence_evidence
 from sciml.report.sections.denoising import denoising_findings, denoising_sections
 from sciml.report.sections.methods import cite, floor_methods, versions
+from sciml.report.sections.nets.findings import weights_findings
+from sciml.report.sections.nets.weights import WEIGHT_CITES, WEIGHT_METHODS, weights_section
 from sciml.report.sections.noise_floor import floor_facts, floor_findings, floor_numbers, floor_section
 from sciml.report.sections.recordings import (
     components_section,
@@ -32,7 +36,6 @@ from sciml.report.sections.recordings import (
 )
 from sciml.report.sections.run import fit_sections, run_facts, run_findings, run_numbers, split_section
 from sciml.report.sections.run_methods import fit_methods
-from sciml.report.sections.weights import CITES, METHODS, weight_finding, weight_numbers, weight_section
 from sciml.wording import count, series
 
 __all__ = [
@@ -56,7 +59,8 @@ def report(target: Any, **context: Any) -> Report:
     target
         - recording (`xr.DataArray` with a `time` dim): `recording_report`;
         - `NoiseFloor`: `noise_floor_report`;
-        - `torch.nn.Module`, its state dict, or a list of `LayerSpectrum`: `weights_report`;
+        - `torch.nn.Module`, its state dict, or its `WeightSpectra`: `weights_report`;
+        - `NetRecord`, of `sciml.pipeline.spectra.analyze`: `net_report`;
         - `Propagation` or `InitComparison` of `sciml.nn`: `initialization_report`;
         - `RunRecord`, or a mapping with its fields: `run_report`.
     context
@@ -248,12 +252,12 @@ def noise_floor_report(
 def weights_report(
     target: Any, *, title: str | None = None, alpha: float = 0.05, config: Mapping[str, Any] | None = None
 ) -> Report:
-    """Report on the weights of a net: outliers of each layer.
+    """Report on the weights of a net: which of its matrices hold more than noise.
 
     Parameters
     ----------
     target
-        A `torch.nn.Module`, its state dict, or a list of `LayerSpectrum`.
+        A `torch.nn.Module`, its state dict, or the `WeightSpectra` of either.
     title
         Default the name of its class.
     alpha
@@ -267,26 +271,12 @@ def weights_report(
     >>> weights_report({"head.weight": torch.randn(40, 30)}).kind
     'weights'
     """
-    layers = target if isinstance(target, Sequence) else _spectra(target, alpha)
-    return Report(
-        title=title or (type(target).__name__ if hasattr(target, "state_dict") else "Weights of a net"),
-        kind="weights",
-        facts=(
-            ("weight matrices", str(len(layers))),
-            ("with outliers", str(sum(bool(layer.rank) for layer in layers))),
-            ("outliers", str(sum(layer.rank or 0 for layer in layers))),
-        ),
-        findings=(weight_finding(layers),),
-        sections=(weight_section(layers),),
-        numbers={"layers": weight_numbers(layers)},
-        config={"alpha": alpha, **(config or {})},
-        provenance={"versions": versions("torch")},
-        methods=METHODS,
-        references=cite(CITES),
-    )
+    weights = target if hasattr(target, "verdicts") else _spectra(target, alpha)
+    name = title or (type(target).__name__ if hasattr(target, "state_dict") else "Weights of a net")
+    return net_report(NetRecord(name=name, weights=weights, config={"alpha": alpha, **(config or {})}), title=name)
 
 
-def _spectra(target: Any, alpha: float) -> Sequence[Any]:
+def _spectra(target: Any, alpha: float) -> Any:
     from sciml.spectra import weight_spectra  # torch: only once a net is here
 
     return weight_spectra(target, alpha=alpha)
@@ -367,11 +357,11 @@ def run_report(run: RunRecord, *, title: str | None = None) -> Report:
     """
     floor_text, floor_cites = ("", []) if run.noise_floor is None else floor_methods(run.noise_floor)
     fit_text, fit_cites = fit_methods(run)
-    weight_cites = list(CITES) if run.spectra else []
+    weight_cites = list(WEIGHT_CITES) if run.spectra else []
     numbers = {
         **run_numbers(run),
         "noise_floor": None if run.noise_floor is None else floor_numbers(run.noise_floor),
-        "layers": weight_numbers(run.spectra),
+        "layers": [] if run.spectra is None else run.spectra.to_dict()["layers"],
     }
     return Report(
         title=title or run.title,
@@ -383,7 +373,7 @@ def run_report(run: RunRecord, *, title: str | None = None) -> Report:
         numbers=numbers,
         config=run.config,
         provenance={"data": dict(run.data), "seed": run.seed, "versions": {**versions("torch"), **run.versions}},
-        methods=" ".join(part for part in (floor_text, fit_text, METHODS if run.spectra else "") if part),
+        methods=" ".join(part for part in (floor_text, fit_text, WEIGHT_METHODS if run.spectra else "") if part),
         references=cite([*floor_cites, *fit_cites, *weight_cites]),
     )
 
@@ -400,7 +390,7 @@ def _all_findings(run: RunRecord) -> tuple[Finding, ...]:
     """Return the verdict on the net first, then the noise floor and the weights."""
     own = run_findings(run)
     floor = floor_findings(run.noise_floor) if run.noise_floor is not None else ()
-    weights = (weight_finding(run.spectra),) if run.spectra else ()
+    weights = tuple(weights_findings(run.spectra)) if run.spectra else ()
     results = [f for f in (*own, *floor, *weights) if f.severity == "result"]
     return (
         *own[:1],
@@ -421,7 +411,7 @@ def _run_sections(run: RunRecord) -> list[Section]:
         sections.append(components_section(recording, floor, measured.components))
     sections += fit_sections(run)
     if run.spectra:
-        sections.append(weight_section(run.spectra, run.spectra_before))
+        sections.append(weights_section(run.spectra, run.spectra_before))
     return sections
 
 
@@ -432,7 +422,7 @@ def _is_net(target: Any) -> bool:
         return True
     if isinstance(target, Mapping):
         return bool(target) and torch is not None and all(isinstance(v, torch.Tensor) for v in target.values())
-    return isinstance(target, Sequence) and bool(target) and all(hasattr(x, "singular_values") for x in target)
+    return hasattr(target, "verdicts")
 
 
 # how a kind of target is recognized, and its report; the first that fits is used
@@ -441,6 +431,7 @@ _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Report]], ...] = (
     (lambda target: isinstance(target, NoiseFloor), noise_floor_report),
     (lambda target: isinstance(target, RunRecord), run_report),
     (lambda target: type(target).__name__ in ("InitComparison", "Propagation"), initialization_report),
+    (lambda target: isinstance(target, NetRecord), net_report),
     (_is_net, weights_report),
     (lambda target: isinstance(target, Mapping), _mapping_report),
 )

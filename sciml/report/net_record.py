@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
-    from sciml.spectra import ActivationSpectra, JacobianSpectrum, TopEigenvalues, WeightSpectra
+    from sciml.spectra import (
+        ActivationSpectra,
+        BatchNoise,
+        ClassStructure,
+        JacobianSpectrum,
+        SpectralDensity,
+        TopEigenvalues,
+        WeightSpectra,
+    )
     from sciml.spectra.tracking import SpectrumTrack
 
 __all__ = ["CurvatureRecord", "NetRecord"]
@@ -25,25 +33,46 @@ class CurvatureRecord:
         The same of the Gauss-Newton matrix.
     density
         Of the eigenvalues of the Hessian.
+    noise
+        What a batch of the size of the run's shows of it.
+    classes
+        Where the largest eigenvalues of a classifier come from.
     cost
         What the products were expected to take, in words.
+    notes
+        What was left out and why.
     """
 
     top: "TopEigenvalues"
     gauss_newton: "TopEigenvalues | None" = None
-    density: Any = None
+    density: "SpectralDensity | None" = None
+    noise: "BatchNoise | None" = None
+    classes: "ClassStructure | None" = None
     cost: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
-        parts = {"hessian": self.top, "gauss_newton": self.gauss_newton, "density": self.density}
-        found = {name: None if part is None else part.to_dict() for name, part in parts.items()}
-        return {**found, "cost": self.cost}
+        found: dict[str, Any] = {"hessian": self.top.to_dict()}
+        for name in ("gauss_newton", "noise", "classes"):
+            part = getattr(self, name)
+            found[name] = None if part is None else part.to_dict()
+        density = (
+            None if self.density is None else {key: x.tolist() for key, (_, x, _) in self.density.variables().items()}
+        )
+        return {**found, "density": density, "cost": self.cost, "notes": list(self.notes)}
 
     def variables(self) -> "Variables":
         """Return the arrays of all parts, each under its name."""
         found: Variables = {}
-        for prefix, part in (("", self.top), ("gauss_newton_", self.gauss_newton), ("density_", self.density)):
+        parts = (
+            ("", self.top),
+            ("", self.noise),
+            ("gauss_newton_", self.gauss_newton),
+            ("", self.density),
+            ("", self.classes),
+        )
+        for prefix, part in parts:
             if part is not None:
                 found |= _prefixed(prefix, part.variables())
         return found
@@ -67,8 +96,8 @@ class NetRecord:
         Of the loss: largest eigenvalues, density and what follows from them.
     track
         What was followed while it trained.
-    learning_rate
-        Highest of the run, which the curvature is held against.
+    learning_rate, optimizer
+        Highest rate of the run, and what took it.
     notes
         What is missing and why.
     config, provenance
@@ -84,6 +113,7 @@ class NetRecord:
     curvature: CurvatureRecord | None = None
     track: "SpectrumTrack | None" = None
     learning_rate: float | None = None
+    optimizer: str = ""
     notes: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -9,18 +9,14 @@ from sciml.report.net_record import NetRecord
 from sciml.report.sections.methods import cite, versions
 from sciml.report.sections.nets.findings import net_findings
 from sciml.report.sections.nets.parts import net_sections
+from sciml.report.sections.nets.weights import WEIGHT_CITES, WEIGHT_METHODS
 from sciml.wording import series
 
 __all__ = ["net_report"]
 
-CITES = ("marchenko", "tracy", "benjamini", "pennington")
 METHODS = (
-    "Each weight matrix was compared with random weights of its shape: rows and columns of unequal scale were "
-    "equalized, the variance of the noise was taken from the bulk, and singular values beyond the Tracy–Widom "
-    "fluctuation of the Marchenko–Pastur edge (Marchenko and Pastur 1967; Tracy and Widom 1996) count as learned, with "
-    "false discoveries controlled over the layers (Benjamini and Hochberg 1995). Jacobians are those of the net in "
-    "evaluation mode; theory is the law of products of free random matrices (Pennington et al. 2017) or the mean-field "
-    "limit."
+    f"{WEIGHT_METHODS} Jacobians are those of the net in evaluation mode; theory is the law of products of free random "
+    "matrices (Pennington et al. 2017) or the mean-field limit."
 )
 
 
@@ -57,8 +53,8 @@ def net_report(records: NetRecord | Sequence[NetRecord], *, title: str | None = 
         numbers=nets[0].to_dict() if alone else {"nets": [net.to_dict() for net in nets]},
         config=dict(nets[0].config) if alone else {net.name: dict(net.config) for net in nets},
         provenance={**({} if not alone else nets[0].provenance), "versions": versions("torch")},
-        methods=METHODS,
-        references=cite(CITES),
+        methods=METHODS if any(net.jacobian is not None for net in nets) else WEIGHT_METHODS,
+        references=cite((*WEIGHT_CITES, *(["pennington"] if any(net.jacobian is not None for net in nets) else []))),
     )
 
 

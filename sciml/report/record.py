@@ -12,7 +12,7 @@ from sciml.noise import NoiseFloor
 
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
     from sciml.nn.init import InitReport
-    from sciml.spectra import LayerSpectrum
+    from sciml.spectra import LayerSpectrum, WeightSpectra
     from sciml.train import FitResult
 
 __all__ = [
@@ -408,8 +408,8 @@ class RunRecord:
     initialization: "InitReport | None" = None
     training: "FitResult | None" = None
     evaluation: Evaluation = Evaluation()
-    spectra: "Sequence[LayerSpectrum]" = ()
-    spectra_before: "Sequence[LayerSpectrum]" = ()
+    spectra: "WeightSpectra | None" = None
+    spectra_before: "WeightSpectra | None" = None
     model: str = ""
     n_parameters: int | None = None
     truth: Mapping[str, Any] = field(default_factory=dict)
@@ -456,7 +456,7 @@ class RunRecord:
                 "parameters": self.n_parameters,
                 "init": None if began is None else began.method,
             },
-            "layers": [_layer(layer) for layer in self.spectra],
+            "layers": [_layer(layer) for layer in self.spectra or ()],
             "training": None if training is None else _training(training),
             "warnings": list(self.warnings),
         }

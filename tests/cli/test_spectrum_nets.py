@@ -9,7 +9,7 @@ import pytest
 import torch
 import xarray as xr
 
-from sciml.pipeline.spectra import analyze
+from sciml.pipeline.spectra import CurvatureSettings, analyze
 from sciml.pipeline.spectra.trained import open_run
 from sciml.train import checkpoint
 
@@ -92,7 +92,7 @@ def test_the_curvature_is_that_of_the_loss_that_was_trained_on(fitted: Path) -> 
     opened = open_run(fitted)
     learned = opened.learned
     assert not isinstance(learned, str)
-    found = analyze(fitted, parts=("curvature",), n_eigenvalues=2).curvature
+    found = analyze(fitted, parts=("curvature",), curvature=CurvatureSettings(n_eigenvalues=2, density=False)).curvature
     assert found is not None
     batches = learned.batches(10_000)
     x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))

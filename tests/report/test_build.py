@@ -221,10 +221,12 @@ def net() -> torch.nn.Module:
 
 def test_a_net_its_weights_and_their_spectra_give_the_same_numbers(net: torch.nn.Module) -> None:
     first, second, third = (report(x).to_dict() for x in (net, net.state_dict(), weight_spectra(net)))
-    assert first["numbers"] == second["numbers"] == third["numbers"]
-    assert [layer["rank"] for layer in first["numbers"]["layers"]] == [0, 1]
-    assert first["findings"][0]["text"] == (
-        "1 of 2 weight matrices has singular values above the edge of random weights: 2 (1)."
+    numbers = [each["numbers"]["weights"]["layers"] for each in (first, second, third)]
+    spectra = [[layer["singular_values"] for layer in layers] for layers in numbers]
+    assert spectra[0] == spectra[1] == spectra[2]
+    assert [layer["rank"] for layer in numbers[0]] == [0, 1]
+    assert first["findings"][0]["text"].startswith(
+        "1 of 2 weight matrices holds directions that noise does not explain: 2 (1 of 40)"
     )
 
 
@@ -268,7 +270,7 @@ def test_report_of_a_run_holds_every_step(recording: xr.DataArray, floor: NoiseF
     made = report(run_record(recording, floor, net))
     assert titles(made) == [
         "Question and data", "The recording", "Power spectrum", "Noise floor", "Components", "Denoising", "Scores",
-        "Training", "Weight spectra",
+        "Training", "Weights",
     ]  # fmt: skip
     assert made.findings[0].text.startswith("Held-out accuracy 90 %")
     page = made.to_html()

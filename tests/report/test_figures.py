@@ -1,6 +1,7 @@
 """Figures: small, accessible, the same every time, and true to their numbers."""
 
 import re
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -8,12 +9,13 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import scipy.signal
+import torch
 import xarray as xr
 
 from sciml.noise import NoiseFloor, noise_floor, spectral_noise_floor
 from sciml.report import Figure
 from sciml.report.figures.canvas import VARIABLES, envelope, power_label
-from sciml.report.figures.eigen import eigenvalue_histogram, layer_spectra, noise_spectrum, scree
+from sciml.report.figures.eigen import eigenvalue_histogram, noise_spectrum, scree
 from sciml.report.figures.frequencies import band_loadings, floor_over_frequency
 from sciml.report.figures.learning import (
     before_after,
@@ -23,6 +25,11 @@ from sciml.report.figures.learning import (
     score_figure,
     skill_figure,
 )
+from sciml.report.figures.nets.activations import activation_figure, dimension_figure
+from sciml.report.figures.nets.curvature import curvature_figure
+from sciml.report.figures.nets.jacobians import jacobian_figure
+from sciml.report.figures.nets.tracks import track_figure
+from sciml.report.figures.nets.weights import weight_histograms
 from sciml.report.figures.signals import (
     Component,
     component_figure,
@@ -32,8 +39,12 @@ from sciml.report.figures.signals import (
     traces,
 )
 from sciml.report.measures import Strip
+from sciml.report.net_record import CurvatureRecord
 from sciml.report.record import Chance, Evaluation, Forecast, Score
 from sciml.signal.lines import find_lines
+from sciml.spectra import activation_spectra, hessian, jacobian_spectrum, top_eigenvalues, weight_spectra
+from sciml.spectra.tracking import SpectrumTrack
+from sciml.spectra.tracking.track import Row
 
 HOSTILE = "<script>&\"' $\\frac{x}$ 細胞 \x00"
 
@@ -46,6 +57,38 @@ def floor() -> NoiseFloor:
         signal + rng.normal(size=(2000, 30)), dims=("time", "channel"), attrs={"sampling_rate": 50.0, "units": HOSTILE}
     )
     return noise_floor(recording)
+
+
+def net_figures() -> dict[str, Figure]:
+    """Return the figures of a net whose layer has a hostile name."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(12, 30), torch.nn.Tanh(), torch.nn.Linear(30, 3))
+        X = torch.randn(40, 12)
+        weights = weight_spectra({f"{HOSTILE}.weight": torch.randn(40, 30), "b.weight": torch.randn(3, 3)})
+    layers = [replace(each, name=HOSTILE) for each in activation_spectra(net, X)]
+    jacobian = jacobian_spectrum(net, X[:5])
+    curvature = hessian(net, "cross_entropy", (X, torch.arange(40) % 3))
+    rows = [
+        Row(
+            step,
+            {
+                "layer": (("layer",), np.array([HOSTILE, "b"]), {}),
+                "relative_norm": (("layer",), np.array([1.0 + step, 2.0]), {}),
+                "rank": (("layer",), np.array([np.nan, step]), {}),
+                "hessian_eigenvalue": (("hessian_index",), np.array([3.0, -1.0]), {}),
+            },
+        )
+        for step in (0, 5)
+    ]
+    return {
+        "weights": weight_histograms(list(weights)),
+        "dimensions": dimension_figure(layers),
+        "activations": activation_figure(layers),
+        "jacobian": jacobian_figure(jacobian, jacobian),
+        "curvature": curvature_figure(CurvatureRecord(top=top_eigenvalues(curvature, 3, missed=None))),
+        "tracks": track_figure(SpectrumTrack(tuple(rows))),
+    }
 
 
 def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
@@ -67,7 +110,7 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
         "by frequency": floor_over_frequency(shared),
         "shared bands": band_loadings(shared),
         "noise": noise_spectrum(floor),
-        "layers": layer_spectra([(HOSTILE, np.array([3.0, 0.9, 0.5]), 1.0, 1), ("b", np.array([0.4]), 1.0, 0)]),
+        **net_figures(),
         "power": power_figure(f, power, units=HOSTILE, lines=find_lines(f, np.median(power, axis=1))),
         "spectrogram": spectrogram_figure(f, t, rng.exponential(size=(399, 300)), channel=HOSTILE),
         "strips": strips_figure([Strip(HOSTILE, ((0.0, 1.0), (2.0, 3.0)), 0.1), Strip("b", (), 0.0)], start=0, stop=20),

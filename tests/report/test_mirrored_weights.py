@@ -2,7 +2,7 @@
 
 import torch
 
-from sciml.report.sections.weights import weight_finding
+from sciml.report.sections.nets.findings import weights_findings
 from sciml.spectra import weight_spectra
 
 
@@ -11,6 +11,5 @@ def test_weights_of_mirrored_pairs_have_no_noise_and_are_told() -> None:
     rows = torch.cat([half, -half], dim=1)
     layers = weight_spectra({"pairs.weight": torch.cat([rows, -rows])})
     assert [(layer.edge, layer.rank, layer.verdict) for layer in layers] == [(None, None, "no noise bulk left")]
-    assert weight_finding(layers).text == (
-        "0 of 1 weight matrix look random: no singular value above the noise edge. No noise bulk is left in pairs."
-    )
+    [told] = weights_findings(layers)
+    assert told.text.startswith("The weight matrix has no noise bulk left: no number of directions is given")

@@ -8,7 +8,7 @@ from torch import nn
 from sciml.errors import ConfigError, DataError
 from sciml.nn import models
 from sciml.rmt.laws import MarchenkoPastur
-from sciml.spectra.activations import activation_spectra, neural_collapse
+from sciml.spectra.activations import activation_spectra, input_components, neural_collapse
 from sciml.spectra.activations.features import read_features
 
 
@@ -98,7 +98,8 @@ def test_convolutions_follow_the_law_of_their_patches_and_others_are_drawn():
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "linear": (nn.Linear(5, 4), (9, 5)),
     "tokens": (nn.Linear(5, 4), (9, 7, 5)),
-    "strided": (nn.Conv1d(2, 4, 3, stride=1, padding=2, dilation=2, padding_mode="circular"), (9, 2, 11)),
+    "dilated": (nn.Conv1d(2, 4, 3, padding=2, dilation=2, padding_mode="circular"), (9, 2, 11)),
+    "strided": (nn.Conv2d(2, 4, (5, 2), stride=(3, 2), padding=1), (9, 2, 13, 8)),
     "two dims": (nn.Conv2d(2, 4, (3, 5), padding=(1, 2), padding_mode="reflect"), (9, 2, 8, 11)),
     "three dims": (nn.Conv3d(2, 4, 3, padding="same", dilation=2), (9, 2, 6, 7, 5)),
 }
@@ -112,6 +113,15 @@ def test_patches_are_what_the_weights_multiply(name):
     assert reading.given is not None
     product = reading.patches @ layer.get_parameter("weight").detach().double().flatten(1).mT
     assert (product + layer.get_parameter("bias").detach() - reading.given).abs().max() < 1e-5
+
+
+def test_components_are_those_of_what_the_weights_multiply():
+    x = torch.zeros(60, 8)
+    x[:, :2] = draws(60, 2) * torch.tensor([3.0, 1.0])
+    found = input_components(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2)), x, n=5)
+    assert found["0"].shape == (2, 8)
+    assert np.abs(found["0"][0, 0]) == pytest.approx(1.0, abs=0.05)
+    assert found["0"] @ found["0"].T == pytest.approx(np.eye(2), abs=1e-9)
 
 
 def test_learned_weights_stand_apart_from_random_ones():

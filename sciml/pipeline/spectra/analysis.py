@@ -9,27 +9,27 @@ import torch
 
 from sciml.errors import CheckpointError, ConfigError, ScimlError
 from sciml.pipeline.model import is_checkpoint, load_weights
+from sciml.pipeline.spectra.curvature import CurvatureSettings, measure_curvature
 from sciml.pipeline.spectra.dataset import FileStore
 from sciml.pipeline.spectra.tracking import FILE
 from sciml.pipeline.spectra.trained import Learned, TrainedRun, open_run
-from sciml.report.net_record import CurvatureRecord, NetRecord
+from sciml.report.net_record import NetRecord
 from sciml.spectra import (
+    WeightSpectra,
     activation_spectra,
-    gauss_newton,
-    hessian,
     jacobian_spectrum,
-    top_eigenvalues,
     weight_spectra,
 )
+from sciml.spectra.activations import input_components
 from sciml.spectra.tracking import SpectrumTrack
 
 __all__ = ["PARTS", "analyze", "read_track"]
 
 PARTS = ("weights", "activations", "jacobian", "curvature", "track")
 SAMPLES = 256  # windows that activations are taken of
-CURVATURE_SAMPLES = 1024  # windows that the loss is taken of
 JACOBIANS = 32  # windows that Jacobians are taken at
-BATCH = 64
+
+CURVATURE = CurvatureSettings()
 
 Progress = Callable[[str], None]
 
@@ -40,11 +40,9 @@ class _Asked:
 
     alpha: float
     samples: int
-    curvature_samples: int
-    n_eigenvalues: int
     between: tuple[str | None, str | None]
+    curvature: CurvatureSettings
     say: Progress
-    products: Callable[[int, int], None] | None
 
 
 def analyze(
@@ -53,11 +51,9 @@ def analyze(
     parts: Sequence[str] = PARTS,
     alpha: float = 0.05,
     samples: int = SAMPLES,
-    curvature_samples: int = CURVATURE_SAMPLES,
-    n_eigenvalues: int = 10,
     between: tuple[str | None, str | None] = (None, None),
+    curvature: CurvatureSettings = CURVATURE,
     progress: Progress | None = None,
-    products: Callable[[int, int], None] | None = None,
 ) -> NetRecord:
     """Measure the spectra of a net: of a run its weights, and on its train windows activations and Jacobians.
 
@@ -70,16 +66,14 @@ def analyze(
         Which of `PARTS`; weights always are.
     alpha
         Level of the test of weights, over all layers.
-    samples, curvature_samples
-        Windows of the train part, at most: for activations, and Jacobians at 32 of them; for the loss.
-    n_eigenvalues
-        Of the Hessian, largest in magnitude.
+    samples
+        Windows of the train part, at most; Jacobians are taken at 32 of them.
+    curvature
+        How many windows the loss is taken of, how many eigenvalues are found, and the rest of it.
     between
         Modules after which the Jacobian starts and ends; the input and the output where None.
     progress
         Called with a line at each step.
-    products
-        Called with the products with the Hessian that are done, and the most there may be.
 
     Raises
     ------
@@ -104,17 +98,18 @@ def analyze(
         say(f"{path.name}: weights")
         # the hash of a checkpoint of a run is checked, and its names are those of the net
         source = load_weights(path) if is_checkpoint(path) else path
-        return NetRecord(name=path.name, subject="a file of weights", weights=weight_spectra(source, alpha=alpha))
-    asked = _Asked(alpha, samples, curvature_samples, n_eigenvalues, between, say, products)
+        weights = weight_spectra(source, alpha=alpha, power_laws=True)
+        return NetRecord(name=path.name, subject="a file of weights", weights=weights)
+    asked = _Asked(alpha, samples, between, curvature, say)
     return _of_run(open_run(path), parts, asked, say)
 
 
 def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress) -> NetRecord:
     name, notes = run.path.name, list[str]()
     say(f"{name}: weights")
-    found: dict[str, Any] = {"weights": weight_spectra(run.net, alpha=asked.alpha)}
+    found: dict[str, Any] = {"weights": _weights(run, asked.alpha)}
     on_windows = [part for part in parts if part in _ON_WINDOWS]
-    learned = run.learned if on_windows else ""
+    learned = run.learned
     if isinstance(learned, Learned):
         for part in on_windows:
             say(f"{name}: {part}")
@@ -132,11 +127,21 @@ def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress)
         subject=f"{run.config.model.name}, weights of epoch {run.restored.epoch} of the run",
         track=track if track is not None and track.rows else None,
         learning_rate=run.config.train.lr,
+        optimizer={"adamw": "AdamW", "sgd": "SGD"}[run.config.train.optimizer],
         notes=tuple(notes),
         config=run.config.model_dump(mode="json", exclude_none=True),
         provenance={"checkpoint": run.restored.path.name},
         **found,
     )
+
+
+def _weights(run: TrainedRun, alpha: float) -> WeightSpectra:
+    """Test the weights, and their change since the start, where that can be drawn again, beside what they read."""
+    start, learned = run.initial, run.learned
+    if isinstance(start, str) or isinstance(learned, str):
+        return weight_spectra(run.net, alpha=alpha, power_laws=True)
+    components = input_components(run.net, learned.sample(SAMPLES)[0])
+    return weight_spectra(run.net, alpha=alpha, start=start, components=components, power_laws=True)
 
 
 def _activations(run: TrainedRun, learned: Learned, asked: _Asked) -> dict[str, Any]:
@@ -155,14 +160,7 @@ def _jacobian(run: TrainedRun, learned: Learned, asked: _Asked) -> dict[str, Any
 
 
 def _curvature(run: TrainedRun, learned: Learned, asked: _Asked) -> dict[str, Any]:
-    model, data = run.restored.model, learned.batches(asked.curvature_samples, BATCH)
-    operator = hessian(model, learned.loss, data)
-    n = min(asked.n_eigenvalues, operator.shape[0])
-    cost = operator.cost().summary()
-    asked.say(f"Hessian: {cost}")
-    top = top_eigenvalues(operator, n, progress=asked.products)
-    other = top_eigenvalues(gauss_newton(model, learned.loss, data), n, which="largest", progress=asked.products)
-    return {"curvature": CurvatureRecord(top=top, gauss_newton=other, cost=cost)}
+    return {"curvature": measure_curvature(run, learned, asked.curvature, asked.say)}
 
 
 _ON_WINDOWS: dict[str, Callable[[TrainedRun, Learned, _Asked], dict[str, Any]]] = {

@@ -27,7 +27,7 @@ from sciml.wording import clean
 
 __all__ = [
     "ACCENT", "ALTERNATE", "GRID", "INK", "MARKERS", "MUTED", "NOISE", "PAPER", "SIGNAL", "STYLES", "board", "drawn",
-    "envelope", "finish", "light_grid", "log_ticks", "number_ticks",
+    "envelope", "finish", "light_grid", "log_ticks", "number_ticks", "power_label",
 ]  # fmt: skip
 
 # Colors are distinguished by readers without color vision (Okabe-Ito hues, different lightness), and no figure relies

@@ -1,10 +1,7 @@
 """Figures of spectra beside the noise floor: eigenvalues of a recording, singular values of a net."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -28,12 +25,10 @@ from sciml.report.figures.canvas import (
 from sciml.rmt.laws import MarchenkoPastur
 from sciml.wording import clean, count, p_number, p_value, per_root_hertz, quantity
 
-__all__ = ["Layer", "eigenvalue_histogram", "layer_spectra", "noise_spectrum", "scree"]
+__all__ = ["eigenvalue_histogram", "noise_spectrum", "scree"]
 MEMORY = 1.2  # samples that count as one, from which noise counts as correlated in time
 
 MAX_SCREE = 40
-MAX_LAYERS = 40
-Layer = tuple[str, NDArray[np.float64], float, int]  # name, singular values (descending), edge, outliers
 
 
 def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -250,65 +245,3 @@ def noise_spectrum(floor: NoiseFloor) -> Figure:
         ),
         data={"frequency_hz": x, "amplitude": y, "recording_amplitude": whole, "white_amplitude": white, "units": unit},
     )
-
-
-@drawn
-def layer_spectra(layers: Sequence[Layer]) -> Figure:
-    """Draw the singular values of each weight matrix relative to the edge of pure noise of its own size."""
-    shown = list(layers)[:MAX_LAYERS]
-    figure, axes = board(wide=True, height=min(1.3 + 0.34 * len(shown), 9.0))
-    ax: Axes = axes[0, 0]
-    ratios = [np.asarray(values, dtype=np.float64) / edge for _, values, edge, _ in shown]
-    everything = np.concatenate([r[r > 1e-3] for r in ratios] or [np.ones(1)])
-    low, high = min(float(everything.min(initial=1.0)), 0.5) / 1.2, max(float(everything.max(initial=1.0)), 1.0) * 1.3
-    for row, (ratio, (_, _, _, rank)) in enumerate(zip(ratios, shown, strict=True)):
-        inside, outside = ratio[rank:][ratio[rank:] >= low], ratio[:rank]
-        ax.axhline(row, color=GRID, linewidth=0.6, zorder=0)
-        ax.plot(_thin(inside), np.full(len(_thin(inside)), row), "|", color=MUTED, markersize=7, markeredgewidth=0.7)
-        ax.plot(outside, np.full(len(outside), row), "v", color=SIGNAL, markersize=5.5)
-        ax.annotate(
-            f"{len(outside)} / {len(ratio)}",
-            (1.005, row),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=8.5,
-        )
-    ax.axvline(1.0, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
-    ax.set(xscale="log", xlim=(low, high), ylim=(len(shown) - 0.4, -0.8))
-    log_ticks(ax.xaxis, low, high)
-    number_ticks(ax.yaxis, range(len(shown)), [_short(name) for name, *_ in shown])
-    ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("singular value / edge of pure noise")
-    handles = [
-        Line2D([], [], marker="v", linestyle="", color=SIGNAL, label="outlier"),
-        Line2D([], [], marker="|", linestyle="", color=MUTED, label="within the noise"),
-    ]
-    ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1)
-    ax.set_title("Outliers of each layer (count at the right)")
-    return finish(
-        figure,
-        title="Singular values of the layers",
-        description=(
-            f"One row for each of {count(len(shown), 'weight matrix')}: singular values "
-            "divided by the largest that random weights of the same size and variance would have. Outliers, "
-            "beyond 1, are drawn as triangles."
-        ),
-        table=Table(
-            "Outliers per layer",
-            ("layer", "singular values", "largest / edge", "outliers"),
-            tuple(
-                (name, len(ratio), float(ratio.max(initial=0.0)), rank)
-                for (name, _, _, rank), ratio in zip(shown, ratios, strict=True)
-            ),
-        ),
-        data={name: {"singular_values": values, "edge": edge} for name, values, edge, _ in shown},
-    )
-
-
-def _thin(values: NDArray[np.float64], most: int = 160) -> NDArray[np.float64]:
-    """Keep every k-th of the sorted values: more marks than that touch each other anyway."""
-    return np.sort(values)[:: -(-len(values) // most) or 1]
-
-
-def _short(name: str, most: int = 28) -> str:
-    return name if len(name) <= most else f"…{name[-most + 1 :]}"

@@ -7,6 +7,13 @@ random weights for what that layer's source would give, and, with labels, how fa
 
 from sciml.spectra.activations.collapse import Collapse, neural_collapse
 from sciml.spectra.activations.result import ActivationSpectra, ActivationSpectrum
-from sciml.spectra.activations.spectrum import activation_spectra
+from sciml.spectra.activations.spectrum import activation_spectra, input_components
 
-__all__ = ["ActivationSpectra", "ActivationSpectrum", "Collapse", "activation_spectra", "neural_collapse"]
+__all__ = [
+    "ActivationSpectra",
+    "ActivationSpectrum",
+    "Collapse",
+    "activation_spectra",
+    "input_components",
+    "neural_collapse",
+]

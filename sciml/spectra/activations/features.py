@@ -18,16 +18,16 @@ BATCH = 128
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What one module reads and gives: (sample, unit), at the same random position of each input where it has several.
+    """What one module reads and gives: (sample, unit), each at one random position of each input where it has several.
 
-    `patches` are what its weights multiply there, (sample, fan_in), or None where that is not known.
+    Positions are the same for all values of as many positions. `patches` are what its weights multiply to give what
+    they give there, (sample, fan_in), or None where that is not known.
     """
 
     read: torch.Tensor
     given: torch.Tensor | None
     patches: torch.Tensor | None
     n_positions: int
-    sizes: tuple[int, ...]
 
 
 Features = dict[str, Reading]
@@ -82,16 +82,13 @@ def _reading(module: nn.Module, inputs: tuple[Any, ...], output: Any, n: int, se
         return None
     sizes = tuple(units.shape[1:-1])
     where = _positions(sizes, n, seed)
-    y = output if isinstance(output, torch.Tensor) else None
-    given = None if y is None else _units_last(module, y, n)
-    same = given is not None and tuple(given.shape[1:-1]) == sizes
-    patches = units if isinstance(module, nn.Linear) else None
+    given = _units_last(module, output, n) if isinstance(output, torch.Tensor) else None
+    after = where if given is None else _positions(tuple(given.shape[1:-1]), n, seed)
     return Reading(
         read=_at(units, where),
-        given=_at(given, where) if same and given is not None else None,
-        patches=_at(patches, where) if patches is not None else _patches(module, x, where) if same else None,
+        given=None if given is None else _at(given, after),
+        patches=_at(units, where) if isinstance(module, nn.Linear) else _patches(module, x, after),
         n_positions=math.prod(sizes),
-        sizes=sizes,
     )
 
 
@@ -138,7 +135,7 @@ def _concatenated(parts: Sequence[Reading]) -> Reading:
 
     read = whole("read")
     assert read is not None  # noqa: S101 (every reading has it)
-    return Reading(read, whole("given"), whole("patches"), parts[0].n_positions, parts[0].sizes)
+    return Reading(read, whole("given"), whole("patches"), parts[0].n_positions)
 
 
 def _n_items(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

@@ -18,7 +18,7 @@ from sciml.spectra.activations.features import Features, Inputs, Reading, read_f
 from sciml.spectra.activations.random_weights import Expected, by_draws, by_layer, dimension
 from sciml.spectra.activations.result import ActivationSpectra, ActivationSpectrum
 
-__all__ = ["activation_spectra"]
+__all__ = ["activation_spectra", "input_components"]
 
 _FEW = 10
 
@@ -93,6 +93,51 @@ def activation_spectra(
     return ActivationSpectra(tuple(rows), int(output.shape[0]), alpha, tuple(found.notes))
 
 
+def input_components(model: nn.Module, sample: Any, *, n: int = 10, seed: int = 0) -> dict[str, FloatArray]:
+    """Return the principal components of what the weights of each layer multiply, strongest first.
+
+    Of a convolution that is what its kernel covers at one random position of each input. Layers whose input is not
+    known in this form (grouped, transposed, recurrent, attention) are left out.
+
+    Parameters
+    ----------
+    model, sample
+        As `activation_spectra` takes them.
+    n
+        Number of components of each layer, at most.
+    seed
+        Of the positions.
+
+    Returns
+    -------
+    dict
+        Name of the layer -> (n, fan_in), orthonormal rows: what `weight_spectra` takes as `components`.
+
+    Examples
+    --------
+    >>> found = input_components(nn.Linear(6, 3), torch.randn(40, 6, generator=torch.Generator().manual_seed(0)), n=2)
+    >>> {name: each.shape for name, each in found.items()}
+    {'': (2, 6)}
+    """
+    net = unwrapped(model)
+    inputs = arguments_of(net, sample)
+    check_sample((*inputs[0], *inputs[1].values()))
+    modules = {
+        name: module
+        for name, module in net.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    }
+    features, _ = read_features(net, modules, inputs, seed=seed)
+    known = {name: each.patches for name, each in features.items() if each.patches is not None}
+    return {name: _principal(x, n) for name, x in known.items()}
+
+
+def _principal(x: torch.Tensor, n: int) -> FloatArray:
+    _, s, vt = torch.linalg.svd(x - x.mean(dim=0), full_matrices=False)
+    used = s > 1e-6 * s[0] if s[0] > 0 else s > 0
+    return np.asarray(vt[used][:n].numpy())
+
+
 def _readers(net: nn.Module, layers: Sequence[Layer]) -> dict[str, Layer]:
     """Return the modules with weights by name, the first of its matrices each."""
     names = {id(module): name for name, module in net.named_modules()}
@@ -150,7 +195,7 @@ def _collapse(layer: Layer, reading: Reading, classes: FloatArray | None, output
 
 def _output_row(layers: Sequence[Layer], output: torch.Tensor, alpha: float) -> ActivationSpectrum:
     last = ", ".join(layer.name for layer in layers if layer.gives_output) or "unknown"
-    return _spectrum("output", last, Reading(output, None, None, 1, ()), alpha, None, None)
+    return _spectrum("output", last, Reading(output, None, None, 1), alpha, None, None)
 
 
 def _spectrum(

@@ -63,7 +63,8 @@ class PowerLaw:
     p_value
         Fraction of samples drawn from the fit whose distance from theirs is larger.
     against
-        For each other law the p-value of the hypothesis that it describes the tail no better than the power law.
+        For each other law the p-value of the hypothesis that it describes the tail no better than the power law; the
+        high-temperature law is asked last, and only where the others left the power law standing.
     reason
         What the verdict rests on.
     """
@@ -154,7 +155,7 @@ def power_law(
     draws = _redrawn(np.log(x), tail, n_draws, rng or np.random.default_rng(0))
     spread = TWO_SIDED * float(np.std([math.log(each.slope) for each in draws], ddof=1))
     p_value = float(np.mean([each.distance >= tail.distance for each in draws]))
-    against = _comparisons(tail, x, gamma)
+    against = _comparisons(tail, x, gamma, decided=p_value < LEVEL)
     verdict, reason = _verdict(tail, x.size, p_value, against)
     return PowerLaw(
         verdict,
@@ -220,12 +221,15 @@ def _redrawn(logs: FloatArray, tail: _Tail, n_draws: int, rng: np.random.Generat
     return found
 
 
-def _comparisons(tail: _Tail, x: FloatArray, gamma: float | None) -> dict[str, float]:
-    """Return for each other law the p-value of the hypothesis that it is no better than the power law."""
+def _comparisons(tail: _Tail, x: FloatArray, gamma: float | None, *, decided: bool) -> dict[str, float]:
+    """Return for each other law the p-value of the hypothesis that it is no better than the power law.
+
+    The high-temperature law takes seconds to fit: it is not asked where the power law has lost already.
+    """
     own = math.log(tail.slope) - tail.slope * tail.logs  # log density of the logarithm
     others = {name: _vuong(fit(tail, x), own) for name, fit in _OTHERS.items()}
     found = {"log-normal": _log_normal(tail), **others}
-    if gamma is not None:
+    if gamma is not None and not decided and min(found.values()) >= LEVEL:
         found["high-temperature Marchenko-Pastur"] = min(
             1.0, 2 * min(_vuong(_high_temperature(tail, x, gamma, inverse=inverse), own) for inverse in (False, True))
         )

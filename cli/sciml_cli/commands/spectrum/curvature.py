@@ -17,10 +17,20 @@ __all__ = ["curvature"]
               help="Eigenvalues of largest magnitude to find.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(3), default=1024, show_default=True,
               help="Windows of the train part that the loss is taken over, at most.")  # fmt: skip
+@click.option("--density/--no-density", default=None,
+              help="Take the density of all eigenvalues.  [default: where it takes half a minute at most]")  # fmt: skip
 @netcdf_option
 @overwrite_option
 @json_option
-def curvature(run: Path, n_eigenvalues: int, samples: int, netcdf: Path | None, overwrite: bool, as_json: bool) -> None:
+def curvature(
+    run: Path,
+    n_eigenvalues: int,
+    samples: int,
+    density: bool | None,
+    netcdf: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
     """Find the largest eigenvalues of the Hessian of a run's loss at its best epoch, each with a bound on its error.
 
     What the products will take is said before they are done.
@@ -28,16 +38,14 @@ def curvature(run: Path, n_eigenvalues: int, samples: int, netcdf: Path | None, 
     refuse_missing(run, "a run directory")
     check_output(netcdf, overwrite)
     from sciml.errors import DataError
-    from sciml.pipeline.spectra import analyze
+    from sciml.pipeline.spectra import CurvatureSettings, analyze
 
     with progress_bar("products") as products:
-        record = analyze(
-            run, parts=("curvature",), curvature_samples=samples, n_eigenvalues=n_eigenvalues, progress=note,
-            products=products,
-        )  # fmt: skip
+        settings = CurvatureSettings(samples, n_eigenvalues, density, products)
+        record = analyze(run, parts=("curvature",), curvature=settings, progress=note)
     if record.curvature is None:
         raise DataError(f"nothing was measured of {run}: {'; '.join(record.notes) or 'it is no run directory'}")
-    for text in record.notes:
+    for text in (*record.notes, *record.curvature.notes):
         alert(f"warning: {text}")
     keep(record, netcdf, overwrite)
     found = record.curvature
@@ -56,4 +64,7 @@ def curvature(run: Path, n_eigenvalues: int, samples: int, netcdf: Path | None, 
         for k, value in enumerate(found.top.values)
     ]
     click.echo(table(("", "Hessian", "error at most", "Gauss-Newton"), rows))
+    for part in (found.noise, found.classes):
+        if part is not None:
+            click.echo(f"\n{part.summary()}")
     note(f"plain gradient descent would leave this point at rates above {number(found.top.learning_rate_bound)}")

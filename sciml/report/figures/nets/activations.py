@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import ACCENT, MUTED, SIGNAL, board, drawn, finish, log_ticks, number_ticks
+from sciml.wording import clean
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra import ActivationSpectrum
@@ -104,4 +105,5 @@ def dimension_figure(layers: "Sequence[ActivationSpectrum]") -> Figure:
 
 
 def _shortened(name: str, most: int = 30) -> str:
-    return name if len(name) <= most else f"…{name[-most + 1 :]}"
+    text = clean(name)
+    return text if len(text) <= most else f"…{text[-most + 1 :]}"

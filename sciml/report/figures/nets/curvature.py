@@ -3,13 +3,27 @@
 import numpy as np
 from matplotlib.axes import Axes
 
+from sciml._typing import FloatArray
 from sciml.report.document.parts import Figure, Table
-from sciml.report.figures.canvas import ACCENT, MUTED, SIGNAL, board, drawn, finish
+from sciml.report.figures.canvas import (
+    ACCENT,
+    INK,
+    MUTED,
+    NOISE,
+    SIGNAL,
+    board,
+    drawn,
+    finish,
+    log_ticks,
+    number_ticks,
+    power_label,
+)
 from sciml.report.net_record import CurvatureRecord
 
 __all__ = ["curvature_figure"]
 
-LOWEST = 1e-8  # of a density, that is drawn
+LOWEST = 1e-7  # of a density, that is drawn
+SMOOTH = 0.12  # width of the normal law that stands for an eigenvalue, over its size
 
 
 @drawn
@@ -19,20 +33,31 @@ def curvature_figure(found: CurvatureRecord) -> Figure:
     ax: Axes = axes[0, 0]
     values, errors = found.top.values, found.top.errors
     threshold = float(np.abs(values).max()) * 1e-4 or 1.0
+    ax.set(xlabel="eigenvalue", yscale="log")
+    ends = values
     if found.density is not None:
         _density(ax, found, threshold)
-    levels = np.ones(values.size)
-    ax.errorbar(values, levels, xerr=errors, fmt="v", color=SIGNAL, markersize=5.5, label="Hessian, largest")
+        ends = np.append(values, found.density.range)
+    height = LOWEST * 3.0 if found.density is not None else 1.0
+    ax.errorbar(
+        values,
+        np.full(values.size, height),
+        xerr=errors,
+        fmt="v",
+        color=SIGNAL,
+        markersize=5.5,
+        label="Hessian, largest",
+    )
     if found.gauss_newton is not None:
         other = found.gauss_newton.values
-        ax.plot(other, np.full(other.size, 3.0), "s", color=ACCENT, markersize=4, label="Gauss-Newton, largest")
+        ax.plot(
+            other, np.full(other.size, 4.0 * height), "s", color=ACCENT, markersize=4, label="Gauss-Newton, largest"
+        )
     ax.axvline(0.0, color=MUTED, linewidth=0.7)
     ax.set_xscale("symlog", linthresh=threshold, linscale=0.6)
-    ax.set(xlabel="eigenvalue", yscale="log", ylim=(LOWEST if found.density is not None else 0.1, 10.0))
+    _ticks(ax, ends, threshold)
     if found.density is None:
-        ax.set_yticks([])
-    else:
-        ax.set_ylabel("density")
+        ax.set(ylim=(0.1, 10.0), yticks=[])
     ax.legend(loc="upper left")
     return finish(
         figure,
@@ -40,7 +65,8 @@ def curvature_figure(found: CurvatureRecord) -> Figure:
         description=(
             f"Horizontal: eigenvalues on an axis that is linear up to ± {threshold:.2g} and logarithmic beyond. "
             "Triangles are the eigenvalues of largest magnitude of the Hessian, with the bounds on their errors, "
-            "squares those of the Gauss-Newton matrix; the line, where there is one, is the density of all."
+            "squares those of the Gauss-Newton matrix. The line, where there is one, is the density of all, times the "
+            "absolute eigenvalue (at least the end of the linear part), with two standard errors over random probes."
         ),
         table=Table(
             "Largest eigenvalues",
@@ -51,5 +77,26 @@ def curvature_figure(found: CurvatureRecord) -> Figure:
     )
 
 
+def _ticks(ax: Axes, values: FloatArray, threshold: float) -> None:
+    """Put ticks at 0 and at decades on both sides, where there is anything."""
+    decades = 10.0 ** np.arange(np.ceil(np.log10(threshold)), np.floor(np.log10(float(np.abs(values).max()))) + 1)
+    negative = decades[decades <= max(-2.0 * float(values.min()), decades[0])]
+    ticks = [*(-negative[::-1]), 0.0, *decades]
+    labels = [f"−{power_label(-each)}" if each < 0 else power_label(each) if each > 0 else "0" for each in ticks]
+    number_ticks(ax.xaxis, ticks, labels)
+    ax.set_xlim(-3.0 * max(threshold, -float(values.min())), 3.0 * float(values.max()))
+
+
 def _density(ax: Axes, found: CurvatureRecord, threshold: float) -> None:
-    del ax, found, threshold
+    """Draw the share of the eigenvalues per unit of the axis: the density times the width of a unit there."""
+    assert found.density is not None  # noqa: S101 (asked only where it is there)
+    points = found.density.grid(600)
+    density, error = found.density.density(points, width=SMOOTH * np.abs(points) + 0.3 * threshold)
+    unit = np.maximum(np.abs(points), threshold)
+    middle, spread = density * unit, 2.0 * error * unit
+    ax.fill_between(points, np.maximum(middle - spread, LOWEST), middle + spread, color=NOISE, alpha=0.4, linewidth=0)
+    ax.plot(points, np.maximum(middle, LOWEST), color=INK, linewidth=1.1, label="density, times |eigenvalue|")
+    top = max(10.0, 3.0 * float(middle.max()))
+    ax.set_ylim(LOWEST, top)
+    log_ticks(ax.yaxis, LOWEST, top)
+    ax.set_ylabel("share of eigenvalues per e-fold")

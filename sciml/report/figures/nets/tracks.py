@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from sciml._typing import AnyArray
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import ACCENT, ALTERNATE, INK, MUTED, SIGNAL, STYLES, board, drawn, finish, light_grid
+from sciml.wording import clean
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra.tracking import SpectrumTrack
@@ -40,7 +41,7 @@ def track_figure(track: "SpectrumTrack") -> Figure:
     for ax in axes.ravel()[len(known) :]:
         ax.set_axis_off()
     if chosen.size and names:
-        labels = [names[i] for i in chosen]
+        labels = [clean(names[i]) for i in chosen]
         axes[0, 0].legend(axes[0, 0].get_lines()[: len(labels)], labels, fontsize=7, loc="best")
     return finish(
         figure,

@@ -11,7 +11,7 @@ from sciml._typing import FloatArray
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import ACCENT, INK, MUTED, NOISE, SIGNAL, board, drawn, finish
 from sciml.rmt.laws import MarchenkoPastur
-from sciml.wording import count
+from sciml.wording import clean, count
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra import LayerSpectrum
@@ -91,4 +91,5 @@ def _expected(x: FloatArray, n: int, layer: "LayerSpectrum") -> FloatArray:
 
 
 def _shortened(name: str, most: int = 30) -> str:
-    return name if len(name) <= most else f"…{name[-most + 1 :]}"
+    text = clean(name)
+    return text if len(text) <= most else f"…{text[-most + 1 :]}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # named only: a report of a recording loads no torch
 __all__ = ["curvature_findings", "curvature_section"]
 
 
-def curvature_findings(found: CurvatureRecord, learning_rate: float | None) -> Iterator[Finding]:
+def curvature_findings(found: CurvatureRecord, learning_rate: float | None, optimizer: str) -> Iterator[Finding]:
     """Say how sharp the loss is, and whether the learning rate of the run was beyond what gradient descent bears."""
     top = found.top
     numbers = {"sharpness": top.sharpness, "learning_rate_bound": top.learning_rate_bound, "n_samples": top.n_samples}
@@ -24,7 +24,7 @@ def curvature_findings(found: CurvatureRecord, learning_rate: float | None) -> I
             numbers,
         )
         return
-    rate = "" if learning_rate is None else f"; the run's highest rate was {learning_rate:.3g}, of another optimizer"
+    rate = "" if learning_rate is None else f"; the highest rate of the run was {learning_rate:.3g}, with {optimizer}"
     yield Finding(
         f"The sharpest direction of the loss over {top.n_samples} train windows has the curvature {top.sharpness:.4g} "
         f"(± {float(top.errors[0]):.1g}), so that plain gradient descent would leave this point at rates above "
@@ -32,6 +32,8 @@ def curvature_findings(found: CurvatureRecord, learning_rate: float | None) -> I
         "result",
         numbers,
     )
+    if found.noise is not None:
+        yield Finding(found.noise.summary(), "note", {"floor": found.noise.floor})
     negative = int((top.values < 0).sum())
     if negative:
         yield Finding(
@@ -51,7 +53,9 @@ def curvature_section(record: NetRecord) -> Section:
     )
     other = found.gauss_newton
     more = "" if other is None else f"\n\n{other.summary()} It leaves out how the net itself bends."
-    return Section("Curvature", f"{text}{more}", figures=(curvature_figure(found),), tables=(_table(found),))
+    parts = [part.summary() for part in (found.noise, found.classes) if part is not None]
+    text = "\n\n".join([f"{text}{more}", *parts, *(f"{note[:1].upper()}{note[1:]}." for note in found.notes)])
+    return Section("Curvature", text, figures=(curvature_figure(found),), tables=(_table(found),))
 
 
 def _table(found: CurvatureRecord) -> Table:

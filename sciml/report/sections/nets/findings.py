@@ -27,7 +27,7 @@ def net_findings(record: NetRecord) -> tuple[Finding, ...]:
     if record.activations is not None and len(record.activations) > 1:
         found += _activations(record.activations[-2])
     if record.curvature is not None:
-        found += curvature_findings(record.curvature, record.learning_rate)
+        found += curvature_findings(record.curvature, record.learning_rate, record.optimizer)
     found += [Finding(f"{note[:1].upper()}{note[1:]}.", "note") for note in record.notes]
     return tuple(found)
 
@@ -54,8 +54,32 @@ def weights_findings(weights: "WeightSpectra") -> Iterator[Finding]:
             "result" if not learned else "note",
             numbers,
         )
+    yield from _changed(weights)
     yield from _without_rank(weights, n)
     yield from _not_analyzed(weights)
+
+
+def _changed(weights: "WeightSpectra") -> Iterator[Finding]:
+    """Say how far the weights moved, and whether along what the layers are given."""
+    moved = [x for x in weights.own if x.change is not None and x.change.relative_size is not None]
+    if not moved:
+        return
+    sizes = {x.name: float(x.change.relative_size or 0.0) for x in moved if x.change is not None}
+    far = max(sizes, key=lambda name: sizes[name])
+    aligned = [x.change.data_alignment for x in moved if x.change is not None and x.change.data_alignment is not None]
+    along = [each for each in aligned if each.p_values[0] * len(aligned) < weights.alpha]  # Bonferroni
+    data = ""
+    if aligned:
+        data = (
+            f"; in {len(along)} of {len(aligned)} the strongest direction of the change lies along the strongest "
+            f"components of what the layer multiplies, more than by chance (level {weights.alpha:g} over all)"
+        )
+    yield Finding(
+        f"Since the start the weights changed by {percent(min(sizes.values()))} to {percent(sizes[far])} of "
+        f"their size, most in {far}{data}.",
+        "result",
+        {"sizes": sizes, "along_data": len(along), "with_data": len(aligned)},
+    )
 
 
 def _without_rank(weights: "WeightSpectra", n: int) -> Iterator[Finding]:
@@ -101,8 +125,15 @@ def _jacobian(now: "JacobianSpectrum", start: "JacobianSpectrum | None") -> Iter
     before = float(start.mean_square.mean())
     numbers |= {"mean_square_start": before, "expected": start.expected_mean_square}
     text = f"{told}{spread}, {_times(measured, before)} that of its start ({before:.3g}"
-    theory = f", where theory expects {start.expected_mean_square:.3g} of random weights"
-    yield Finding(f"{text}{theory if math.isfinite(start.expected_mean_square) else ''}).", "result", numbers)
+    yield Finding(f"{text}{_theory(start)}).", "result", numbers)
+
+
+def _theory(start: "JacobianSpectrum") -> str:
+    if not math.isfinite(start.expected_mean_square):
+        return ""
+    low, high = start.expected_band
+    most = f", {low:.2g} to {high:.2g} in most nets of these widths" if math.isfinite(low + high) else ""
+    return f"; theory expects {start.expected_mean_square:.3g} of random weights{most}"
 
 
 def _times(value: float, other: float) -> str:

@@ -7,10 +7,9 @@ from sciml.report.document.parts import Section, Table
 from sciml.report.figures.nets.activations import activation_figure, dimension_figure
 from sciml.report.figures.nets.jacobians import jacobian_figure
 from sciml.report.figures.nets.tracks import track_figure
-from sciml.report.figures.nets.weights import MOST, weight_histograms
 from sciml.report.net_record import NetRecord
 from sciml.report.sections.nets.curvature import curvature_section
-from sciml.wording import p_number, percent, times
+from sciml.report.sections.nets.weights import weights_section
 
 __all__ = ["net_sections"]
 
@@ -18,58 +17,13 @@ __all__ = ["net_sections"]
 def net_sections(record: NetRecord) -> tuple[Section, ...]:
     """Return the sections on one net, of what was measured."""
     parts: tuple[tuple[Any, Callable[[NetRecord], Section]], ...] = (
-        (record.weights, _weights),
+        (record.weights, lambda net: weights_section(net.weights)),
         (record.activations, _activations),
         (record.jacobian, _jacobian),
         (record.curvature, curvature_section),
         (record.track, _track),
     )
     return tuple(section(record) for part, section in parts if part is not None)
-
-
-def _weights(record: NetRecord) -> Section:
-    weights = record.weights
-    drawn = [layer for layer in weights if layer.singular_values.size > 1]
-    first = sorted(drawn, key=lambda layer: -(layer.rank or 0)) if len(drawn) > MOST else drawn
-    text = (
-        f"{len(weights.own)} weight matrices hold {percent(weights.coverage)} of {weights.n_parameters:,} parameters. "
-        "A direction counts where its singular value is larger than that of noise of this size would be, after "
-        f"false-discovery control over all layers at {weights.alpha:g}. Norms are over √(fan out / fan in)."
-    )
-    notes = "\n\n".join(dict.fromkeys(layer.note for layer in weights if layer.note))
-    return Section(
-        "Weights",
-        f"{text}\n\n{notes}",
-        figures=(weight_histograms(first),) if first else (),
-        tables=(_weight_table(record), *_left_out(record)),
-    )
-
-
-def _weight_table(record: NetRecord) -> Table:
-    columns = ("layer", "kind", "matrix", "verdict", "p, adjusted", "sigma", "edge", "largest", "stable rank", "norm",
-               "strongest direction", "caution")  # fmt: skip
-    return Table("Weight matrices", columns, tuple(_weight_row(layer) for layer in record.weights))
-
-
-def _weight_row(layer: Any) -> tuple[Any, ...]:
-    strongest = None
-    if layer.outliers is not None and len(layer.outliers.strengths):
-        low, high = float(layer.outliers.low[0]), float(layer.outliers.high[0])
-        strongest = f"{float(layer.outliers.strengths[0]):.3g} ({low:.3g} to {high:.3g})"
-    return (
-        layer.name, layer.kind, times(layer.matrix_shape), layer.words,
-        None if layer.q_value is None else p_number(layer.q_value), layer.sigma, layer.edge,
-        float(layer.singular_values[0]), layer.stable_rank, layer.relative_norm, strongest,
-        "; ".join(layer.warnings) or None,
-    )  # fmt: skip
-
-
-def _left_out(record: NetRecord) -> tuple[Table, ...]:
-    left, n = record.weights.left_out, max(1, record.weights.n_parameters)
-    if not left:
-        return ()
-    rows = tuple((x.name, times(x.shape), percent(x.n_parameters / n), x.reason) for x in left)
-    return (Table("Not analyzed", ("parameter", "shape", "of the parameters", "reason"), rows),)
 
 
 def _activations(record: NetRecord) -> Section:
