@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from safetensors.torch import load_file
 
 from sciml.pipeline.spectra import CurvatureSettings, analyze
 from sciml.pipeline.spectra.trained import open_run
@@ -189,3 +190,19 @@ def test_files_of_weights_have_weights_alone(sciml, tmp_path: Path) -> None:
     report = sciml("spectrum", "report", tmp_path / "net.pt", "-o", tmp_path / "r.html", "--netcdf", tmp_path / "r.nc")
     assert report.code == 0, report.err
     assert "looks like random weights" in report.err
+
+
+def test_truncation_keeps_what_the_validation_part_needs(sciml, fitted: Path, tmp_path: Path) -> None:
+    done = sciml("spectrum", "truncate", fitted, "-o", tmp_path / "t.safetensors", "--tolerance", "0.05")
+    assert done.code == 0, done.err
+    document = json.loads(sciml("spectrum", "truncate", fitted, "--tolerance", "0.05", "--json").out)
+    assert document["loss_after"] <= document["loss_limit"]
+    assert document["loss_limit"] == pytest.approx(1.05 * document["loss_before"])
+    state = load_file(tmp_path / "t.safetensors")
+    opened = open_run(fitted)
+    assert not isinstance(opened.learned, str)
+    opened.restored.model.load_state_dict(state)
+    x, y = (torch.cat(parts) for parts in zip(*opened.learned.batches(1000, part="validation"), strict=True))
+    loss = torch.nn.functional.cross_entropy(opened.restored.model(x), y)
+    assert float(loss.detach()) == pytest.approx(document["loss_after"], rel=1e-5)
+    assert sciml("spectrum", "truncate", fitted, "-o", tmp_path / "t.safetensors").code == 74

@@ -22,6 +22,9 @@ spectrum = LazyGroup(
         "curvature": Entry(
             "sciml_cli.commands.spectrum.curvature:curvature", "Largest eigenvalues and density of a run's Hessian."
         ),
+        "truncate": Entry(
+            "sciml_cli.commands.spectrum.truncate:truncate", "A run's net without the noise in its layers."
+        ),
         "track": Entry(f"{_NETS}:track", "Spectra that a run followed while it trained."),
     },
 )
