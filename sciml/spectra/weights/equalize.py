@@ -20,6 +20,7 @@ import torch
 __all__ = ["Factors", "Inequality", "equalize", "inequality", "lowering"]
 
 SIGNIFICANT = 4.5  # standard deviations: entries are taken as alike unless this says that they are not
+FEW = 12  # rows or columns: unequal scales of fewer were not found out, and half of 2 x 50 matrices flagged
 PASSES = 30  # of rows, then columns; what is left is far below the sampling noise of a mean square
 LEAST = 0.1  # of a row that is nearly all component, what is left says little about its noise
 CLIP = 4.0  # standard deviations at which entries are cut for the kurtosis: a few huge ones do not speak for the rest
@@ -69,8 +70,10 @@ def inequality(matrix: torch.Tensor) -> Inequality:
     """Return in what the entries of a matrix differ from independent ones of one variance and light tails.
 
     A side that is unequal is scaled, and the rest is looked at again: where the other side is unequal too, or tails are
-    heavy, both are.
+    heavy, both are. With few rows or columns nothing tells whether they are alike, and they are scaled in any case.
     """
+    if min(matrix.shape) < FEW:
+        return Inequality(True, True, "too few rows or columns to tell whether they are alike")
     first = _Squares.of(matrix.square())
     rows, columns = first.excess(1), first.excess(0)
     if max(rows, columns) <= 0:

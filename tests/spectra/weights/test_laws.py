@@ -185,3 +185,11 @@ def test_arrays_of_all_layers_have_dims_and_meaning() -> None:
     assert spectra.named("layer1") is spectra[1]
     with pytest.raises(KeyError, match="layer0"):
         spectra.named("layer9")
+
+
+@pytest.mark.parametrize("shape", [(2, 50), (3, 27), (7, 9)])
+def test_few_rows_of_unequal_scale_are_not_taken_for_directions(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    spectra = spectra_of([LAWS["rows"](rng, shape) for _ in range(40)])
+    assert flagged(spectra) == []
+    assert "too few rows or columns" in spectra[0].test.unequal
