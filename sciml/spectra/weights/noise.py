@@ -83,7 +83,7 @@ def _untestable(
     exact = int(np.count_nonzero(values[:nonzero] > rounding))
     if not nonzero:
         return _because(test, "all weights are zero: there is nothing to test")
-    if _orthogonal(values[:nonzero], matrix, blocks):
+    if 2 * nonzero > short and _orthogonal(values[:nonzero], matrix, blocks):
         text = "all singular values are equal, as drawn orthogonal: there is nothing to test"
         return replace(_because(test, text), orthogonal=True)
     if short == 1:
