@@ -197,7 +197,7 @@ def test_layer_that_is_no_longer_finite_keeps_its_row():
     net = nn.Sequential(nn.Linear(20, 30), nn.Linear(30, 25))
     before = Weights().measure(net)
     with torch.no_grad():
-        net[0].weight[0, 0] = float("nan")
+        net.get_parameter("0.weight")[0, 0] = float("nan")
     after = Weights().measure(net)
     assert before["layer"][1].tolist() == after["layer"][1].tolist() == ["0", "1"]
     assert np.isnan(after["singular_value"][1][0]).all()

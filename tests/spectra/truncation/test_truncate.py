@@ -280,6 +280,6 @@ def test_layer_that_the_net_does_not_need_becomes_zeros() -> None:
 def test_net_with_a_layer_that_is_not_finite_is_refused() -> None:
     net = nn.Sequential(nn.Linear(20, 30), nn.Linear(30, 20))
     with torch.no_grad():
-        net[1].weight[0, 0] = math.nan  # type: ignore[index]
+        net.get_parameter("1.weight")[0, 0] = math.nan
     with pytest.raises(DataError, match="'1': expected finite weights, got 1 of 600"):
         truncate(net)
