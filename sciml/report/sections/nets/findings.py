@@ -43,14 +43,15 @@ def weights_findings(weights: "WeightSpectra") -> Iterator[Finding]:
         most = "most clearly " if len(learned) > NAMED else ""
         yield Finding(
             f"{len(learned)} of {count(n, 'weight matrix')} {'holds' if len(learned) == 1 else 'hold'} directions that "
-            f"noise does not explain: {most}{named} (about {percent(weights.alpha, 0)} of such layers are false).",
+            f"noise does not explain: {most}{named} (at most {percent(weights.alpha, 0)} of such layers are expected to be "
+            "false).",
             numbers=numbers,
         )
     alike = verdicts.get("like its initialization", ())
     if alike:
         yield Finding(
-            f"{_named(alike, n)} {'looks' if len(alike) == 1 else 'look'} like random weights: what they learned, if "
-            "anything, is weaker than what the noise hides.",
+            f"{_named(alike, n)} {'looks' if len(alike) == 1 else 'look'} like random weights: what was learned there, if "
+            "anything, is hidden by them; the net may need them all the same.",
             "result" if not learned else "note",
             numbers,
         )
