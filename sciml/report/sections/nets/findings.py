@@ -43,8 +43,8 @@ def weights_findings(weights: "WeightSpectra") -> Iterator[Finding]:
         most = "most clearly " if len(learned) > NAMED else ""
         head = f"{len(learned)} of {count(n, 'weight matrix')} {'holds' if len(learned) == 1 else 'hold'}"
         yield Finding(
-            f"{head} directions that noise does not explain: {most}{named} (at most {percent(weights.alpha, 0)} of "
-            "such layers are expected to be false).",
+            f"{head} directions that noise does not explain: {most}{named}; at most {percent(weights.alpha, 0)} of "
+            "such layers are expected to be false.",
             numbers=numbers,
         )
     alike = verdicts.get("like its initialization", ())
