@@ -140,6 +140,7 @@ def batch_noise(
     >>> found.above.tolist()
     [True]
     """
+    operator.alone("the noise of batches")
     n = operator.n_samples
     if not 1 <= batch_size <= n // 2:
         raise ConfigError(f"expected a batch size of 1 to {n // 2}, half of the samples, got {batch_size}")
