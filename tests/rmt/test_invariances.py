@@ -420,6 +420,7 @@ CASES: dict[str, Case] = {
     "covariance.SpikedCovariance": estimator(covariance.SpikedCovariance),
     "covariance.LedoitWolf": estimator(covariance.LedoitWolf),
     "covariance.OAS": estimator(covariance.OAS),
+    "laws.HighTemperature": Case(lambda m: {"median": laws.HighTemperature(m.beta, 8.0).median()}, {"median": 0}),
     "laws.Semicircle": Case(semicircle, law_degrees(1)),
     "laws.GeneralizedMarchenkoPastur": Case(generalized, law_degrees(2), FEATURES | CHANNEL_BY_CHANNEL),
     "laws.free.multiply_marchenko_pastur": Case(
