@@ -100,7 +100,7 @@ def _cells(net: NetRecord, name: str) -> tuple[object, ...]:
 
 
 def _overview(nets: Sequence[NetRecord]) -> Table:
-    columns = ("net", "parameters", "matrices", "learned", "like their start", "Jacobian mean square",
+    columns = ("net", "parameters", "matrices", "learned", "like their start", "Jacobian, squared gain",
                "last participation ratio", "largest Hessian eigenvalue")  # fmt: skip
     return Table("Nets", columns, tuple(_overview_row(net) for net in nets))
 
@@ -110,6 +110,6 @@ def _overview_row(net: NetRecord) -> tuple[object, ...]:
     return (
         net.name, net.weights.n_parameters, len(net.weights.own), sum(1 for x in net.weights.own if x.rank),
         len(net.weights.verdicts.get("like its initialization", ())),
-        None if net.jacobian is None else float(net.jacobian.mean_square.mean()), read,
+        None if net.jacobian is None else float(net.jacobian.squared_gain.mean()), read,
         None if net.curvature is None else net.curvature.top.sharpness,
     )  # fmt: skip

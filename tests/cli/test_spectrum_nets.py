@@ -75,7 +75,7 @@ def test_sentences_name_every_weight_matrix_once(page) -> None:
     assert sum(len(names) for names in verdicts.values()) == 4
     told = " ".join(each["text"] for each in document["findings"])
     assert "sharpest direction of the loss" in told
-    assert "mean squared singular value of the Jacobian" in told
+    assert "A small random change of the input" in told
 
 
 def test_the_start_is_drawn_again_as_it_was(fitted: Path) -> None:
@@ -87,6 +87,20 @@ def test_the_start_is_drawn_again_as_it_was(fitted: Path) -> None:
         if name in layers:
             largest = torch.linalg.matrix_norm(module.get_parameter("weight").detach().flatten(1), 2)
             assert float(largest) == pytest.approx(layers[name]["largest_singular_value"], rel=1e-4)
+
+
+def test_batch_norms_of_a_start_act_by_what_they_see(sciml, fitted: Path, tmp_path: Path) -> None:
+    done = sciml("fit", fitted / "config.toml", "--out", tmp_path / "run", "--set", "model.options.norm=batch", "-q")
+    assert done.code == 0, done.err
+    initial = open_run(tmp_path / "run").initial
+    assert isinstance(initial, torch.nn.Module)
+    norms = [each for each in initial.modules() if isinstance(each, torch.nn.BatchNorm1d)]
+    assert norms
+    for each in norms:
+        assert each.running_mean is not None
+        assert bool((each.running_mean != 0).any())
+        assert each.momentum == 0.1
+        assert not each.training
 
 
 def test_the_curvature_is_that_of_the_loss_that_was_trained_on(fitted: Path) -> None:
@@ -115,10 +129,10 @@ def test_the_curvature_is_that_of_the_loss_that_was_trained_on(fitted: Path) -> 
 @pytest.mark.parametrize(
     ("command", "columns"),
     [
-        (("weights",), ("verdict", "p, adjusted")),
-        (("activations", "--samples", "40"), ("particip. ratio", "random weights")),
-        (("jacobian", "--samples", "5"), ("mean square", "theory")),
-        (("jacobian", "--samples", "5", "--end", "block1.conv"), ("mean square", "theory")),
+        (("weights",), ("verdict", "p, adj.")),
+        (("activations", "--samples", "40"), ("dims", "random")),
+        (("jacobian", "--samples", "5"), ("squared gain", "theory")),
+        (("jacobian", "--samples", "5", "--end", "block1.conv"), ("squared gain", "theory")),
         (("curvature", "-k", "2", "--samples", "40"), ("error at most", "Gauss-Newton")),
     ],
     ids=["weights", "activations", "jacobian", "jacobian to a module", "curvature"],

@@ -226,7 +226,7 @@ def test_a_net_its_weights_and_their_spectra_give_the_same_numbers(net: torch.nn
     assert spectra[0] == spectra[1] == spectra[2]
     assert [layer["rank"] for layer in numbers[0]] == [0, 1]
     assert first["findings"][0]["text"].startswith(
-        "1 of 2 weight matrices holds directions that noise does not explain: 2 (1 of 40)"
+        "1 of 2 weight matrices holds directions that noise does not explain: 2 (1 of 40, p < 1e-6)"
     )
 
 

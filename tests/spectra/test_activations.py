@@ -8,6 +8,7 @@ from torch import nn
 from sciml.errors import ConfigError, DataError
 from sciml.nn import models
 from sciml.rmt.laws import MarchenkoPastur
+from sciml.spectra import jacobian_spectrum
 from sciml.spectra.activations import activation_spectra, input_components, neural_collapse
 from sciml.spectra.activations.features import read_features
 
@@ -176,6 +177,37 @@ def test_nets_of_every_kind_are_read_and_left_as_found():
         len(found),
         max(each.eigenvalues.size for each in found),
     )
+
+
+def test_what_cannot_be_told_of_collapse_is_not_said():
+    x, net = draws(30, 6), nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    one_each = activation_spectra(net, x[:3], labels=[0, 1, 2])
+    assert all(each.collapse is None for each in one_each)
+    with pytest.raises(DataError, match="two samples of each class"):
+        neural_collapse(x[:3].numpy(), [0, 1, 2])
+    two = neural_collapse(x.numpy(), np.arange(30) % 2)
+    assert (two.norms, two.angles) == (None, None)
+    assert "lengths" not in two.summary()
+
+
+def test_the_error_of_the_scatter_is_that_of_new_samples():
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        y = np.arange(90) % 3
+        found.append(neural_collapse(rng.normal(size=(90, 5)) + 2 * np.eye(5)[y], y))
+    scatter = np.std([each.within for each in found])
+    assert np.mean([each.within_se for each in found]) == pytest.approx(scatter, rel=0.35)
+
+
+def test_any_precision_is_read_and_a_sample_that_does_not_fit_is_refused():
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).bfloat16()
+    assert by_name(activation_spectra(net, draws(30, 6), labels=np.arange(30) % 3), "2").collapse is not None
+    for call in (activation_spectra, jacobian_spectrum):
+        with pytest.raises(ConfigError, match="takes"):
+            call(net, draws(30, 5))
+    with pytest.raises(ConfigError, match="takes"):
+        activation_spectra(net.float(), torch.ones(30, 6, dtype=torch.long))
 
 
 def test_bad_input_is_refused():

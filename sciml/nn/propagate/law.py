@@ -66,6 +66,8 @@ def _factors(steps: Sequence[chain.Step], log: dict[str, chain.Marked]) -> Itera
     for step in steps:
         if isinstance(step, chain.Mark):
             second = log[step.name].second
+        elif isinstance(step, chain.Affine) and step.sigma_w2 == 0.0:
+            raise ConfigError("the law of this Jacobian is not known: a layer has weights of zero")
         elif isinstance(step, chain.Affine) and step.taps is None:
             kind = Isometry if step.law == "orthogonal" else Gaussian
             gain = step.sigma_w2 * (max(1.0, step.n_out / step.n_in) if step.law == "orthogonal" else 1.0)

@@ -22,6 +22,7 @@ from sciml.spectra import (
 )
 from sciml.spectra.activations import input_components
 from sciml.spectra.tracking import SpectrumTrack
+from sciml.wording import series
 
 __all__ = ["PARTS", "analyze", "read_track"]
 
@@ -116,15 +117,19 @@ def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress)
             try:
                 found |= _ON_WINDOWS[part](run, learned, asked)
             except ScimlError as error:
-                notes.append(f"{part}: not measured, {error}")
+                notes.append(f"not measured: {part}; {error}")
     elif on_windows:
-        notes.append(f"{' and '.join(on_windows)}: not measured, {learned}")
+        notes.append(f"not measured: {series(on_windows)}; {learned.rstrip('.?')}")
+    if run.config.split.folds is not None:
+        notes.append(
+            f"the run has {run.config.split.folds} folds, each with a net of its own; this is that of the first"
+        )
     if isinstance(learned, Learned) and isinstance(run.initial, str):
         notes.append(run.initial)
     track = read_track(run.path) if "track" in parts else None
     return NetRecord(
         name=name,
-        subject=f"{run.config.model.name}, weights of epoch {run.restored.epoch} of the run",
+        subject=_subject(run),
         track=track if track is not None and track.rows else None,
         learning_rate=run.config.train.lr,
         optimizer={"adamw": "AdamW", "sgd": "SGD"}[run.config.train.optimizer],
@@ -133,6 +138,12 @@ def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress)
         provenance={"checkpoint": run.restored.path.name},
         **found,
     )
+
+
+def _subject(run: TrainedRun) -> str:
+    folds = run.config.split.folds
+    of = "the run" if folds is None else f"the first of {folds} folds"
+    return f"{run.config.model.name}, weights of epoch {run.restored.epoch} of {of}"
 
 
 def _weights(run: TrainedRun, alpha: float) -> WeightSpectra:

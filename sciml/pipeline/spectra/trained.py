@@ -28,6 +28,7 @@ from sciml.train.objective import Objective, objective
 __all__ = ["Learned", "TrainedLoss", "TrainedRun", "open_run"]
 
 CPU = torch.device("cpu")
+CALIBRATION = 256  # windows that batch norms of a start are measured on
 CLOSE = 1e-4  # of the numbers of a start: what machines and versions differ by
 
 
@@ -133,6 +134,7 @@ class TrainedRun:
         began = start(net, config.init.method, batch, seed=config.seed, options=config.init.options).to_dict()
         if not _same_start(began, self.restored.initialization):
             return "the start cannot be drawn again: this version, or this machine, draws other numbers than the run's"
+        _measured_norms(net, self.learned.sample(CALIBRATION)[0])
         return net
 
 
@@ -150,6 +152,24 @@ def open_run(path: str | Path) -> TrainedRun:
     if not isinstance(getattr(restored.model, "net", None), models.SignalNet | nn.Module):
         raise CheckpointError(f"expected a net behind the preprocessing in {restored.path}, got none")
     return TrainedRun(folder, config, restored)
+
+
+def _measured_norms(net: nn.Module, sample: torch.Tensor) -> None:
+    """Give batch norms the statistics of a sample: a start has none yet, and would act as no net in training does."""
+    norms = [each for each in net.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
+    kept = [(each, each.momentum) for each in norms if each.track_running_stats]
+    if not kept:
+        return
+    net.eval()
+    for each, _ in kept:
+        each.reset_running_stats()
+        each.momentum = None  # the mean over all batches
+        each.train()
+    with torch.no_grad():
+        net(sample)
+    for each, momentum in kept:
+        each.momentum = momentum
+    net.eval()
 
 
 def _same_start(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sciml._typing import FloatArray
+from sciml._typing import AnyArray, FloatArray
 from sciml.errors import DataError
 
 __all__ = ["Collapse", "neural_collapse"]
+
+GROUPS = 10  # parts of the jackknife
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,12 @@ class Collapse:
 
     Attributes
     ----------
-    within
-        NC1: tr(Σ_W Σ_B^+) / C, the scatter within the classes over that between their means.
-    norms
-        NC2: standard deviation over mean of the lengths of the class means, from the mean of all.
-    angles
-        NC2: mean of abs(cos + 1/(C - 1)) over pairs of class means.
+    within, within_se
+        NC1: tr(Σ_W Σ_B^+) / C, the scatter within the classes over that between their means, and its standard error
+        over the sample (jackknife).
+    norms, angles
+        NC2: standard deviation over mean of the lengths of the class means, from the mean of all; mean of
+        abs(cos + 1/(C - 1)) over pairs of them. None of two classes, of which both are always 0.
     duality
         NC3: ‖ W^T/‖W‖ - M/‖M‖ ‖ of the last layer's weights W and the class means M; None without weights.
     disagreement
@@ -34,8 +36,9 @@ class Collapse:
     """
 
     within: float
-    norms: float
-    angles: float
+    within_se: float
+    norms: float | None
+    angles: float | None
     duality: float | None
     disagreement: float | None
     n_classes: int
@@ -45,7 +48,8 @@ class Collapse:
         """Return the measures in a line."""
         rest = "" if self.duality is None else f", weights against means {self.duality:.3g}"
         rest += "" if self.disagreement is None else f", nearest mean disagrees in {100 * self.disagreement:.1f} %"
-        return f"within over between {self.within:.3g}, lengths {self.norms:.3g}, angles {self.angles:.3g}{rest}"
+        means = "" if self.norms is None else f", lengths {self.norms:.3g}, angles {self.angles:.3g}"
+        return f"within over between {self.within:.3g} ± {self.within_se:.1g}{means}{rest}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -76,7 +80,8 @@ def neural_collapse(
     Raises
     ------
     DataError
-        Shapes that do not fit, values that are not finite, fewer than two classes.
+        Shapes that do not fit, values that are not finite, fewer than two classes, or a class of a single sample: it
+        would count as collapsed.
 
     References
     ----------
@@ -86,7 +91,7 @@ def neural_collapse(
     --------
     >>> collapsed = np.repeat(np.eye(3), 4, axis=0)
     >>> found = neural_collapse(collapsed, np.repeat([0, 1, 2], 4))
-    >>> max(found.within, found.norms, found.angles) < 1e-12
+    >>> max(found.within, found.norms or 0.0, found.angles or 0.0) < 1e-12
     True
     """
     h, y = np.asarray(features, dtype=np.float64), np.asarray(labels)
@@ -95,14 +100,17 @@ def neural_collapse(
     classes, index = np.unique(y, return_inverse=True)
     if classes.size < 2:
         raise DataError(f"expected at least two classes, got {classes.size}")
+    if np.bincount(index).min() < 2:
+        raise DataError("expected at least two samples of each class, got one of some; take a larger sample")
     means = np.stack([h[index == c].mean(axis=0) for c in range(classes.size)])
     centered = means - means.mean(axis=0)
     lengths = np.linalg.norm(centered, axis=1)
     nonzero = float(lengths.mean())
     return Collapse(
         within=_within(h - means[index], centered),
-        norms=float(lengths.std() / nonzero) if nonzero > 0 else float("nan"),
-        angles=_angles(centered, lengths),
+        within_se=_jackknife(h, index),
+        norms=None if len(means) == 2 else float(lengths.std() / nonzero) if nonzero > 0 else float("nan"),
+        angles=None if len(means) == 2 else _angles(centered, lengths),
         duality=None if weight is None else _duality(np.asarray(weight, dtype=np.float64), centered, classes),
         disagreement=None if decisions is None else _disagreement(h, means, classes, np.asarray(decisions)),
         n_classes=int(classes.size),
@@ -119,6 +127,20 @@ def _within(scatter: FloatArray, centered: FloatArray) -> float:
         return float("inf")
     along = scatter @ vt[used].T / s[used]
     return float(np.mean(np.sum(along**2, axis=1)) / n_classes)
+
+
+def _jackknife(h: FloatArray, index: AnyArray) -> float:
+    """Return the standard error of `within`, leaving out a part of each class in turn."""
+    place = np.empty(len(index), dtype=int)
+    for c in range(int(index.max()) + 1):
+        place[index == c] = np.arange(np.count_nonzero(index == c))
+    n_parts = int(min(GROUPS, np.bincount(index).min()))
+    found = []
+    for part in range(n_parts):
+        kept, of = h[place % n_parts != part], index[place % n_parts != part]
+        means = np.stack([kept[of == c].mean(axis=0) for c in range(int(index.max()) + 1)])
+        found.append(_within(kept - means[of], means - means.mean(axis=0)))
+    return float(np.std(found) * np.sqrt(n_parts - 1))
 
 
 def _angles(centered: FloatArray, lengths: FloatArray) -> float:

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from sciml.errors import ConfigError
 from sciml.nn.structure import CONVOLUTIONS, TRANSPOSED, undisturbed
 
-__all__ = ["Features", "Inputs", "Reading", "read_features"]
+__all__ = ["Features", "Inputs", "Reading", "check_takes", "read_features"]
 
 BATCH = 128
 
@@ -41,18 +42,46 @@ def read_features(
 
     Positions are drawn from the seed, each input its own, alike for all modules of as many positions.
     """
-    args, kwargs = inputs
-    n = _n_items(args, kwargs)
+    n = _n_items(*inputs)
     parts: dict[str, list[Reading]] = {}
     outputs: list[torch.Tensor] = []
     with undisturbed(model):
         for first in range(0, n, BATCH):
             part = slice(first, min(n, first + BATCH))
             with _watched(modules, part.stop - first, seed + first, parts):
-                output = model(*(_cut(x, part, n) for x in args), **{k: _cut(x, part, n) for k, x in kwargs.items()})
+                output = _run(model, *_part(inputs, part, n))
             outputs.append(_first(output).detach().double().flatten(1).cpu())
     n_batches = len(outputs)
     return {name: _concatenated(each) for name, each in parts.items() if len(each) == n_batches}, torch.cat(outputs)
+
+
+def check_takes(model: nn.Module, inputs: Inputs) -> None:
+    """Run a net on the first inputs of a sample.
+
+    Raises
+    ------
+    ConfigError
+        It does not take them.
+    """
+    n = _n_items(*inputs)
+    with undisturbed(model):
+        _run(model, *_part(inputs, slice(0, min(2, n)), n))
+
+
+def _part(inputs: Inputs, part: slice, n: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    args, kwargs = inputs
+    return tuple(_cut(x, part, n) for x in args), {name: _cut(x, part, n) for name, x in kwargs.items()}
+
+
+def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    try:
+        return model(*args, **kwargs)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        shapes = [f"{tuple(x.shape)} of {x.dtype}" for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
+        raise ConfigError(
+            f"expected a sample that {type(model).__name__} takes, got {', '.join(shapes)}: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        ) from error
 
 
 @contextmanager

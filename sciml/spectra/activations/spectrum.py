@@ -14,7 +14,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.nn.structure import Layer, arguments_of, check_sample, structure, unwrapped
 from sciml.rmt import Spectrum, rank
 from sciml.spectra.activations.collapse import neural_collapse
-from sciml.spectra.activations.features import Features, Inputs, Reading, read_features
+from sciml.spectra.activations.features import Features, Inputs, Reading, check_takes, read_features
 from sciml.spectra.activations.random_weights import Expected, by_draws, by_layer, dimension
 from sciml.spectra.activations.result import ActivationSpectra, ActivationSpectrum
 
@@ -77,6 +77,7 @@ def activation_spectra(
     net = unwrapped(model)
     inputs = arguments_of(net, sample)
     check_sample((*inputs[0], *inputs[1].values()))
+    check_takes(net, inputs)
     found = structure(net, sample)
     readers = _readers(net, found.layers)
     features, output = read_features(net, {name: each.slot.module for name, each in readers.items()}, inputs, seed=seed)
@@ -185,10 +186,11 @@ class _Look:
 
 
 def _collapse(layer: Layer, reading: Reading, classes: FloatArray | None, output: torch.Tensor) -> Any:
-    if classes is None or len(np.unique(classes)) < 2:
+    counts = np.unique(classes, return_counts=True)[1] if classes is not None else np.empty(0)
+    if classes is None or counts.size < 2 or counts.min() < 2:
         return None
     whole = isinstance(layer.slot.module, nn.Linear) and layer.gives_output
-    weight = layer.slot.weight.detach().cpu().numpy() if whole else None
+    weight = layer.slot.weight.detach().double().cpu().numpy() if whole else None
     decisions = output.argmax(dim=1).numpy() if whole and output.shape[1] > 1 else None
     return neural_collapse(reading.read.numpy(), classes, weight=weight, decisions=decisions)
 

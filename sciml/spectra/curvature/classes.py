@@ -158,6 +158,7 @@ def class_structure(
     """
     if operator.kind not in ("Gauss-Newton matrix", "Fisher information"):
         raise ConfigError(f"expected a Gauss-Newton matrix of cross entropy, got a {operator.kind}")
+    operator.alone("the class structure")
     sums, weights = _sums(operator)
     C = len(weights)
     chosen = ~np.eye(C, dtype=bool)

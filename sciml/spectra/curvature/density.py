@@ -240,6 +240,8 @@ def spectral_density(
     """
     if n_probes < 1 or steps < 1:
         raise ConfigError(f"expected at least one probe and one step, got {n_probes} and {steps}")
+    if checkpoint is not None:
+        operator.alone("a checkpoint file")
     begin = time.perf_counter()
     key = f"{fingerprint(operator)} {rng} {steps}" if checkpoint is not None else ""
     runs = [] if checkpoint is None else _load(checkpoint, key)

@@ -193,6 +193,8 @@ def top_eigenvalues(
     begin = time.perf_counter()
     most = 200 + 40 * k if max_products is None else max_products
     wanted = Wanted(k, which, tolerance, missed, max_products=most, max_dimension=_most_vectors(operator, k))
+    if checkpoint is not None:
+        operator.alone("a checkpoint file")
     key = fingerprint(operator) if checkpoint is not None else ""
     space = None if checkpoint is None else load(checkpoint, operator, key)
     generator = np.random.default_rng(rng if space is None else (rng, space.n_products))  # no vector twice

@@ -148,6 +148,7 @@ def batch_noise(
     >>> found.above.tolist()
     [True]
     """
+    operator.alone("the noise of batches")
     n = operator.n_samples
     if not operator.loss_function.mean:
         raise ConfigError('expected a loss of reduction "mean": that of a batch is compared with that of all data')

@@ -31,15 +31,16 @@ class JacobianSpectrum:
         (sample, index): bounds of their errors; zeros where they are exact.
     exact
         Whether the whole Jacobians were formed.
-    mean_square
-        (sample) Σ s² / n_in, the mean squared singular value: exact, or estimated with random vectors.
-    mean_square_se
+    squared_gain
+        (sample) Σ s² / n_in: the squared length of J v for a random unit vector v, expected. Exact, or estimated with
+        random vectors. (The mean of the squared singular values themselves is n_in / min(n_in, n_out) times that.)
+    squared_gain_se
         Standard error of its mean over the sample, the scatter over the inputs included.
     law
         The law of random weights of the same variances, at the start of training where the net's start was given; None
         where it is not known.
-    expected_mean_square, expected_band
-        What theory expects of the mean squared singular value, NaN where it is not known, and the band of single nets
+    expected_squared_gain, expected_band
+        What theory expects of the squared gain, NaN where it is not known, and the band of single nets
         of these widths (two standard deviations of its logarithm), where that is known.
     note
         Why there is no law.
@@ -52,10 +53,10 @@ class JacobianSpectrum:
     singular_values: FloatArray
     errors: FloatArray
     exact: bool
-    mean_square: FloatArray
-    mean_square_se: float
+    squared_gain: FloatArray
+    squared_gain_se: float
     law: ProductLaw | None
-    expected_mean_square: float
+    expected_squared_gain: float
     expected_band: tuple[float, float]
     note: str
 
@@ -83,8 +84,8 @@ class JacobianSpectrum:
 
     @property
     def largest(self) -> float:
-        """Root mean square over the sample of the largest singular value."""
-        return float(np.sqrt(np.mean(self.singular_values[:, 0] ** 2)))
+        """Largest singular value at any input of the sample."""
+        return float(self.singular_values.max())
 
     @property
     def condition(self) -> float | None:
@@ -99,14 +100,14 @@ class JacobianSpectrum:
         return f"JacobianSpectrum({self.summary()})"
 
     def summary(self) -> str:
-        """Return sizes, largest and mean square in a line, and what the law says of them."""
+        """Return sizes, largest value and squared gain in a line, and what the law says of them."""
         shape = f"{self.start} to {self.end}: {self.n_out} x {self.n_in} at {len(self.singular_values)} inputs"
-        measured = float(self.mean_square.mean())
-        text = f"{shape}, largest singular value {self.largest:.4g}, mean square {measured:.4g}"
-        if not math.isfinite(self.expected_mean_square):
+        measured = float(self.squared_gain.mean())
+        text = f"{shape}, largest singular value {self.largest:.4g}, squared gain {measured:.4g}"
+        if not math.isfinite(self.expected_squared_gain):
             return text
         edge = "" if self.law is None else f", largest {self.law.support[1] ** 0.5:.4g}"
-        return f"{text}; random weights: mean square {self.expected_mean_square:.4g}{edge}"
+        return f"{text}; random weights: squared gain {self.expected_squared_gain:.4g}{edge}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -119,10 +120,10 @@ class JacobianSpectrum:
             "errors": self.errors.tolist(),
             "exact": self.exact,
             "largest": self.largest,
-            "mean_square": self.mean_square.tolist(),
-            "mean_square_se": self.mean_square_se,
+            "squared_gain": self.squared_gain.tolist(),
+            "squared_gain_se": self.squared_gain_se,
             "law_edge": None if self.law is None else float(np.sqrt(self.law.support[1])),
-            "expected_mean_square": _known(self.expected_mean_square),
+            "expected_squared_gain": _known(self.expected_squared_gain),
             "expected_band": [_known(each) for each in self.expected_band],
             "law_singular_values": None if self.expected is None else self.expected.tolist(),
             "law_distance": self.distance,
@@ -134,7 +135,7 @@ class JacobianSpectrum:
         found: Variables = {
             "singular_value": (("sample", "index"), self.singular_values, {"long_name": "singular value of J"}),
             "error": (("sample", "index"), self.errors, {"long_name": "bound of the error of the singular value"}),
-            "mean_square": (("sample",), self.mean_square, {"long_name": "mean squared singular value of J"}),
+            "squared_gain": (("sample",), self.squared_gain, {"long_name": "squared gain of J on a random direction"}),
         }
         if self.expected is not None:
             label = {"long_name": "singular value of J for random weights"}

@@ -30,7 +30,7 @@ class Segment:
             args = (_leaf(args[0] if args else None), *args[1:])
         found = _Points(net, start, end)
         with found.watched():
-            output = net(*args, **kwargs)
+            output = _run(net, args, kwargs)
         self.start = args[0] if start is None else found.value(start, found.start)
         self.end = _tensor(output) if end is None else found.value(end, found.end)
         self._check()
@@ -78,6 +78,17 @@ class Segment:
             )
         if not bool(torch.isfinite(self.end).all()):
             raise DataError("the net gives values that are not finite on this sample; a Jacobian has no spectrum there")
+
+
+def _run(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return net(*args, **kwargs)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        shapes = [f"{tuple(x.shape)} of {x.dtype}" for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"expected a sample that {type(net).__name__} takes, got {', '.join(shapes)}: {why}"
+        ) from error
 
 
 class _Points:

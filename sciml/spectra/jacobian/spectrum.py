@@ -95,10 +95,10 @@ def jacobian_spectrum(
         singular_values=values,
         errors=errors,
         exact=whole,
-        mean_square=mean,
-        mean_square_se=float(np.std(mean, ddof=1) / math.sqrt(len(mean))) if len(mean) > 1 else math.nan,
+        squared_gain=mean,
+        squared_gain_se=float(np.std(mean, ddof=1) / math.sqrt(len(mean))) if len(mean) > 1 else math.nan,
         law=theory.law,
-        expected_mean_square=theory.mean_square,
+        expected_squared_gain=theory.squared_gain,
         expected_band=theory.band,
         note=theory.note,
     )
@@ -151,10 +151,10 @@ def _guarded(segment: Segment) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class _Theory:
-    """What theory says of a Jacobian: its law, or its mean square alone with the band of single nets."""
+    """What theory says of a Jacobian: its law, or its squared gain alone with the band of single nets."""
 
     law: ProductLaw | None = None
-    mean_square: float = math.nan
+    squared_gain: float = math.nan
     band: tuple[float, float] = (math.nan, math.nan)
     note: str = ""
 

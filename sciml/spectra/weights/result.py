@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
 from sciml.spectra.matrices import LeftOut, Matrices, Matrix, Source, matrices
+from sciml.spectra.matrices.modules import Grid
 from sciml.spectra.weights.change import LayerChange, alignment, layer_change
 from sciml.spectra.weights.discovery import Discoveries, discoveries
 from sciml.spectra.weights.layers import LayerFacts, LayerSpectrum
@@ -141,7 +142,7 @@ def weight_spectra(
     source: Source | Matrices,
     *,
     alpha: float = 0.05,
-    grid: int | Sequence[int] | None = None,
+    grid: Grid = None,
     memory: float | None = None,
     start: Source | Matrices | None = None,
     components: Mapping[str, ArrayLike] | None = None,
@@ -161,7 +162,8 @@ def weight_spectra(
         Expected fraction of false ones among the layers that are said to have learned, and in one layer of pure noise
         the probability of an outlier.
     grid
-        Size of the signal that the convolutions see (time samples), for the exact `operator_norm` of circular ones.
+        Size of the signal that the convolutions see (time samples), or of each by its name
+        (`sciml.spectra.convolution.grids(model, sample)`), for their exact `operator_norm`.
     memory
         Bytes that the analysis of one matrix may take; larger ones are left out and listed.
     start
@@ -210,7 +212,7 @@ def weight_spectra(
     return WeightSpectra(whole, found.left_out, found.n_parameters, alpha, (*found.notes, *extras.notes(whole)))
 
 
-def _matrices(source: Source | Matrices, grid: int | Sequence[int] | None, memory: float | None) -> Matrices:
+def _matrices(source: Source | Matrices, grid: Grid, memory: float | None) -> Matrices:
     return source if isinstance(source, Matrices) else matrices(source, grid=grid, memory=memory)
 
 

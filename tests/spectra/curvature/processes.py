@@ -2,14 +2,25 @@
 
 import copy
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
+from sciml.errors import ConfigError
 from sciml.nn.models import build
-from sciml.spectra.curvature import gauss_newton, gradient_covariance, hessian, top_eigenvalues, trace
+from sciml.spectra.curvature import (
+    batch_noise,
+    class_structure,
+    gauss_newton,
+    gradient_covariance,
+    hessian,
+    spectral_density,
+    top_eigenvalues,
+    trace,
+)
 
 
 def main() -> None:
@@ -24,6 +35,15 @@ def main() -> None:
         assert many.n_samples == one.n_samples
         torch.testing.assert_close(many @ V, one @ V, rtol=1e-10, atol=1e-13)
         torch.testing.assert_close(many.gradient, one.gradient, rtol=1e-10, atol=1e-13)
+    shared = gauss_newton(net, "cross_entropy", (X, y), batch_size=8, group=dist.group.WORLD)
+    for refused in (
+        lambda: class_structure(shared),
+        lambda: batch_noise(shared, batch_size=4),
+        lambda: top_eigenvalues(shared, 1, checkpoint="x"),
+        lambda: spectral_density(shared, checkpoint="x"),
+    ):
+        with pytest.raises(ConfigError, match="one process"):
+            refused()
     sharded = copy.deepcopy(net)
     mesh = init_device_mesh("cpu", (2,))
     for module in list(sharded.modules()):

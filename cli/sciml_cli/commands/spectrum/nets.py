@@ -51,10 +51,13 @@ def _analyze(target: Path, netcdf: Path | None, overwrite: bool, **asked: Any) -
     from sciml.pipeline.spectra import analyze
 
     record = analyze(target, **asked, progress=note)
-    for text in record.notes:
-        alert(f"warning: {text}")
     keep(record, netcdf, overwrite)
     return record
+
+
+def _warn(record: Any) -> None:
+    for text in record.notes:
+        alert(f"warning: {text}")
 
 
 @click.command("weights", cls=Command)
@@ -71,11 +74,12 @@ def weights(target: Path, alpha: float, netcdf: Path | None, overwrite: bool, as
     """
     refuse_missing(target, "a run directory or a file of weights")
     record = _analyze(target, netcdf, overwrite, parts=(), alpha=alpha)
+    _warn(record)
     if as_json:
         emit("weights", {"target": target, **record.weights.to_dict()})
         return
     click.echo(record.weights.summary() + "\n")
-    columns = ("layer", "kind", "matrix", "verdict", "p, adjusted", "largest", "edge", "norm")
+    columns = ("layer", "matrix", "verdict", "p, adj.", "largest", "edge", "norm")
     click.echo(table(columns, [_layer_row(layer) for layer in record.weights]))
     note("norm: spectral norm over the root of fan out / fan in")
     for layer in record.weights:
@@ -83,14 +87,22 @@ def weights(target: Path, alpha: float, netcdf: Path | None, overwrite: bool, as
             alert(f"warning: {layer.name}: {warning}")
 
 
+_SHORT = {
+    "like its initialization": "like start",
+    "directions learned on a noise bulk": "like start",  # none after false-discovery control
+    "no noise bulk left": "no bulk left",
+    "orthogonal: nothing to test": "orthogonal",
+    "undetermined": "undetermined",
+}
+
+
 def _layer_row(layer: Any) -> tuple[object, ...]:
     from sciml.wording import p_number
 
     return (
         layer.name,
-        layer.kind,
         " x ".join(map(str, layer.matrix_shape)),
-        layer.words,
+        f"{layer.rank} learned" if layer.rank else _SHORT[layer.verdict],
         "-" if layer.q_value is None else p_number(layer.q_value),
         number(float(layer.tested_values[0])),
         number(layer.edge),
@@ -110,19 +122,21 @@ def activations(run: Path, samples: int, alpha: float, netcdf: Path | None, over
     refuse_missing(run, "a run directory")
     record = _analyze(run, netcdf, overwrite, parts=("activations",), samples=samples, alpha=alpha)
     found = _there(record.activations, run, record)
+    _warn(record)
     if as_json:
         emit("activations", {"run": run, **found.to_dict()})
         return
-    columns = ("layer", "reads", "units", "constant", "particip. ratio", "random weights", "nothing shared", "NC1")
+    columns = ("layer", "units", "const.", "dims", "random", "no sharing", "NC1")
     click.echo(table(columns, [_activation_row(each) for each in found]))
-    note(f"{found.n_samples} windows of the train part; participation ratio: number of dimensions, biased down by few")
+    note(f"{found.n_samples} windows of the train part; dims: participation ratio, biased down by few windows")
+    note("random: with random weights in the layer before; no sharing: if units shared nothing; const.: same for all")
     note("NC1: scatter within the classes over that between them, 0 where they have collapsed")
 
 
 def _activation_row(each: Any) -> tuple[object, ...]:
     collapse = None if each.collapse is None else each.collapse.within
     ratios = (each.dimension, each.random_dimension, each.independent_dimension, collapse)
-    return (each.name, each.source, each.n_units, each.n_constant, *map(number, ratios))
+    return (each.name, each.n_units, each.n_constant, *map(number, ratios))
 
 
 @click.command("jacobian", cls=Command)
@@ -140,26 +154,28 @@ def jacobian(
     refuse_missing(run, "a run directory")
     record = _analyze(run, netcdf, overwrite, parts=("jacobian",), samples=samples, between=(begin, end))
     found = _there(record.jacobian, run, record)
+    _warn(record)
     start = record.initial_jacobian
     if as_json:
         emit("jacobian", {"run": run, "net": found.to_dict(), "start": None if start is None else start.to_dict()})
         return
     click.echo(f"{found.start} to {found.end}: {found.n_out} x {found.n_in} at {len(found.singular_values)} windows\n")
-    columns = ("net", "largest", "smallest", "mean square", "standard error", "theory")
+    columns = ("net", "largest", "smallest", "squared gain", "std. error", "theory")
     shown = [(name, each) for name, each in (("now", found), ("at the start", start)) if each is not None]
     click.echo(table(columns, [_jacobian_row(name, each) for name, each in shown]))
+    note("squared gain: of a random direction of the input, the sum of s² over the number of inputs")
     if found.note:
-        note(found.note)
+        note(f"theory: {found.note}")
 
 
 def _jacobian_row(name: str, found: Any) -> tuple[object, ...]:
-    smallest = float(found.singular_values[:, -1].mean()) if found.exact else None
+    smallest = float(found.singular_values.min()) if found.exact else None
     values = (
         found.largest,
         smallest,
-        float(found.mean_square.mean()),
-        found.mean_square_se,
-        found.expected_mean_square,
+        float(found.squared_gain.mean()),
+        found.squared_gain_se,
+        found.expected_squared_gain,
     )
     return (name, *map(number, values))
 

@@ -21,19 +21,19 @@ def jacobian_figure(now: "JacobianSpectrum", start: "JacobianSpectrum | None" = 
     """Draw singular values by rank: the median over the sample with the band of nine in ten, now and at the start."""
     figure, axes = board(wide=True, height=2.9, columns=2, width_ratios=(3, 2))
     _by_rank(axes[0, 0], now, start)
-    _mean_squares(axes[0, 1], now, start)
+    _gains(axes[0, 1], now, start)
     return finish(
         figure,
         title=f"Singular values of the Jacobian, {now.start} to {now.end}",
         description=(
             "Left: singular values in descending order, the median over the sample of inputs with the band that holds "
             "nine in ten of them; the net now, at its start, and by the law of random weights where it is known. "
-            "Right: mean squared singular value at each input, sorted; the line is what theory expects of random "
-            "weights."
+            "Right: the squared gain of a random direction at each input, sorted; the line is what theory expects of "
+            "random weights."
         ),
         table=Table(
             "Jacobian",
-            ("net", "largest", "smallest", "mean square", "theory"),
+            ("net", "largest", "smallest", "squared gain", "theory"),
             tuple(_row(name, each) for name, each in (("now", now), ("at the start", start)) if each is not None),
         ),
         data={"singular_values": now.singular_values, "start": None if start is None else start.singular_values},
@@ -41,9 +41,9 @@ def jacobian_figure(now: "JacobianSpectrum", start: "JacobianSpectrum | None" = 
 
 
 def _row(name: str, found: "JacobianSpectrum") -> tuple[Any, ...]:
-    theory = found.expected_mean_square if np.isfinite(found.expected_mean_square) else None
-    smallest = float(np.median(found.singular_values[:, -1])) if found.exact else None
-    return (name, found.largest, smallest, float(found.mean_square.mean()), theory)
+    theory = found.expected_squared_gain if np.isfinite(found.expected_squared_gain) else None
+    smallest = float(found.singular_values.min()) if found.exact else None
+    return (name, found.largest, smallest, float(found.squared_gain.mean()), theory)
 
 
 def _by_rank(ax: Axes, now: "JacobianSpectrum", start: "JacobianSpectrum | None") -> None:
@@ -68,22 +68,28 @@ def _by_rank(ax: Axes, now: "JacobianSpectrum", start: "JacobianSpectrum | None"
     light_grid(ax)
 
 
-def _mean_squares(ax: Axes, now: "JacobianSpectrum", start: "JacobianSpectrum | None") -> None:
+def _gains(ax: Axes, now: "JacobianSpectrum", start: "JacobianSpectrum | None") -> None:
     kept = []
     for label, found, color in (("now", now, SIGNAL), ("at the start", start, MUTED)):
         if found is None:
             continue
-        values = np.sort(found.mean_square)
+        values = np.sort(found.squared_gain)
         share = (np.arange(values.size) + 0.5) / values.size
         ax.plot(values, share, "o", color=color, markersize=2.6, label=label)
         kept.append(values)
-        if np.isfinite(found.expected_mean_square) and (start is None or found is start):
-            ax.axvline(found.expected_mean_square, color=ACCENT, linewidth=1.1, label="random weights")
-            kept.append(np.array([found.expected_mean_square]))
+        if np.isfinite(found.expected_squared_gain) and (start is None or found is start):
+            ax.axvline(found.expected_squared_gain, color=ACCENT, linewidth=1.1, label="random weights")
+            kept.append(np.array([found.expected_squared_gain]))
     values = np.concatenate(kept)
     values = values[values > 0]
     low, high = (float(values.min()) / 1.5, float(values.max()) * 1.5) if values.size else (0.1, 10.0)
-    ax.set(xscale="log", xlim=(low, high), ylim=(0, 1), xlabel="mean squared singular value", ylabel="share of inputs")
+    ax.set(
+        xscale="log",
+        xlim=(low, high),
+        ylim=(0, 1),
+        xlabel="squared gain of a random direction",
+        ylabel="share of inputs",
+    )
     log_ticks(ax.xaxis, low, high, most=5)
     ax.axhline(0.5, color=INK, linewidth=0.4, alpha=0.3)
 

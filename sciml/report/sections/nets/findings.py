@@ -9,10 +9,10 @@ import numpy as np
 from sciml.report.document.parts import Finding
 from sciml.report.net_record import NetRecord
 from sciml.report.sections.nets.curvature import curvature_findings
-from sciml.wording import count, percent, series
+from sciml.wording import count, p_value, percent, sentence, series
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
-    from sciml.spectra import ActivationSpectrum, JacobianSpectrum, WeightSpectra
+    from sciml.spectra import ActivationSpectrum, JacobianSpectrum, LayerSpectrum, WeightSpectra
 
 __all__ = ["net_findings", "weights_findings"]
 
@@ -28,7 +28,7 @@ def net_findings(record: NetRecord) -> tuple[Finding, ...]:
         found += _activations(record.activations[-2])
     if record.curvature is not None:
         found += curvature_findings(record.curvature, record.learning_rate, record.optimizer)
-    found += [Finding(f"{note[:1].upper()}{note[1:]}.", "note") for note in record.notes]
+    found += [Finding(sentence(note), "note") for note in record.notes]
     return tuple(found)
 
 
@@ -39,18 +39,19 @@ def weights_findings(weights: "WeightSpectra") -> Iterator[Finding]:
     numbers = {"matrices": n, **{name: len(layers) for name, layers in verdicts.items()}}
     if learned:
         strongest = sorted(learned, key=lambda x: -(x.tested_values[0] / x.edge if x.edge else 0.0))
-        named = series(f"{x.name} ({x.rank} of {len(x.tested_values)})" for x in strongest[:NAMED])
+        named = series(f"{x.name} ({x.rank} of {len(x.tested_values)}, {_p(x)})" for x in strongest[:NAMED])
         most = "most clearly " if len(learned) > NAMED else ""
+        head = f"{len(learned)} of {count(n, 'weight matrix')} {'holds' if len(learned) == 1 else 'hold'}"
         yield Finding(
-            f"{len(learned)} of {count(n, 'weight matrix')} {'holds' if len(learned) == 1 else 'hold'} directions that "
-            f"noise does not explain: {most}{named} (about {percent(weights.alpha, 0)} of such layers are false).",
+            f"{head} directions that noise does not explain: {most}{named}; at most {percent(weights.alpha, 0)} of "
+            "such layers are expected to be false.",
             numbers=numbers,
         )
     alike = verdicts.get("like its initialization", ())
     if alike:
         yield Finding(
-            f"{_named(alike, n)} {'looks' if len(alike) == 1 else 'look'} like random weights: what they learned, if "
-            "anything, is weaker than what the noise hides.",
+            f"{_named(alike, n)} {'looks' if len(alike) == 1 else 'look'} like random weights: what was learned there, "
+            "if anything, is hidden by them; the net may need them all the same.",
             "result" if not learned else "note",
             numbers,
         )
@@ -74,9 +75,10 @@ def _changed(weights: "WeightSpectra") -> Iterator[Finding]:
             f"; in {len(along)} of {len(aligned)} the strongest direction of the change lies along the strongest "
             f"components of what the layer multiplies, more than by chance (level {weights.alpha:g} over all)"
         )
+    least, most = percent(min(sizes.values())), percent(sizes[far])
+    how = f"by {most} of their size" if len(sizes) == 1 else f"by {least} to {most} of their size, most in {far}"
     yield Finding(
-        f"Since the start the weights changed by {percent(min(sizes.values()))} to {percent(sizes[far])} of "
-        f"their size, most in {far}{data}.",
+        f"Since the start the weights changed {how}{data}.",
         "result",
         {"sizes": sizes, "along_data": len(along), "with_data": len(aligned)},
     )
@@ -107,6 +109,10 @@ def _not_analyzed(weights: "WeightSpectra") -> Iterator[Finding]:
     )
 
 
+def _p(layer: "LayerSpectrum") -> str:
+    return "untested" if layer.q_value is None else p_value(layer.q_value)
+
+
 def _named(names: tuple[str, ...], n: int) -> str:
     if len(names) == n:
         return "The weight matrix" if n == 1 else f"All {n} weight matrices"
@@ -115,25 +121,25 @@ def _named(names: tuple[str, ...], n: int) -> str:
 
 
 def _jacobian(now: "JacobianSpectrum", start: "JacobianSpectrum | None") -> Iterator[Finding]:
-    measured = float(now.mean_square.mean())
-    told = f"From the input to the output the mean squared singular value of the Jacobian is {measured:.3g}"
-    spread = "" if not now.mean_square_se > 0 else f" (standard error {now.mean_square_se:.2g})"
-    numbers = {"mean_square": measured, "largest": now.largest}
+    measured = float(now.squared_gain.mean())
+    spread = "" if not now.squared_gain_se > 0 else f" (standard error {now.squared_gain_se:.2g})"
+    told = f"A small random change of the input comes out with {measured:.3g} of its squared length{spread}"
+    numbers = {"squared_gain": measured, "largest": now.largest}
     if start is None:
-        yield Finding(f"{told}{spread}.", "note", numbers)
+        yield Finding(f"{told}.", "note", numbers)
         return
-    before = float(start.mean_square.mean())
-    numbers |= {"mean_square_start": before, "expected": start.expected_mean_square}
-    text = f"{told}{spread}, {_times(measured, before)} that of its start ({before:.3g}"
+    before = float(start.squared_gain.mean())
+    numbers |= {"squared_gain_start": before, "expected": start.expected_squared_gain}
+    text = f"{told}, {_times(measured, before)} what it was at the start ({before:.3g}"
     yield Finding(f"{text}{_theory(start)}).", "result", numbers)
 
 
 def _theory(start: "JacobianSpectrum") -> str:
-    if not math.isfinite(start.expected_mean_square):
+    if not math.isfinite(start.expected_squared_gain):
         return ""
     low, high = start.expected_band
     most = f", {low:.2g} to {high:.2g} in most nets of these widths" if math.isfinite(low + high) else ""
-    return f"; theory expects {start.expected_mean_square:.3g} of random weights{most}"
+    return f"; theory expects {start.expected_squared_gain:.3g} of random weights{most}"
 
 
 def _times(value: float, other: float) -> str:
@@ -152,8 +158,9 @@ def _activations(last: "ActivationSpectrum") -> Iterator[Finding]:
     )
     if last.collapse is not None and np.isfinite(last.collapse.within):
         yield Finding(
-            f"There the scatter within the {last.collapse.n_classes} classes is {last.collapse.within:.3g} of that "
-            f"between them (0 is neural collapse), over {last.collapse.n_samples} windows of the train part.",
+            f"There the scatter within the {last.collapse.n_classes} classes is {last.collapse.within:.3g} (± "
+            f"{last.collapse.within_se:.1g}) of that between them (0 is neural collapse), over "
+            f"{last.collapse.n_samples} windows of the train part.",
             "note",
             last.collapse.to_dict(),
         )

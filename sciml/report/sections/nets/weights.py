@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciml.report.document.parts import Section, Table
 from sciml.report.figures.nets.weights import MOST, weight_histograms
-from sciml.wording import p_number, percent, times
+from sciml.wording import p_number, percent, sentence, times
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra import WeightSpectra
@@ -37,7 +37,7 @@ def weights_section(weights: "WeightSpectra", before: "WeightSpectra | None" = N
         "A direction counts where its singular value is larger than that of noise of this size would be, after "
         f"false-discovery control over all layers at {weights.alpha:g}. Norms are over √(fan out / fan in)."
     )
-    notes = "\n\n".join(dict.fromkeys(layer.note for layer in weights if layer.note))
+    notes = "\n\n".join(sentence(note) for note in dict.fromkeys(layer.note for layer in weights if layer.note))
     return Section(
         "Weights",
         f"{text}{_meaning(weights)}\n\n{notes}",
@@ -108,8 +108,9 @@ def _power_laws(weights: "WeightSpectra") -> tuple[Table, ...]:
 
 def _power_row(layer: Any) -> tuple[Any, ...]:
     fit = layer.power_law
-    interval = None if fit.alpha is None else f"{fit.low:.3g} to {fit.high:.3g}"
-    return (layer.name, fit.verdict, fit.alpha, interval, f"{fit.n_tail} of {fit.n_values}", fit.p_value, fit.reason)
+    holds = fit.alpha is not None and fit.verdict != "not a power law"  # an exponent of what is none says nothing
+    alpha, interval = (fit.alpha, f"{fit.low:.3g} to {fit.high:.3g}") if holds else (None, None)
+    return (layer.name, fit.verdict, alpha, interval, f"{fit.n_tail} of {fit.n_values}", fit.p_value, fit.reason)
 
 
 def _left_out(weights: "WeightSpectra") -> tuple[Table, ...]:

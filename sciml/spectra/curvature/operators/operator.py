@@ -201,6 +201,20 @@ class CurvatureOperator:
         options = Options(**{**self.options, "group": None})
         return type(self)(self.kind, self.function.model, self.loss_function, data, self._build, options)
 
+    def alone(self, what: str) -> None:
+        """Refuse what is not made for several processes.
+
+        Raises
+        ------
+        ConfigError
+            The work is shared with other processes.
+        """
+        if self.processes.size > 1:
+            raise ConfigError(
+                f"expected one process for {what}, got {self.processes.size} that share the work; build the operator "
+                "without a group, on one of them"
+            )
+
     def split(self, vector: Tensor) -> dict[str, Tensor]:
         """Return a vector (n,) as tensors by parameter name."""
         whole = self.processes.all_rows(torch.as_tensor(vector)[None])[0]
