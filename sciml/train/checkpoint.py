@@ -10,8 +10,9 @@ import pickle
 import re
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -42,6 +43,7 @@ _UNREADABLE = (
     OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, AssertionError,
     OverflowError, ImportError, struct.error,
 )  # fmt: skip
+_TEXT = re.compile(rb"[\t\n\r -~]+")
 _LENGTH_OF_COMMENT = 2  # bytes: the last field of a zip file, 0 as torch writes it
 
 
@@ -155,19 +157,53 @@ def read_torch(source: str | Path | IO[bytes], path: str | Path) -> Any:
     {'epoch': 3}
     """
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What torch advises its developers of; whether the file can be read is said below.
+            warnings.filterwarnings("ignore", "Detected pickle protocol|TypedStorage is deprecated", UserWarning)
+            return torch.load(source, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except pickle.UnpicklingError as error:
+        _check_kind(source, path)
         found = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
         what = f"an object of the class {found[1]}" if found else "something else, or is damaged"
+        if "Unsupported operand" in str(error):
+            what = "instructions of another pickle protocol than the 2 that torch.save writes by itself, or is damaged"
         raise CheckpointError(
             f"expected a checkpoint of tensors, numbers, text, lists and dicts in {path}, but it holds {what}; objects "
             "are not loaded, since code in the file would run: save a state dict (torch.save(net.state_dict(), path))"
         ) from None
     except _UNREADABLE as error:
+        _check_kind(source, path)
         said = next((line for line in str(error).splitlines() if "weights_only" not in line), "")
         raise CheckpointError(f"{path} cannot be read as a checkpoint ({said or type(error).__name__})") from None
+
+
+def _check_kind(source: str | Path | IO[bytes], path: str | Path) -> None:
+    """Raise if a file that could not be read is of a kind that `torch.save` does not write."""
+    try:
+        with Path(source).open("rb") if isinstance(source, (str, Path)) else nullcontext(source) as file:
+            file.seek(0)
+            head = file.read(64)
+            names = zipfile.ZipFile(file).namelist() if zipfile.is_zipfile(file) else []
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return
+    what = _kind(head, names)
+    if what:
+        raise CheckpointError(
+            f"expected a file that torch.save wrote at {path}, got {what}; save a state dict"
+        ) from None
+
+
+def _kind(head: bytes, names: Sequence[str]) -> str:
+    """Return of what other kind a file is by its first bytes and the names in it, or ""."""
+    if names:
+        numpy = all(name.endswith(".npy") for name in names)
+        other = "arrays of numpy (.npz)" if numpy else "another archive"
+        return "" if any(name.endswith("data.pkl") for name in names) else other
+    if head.startswith(b"\x93NUMPY"):
+        return "an array of numpy (.npy)"
+    return "text" if _TEXT.fullmatch(head) else ""
 
 
 @contextmanager

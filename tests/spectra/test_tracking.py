@@ -9,7 +9,7 @@ from torch import nn
 
 from sciml.errors import ConfigError
 from sciml.spectra import hessian
-from sciml.spectra.tracking import Hessian, SpectrumTrack, SpectrumTracker
+from sciml.spectra.tracking import Hessian, SpectrumTrack, SpectrumTracker, Weights
 from sciml.spectra.tracking.track import Row
 from sciml.train import FitData, TrainConfig, fit
 
@@ -190,3 +190,18 @@ def test_a_track_is_what_its_variables_say():
 def test_bad_settings_are_refused(options):
     with pytest.raises(ConfigError, match="expected"):
         SpectrumTracker(**options)
+
+
+def test_layer_that_is_no_longer_finite_keeps_its_row():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(20, 30), nn.Linear(30, 25))
+    before = Weights().measure(net)
+    with torch.no_grad():
+        net.get_parameter("0.weight")[0, 0] = float("nan")
+    after = Weights().measure(net)
+    assert before["layer"][1].tolist() == after["layer"][1].tolist() == ["0", "1"]
+    assert np.isnan(after["singular_value"][1][0]).all()
+    assert np.isnan(after["sigma"][1][0])
+    assert after["singular_value"][1][1] == pytest.approx(
+        before["singular_value"][1][1][: len(after["singular_value"][1][1])]
+    )

@@ -142,6 +142,41 @@ def test_zero_weights_are_no_noise() -> None:
     assert (spectrum.rank, spectrum.p_values, spectrum.edge, spectrum.sigma) == (None, None, None, 0.0)
     assert spectrum.verdict == "undetermined"
     assert spectrum.warnings == ("all weights are zero: there is nothing to test",)
+    assert spectrum.words == "undetermined (all weights are zero)"
+
+
+def test_undetermined_layer_has_no_number_of_the_test() -> None:
+    head, bulk = weight_spectra({"head.weight": noise(4, 32, 3), "bulk.weight": noise(20, 30, 0)})
+    assert head.words == "undetermined (only 4 singular values)"
+    plain = head.to_dict()
+    assert {plain[key] for key in ("rank", "q_value", "edge", "mp_edge", "p_values", "outliers")} == {None}
+    assert plain["reason"] == "only 4 singular values: the test rests on laws of large matrices"
+    assert (bulk.rank, bulk.reason) == (0, "")
+
+
+def test_layer_that_is_not_finite_is_left_out_and_the_others_are_analyzed() -> None:
+    broken = noise(20, 30, 0)
+    broken[3, 4] = math.nan
+    found = weight_spectra({"a.weight": broken, "b.weight": noise(20, 30, 1)})
+    assert [each.name for each in found] == ["b"]
+    assert [(each.name, each.n_parameters) for each in found.left_out] == [("a", 600)]
+    assert found.left_out[0].reason == "expected finite weights, got 1 of 600 that are not; take an earlier checkpoint"
+    assert found.coverage == 0.5
+
+
+def test_heads_of_an_attention_that_is_not_finite_are_not_listed_beside_it() -> None:
+    net = nn.MultiheadAttention(32, 4)
+    with torch.no_grad():
+        net.in_proj_weight[3, 3] = math.inf
+    found = weight_spectra(net)
+    assert [each.name for each in found.left_out] == ["in_proj_weight[query]"]
+    assert {each.name for each in found.own} == {"in_proj_weight[key]", "in_proj_weight[value]", "out_proj"}
+
+
+def test_two_huge_entries_are_not_orthogonal_weights() -> None:
+    weight = noise(20, 30, 0)
+    weight[0, 0] = weight[3, 5] = 1e30
+    assert spectrum_of(weight).verdict == "no noise bulk left"
 
 
 @pytest.mark.parametrize("rank", [1, 3])
@@ -192,7 +227,7 @@ def test_a_single_row_cannot_be_tested(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("short", [2, 3, 9])
 def test_few_singular_values_are_tested_with_a_warning(short: int) -> None:
-    rates = [spectrum_of(noise(short, 40, seed)).rank > 0 for seed in range(100)]
+    rates = [bool(spectrum_of(noise(short, 40, seed)).rank) for seed in range(100)]
     assert sum(rates) <= 13
     assert "the test rests on laws of large matrices" in spectrum_of(noise(short, 40, 0)).warnings[0]
 

@@ -6,7 +6,16 @@ more dims is passed over in silence: what is no matrix is listed with the reason
 """
 
 from sciml.spectra.matrices.adapted import AdapterSpectrum, adapter_spectra
-from sciml.spectra.matrices.matrix import LeftOut, Matrices, Matrix
+from sciml.spectra.matrices.matrix import LeftOut, Matrices, Matrix, NotFiniteError
 from sciml.spectra.matrices.read import Source, matrices
 
-__all__ = ["AdapterSpectrum", "LeftOut", "Matrices", "Matrix", "Source", "adapter_spectra", "matrices"]
+__all__ = [
+    "AdapterSpectrum",
+    "LeftOut",
+    "Matrices",
+    "Matrix",
+    "NotFiniteError",
+    "Source",
+    "adapter_spectra",
+    "matrices",
+]

@@ -10,10 +10,18 @@ import torch
 
 from sciml.errors import DataError
 
-__all__ = ["LeftOut", "Matrices", "Matrix", "Norms"]
+__all__ = ["LeftOut", "Matrices", "Matrix", "Norms", "NotFiniteError"]
 
 Norms = tuple[float | None, float | None]
 """The exact norm of a layer as a linear map and an upper bound of it; None for what is not known."""
+
+
+class NotFiniteError(DataError):
+    """A matrix holds values that are not finite; `reason` says so without its name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"layer {name!r}: {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -80,16 +88,14 @@ class Matrix:
 
         Raises
         ------
-        DataError
-            Values that are not finite.
+        NotFiniteError
+            Values that are not finite; a `DataError`.
         """
         found = _on_cpu(self.load()).reshape(self.matrix_shape)
         bad = int((~torch.isfinite(found)).sum())
         if bad:
-            raise DataError(
-                f"layer {self.name!r}: expected finite weights, got {bad} of {found.numel()} that are not; take an "
-                "earlier checkpoint"
-            )
+            reason = f"expected finite weights, got {bad} of {found.numel()} that are not; take an earlier checkpoint"
+            raise NotFiniteError(self.name, reason)
         return found
 
     def blocks(self) -> torch.Tensor:

@@ -162,9 +162,10 @@ def _checked(found: Matrices, source: Source) -> Matrices:
     if found.left_out:
         first = found.left_out[0]
         raise DataError(f"layer {first.name!r}: {first.reason}")
+    what = f"the file {source}" if isinstance(source, (str, PathLike)) else f"a {type(source).__name__}"
     raise ConfigError(
-        f"expected a net with weights, or a state dict or file with parameters of two or more dims; got a "
-        f"{type(source).__name__} without any"
+        f"expected a net with weights, or a state dict or file with parameters of two or more dims; got {what} "
+        "without any"
     )
 
 

@@ -133,7 +133,9 @@ def _sharded(path: Path) -> tuple[Entry, ...]:
     entries: dict[str, Entry] = {}
     for name in sorted(set(names.values())):
         shard = path.parent / name
-        if Path(name).name != name or not shard.is_file():
+        if Path(name).name != name:
+            raise CheckpointError(f"{path} names {name!r}: expected a file beside it, got one outside its folder")
+        if not shard.is_file():
             raise CheckpointError(f"{path} names {name!r}: expected a file beside it; fetch all its parts")
         read = _safetensors(shard) if shard.suffix == ".safetensors" else _torch(shard).entries
         entries |= {each.key: each for each in read}

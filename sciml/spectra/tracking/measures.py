@@ -8,6 +8,7 @@ from torch import nn
 from sciml._typing import AnyArray
 from sciml.nn.structure import weight_slots
 from sciml.spectra.curvature import TopEigenvalues, hessian, top_eigenvalues
+from sciml.spectra.matrices import matrices
 from sciml.spectra.tracking.track import Variables
 from sciml.spectra.weights import weight_spectra
 
@@ -55,7 +56,9 @@ class Weights:
 
     def measure(self, model: nn.Module) -> Variables:
         """Return the largest singular values of each layer, its edge, rank, stable rank and norm."""
-        everything = weight_spectra(model.get_submodule(self.module)).variables()
+        found = matrices(model.get_submodule(self.module))
+        names = [each.name for each in found]
+        everything = _placed(weight_spectra(found).variables(), names)
         values: Variables = {"layer": everything["layer"]}
         dims, table, attrs = everything["singular_values"]
         values["singular_value"] = (dims, table[:, : self.n_values], attrs)
@@ -63,6 +66,18 @@ class Weights:
             values[name] = everything[name]
         values["outliers_power"] = (("layer",), _outlier_power(table, everything["edge"][1]), _POWER)
         return values
+
+
+def _placed(found: Variables, names: list[str]) -> Variables:
+    """Return the variables over all layers, the same at each step: NaN where one is not finite, and was left out."""
+    rows = [names.index(name) for name in found["layer"][1]]
+    whole: Variables = {"layer": (("layer",), np.array(names, dtype=np.str_), found["layer"][2])}
+    for name, (dims, values, attrs) in found.items():
+        if np.issubdtype(values.dtype, np.floating):
+            table = np.full((len(names), *values.shape[1:]), np.nan)
+            table[rows] = values
+            whole[name] = (dims, table, attrs)
+    return whole
 
 
 _POWER = {"units": "1", "long_name": "fraction of the squared singular values that lies above the edge"}

@@ -12,6 +12,7 @@ from torch import nn
 from sciml.errors import ConfigError
 from sciml.nn.structure import Slot, weight_slots
 from sciml.rmt.shrink import Shrinkage, check_shrinkage
+from sciml.spectra.matrices import matrices
 from sciml.spectra.truncation.measure import Batches, Loss, flops, held_out_loss
 from sciml.spectra.truncation.part import Part, part_above_noise
 from sciml.spectra.truncation.result import TruncatedLayer, Truncation
@@ -125,7 +126,11 @@ def _check(loss: Loss | None, data: Batches | None, tolerance: float, shrinkage:
 def _candidates(
     model: nn.Module, alpha: float, shrinkage: Shrinkage, names: Sequence[str] | None, *, measured: bool
 ) -> list[_Candidate]:
-    spectra = {each.name: each for each in weight_spectra(model, alpha=alpha)}
+    found = matrices(model)
+    spectra = {each.name: each for each in weight_spectra(found, alpha=alpha)}
+    for each in found:
+        if each.name not in spectra:
+            each.values()  # raises: a net with a layer that is not finite is not cut in the others
     slots = [slot for slot in weight_slots(model) if slot.name in spectra]
     unknown = sorted(set(names or ()) - {slot.name for slot in slots})
     if unknown:

@@ -12,7 +12,7 @@ from sciml._typing import FloatArray
 from sciml.errors import ConfigError
 from sciml.spectra.weights.noise import NoiseTest, noise_test
 from sciml.spectra.weights.singular import leading, singular_values
-from sciml.spectra.weights.verdict import Verdict, effective_rank, stable_rank, verdict_of, words_of
+from sciml.spectra.weights.verdict import Verdict, effective_rank, reason_of, stable_rank, verdict_of, words_of
 
 __all__ = ["Alignment", "LayerChange", "alignment", "layer_change"]
 
@@ -113,8 +113,8 @@ class LayerChange:
 
     @property
     def words(self) -> str:
-        """The verdict, with the number of directions."""
-        return words_of(self.verdict, self.rank)
+        """The verdict, with the number of directions or with what leaves it open."""
+        return words_of(self.verdict, self.rank, reason_of(self.verdict, self.test))
 
     def summary(self) -> str:
         """Return size and rank of the change in one line."""

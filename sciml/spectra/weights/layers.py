@@ -10,7 +10,7 @@ from sciml.spectra.weights.change import Alignment, LayerChange
 from sciml.spectra.weights.noise import NoiseTest
 from sciml.spectra.weights.outliers import Outliers
 from sciml.spectra.weights.power_law import PowerLaw
-from sciml.spectra.weights.verdict import Verdict, effective_rank, stable_rank, words_of
+from sciml.spectra.weights.verdict import Verdict, effective_rank, reason_of, stable_rank, words_of
 
 __all__ = ["LayerFacts", "LayerSpectrum"]
 
@@ -49,11 +49,12 @@ class LayerSpectrum:
     verdict
         One of `sciml.spectra.weights.Verdict`; `words` has it with the number of directions.
     rank
-        Number of outliers, after false-discovery control over the layers; None where nothing was tested.
+        Number of outliers, after false-discovery control over the layers; None where nothing was tested, or the verdict
+        is "undetermined". So are `edge`, `mp_edge`, `p_values`, and the next two.
     q_value
-        Adjusted p-value of the layer (Benjamini and Hochberg); None where nothing was tested.
+        Adjusted p-value of the layer (Benjamini and Hochberg).
     outliers
-        Strength, interval and alignment of each outlier; None where nothing was tested.
+        Strength, interval and alignment of each outlier.
     alpha
         Level of the test, over all layers together.
     cutoff
@@ -182,9 +183,14 @@ class LayerSpectrum:
         return float(self.singular_values[0]) / float(np.sqrt(self.facts.fan_out / self.facts.fan_in))
 
     @property
+    def reason(self) -> str:
+        """Why there is no number of directions, in words; "" where there is one."""
+        return reason_of(self.verdict, self.test)
+
+    @property
     def words(self) -> str:
-        """The verdict, with the number of directions."""
-        return words_of(self.verdict, self.rank)
+        """The verdict, with the number of directions or with what leaves it open."""
+        return words_of(self.verdict, self.rank, self.reason)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values; rank, edge and p-values are None where nothing was tested."""
@@ -199,7 +205,7 @@ class LayerSpectrum:
             "singular_values": self.singular_values.tolist(),
             "tested_values": None if self.tested_values is self.singular_values else self.tested_values.tolist(),
             "unequal": self.test.unequal,
-            "reason": self.test.reason,
+            "reason": self.reason,
             "p_values": None if self.p_values is None else self.p_values.tolist(),
             **{name: getattr(self, name) for name in _NUMBERS},
             **{name: _plain(getattr(self, name)) for name in _PARTS},

@@ -104,7 +104,13 @@ def _because(test: NoiseTest, reason: str) -> NoiseTest:
 
 
 def _orthogonal(values: FloatArray, matrix: torch.Tensor, blocks: torch.Tensor | None) -> bool:
-    """Return whether the values, or those of each block that was drawn by itself, are equal but for rounding."""
+    """Return whether the values, or those of each block that was drawn by itself, are equal but for rounding.
+
+    A few equal values of a matrix that is otherwise small are no sign of that; one of zeros but for some taps may be.
+    """
+    filled = matrix != 0
+    if 2 * values.size <= min(int(filled.any(dim=side).sum()) for side in (0, 1)):
+        return False
     each = values if blocks is None else torch.linalg.svdvals(blocks.to(matrix)).numpy()
     return each.size > 1 and bool(each.min() > (1 - EQUAL) * each.max())
 

@@ -42,7 +42,8 @@ CANDIDATES = 60  # starts of the tail that are tried
 CRITICAL = 0.990
 TWO_SIDED = 1.959964  # standard deviations of a 95 % interval
 BOUNDS = (np.array([math.log(0.05), -700.0]), np.array([math.log(200.0), 700.0]))  # of ln κ and of ln unit
-LEVEL = 0.10  # at which another law counts as better
+LEVEL = 0.10  # at which a power law counts as refuted, and another law as better
+EQUAL = 1e-6  # mean logarithm of x / x_min: below it values are equal but for rounding, and follow no power law
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class PowerLaw:
     ----------
     verdict
         "power law": it describes half of the values or more, and no other law does so better. "not a power law": it is
-        refuted, or another law is better. "undetermined": what it describes is too short a tail to tell.
+        refuted, or another law is better, each at level 0.1. "undetermined": what it describes is too short a tail to
+        tell.
     alpha
         Exponent of the density; None where no tail of 20 values is described.
     low, high
@@ -150,7 +152,7 @@ def power_law(
     x = np.sort(x[x > 0])
     tail = _longest_tail(np.log(x))
     if tail is None:
-        text = f"no tail of {LEAST} values or more follows one"
+        text = f"no tail of {LEAST} values or more follows one (level {LEVEL:g})"
         return PowerLaw("not a power law", None, None, None, None, 0, x.size, None, {}, text)
     draws = _redrawn(np.log(x), tail, n_draws, rng or np.random.default_rng(0))
     spread = TWO_SIDED * float(np.std([math.log(each.slope) for each in draws], ddof=1))
@@ -174,9 +176,9 @@ def power_law(
 def _verdict(tail: _Tail, n: int, p_value: float, against: Mapping[str, float]) -> tuple[PowerLawVerdict, str]:
     better = min(against, key=lambda name: against[name])
     if p_value < LEVEL:
-        return "not a power law", f"the tail does not follow it (p = {p_value:.2g})"
+        return "not a power law", f"the tail does not follow it (p = {p_value:.2g}, level {LEVEL:g})"
     if against[better] < LEVEL:
-        return "not a power law", f"{better} describes the tail better (p = {against[better]:.2g})"
+        return "not a power law", f"{better} describes the tail better (p = {against[better]:.2g}, level {LEVEL:g})"
     if 2 * tail.logs.size < n:
         return (
             "undetermined",
@@ -201,7 +203,7 @@ def _longest_tail(logs: FloatArray) -> _Tail | None:
 def _tail(logs: FloatArray, start: int) -> _Tail:
     above = logs[start:] - logs[start]
     n = above.size
-    slope = (n - 2) / max(float(above.sum()), np.finfo(np.float64).tiny)
+    slope = (n - 2) / max(float(above.sum()), EQUAL * n)
     # The first value is x_min by choice: the others are compared with the law.
     cdf, steps = -np.expm1(-above[1:] * slope), np.arange(n) / (n - 1)
     return _Tail(above, slope, float(max(np.max(steps[1:] - cdf), np.max(cdf - steps[:-1]))), start)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
-from sciml.spectra.matrices import LeftOut, Matrices, Matrix, Source, matrices
+from sciml.spectra.matrices import LeftOut, Matrices, Matrix, NotFiniteError, Source, matrices
 from sciml.spectra.matrices.modules import Grid
 from sciml.spectra.weights.change import LayerChange, alignment, layer_change
 from sciml.spectra.weights.discovery import Discoveries, discoveries
@@ -185,7 +185,8 @@ def weight_spectra(
     ConfigError
         `alpha` not between 0 and 1, or a source without weight matrices.
     DataError
-        Weights that are not finite, not real, or without storage (device "meta").
+        Weights none of which is finite, real and with storage (not on the device "meta"); where others are, such a
+        one is left out and listed.
 
     References
     ----------
@@ -201,8 +202,7 @@ def weight_spectra(
     """
     if not 0.0 < alpha < 1.0:
         raise ConfigError(f"expected 0 < alpha < 1, got {alpha}")
-    found = _matrices(source, grid, memory)
-    drafts = [_draft(each, alpha) for each in found]
+    found, drafts = _drafts(_matrices(source, grid, memory), alpha)
     # Heads and products of attention are made of the other matrices: their p-values are a family of their own.
     families = {derived: _controlled(drafts, derived=derived, alpha=alpha) for derived in (False, True)}
     layers = [_layer(each, families[each.facts.derived], alpha) for each in drafts]
@@ -269,6 +269,24 @@ class _Draft:
     test: NoiseTest
 
 
+def _drafts(found: Matrices, alpha: float) -> tuple[Matrices, list[_Draft]]:
+    """Return the matrices that are finite, with their drafts; the others are left out, and listed with their numbers.
+
+    Heads and products are listed with the matrix that they are made of.
+    """
+    kept, left, drafts = [], [], []
+    for each in found:
+        try:
+            drafts.append(_draft(each, alpha))
+            kept.append(each)
+        except NotFiniteError as error:
+            left.append(LeftOut(each.name, each.shape, each.n_parameters, error.reason))
+    if not kept:
+        raise NotFiniteError(left[0].name, left[0].reason)
+    listed = (each for each in left if each.n_parameters)
+    return replace(found, items=tuple(kept), left_out=(*found.left_out, *listed)), drafts
+
+
 def _draft(matrix: Matrix, alpha: float) -> _Draft:
     if matrix.factors is not None:
         left, right = matrix.factors()
@@ -313,6 +331,8 @@ def _layer(draft: _Draft, family: tuple[dict[str, float], Discoveries], alpha: f
     rank = None if p_values is None else int(np.count_nonzero(p_values <= found.cutoff))
     significant = test.p_values is not None and bool(test.p_values[0] < alpha)
     verdict = verdict_of(test, rank, significant=significant)
+    if verdict == "undetermined":
+        rank = q_value = None
     return LayerSpectrum(
         facts=draft.facts,
         singular_values=draft.values,

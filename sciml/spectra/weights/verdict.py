@@ -9,7 +9,7 @@ from sciml._typing import FloatArray
 from sciml.spectra.weights.noise import NoiseTest
 from sciml.wording import count
 
-__all__ = ["Verdict", "effective_rank", "is_tested", "stable_rank", "verdict_of", "words_of"]
+__all__ = ["Verdict", "effective_rank", "is_tested", "reason_of", "stable_rank", "verdict_of", "words_of"]
 
 Verdict = Literal[
     "like its initialization",
@@ -56,8 +56,15 @@ def verdict_of(test: NoiseTest, rank: int | None, *, significant: bool) -> Verdi
     return "like its initialization" if len(test.tested) >= FEW else "undetermined"
 
 
-def words_of(verdict: Verdict, rank: int | None) -> str:
-    """Return the verdict, with the number of directions."""
+def reason_of(verdict: Verdict, test: NoiseTest) -> str:
+    """Return why there is no number of directions, or ""; what leaves a verdict open is among the warnings."""
+    return test.reason or (test.warnings[0] if verdict == "undetermined" and test.warnings else "")
+
+
+def words_of(verdict: Verdict, rank: int | None, reason: str = "") -> str:
+    """Return the verdict, with the number of directions, or with what leaves it open (its reason up to the colon)."""
+    if verdict == "undetermined" and reason:
+        return f"{verdict} ({reason.partition(':')[0]})"
     if verdict != "directions learned on a noise bulk" or rank is None:
         return verdict
     return f"{count(rank, 'direction')} learned on a noise bulk"

@@ -1,16 +1,18 @@
 """Weights in files: read one by one, in one order, and nothing believed that a file says of itself."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from sciml.errors import CheckpointError
+from sciml.errors import CheckpointError, ConfigError
 from sciml.spectra.matrices import matrices
 from sciml.train import checkpoint
 
@@ -102,8 +104,8 @@ def test_heads_stand_in_the_configuration_beside_the_file(net: nn.Module, tmp_pa
 @pytest.mark.parametrize(
     ("weight_map", "message"),
     [
-        ({"a.weight": "../model-0.safetensors"}, "expected a file beside it"),
-        ({"a.weight": "/etc/passwd"}, "expected a file beside it"),
+        ({"a.weight": "../model-0.safetensors"}, "expected a file beside it, got one outside its folder"),
+        ({"a.weight": "/etc/passwd"}, "expected a file beside it, got one outside its folder"),
         ({"a.weight": "missing.safetensors"}, "fetch all its parts"),
         ({"nothing.weight": "model-0.safetensors"}, "weights that its files lack, such as 'nothing.weight'"),
         ({"a.weight": 3}, "expected a mapping 'weight_map'"),
@@ -124,6 +126,50 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes) ->
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CheckpointError):
         matrices(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", b"[1, 2]", "got text"),
+        ("broken.json", b"{broken", "got text"),
+        ("a.txt", b"hello", "got text"),
+        ("a.npy", b"", r"got an array of numpy \(.npy\)"),
+        ("a.npz", b"", r"got arrays of numpy \(.npz\)"),
+    ],
+    ids=["list", "broken", "txt", "npy", "npz"],
+)
+def test_file_of_another_kind_is_called_that(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    if name.endswith(".npy"):
+        np.save(path, np.ones((3, 4)))
+    elif name.endswith(".npz"):
+        np.savez(path, a=np.ones((3, 4)))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"torch.save wrote at .*{name}, {message}"):
+        matrices(path)
+
+
+def test_file_of_vectors_is_named(tmp_path: Path) -> None:
+    torch.save({"a.bias": torch.ones(3)}, tmp_path / "a.pt")
+    with pytest.raises(ConfigError, match=r"got the file .*a\.pt without any"):
+        matrices(tmp_path / "a.pt")
+
+
+def test_what_torch_warns_of_is_said_by_us_or_not_at_all(tmp_path: Path) -> None:
+    torch.save({"a.weight": torch.ones(3, 4)}, tmp_path / "four.pt", pickle_protocol=4)
+    with pytest.raises(CheckpointError, match="another pickle protocol"):
+        matrices(tmp_path / "four.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = torch.quantize_per_tensor(torch.ones(3, 4), 0.1, 0, torch.qint8)
+    torch.save({"a.weight": torch.ones(3, 4), "q.weight": whole}, tmp_path / "quantized.pt")
+    found = matrices(tmp_path / "quantized.pt")
+    assert [each.name for each in found] == ["a"]
+    assert [each.reason for each in found.left_out] == [
+        "expected real floating-point weights, got torch.qint8; convert them first"
+    ]
 
 
 def test_folder_with_several_files_is_refused(tmp_path: Path) -> None:

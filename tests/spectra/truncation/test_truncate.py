@@ -275,3 +275,11 @@ def test_layer_that_the_net_does_not_need_becomes_zeros() -> None:
     found = truncate(Branch(), loss=nn.functional.mse_loss, data=[(x, torch.zeros(20, 60))])
     assert (found.layers[0].rank, found.layers[0].form, found.layers[0].replaced) == (0, "dense", True)
     assert "zeros" in found.layers[0].reason
+
+
+def test_net_with_a_layer_that_is_not_finite_is_refused() -> None:
+    net = nn.Sequential(nn.Linear(20, 30), nn.Linear(30, 20))
+    with torch.no_grad():
+        net.get_parameter("1.weight")[0, 0] = math.nan
+    with pytest.raises(DataError, match="'1': expected finite weights, got 1 of 600"):
+        truncate(net)

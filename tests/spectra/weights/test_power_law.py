@@ -82,6 +82,19 @@ def test_too_few_values_have_no_exponent(values: list[float]) -> None:
     assert fit.to_dict()["n_tail"] == 0
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-15, 1e-8])
+def test_equal_values_follow_no_power_law(noise: float) -> None:
+    fit = power_law(1e30 * (1 + noise * np.random.default_rng(0).random(40)))
+    assert (fit.verdict, fit.alpha) == ("not a power law", None)
+
+
+def test_reason_states_the_level() -> None:
+    rng = np.random.default_rng(5)
+    reasons = [power_law(rng.lognormal(size=N), n_draws=20).reason for _ in range(3)]
+    assert any("level 0.1)" in reason for reason in reasons)
+    assert power_law(np.ones(40)).reason == "no tail of 20 values or more follows one (level 0.1)"
+
+
 def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(DataError, match="zero or more"):
         power_law([1.0, -1.0])
