@@ -150,6 +150,26 @@ def test_each_part_has_its_table_and_file(sciml, fitted: Path, tmp_path: Path, c
     assert document["schema"] == f"sciml.{command[0]}/1"
 
 
+def test_the_cost_of_curvature_is_that_of_what_is_asked(sciml, fitted: Path) -> None:
+    few, many = (
+        sciml("spectrum", "curvature", fitted, "-k", str(k), "--samples", "40", option)
+        for k, option in ((1, "--no-density"), (10, "--density"))
+    )
+    assert "1 eigenvalue of the Hessian takes, as a rule, 23 products" in few.err
+    assert "density" not in few.err
+    assert "10 eigenvalues of the Hessian take, as a rule, 50 products" in many.err
+    assert "density takes 400 products" in many.err
+    refused = sciml("spectrum", "curvature", fitted, "-k", "100000")
+    assert refused.code != 0
+    assert "expected 1 to 200 eigenvalues" in refused.err
+    assert "got 100000" in refused.err
+
+
+def test_the_curvature_of_a_few_samples_is_measured(sciml, fitted: Path) -> None:
+    done = sciml("spectrum", "curvature", fitted, "--samples", "3", "-k", "2", "--no-density")
+    assert done.code == 0, done.err
+
+
 def test_runs_stand_side_by_side(sciml, fitted: Path, tmp_path: Path) -> None:
     best = checkpoint.paths(fitted / "checkpoints", "best")[0]
     done = sciml(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sciml.errors import ScimlError
+from sciml.errors import ConfigError, ScimlError
 from sciml.pipeline.spectra.trained import Learned, TrainedRun
 from sciml.report.net_record import CurvatureRecord
 from sciml.spectra import (
@@ -17,12 +17,14 @@ from sciml.spectra import (
     spectral_density,
     top_eigenvalues,
 )
-from sciml.wording import quantity
+from sciml.spectra.curvature import Cost
+from sciml.wording import count, quantity
 
 __all__ = ["CurvatureSettings", "measure_curvature"]
 
 BATCH = 64
 PROBES = ((5, 80), (3, 60), (2, 40))  # random vectors and steps of each, as many as there is time for
+MOST = 200  # eigenvalues: what the search itself takes grows as the square of their number
 LIMIT = 30.0  # seconds for the density, unless it is asked for
 
 
@@ -35,7 +37,7 @@ class CurvatureSettings:
     samples
         Windows of the train part that the loss is taken of, at most.
     n_eigenvalues
-        Of the Hessian, largest in magnitude.
+        Of the Hessian, largest in magnitude; None: ten, or all of a smaller net.
     density
         Whether to take its density however long that takes; None: where it takes half a minute at most.
     products
@@ -43,7 +45,7 @@ class CurvatureSettings:
     """
 
     samples: int = 1024
-    n_eigenvalues: int = 10
+    n_eigenvalues: int | None = None
     density: bool | None = None
     products: Callable[[int, int], None] | None = None
 
@@ -54,8 +56,10 @@ def measure_curvature(
     """Measure the curvature of the loss that a run was trained on, dropout off, on windows of its train part."""
     model, data = run.restored.model, learned.batches(settings.samples, BATCH)
     operator = hessian(model, learned.loss, data)
-    n, cost, notes = min(settings.n_eigenvalues, operator.shape[0]), operator.cost(), list[str]()
-    say(f"Hessian: {cost.summary()}")
+    n = _number(settings.n_eigenvalues, operator.shape[0])
+    cost, notes = operator.cost(), list[str]()
+    told = _cost(operator, cost, n, settings)
+    say(told)
     top = top_eigenvalues(operator, n, progress=settings.products)
     other = gauss_newton(model, learned.loss, data)
     found: dict[str, Any] = {"gauss_newton": top_eigenvalues(other, n, which="largest", progress=settings.products)}
@@ -70,19 +74,52 @@ def measure_curvature(
             found[name] = measure()
         except ScimlError as error:
             notes.append(f"{name}: {error}")
-    return CurvatureRecord(top=top, cost=cost.summary(), notes=tuple(notes), **found)
+    return CurvatureRecord(top=top, cost=told, notes=tuple(notes), **found)
+
+
+def _number(asked: int | None, n: int) -> int:
+    """Return how many eigenvalues to find of a matrix of n rows."""
+    most = min(n, MOST)
+    if asked is not None and not 1 <= asked <= most:
+        raise ConfigError(
+            f"expected 1 to {most} eigenvalues of the curvature of {count(n, 'parameter')}, got {asked}; the density "
+            "shows all of them"
+        )
+    return min(10, n) if asked is None else asked
+
+
+def _cost(operator: CurvatureOperator, cost: Cost, k: int, settings: CurvatureSettings) -> str:
+    """Say what the products will take: of k eigenvalues about 20 + 3 k, as of small nets; of a density exactly."""
+    n = operator.shape[0]
+    probes = _probes(n, cost.seconds, settings)
+    verb = "takes" if k == 1 else "take"
+    density = "" if probes is None else (
+        f"; its density takes {probes[0] * probes[1]} products: about "
+        f"{quantity(probes[0] * probes[1] * cost.seconds, 's', digits=2)}"
+    )  # fmt: skip
+    return (
+        f"{count(k, 'eigenvalue')} of the Hessian {verb}, as a rule, {cost.summary(min(20 + 3 * k, n))}; those of the "
+        f"Gauss-Newton matrix take as many{density}"
+    )
+
+
+def _probes(n: int, seconds: float, settings: CurvatureSettings) -> tuple[int, int] | None:
+    """Return random vectors and steps of each, as many as there is time for; None: no density."""
+    if settings.density is False:
+        return None
+    possible = [(n_probes, min(steps, n)) for n_probes, steps in PROBES]
+    affordable = [each for each in possible if each[0] * each[1] * seconds <= LIMIT]
+    return possible[0] if settings.density else next(iter(affordable), None)
 
 
 def _density(operator: CurvatureOperator, seconds: float, settings: CurvatureSettings) -> SpectralDensity | None:
     if settings.density is False:
         return None
-    affordable = [each for each in PROBES if each[0] * each[1] * seconds <= LIMIT]
-    if not affordable and not settings.density:
+    probes = _probes(operator.shape[0], seconds, settings)
+    if probes is None:
         least = quantity(PROBES[-1][0] * PROBES[-1][1] * seconds, "s", digits=2)
         raise ScimlError(f"left out, for it takes {least} at least; see sciml spectrum curvature --density")
-    n_probes, steps = PROBES[0] if settings.density else affordable[0]
-    steps = min(steps, operator.shape[0])
-    return spectral_density(operator, n_probes=n_probes, steps=steps, progress=settings.products)
+    return spectral_density(operator, n_probes=probes[0], steps=probes[1], progress=settings.products)
 
 
 def _classes(run: TrainedRun, learned: Learned, data: Any) -> Any:

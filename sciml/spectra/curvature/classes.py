@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from sciml._typing import FloatArray
-from sciml.errors import ConfigError
+from sciml.errors import ConfigError, DataError
 from sciml.spectra.curvature.eigen import TopEigenvalues, top_eigenvalues
 from sciml.spectra.curvature.estimates import trace
 from sciml.spectra.curvature.operators.graphs import JacobianGraph
+from sciml.spectra.curvature.operators.losses import check_labels
 from sciml.spectra.curvature.operators.memory import available
 from sciml.spectra.curvature.operators.operator import CurvatureOperator
 from sciml.wording import count, percent, series
@@ -28,7 +29,8 @@ class ClassStructure:
     weights
         Total weight (C, C) of the items of class c (row) for label c' (column): mean probability, over all items.
     class_eigenvalues
-        Of the part of the class means, (C,): the C outliers, of which one may be small.
+        Of the part of the class means, (C,): the C outliers, of which one may be small. A class without items adds
+        none.
     cross_eigenvalues
         Of the part of the means for pairs of class and label about the class means, at most C (C - 2) of them not zero.
     predicted
@@ -57,18 +59,26 @@ class ClassStructure:
         return f"<ClassStructure of {self.n_classes} classes: {series([f'{each:.4g}' for each in self.predicted[:4]])}>"
 
     @property
+    def n_present(self) -> int:
+        """Classes that items are of: the others have weights of zero and add nothing."""
+        return int((self.weights.sum(1) > 0).sum())
+
+    @property
     def explained(self) -> FloatArray:
         """Predicted over measured, for each measured eigenvalue."""
-        k = min(len(self.measured.values), len(self.predicted))
+        k = min(len(self.measured.values), self.n_present * (self.n_classes - 1))
         return np.asarray(self.predicted[:k] / self.measured.values[:k])
 
     def summary(self) -> str:
         """Return what the means of gradients explain of the outliers, and of the trace."""
         aligned = percent(float(self.in_class_span.mean()))
         held = self.class_eigenvalues.sum() / self.total, self.cross_eigenvalues.sum() / self.total
+        absent = self.n_classes - self.n_present
+        without = f" ({absent} of them without items)" if absent else ""
         return (
-            f"Gauss-Newton matrix of {count(self.n_classes, 'class')}: the class means hold {percent(held[0])} of its "
-            f"trace, means of class and label about them {percent(held[1])}; without an eigensolve they give "
+            f"Gauss-Newton matrix of {count(self.n_classes, 'class')}{without}: "
+            f"the class means hold {percent(held[0])} of its trace, "
+            f"means of class and label about them {percent(held[1])}; without an eigensolve they give "
             f"{percent(float(self.explained.min()))} to {percent(float(self.explained.max()))} of its "
             f"{len(self.explained)} largest eigenvalues, whose vectors lie to {aligned} "
             f"in the span of the class means (mean)."
@@ -121,7 +131,7 @@ def class_structure(
     operator
         `gauss_newton(model, "cross_entropy", data)` or `fisher(...)`, with integer labels.
     top
-        Its largest eigenvalues, if they are known; default the C largest are computed.
+        Its largest eigenvalues, if they are known; default as many as there are classes with items.
     n_products
         For the trace; see `trace`.
     rng
@@ -130,7 +140,9 @@ def class_structure(
     Raises
     ------
     ConfigError
-        Another kind of operator, or more classes than memory holds.
+        Another kind of operator, fewer than two classes, or more than memory holds.
+    DataError
+        Labels that are none of the classes, or a matrix of zeros.
 
     References
     ----------
@@ -151,16 +163,20 @@ def class_structure(
     C = len(weights)
     chosen = ~np.eye(C, dtype=bool)
     w = np.where(chosen, weights, 0.0)
-    pairs = sums / torch.as_tensor(np.where(weights > 0, weights, 1.0), dtype=sums.dtype, device=sums.device)[..., None]
+    pairs = sums / _divisors(weights, sums)[..., None]
     means = (sums * torch.as_tensor(chosen, dtype=sums.dtype, device=sums.device)[..., None]).sum(1)
-    means = means / torch.as_tensor(np.maximum(w.sum(1), 1e-300), dtype=sums.dtype, device=sums.device)[:, None]
-    of_class = means * _roots(w.sum(1), means)
+    of_items = w.sum(1)
+    means = means / _divisors(of_items, means)[:, None]
+    of_class = means * _roots(of_items, means)
     of_pairs = pairs[torch.as_tensor(chosen)]
     all_pairs = of_pairs * _roots(w[chosen], of_pairs)
     row = torch.as_tensor(np.nonzero(chosen)[0])
     about = (of_pairs - means[row]) * _roots(w[chosen], of_pairs)
-    measured = top_eigenvalues(operator, min(C, operator.shape[0]), which="largest", rng=rng) if top is None else top
+    k = min(int((of_items > 0).sum()), operator.shape[0])
+    measured = top_eigenvalues(operator, k, which="largest", rng=rng) if top is None else top
     whole = trace(operator, n_products=n_products, rng=rng)
+    if not whole.value > 0:
+        raise DataError("expected a Gauss-Newton matrix that is not zero: every item is classified with certainty")
     return ClassStructure(
         n_classes=C,
         weights=weights,
@@ -185,6 +201,7 @@ def _sums(operator: CurvatureOperator) -> tuple[Tensor, FloatArray]:
             if z.ndim != 2 or batch.targets.ndim != 1 or batch.targets.is_floating_point():
                 raise ConfigError("expected logits (batch, class) and integer labels (batch,) for the class structure")
             C = z.shape[1]
+            check_labels(batch.targets, C)
             if not len(weights):
                 _check_room(operator, C)
                 sums = torch.zeros(C, C, layout.n, dtype=operator.dtype, device=operator.device)
@@ -203,12 +220,20 @@ def _sums(operator: CurvatureOperator) -> tuple[Tensor, FloatArray]:
 
 
 def _check_room(operator: CurvatureOperator, C: int) -> None:
+    if C < 2:
+        raise ConfigError(f"expected logits of at least two classes, got {C}")
     need = C * C * operator.shape[0] * operator.dtype.itemsize
     if need > available(operator.device):
         raise ConfigError(
             f"expected memory for {C * C} vectors ({need / 2**30:.1f} GiB), got less; name fewer parameters, such as "
             "those of the last layers"
         )
+
+
+def _divisors(weights: FloatArray, vectors: Tensor) -> Tensor:
+    """Return the weights; one where nothing has weight, or so little that the vectors' dtype does not hold it."""
+    some = weights > torch.finfo(vectors.dtype).tiny
+    return torch.as_tensor(np.where(some, weights, 1.0), dtype=vectors.dtype, device=vectors.device)
 
 
 def _roots(weights: FloatArray, vectors: Tensor) -> Tensor:

@@ -13,9 +13,10 @@ import torch  # noqa: F401 (for the example)
 from torch import Tensor
 
 from sciml._typing import BoolArray, FloatArray
+from sciml.errors import ConfigError
 from sciml.linalg.krylov import Eigenpairs, Krylov, Wanted, eigenpairs
 from sciml.spectra.curvature.checkpoint import fingerprint, load, save
-from sciml.spectra.curvature.operators.memory import available
+from sciml.spectra.curvature.operators.memory import PART, available
 from sciml.spectra.curvature.operators.operator import CurvatureOperator
 from sciml.wording import count, percent, series
 
@@ -171,7 +172,7 @@ def top_eigenvalues(
     Raises
     ------
     ConfigError
-        More values than parameters, an unknown end, or a tolerance out of range.
+        More values than parameters or than memory holds, an unknown end, or a tolerance out of range.
     CheckpointError
         The checkpoint is of another operator.
     NumericalError
@@ -222,9 +223,16 @@ def _short(operator: CurvatureOperator, rng: np.random.Generator) -> Tensor:
 
 
 def _most_vectors(operator: CurvatureOperator, k: int) -> int:
-    """Return how many vectors fit in memory."""
-    room = available(operator.device) // (operator.shape[0] * operator.dtype.itemsize)
-    return max(2 * k + 10, int(room))
+    """Return how many vectors fit in memory; so many that k values cannot be found with less are an error."""
+    n, least = operator.shape[0], 2 * k + 10
+    one = n * operator.dtype.itemsize
+    room = available(operator.device) // one
+    if min(least, n) > room / PART:
+        raise ConfigError(
+            f"expected memory for {min(least, n)} vectors ({min(least, n) * one / 2**30:.1f} GiB), got less; ask for "
+            "fewer eigenvalues, or for the parameters of some layers"
+        )
+    return max(least, int(room))
 
 
 class _Watch:

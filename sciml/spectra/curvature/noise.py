@@ -13,7 +13,8 @@ from sciml._typing import BoolArray, FloatArray
 from sciml.errors import ConfigError
 from sciml.linalg.krylov import Wanted, eigenpairs
 from sciml.spectra.curvature.eigen import TopEigenvalues, top_eigenvalues
-from sciml.spectra.curvature.operators.batches import Batch
+from sciml.spectra.curvature.noise_scale import NoiseScale, noise_scales
+from sciml.spectra.curvature.operators.batches import Batch, drawn
 from sciml.spectra.curvature.operators.operator import CurvatureOperator
 from sciml.wording import count
 
@@ -31,14 +32,15 @@ class BatchNoise:
     spreads
         Standard deviation, over batches, of the curvature along each eigenvector.
     floor, floor_error
-        Largest magnitude of the noise of a batch's matrix outside these eigenvectors: mean over pairs of batches, and
-        its standard error. An eigenvalue below it cannot be told from noise in one batch.
+        Largest magnitude of the noise of a batch's matrix outside the eigenvectors that rise above it: mean over pairs
+        of batches, and its standard error. An eigenvalue below it cannot be told from noise in one batch. It depends
+        on how many eigenvalues were asked for only if all of them rise above it, and is an upper bound then.
     learning_rate_bound
-        2 / largest eigenvalue; infinite if none is positive.
-    gradient_noise_scale
+        2 / largest eigenvalue of all data, whether a batch shows it or not; infinite if none is positive.
+    gradient_noise_scale, gradient_noise_interval
         tr(C) / |g|²: the batch size at which noise and gradient are alike; None where the gradient over all data is
-        not larger than its own noise (at a minimum).
-    curved_noise_scale
+        not larger than its own noise (at a minimum). Interval of 95 %, which may be open above; see `noise_scales`.
+    curved_noise_scale, curved_noise_interval
         tr(A C) / g^T A g: the same, weighed by the curvature; None where it is not positive.
     """
 
@@ -51,7 +53,9 @@ class BatchNoise:
     floor_error: float
     learning_rate_bound: float
     gradient_noise_scale: float | None
+    gradient_noise_interval: tuple[float, float]
     curved_noise_scale: float | None
+    curved_noise_interval: tuple[float, float]
 
     def __repr__(self) -> str:
         return (
@@ -60,28 +64,30 @@ class BatchNoise:
 
     @property
     def above(self) -> BoolArray:
-        """Which of the eigenvalues rise above the floor, by two standard errors of it."""
-        return np.asarray(np.abs(self.values) > self.floor + 2 * self.floor_error)
+        """Which eigenvalues rise above the floor, by two standard errors of it and of their own scatter in one."""
+        return _above(self.values, self.spreads, self.floor, self.floor_error)
 
     def summary(self) -> str:
-        """Return how many eigenvalues a batch shows, and what follows for rate and batch size."""
-        scale = self.gradient_noise_scale
-        words = "not determined: the gradient is below its own noise" if scale is None else f"{scale:,.0f} samples"
+        """Return how many eigenvalues a batch shows, and the batch size at which noise and gradient are alike."""
+        scale = NoiseScale(self.gradient_noise_scale, *self.gradient_noise_interval)
+        more = ", and more than these may" if self.above.all() else ""
         return (
-            f"In batches of {count(self.batch_size, 'sample')} {int(self.above.sum())} of the {len(self.values)} "
-            f"largest eigenvalues of the {self.kind} rise above noise of {self.floor:.3g} ± {self.floor_error:.1g}; "
-            f"gradient descent is stable below a rate of {self.learning_rate_bound:.3g}; gradient noise scale: {words}."
+            f"In a batch of {count(self.batch_size, 'sample')} {int(self.above.sum())} of the {len(self.values)} "
+            f"largest eigenvalues of the {self.kind} rise above noise of {self.floor:.3g} ± {self.floor_error:.1g} by "
+            f"more than they scatter over batches{more}; gradient noise scale: {scale}."
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         bound = self.learning_rate_bound
+        intervals = {"gradient": self.gradient_noise_interval, "curved": self.curved_noise_interval}
         return {
             **vars(self),
+            **{f"{name}_noise_interval": [low, _finite(high)] for name, (low, high) in intervals.items()},
             "values": self.values.tolist(),
             "spreads": self.spreads.tolist(),
             "above": self.above.tolist(),
-            "learning_rate_bound": bound if np.isfinite(bound) else None,
+            "learning_rate_bound": _finite(bound),
         }
 
     def variables(self) -> dict[str, tuple[tuple[str, ...], Any, dict[str, Any]]]:
@@ -105,8 +111,10 @@ def batch_noise(
     r"""Return which eigenvalues rise above the noise of a batch of this size, and the gradient-noise scale.
 
     Pairs of random batches of disjoint items give (A_B - A_B') / \sqrt 2, which has the covariance of the noise of one
-    batch; its largest magnitude outside the eigenvectors of the largest eigenvalues is the floor. No law is assumed:
-    the noise of a curvature matrix is far from that of a Wigner matrix.
+    batch; its largest magnitude is the floor, for no eigenvalue is moved further by a matrix than that (Weyl). Where
+    eigenvalues rise above it, by two standard deviations of the curvature along them too, the floor is taken again
+    outside their eigenvectors, until no other rises. No law is assumed: the noise of a curvature matrix is far from
+    that of a Wigner matrix.
 
     Parameters
     ----------
@@ -124,7 +132,7 @@ def batch_noise(
     Raises
     ------
     ConfigError
-        Too large a batch, or too few of them.
+        Too large a batch, too few of them, or a loss that is a sum, not a mean, over items.
 
     References
     ----------
@@ -142,6 +150,8 @@ def batch_noise(
     """
     operator.alone("the noise of batches")
     n = operator.n_samples
+    if not operator.loss_function.mean:
+        raise ConfigError('expected a loss of reduction "mean": that of a batch is compared with that of all data')
     if not 1 <= batch_size <= n // 2:
         raise ConfigError(f"expected a batch size of 1 to {n // 2}, half of the samples, got {batch_size}")
     if n_batches < 4 or n_batches % 2:
@@ -151,36 +161,50 @@ def batch_noise(
     parts = [operator.on([batch]) for batch in batches]
     V = found.vectors.to(operator.device, operator.dtype)
     along = np.array([(V * (part @ V)).sum(0).double().cpu().numpy() for part in parts])
-    floors = np.array([_largest(_Noise(a, b, V)) for a, b in zip(parts[::2], parts[1::2], strict=True)])
-    plain, curved = _noise_scales(operator, parts, batch_size)
+    spreads = along.std(0, ddof=1)
+    floor, error = _floor(parts, V, found.values, spreads)
+    plain, curved = noise_scales(operator, np.random.default_rng((rng, 1)))
     return BatchNoise(
         kind=operator.kind,
         batch_size=batch_size,
         n_batches=n_batches,
         values=found.values,
-        spreads=along.std(0, ddof=1),
-        floor=float(floors.mean()),
-        floor_error=float(floors.std(ddof=1) / np.sqrt(len(floors))),
+        spreads=spreads,
+        floor=floor,
+        floor_error=error,
         learning_rate_bound=found.learning_rate_bound,
-        gradient_noise_scale=plain,
-        curved_noise_scale=curved,
+        gradient_noise_scale=plain.value,
+        gradient_noise_interval=(plain.low, plain.high),
+        curved_noise_scale=curved.value,
+        curved_noise_interval=(curved.low, curved.high),
     )
 
 
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
 def _random_batches(operator: CurvatureOperator, size: int, number: int, rng: np.random.Generator) -> list[Batch]:
-    """Return random batches, each pair of neighbors of disjoint items, from one pass over the data."""
-    n = operator.n_samples
-    draws = [rng.permutation(n)[: 2 * size].reshape(2, size) for _ in range(number // 2)]
-    wanted = [np.sort(each) for pair in draws for each in pair]
-    pieces: list[list[Batch]] = [[] for _ in wanted]
-    start = 0
-    for _, batch in operator._own_batches():
-        for own, rows in zip(pieces, wanted, strict=True):
-            inside = rows[(rows >= start) & (rows < start + batch.n_items)] - start
-            if len(inside):
-                own.append(batch.rows(torch.from_numpy(inside)))
-        start += batch.n_items
-    return [Batch.concatenated(own) for own in pieces]
+    """Return random batches, each pair of neighbors of disjoint items."""
+    draws = [rng.permutation(operator.n_samples)[: 2 * size].reshape(2, size) for _ in range(number // 2)]
+    return drawn(operator._own_batches(), [each for pair in draws for each in pair])
+
+
+def _above(values: FloatArray, spreads: FloatArray, floor: float, error: float) -> BoolArray:
+    return np.asarray(np.abs(values) > floor + 2 * np.hypot(error, spreads))
+
+
+def _floor(parts: list[CurvatureOperator], V: Tensor, values: FloatArray, spreads: FloatArray) -> tuple[float, float]:
+    """Return the floor outside the eigenvectors that rise above it, and its error: at first none, until all do."""
+    outside = np.zeros(len(values), dtype=bool)
+    while True:
+        known = V[:, torch.as_tensor(outside, device=V.device)]
+        each = np.array([_largest(_Noise(a, b, known)) for a, b in zip(parts[::2], parts[1::2], strict=True)])
+        floor, error = float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))
+        found = outside | _above(values, spreads, floor, error)
+        if (found == outside).all():
+            return floor, error
+        outside = found
 
 
 class _Noise:
@@ -203,18 +227,3 @@ class _Noise:
 def _largest(noise: _Noise) -> float:
     found = eigenpairs(noise, Wanted(1, "magnitude", tolerance=0.02, missed=None, max_products=100))
     return float(np.abs(found.values[0]))
-
-
-def _noise_scales(
-    operator: CurvatureOperator, parts: list[CurvatureOperator], size: int
-) -> tuple[float | None, float | None]:
-    """Return tr(C) / |g|² and tr(A C) / g^T A g, each with the bias of the finite number of samples taken out."""
-    n, g = operator.n_samples, operator.gradient
-    off = torch.stack([part.gradient - g for part in parts], 1)
-    # of batches drawn without replacement: covariance C (n - B) / (n - 1) / B about the mean of all data
-    factor = size * (n - 1) / (n - size) if n > size else 0.0
-    products: Tensor = operator @ torch.cat([off, g[:, None]], 1)
-    noise = factor * float(off.square().sum(0).mean())
-    curved = factor * float((off * products[:, :-1]).sum(0).mean())
-    signal, bent = float(g @ g) - noise / n, float(g @ products[:, -1]) - curved / n
-    return (noise / signal if signal > 0 else None), (curved / bent if bent > 0 and curved > 0 else None)

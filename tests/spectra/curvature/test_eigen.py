@@ -98,3 +98,11 @@ def test_what_did_not_converge_says_so() -> None:
     assert "not converged" in found.summary()
     with pytest.raises(ConfigError, match="which"):
         top_eigenvalues(H, 2, which="biggest")
+
+
+def test_more_eigenvalues_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    H = hessian(model_case("linear"), "cross_entropy", data())
+    monkeypatch.setitem(top_eigenvalues.__globals__, "available", lambda _: 6 * 8 * H.shape[0])
+    with pytest.raises(ConfigError, match="memory for 20 vectors"):
+        top_eigenvalues(H, 5)
+    assert len(top_eigenvalues(H, 1, missed=None, max_products=5).values) == 1

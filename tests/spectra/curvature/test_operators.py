@@ -234,6 +234,24 @@ def test_what_cannot_be_done_is_said() -> None:
         H @ torch.ones(3)
 
 
+@pytest.mark.parametrize("kind", [hessian, gauss_newton, gradient_covariance])
+def test_data_that_do_not_fit_the_net_or_the_loss_are_an_error(kind: Any) -> None:
+    net = nn.Linear(2, 3)
+    X, y = torch.randn(4, 2), torch.tensor([0, 1, 2, 1])
+    with pytest.raises(DataError, match="at least one item, got an empty batch"):
+        kind(net, functional.cross_entropy, [(X, y), (X[:0], y[:0])]) @ torch.ones(9)
+    with pytest.raises(DataError, match="positive weight, got none"):
+        kind(net, "cross_entropy", (X[:0], y[:0])).cost()
+    with pytest.raises(DataError, match=r"labels of 0 to 2.*got 5"):
+        kind(net, "cross_entropy", (X, y.where(y < 2, 5))) @ torch.ones(9)
+    with pytest.raises(DataError, match=r"inputs that the model takes, got int64 \(4, 2\)"):
+        kind(net, "cross_entropy", (X.long(), y)) @ torch.ones(9)
+    with pytest.raises(DataError, match=r"outputs and targets that the loss takes, got float32 \(4, 3\) and .* \(3,\)"):
+        kind(net, "cross_entropy", [(X, y[:3])]) @ torch.ones(9)
+    H = kind(net, nn.CrossEntropyLoss(ignore_index=-7), (X, y.where(y < 2, -7)))
+    assert bool((H @ torch.ones(9)).isfinite().all())
+
+
 def test_data_that_change_from_pass_to_pass_are_an_error() -> None:
     class Drawn:
         def __iter__(self) -> Any:

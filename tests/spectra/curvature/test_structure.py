@@ -1,5 +1,6 @@
 """Tangent kernels, class structure, level statistics and batch noise against what is known exactly."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -21,6 +22,7 @@ from sciml.spectra.curvature import (
     ntk,
     top_eigenvalues,
 )
+from sciml.spectra.curvature.noise_scale import noise_scales
 from tests.spectra.curvature.models import data, dense_jacobian, model_case
 
 
@@ -128,7 +130,26 @@ def test_separated_classes_have_as_many_outliers_as_classes_less_one() -> None:
     assert found.in_pair_span.min() > 0.95
 
 
+def test_a_class_without_items_is_left_out() -> None:
+    net = model_case("fcn-none").float()
+    X, y = data(20)
+    found = class_structure(gauss_newton(net, "cross_entropy", (X.float(), y.where(y != 1, 0))))
+    assert found.n_present == 2
+    assert found.weights[1].tolist() == [0, 0, 0]
+    assert len(found.measured.values) == 2
+    assert np.isfinite(found.predicted).all()
+    assert 0 < found.explained.min() <= found.explained.max() < 1.001
+    assert "1 of them without items" in found.summary()
+    with pytest.raises(DataError, match=r"labels of 0 to 2.*got -100"):
+        class_structure(gauss_newton(net, "cross_entropy", (X.float(), y.where(y != 1, -100))))
+
+
 def test_class_structure_needs_classes() -> None:
+    sure = nn.Linear(2, 2, bias=False)
+    nn.init.constant_(sure.weight[0].data, 1000.0)
+    nn.init.constant_(sure.weight[1].data, -1000.0)
+    with pytest.raises(DataError, match="not zero"):
+        class_structure(gauss_newton(sure, "cross_entropy", (torch.ones(4, 2), torch.tensor([0, 0, 1, 1]))))
     X, y = data(classes=False)
     with pytest.raises(ConfigError, match="integer labels"):
         class_structure(gauss_newton(model_case("linear"), "mse", (X, y)))
@@ -174,5 +195,58 @@ def test_noise_of_batches() -> None:
     curved = float((H.to_dense() @ C.to_dense()).trace()) / float(C.gradient @ (H @ C.gradient))
     assert found.curved_noise_scale == pytest.approx(curved, rel=0.4)
     assert isinstance(found, Result)
+    low, high = found.gradient_noise_interval
+    assert found.gradient_noise_scale is not None
+    assert low < exact < high < 3 * low
+    assert low < found.gradient_noise_scale < high
+    assert f"{found.gradient_noise_scale:,.0f} samples (95 %: " in found.summary()
+    assert "rate" not in found.summary()
     with pytest.raises(ConfigError, match="half of the samples"):
         batch_noise(H, batch_size=3000)
+    with pytest.raises(ConfigError, match="reduction"):
+        batch_noise(hessian(net, nn.MSELoss(reduction="sum"), (X, y)), batch_size=B)
+
+
+def test_the_noise_of_a_batch_does_not_depend_on_how_many_eigenvalues_are_asked_for() -> None:
+    """Two strong directions that a batch shows, and a bulk, of which more vectors taken out would lower the floor."""
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(1000, 30, generator=generator, dtype=torch.float64)
+    X[:, 0] *= 8
+    X[:, 1] *= 7
+    H = hessian(nn.Linear(30, 1).double(), "mse", (X, torch.zeros(1000, 1, dtype=torch.float64)), batch_size=1000)
+    few, many = (batch_noise(H, batch_size=50, k=k) for k in (3, 12))
+    assert few.above.tolist() == [True, True, False]
+    assert many.above.tolist() == [True, True] + 10 * [False]
+    assert few.floor == pytest.approx(many.floor, rel=0.02)
+    own = dataclasses.replace(few, spreads=few.values)
+    assert not own.above.any()  # a value that scatters over batches by its own size
+
+
+def test_the_interval_of_the_noise_scale_holds_the_truth() -> None:
+    """Gradients (x - mu) of a mean: tr(C) / |mu|^2 = 20 / 0.2; open upward where mu is in the noise."""
+    n, d = 400, 20
+    inside, bounds = 0, []
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        X = torch.randn(n, d, generator=generator, dtype=torch.float64) + 0.1
+        H = hessian(_Mean(d), lambda z, _: z, (X, torch.zeros(n)), batch_size=n)
+        scale, curved = noise_scales(H, np.random.default_rng(seed))
+        inside += scale.low <= 100 <= scale.high
+        bounds.append(scale.low)
+        assert curved.value == pytest.approx(scale.value, rel=1e-6)  # the Hessian is the identity
+    assert inside >= 34  # of 95 %, less than this has a chance of 1 in 200
+    assert np.median(bounds) > 40
+    X = torch.randn(n, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    scale, _ = noise_scales(hessian(_Mean(d), lambda z, _: z, (X, torch.zeros(n))), np.random.default_rng(0))
+    assert scale.high == math.inf
+
+
+class _Mean(nn.Module):
+    """Half the squared distance of each item to a point at zero."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.point = nn.Parameter(torch.zeros(d, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.point).square().sum(1) / 2

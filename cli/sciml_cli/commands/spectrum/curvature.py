@@ -13,8 +13,8 @@ __all__ = ["curvature"]
 
 @click.command("curvature", cls=Command)
 @click.argument("run", type=FILE)
-@click.option("-k", "n_eigenvalues", type=click.IntRange(1), default=10, show_default=True,
-              help="Eigenvalues of largest magnitude to find.")  # fmt: skip
+@click.option("-k", "n_eigenvalues", type=click.IntRange(1), default=None,
+              help="Eigenvalues of largest magnitude to find.  [default: 10]")  # fmt: skip
 @click.option("--samples", type=click.IntRange(3), default=1024, show_default=True,
               help="Windows of the train part that the loss is taken over, at most.")  # fmt: skip
 @click.option("--density/--no-density", default=None,
@@ -24,7 +24,7 @@ __all__ = ["curvature"]
 @json_option
 def curvature(
     run: Path,
-    n_eigenvalues: int,
+    n_eigenvalues: int | None,
     samples: int,
     density: bool | None,
     netcdf: Path | None,
@@ -67,4 +67,5 @@ def curvature(
     for part in (found.noise, found.classes):
         if part is not None:
             click.echo(f"\n{part.summary()}")
-    note(f"plain gradient descent would leave this point at rates above {number(found.top.learning_rate_bound)}")
+    if found.top.sharpness > 0:
+        note(f"plain gradient descent would leave this point at rates above {number(found.top.learning_rate_bound)}")

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from sciml.errors import ConfigError, DataError
+from sciml._typing import IntArray
+from sciml.errors import ConfigError, DataError, ScimlError
 
-__all__ = ["Batch", "as_batches"]
+__all__ = ["Batch", "accepted", "as_batches", "drawn"]
 
 WHAT = (
     "a loader or list of batches (inputs, targets) or (inputs, targets, weights), a pair of tensors, or a data "
@@ -84,11 +86,12 @@ def _moved(values: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
 
 
 def _batch(parts: Any) -> Batch:
-    if isinstance(parts, Batch):
-        return parts
-    if isinstance(parts, list | tuple) and len(parts) in (2, 3):
-        return Batch(*parts)
-    raise DataError(f"expected batches of inputs, targets and perhaps weights, got {type(parts).__name__}")
+    if not isinstance(parts, Batch) and not (isinstance(parts, list | tuple) and len(parts) in (2, 3)):
+        raise DataError(f"expected batches of inputs, targets and perhaps weights, got {type(parts).__name__}")
+    batch = parts if isinstance(parts, Batch) else Batch(*parts)
+    if not batch.n_items:
+        raise DataError("expected batches of at least one item, got an empty batch; leave it out")
+    return batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +190,42 @@ class _Checked:
 def _digest(inputs: Any) -> float:
     first = _first(inputs)
     return float(first.double().sum()) if isinstance(first, Tensor) else 0.0
+
+
+@contextmanager
+def accepted(where: str, **given: Any) -> Iterator[None]:
+    """Say what came, with its shape and dtype, where a model or a loss does not take it."""
+    try:
+        yield
+    except (ScimlError, torch.OutOfMemoryError, NotImplementedError):
+        raise
+    except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        came = " and ".join(map(_kind, given.values()))
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"expected {' and '.join(given)} that the {where} takes, got {came} ({reason}); give them in the shape and "
+            "dtype that it was written for"
+        ) from error
+
+
+def _kind(values: Any) -> str:
+    if isinstance(values, dict | tuple | list):
+        each = values.values() if isinstance(values, dict) else values
+        return f"({', '.join(map(_kind, each))})"
+    return f"{str(values.dtype)[6:]} {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
+
+
+def drawn(batches: Iterable[tuple[int, Batch]], wanted: Sequence[IntArray]) -> list[Batch]:
+    """Return the items of numbers `wanted`, each set as one batch, from one pass over numbered batches."""
+    pieces: list[list[Batch]] = [[] for _ in wanted]
+    start = 0
+    for _, batch in batches:
+        for own, rows in zip(pieces, wanted, strict=True):
+            inside = np.sort(rows[(rows >= start) & (rows < start + batch.n_items)]) - start
+            if len(inside):
+                own.append(batch.rows(torch.from_numpy(inside)))
+        start += batch.n_items
+    return [Batch.concatenated(own) for own in pieces]
 
 
 def as_batches(data: Any, *, batch_size: int = 128, seed: int = 0) -> Iterable[Batch]:

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sciml.errors import ConfigError, NumericalError
-from sciml.spectra.curvature.operators.batches import Batch
+from sciml.spectra.curvature.operators.batches import Batch, accepted
 from sciml.spectra.curvature.operators.parameters import Blocks, Layout, layout
 
 __all__ = ["Function", "differentiable"]
@@ -77,7 +77,8 @@ class Function:
         values.update({name: each.clone() for name, each in self.model.named_buffers()} if self.training else {})
         with torch.random.fork_rng(devices=_devices(self.device)), self._mode():
             torch.manual_seed(self.seed + index)
-            output = functional_call(self.model, values, *_arguments(batch.inputs))
+            with accepted("model", inputs=batch.inputs):
+                output = functional_call(self.model, values, *_arguments(batch.inputs))
         if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != batch.n_items:
             shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ConfigError(

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sciml.errors import ConfigError
+from sciml.errors import ConfigError, DataError
 from sciml.nn.options import check_name
+from sciml.spectra.curvature.operators.batches import accepted
 
-__all__ = ["LOSSES", "Loss", "as_loss"]
+__all__ = ["LOSSES", "Loss", "as_loss", "check_labels"]
 
 Elements = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -50,11 +51,22 @@ class Loss:
         return sums / torch.where(weight > 0, weight, 1.0), weight
 
     def _weighed(self, output: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-        terms, counted = self.elements(output, target)
+        with accepted("loss", outputs=output, targets=target):
+            terms, counted = self.elements(output, target)
         terms, counted = terms.reshape(len(terms), -1), counted.reshape(len(terms), -1)
         if weights is not None:
             counted = counted * weights.reshape(-1, 1).to(counted.dtype)
         return terms * counted, counted.detach()
+
+
+def check_labels(labels: Tensor, n_classes: int) -> None:
+    """Raise DataError where a label is not one of the classes of the outputs."""
+    outside = labels[(labels < 0) | (labels >= n_classes)]
+    if len(outside):
+        raise DataError(
+            f"expected labels of 0 to {n_classes - 1}, for the model has {n_classes} outputs, got {int(outside[0])}; "
+            "map the labels, or give the model an output for each class"
+        )
 
 
 def _labels(module: Any) -> Elements:
@@ -64,9 +76,11 @@ def _labels(module: Any) -> Elements:
     by_class = plain.weight
 
     def elements(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        terms = plain(output, target)
         if target.is_floating_point():
+            terms = plain(output, target)
             return terms, torch.ones_like(terms)
+        check_labels(target[target != plain.ignore_index], output.shape[1 if output.ndim > 1 else 0])
+        terms = plain(output, target)
         counted = target.ne(plain.ignore_index).to(terms.dtype)
         if by_class is None:
             return terms, counted

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-__all__ = ["Allocated", "available"]
+__all__ = ["PART", "Allocated", "available"]
 
 PART = 0.4  # of what is free, unless the caller says how much may be used
 

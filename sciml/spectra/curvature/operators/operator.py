@@ -24,6 +24,7 @@ __all__ = ["Cost", "CurvatureOperator", "Options", "Term"]
 
 AT_ONCE = 8  # vectors in one product; their graphs lie side by side in memory
 DENSE = 5000  # most rows of a matrix that is written out
+NOTHING = "expected data with items of positive weight, got none"
 
 
 class Options(TypedDict, total=False):
@@ -278,7 +279,9 @@ class CurvatureOperator:
 
     def cost(self) -> Cost:
         """Measure the first batch: what a product takes, and what graphs take in memory."""
-        index, batch = next(iter(self._own_batches()))
+        index, batch = next(self._own_batches(), (0, None))
+        if batch is None:
+            raise DataError(NOTHING)
         with self.processes.gathered(self.function):
             term, n_bytes, building = self._measured(batch, index)
             vectors = [torch.ones_like(each) for each in self.function.parameters]
@@ -339,7 +342,7 @@ class CurvatureOperator:
                     self._kept[i] = term
         self._sums = sums.over(self.processes, self.device)
         if not self._sums.n_samples or not self._sums.weight > 0:
-            raise DataError("expected data with items of positive weight, got none")
+            raise DataError(NOTHING)
         return self._sums
 
     def _terms(self) -> Iterator[Term]:
