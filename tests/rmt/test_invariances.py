@@ -228,6 +228,10 @@ def law_degrees(unit: int) -> dict[str, int]:
     return {"cdf": 0, "sf": 0, "pdf": -unit, "ppf": unit, "median": unit, "support": unit, "stieltjes": -unit}
 
 
+def high_temperature(m: Matrix) -> dict[str, Any]:
+    return {"cdf": laws.HighTemperature(m.beta, 8.0).cdf(m.lam / np.mean(m.lam))}
+
+
 def semicircle(m: Matrix) -> dict[str, object]:
     x = m.s / np.sqrt(m.long)
     return law_answers(laws.Semicircle(m.rms), x, x + 0.1j * m.rms)
@@ -420,7 +424,7 @@ CASES: dict[str, Case] = {
     "covariance.SpikedCovariance": estimator(covariance.SpikedCovariance),
     "covariance.LedoitWolf": estimator(covariance.LedoitWolf),
     "covariance.OAS": estimator(covariance.OAS),
-    "laws.HighTemperature": Case(lambda m: {"median": laws.HighTemperature(m.beta, 8.0).median()}, {"median": 0}),
+    "laws.HighTemperature": Case(high_temperature, {"cdf": 0}),
     "laws.Semicircle": Case(semicircle, law_degrees(1)),
     "laws.GeneralizedMarchenkoPastur": Case(generalized, law_degrees(2), FEATURES | CHANNEL_BY_CHANNEL),
     "laws.free.multiply_marchenko_pastur": Case(

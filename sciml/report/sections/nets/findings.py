@@ -89,12 +89,18 @@ def _without_rank(weights: "WeightSpectra", n: int) -> Iterator[Finding]:
         "no noise bulk left": "no noise bulk left: no number of directions is given, for there is nothing random to "
         "hold them against",
         "orthogonal: nothing to test": "equal singular values: there is nothing to test",
-        "undetermined": "too few singular values, or a spectrum that is neither noise nor beyond doubt something else",
     }
     for verdict, text in texts.items():
         names = weights.verdicts.get(verdict, ())
         if names:
             yield Finding(f"{_named(names, n)} {'has' if len(names) == 1 else 'have'} {text}.", "note")
+    names = weights.verdicts.get("undetermined", ())
+    if names:
+        reasons = dict.fromkeys(
+            x.reason or "a bulk that noise does not explain" for x in weights.own if x.name in names
+        )
+        verb = "is" if len(names) == 1 else "are"
+        yield Finding(f"{_named(names, n)} {verb} undetermined: {series(reasons, 'or')}.", "note")
 
 
 def _not_analyzed(weights: "WeightSpectra") -> Iterator[Finding]:
