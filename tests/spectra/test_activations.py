@@ -76,6 +76,11 @@ def test_units_that_share_nothing_have_the_dimension_of_their_sample():
     assert by_name(shared, "2").n_shared == 1
 
 
+def test_units_that_follow_from_one_another_have_no_noise_to_test():
+    net = nn.Sequential(nn.Linear(2, 40), nn.Identity(), nn.Linear(40, 2))
+    assert by_name(activation_spectra(net, draws(100, 2)), "2").n_shared is None
+
+
 def test_units_that_never_fire_are_counted():
     net = seeded(lambda: nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 2)))
     with torch.no_grad():

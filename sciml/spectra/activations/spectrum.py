@@ -240,5 +240,7 @@ def _n_shared(scaled: torch.Tensor, alpha: float) -> int | None:
     if min(m - 1, n) < _FEW:
         return None
     values = np.sort((torch.linalg.svdvals(scaled).square() / (m - 1)).numpy())[::-1][: min(m - 1, n)]
+    if values[len(values) // 2] <= 1e-10 * values[0]:  # units that follow from one another: no noise to test against
+        return None
     test = rank.white_test(Spectrum(values, n_features=n, n_samples=m - 1), alpha=alpha)
     return test.rank if test.converged else None

@@ -128,6 +128,13 @@ def _named(names: tuple[str, ...], n: int) -> str:
 
 def _jacobian(now: "JacobianSpectrum", start: "JacobianSpectrum | None") -> Iterator[Finding]:
     measured = float(now.squared_gain.mean())
+    if measured == 0.0:
+        n = len(now.singular_values)
+        text = (
+            f"At {n} windows of the train part the net does not react to small changes of its input: the Jacobian is 0."
+        )
+        yield Finding(text, "result", {"squared_gain": 0.0})
+        return
     spread = "" if not now.squared_gain_se > 0 else f" (standard error {now.squared_gain_se:.2g})"
     told = f"A small random change of the input comes out with {measured:.3g} of its squared length{spread}"
     numbers = {"squared_gain": measured, "largest": now.largest}
