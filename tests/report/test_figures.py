@@ -41,6 +41,7 @@ from sciml.report.figures.signals import (
 from sciml.report.measures import Strip
 from sciml.report.net_record import CurvatureRecord
 from sciml.report.record import Chance, Evaluation, Forecast, Score
+from sciml.report.sections.nets.curvature import curvature_findings
 from sciml.signal.lines import find_lines
 from sciml.spectra import activation_spectra, hessian, jacobian_spectrum, top_eigenvalues, weight_spectra
 from sciml.spectra.tracking import SpectrumTrack
@@ -125,6 +126,17 @@ def every_figure(floor: NoiseFloor) -> dict[str, Figure]:
         "skill": skill_figure(Forecast(horizon=t[1:9], mse={"persistence": t[1:9], HOSTILE: t[1:9] / 2})),
         "before": before_after(t, np.sin(t), np.sin(t) / 2, channel=HOSTILE, units="mV"),
     }
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0], [-3.0, -1e-9], [5.0, 5.0], [1e-12, -1e-12]], ids=str)
+def test_any_signs_of_curvature_can_be_drawn(values: list[float]) -> None:
+    X = torch.eye(3)
+    top = top_eigenvalues(hessian(torch.nn.Linear(3, 1, bias=False), "mse", (X, torch.zeros(3, 1))), 2)
+    record = CurvatureRecord(top=replace(top, values=np.array(values), errors=np.zeros(2)))
+    assert "<svg" in curvature_figure(record).svg
+    told = next(curvature_findings(record, 0.1, "AdamW"))
+    assert ("no bound on the learning rate" in told.text) == (max(values) <= 0)
+    assert "inf" not in told.text
 
 
 @pytest.fixture(scope="module")

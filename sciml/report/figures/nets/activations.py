@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import ACCENT, MUTED, SIGNAL, board, drawn, finish, log_ticks, number_ticks
-from sciml.wording import clean
+from sciml.report.figures.nets.grid import panels, shortened
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra import ActivationSpectrum
 
 __all__ = ["activation_figure", "dimension_figure"]
 
-MOST, COLUMNS = 12, 4
+MOST = 12
 LOWEST = 1e-6  # of the largest eigenvalue, that is drawn
 
 
@@ -23,12 +23,7 @@ LOWEST = 1e-6  # of the largest eigenvalue, that is drawn
 def activation_figure(layers: "Sequence[ActivationSpectrum]") -> Figure:
     """Draw the eigenvalues of what each layer reads, in descending order, beside those of random weights."""
     shown = list(layers)[:MOST]
-    rows = max(1, -(-len(shown) // COLUMNS))
-    figure, axes = board(wide=True, height=0.4 + 1.7 * rows, rows=rows, columns=COLUMNS)
-    for ax, layer in zip(axes.ravel(), shown, strict=False):
-        _panel(ax, layer)
-    for ax in axes.ravel()[len(shown) :]:
-        ax.set_axis_off()
+    figure = panels(shown, _panel, height=1.7)
     return finish(
         figure,
         title="Eigenvalues of what each layer reads",
@@ -62,7 +57,7 @@ def _panel(ax: Axes, layer: "ActivationSpectrum") -> None:
     log_ticks(ax.xaxis, 1.0, layer.eigenvalues.size * 1.1 + 0.2, most=4)
     log_ticks(ax.yaxis, low, 2.0, most=4)
     ax.tick_params(labelsize=7.5)
-    ax.set_title(_shortened(layer.name), fontsize=8.5)
+    ax.set_title(shortened(layer.name), fontsize=8.5)
 
 
 @drawn
@@ -83,7 +78,7 @@ def dimension_figure(layers: "Sequence[ActivationSpectrum]") -> Figure:
     ax.set(yscale="log", ylim=(0.8, float(units.max()) * 1.3), ylabel="participation ratio")
     log_ticks(ax.yaxis, 0.8, float(units.max()) * 1.3)
     step = max(1, -(-len(layers) // 16))
-    number_ticks(ax.xaxis, list(index[::step]), [_shortened(layer.name, 18) for layer in layers][::step])
+    number_ticks(ax.xaxis, list(index[::step]), [shortened(layer.name, 18) for layer in layers][::step])
     ax.tick_params(axis="x", rotation=35)
     for tick in ax.get_xticklabels():
         tick.set_horizontalalignment("right")
@@ -102,8 +97,3 @@ def dimension_figure(layers: "Sequence[ActivationSpectrum]") -> Figure:
         ),
         data={"dimension": np.array([x.dimension for x in layers])},
     )
-
-
-def _shortened(name: str, most: int = 30) -> str:
-    text = clean(name)
-    return text if len(text) <= most else f"…{text[-most + 1 :]}"

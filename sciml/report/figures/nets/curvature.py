@@ -38,21 +38,7 @@ def curvature_figure(found: CurvatureRecord) -> Figure:
     if found.density is not None:
         _density(ax, found, threshold)
         ends = np.append(values, found.density.range)
-    height = LOWEST * 3.0 if found.density is not None else 1.0
-    ax.errorbar(
-        values,
-        np.full(values.size, height),
-        xerr=errors,
-        fmt="v",
-        color=SIGNAL,
-        markersize=5.5,
-        label="Hessian, largest",
-    )
-    if found.gauss_newton is not None:
-        other = found.gauss_newton.values
-        ax.plot(
-            other, np.full(other.size, 4.0 * height), "s", color=ACCENT, markersize=4, label="Gauss-Newton, largest"
-        )
+    _marks(ax, found)
     ax.axvline(0.0, color=MUTED, linewidth=0.7)
     ax.set_xscale("symlog", linthresh=threshold, linscale=0.6)
     _ticks(ax, ends, threshold)
@@ -77,14 +63,29 @@ def curvature_figure(found: CurvatureRecord) -> Figure:
     )
 
 
+def _marks(ax: Axes, found: CurvatureRecord) -> None:
+    """Mark the largest eigenvalues at the foot of the figure, with the bounds on their errors."""
+    values, height = found.top.values, LOWEST * 3.0 if found.density is not None else 1.0
+    at = np.full(values.size, height)
+    ax.errorbar(values, at, xerr=found.top.errors, fmt="v", color=SIGNAL, markersize=5.5, label="Hessian, largest")
+    if found.gauss_newton is not None:
+        other = found.gauss_newton.values
+        at = np.full(other.size, 4.0 * height)
+        ax.plot(other, at, "s", color=ACCENT, markersize=4, label="Gauss-Newton, largest")
+
+
 def _ticks(ax: Axes, values: FloatArray, threshold: float) -> None:
-    """Put ticks at 0 and at decades on both sides, where there is anything."""
-    decades = 10.0 ** np.arange(np.ceil(np.log10(threshold)), np.floor(np.log10(float(np.abs(values).max()))) + 1)
-    negative = decades[decades <= max(-2.0 * float(values.min()), decades[0])]
-    ticks = [*(-negative[::-1]), 0.0, *decades]
+    """Put ticks at 0 and at the decades on each side that has values."""
+    ticks, ends = [0.0], []
+    for sign in (-1.0, 1.0):
+        far = max(threshold, float((sign * values).max()))
+        decades = sign * 10.0 ** np.arange(np.ceil(np.log10(threshold)), np.floor(np.log10(far)) + 1)
+        ticks += decades.tolist()
+        ends.append(3.0 * sign * far)
+    ticks.sort()
     labels = [f"−{power_label(-each)}" if each < 0 else power_label(each) if each > 0 else "0" for each in ticks]
     number_ticks(ax.xaxis, ticks, labels)
-    ax.set_xlim(-3.0 * max(threshold, -float(values.min())), 3.0 * float(values.max()))
+    ax.set_xlim(*ends)
 
 
 def _density(ax: Axes, found: CurvatureRecord, threshold: float) -> None:

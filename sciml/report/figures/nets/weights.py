@@ -9,16 +9,17 @@ from matplotlib.axes import Axes
 
 from sciml._typing import FloatArray
 from sciml.report.document.parts import Figure, Table
-from sciml.report.figures.canvas import ACCENT, INK, MUTED, NOISE, SIGNAL, board, drawn, finish
+from sciml.report.figures.canvas import ACCENT, INK, MUTED, NOISE, SIGNAL, drawn, finish
+from sciml.report.figures.nets.grid import panels, shortened
 from sciml.rmt.laws import MarchenkoPastur
-from sciml.wording import clean, count
+from sciml.wording import count
 
 if TYPE_CHECKING:  # named only: a report of a recording loads no torch
     from sciml.spectra import LayerSpectrum
 
 __all__ = ["MOST", "weight_histograms"]
 
-MOST, COLUMNS = 24, 4
+MOST = 24
 BINS = 28
 FEW = 5  # values that make no histogram
 
@@ -33,12 +34,7 @@ def weight_histograms(layers: "Sequence[LayerSpectrum]") -> Figure:
         At most `MOST` are drawn, in this order.
     """
     shown = list(layers)[:MOST]
-    rows = max(1, -(-len(shown) // COLUMNS))
-    figure, axes = board(wide=True, height=0.5 + 1.55 * rows, rows=rows, columns=COLUMNS)
-    for ax, layer in zip(axes.ravel(), shown, strict=False):
-        _panel(ax, layer)
-    for ax in axes.ravel()[len(shown) :]:
-        ax.set_axis_off()
+    figure = panels(shown, _panel, height=1.55)
     return finish(
         figure,
         title="Singular values of each weight matrix",
@@ -76,7 +72,7 @@ def _panel(ax: Axes, layer: "LayerSpectrum") -> None:
     ax.set_yticks([])
     ax.tick_params(labelsize=7.5)
     ax.spines["left"].set_visible(False)
-    ax.set_title(_shortened(layer.name), fontsize=8.5, pad=9)
+    ax.set_title(shortened(layer.name), fontsize=8.5, pad=9)
     words = ax.text(0.0, 1.0, layer.words, transform=ax.transAxes, fontsize=7, color=MUTED, va="bottom")
     words.set_in_layout(False)  # it may be wider than its panel without moving the others
 
@@ -88,8 +84,3 @@ def _expected(x: FloatArray, n: int, layer: "LayerSpectrum") -> FloatArray:
     law = MarchenkoPastur(short / long)
     scale = sigma**2 * long
     return np.asarray(n * law.pdf(x**2 / scale) * 2.0 * x / scale)
-
-
-def _shortened(name: str, most: int = 30) -> str:
-    text = clean(name)
-    return text if len(text) <= most else f"…{text[-most + 1 :]}"

@@ -1,7 +1,9 @@
 """The curvature of a net's loss: how sharp the minimum is, and what that means for the learning rate."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sciml.report.document.parts import Finding, Section, Table
 from sciml.report.figures.nets.curvature import curvature_figure
@@ -17,30 +19,42 @@ def curvature_findings(found: CurvatureRecord, learning_rate: float | None, opti
     """Say how sharp the loss is, and whether the learning rate of the run was beyond what gradient descent bears."""
     top = found.top
     numbers = {"sharpness": top.sharpness, "learning_rate_bound": top.learning_rate_bound, "n_samples": top.n_samples}
-    if not top.converged[0]:
-        yield Finding(
-            f"The largest eigenvalue of the Hessian was not found to {100 * top.tolerance:g} %: no sharpness is given.",
-            "caution",
-            numbers,
-        )
-        return
-    rate = "" if learning_rate is None else f"; the highest rate of the run was {learning_rate:.3g}, with {optimizer}"
-    yield Finding(
-        f"The sharpest direction of the loss over {top.n_samples} train windows has the curvature {top.sharpness:.4g} "
-        f"(± {float(top.errors[0]):.1g}), so that plain gradient descent would leave this point at rates above "
-        f"{top.learning_rate_bound:.3g}{rate}.",
-        "result",
-        numbers,
-    )
+    yield _sharpness(top, numbers, learning_rate, optimizer)
     if found.noise is not None:
         yield Finding(found.noise.summary(), "note", {"floor": found.noise.floor})
     negative = int((top.values < 0).sum())
     if negative:
         yield Finding(
             f"{negative} of the {len(top.values)} eigenvalues of largest magnitude are negative, the lowest "
-            f"{float(top.values.min()):.3g}: the loss still falls along these directions.",
+            f"{float(top.values.min()):.3g}: the loss bends down along these directions, so that this is no minimum.",
             "note",
         )
+
+
+def _sharpness(
+    top: "TopEigenvalues", numbers: Mapping[str, object], learning_rate: float | None, optimizer: str
+) -> Finding:
+    """Say how sharp the loss is, or why that is not said: the largest may not be the one of largest magnitude."""
+    k = int(np.argmax(top.values))
+    if not top.converged[k]:
+        text = (
+            f"The largest eigenvalue of the Hessian was not found to {100 * top.tolerance:g} %: no sharpness is given."
+        )
+        return Finding(text, "caution", numbers)
+    if not top.values[k] > 0:
+        text = (
+            f"None of the {len(top.values)} eigenvalues of the Hessian of largest magnitude is positive: no sharpness "
+            "and no bound on the learning rate is given."
+        )
+        return Finding(text, "caution", numbers)
+    rate = "" if learning_rate is None else f"; the highest rate of the run was {learning_rate:.3g}, with {optimizer}"
+    return Finding(
+        f"The sharpest direction of the loss over {top.n_samples} train windows has the curvature {top.sharpness:.4g} "
+        f"(± {float(top.errors[k]):.1g}), so that plain gradient descent would leave this point at rates above "
+        f"{top.learning_rate_bound:.3g}{rate}.",
+        "result",
+        numbers,
+    )
 
 
 def curvature_section(record: NetRecord) -> Section:
