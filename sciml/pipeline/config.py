@@ -166,8 +166,8 @@ class Train(_Section):
     lr: Duration = 1e-3
     weight_decay: Seconds = 1e-2
     momentum: Fraction = 0.9
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "constant"] = "cosine"
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
+    schedule: Literal["cosine", "constant", "one_cycle", "plateau"] = "cosine"
     warmup: Fraction = 0.05
     average: Fraction = Field(default=0.05, description="of all steps, over which the kept weights are averaged")
     patience: int = Field(default=10, ge=0)
@@ -175,7 +175,12 @@ class Train(_Section):
     label_smoothing: Fraction = 0.1
     class_weights: Literal["balanced", "sampled"] | tuple[float, ...] | None = None
     clip_norm: Seconds = 1.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    plateau_factor: Fraction = Field(default=0.5, description="plateau: what the rate is multiplied by")
+    plateau_patience: int = Field(default=5, ge=0, description="plateau: epochs without a better one before that")
+    micro_batch: Count | None = Field(default=None, description="windows that go through the net at once")
+    nonfinite: Literal["stop", "skip"] = Field(default="stop", description="a step that is not finite: skip up to 5")
+    compile: bool = Field(default=False, description="run the net through torch.compile")
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: str = "auto"
     deterministic: bool = True
     checkpoint_every: Count | None = None

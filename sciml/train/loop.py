@@ -29,7 +29,17 @@ from sciml.train.objective import objective, sampling_chances
 from sciml.train.processes import ALONE
 from sciml.train.reading import FitData, Reader, as_batches, batch_order, fingerprint, in_sequence, key, weights_of
 from sciml.train.result import FitResult
-from sciml.train.steps import EpochSums, Stepper, WeightAverage, autocast, learning_rate, make_optimizer
+from sciml.train.steps import (
+    EpochSums,
+    RunningSums,
+    Stepper,
+    WeightAverage,
+    autocast,
+    make_optimizer,
+    make_schedule,
+    seed_generators,
+    summands,
+)
 
 __all__ = ["fit"]
 
@@ -120,12 +130,12 @@ def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
 BEST = ("best_epoch", "best_value", "best_loss", "best_step")  # the state of the best epoch
 # what a checkpoint to resume from holds
 KINDS: dict[str, Any] = {
-    **dict.fromkeys(("model", "optimizer", "average", "sums", "config", "environment"), dict),
+    **dict.fromkeys(("model", "optimizer", "stepper", "schedule", "average", "sums", "config", "environment"), dict),
     **dict.fromkeys(("best_epoch", "best_step"), int | None),
     **dict.fromkeys(("finished", "stopped_early"), bool),
     **dict.fromkeys(("best_value", "best_loss"), float | None),
     "seconds": float,
-    "step": int,
+    **dict.fromkeys(("step", "planned"), int),
     "history": list,
     "data": str,
 }
@@ -159,12 +169,12 @@ class _Run:
         self.monitor = monitor(config, self.train)
         self.chances = sampling_chances(config, self.train)
         self.optimizer = make_optimizer(model, config)
-        self.stepper = Stepper(model, self.optimizer, self.objective, config, self.device, self.processes)
+        self.stepper = Stepper(model, self.optimizer, self.objective, config, self.device, self.processes, self.train)
         n_steps = len(self.one_pass(0))
         self.passes, self.epochs = config.extent(n_steps)
         self.steps_per_epoch = self.passes * n_steps
-        self.average = WeightAverage(self.model, window=config.average * self.total)
-        self.step, self.history, self.sums = 0, list[EpochRecord](), EpochSums()
+        self.plan(self.total)
+        self.step, self.history, self.sums = 0, list[EpochRecord](), RunningSums(self.device)
         self.best_epoch: int | None = None
         self.best_value: float | None = None
         self.best_loss: float | None = None
@@ -176,9 +186,15 @@ class _Run:
 
     # ---- before the first step
 
+    def plan(self, total: int) -> None:
+        """Lay out rate and average over so many steps: those that the run began with, also if it is extended."""
+        self.planned = total
+        self.schedule = make_schedule(self.config, total=total)
+        self.average = WeightAverage(self.model, window=self.config.average * total)
+
     def probe(self) -> None:
         """Pass one item through the model, to refuse what does not fit before an epoch is spent."""
-        torch.manual_seed(key(self.config.seed, "probe", 0))
+        seed_generators(self.device, key(self.config.seed, "probe", 0))
         self.model.eval()
         with torch.no_grad(), autocast(self.config, self.device):
             batch = self.held_out.read(np.array([0]))
@@ -209,7 +225,7 @@ class _Run:
         """Take over a stored state, if it is one of this run."""
         state = found.state
         checkpoint.check_kinds(state, KINDS)
-        checkpoint.check_kinds(state["sums"], dict.fromkeys(self.sums.to_state(), int | float))
+        checkpoint.check_kinds(state["sums"], dict.fromkeys(EpochSums().to_state(), int | float))
         different = differing_keys(state["config"], self.config)
         if different:
             raise CheckpointError(
@@ -227,8 +243,11 @@ class _Run:
         except RuntimeError as error:
             raise CheckpointError(f"{found.path} was made for another model: {error}") from error
         self.optimizer.load_state_dict(state["optimizer"])
+        self.stepper.load(state["stepper"])
+        self.plan(state["planned"])
+        self.schedule.load(state["schedule"])
         self.average.load(state["average"])
-        self.step, self.sums = state["step"], EpochSums.from_state(state["sums"])
+        self.step, self.sums = state["step"], RunningSums(self.device, EpochSums.from_state(state["sums"]))
         self.history = [EpochRecord(**record) for record in state["history"]]
         for name in BEST:
             setattr(self, name, state[name])
@@ -248,8 +267,8 @@ class _Run:
                 self.run_epoch()
         except torch.OutOfMemoryError as error:
             raise ConfigError(
-                f"batch_size {self.batch_size} needs more memory than {self.device} has "
-                f"(step {self.step}); halve batch_size, or use precision 'bf16'"
+                f"batches of {self.batch_size} need more memory than {self.device} has (step {self.step}); "
+                "halve batch_size, or use precision 'bf16'"
             ) from error
         finally:
             self.notify("on_fit_end")
@@ -272,22 +291,22 @@ class _Run:
 
     def end_epoch(self, epoch: int) -> None:
         """Validate, record, keep the weights if they are the best, and decide whether to stop."""
-        sums, value = self.validate()
+        self.stepper.check()
+        trained, (sums, value) = self.sums.read(), self.validate()
         if not np.isfinite(sums.mean):
             raise DivergedError(
                 f"training diverged: validation loss {sums.mean} after step {self.step} (epoch {epoch + 1}, "
                 f"lr {self.lr:g}); lower lr, or look for values that are not finite in the validation part"
             )
-        last = learning_rate(self.step - 1, total=self.total, config=self.config)
-        accuracies = self.sums.accuracy, sums.accuracy
+        last, accuracies = self.schedule.rate(self.step - 1), (trained.accuracy, sums.accuracy)
         self.history.append(
-            EpochRecord(
-                epoch + 1, self.step, last, self.sums.mean, sums.mean, *accuracies, self.sums.gradient_norm, value
-            )
+            EpochRecord(epoch + 1, self.step, last, trained.mean, sums.mean, *accuracies, trained.gradient_norm, value)
         )
-        self.sums = EpochSums()
+        self.sums = RunningSums(self.device)
         best = None if self.best_value is None or self.best_loss is None else (self.best_value, self.best_loss)
-        if self.monitor.better((value, sums.mean), best):
+        improved = self.monitor.better((value, sums.mean), best)
+        self.schedule.end_epoch(improved=improved)
+        if improved:
             self.keep_best(epoch + 1, value, sums.mean)
         patience = self.config.patience
         self.stopped_early = patience is not None and epoch + 1 - (self.best_epoch or 0) >= patience
@@ -296,19 +315,21 @@ class _Run:
     def validate(self) -> tuple[EpochSums, float]:
         """Return the sums of loss and accuracy over the validation part, and the value that is monitored."""
         self.model.eval()
-        sums, outputs, targets = EpochSums(), list[torch.Tensor](), list[torch.Tensor]()
+        running, outputs, targets = RunningSums(self.device), list[torch.Tensor](), list[torch.Tensor]()
+        at_once = min(self.stepper.micro_batch or self.batch_size, self.batch_size)
         with self.average.applied():
-            for batch in self.held_out.batches(in_sequence(len(self.validation), self.batch_size)):
+            for batch in self.held_out.batches(in_sequence(len(self.validation), at_once)):
                 if self.interrupts.received is not None:
                     break
                 with torch.no_grad(), autocast(self.config, self.device):
                     output = self.model(batch.x)
                     total, weight = self.objective.total(output, batch.y, batch.weights, training=False)
-                sums.add(total.item(), weight.item(), self.objective.correct(output, batch.y), len(batch.y))
+                running.add(summands(total, weight, self.objective.right(output, batch.y), len(batch.y)))
                 if self.monitor.metric is not None:
                     outputs.append(output.cpu())
                     targets.append(batch.y.cpu())
         self.pause_if_asked()  # not before the model has its own weights again, for they are saved
+        sums = running.read()
         if not np.isfinite(sums.mean):
             return sums, float("nan")
         return sums, self.monitor.value(sums.mean, outputs, targets, weights_of(self.validation))
@@ -330,9 +351,12 @@ class _Run:
             return
         state = {
             "model": self.model.state_dict(),
+            "stepper": self.stepper.state(),
             "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state(),
+            "planned": self.planned,
             "average": self.average.values,
-            "sums": self.sums.to_state(),
+            "sums": self.sums.read().to_state(),
             "history": [asdict(record) for record in self.history],
             **{name: getattr(self, name) for name in BEST},
             "finished": self.finished,
@@ -392,7 +416,7 @@ class _Run:
 
     @property
     def lr(self) -> float:
-        return learning_rate(self.step, total=self.total, config=self.config)
+        return self.schedule.rate(self.step)
 
     @property
     def seconds(self) -> float:
@@ -412,6 +436,9 @@ class _Run:
 
     def notify(self, method: str) -> None:
         """Call a method of the callbacks that have it."""
+        called = [each for callback in self.callbacks if (each := getattr(callback, method, None)) is not None]
+        if not called:
+            return
         state = TrainState(
             self.model,
             self.config,
@@ -420,16 +447,14 @@ class _Run:
             self.step,
             self.steps_per_epoch,
             self.lr,
-            self.stepper.loss,
+            self.stepper.last_loss,
             self.epochs,
             tuple(self.history),
             self.best_epoch,
             self.best_value,
         )
-        for callback in self.callbacks:
-            called = getattr(callback, method, None)
-            if called is not None:
-                called(state)
+        for each in called:
+            each(state)
 
 
 def _check_environment(stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
