@@ -180,6 +180,9 @@ class Train(_Section):
     deterministic: bool = True
     checkpoint_every: Count | None = None
     keep: Count = 2
+    timeout: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
+        default=60.0, description="several processes: [s] without a sign of life after which one counts as lost"
+    )
 
 
 class Track(_Section):
