@@ -211,10 +211,10 @@ class Processes:
                     return said
                 time.sleep(LONGEST)
         except RuntimeError:  # the store is gone, and with it the process that kept it
-            return self._lost([0])
-        return self._lost([] if self._heartbeat is None else self._heartbeat.silent(GRACE - INTERVAL))
+            return self._gone([0])
+        return self._gone([] if self._heartbeat is None else self._heartbeat.silent(GRACE - INTERVAL))
 
-    def _lost(self, ranks: list[int]) -> InterruptedRunError:
+    def _gone(self, ranks: list[int]) -> InterruptedRunError:
         steps = "" if self._heartbeat is None else f" (last heard of at step {self._heartbeat.last_step(0)})"
         if self._heartbeat is not None and ranks:
             steps = f" (last heard of at step {', '.join(str(self._heartbeat.last_step(rank)) for rank in ranks)})"
