@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["EpochSums", "RunningSums"]
+from sciml.train.processes import ALONE, Processes
+
+__all__ = ["EpochSums", "RunningSums", "summands"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,10 @@ class RunningSums:
         if norm is not None:
             torch.maximum(self.gradient_norm, norm.to(self.gradient_norm), out=self.gradient_norm)
 
-    def read(self) -> EpochSums:
-        """Return the sums as numbers: this waits for the device."""
-        loss, weight, correct, n_items, norm = torch.cat([self.values, self.gradient_norm[None]]).tolist()
+    def read(self, processes: Processes = ALONE) -> EpochSums:
+        """Return the sums as numbers, those of all `processes` where each added its share: this waits for the device."""
+        values = processes.sum(self.values.clone())
+        loss, weight, correct, n_items, norm = torch.cat([values, self.gradient_norm[None]]).tolist()
         return EpochSums(loss, weight, -1 if math.isnan(correct) else round(correct), round(n_items), norm)
 
 
