@@ -150,7 +150,9 @@ class Model(_Section):
 class Init(_Section):
     """How its weights start (`sciml.nn.init.initialize`)."""
 
-    method: MethodName = "critical"
+    method: MethodName | Literal["auto"] = Field(
+        default="auto", description="auto: critical, or glorot where its theory does not know the net's activations"
+    )
     options: dict[str, Any] = Field(default={}, description="of the method, as c of taki")
 
 
@@ -200,7 +202,7 @@ class Config(_Section):
     --------
     >>> config = validate({"task": "forecast", "train": {"epochs": 3}})
     >>> config.train.epochs, config.init.method
-    (3, 'critical')
+    (3, 'auto')
     >>> validate({"train": {"epoch": 3}})
     Traceback (most recent call last):
     ...

@@ -91,7 +91,9 @@ def test_any_length_from_the_shortest_gives_outputs_of_the_asked_shape(name, mor
 @pytest.mark.parametrize("name", SHORTEST)
 def test_windows_that_are_too_short_are_refused_with_what_to_change(name):
     fewest = SHORTEST[name]
-    with pytest.raises(ConfigError, match=rf"'{name}': expected windows of at least {fewest} .* got {fewest - 1}; .*pool"):
+    with pytest.raises(
+        ConfigError, match=rf"'{name}': expected windows of at least {fewest} .* got {fewest - 1}; .*pool"
+    ):
         small(name, n_times=fewest - 1)
 
 
@@ -187,7 +189,7 @@ def test_inception_modules_lay_filters_and_the_largest_of_three_side_by_side():
     [("eegnet", {"conv_space": 1.0, "head": 0.25}), ("atcnet", {"windows.0.head": 0.25, "windows.1.head": 0.25})],
 )
 def test_weights_are_brought_within_their_largest_norms_and_no_others_are_touched(name, limits):
-    net = small(name)
+    net: Any = small(name)
     assert net.max_norms == limits
     for each in net.parameters():
         nn.init.constant_(each, 2.0)
@@ -202,7 +204,7 @@ def test_weights_are_brought_within_their_largest_norms_and_no_others_are_touche
 
 
 def test_weights_within_their_norms_keep_their_bits():
-    net = small("eegnet")
+    net: Any = small("eegnet")
     for name in net.max_norms:
         nn.init.constant_(net.get_parameter(f"{name}.weight"), 1e-3)
     before = {key: value.clone() for key, value in net.state_dict().items()}
@@ -237,7 +239,11 @@ def test_the_structure_is_traced_with_every_weight_used_once(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_method_starts_a_net_or_says_why_not(name, method):
     net, x = small(name), draws(16, 3, 20)
-    options = {"sample": x, "targets": torch.arange(16) % 4, "generator": torch.Generator().manual_seed(1)}
+    options: dict[str, Any] = {
+        "sample": x,
+        "targets": torch.arange(16) % 4,
+        "generator": torch.Generator().manual_seed(1),
+    }
     why = ""
     if method in SCALED:
         why = "end in a factor" if name in WITH_BRANCHES else "with residual branches"

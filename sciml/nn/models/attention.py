@@ -15,7 +15,8 @@ from sciml.nn.models.temporal import causal_blocks
 __all__ = ["SelfAttention", "WindowMean", "atcnet"]
 
 KERNELS, POOLS = (64, 16), (8, 7)  # in samples of 4 ms
-HEADS, HEAD_DIM, ATTENTION_DROPOUT = 2, 8, 0.5
+ACTIVATION = "elu"
+HEADS, HEAD_DIM = 2, 8
 CAUSAL_BLOCKS, CAUSAL_KERNEL = 2, 4
 LARGEST_NORM = 0.25  # of a row of the last layer
 
@@ -48,11 +49,11 @@ class SelfAttention(nn.Module):
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """Map (batch, time, heads · dim) to (batch, head, time, dim)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 class WindowMean(nn.ModuleList):
-    """The mean of what several nets say of a sequence, each of a window of its own, shifted by one sample from net to net."""
+    """The mean of what several nets say of a sequence: each of a window of its own, a sample later from net to net."""
 
     def __init__(self, nets: Iterable[nn.Module]) -> None:
         super().__init__(nets)
@@ -74,10 +75,10 @@ def atcnet(
     kernels: tuple[int, int] = KERNELS,
     pools: tuple[int, int] = POOLS,
     windows: int = 5,
-    activation: str = "elu",
     dropout: float = 0.3,
+    attention_dropout: float = 0.5,
 ) -> SignalNet:
-    """Return ATCNet: an EEGNet-like stem, then attention and causal convolutions on sliding windows, whose votes are averaged.
+    """Return ATCNet: an EEGNet-like stem, attention and causal convolutions on sliding windows; mean vote.
 
     It takes windows of one length. 113 732 parameters at 22 channels, 1000 samples and 4 outputs, as published; 640 of
     them are the biases of causal convolutions before their batch norm, which the published code has too. While it is
@@ -93,10 +94,8 @@ def atcnet(
         Length of the two convolutions in time, and the samples that are averaged after each (of 4 ms in the paper).
     windows
         Sliding windows of what the stem gives, each shorter than it by `windows` - 1 samples.
-    activation
-        A name in `ACTIVATIONS`.
-    dropout
-        Probability of dropping a value in training; of a weight of the attention it is .5.
+    dropout, attention_dropout
+        Probability of dropping a value, or a weight of the attention, in training.
 
     Raises
     ------
@@ -119,23 +118,23 @@ def atcnet(
     enough("atcnet", n_times, pools[0] * pools[1] * windows, "pools and windows")
     width = filters * depth
     parts = filter_bank(n_channels, filters, depth, kernels[0])
-    parts.update(stage(width, "2", pools[0], activation, dropout))
+    parts.update(stage(width, "2", pools[0], ACTIVATION, dropout))
     parts.update(same(width, width, kernels[1], "conv"))
-    parts.update(stage(width, "3", pools[1], activation, dropout))
+    parts.update(stage(width, "3", pools[1], ACTIVATION, dropout))
     parts["sequence"] = nn.Flatten(1, 2)
-    parts["windows"] = WindowMean(_vote(width, n_outputs, activation, dropout) for _ in range(windows))
+    parts["windows"] = WindowMean(_vote(width, n_outputs, dropout, attention_dropout) for _ in range(windows))
     limits = {f"windows.{i}.head": LARGEST_NORM for i in range(windows)}
     window = (n_channels, n_times)
     return SignalNet(parts, input_shape=window, output_shape=n_outputs, any_length=False, max_norms=limits)
 
 
-def _vote(width: int, n_outputs: Shape, activation: str, dropout: float) -> nn.Module:
+def _vote(width: int, n_outputs: Shape, dropout: float, attention_dropout: float) -> nn.Module:
     """Return attention, causal convolutions and the linear map from the last sample to the outputs."""
-    p = probability("dropout", dropout)
-    attention = SelfAttention(width, heads=HEADS, head_dim=HEAD_DIM, dropout=ATTENTION_DROPOUT)
+    p, of_weights = probability("dropout", dropout), probability("attention_dropout", attention_dropout)
+    attention = SelfAttention(width, heads=HEADS, head_dim=HEAD_DIM, dropout=of_weights)
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["attention"] = Residual(nn.Sequential(OrderedDict(attention=attention, dropout=nn.Dropout(p))))
-    convolutions: dict[str, Any] = {"kernel": CAUSAL_KERNEL, "norm": "batch", "activation": activation, "bias": True}
+    convolutions: dict[str, Any] = {"kernel": CAUSAL_KERNEL, "norm": "batch", "activation": ACTIVATION, "bias": True}
     parts.update(causal_blocks(width, width, CAUSAL_BLOCKS, dropout=lambda: nn.Dropout(p), **convolutions))
     parts["last"] = LastSample()
     parts.update(outputs(width, n_outputs))

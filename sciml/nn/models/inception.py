@@ -38,7 +38,7 @@ def inceptiontime(
     activation: str = "relu",
     **readout: Unpack[Readout],
 ) -> SignalNet:
-    """Return one net of InceptionTime: modules of filters of several lengths, a skip over every three; mean over time; linear.
+    """Return a net of InceptionTime: modules of filters of several lengths, a skip over every three; mean; linear.
 
     A module is a convolution of one tap to `width` features (of several channels alone), then filters of each length on
     those, and beside them a convolution of one tap on the largest of three samples; norm and ReLU follow. A skip is a
@@ -92,11 +92,11 @@ def _module(n_in: int, width: int, kernels: Sequence[int], norm: str, activation
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     n_filtered = width if n_in > 1 else n_in
     filters = [nn.Sequential(convolution(n_filtered, width, each, norm="none", bias=bias)) for each in kernels]
-    beside = Concatenated({f"filter{i}": each for i, each in enumerate(filters, start=1)})
-    several: nn.Module = beside
+    bank = Concatenated({f"filter{i}": each for i, each in enumerate(filters, start=1)})
+    several: nn.Module = bank
     if n_in > 1:
         bottleneck = nn.Conv1d(n_in, width, 1, bias=bias)
-        several = nn.Sequential(OrderedDict(bottleneck=bottleneck, filters=beside))
+        several = nn.Sequential(OrderedDict(bottleneck=bottleneck, filters=bank))
     largest = nn.Sequential(OrderedDict(pool=nn.MaxPool1d(3, 1, 1), conv=nn.Conv1d(n_in, width, 1, bias=bias)))
     parts["features"] = Concatenated({"filters": several, "largest": largest})
     parts.update(normed_activation(width * (len(kernels) + 1), norm=norm, activation=activation))

@@ -53,8 +53,10 @@ def _(module: Concatenated, x: torch.Tensor, valid: torch.Tensor) -> torch.Tenso
 
 @masked.register
 def _(module: nn.MaxPool1d, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    missing = ~valid[:, None]  # below every value, as torch pads a pool; zero again behind it, for minus infinity spreads
-    return module(x.masked_fill(missing, -torch.inf)).masked_fill(missing, 0.0)
+    # below every value, as torch pads a pool; then zero again, for minus infinity would spread
+    missing = ~valid[:, None]
+    found: torch.Tensor = module(x.masked_fill(missing, -torch.inf))
+    return found.masked_fill(missing, 0.0)
 
 
 @masked.register(nn.Conv1d)

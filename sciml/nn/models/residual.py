@@ -103,9 +103,9 @@ def resnet(
 ) -> SignalNet:
     """Return the residual net of Wang, Yan and Oates: three blocks of three convolutions; mean over time; linear.
 
-    A block is relu(skip(x) + F(x)), F being (conv, norm), (ReLU, conv, norm) for each further filter length; the skip is
-    norm(x), behind a convolution of one tap where the width changes. Convolutions keep the length. The published code
-    gives each convolution a bias too: 1 152 parameters more, which the norm behind it takes away again.
+    A block is relu(skip(x) + F(x)), F being (conv, norm), (ReLU, conv, norm) for each further filter length; the skip
+    is norm(x), behind a convolution of one tap where the width changes. Convolutions keep the length. The published
+    code gives each convolution a bias too: 1 152 parameters more, which the norm behind it takes away again.
 
     Parameters
     ----------

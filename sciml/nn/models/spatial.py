@@ -41,12 +41,13 @@ def shallow(
     stride: int = 15,
     dropout: float = 0.5,
 ) -> SignalNet:
-    r"""Return the shallow net of Schirrmeister et al.: the logarithm of band power of spatially filtered signals; linear.
+    r"""Return the shallow net of Schirrmeister et al.: the logarithm of the power of filtered signals; linear.
 
     .. math:: y = W \log \langle (\mathrm{BN}(S\, (k * x)))^2 \rangle + b
 
     with filters k in time, filters S over channels, and means over `pool` samples, as in filter bank common spatial
-    patterns. It takes windows of one length. 46 084 parameters at 22 channels, 1000 samples and 4 outputs, as published.
+    patterns. It takes windows of one length. 46 084 parameters at 22 channels, 1000 samples and 4 outputs, as
+    published.
 
     Parameters
     ----------

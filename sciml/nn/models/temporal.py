@@ -39,8 +39,8 @@ def tcn(
 
     What it says at a sample depends on that sample and earlier ones alone, on 1 + 2 (kernel - 1) (2^blocks - 1) of them
     (with `norm` "group", which averages over the window, on all). 456 502 parameters at 21 channels and 2 outputs, as
-    published: the norm behind each convolution has a weight and a bias a filter, as many as the gain and the bias of the
-    weight norm in the paper; with `norm` "none" 550 fewer, one bias a filter alone.
+    published: the norm behind each convolution has a weight and a bias a filter, as many as the gain and the bias of
+    the weight norm in the paper; with `norm` "none" 550 fewer, one bias a filter alone.
 
     Parameters
     ----------
