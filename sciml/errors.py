@@ -15,6 +15,7 @@ __all__ = [
     "MissingDependencyError",
     "NoiseFloorWarning",
     "NumericalError",
+    "ProcessError",
     "ScimlError",
     "ScimlWarning",
     "StorageError",
@@ -73,6 +74,14 @@ class InterruptedRunError(ScimlError):
     exit_code = 75
 
     def __init__(self, message: str, *, exit_code: int = 75) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class ProcessError(ScimlError):
+    """Another process of the same training failed; `exit_code` is that of its error."""
+
+    def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 
