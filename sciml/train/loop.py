@@ -27,8 +27,16 @@ from sciml.train.objective import objective, sampling_chances
 from sciml.train.processes import Processes, spread_over, started
 from sciml.train.reading import FitData, Reader, as_batches, batch_order, fingerprint, key
 from sciml.train.result import FitResult
-from sciml.train.steps import EpochSums, RunningSums, Stepper, WeightAverage, make_optimizer, make_schedule
-from sciml.train.steps import autocast, seed_generators
+from sciml.train.steps import (
+    EpochSums,
+    RunningSums,
+    Stepper,
+    WeightAverage,
+    autocast,
+    make_optimizer,
+    make_schedule,
+    seed_generators,
+)
 from sciml.train.surroundings import check_environment, check_shares, environment, surroundings
 from sciml.train.validation import Validation
 
@@ -395,6 +403,9 @@ class _Run:
             self.resumed_from,
             self.monitor.name,
             self.batch_size,
+            self.stepper.micro_batch,
+            self.stepper.guard.skipped,
+            self.stepper.guard.overflowed,
         )
 
     # ---- small things

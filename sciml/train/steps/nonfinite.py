@@ -13,7 +13,7 @@ from sciml.errors import DivergedError, ScimlWarning
 from sciml.train.config import TrainConfig
 from sciml.train.reading import Batches
 
-__all__ = ["Guard", "TakenStep", "cause"]
+__all__ = ["Guard", "StepRecord", "cause"]
 
 IN_A_ROW = {"stop": 0, "skip": 5}  # steps that may be left out one after another
 OVERFLOWS = 40  # the same of fp16: from its largest scale, 2^24 and more, to far below one
@@ -21,7 +21,7 @@ EVERY = 100  # steps at most until they are looked at
 
 
 @dataclass(frozen=True, eq=False)
-class TakenStep:
+class StepRecord:
     """A step and its batch: `number` from 0, the `epoch` it belongs to, from 0 too, the rate and the items."""
 
     number: int
@@ -51,7 +51,7 @@ class Guard:
     Examples
     --------
     >>> guard = Guard(TrainConfig(nonfinite="skip"), torch.device("cpu"), lambda items: "lower lr")
-    >>> step = TakenStep(3, 0, 0.1, np.array([7]))
+    >>> step = StepRecord(3, 0, 0.1, np.array([7]))
     >>> guard.left_out(step, torch.tensor(float("nan")), torch.tensor(1.0))
     tensor(True)
     """
@@ -60,7 +60,7 @@ class Guard:
         self.policy, self.scaled, self.explain = config.nonfinite, config.precision == "fp16", explain
         self.device, self.limits = device, [IN_A_ROW[self.policy], OVERFLOWS]
         self.in_a_row, self.skipped, self.overflowed = [0, 0], 0, 0
-        self.taken = list[tuple[TakenStep, torch.Tensor, torch.Tensor]]()
+        self.recent = list[tuple[StepRecord, torch.Tensor, torch.Tensor]]()
         self._begin()
 
     def _begin(self) -> None:
@@ -68,9 +68,9 @@ class Guard:
         self._in_a_row = [torch.tensor(n, device=self.device) for n in self.in_a_row]
         self._failed = torch.zeros((), dtype=torch.bool, device=self.device)
 
-    def left_out(self, step: TakenStep, loss: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
+    def left_out(self, step: StepRecord, loss: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
         """Return whether a step must not be taken, shape (), by its loss and the norm of its gradient."""
-        self.taken.append((step, loss, norm))
+        self.recent.append((step, loss, norm))
         if not self.scaled:
             return self._too_many(0, ~torch.isfinite(loss + norm))
         # an infinite gradient of a finite loss is for the scaler of fp16; a loss that is not finite is for nobody
@@ -94,19 +94,19 @@ class Guard:
         DivergedError
             More of them in a row than the policy allows.
         """
-        taken, self.taken = self.taken, []
-        if not taken:
+        recent, self.recent = self.recent, []
+        if not recent:
             return
-        values = torch.stack([value for _, *both in taken for value in both]).tolist()
-        for (step, *_), loss, norm in zip(taken, values[::2], values[1::2], strict=True):
+        values = torch.stack([value for _, *both in recent for value in both]).tolist()
+        for (step, *_), loss, norm in zip(recent, values[::2], values[1::2], strict=True):
             self._count(step, loss, norm)
 
     def check_sometimes(self) -> None:
         """Check where there are many steps that nobody looked at."""
-        if len(self.taken) >= EVERY:
+        if len(self.recent) >= EVERY:
             self.check()
 
-    def _count(self, step: TakenStep, loss: float, norm: float) -> None:
+    def _count(self, step: StepRecord, loss: float, norm: float) -> None:
         lost = not math.isfinite(loss) or not (self.scaled or math.isfinite(norm))
         overflow = not lost and not math.isfinite(norm)
         self.in_a_row = [self.in_a_row[0] + 1 if lost else 0, self.in_a_row[1] + 1 if overflow else 0]

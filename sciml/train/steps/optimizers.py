@@ -143,11 +143,11 @@ def _muon(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     Its steps are scaled to the size of those of AdamW (Liu et al. 2025, arXiv:2502.16982, eq. 4), so that one `lr` and
     one `weight_decay` hold for both. A kernel is the matrix of its rows, as in Jordan et al. (2024).
     """
-    hidden = hidden_matrices(model)
-    own = {id(weight) for weight in hidden}
+    inner = inner_matrices(model)
+    own = {id(weight) for weight in inner}
     rest = _groups(model, config, without=own)
     settings = {"lr": config.lr, "weight_decay": config.weight_decay, "momentum": config.momentum}
-    muon = [MatrixMuon(hidden, **settings, adjust_lr_fn="match_rms_adamw")] if hidden else []
+    muon = [MatrixMuon(inner, **settings, adjust_lr_fn="match_rms_adamw")] if inner else []
     return [*muon, *([_adamw_of(rest, config)] if rest else [])]
 
 
@@ -158,14 +158,14 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, TrainConfig], list[torch.optim.Optimi
 }
 
 
-def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
+def inner_matrices(model: nn.Module) -> list[nn.Parameter]:
     """Return the weights of the linear and convolution layers between the first and the last, as the model lists them.
 
     Convolutions in groups are left out: their rows do not act on the same inputs.
 
     Examples
     --------
-    >>> [tuple(w.shape) for w in hidden_matrices(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4), nn.Linear(4, 1)))]
+    >>> [tuple(w.shape) for w in inner_matrices(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4), nn.Linear(4, 1)))]
     [(4, 3)]
     """
     layers = [module for module in model.modules() if isinstance(module, MATRICES) and module.weight.requires_grad]

@@ -15,11 +15,12 @@ from torch import nn
 from torch.nn.utils import get_total_norm
 
 from sciml.errors import ConfigError, ScimlWarning
+from sciml.nn.models import constrain
 from sciml.train.config import TrainConfig
 from sciml.train.objective import Objective
 from sciml.train.processes import ALONE, Processes
 from sciml.train.reading import Batch, Batches, key
-from sciml.train.steps.nonfinite import Guard, TakenStep, cause
+from sciml.train.steps.nonfinite import Guard, StepRecord, cause
 from sciml.train.steps.optimizers import Optimizer
 from sciml.train.steps.sums import RunningSums, summands
 
@@ -68,6 +69,7 @@ class Stepper:
         self.guard = Guard(config, device, partial(self._cause, part))
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.buffers = _Buffers(model)
+        self.constrained = any(getattr(module, "max_norms", None) for module in model.modules())
         self.forward: Any = torch.compile(model) if config.compile else model
         self.last_loss = torch.tensor(float("nan"))
         self._outputs: torch.Size | None = None
@@ -93,8 +95,10 @@ class Stepper:
         numbers = self.processes.sum(self.fitting(batch, weight, number))
         self.last_loss = numbers[0] / weight
         norm = self.clip()
-        left_out = self.guard.left_out(TakenStep(number, epoch, lr, batch.items), self.last_loss, norm)
+        left_out = self.guard.left_out(StepRecord(number, epoch, lr, batch.items), self.last_loss, norm)
         self.optimizer.step(left_out)
+        if self.constrained:
+            constrain(self.model)
         self.scaler.update()
         self.buffers.restore(left_out)
         sums.add(numbers.masked_fill(left_out, 0.0), norm.masked_fill(left_out, 0.0))

@@ -85,7 +85,7 @@ class RunningSums:
             torch.maximum(self.gradient_norm, norm.to(self.gradient_norm), out=self.gradient_norm)
 
     def read(self, processes: Processes = ALONE) -> EpochSums:
-        """Return the sums as numbers, those of all `processes` where each added its share: this waits for the device."""
+        """Return the sums as numbers, of all `processes` where each added its share: this waits for the device."""
         values = processes.sum(self.values.clone())
         loss, weight, correct, n_items, norm = torch.cat([values, self.gradient_norm[None]]).tolist()
         return EpochSums(loss, weight, -1 if math.isnan(correct) else round(correct), round(n_items), norm)
