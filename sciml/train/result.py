@@ -18,8 +18,8 @@ class FitResult:
     time of all sessions of the run, `resumed_from` the step that this session began with, if it resumed,
     `batch_size` the items of a step, `micro_batch` those that went through the net at once, None for all.
 
-    `steps_skipped` counts steps that were left out since loss or gradient was not finite, `steps_overflowed` those whose
-    scaled gradient was beyond fp16.
+    `steps_skipped` counts steps that were left out since loss or gradient was not finite, `steps_overflowed` those of
+    fp16 whose scaled gradient was too large.
     """
 
     model: nn.Module = field(repr=False)

@@ -74,8 +74,8 @@ class Guard:
         if not self.scaled:
             return self._too_many(0, ~torch.isfinite(loss + norm))
         # an infinite gradient of a finite loss is for the scaler of fp16; a loss that is not finite is for nobody
-        lost = ~torch.isfinite(loss)
-        return self._too_many(0, lost) | self._too_many(1, ~lost & ~torch.isfinite(norm))
+        broken = ~torch.isfinite(loss)
+        return self._too_many(0, broken) | self._too_many(1, ~broken & ~torch.isfinite(norm))
 
     def _too_many(self, kind: int, bad: torch.Tensor) -> torch.Tensor:
         """Count a step of a kind; return whether it is to be left out: if it is bad, or there were too many."""
@@ -107,15 +107,15 @@ class Guard:
             self.check()
 
     def _count(self, step: StepRecord, loss: float, norm: float) -> None:
-        lost = not math.isfinite(loss) or not (self.scaled or math.isfinite(norm))
-        overflow = not lost and not math.isfinite(norm)
-        self.in_a_row = [self.in_a_row[0] + 1 if lost else 0, self.in_a_row[1] + 1 if overflow else 0]
-        self.skipped, self.overflowed = self.skipped + lost, self.overflowed + overflow
-        if not lost and self.in_a_row[1] <= self.limits[1]:
+        broken = not math.isfinite(loss) or not (self.scaled or math.isfinite(norm))
+        overflow = not broken and not math.isfinite(norm)
+        self.in_a_row = [self.in_a_row[0] + 1 if broken else 0, self.in_a_row[1] + 1 if overflow else 0]
+        self.skipped, self.overflowed = self.skipped + broken, self.overflowed + overflow
+        if not broken and self.in_a_row[1] <= self.limits[1]:
             return
         what = f"gradient norm {norm}" if math.isfinite(loss) else f"loss {loss}"
         found = f"{what} at {step}, batch of {len(step.items)}: {self.explain(step.items)}"
-        if self.in_a_row[0] <= self.limits[0] and lost:
+        if self.in_a_row[0] <= self.limits[0] and broken:
             warnings.warn(f"a step was left out: {found}", ScimlWarning, stacklevel=6)
             return
         n = max(self.in_a_row)
