@@ -93,7 +93,7 @@ def made(factory: Callable[..., Any], path: str, window: Mapping[str, Any], opti
     >>> made(nn.Linear, "torch.nn:Linear", {"n_times": 5}, {"in_features": 5, "out_features": 2}).in_features
     5
     """
-    arguments = _taken(factory, window) | dict(options)
+    arguments = _accepted(factory, window) | dict(options)
     try:
         inspect.signature(factory).bind(**arguments)
     except (TypeError, ValueError) as error:
@@ -110,7 +110,7 @@ def made(factory: Callable[..., Any], path: str, window: Mapping[str, Any], opti
     return net
 
 
-def _taken(factory: Callable[..., Any], window: Mapping[str, Any]) -> dict[str, Any]:
+def _accepted(factory: Callable[..., Any], window: Mapping[str, Any]) -> dict[str, Any]:
     parameters = inspect.signature(factory).parameters.values()
     if any(each.kind is each.VAR_KEYWORD for each in parameters):
         return dict(window)
