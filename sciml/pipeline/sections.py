@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from sciml._names import nets, noise_models
+from sciml._names import is_import_path, nets, noise_models
 from sciml.pipeline.tasks import TASKS
 
 __all__ = ["Data", "Init", "Model", "Noise", "Section", "Split", "TaskName", "Track", "Train", "Windows"]
@@ -18,12 +18,15 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
-    """Return a check that a value is a name of a registry, which is asked when there is one to check."""
+def _one_of(names: Callable[[], Iterable[str]], *, also: Callable[[object], bool] | None = None) -> BeforeValidator:
+    """Return a check that a value is a name of a registry, which is asked when there is one to check.
+
+    What `also` accepts is let through.
+    """
 
     def check(name: Any) -> Any:
         known = [*names()]
-        if name not in known:
+        if name not in known and not (also is not None and also(name)):
             expected = " or ".join(filter(None, (", ".join(map(repr, known[:-1])), repr(known[-1]))))
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -35,7 +38,7 @@ def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
 
 TaskName = Annotated[str, _one_of(lambda: TASKS)]
 NoiseModelName = Annotated[str, _one_of(noise_models)]
-NetName = Annotated[str, _one_of(nets)]
+NetName = Annotated[str, _one_of(nets, also=is_import_path)]
 # the names of `nn.init.METHODS` and of `train.metrics.METRICS`, which are not loaded to check a configuration
 MethodName = Literal[
     "critical", "he", "lecun", "glorot", "orthogonal", "delta_orthogonal", "looks_linear", "selu", "taki", "balanced",
@@ -118,7 +121,7 @@ class Split(Section):
 
 
 class Model(Section):
-    """Which net, by its name in `sciml.nn.models`."""
+    """Which net, by its name in `sciml.nn.models`, or by the import path of your own: my_package.nets:MyNet."""
 
     name: NetName = "fcn"
     options: dict[str, Any] | None = Field(default=None, description="of the net; default by the task")
