@@ -185,7 +185,10 @@ class _Run:
         self.model.eval()
         with torch.no_grad(), autocast(self.config, self.device):
             batch = self.held_out.read(np.array([0]))
-            self.objective.check(self.model(batch.x), batch.y)
+            output = self.model(batch.x)
+        self.objective.check(output, batch.y)
+        known = [getattr(part, "targets", None) for part in (self.train, self.held_out.part)]
+        self.objective = self.objective.checked(known, output.shape[1] if output.ndim > 1 else 1)
 
     def prepare(self, *, resume: bool) -> None:
         """Restore a stored state, or start one."""
@@ -272,6 +275,7 @@ class _Run:
     def run_epoch(self) -> None:
         """Take the steps that are left of the current epoch, then validate and save."""
         epoch, every = len(self.history), self.config.checkpoint_every
+        self.model.train()
         for batch in self.reader.batches(self.order(epoch)[self.step - epoch * self.steps_per_epoch :]):
             self.stepper.take(batch, self.sums, number=self.step, epoch=epoch, lr=self.lr)
             self.step += 1
@@ -476,3 +480,4 @@ class _Run:
         )
         for each in called:
             each(state)
+        self.model.train()  # a callback may look at it in eval mode
