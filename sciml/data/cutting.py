@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.data.events import because, column_of, told_of, weights_of
-from sciml.data.samples import Missing, Samples, read_samples
+from sciml.data.samples import Missing, Samples, as_samples
 from sciml.data.windows import Windows
 from sciml.errors import ConfigError, DataError
 from sciml.recording import GAP, segments
@@ -96,7 +96,7 @@ def windows_around(
     weights = weights_of(events, weight) if weight else None
     left_out = ({} if weights is None else {NO_WEIGHT: np.isnan(weights)}) | {NO_LABEL: told.missing}
     windows = windows_at(
-        read_samples(recording, missing), events, before=before, length=length, onset=onset, left_out=left_out,
+        as_samples(recording, missing), events, before=before, length=length, onset=onset, left_out=left_out,
         missing=missing,
     )  # fmt: skip
     assert windows.events is not None  # noqa: S101 - of events
@@ -220,7 +220,7 @@ def sliding_windows(
     >>> windows.times.tolist(), windows.length, windows.horizon
     ([0.0, 2.0, 4.0], 50, 10)
     """
-    return windows_every(read_samples(recording, missing), length=length, step=step, horizon=horizon, missing=missing)
+    return windows_every(as_samples(recording, missing), length=length, step=step, horizon=horizon, missing=missing)
 
 
 def windows_every(

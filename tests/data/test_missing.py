@@ -269,7 +269,7 @@ def test_unread_samples_find_the_same_windows_and_read_no_others():
     np.testing.assert_array_equal(unread.starts, read.starts)
     np.testing.assert_array_equal(unread.times, read.times)
     np.testing.assert_array_equal(unread.arrays()[0], read.arrays()[0])
-    assert "clock" not in unread._samples.__dict__
+    assert "clock" not in unread.table_of_samples.__dict__
 
 
 def test_nearest_samples_of_a_regular_clock_are_those_of_a_search():

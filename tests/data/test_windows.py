@@ -137,7 +137,7 @@ def test_windows_are_the_same_when_the_recording_does_not_fit_in_memory(monkeypa
     monkeypatch.setattr(sciml.data.samples, "MEMORY_BUDGET", 0)
     monkeypatch.setattr(sciml.data.samples, "BLOCK_BYTES", 8 * 3 * 11)
     outside = sliding_windows(recording, length=2.0, step=0.7, horizon=0.5)
-    assert outside._samples.values is None
+    assert outside.table_of_samples.values is None
     for a, b in zip(inside.arrays([4, 1]), outside.arrays([4, 1]), strict=True):
         np.testing.assert_array_equal(a, b)
     rows = [np.concatenate(list(w.samples([0, 1, 9]))) for w in (inside, outside)]
