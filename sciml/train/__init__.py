@@ -20,8 +20,8 @@ from sciml.train.calibration import (
 )
 from sciml.train.callbacks import Callback, EpochRecord, ProgressBar, TrainState
 from sciml.train.config import TrainConfig
-from sciml.train.loader import Batches, FitData
 from sciml.train.loop import fit
+from sciml.train.reading import Batches, FitData
 from sciml.train.result import FitResult
 
 if TYPE_CHECKING:

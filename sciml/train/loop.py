@@ -24,12 +24,12 @@ from sciml.train import checkpoint
 from sciml.train.callbacks import EpochRecord, TrainState
 from sciml.train.config import TrainConfig, differing_keys, resolve_device
 from sciml.train.interrupt import Interrupts
-from sciml.train.loader import FitData, as_batches, batch_order, fingerprint, in_sequence, key, weights_of
 from sciml.train.monitor import monitor
 from sciml.train.objective import objective, sampling_chances
-from sciml.train.optimizer import WeightAverage, learning_rate, make_optimizer
+from sciml.train.processes import ALONE
+from sciml.train.reading import FitData, Reader, as_batches, batch_order, fingerprint, in_sequence, key, weights_of
 from sciml.train.result import FitResult
-from sciml.train.sums import EpochSums
+from sciml.train.steps import EpochSums, Stepper, WeightAverage, autocast, learning_rate, make_optimizer
 
 __all__ = ["fit"]
 
@@ -118,7 +118,6 @@ def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
 
 
 BEST = ("best_epoch", "best_value", "best_loss", "best_step")  # the state of the best epoch
-SMALLEST_WEIGHT = 1e-12  # of a batch: one whose items all weigh nothing has loss zero
 # what a checkpoint to resume from holds
 KINDS: dict[str, Any] = {
     **dict.fromkeys(("model", "optimizer", "average", "sums", "config", "environment"), dict),
@@ -149,7 +148,10 @@ class _Run:
         self.device = resolve_device(config.device)
         self.folder = None if run_dir is None else Path(run_dir) / CHECKPOINTS
         self.extra_state = dict(extra_state or {})
+        self.processes = ALONE
         self.train, self.validation = as_batches(data.train, "train"), as_batches(data.validation, "validation")
+        self.reader = Reader(self.train, self.device, self.processes)
+        self.held_out = Reader(self.validation, self.device, self.processes)
         self.data_hash = fingerprint([self.train, self.validation])
         self.objective = objective(config, self.train, self.device)
         self.model = model.to(self.device)
@@ -157,6 +159,7 @@ class _Run:
         self.monitor = monitor(config, self.train)
         self.chances = sampling_chances(config, self.train)
         self.optimizer = make_optimizer(model, config)
+        self.stepper = Stepper(model, self.optimizer, self.objective, config, self.device, self.processes)
         n_steps = len(self.one_pass(0))
         self.passes, self.epochs = config.extent(n_steps)
         self.steps_per_epoch = self.passes * n_steps
@@ -167,7 +170,6 @@ class _Run:
         self.best_loss: float | None = None
         self.best_step: int | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
-        self.loss = float("nan")
         self.finished = self.stopped_early = False
         self.resumed_from: int | None = None
         self.seconds_before, self.started = 0.0, time.perf_counter()
@@ -178,9 +180,9 @@ class _Run:
         """Pass one item through the model, to refuse what does not fit before an epoch is spent."""
         torch.manual_seed(key(self.config.seed, "probe", 0))
         self.model.eval()
-        with torch.no_grad(), self.autocast():
-            x, y = self.load(self.validation, np.array([0]))
-            self.objective.check(self.model(x), y)
+        with torch.no_grad(), autocast(self.config, self.device):
+            batch = self.held_out.read(np.array([0]))
+            self.objective.check(self.model(batch.x), batch.y)
 
     def prepare(self, *, resume: bool) -> None:
         """Restore a stored state, or start one."""
@@ -255,8 +257,10 @@ class _Run:
     def run_epoch(self) -> None:
         """Take the steps that are left of the current epoch, then validate and save."""
         epoch, every = len(self.history), self.config.checkpoint_every
-        for indices in self.order(epoch)[self.step - epoch * self.steps_per_epoch :]:
-            self.take_step(epoch, indices)
+        for batch in self.reader.batches(self.order(epoch)[self.step - epoch * self.steps_per_epoch :]):
+            self.stepper.take(batch, self.sums, number=self.step, epoch=epoch, lr=self.lr)
+            self.step += 1
+            self.average.update(self.step)
             self.notify("on_step_end")
             self.pause_if_asked()
             if every and self.step % every == 0:
@@ -265,45 +269,6 @@ class _Run:
         self.save()
         self.notify("on_epoch_end")
         self.pause_if_asked()
-
-    def take_step(self, epoch: int, indices: NDArray[np.int64]) -> None:
-        """Do one step of the optimizer on the chosen items."""
-        torch.manual_seed(key(self.config.seed, "step", self.step))
-        self.model.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
-        x, y = self.load(self.train, indices)
-        self.optimizer.zero_grad()
-        with self.autocast():
-            output = self.model(x)
-        total, weight = self.objective.total(output, y, self.weights(self.train, indices), training=True)
-        loss = total / weight.to(total.device).clamp(min=SMALLEST_WEIGHT)
-        self.loss = loss.item()
-        if np.isfinite(self.loss):
-            loss.backward()  # type: ignore[no-untyped-call]
-        norm = self.clip() if np.isfinite(self.loss) else float("nan")
-        if not np.isfinite(norm):
-            raise DivergedError(self.divergence(epoch, indices, x, norm))
-        self.optimizer.step()
-        self.sums.add(total.item(), weight.item(), self.objective.correct(output, y), len(y))
-        self.sums.gradient_norm = max(self.sums.gradient_norm, norm)
-        self.step += 1
-        self.average.update(self.step)
-
-    def clip(self) -> float:
-        """Limit the norm of the gradient; return what it was."""
-        limit = float("inf") if self.config.clip_norm is None else self.config.clip_norm
-        return float(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
-
-    def divergence(self, epoch: int, indices: NDArray[np.int64], x: torch.Tensor, norm: float) -> str:
-        """Say where training diverged, and whether the input was to blame."""
-        bad = int((~torch.isfinite(x)).sum())
-        what = f"loss {self.loss}" if not np.isfinite(self.loss) else f"gradient norm {norm}"
-        cause = f"the input holds {bad} values that are not finite" if bad else "the input is finite; lower lr"
-        return (
-            f"training diverged: {what} at step {self.step} (epoch {epoch + 1}, lr {self.lr:g}), items "
-            f"{indices.tolist()} of the training part; {cause}"
-        )
 
     def end_epoch(self, epoch: int) -> None:
         """Validate, record, keep the weights if they are the best, and decide whether to stop."""
@@ -333,19 +298,16 @@ class _Run:
         self.model.eval()
         sums, outputs, targets = EpochSums(), list[torch.Tensor](), list[torch.Tensor]()
         with self.average.applied():
-            for indices in in_sequence(len(self.validation), self.batch_size):
+            for batch in self.held_out.batches(in_sequence(len(self.validation), self.batch_size)):
                 if self.interrupts.received is not None:
                     break
-                with torch.no_grad(), self.autocast():
-                    x, y = self.load(self.validation, indices)
-                    output = self.model(x)
-                    total, weight = self.objective.total(
-                        output, y, self.weights(self.validation, indices), training=False
-                    )
-                sums.add(total.item(), weight.item(), self.objective.correct(output, y), len(y))
+                with torch.no_grad(), autocast(self.config, self.device):
+                    output = self.model(batch.x)
+                    total, weight = self.objective.total(output, batch.y, batch.weights, training=False)
+                sums.add(total.item(), weight.item(), self.objective.correct(output, batch.y), len(batch.y))
                 if self.monitor.metric is not None:
                     outputs.append(output.cpu())
-                    targets.append(y.cpu())
+                    targets.append(batch.y.cpu())
         self.pause_if_asked()  # not before the model has its own weights again, for they are saved
         if not np.isfinite(sums.mean):
             return sums, float("nan")
@@ -448,17 +410,6 @@ class _Run:
         n, seed = len(self.train), self.config.seed
         return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=self.chances)
 
-    def weights(self, part: Any, indices: NDArray[np.int64]) -> torch.Tensor | None:
-        weights = weights_of(part)
-        return None if weights is None else torch.from_numpy(weights[indices]).float().to(self.device)
-
-    def load(self, part: Any, indices: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-        x, y = part.batch(indices)
-        return x.to(self.device), y.to(self.device)
-
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16")
-
     def notify(self, method: str) -> None:
         """Call a method of the callbacks that have it."""
         state = TrainState(
@@ -469,7 +420,7 @@ class _Run:
             self.step,
             self.steps_per_epoch,
             self.lr,
-            self.loss,
+            self.stepper.loss,
             self.epochs,
             tuple(self.history),
             self.best_epoch,

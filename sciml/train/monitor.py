@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sciml.errors import ConfigError
 from sciml.train.config import KINDS, TrainConfig
-from sciml.train.loader import Batches, labels_of
 from sciml.train.metrics import METRICS, Metric
+from sciml.train.reading import Batches, labels_of
 
 __all__ = ["Monitor", "monitor"]
 
@@ -61,7 +61,7 @@ def monitor(config: TrainConfig, train: Batches) -> Monitor:
 
     Examples
     --------
-    >>> from sciml.train.loader import as_batches
+    >>> from sciml.train.reading import as_batches
     >>> part = as_batches((np.zeros((5, 1, 2)), np.array([0, 0, 0, 0, 1])), "train")
     >>> monitor(TrainConfig(), part).name, monitor(TrainConfig(monitor="auc"), part).name
     ('balanced_accuracy', 'auc')

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from sciml.errors import ConfigError
 from sciml.train.config import TrainConfig
-from sciml.train.loader import Batches, labels_of
+from sciml.train.reading import Batches, labels_of
 
 __all__ = ["CrossEntropy", "MeanSquare", "Objective", "objective", "sampling_chances"]
 
@@ -119,7 +119,7 @@ def objective(config: TrainConfig, train: Batches, device: torch.device) -> Obje
 
     Examples
     --------
-    >>> from sciml.train.loader import as_batches
+    >>> from sciml.train.reading import as_batches
     >>> part = as_batches((np.zeros((4, 1, 2)), np.array([0, 0, 0, 1])), "train")
     >>> objective(TrainConfig(class_weights="balanced"), part, torch.device("cpu")).weights
     tensor([0.6667, 2.0000])
@@ -163,7 +163,7 @@ def sampling_chances(config: TrainConfig, train: Batches) -> Floats | None:
 
     Examples
     --------
-    >>> from sciml.train.loader import as_batches
+    >>> from sciml.train.reading import as_batches
     >>> part = as_batches((np.zeros((4, 1, 2)), np.array([0, 0, 0, 1])), "train")
     >>> sampling_chances(TrainConfig(class_weights="sampled"), part).round(3).tolist()
     [0.167, 0.167, 0.167, 0.5]

@@ -11,7 +11,7 @@ from sciml.data.identity import hash_items
 from sciml.data.leakage import SessionTest, find_leakage, session_test
 from sciml.errors import ScimlWarning
 from sciml.train.baselines import covariance_classifier
-from sciml.train.loader import fingerprint
+from sciml.train.reading import fingerprint
 
 
 def covariances(*parts):
@@ -135,8 +135,8 @@ def test_62_of_64_replaced_items_do_not_go_unnoticed(sessions):
 
 def test_the_hash_of_a_part_covers_every_label_and_start_however_large_it_is(sessions, monkeypatch):
     """Of a large part only some items are read for the hash: labels and starts of the others are hashed too."""
-    monkeypatch.setattr("sciml.train.loader.HASHED_BYTES", 0)
-    monkeypatch.setattr("sciml.train.loader.HASHED_ITEMS", 2)
+    monkeypatch.setattr("sciml.train.reading.parts.HASHED_BYTES", 0)
+    monkeypatch.setattr("sciml.train.reading.parts.HASHED_ITEMS", 2)
     windows = sessions(0, "mixed", n=3)
     before = fingerprint([WindowDataset(windows, np.arange(60))])
     labels = windows.labels.copy()

@@ -23,8 +23,8 @@ from sciml.errors import (
     StorageError,
 )
 from sciml.train import FitData, TrainConfig, checkpoint, fit
-from sciml.train.loader import as_batches, batch_order
-from sciml.train.optimizer import learning_rate
+from sciml.train.reading import as_batches, batch_order
+from sciml.train.steps import learning_rate
 
 torch.set_num_threads(1)
 

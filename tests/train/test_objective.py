@@ -10,10 +10,10 @@ from torch import nn
 from sciml.errors import ConfigError, DataError
 from sciml.pipeline.config import Train
 from sciml.train import FitData, TrainConfig, fit
-from sciml.train.loader import as_batches, batch_order
 from sciml.train.metrics import METRICS
 from sciml.train.objective import CrossEntropy, MeanSquare, sampling_chances
-from sciml.train.optimizer import WeightAverage
+from sciml.train.reading import as_batches, batch_order
+from sciml.train.steps import WeightAverage
 
 torch.set_num_threads(1)
 

@@ -12,8 +12,8 @@ from sciml.pipeline.spectra.dataset import FileStore
 from sciml.pipeline.spectra.trained import TrainedLoss
 from sciml.pipeline.windows import train_config
 from sciml.spectra.tracking import Hessian, Measure, SpectrumTracker, Weights
-from sciml.train.loader import as_batches
 from sciml.train.objective import objective
+from sciml.train.reading import as_batches
 
 __all__ = ["FILE", "tracked"]
 

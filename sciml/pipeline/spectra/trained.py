@@ -22,8 +22,8 @@ from sciml.pipeline.model import Restored, build_net, restore
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.start import first_batch, start
 from sciml.pipeline.windows import load_for, resolve, split_windows, train_config
-from sciml.train.loader import as_batches
 from sciml.train.objective import Objective, objective
+from sciml.train.reading import as_batches
 
 __all__ = ["Learned", "TrainedLoss", "TrainedRun", "open_run"]
 

@@ -17,8 +17,8 @@ from sciml.nn import models
 from sciml.train.config import TrainConfig
 from sciml.train.estimators.inner_split import inner_split
 from sciml.train.estimators.inputs import Masked, Scaling, as_windows, has_gaps
-from sciml.train.loader import FitData
 from sciml.train.loop import fit
+from sciml.train.reading import FitData
 
 __all__ = ["SignalEstimator"]
 

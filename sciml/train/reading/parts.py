@@ -1,4 +1,4 @@
-"""The two parts that `fit` sees, and in which order: every draw is a function of (seed, stream, index)."""
+"""The two parts that `fit` sees."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from sciml.errors import DataError
+from sciml.train.reading.order import in_sequence
 
-__all__ = ["Batches", "FitData", "as_batches", "batch_order", "fingerprint", "key", "labels_of", "weights_of"]
+__all__ = ["Batches", "FitData", "as_batches", "fingerprint", "labels_of", "weights_of"]
 
 HASHED_BYTES = 2**26  # of a part: it is hashed whole up to this size
 HASHED_ITEMS = 256  # of one that is larger
@@ -132,39 +133,6 @@ def labels_of(part: Batches) -> NDArray[np.int64]:
     return np.asarray(labels)
 
 
-def key(seed: int, stream: str, index: int) -> int:
-    """Return the seed of one random draw: the same whether the run was interrupted before it or not.
-
-    Examples
-    --------
-    >>> key(0, "order", 1) == key(0, "order", 1), key(0, "order", 1) == key(0, "dropout", 1)
-    (True, False)
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{stream}/{index}".encode()).digest()[:8], "little")
-
-
-def batch_order(
-    n: int, batch_size: int, *, seed: int, epoch: int, chances: NDArray[np.float64] | None = None
-) -> list[NDArray[np.int64]]:
-    """Return the items of each batch of a pass: every item once, in random order; with `chances`, n draws by them.
-
-    A last batch of a single item joins the one before: batch normalization cannot use it.
-
-    Examples
-    --------
-    >>> [len(batch) for batch in batch_order(9, 4, seed=0, epoch=0)]
-    [4, 5]
-    """
-    rng = np.random.default_rng(key(seed, "order", epoch))
-    order = rng.permutation(n) if chances is None else rng.choice(n, size=n, p=chances)
-    return np.split(order, _cuts(n, batch_size))
-
-
-def in_sequence(n: int, batch_size: int) -> list[NDArray[np.int64]]:
-    """Return the items of each batch in their order, for evaluation."""
-    return np.split(np.arange(n), range(batch_size, n, batch_size))
-
-
 def fingerprint(parts: Sequence[Batches]) -> str:
     """Return a hash of parts: of all their items up to 64 MiB, else of 256 of them, spread evenly from first to last.
 
@@ -190,8 +158,3 @@ def fingerprint(parts: Sequence[Batches]) -> str:
             for tensor in part.batch(items):
                 digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
     return digest.hexdigest()
-
-
-def _cuts(n: int, batch_size: int) -> list[int]:
-    cuts = list(range(batch_size, n, batch_size))
-    return cuts[:-1] if cuts and n - cuts[-1] == 1 else cuts

@@ -1,0 +1,19 @@
+"""Reading while training: the parts of the data, in which order their items come, and batches of them."""
+
+from sciml.train.reading.order import batch_order, in_sequence, key
+from sciml.train.reading.parts import Batches, FitData, as_batches, fingerprint, labels_of, weights_of
+from sciml.train.reading.reader import Batch, Reader
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "FitData",
+    "Reader",
+    "as_batches",
+    "batch_order",
+    "fingerprint",
+    "in_sequence",
+    "key",
+    "labels_of",
+    "weights_of",
+]
