@@ -18,6 +18,7 @@ __all__ = [
     "ScimlError",
     "ScimlWarning",
     "StorageError",
+    "WorkerError",
 ]
 
 
@@ -75,6 +76,12 @@ class InterruptedRunError(ScimlError):
     def __init__(self, message: str, *, exit_code: int = 75) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class WorkerError(ScimlError, RuntimeError):
+    """A process that reads for training was killed; the last checkpoint stays, and `--resume` continues from it."""
+
+    exit_code = 71
 
 
 class MissingDependencyError(ScimlError, ImportError):

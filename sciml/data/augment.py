@@ -98,7 +98,7 @@ class Augment:
     Examples
     --------
     >>> Augment(channel_dropout=0.5).changed(np.ones((1, 4, 2), np.float32), [7], key=3)[0, :, 0].tolist()
-    [nan, 1.0, 1.0, nan]
+    [nan, nan, 1.0, 1.0]
     """
 
     shift: float = 0.0

@@ -1,8 +1,10 @@
 """Items that lie together in a file, and are read at one time: what a shuffle beyond memory deals with."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 __all__ = ["Blocks", "Piece", "blocks_of"]
@@ -23,24 +25,43 @@ class Blocks:
     at_once: int = AT_ONCE
 
 
-@dataclass(frozen=True, eq=False)
-class Piece:
+class Piece(NamedTuple):
     """What was read of a block: rows (row, channel), and of each of its items, rising, where it begins and ends there.
 
-    `begins` and `counts`, shape (n,), are rows; an item that runs beyond the recording has fewer of them.
+    `begins` and `counts`, shape (n,), are rows; an item that runs beyond the recording has fewer of them. All are
+    tensors: between processes those lie in shared memory.
     """
 
-    items: NDArray[np.int64]
-    begins: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    rows: NDArray[np.float32]
-
-    def places(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the place of each item among those of the piece."""
-        return np.searchsorted(self.items, items)
+    items: torch.Tensor
+    begins: torch.Tensor
+    counts: torch.Tensor
+    rows: torch.Tensor
 
 
-def blocks_of(starts: NDArray[np.int64], stops: NDArray[np.int64], *, row_bytes: int, memory: int) -> Blocks:
+class Pieces:
+    """The pieces of blocks that are held, by the number of the block, for a part of n items.
+
+    `begins` and `counts` are those of all items that are held, shape (n,).
+    """
+
+    def __init__(self, n: int) -> None:
+        self.begins, self.counts = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self.rows: dict[int, NDArray[np.float32]] = {}
+
+    def add(self, block: int, piece: Piece) -> None:
+        """Hold what was read of a block."""
+        items = piece.items.numpy()
+        self.begins[items], self.counts[items] = piece.begins.numpy(), piece.counts.numpy()
+        self.rows[block] = piece.rows.numpy()
+
+    def drop(self, block: int) -> None:
+        """Let go of a block."""
+        del self.rows[block]
+
+
+def blocks_of(
+    starts: NDArray[np.int64], stops: NDArray[np.int64], *, row_bytes: int, memory: int, chunk: int = 1
+) -> Blocks:
     """Return blocks of items that cover samples `starts` to `stops`, shape (n,) each.
 
     Parameters
@@ -51,6 +72,8 @@ def blocks_of(starts: NDArray[np.int64], stops: NDArray[np.int64], *, row_bytes:
         Bytes of one sample of all channels.
     memory
         Bytes that all that is held may take.
+    chunk
+        Samples that are decompressed together: blocks are of whole chunks.
 
     Examples
     --------
@@ -58,9 +81,11 @@ def blocks_of(starts: NDArray[np.int64], stops: NDArray[np.int64], *, row_bytes:
     [0, 0, 1, 1]
     """
     order = np.argsort(starts, kind="stable")
-    reach = np.maximum.accumulate(stops[order])
-    new = reach - np.maximum(starts[order], np.concatenate([[0], reach[:-1]]))
-    rows = max(1, int(FRACTION * memory / AT_ONCE) // row_bytes)
+    first, reach = starts[order] // chunk * chunk, np.maximum.accumulate(-(-stops[order] // chunk) * chunk)
+    new = reach - np.maximum(first, np.concatenate([[0], reach[:-1]]))
+    covered = np.cumsum(new) - (reach - first)  # before the item begins
+    held = int(FRACTION * memory) // row_bytes
+    rows = max(1, held // AT_ONCE // chunk) * chunk
     number = np.empty(len(starts), dtype=np.int64)
-    number[order] = np.unique((np.cumsum(new) - new) // rows, return_inverse=True)[1]
-    return Blocks(number)
+    number[order] = np.unique(covered // rows, return_inverse=True)[1]
+    return Blocks(number, min(AT_ONCE, max(1, held // rows)))

@@ -34,7 +34,7 @@ Spanned = tuple[int | NDArray[np.int64], ...]
 
 
 def windows_around(
-    recording: xr.DataArray,
+    recording: xr.DataArray | Samples,
     events: xr.Dataset,
     *,
     label: str | Sequence[str],
@@ -54,7 +54,7 @@ def windows_around(
     Parameters
     ----------
     recording
-        Real values with dims `time` and any others.
+        Real values with dims `time` and any others; or what `read_samples` gave of them, which is not read again.
     events
         Table with dim `event`: onsets in seconds of the recording's clock, and a column of labels.
     label
@@ -190,7 +190,7 @@ def trial_seconds(events: xr.Dataset, *, before: float = 0.0) -> NDArray[np.floa
 
 
 def sliding_windows(
-    recording: xr.DataArray, *, length: float, step: float, horizon: float = 0.0, missing: Missing = "drop"
+    recording: xr.DataArray | Samples, *, length: float, step: float, horizon: float = 0.0, missing: Missing = "drop"
 ) -> Windows:
     """Return windows of `length` seconds that start every `step` seconds; the next `horizon` seconds are the target.
 
@@ -200,7 +200,7 @@ def sliding_windows(
     Parameters
     ----------
     recording
-        Real values with dims `time` and any others.
+        Real values with dims `time` and any others; or what `read_samples` gave of them, which is not read again.
     length, step, horizon
         Seconds. `horizon` 0 gives windows without a target.
     missing

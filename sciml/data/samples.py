@@ -1,14 +1,16 @@
 """The samples of a recording as a table: which of them are there, and the values where they fit in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from torch.utils.data import get_worker_info
 
 from sciml.data.recordings.channels import channel_names
 from sciml.errors import DataError
@@ -70,6 +72,11 @@ class Samples:
     def block_rows(self) -> int:
         """Samples of all channels that a pass reads at a time."""
         return _block_rows(self.n_channels, self.memory)
+
+    @property
+    def chunk_rows(self) -> int:
+        """Samples in a chunk of the file, which are decompressed together; 1 where that is not known."""
+        return max(1, int(self.recording.encoding.get("preferred_chunks", {}).get(TIME, 1)))
 
     @cached_property
     def clock(self) -> NDArray[np.float64]:
@@ -142,7 +149,8 @@ class Samples:
         if self.values is not None:
             return self.values[start:stop]
         part = self.recording.isel({TIME: slice(start, stop)})
-        [(_, block)] = blocks(part, stop - start, across_gaps=True)
+        with _scheduler(part):
+            [(_, block)] = blocks(part, stop - start, across_gaps=True)
         return _single(block)
 
     def stack(self, starts: NDArray[np.int64], span: int) -> NDArray[np.float32]:
@@ -170,13 +178,24 @@ class Samples:
         begins = np.flatnonzero(np.concatenate([[True], first[1:] > reach[:-1] + gap]))
         run_starts, run_stops = first[begins], reach[np.append(begins[1:], len(first)) - 1]
         places = np.concatenate([[0], np.cumsum(run_stops - run_starts)])
-        rows = np.empty((places[-1], self.n_channels), np.float32)
-        for start, stop, place in zip(run_starts.tolist(), run_stops.tolist(), places.tolist(), strict=False):
-            for part in range(start, stop, self.block_rows):
-                end = min(part + self.block_rows, stop)
-                rows[place + part - start : place + end - start] = self.rows(part, end)
+        rows = self._of_runs(list(zip(run_starts.tolist(), run_stops.tolist(), strict=True)))
         run = np.searchsorted(run_starts, starts, side="right") - 1
         return rows, places[run] + starts - run_starts[run], stops - starts
+
+    def _of_runs(self, runs: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """Return the rows of runs of samples, one after the other."""
+        parts = [
+            (first, min(first + self.block_rows, stop))
+            for start, stop in runs
+            for first in range(start, stop, self.block_rows)
+        ]
+        if len(parts) == 1:
+            return self.rows(*parts[0])
+        rows, place = np.empty((sum(stop - start for start, stop in runs), self.n_channels), np.float32), 0
+        for first, stop in parts:
+            rows[place : place + stop - first] = self.rows(first, stop)
+            place += stop - first
+        return rows
 
 
 def cut_windows(
@@ -191,6 +210,15 @@ def cut_windows(
         window[:, :count] = table[begin : begin + count].T
         window[:, count:] = np.nan
     return windows
+
+
+def _scheduler(recording: xr.DataArray) -> AbstractContextManager[Any]:
+    """Let dask compute in this thread where the process is a worker: the threads that it was forked with are gone."""
+    if recording.chunks is None or get_worker_info() is None:
+        return nullcontext()
+    import dask
+
+    return dask.config.set(scheduler="synchronous")
 
 
 def _block_rows(channels: int, memory: int) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset
 
 from sciml.data.augment import Augment, room_to_shift
-from sciml.data.blocks import Blocks, Piece, blocks_of
+from sciml.data.blocks import Blocks, Piece, Pieces, blocks_of
 from sciml.data.samples import Samples, cut_windows, read_samples
 from sciml.errors import ConfigError, DataError
 from sciml.recording import n_features
@@ -300,18 +300,22 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         if samples.values is not None:
             return None
         first, behind = self._reach
-        row_bytes = 4 * samples.n_channels
-        return blocks_of(first, behind, row_bytes=row_bytes, memory=samples.memory)
+        row_bytes, chunk = 4 * samples.n_channels, samples.chunk_rows
+        return blocks_of(first, behind, row_bytes=row_bytes, chunk=chunk, memory=samples.memory)
 
     def read(self, items: NDArray[np.int64]) -> Piece:
         """Return the samples that items cover, each read once in the order of the file."""
         chosen = np.unique(items)
         first, behind = (side[chosen] for side in self._reach)
         rows, begins, counts = self.windows.table_of_samples.covering(first, behind)
-        return Piece(chosen, begins, counts, rows)
+        return Piece(*map(torch.from_numpy, (chosen, begins, counts, rows)))
+
+    def held(self) -> Pieces:
+        """Return what holds the pieces of blocks, none so far."""
+        return Pieces(len(self))
 
     def batch(
-        self, indices: ArrayLike, *, key: int | None = None, pieces: Mapping[int, Piece] | None = None
+        self, indices: ArrayLike, *, key: int | None = None, pieces: Pieces | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return items as one pair of tensors: x (n, channel, time), y (n,) or (n, channel, horizon).
 
@@ -322,7 +326,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         key
             Of the draws by which they are augmented; None leaves them as they are.
         pieces
-            What `read` gave of the blocks that they lie in, by the number of the block; by default it is read now.
+            What `read` gave of the blocks that they lie in; by default it is read now.
         """
         items = np.asarray(indices, dtype=np.int64)
         X, y = self.windows.parted(self._samples(items, key, pieces), self.indices[items])
@@ -333,9 +337,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             X = self.transform(X)
         return torch.from_numpy(np.ascontiguousarray(X)), torch.from_numpy(target)
 
-    def _samples(
-        self, items: NDArray[np.int64], key: int | None, pieces: Mapping[int, Piece] | None
-    ) -> NDArray[np.float32]:
+    def _samples(self, items: NDArray[np.int64], key: int | None, pieces: Pieces | None) -> NDArray[np.float32]:
         """Return the samples of items, the horizon included: (n, channel, time)."""
         shifted = np.zeros(len(items), np.int64)
         if self.augment is not None and self.augment.shift and key is not None:
@@ -343,16 +345,10 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         windows, table = self.windows, self.windows.table_of_samples
         if pieces is None or self.blocks is None:
             return table.stack(self.starts[items] + shifted, windows.span)
-        found = [pieces[number] for number in self.blocks.number[items].tolist()]
-        places = [int(piece.places(item)) for piece, item in zip(found, items, strict=True)]
-        later = self._room[0][items] + shifted  # in rows of what was read, where there is room before a window
-        begins, counts = (
-            np.array([getattr(piece, name)[at] for piece, at in zip(found, places, strict=True)], np.int64)
-            for name in ("begins", "counts")
-        )
-        shape = (len(items), table.n_channels, windows.span)
-        counts = np.minimum(counts - later, windows.span)
-        return cut_windows([piece.rows for piece in found], begins + later, counts, shape)
+        later = self._room[0][items] + shifted  # rows that were read before the window, for it to begin earlier
+        rows = [pieces.rows[number] for number in self.blocks.number[items].tolist()]
+        counts = np.minimum(pieces.counts[items] - later, windows.span)
+        return cut_windows(rows, pieces.begins[items] + later, counts, (len(items), windows.n_channels, windows.span))
 
     @cached_property
     def _room(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

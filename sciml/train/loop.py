@@ -27,7 +27,17 @@ from sciml.train.interrupt import Interrupts
 from sciml.train.monitor import monitor
 from sciml.train.objective import objective, sampling_chances
 from sciml.train.processes import ALONE
-from sciml.train.reading import FitData, Reader, as_batches, batch_order, fingerprint, in_sequence, key, weights_of
+from sciml.train.reading import (
+    FitData,
+    Reader,
+    as_batches,
+    batch_order,
+    deaths_understood,
+    fingerprint,
+    in_sequence,
+    key,
+    weights_of,
+)
 from sciml.train.result import FitResult
 from sciml.train.steps import EpochSums, Stepper, WeightAverage, autocast, learning_rate, make_optimizer
 
@@ -81,6 +91,10 @@ def fit(
         SIGINT (exit code 75) or SIGTERM (143) with a run directory, after the state was saved.
     StorageError
         Checkpoints of another run are in the way, or the disk is full; the last good checkpoint stays.
+    WorkerError
+        A process that reads was killed (exit code 71); the last good checkpoint stays.
+    DataError
+        A file that changed or was cut while it was read.
 
     Examples
     --------
@@ -150,8 +164,10 @@ class _Run:
         self.extra_state = dict(extra_state or {})
         self.processes = ALONE
         self.train, self.validation = as_batches(data.train, "train"), as_batches(data.validation, "validation")
-        self.reader = Reader(self.train, self.device, self.processes)
-        self.held_out = Reader(self.validation, self.device, self.processes)
+        self.reader, self.held_out = (
+            Reader(part, self.device, self.processes, workers=config.workers, seed=config.seed)
+            for part in (self.train, self.validation)
+        )
         self.data_hash = fingerprint([self.train, self.validation])
         self.objective = objective(config, self.train, self.device)
         self.model = model.to(self.device)
@@ -244,20 +260,24 @@ class _Run:
             return
         try:
             self.notify("on_fit_start")
-            while not self.finished:
-                self.run_epoch()
+            with deaths_understood(self.reader.n_workers):
+                while not self.finished:
+                    self.run_epoch()
         except torch.OutOfMemoryError as error:
             raise ConfigError(
                 f"batch_size {self.batch_size} needs more memory than {self.device} has "
                 f"(step {self.step}); halve batch_size, or use precision 'bf16'"
             ) from error
         finally:
+            self.reader.close()
+            self.held_out.close()
             self.notify("on_fit_end")
 
     def run_epoch(self) -> None:
         """Take the steps that are left of the current epoch, then validate and save."""
         epoch, every = len(self.history), self.config.checkpoint_every
-        for batch in self.reader.batches(self.order(epoch)[self.step - epoch * self.steps_per_epoch :]):
+        plan = self.order(epoch)[self.step - epoch * self.steps_per_epoch :]
+        for batch in self.reader.batches(plan, epoch=epoch):
             self.stepper.take(batch, self.sums, number=self.step, epoch=epoch, lr=self.lr)
             self.step += 1
             self.average.update(self.step)
@@ -408,7 +428,8 @@ class _Run:
 
     def one_pass(self, number: int) -> list[NDArray[np.int64]]:
         n, seed = len(self.train), self.config.seed
-        return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=self.chances)
+        chances, blocks = self.chances, self.reader.blocks
+        return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=chances, blocks=blocks)
 
     def notify(self, method: str) -> None:
         """Call a method of the callbacks that have it."""
