@@ -15,6 +15,7 @@ __all__ = [
     "MissingDependencyError",
     "NoiseFloorWarning",
     "NumericalError",
+    "ProcessError",
     "ScimlError",
     "ScimlWarning",
     "StorageError",
@@ -82,6 +83,14 @@ class WorkerError(ScimlError, RuntimeError):
     """A process that reads for training was killed; the last checkpoint stays, and `--resume` continues from it."""
 
     exit_code = 71
+
+
+class ProcessError(ScimlError):
+    """Another process of the same training failed; `exit_code` is that of its error."""
+
+    def __init__(self, message: str, *, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class MissingDependencyError(ScimlError, ImportError):

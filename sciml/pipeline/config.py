@@ -3,17 +3,16 @@
 import difflib
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from sciml._names import nets, noise_models
+from sciml._names import is_import_path
 from sciml.errors import ConfigError
-from sciml.pipeline.tasks import TASKS
+from sciml.pipeline.sections import Data, Init, Model, Noise, Section, Split, TaskName, Track, Train, Windows
 
 __all__ = [
     "Config",
@@ -26,6 +25,7 @@ __all__ = [
     "Train",
     "Windows",
     "assign",
+    "check_named",
     "known_keys",
     "load_config",
     "parse_assignment",
@@ -33,174 +33,17 @@ __all__ = [
     "validate",
 ]
 
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-
 WITH_GAP = ("auto", "subject", "session", "file", "time")  # units whose neighbors in time may be in another part
 
 
-def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
-    """Return a check that a value is a name of a registry, which is asked when there is one to check."""
-
-    def check(name: Any) -> Any:
-        known = [*names()]
-        if name not in known:
-            expected = " or ".join(filter(None, (", ".join(map(repr, known[:-1])), repr(known[-1]))))
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": f"{expected}{hint}"})
-        return name
-
-    return BeforeValidator(check)
-
-
-TaskName = Annotated[str, _one_of(lambda: TASKS)]
-NoiseModelName = Annotated[str, _one_of(noise_models)]
-NetName = Annotated[str, _one_of(nets)]
-# the names of `nn.init.METHODS` and of `train.metrics.METRICS`, which are not loaded to check a configuration
-MethodName = Literal[
-    "critical", "he", "lecun", "glorot", "orthogonal", "delta_orthogonal", "looks_linear", "selu", "taki", "balanced",
-    "fixup", "skipinit", "rezero", "lsuv", "spectral", "spectral_mup", "default",
-]  # fmt: skip
-MonitorName = Literal[
-    "auto", "loss", "accuracy", "balanced_accuracy", "auc", "log_loss", "brier", "r2", "correlation", "absolute_error"
-]
-
-
-class _Section(BaseModel):
-    """A table of the file: fixed once read, and no key that nobody reads."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Data(_Section):
-    """What to read: files whose channels agree, the signal in them, and `TABLE:COLUMN` of the labels."""
-
-    files: tuple[str, ...] = Field(default=(), description="recordings; relative to the config file")
-    signal: str | None = Field(default=None, description="path or pattern in the file; default its only signal")
-    labels: str | None = Field(
-        default=None, description="TABLE:COLUMN, as intervals/trials:stimulus; of sweeps, sweeps:sweep_number"
-    )
-    labels_min: Annotated[int, Field(ge=0)] = Field(default=0, description="classes with fewer events are left out")
-    weights: str | None = Field(default=None, description="column of the table of labels: how much an event counts")
-    target: str | None = Field(default=None, description="regress: the signal to be told; path or pattern")
-    target_files: tuple[str, ...] = Field(default=(), description="files of the target; default those of the signal")
-    target_lag: Annotated[float, Field(allow_inf_nan=False)] = Field(
-        default=0.0, description="[s] from the last sample of a window to the value of the target"
-    )
-    target_derivative: bool = Field(default=False, description="tell the change of the target per second")
-    channels: Literal["name", "common", "position"] = Field(
-        default="name", description="how channels of several files agree: by name, those that all have, or by order"
-    )
-    missing: Literal["drop", "mask"] = Field(
-        default="drop", description="leave out windows with missing samples, or mask those samples"
-    )
-    bin: Duration | None = Field(default=None, description="spike times, events: width of a bin [s]")
-    counts: Literal["counts", "sqrt"] = Field(default="counts", description="events in bins, or their square root")
-
-
-class Windows(_Section):
-    """Where the windows lie [s]; what is not given is chosen by the task when the recording is open."""
-
-    before: Seconds = Field(default=0.0, description="classify: start this long before the event [s]")
-    length: Duration | Literal["trial", "crop"] | None = Field(
-        default=None,
-        description="[s]; classify: the median trial, or 'trial' (padded to the longest), 'crop' (to the shortest); "
-        "forecast: 5 or less",
-    )
-    step: Duration | None = Field(default=None, description="forecast: from window to window [s]; default the horizon")
-    horizon: Duration | None = Field(default=None, description="forecast: how far ahead [s]; default 1 or less")
-
-
-class Noise(_Section):
-    """The noise floor (`sciml.noise.noise_floor`) and whether the net sees the recording without it.
-
-    A classifier does by default. A forecast does not: noise that is correlated in time can be foretold like signal.
-    """
-
-    model: NoiseModelName = "auto"
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    denoise: bool | None = Field(default=None, description="default: true to classify, false to forecast")
-
-
-class Split(_Section):
-    """Parts of the windows: whole units of what is independent, with a gap between parts inside a file."""
-
-    by: Annotated[str, Field(min_length=1)] = Field(
-        default="auto", description="auto, subject, session, file, trial, time, random, or a column of the events"
-    )
-    folds: int | None = Field(default=None, ge=2, le=50, description="each unit is tested in one of so many folds")
-    allow_leakage: bool = Field(default=False, description="what by = 'random' needs; marked in every output")
-    fractions: tuple[Fraction, Fraction, Fraction] = Field(
-        default=(0.6, 0.2, 0.2), description="train, validation, test"
-    )
-    gap: Seconds | None = Field(default=None, description="[s] between parts; default the window length, 0 for trials")
-    n_blocks: Count | None = Field(default=None, description="blocks of time to deal out; default chosen by the data")
-
-
-class Model(_Section):
-    """Which net, by its name in `sciml.nn.models`."""
-
-    name: NetName = "fcn"
-    options: dict[str, Any] | None = Field(default=None, description="of the net; default by the task")
-
-
-class Init(_Section):
-    """How its weights start (`sciml.nn.init.initialize`)."""
-
-    method: MethodName = "critical"
-    options: dict[str, Any] = Field(default={}, description="of the method, as c of taki")
-
-
-class Train(_Section):
-    """The fields of `sciml.train.TrainConfig`, without the seed, which is the run's, and the loss, the task's.
-
-    TOML has no "none": a `patience` or `clip_norm` of 0 means never, or no limit.
-    """
-
-    epochs: Count | None = Field(default=None, description="passes at most; default 50, but at least 800 steps")
-    steps: Count | None = Field(default=None, description="at most, where no epochs are given")
-    batch_size: Count | None = Field(default=None, description="default a sixteenth of the train part, from 16 to 64")
-    lr: Duration = 1e-3
-    weight_decay: Seconds = 1e-2
-    momentum: Fraction = 0.9
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: Fraction = 0.05
-    average: Fraction = Field(default=0.05, description="of all steps, over which the kept weights are averaged")
-    patience: int = Field(default=10, ge=0)
-    monitor: MonitorName = Field(default="auto", description="auto: the loss, balanced_accuracy where classes are not")
-    label_smoothing: Fraction = 0.1
-    class_weights: Literal["balanced", "sampled"] | tuple[float, ...] | None = None
-    clip_norm: Seconds = 1.0
-    precision: Literal["fp32", "bf16"] = "fp32"
-    device: str = "auto"
-    deterministic: bool = True
-    checkpoint_every: Count | None = None
-    keep: Count = 2
-
-
-class Track(_Section):
-    """Spectra that are followed while the net trains; nothing that is measured changes the training."""
-
-    what: tuple[Literal["weights", "hessian"], ...] = Field(
-        default=(), description="spectra to follow: weights, hessian"
-    )
-    every: Count | None = Field(default=None, description="steps between measurements; default an epoch")
-    budget: Annotated[float, Field(gt=0, le=1)] = Field(default=0.05, description="of the time of training, at most")
-    samples: Count = Field(default=512, description="train windows that the Hessian is taken of, at most")
-
-
-class Config(_Section):
+class Config(Section):
     """Everything that a run depends on besides the data and the versions of the libraries.
 
     Examples
     --------
     >>> config = validate({"task": "forecast", "train": {"epochs": 3}})
     >>> config.train.epochs, config.init.method
-    (3, 'critical')
+    (3, 'auto')
     >>> validate({"train": {"epoch": 3}})
     Traceback (most recent call last):
     ...
@@ -454,6 +297,45 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
             raise ConfigError(f"{key}: {name} is a value, not a table; {_advice(key)}")
         values = inner
     values[leaf] = value
+
+
+def check_named(stored: str, given: str | None, *, run: str | Path, option: str = "--net") -> None:
+    """Refuse a net of the user's own that a run names, unless the user names it too.
+
+    To import is to run code, and what is stored in a run somebody may have changed.
+
+    Parameters
+    ----------
+    stored
+        Name of the net in the run.
+    given
+        What the user names, if anything.
+    run
+        Folder of the run, for messages.
+    option
+        Where the user can name it, for messages.
+
+    Raises
+    ------
+    ConfigError
+        An import path that is not given, or another one that is.
+
+    Examples
+    --------
+    >>> check_named("nets:Mine", None, run="run")
+    Traceback (most recent call last):
+    ...
+    sciml.errors.ConfigError: run was trained with a net of its own, nets:Mine, and no code is imported because a run
+    names it: if you trust it, name it yourself, --net nets:Mine
+    """
+    own = is_import_path(stored)
+    if own and given is None:
+        raise ConfigError(
+            f"{run} was trained with a net of its own, {stored}, and no code is imported because a run names it: if "
+            f"you trust it, name it yourself, {option} {stored}"
+        )
+    if given is not None and given != stored and (own or is_import_path(given)):
+        raise ConfigError(f"expected {option} {stored}, the net that {run} was trained with, got {given}")
 
 
 def to_toml(config: Config) -> str:

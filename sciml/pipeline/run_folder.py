@@ -37,7 +37,8 @@ FILES = (
 FOLDERS = ("checkpoints", "folds")
 # keys that change nothing in the result: they may differ on resume
 FREE = (
-    "data.files", "train.checkpoint_every", "train.keep", "track.what", "track.every", "track.budget", "track.samples",
+    "data.files", "train.checkpoint_every", "train.keep", "train.timeout",
+    "track.what", "track.every", "track.budget", "track.samples",
 )  # fmt: skip
 KEPT = ("data", "fold", "epoch", "step", "best_epoch")  # of the status from one note to the next
 EXTRA = ("schema", "items", "leakage")  # of a split in its file

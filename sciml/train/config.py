@@ -9,6 +9,7 @@ import torch
 
 from sciml.errors import ConfigError
 from sciml.train.metrics import METRICS
+from sciml.train.processes import ALONE, Processes
 
 __all__ = ["TrainConfig", "differing_keys", "resolve_device"]
 
@@ -23,8 +24,9 @@ EPOCHS, STEPS = 50, 800  # passes and steps at least where neither is given
 ROUND = 20  # steps at least between two validations where no epochs are given
 BATCHES = 16  # of the training part, where no batch size is given: fifty passes are then 800 steps
 SMALLEST_BATCH, LARGEST_BATCH = 16, 64  # and these ends
-# Keys that change nothing in the weights: when and where state is kept, and who reads. They may differ on resume.
-_FREE = ("checkpoint_every", "keep", "workers")
+# Keys that change nothing in the weights: when and where state is kept, who reads, how long others are waited for. They
+# may differ on resume.
+_FREE = ("checkpoint_every", "keep", "timeout", "workers")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Execution:
     deterministic: bool = True
     checkpoint_every: int | None = None
     keep: int = 2
+    timeout: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class TrainConfig(Execution, Reading):
         Use only algorithms that give the same bits each time.
     checkpoint_every, keep
         Steps between checkpoints beside those at each epoch's end; how many to keep.
+    timeout
+        Of several processes: seconds without a sign of life after which one counts as lost, and the run ends.
     workers
         Processes that read ahead of the net; 0 for a thread that does, or nobody where all is in memory. None chooses:
         0 where all is in memory, else one for each core that the net leaves, four at most. The result does not depend
@@ -153,6 +158,7 @@ class TrainConfig(Execution, Reading):
             ("warmup", 0, 1),
             ("average", 0, 1),
             ("label_smoothing", 0, 1),
+            ("timeout", 1, float("inf")),
         ):
             if not low <= getattr(self, key) < high:
                 raise ConfigError(f"expected {key} in [{low}, {high}), got {getattr(self, key)}")
@@ -214,13 +220,13 @@ def differing_keys(stored: Mapping[str, Any], config: TrainConfig) -> list[str]:
     return [f"{key} ({stored.get(key)}, now {now.get(key)})" for key in keys if stored.get(key) != now.get(key)]
 
 
-def resolve_device(name: str) -> torch.device:
-    """Return the device of a name; "auto" is cuda where there is one.
+def resolve_device(name: str, processes: Processes = ALONE) -> torch.device:
+    """Return the device of a name; "auto" is cuda where there is one. Each process of a machine has its own.
 
     Raises
     ------
     ConfigError
-        A name that torch does not know, or cuda where there is none.
+        A name that torch does not know, cuda where there is none, or one device for several processes.
 
     Examples
     --------
@@ -235,4 +241,17 @@ def resolve_device(name: str) -> torch.device:
         raise ConfigError(f"expected device auto, cpu or cuda, got {name!r}") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError("expected a CUDA device, but torch finds none; use device 'auto' or 'cpu'")
-    return device
+    return _own(device, processes) if device.type == "cuda" and processes.size > 1 else device
+
+
+def _own(device: torch.device, processes: Processes) -> torch.device:
+    """Return the device of this process among those of its machine."""
+    found = torch.cuda.device_count()
+    if device.index is not None or processes.local_size > found:
+        raise ConfigError(
+            f"expected one CUDA device for each of {processes.local_size} processes of a machine, got {device} of "
+            f"{found}; use device 'cuda', and start as many processes as there are devices"
+        )
+    own = torch.device("cuda", processes.local_rank)
+    torch.cuda.set_device(own)
+    return own

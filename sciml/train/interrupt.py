@@ -1,11 +1,15 @@
 """Signals: once means finish the step and save, twice means now."""
 
+import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
 __all__ = ["Interrupts"]
+
+ECHO = 1.0  # seconds within which torchrun hands on a Ctrl-C that the terminal has sent to its processes already
 
 
 class Interrupts:
@@ -26,6 +30,7 @@ class Interrupts:
     def __init__(self, *, enabled: bool = True) -> None:
         self.enabled = enabled and threading.current_thread() is threading.main_thread()
         self.received: signal.Signals | None = None
+        self._at = 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -42,6 +47,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the signature of a handler)
-        if number == signal.SIGINT and self.received is not None:
+        echoed = "TORCHELASTIC_RUN_ID" in os.environ and time.monotonic() - self._at < ECHO
+        if number == signal.SIGINT and self.received is not None and not echoed:
             raise KeyboardInterrupt
-        self.received = signal.Signals(number)
+        self.received, self._at = signal.Signals(number), time.monotonic()

@@ -4,14 +4,12 @@ Every random draw is seeded by (seed, stream, epoch or step), so that a run whic
 same draws as one that was not, and no state of a generator has to be kept.
 """
 
-import os
+import signal
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -19,27 +17,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sciml import files
-from sciml.errors import CheckpointError, ConfigError, DivergedError, InterruptedRunError, ScimlWarning, StorageError
+from sciml.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedRunError, StorageError
 from sciml.train import checkpoint
 from sciml.train.callbacks import EpochRecord, TrainState
 from sciml.train.config import TrainConfig, differing_keys, resolve_device
 from sciml.train.interrupt import Interrupts
 from sciml.train.monitor import monitor
 from sciml.train.objective import objective, sampling_chances
-from sciml.train.processes import ALONE
-from sciml.train.reading import (
-    FitData,
-    Reader,
-    as_batches,
-    batch_order,
-    deaths_understood,
-    fingerprint,
-    in_sequence,
-    key,
-    weights_of,
-)
+from sciml.train.processes import Processes, spread_over, started
+from sciml.train.reading import FitData, Reader, as_batches, batch_order, deaths_understood, fingerprint, key
 from sciml.train.result import FitResult
 from sciml.train.steps import EpochSums, Stepper, WeightAverage, autocast, learning_rate, make_optimizer
+from sciml.train.surroundings import check_environment, check_shares, environment, surroundings
+from sciml.train.validation import Validation
 
 __all__ = ["fit"]
 
@@ -106,29 +96,13 @@ def fit(
     True
     """
     config = TrainConfig() if config is None else config
-    device = resolve_device(config.device)
-    with _surroundings(device, config), Interrupts(enabled=run_dir is not None) as interrupts:
-        run = _Run(model, data, config, callbacks, run_dir, extra_state, interrupts)
-        run.prepare(resume=resume)
-        run.execute()
-        return run.result()
-
-
-@contextmanager
-def _surroundings(device: torch.device, config: TrainConfig) -> Iterator[None]:
-    """Set torch's global generators and algorithms for the run, and put them back afterwards."""
-    algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    cudnn = torch.backends.cudnn.benchmark
-    if device.type == "cuda" and config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with a fixed workspace
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        try:
-            torch.use_deterministic_algorithms(config.deterministic)
-            torch.backends.cudnn.benchmark = not config.deterministic
-            yield
-        finally:
-            torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
-            torch.backends.cudnn.benchmark = cudnn
+    with started(timeout=config.timeout) as processes, Interrupts(enabled=run_dir is not None) as interrupts:
+        device = resolve_device(config.device, processes)
+        with surroundings(device, config):
+            run = _Run(model, data, config, callbacks, run_dir, extra_state, interrupts, processes)
+            run.prepare(resume=resume)
+            run.execute()
+            return run.result()
 
 
 BEST = ("best_epoch", "best_value", "best_loss", "best_step")  # the state of the best epoch
@@ -157,25 +131,29 @@ class _Run:
         run_dir: str | Path | None,
         extra_state: Mapping[str, Any] | None,
         interrupts: Interrupts,
+        processes: Processes,
     ) -> None:
-        self.config, self.callbacks, self.interrupts = config, callbacks, interrupts
-        self.device = resolve_device(config.device)
+        self.config, self.interrupts, self.processes = config, interrupts, processes
+        self.callbacks = callbacks if processes.is_first else ()
+        self.device = resolve_device(config.device, processes)
         self.folder = None if run_dir is None else Path(run_dir) / CHECKPOINTS
         self.extra_state = dict(extra_state or {})
-        self.processes = ALONE
-        self.train, self.validation = as_batches(data.train, "train"), as_batches(data.validation, "validation")
+        self.train, held_out = as_batches(data.train, "train"), as_batches(data.validation, "validation")
         self.reader, self.held_out = (
             Reader(part, self.device, self.processes, workers=config.workers, seed=config.seed)
-            for part in (self.train, self.validation)
+            for part in (self.train, held_out)
         )
-        self.data_hash = fingerprint([self.train, self.validation])
+        self.data_hash = self.same_in_all(fingerprint([self.train, held_out]))
         self.objective = objective(config, self.train, self.device)
         self.model = model.to(self.device)
         self.probe()
+        check_shares(self.model, self.batch_size, processes)
         self.monitor = monitor(config, self.train)
         self.chances = sampling_chances(config, self.train)
         self.optimizer = make_optimizer(model, config)
-        self.stepper = Stepper(model, self.optimizer, self.objective, config, self.device, self.processes)
+        spread = spread_over(self.model, processes, self.loss_of_one)
+        self.stepper = Stepper(spread, self.optimizer, self.objective, config, self.device, self.processes)
+        self.validation = Validation(self.model, self.held_out, self.objective, self.monitor, config)
         n_steps = len(self.one_pass(0))
         self.passes, self.epochs = config.extent(n_steps)
         self.steps_per_epoch = self.passes * n_steps
@@ -206,6 +184,16 @@ class _Run:
             if resume:
                 raise CheckpointError("expected a run_dir to resume from, got none; pass run_dir")
             return
+        found = self.processes.share(self.processes.first(lambda: self.find(resume=resume)))
+        if found is None:
+            self.save()
+            return
+        with checkpoint.understood(found.path):
+            self.restore(found)
+
+    def find(self, *, resume: bool) -> checkpoint.Checkpoint | None:
+        """Return the state to go on from, None where there is none yet."""
+        assert self.folder is not None  # noqa: S101 (checked by `prepare`)
         stored = bool(checkpoint.paths(self.folder))
         if resume and not self.folder.parent.is_dir():
             raise CheckpointError(f"expected a run to resume in {self.folder.parent}, but there is no such folder")
@@ -213,13 +201,10 @@ class _Run:
             raise StorageError(
                 f"{self.folder} holds the checkpoints of a run; resume it, or choose another run directory"
             )
-        if stored:
-            found = checkpoint.load_latest(self.folder)
-            with checkpoint.understood(found.path):
-                self.restore(found)
-            files.remove_leftovers(self.folder)
-        else:
-            self.save()
+        if not stored:
+            return None
+        files.remove_leftovers(self.folder)
+        return checkpoint.load_latest(self.folder)
 
     def restore(self, found: checkpoint.Checkpoint) -> None:
         """Take over a stored state, if it is one of this run."""
@@ -237,14 +222,16 @@ class _Run:
                 f"expected the data that {found.path} was made with, got others (sizes or windows differ); "
                 "resume with the same recording, windows and split"
             )
-        _check_environment(state["environment"], self.environment())
+        if self.processes.is_first:
+            check_environment(state["environment"], environment(self.device, self.processes), self.model)
         try:
             self.model.load_state_dict(state["model"])
         except RuntimeError as error:
             raise CheckpointError(f"{found.path} was made for another model: {error}") from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.load(state["average"])
-        self.step, self.sums = state["step"], EpochSums.from_state(state["sums"])
+        self.step, sums = state["step"], EpochSums.from_state(state["sums"])
+        self.sums = sums if self.processes.is_first else EpochSums(gradient_norm=sums.gradient_norm)
         self.history = [EpochRecord(**record) for record in state["history"]]
         for name in BEST:
             setattr(self, name, state[name])
@@ -260,7 +247,7 @@ class _Run:
             return
         try:
             self.notify("on_fit_start")
-            with deaths_understood(self.reader.n_workers):
+            with deaths_understood(self.reader.n_workers), self.processes.understood():
                 while not self.finished:
                     self.run_epoch()
         except torch.OutOfMemoryError as error:
@@ -271,7 +258,7 @@ class _Run:
         finally:
             self.reader.close()
             self.held_out.close()
-            self.notify("on_fit_end")
+            self.call("on_fit_end")
 
     def run_epoch(self) -> None:
         """Take the steps that are left of the current epoch, then validate and save."""
@@ -281,6 +268,7 @@ class _Run:
             self.stepper.take(batch, self.sums, number=self.step, epoch=epoch, lr=self.lr)
             self.step += 1
             self.average.update(self.step)
+            self.processes.at(self.step)
             self.notify("on_step_end")
             self.pause_if_asked()
             if every and self.step % every == 0:
@@ -299,11 +287,10 @@ class _Run:
                 f"lr {self.lr:g}); lower lr, or look for values that are not finite in the validation part"
             )
         last = learning_rate(self.step - 1, total=self.total, config=self.config)
-        accuracies = self.sums.accuracy, sums.accuracy
+        train = self.sums.over(self.processes)
+        accuracies = train.accuracy, sums.accuracy
         self.history.append(
-            EpochRecord(
-                epoch + 1, self.step, last, self.sums.mean, sums.mean, *accuracies, self.sums.gradient_norm, value
-            )
+            EpochRecord(epoch + 1, self.step, last, train.mean, sums.mean, *accuracies, train.gradient_norm, value)
         )
         self.sums = EpochSums()
         best = None if self.best_value is None or self.best_loss is None else (self.best_value, self.best_loss)
@@ -315,44 +302,44 @@ class _Run:
 
     def validate(self) -> tuple[EpochSums, float]:
         """Return the sums of loss and accuracy over the validation part, and the value that is monitored."""
-        self.model.eval()
-        sums, outputs, targets = EpochSums(), list[torch.Tensor](), list[torch.Tensor]()
+        self.processes.level([*self.model.buffers(), *self.average.values.values()])  # batch norms see their own share
         with self.average.applied():
-            for batch in self.held_out.batches(in_sequence(len(self.validation), self.batch_size)):
-                if self.interrupts.received is not None:
-                    break
-                with torch.no_grad(), autocast(self.config, self.device):
-                    output = self.model(batch.x)
-                    total, weight = self.objective.total(output, batch.y, batch.weights, training=False)
-                sums.add(total.item(), weight.item(), self.objective.correct(output, batch.y), len(batch.y))
-                if self.monitor.metric is not None:
-                    outputs.append(output.cpu())
-                    targets.append(batch.y.cpu())
-        self.pause_if_asked()  # not before the model has its own weights again, for they are saved
-        if not np.isfinite(sums.mean):
-            return sums, float("nan")
-        return sums, self.monitor.value(sums.mean, outputs, targets, weights_of(self.validation))
+            found = self.validation.run(self.batch_size, interrupted=self.interrupted)
+        if found is None:  # the model has its own weights again, for they are saved
+            self.pause()
+        return found
 
     def keep_best(self, epoch: int, value: float, loss: float) -> None:
         """Keep a copy of the weights, on the disk too: the checkpoint that follows refers to it by its step."""
         self.best_epoch, self.best_value, self.best_loss, self.best_step = epoch, value, loss, self.step
         kept = {**self.model.state_dict(), **self.average.values}
         self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in kept.items()}
-        if self.folder is not None:
+        if (folder := self.folder) is not None:
             state = {"model": self.best_weights, "epoch": epoch, "value": value, "config": self.config.to_dict()}
-            checkpoint.save(self.folder, {**state, "extra": self.extra_state}, step=self.step, kind="best")
+            state["extra"] = self.extra_state
+            self.processes.first(lambda: checkpoint.save(folder, state, step=self.step, kind="best"))
 
     # ---- state
 
     def save(self) -> None:
         """Write a checkpoint, then delete the oldest."""
-        if self.folder is None:
+        if (folder := self.folder) is None:
             return
-        state = {
+        state = self.state()
+
+        def write() -> None:
+            checkpoint.save(folder, state, step=self.step)
+            checkpoint.prune(folder, keep=self.config.keep)
+
+        self.processes.first(write)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds; its sums are those of all processes."""
+        return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.values,
-            "sums": self.sums.to_state(),
+            "sums": self.sums.over(self.processes).to_state(),
             "history": [asdict(record) for record in self.history],
             **{name: getattr(self, name) for name in BEST},
             "finished": self.finished,
@@ -360,22 +347,28 @@ class _Run:
             "seconds": self.seconds,
             "config": self.config.to_dict(),
             "data": self.data_hash,
-            "environment": self.environment(),
+            "environment": environment(self.device, self.processes),
             "extra": self.extra_state,
         }
-        checkpoint.save(self.folder, state, step=self.step)
-        checkpoint.prune(self.folder, keep=self.config.keep)
+
+    def interrupted(self) -> bool:
+        """Return whether a signal came to one of the processes; without a run directory none is waited for."""
+        return self.folder is not None and self.processes.any(self.interrupts.received is not None)
 
     def pause_if_asked(self) -> None:
         """Save and leave if a signal came."""
-        received = self.interrupts.received
-        if received is None:
-            return
+        if self.interrupted():
+            self.pause()
+
+    def pause(self) -> NoReturn:
+        """Save and leave."""
         self.save()
+        received = self.interrupts.received
+        by = "a signal to another process" if received is None else received.name
         raise InterruptedRunError(
-            f"stopped by {received.name} after step {self.step} of {self.total} (epoch {len(self.history) + 1}); "
+            f"stopped by {by} after step {self.step} of {self.total} (epoch {len(self.history) + 1}); "
             f"the state is saved in {self.folder}; resume to go on",
-            exit_code=75 if received.name == "SIGINT" else 143,
+            exit_code=143 if received is signal.SIGTERM else 75,
         )
 
     def result(self) -> FitResult:
@@ -418,9 +411,6 @@ class _Run:
     def seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.started
 
-    def environment(self) -> dict[str, Any]:
-        return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "device": self.device.type}
-
     def order(self, epoch: int) -> list[NDArray[np.int64]]:
         passes = range(epoch * self.passes, (epoch + 1) * self.passes)
         batches = [batch for number in passes for batch in self.one_pass(number)]
@@ -431,7 +421,26 @@ class _Run:
         chances, blocks = self.chances, self.reader.blocks
         return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=chances, blocks=blocks)
 
+    def same_in_all(self, digest: str) -> str:
+        """Return the hash of the data, if all processes have the same."""
+        if digest != self.processes.share(digest):
+            raise DataError(
+                f"expected the same data in all processes, got others in process {self.processes.rank} than in process "
+                "0: name the same files to each, and let all see the same version of them"
+            )
+        return digest
+
+    def loss_of_one(self) -> torch.Tensor:
+        """Return the loss of one item, to see which parameters it depends on."""
+        batch = self.reader.read(np.zeros(1, np.int64))
+        total: torch.Tensor = self.objective.total(self.model(batch.x), batch.y, batch.weights, training=False)[0]
+        return total
+
     def notify(self, method: str) -> None:
+        """Call the callbacks, while the other processes wait."""
+        self.processes.first(lambda: self.call(method))
+
+    def call(self, method: str) -> None:
         """Call a method of the callbacks that have it."""
         state = TrainState(
             self.model,
@@ -451,14 +460,3 @@ class _Run:
             called = getattr(callback, method, None)
             if called is not None:
                 called(state)
-
-
-def _check_environment(stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Warn where the promise of equal bits does not hold."""
-    other = [f"{key} ({stored[key]}, now {now[key]})" for key in now if stored.get(key) != now[key]]
-    if other:
-        warnings.warn(
-            f"resumed with other {', '.join(other)}: the result will agree, but not to the last bit",
-            ScimlWarning,
-            stacklevel=5,
-        )

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option, signal_option
 from sciml_cli.output import emit, table
 
 __all__ = ["predict"]
@@ -23,6 +23,7 @@ SHOWN = 5  # rows
 @click.option(
     "--assume-channels", is_flag=True, help="Take the channels to be those of training, whatever their names."
 )
+@net_option
 @overwrite_option
 @json_option
 def predict(
@@ -33,6 +34,7 @@ def predict(
     step: float | None,
     reorder: bool,
     assume_channels: bool,
+    net: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -49,7 +51,15 @@ def predict(
     from sciml.pipeline import predict as apply
 
     found = apply(
-        run, file, out, signal=signal, step=step, reorder=reorder, assume_channels=assume_channels, overwrite=overwrite
+        run,
+        file,
+        out,
+        signal=signal,
+        step=step,
+        reorder=reorder,
+        assume_channels=assume_channels,
+        net=net,
+        overwrite=overwrite,
     )
     data = found.dataset
     if as_json:

@@ -107,6 +107,7 @@ def predict(
     step: float | None = None,
     reorder: bool = False,
     assume_channels: bool = False,
+    net: str | None = None,
     overwrite: bool = False,
 ) -> Prediction:
     """Apply the trained model of a run to a recording, windowed as in training.
@@ -132,11 +133,16 @@ def predict(
         Bring the channels of the file by their names into the order of training, and leave out others.
     assume_channels
         Take the channels to be those of training in their order, though they have no names, or others.
+    net
+        Import path of the net, where the run was trained with one of your own: no code is imported because a run names
+        it.
     overwrite
         Replace `out`.
 
     Raises
     ------
+    ConfigError
+        A net of your own that is not named.
     CheckpointError
         No run, or no whole checkpoint in it.
     DataError
@@ -155,7 +161,7 @@ def predict(
     target = None if out is None else files.check_target(out, overwrite=overwrite)
     if not folder.finished:
         warnings.warn(f"{folder.path} is not finished; its best epoch so far is used", ScimlWarning, stacklevel=2)
-    model = restore(folder.path)
+    model = restore(folder.path, net=net)
     if signal is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"signal": signal})})
     loaded = open_for(config, Path(file), at_events=step is None, by_position=assume_channels)

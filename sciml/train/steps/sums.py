@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
+from sciml.train.processes import Processes
+
 __all__ = ["EpochSums"]
 
 
@@ -23,6 +27,18 @@ class EpochSums:
         self.weight += weight
         self.n_items += n_items
         self.correct = self.correct + correct if correct is not None else -1
+
+    def over(self, processes: Processes) -> "EpochSums":
+        """Return the sums over the items of all processes; the gradient is the same in each.
+
+        Examples
+        --------
+        >>> EpochSums(n_items=3).over(Processes()).n_items
+        3
+        """
+        values = torch.tensor([self.loss, self.weight, self.correct, self.n_items], dtype=torch.float64)
+        loss, weight, correct, n_items = processes.sum(values).tolist()
+        return EpochSums(loss, weight, int(correct), int(n_items), self.gradient_norm)
 
     def to_state(self) -> dict[str, Any]:
         """Return the sums as checkpoints hold them."""
