@@ -139,7 +139,7 @@ class Init(Section):
 class _Execution(Section):
     """Where a run is computed and what of it is kept."""
 
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: str = "auto"
     deterministic: bool = True
     checkpoint_every: Count | None = None
@@ -149,7 +149,17 @@ class _Execution(Section):
     )
 
 
-class Train(_Execution):
+class _Stepping(Section):
+    """How a step is taken besides its rate."""
+
+    micro_batch: Count | None = Field(default=None, description="windows that go through the net at once")
+    nonfinite: Literal["stop", "skip"] = Field(default="stop", description="a step that is not finite: skip up to 5")
+    compile: bool = Field(default=False, description="run the net through torch.compile")
+    plateau_factor: Fraction = Field(default=0.5, description="plateau: what the rate is multiplied by")
+    plateau_patience: int = Field(default=5, ge=0, description="plateau: epochs without a better one before that")
+
+
+class Train(_Stepping, _Execution):
     """The fields of `sciml.train.TrainConfig`, without the seed, which is the run's, and the loss, the task's.
 
     TOML has no "none": a `patience` or `clip_norm` of 0 means never, or no limit.
@@ -161,8 +171,8 @@ class Train(_Execution):
     lr: Duration = 1e-3
     weight_decay: Seconds = 1e-2
     momentum: Fraction = 0.9
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "constant"] = "cosine"
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
+    schedule: Literal["cosine", "constant", "one_cycle", "plateau"] = "cosine"
     warmup: Fraction = 0.05
     average: Fraction = Field(default=0.05, description="of all steps, over which the kept weights are averaged")
     patience: int = Field(default=10, ge=0)

@@ -136,7 +136,7 @@ def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress)
         subject=_subject(run),
         track=track if track is not None and track.rows else None,
         learning_rate=run.config.train.lr,
-        optimizer={"adamw": "AdamW", "sgd": "SGD"}[run.config.train.optimizer],
+        optimizer={"adamw": "AdamW", "sgd": "SGD", "muon": "Muon"}[run.config.train.optimizer],
         notes=tuple(notes),
         config=run.config.model_dump(mode="json", exclude_none=True),
         provenance={"checkpoint": run.restored.path.name},
