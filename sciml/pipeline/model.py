@@ -14,6 +14,8 @@ from sciml.errors import CheckpointError
 from sciml.nn import models
 from sciml.nn.init import InitReport
 from sciml.pipeline.config import Config, check_named, to_toml
+from sciml.pipeline.export import ExportedRun, run_at
+from sciml.pipeline.export.state import load_exported
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import checkpoint
 
@@ -93,7 +95,7 @@ def restore(run: Path, *, net: str | None = None) -> Restored:
     Parameters
     ----------
     run
-        The run directory.
+        The run directory, or a folder that `export_run` wrote.
     net
         Import path of the net, where the run was trained with one of the user's own: see `check_named`.
 
@@ -104,7 +106,7 @@ def restore(run: Path, *, net: str | None = None) -> Restored:
     CheckpointError
         No run, no whole checkpoint, or one that was not written by a run.
     """
-    found = checkpoint.load_best(_checkpoints(run))
+    found = _best(run)
     with checkpoint.understood(found.path):
         spec = _spec(found)
     check_named(spec["name"], net, run=run)
@@ -113,10 +115,10 @@ def restore(run: Path, *, net: str | None = None) -> Restored:
         return _restored(found, models.build(**spec) if own is None else own)
 
 
-def _checkpoints(run: Path) -> Path:
-    """Return the folder of the checkpoints of a run; of one with folds, those of the first."""
-    first = run / "folds" / "1" / "checkpoints"
-    return first if first.is_dir() else run / "checkpoints"
+def _best(run: Path) -> checkpoint.Checkpoint:
+    """Return the best epoch of a run, or of what was exported of one."""
+    folder = run_at(run)
+    return load_exported(folder) if isinstance(folder, ExportedRun) else checkpoint.load_best(folder.checkpoints())
 
 
 def _spec(found: checkpoint.Checkpoint) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def load_weights(target: str | Path) -> dict[str, torch.Tensor]:
     """
     path = Path(target)
     if path.is_dir():
-        found = checkpoint.load_best(_checkpoints(path))
+        found = _best(path)
         with checkpoint.understood(found.path):
             return _tensors(found.state["model"], path)
     if path.suffix == ".safetensors":

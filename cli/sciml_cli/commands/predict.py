@@ -38,15 +38,15 @@ def predict(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Apply the net of a run directory to FILE and write class probabilities, or forecasts, to OUT.
+    """Apply the net of a run directory, or of an export, to FILE; write class probabilities, or forecasts, to OUT.
 
     FILE must have the channels, unit and sampling rate that the net was trained on. A window is marked where it lies
     beyond the range of those of training.
     """
+    from sciml.pipeline.export import run_at
     from sciml.pipeline.load.pieces import pieces_of
-    from sciml.pipeline.run_folder import RunFolder
 
-    stored = RunFolder(run).config().data  # both before torch is loaded
+    stored = run_at(run).config().data  # both before torch is loaded
     pieces_of(str(file), stored if signal is None else stored.model_copy(update={"signal": signal}))
     from sciml.pipeline import predict as apply
 

@@ -15,6 +15,7 @@ from sciml.data import Windows
 from sciml.data.training_range import RULE
 from sciml.errors import ScimlWarning
 from sciml.pipeline.config import Config
+from sciml.pipeline.export import run_at
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import Restored, restore
 from sciml.pipeline.prediction.windows import (
@@ -120,7 +121,7 @@ def predict(
     Parameters
     ----------
     run
-        The run directory.
+        The run directory, or a folder that `export_run` wrote of one.
     file
         A recording of the same channels, unit and sampling rate.
     out
@@ -156,7 +157,7 @@ def predict(
     Traceback (most recent call last):
     sciml.errors.CheckpointError: expected a run directory with a config.toml at nowhere, got: ...
     """
-    folder = RunFolder(Path(run))
+    folder = run_at(run)
     config = folder.config()
     target = None if out is None else files.check_target(out, overwrite=overwrite)
     if not folder.finished:

@@ -18,6 +18,7 @@ from sciml.data.layer import valid_times
 from sciml.errors import CheckpointError, ScimlError
 from sciml.nn import models
 from sciml.pipeline.config import Config, check_named
+from sciml.pipeline.export import run_at
 from sciml.pipeline.model import Restored, build_net, restore
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.start import first_batch, start
@@ -149,7 +150,7 @@ def open_run(path: str | Path, *, net: str | None = None) -> TrainedRun:
         No run there, or none with a whole checkpoint.
     """
     folder = Path(path)
-    config = RunFolder(folder).config()
+    config = run_at(folder).config()
     check_named(config.model.name, net, run=folder)
     restored = restore(folder, net=net)
     if not isinstance(getattr(restored.model, "net", None), models.SignalNet | nn.Module):
