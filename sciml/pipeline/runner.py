@@ -134,15 +134,14 @@ def run(
     loaded = load_for(config)
     config, data = resolve(config, loaded), _identity(loaded)
     train_config(config)  # its own check, before anything is read or written
-    if resume:
-        folder.match(config, data)
+    extended = resume and folder.match(config, data)
     with _captured_warnings() as captured:  # what does not fit is found out before an older run is overwritten
         cut = split_windows(config, loaded.held())
         build_net(config, cut.windows)
         items = hash_items(cut.windows)
         if resume:
             folder.match_split(cut.windows, cut.splits, items)
-            if folder.finished:
+            if folder.finished and not extended:
                 return RunResult(folder.path, folder.metrics(), already_finished=True)
     with folder.hold(config, data, resume=resume, overwrite=overwrite):
         return _Run(folder, cut.hashed(items), progress or _silent, captured).execute(callbacks, resume=resume)
@@ -318,7 +317,7 @@ class _Run:
         fold = None if len(self.cut.splits) == 1 else number + 1
         run_dir = self.folder.fold(fold)
         parts = [
-            WindowDataset(windows, indices, target_transform=preprocess.standardize_target)
+            WindowDataset(windows, indices, target_transform=preprocess.standardize_target, spans=self.cut.spans)
             for indices in (split.train, split.validation)
         ]
         followed = tracked(self.config, parts[0], run_dir)

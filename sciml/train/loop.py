@@ -20,7 +20,8 @@ from sciml import files
 from sciml.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedRunError, StorageError
 from sciml.train import checkpoint
 from sciml.train.callbacks import EpochRecord, TrainState
-from sciml.train.config import TrainConfig, differing_keys, resolve_device
+from sciml.train.config import TrainConfig, resolve_device
+from sciml.train.extension import check_settings
 from sciml.train.interrupt import Interrupts
 from sciml.train.monitor import monitor
 from sciml.train.objective import objective, sampling_chances
@@ -229,12 +230,8 @@ class _Run:
         state = found.state
         checkpoint.check_kinds(state, KINDS)
         checkpoint.check_kinds(state["sums"], dict.fromkeys(EpochSums().to_state(), int | float))
-        different = differing_keys(state["config"], self.config)
-        if different:
-            raise CheckpointError(
-                f"expected the configuration that {found.path} was made with, got other {', '.join(different)}; "
-                "resume with the stored configuration, or start another run"
-            )
+        done, self.stopped_early = len(state["history"]), state["stopped_early"]
+        check_settings(found.path, state["config"], self.config, done=done, stopped=self.stopped_early)
         if state["data"] != self.data_hash:
             raise CheckpointError(
                 f"expected the data that {found.path} was made with, got others (sizes or windows differ); "
@@ -256,7 +253,7 @@ class _Run:
         for name in BEST:
             setattr(self, name, state[name])
         self.best_weights = {} if found.best is None else found.best["model"]
-        self.finished, self.stopped_early = state["finished"], state["stopped_early"]
+        self.finished = self.stopped_early or done >= self.epochs  # more epochs may be asked for than before
         self.seconds_before, self.resumed_from = state["seconds"], self.step
 
     # ---- training

@@ -101,7 +101,7 @@ class Stepper:
             constrain(self.model)
         self.scaler.update()
         self.buffers.restore(left_out)
-        sums.add(numbers, norm, left_out=left_out)
+        sums.add(numbers, norm)
         self.guard.check_sometimes()
 
     # ---- the gradient

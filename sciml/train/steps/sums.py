@@ -70,7 +70,7 @@ class RunningSums:
     --------
     >>> sums = RunningSums(torch.device("cpu"))
     >>> sums.add(summands(torch.tensor(3.0), torch.tensor(2.0), torch.tensor([True, False]), 2))
-    >>> sums.add(summands(torch.tensor(torch.nan), torch.tensor(2.0), None, 2), left_out=torch.tensor(True))
+    >>> sums.add(summands(torch.tensor(torch.nan), torch.tensor(2.0), None, 2), torch.tensor(1.0))
     >>> sums.read().mean, sums.read().accuracy
     (1.5, 0.5)
     """
@@ -81,15 +81,17 @@ class RunningSums:
         values = [start.loss, start.weight, correct, start.n_items]
         self.values = torch.tensor(values, dtype=torch.float64, device=device)
         self.gradient_norm = torch.tensor(start.gradient_norm, dtype=torch.float64, device=device)
-        self._none = torch.zeros((), dtype=torch.bool, device=device), torch.zeros((), device=device)
-        self._waiting = list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]()
+        self._waiting = list[tuple[torch.Tensor, torch.Tensor]]()
 
-    def add(
-        self, numbers: torch.Tensor, norm: torch.Tensor | None = None, *, left_out: torch.Tensor | None = None
-    ) -> None:
-        """Add the `summands` of a batch and the norm of its gradient, but not where it was left out."""
-        nothing = self._none[0] if left_out is None else left_out
-        self._waiting.append((numbers, self._none[1] if norm is None else norm, nothing))
+    def add(self, numbers: torch.Tensor, norm: torch.Tensor | None = None) -> None:
+        """Add the `summands` of a batch; of a step that is learned from, with the norm of its gradient.
+
+        A step whose loss or gradient is not finite adds nothing to the loss, or to the largest gradient.
+        """
+        if norm is None:
+            self.values += numbers
+            return
+        self._waiting.append((numbers, norm))
         if len(self._waiting) >= AT_ONCE:
             self._add_up()
 
@@ -97,11 +99,10 @@ class RunningSums:
         """Add what is waiting: few operations for many batches."""
         if not self._waiting:
             return
-        numbers, norms, left_out = (torch.stack(each) for each in zip(*self._waiting, strict=True))
+        numbers, norms = (torch.stack(each).double() for each in zip(*self._waiting, strict=True))
         self._waiting.clear()
-        self.values += numbers.double().masked_fill(left_out[:, None], 0.0).sum(dim=0)
-        largest = norms.double().masked_fill(left_out, 0.0).max()
-        self.gradient_norm = torch.maximum(self.gradient_norm, largest)
+        self.values += numbers.masked_fill(~numbers[:, :1].isfinite(), 0.0).sum(dim=0)
+        self.gradient_norm = torch.maximum(self.gradient_norm, norms.masked_fill(~norms.isfinite(), 0.0).max())
 
     def read(self, processes: Processes = ALONE) -> EpochSums:
         """Return the sums as numbers, of all `processes` where each added its share: this waits for the device."""
