@@ -113,15 +113,23 @@ class Processes:
         InterruptedRunError
             It gives no sign of life.
         """
-        if self._store is None:
-            return action()
-        self._turn += 1
-        if not self.is_first:
-            self._wait_for(TURN, self._turn)
-            return None
+        if self.is_first:
+            return self.lead(action)
+        self.wait()
+        return None
+
+    def lead(self, action: Callable[[], Result]) -> Result:
+        """Do something in the first process, for which the others `wait`."""
         found = action()
-        self._store.add(TURN, 1)
+        if self._store is not None:
+            self._turn += 1
+            self._store.add(TURN, 1)
         return found
+
+    def wait(self) -> None:
+        """Wait until the first process has done what it does next by `first` or `lead`."""
+        self._turn += 1
+        self._wait_for(TURN, self._turn)
 
     def at(self, step: int) -> None:
         """Note how far this process is, for those that wait for it."""

@@ -12,21 +12,10 @@ from torch.distributed import distributed_c10d
 from sciml.errors import ConfigError
 from sciml.train.processes.group import ALONE, Processes
 
-__all__ = ["follows", "started"]
+__all__ = ["started"]
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 _met: list[Processes] = []  # those that are together now: a run in which several nets are trained meets once
-
-
-def follows() -> bool:
-    """Return whether another process of the same training writes and speaks.
-
-    Examples
-    --------
-    >>> follows()
-    False
-    """
-    return os.environ.get("RANK", "0") != "0" and os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 @contextmanager
