@@ -381,6 +381,7 @@ class _Run:
             self.resumed_from,
             self.monitor.name,
             self.batch_size,
+            self.processes.size,
         )
 
     # ---- small things

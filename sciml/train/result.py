@@ -16,7 +16,7 @@ class FitResult:
 
     `best_value` is the validation value that was monitored (`monitor`: "loss" or the name of a metric), `seconds` the
     time of all sessions of the run, `resumed_from` the step that this session began with, if it resumed,
-    `batch_size` the items of a step.
+    `batch_size` the items of a step, which `processes` shared.
     """
 
     model: nn.Module = field(repr=False)
@@ -30,6 +30,7 @@ class FitResult:
     resumed_from: int | None = None
     monitor: str = "loss"
     batch_size: int | None = None
+    processes: int = 1
 
     def summary(self) -> str:
         """Return epochs and best value in one line.

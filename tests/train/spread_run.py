@@ -64,20 +64,20 @@ def attempt(folder, plan, rank):
     return {**result, "warnings": [str(each.message) for each in caught]}
 
 
-def run(folder, plan):
-    """Fork the processes of an attempt, wait for them, and return what each gave."""
+def run(folder, plan, task=attempt):
+    """Fork the processes of an attempt, wait for them, and return what the task gave in each."""
     size, began = plan.get("processes", 2), time.monotonic()
     folder.mkdir(exist_ok=True)
     outs = [folder.parent / f"{folder.name}-{rank}.json" for rank in range(size)]
     port = free_port()
-    statuses = wait([start(folder, plan, rank, port, out) for rank, out in enumerate(outs)], began)
+    statuses = wait([start(folder, plan, rank, port, out, task) for rank, out in enumerate(outs)], began)
     found = [json.loads(out.read_text()) if out.exists() else {} for out in outs]
     left = [path.name for path in folder.rglob(".*")]
     each = [{"status": status, **result} for status, result in zip(statuses, found, strict=True)]
     return {"processes": each, "left": left, "seconds": time.monotonic() - began}
 
 
-def start(folder, plan, rank, port, out):
+def start(folder, plan, rank, port, out, task):
     out.unlink(missing_ok=True)
     child = os.fork()
     if child == 0:
@@ -89,7 +89,7 @@ def start(folder, plan, rank, port, out):
             "LOCAL_WORLD_SIZE": str(size),
         }
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        out.write_text(json.dumps(attempt(folder, plan, rank)))
+        out.write_text(json.dumps(task(folder, plan, rank)))
         os._exit(0)
     return child
 
