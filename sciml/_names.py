@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 __all__ = ["nets", "noise_models"]
 
 NOISE_MODELS = ("auto", "counts", "white", "heteroscedastic", "colored", "heteroscedastic+colored")
-NETS = ("fcn", "resnet1d", "linear")
+NETS = ("fcn", "resnet1d", "linear", "resnet", "shallow", "eegnet", "atcnet", "tcn", "inceptiontime", "gru")
 
 
 def noise_models() -> tuple[str, ...]:

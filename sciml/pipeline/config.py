@@ -41,7 +41,7 @@ class Config(Section):
     --------
     >>> config = validate({"task": "forecast", "train": {"epochs": 3}})
     >>> config.train.epochs, config.init.method
-    (3, 'critical')
+    (3, 'auto')
     >>> validate({"train": {"epoch": 3}})
     Traceback (most recent call last):
     ...

@@ -127,7 +127,9 @@ class Model(Section):
 class Init(Section):
     """How its weights start (`sciml.nn.init.initialize`)."""
 
-    method: MethodName = "critical"
+    method: MethodName | Literal["auto"] = Field(
+        default="auto", description="auto: critical, or glorot where its theory does not know the net's activations"
+    )
     options: dict[str, Any] = Field(default={}, description="of the method, as c of taki")
 
 

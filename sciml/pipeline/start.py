@@ -1,6 +1,6 @@
 """What a net starts from: a batch of train windows as the net sees them, and what it should say of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sciml.data import Preprocess, Split, Windows
+from sciml.errors import ConfigError
 from sciml.nn import init
 from sciml.pipeline.config import Config
 from sciml.pipeline.tasks.base import get_task
@@ -46,7 +47,19 @@ def first_batch(config: Config, windows: Windows, preprocess: Preprocess, split:
 
 
 def start(net: nn.Module, method: str, batch: FirstBatch, *, seed: int, options: dict[str, Any]) -> init.InitReport:
-    """Start a net by a method, from the seed of a run."""
+    """Start a net by a method, from the seed of a run; "auto" is `critical`, or `glorot` where that does not apply."""
+    if method != "auto":
+        return _started(net, method, batch, seed, options)
+    try:
+        return _started(net, "critical", batch, seed, options)
+    except ConfigError as error:
+        if options:
+            raise
+        found = _started(net, "glorot", batch, seed, {})
+        return replace(found, notes=(f"method critical does not apply: {error}", *found.notes))
+
+
+def _started(net: nn.Module, method: str, batch: FirstBatch, seed: int, options: dict[str, Any]) -> init.InitReport:
     generator = torch.Generator().manual_seed(seed)
     return init.initialize(
         net,

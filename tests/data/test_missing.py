@@ -12,6 +12,8 @@ from sciml.data.layer import last_values
 from sciml.data.samples import read_samples, unread_samples
 from sciml.errors import ConfigError, DataError, ScimlWarning
 from sciml.nn import models
+from tests.nn.small import ONE_LENGTH as ONE_LENGTH_NAMES
+from tests.nn.small import SMALL
 
 torch.set_num_threads(1)
 
@@ -144,18 +146,29 @@ NETS = [
     ("fcn", {"norm": "none", "kernels": [4, 3]}),
     ("resnet1d", {"norm": "group", "blocks": 2}),
     ("resnet1d", {"norm": "batch", "blocks": 2}),
-    ("linear", {}),
+    ("resnet", {"widths": [4, 8, 8]}),
+    ("resnet", {"widths": [4, 8, 8], "norm": "group", "pool": "last"}),
+    ("tcn", {"blocks": 2, "kernel": 4, "channel_dropout": 0.0}),
+    ("tcn", {"blocks": 2, "kernel": 4, "channel_dropout": 0.0, "norm": "group"}),
+    ("inceptiontime", {"kernels": [6, 4, 3], "width": 3}),
+    ("gru", {}),
+    ("gru", {"layers": 2, "pool": "mean"}),
 ]
+UNDROPPED = {"linear": {}, "atcnet": {"dropout": 0.0, "attention_dropout": 0.0}}
+ONE_LENGTH = [(name, SMALL[name] | UNDROPPED.get(name, {"dropout": 0.0})) for name in ONE_LENGTH_NAMES]
+
+
+def _sized(name, options):
+    return options if name in (*ONE_LENGTH_NAMES, "resnet") else {"width": 8, **options}
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-@pytest.mark.parametrize(("name", "options"), NETS, ids=str)
+@pytest.mark.parametrize(("name", "options"), [*NETS, *ONE_LENGTH], ids=str)
 def test_a_result_does_not_depend_on_how_much_padding_a_batch_has(name, options, training):
     """Equal to rounding: sums over 20 to 60 values of order one in single precision are exact to about 1e-6."""
     fitted = Preprocess(mean=np.array([0.5, -1.0]), scale=np.array([2.0, 1.0]))
-    width = {} if name == "linear" else {"width": 8}
     torch.manual_seed(0)
-    net = models.build(name, n_channels=2, n_times=20, n_outputs=3, **width, **options)
+    net = models.build(name, n_channels=2, n_times=20, n_outputs=3, **_sized(name, options))
     model = Preprocessed(fitted.as_module(), net).train(training)
     state = {key: value.clone() for key, value in model.state_dict().items()}
     x = torch.randn(4, 2, 20)
@@ -172,12 +185,12 @@ def test_a_result_does_not_depend_on_how_much_padding_a_batch_has(name, options,
             torch.testing.assert_close(value, found[0][1][key], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "options"), NETS[:-1], ids=str)
+@pytest.mark.parametrize(("name", "options"), NETS, ids=str)
 def test_a_padded_window_says_what_it_says_alone(name, options):
     """Without padding torch's own layers run; masked ones agree with them."""
     fitted = Preprocess(mean=np.zeros(2), scale=np.ones(2))
     torch.manual_seed(0)
-    net = models.build(name, n_channels=2, n_times=20, n_outputs=3, width=8, **options)
+    net = models.build(name, n_channels=2, n_times=20, n_outputs=3, **_sized(name, options))
     model = Preprocessed(fitted.as_module(), net).eval()
     x = torch.randn(3, 2, 20)
     x[1, :, 12:] = torch.nan
@@ -186,11 +199,11 @@ def test_a_padded_window_says_what_it_says_alone(name, options):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize(("name", "options"), NETS[:-1], ids=str)
+@pytest.mark.parametrize(("name", "options"), NETS, ids=str)
 def test_padding_changes_nothing_in_half_precision(name, options):
     """Convolutions in bfloat16 keep 8 bits, so that two layers differ by a few parts in 100."""
     torch.manual_seed(0)
-    net = models.build(name, n_channels=2, n_times=20, n_outputs=3, width=8, **options)
+    net = models.build(name, n_channels=2, n_times=20, n_outputs=3, **_sized(name, options))
     model = Preprocessed(Preprocess(mean=np.zeros(2), scale=np.ones(2)).as_module(), net).eval()
     x = torch.randn(3, 2, 20)
     padded = torch.cat([x, torch.full((3, 2, 400), torch.nan)], dim=2)

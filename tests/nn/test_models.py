@@ -9,9 +9,9 @@ from torch import nn
 
 from sciml.errors import ConfigError
 from sciml.nn import models
+from tests.nn.small import SMALL
 
-NAMES = ["fcn", "resnet1d", "linear"]
-SMALL: dict[str, dict[str, Any]] = {"fcn": {"width": 8}, "resnet1d": {"width": 8, "blocks": 2}, "linear": {}}
+NAMES = list(SMALL)
 
 
 def n_parameters(model: nn.Module) -> int:
@@ -56,25 +56,6 @@ def test_resnet_has_the_parameters_of_its_formula(width: int, blocks: int, layer
 
 def test_linear_is_one_matrix_and_a_bias() -> None:
     assert n_parameters(models.build("linear", n_channels=5, n_times=30, n_outputs=(3, 4))) == (5 * 30 + 1) * 12
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("n_times", [1, 2, 3, 50])
-@pytest.mark.parametrize(("n_outputs", "shape"), [(4, (4,)), ((3, 6), (3, 6)), ([2], (2,))])
-def test_any_window_length_gives_outputs_of_the_asked_shape(
-    name: str, n_times: int, n_outputs: Any, shape: tuple[int, ...]
-) -> None:
-    model = models.build(name, n_channels=3, n_times=n_times, n_outputs=n_outputs, **SMALL[name])
-    assert model(torch.zeros(2, 3, n_times)).shape == (2, *shape)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_gets_a_gradient(name: str) -> None:
-    model = models.build(name, n_channels=3, n_times=20, n_outputs=4, **SMALL[name])
-    model(torch.randn(5, 3, 20, generator=torch.Generator().manual_seed(0))).square().sum().backward()
-    for key, parameter in model.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.abs().max() > 0, key
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -184,7 +165,7 @@ def test_plugins_join_the_family_and_cannot_replace_its_members(monkeypatch: pyt
         return [Point(each) for each in ("mine", "fcn") if name in (None, each)]
 
     monkeypatch.setattr("sciml.nn.models.registry.entry_points", points)
-    assert models.available() == ("fcn", "resnet1d", "linear", "mine")
+    assert models.available() == (*models.MODELS, "mine")
     model: Any = models.build("mine", n_channels=1, n_times=10, n_outputs=2, bias=False)
     assert isinstance(model, nn.Linear)
     spec: Any = model.spec

@@ -4,19 +4,22 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from sciml.data import Preprocess
+from sciml.errors import ConfigError
 from sciml.nn.init import METHODS
 from sciml.pipeline import run, validate
 from sciml.pipeline.model import build_net
 from sciml.pipeline.sections import MethodName
-from sciml.pipeline.start import first_batch, start
+from sciml.pipeline.start import FirstBatch, first_batch, start
 from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.windows import load_for, resolve, split_windows
 from sciml.simulate import population_recording, write_nwb
 from sciml.train import checkpoint
+from tests.nn.small import draws, small
 
 NET = {"name": "resnet1d", "options": {"norm": "none", "blocks": 3, "width": 8, "kernel": 3}}
 
@@ -40,6 +43,24 @@ def settings(file: Path, task: str, method: str) -> dict[str, Any]:
 
 def test_the_configuration_knows_every_method() -> None:
     assert set(typing.get_args(MethodName)) == set(METHODS)
+
+
+@pytest.mark.parametrize(("name", "method"), [("fcn", "critical"), ("shallow", "glorot"), ("gru", "critical")])
+def test_a_start_that_is_left_open_is_critical_where_its_theory_applies(name: str, method: str) -> None:
+    batch = FirstBatch(draws(8, 3, 20), None, np.zeros(8, dtype=np.intp))
+    nets = [small(name), small(name)]
+    report = start(nets[0], "auto", batch, seed=3, options={})
+    assert report.method == method
+    assert any("critical does not apply: expected one kind" in note for note in report.notes) == (name == "shallow")
+    start(nets[1], method, batch, seed=3, options={})
+    assert all(torch.equal(a, b) for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True))
+
+
+def test_options_of_a_start_are_those_of_critical_and_are_not_dropped() -> None:
+    batch = FirstBatch(draws(8, 3, 20), None, np.zeros(8, dtype=np.intp))
+    assert start(small("fcn"), "auto", batch, seed=0, options={"law": "orthogonal"}).layers[0].law == "delta"
+    with pytest.raises(ConfigError, match="one kind of activation"):
+        start(small("shallow"), "auto", batch, seed=0, options={"law": "orthogonal"})
 
 
 @pytest.mark.parametrize("task", ["classify", "forecast"])

@@ -12,6 +12,7 @@ from sciml.errors import ConfigError, DataError
 from sciml.nn import models
 from sciml.nn.propagate import jacobian_law
 from sciml.spectra.jacobian import jacobian_spectrum
+from tests.nn.small import SMALL, small
 
 
 class Reader(nn.Module):
@@ -51,11 +52,12 @@ def nets():
             draws(2, 2, 16),
         ),
         "batch norm": (models.build("fcn", n_channels=2, n_times=16, n_outputs=3, width=4), draws(2, 2, 16)),
+        **{name: (small(name), draws(2, 3, 20)) for name in SMALL},
         "wide output": (nn.Sequential(nn.Linear(6, 40), nn.Tanh(), nn.LayerNorm(40)), draws(2, 6)),
     }
 
 
-@pytest.mark.parametrize("name", ["fully connected", "group norm", "batch norm", "wide output"])
+@pytest.mark.parametrize("name", ["fully connected", "group norm", "batch norm", "wide output", *SMALL])
 def test_values_are_those_of_the_whole_matrix(name):
     net, x = seeded(nets)[name]
     expected = dense(net.eval(), x)

@@ -6,10 +6,33 @@ Residual branches are modules of type `Residual`. Other packages add models thro
 """
 
 from sciml.nn.models.affine import linear
+from sciml.nn.models.attention import atcnet
 from sciml.nn.models.blocks import ACTIVATIONS, Residual
 from sciml.nn.models.convolutional import fcn
+from sciml.nn.models.inception import inceptiontime
+from sciml.nn.models.recurrent import gru
 from sciml.nn.models.registry import MODELS, available, build
-from sciml.nn.models.residual import resnet1d
-from sciml.nn.models.signal_net import SignalNet
+from sciml.nn.models.residual import resnet, resnet1d
+from sciml.nn.models.signal_net import SignalNet, constrain
+from sciml.nn.models.spatial import eegnet, shallow
+from sciml.nn.models.temporal import tcn
 
-__all__ = ["ACTIVATIONS", "MODELS", "Residual", "SignalNet", "available", "build", "fcn", "linear", "resnet1d"]
+__all__ = [
+    "ACTIVATIONS",
+    "MODELS",
+    "Residual",
+    "SignalNet",
+    "atcnet",
+    "available",
+    "build",
+    "constrain",
+    "eegnet",
+    "fcn",
+    "gru",
+    "inceptiontime",
+    "linear",
+    "resnet",
+    "resnet1d",
+    "shallow",
+    "tcn",
+]

@@ -21,4 +21,4 @@ def linear(n_channels: int, n_times: int, n_outputs: Shape) -> SignalNet:
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     parts.update(outputs(n_channels * n_times, n_outputs))
-    return SignalNet(parts, input_shape=(n_channels, n_times), output_shape=n_outputs)
+    return SignalNet(parts, input_shape=(n_channels, n_times), output_shape=n_outputs, any_length=False)

@@ -14,6 +14,7 @@ from sciml.nn.options import check_name
 
 __all__ = [
     "ACTIVATIONS",
+    "Concatenated",
     "LastSample",
     "Readout",
     "Residual",
@@ -26,6 +27,8 @@ __all__ = [
     "head",
     "normed_activation",
     "outputs",
+    "probability",
+    "shortcut",
 ]
 
 Shape = tuple[int, ...]
@@ -49,25 +52,35 @@ class Readout(TypedDict, total=False):
 
 
 class Residual(nn.Module):
-    """A residual block with identity skip: x + branch(x), or x + scale · branch(x) with one learned factor.
+    """A residual block: skip(x) + branch(x), or skip(x) + scale · branch(x) with one learned factor.
 
-    The factor starts at 1; the initializations `skipinit` and `rezero` set it to 0.
+    The skip is the identity, or the module `shortcut` where the branch changes the number of features. The factor
+    starts at 1; the initializations `skipinit` and `rezero` set it to 0.
     """
 
     scale: nn.Parameter | None
 
-    def __init__(self, branch: nn.Module, *, scale: bool = False) -> None:
+    def __init__(self, branch: nn.Module, *, scale: bool = False, shortcut: nn.Module | None = None) -> None:
         super().__init__()
         self.branch = branch
+        self.shortcut = shortcut
         self.register_parameter("scale", nn.Parameter(torch.ones(())) if scale else None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return x + branch(x), shape as x."""
-        return self.add(x, self.branch(x))
+        """Return skip(x) + branch(x), shape as the branch gives."""
+        return self.add(x if self.shortcut is None else self.shortcut(x), self.branch(x))
 
     def add(self, x: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
         """Return the sum of the stream and what the branch gave."""
         return x + branch if self.scale is None else x + self.scale * branch
+
+
+class Concatenated(nn.ModuleDict):
+    """Modules beside each other: each is given the same input, their features follow one another."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, feature, time) to (batch, features of all modules, time)."""
+        return torch.cat([each(x) for each in self.values()], dim=1)
 
 
 class TimeMean(nn.Module):
@@ -129,15 +142,21 @@ def normed_activation(width: int, *, norm: str, activation: str, suffix: str = "
     return parts
 
 
+def shortcut(n_in: int, n_out: int, *, norm: str) -> nn.Module | None:
+    """Return the norm of a skip, behind a convolution of one tap where the width changes; None for the identity."""
+    if n_in != n_out:
+        return nn.Sequential(convolution(n_in, n_out, 1, norm=norm))
+    normalise = _norm(norm)
+    return None if normalise is None else normalise(n_out)
+
+
 def head(
     n_features: int, n_outputs: Shape, *, pool: str = "mean", dropout: float = 0.0
 ) -> "OrderedDict[str, nn.Module]":
     """Return pool, dropout and the linear map to the outputs, as named modules."""
     check_name(pool, _POOLS, what="pool")
-    if not 0.0 <= dropout < 1.0:
-        raise ConfigError(f"expected 0 <= dropout < 1, got {dropout}")
     parts: OrderedDict[str, nn.Module] = OrderedDict(pool=_POOLS[pool]())
-    if dropout:
+    if probability("dropout", dropout):
         parts["dropout"] = nn.Dropout(dropout)
     parts.update(outputs(n_features, n_outputs))
     return parts
@@ -167,6 +186,13 @@ def count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ConfigError(f"expected {name} to be a whole number >= 1, got {value!r}")
     return int(value)
+
+
+def probability(name: str, value: float) -> float:
+    """Return a probability of dropping a value, or refuse it."""
+    if not 0.0 <= value < 1.0:
+        raise ConfigError(f"expected 0 <= {name} < 1, got {value}")
+    return value
 
 
 def counts(name: str, values: Any) -> Shape:

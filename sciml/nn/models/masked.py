@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sciml.errors import DataError
-from sciml.nn.models.blocks import LastSample, Residual, TimeMean
+from sciml.nn.models.blocks import Concatenated, LastSample, Residual, TimeMean
 
 __all__ = ["masked", "of_length"]
 
@@ -42,7 +42,21 @@ def _(module: nn.Sequential, x: torch.Tensor, valid: torch.Tensor) -> torch.Tens
 
 @masked.register
 def _(module: Residual, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    return module.add(x, masked(module.branch, x, valid))
+    skip = x if module.shortcut is None else masked(module.shortcut, x, valid)
+    return module.add(skip, masked(module.branch, x, valid))
+
+
+@masked.register
+def _(module: Concatenated, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    return torch.cat([masked(each, x, valid) for each in module.values()], dim=1)
+
+
+@masked.register
+def _(module: nn.MaxPool1d, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    # below every value, as torch pads a pool; then zero again, for minus infinity would spread
+    missing = ~valid[:, None]
+    found: torch.Tensor = module(x.masked_fill(missing, -torch.inf))
+    return found.masked_fill(missing, 0.0)
 
 
 @masked.register(nn.Conv1d)
@@ -101,7 +115,7 @@ def of_length(x: torch.Tensor, valid: torch.Tensor, n_times: int) -> tuple[torch
     >>> of_length(torch.ones(1, 2, 3), torch.tensor([[True, True, False]]), 2)[0].shape
     torch.Size([1, 2, 2])
     """
-    if bool(valid[:, n_times:].any()):
+    if x.shape[-1] > n_times and bool(valid[:, n_times:].any()):
         raise DataError(
             f"expected windows of at most {n_times} samples, as in training, got {int(valid.sum(dim=1).max())}; "
             "use a net that averages over time, such as fcn"

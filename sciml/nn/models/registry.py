@@ -9,15 +9,31 @@ import torch  # noqa: F401 (for the example)
 from torch import nn
 
 from sciml.nn.models.affine import linear
+from sciml.nn.models.attention import atcnet
 from sciml.nn.models.blocks import count, counts
 from sciml.nn.models.convolutional import fcn
-from sciml.nn.models.residual import resnet1d
+from sciml.nn.models.inception import inceptiontime
+from sciml.nn.models.recurrent import gru
+from sciml.nn.models.residual import resnet, resnet1d
+from sciml.nn.models.spatial import eegnet, shallow
+from sciml.nn.models.temporal import tcn
 from sciml.nn.options import check_name, check_options
 
 __all__ = ["MODELS", "available", "build"]
 
 ENTRY_POINTS = "sciml.models"
-MODELS: dict[str, Callable[..., nn.Module]] = {"fcn": fcn, "resnet1d": resnet1d, "linear": linear}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "fcn": fcn,
+    "resnet1d": resnet1d,
+    "linear": linear,
+    "resnet": resnet,
+    "shallow": shallow,
+    "eegnet": eegnet,
+    "atcnet": atcnet,
+    "tcn": tcn,
+    "inceptiontime": inceptiontime,
+    "gru": gru,
+}
 
 
 def available() -> tuple[str, ...]:

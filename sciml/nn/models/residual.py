@@ -1,15 +1,27 @@
-"""The residual net."""
+"""Residual nets."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Unpack
 
 import torch  # noqa: F401 (for the example)
 from torch import nn
 
-from sciml.nn.models.blocks import Readout, Residual, Shape, convolution, count, head, normed_activation
+from sciml.nn.models.blocks import (
+    Readout,
+    Residual,
+    Shape,
+    activation_layer,
+    convolution,
+    count,
+    counts,
+    head,
+    normed_activation,
+    shortcut,
+)
 from sciml.nn.models.signal_net import SignalNet
 
-__all__ = ["resnet1d"]
+__all__ = ["resnet", "resnet1d"]
 
 
 def resnet1d(
@@ -76,3 +88,62 @@ def resnet1d(
     parts.update(normed_activation(width, norm=norm, activation=activation))
     parts.update(head(width, n_outputs, **readout))
     return SignalNet(parts, input_shape=(n_channels, n_times), output_shape=n_outputs)
+
+
+def resnet(
+    n_channels: int,
+    n_times: int,
+    n_outputs: Shape,
+    *,
+    widths: Sequence[int] = (64, 128, 128),
+    kernels: Sequence[int] = (8, 5, 3),
+    norm: str = "batch",
+    activation: str = "relu",
+    **readout: Unpack[Readout],
+) -> SignalNet:
+    """Return the residual net of Wang, Yan and Oates: three blocks of three convolutions; mean over time; linear.
+
+    A block is relu(skip(x) + F(x)), F being (conv, norm), (ReLU, conv, norm) for each further filter length; the skip
+    is norm(x), behind a convolution of one tap where the width changes. Convolutions keep the length. The published
+    code gives each convolution a bias too: 1 152 parameters more, which the norm behind it takes away again.
+
+    Parameters
+    ----------
+    n_channels, n_times, n_outputs
+        Window shape, and shape of the output for one window.
+    widths
+        Filters of each block.
+    kernels
+        Length of the filters in a block, in samples.
+    norm, activation, pool, dropout
+        As in `fcn`.
+
+    References
+    ----------
+    Wang, Yan, Oates (2017), IJCNN, doi:10.1109/IJCNN.2017.7966039, section II-C.
+
+    Examples
+    --------
+    >>> net = resnet(6, 100, (4,))
+    >>> net(torch.zeros(2, 6, 100)).shape
+    torch.Size([2, 4])
+    """
+    widths, kernels = counts("widths", widths), counts("kernels", kernels)
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    for i, (n_in, n_out) in enumerate(zip([n_channels, *widths], widths, strict=False), start=1):
+        branch = _branch(n_in, n_out, kernels, norm, activation)
+        parts[f"block{i}"] = Residual(branch, shortcut=shortcut(n_in, n_out, norm=norm))
+        parts[f"activation{i}"] = activation_layer(activation)
+    parts.update(head(widths[-1], n_outputs, **readout))
+    return SignalNet(parts, input_shape=(n_channels, n_times), output_shape=n_outputs)
+
+
+def _branch(n_in: int, n_out: int, kernels: Sequence[int], norm: str, activation: str) -> nn.Module:
+    """Return convolutions with norms, an activation between them."""
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    for j, kernel in enumerate(kernels, start=1):
+        if j > 1:
+            parts[f"activation{j - 1}"] = activation_layer(activation)
+        layer = convolution(n_in if j == 1 else n_out, n_out, kernel, norm=norm)
+        parts.update((f"{key}{j}", module) for key, module in layer.items())
+    return nn.Sequential(parts)

@@ -25,7 +25,10 @@ __all__ = ["Forecaster", "Forecasting"]
 LENGTH, HORIZON = 5.0, 1.0  # [s]
 FEWEST = 10  # windows that do not overlap, in the longest segment of the recording
 # a forecast begins at the last sample, and windows that follow each other are few and alike: end there, and stay small
-OPTIONS: dict[str, dict[str, Any]] = {"fcn": {"pool": "last", "norm": "group", "width": 32, "dropout": 0.3}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "fcn": {"pool": "last", "norm": "group", "width": 32, "dropout": 0.3},
+    "tcn": {"pool": "last", "norm": "group", "width": 32, "dropout": 0.3},
+}
 ERROR = "squared error over variance"
 SHOWN = ("mean_nrmse", "mean_r2", "mean_skill", "nrmse", "r2", "skill")  # of each model, in `metrics.json`
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from sciml.errors import DivergedError
+from sciml.nn.models import constrain
 from sciml.train.config import TrainConfig
 from sciml.train.objective import Objective
 from sciml.train.processes import ALONE, Processes
@@ -69,6 +70,7 @@ class Stepper:
         if not np.isfinite(norm):
             raise DivergedError(self._divergence(batch, f"step {number} (epoch {epoch + 1}, lr {lr:g})", norm))
         self.optimizer.step()
+        constrain(self.model)
         correct = self.objective.correct(output[: batch.n_items], batch.y[: batch.n_items])
         sums.add(total.item(), weight.item(), correct, batch.n_items)
         sums.gradient_norm = max(sums.gradient_norm, norm)

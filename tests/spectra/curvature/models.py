@@ -34,16 +34,25 @@ class Recurrent(nn.Module):
         return self.head(self.cells(x.mT)[0][:, -1])
 
 
+def _plain(name: str, **options: Any) -> Callable[[], nn.Module]:
+    return lambda: build(name, n_channels=N_CHANNELS, n_times=N_TIMES, n_outputs=N_CLASSES, **options)
+
+
 def _built(name: str, **options: Any) -> Callable[[], nn.Module]:
-    return lambda: build(
-        name, n_channels=N_CHANNELS, n_times=N_TIMES, n_outputs=N_CLASSES, activation="tanh", **options
-    )
+    return _plain(name, activation="tanh", **options)
 
 
 MODEL_CASES: dict[str, Callable[[], nn.Module]] = {
-    "linear": lambda: build("linear", n_channels=N_CHANNELS, n_times=N_TIMES, n_outputs=N_CLASSES),
+    "linear": _plain("linear"),
     **{f"fcn-{norm}": _built("fcn", width=2, kernels=(3, 2), norm=norm) for norm in ("batch", "group", "none")},
     **{f"resnet1d-{n}": _built("resnet1d", width=4, blocks=1, kernel=3, norm=n) for n in ("batch", "group", "none")},
+    "resnet": _built("resnet", widths=[2, 3, 3], kernels=[3, 2]),
+    "shallow": _plain("shallow", filters=2, kernel=2, pool=3, stride=1),
+    "eegnet": _built("eegnet", filters=2, kernels=[3, 2], pools=[2, 1]),
+    "atcnet": _plain("atcnet", filters=1, depth=1, kernels=[3, 2], pools=[2, 1], windows=1),
+    "tcn": _built("tcn", width=3, blocks=2, kernel=2),
+    "inceptiontime": _built("inceptiontime", width=1, kernels=[3, 2], depth=3),
+    "gru-model": _plain("gru", width=3),
     "attention": Attention,
     "lstm": lambda: Recurrent(nn.LSTM),
     "gru": lambda: Recurrent(nn.GRU),
@@ -55,7 +64,7 @@ def model_case(name: str) -> nn.Module:
     torch.manual_seed(0)
     model = MODEL_CASES[name]().double()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.running_mean = torch.randn(module.num_features, dtype=torch.float64)
             module.running_var = torch.full((module.num_features,), 2.0, dtype=torch.float64)
     return model
