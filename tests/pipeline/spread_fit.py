@@ -13,14 +13,14 @@ from sciml.errors import ScimlError
 from sciml.pipeline import run, validate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
-import spread_run
+import spread_run  # type: ignore[import-not-found]
 
 
 def attempt(folder, plan, rank):
     """Fit as one process; `fails` says how and at which step, for the ranks that do."""
     if rank in plan.get("ranks", ()):
         spread_run.fail_at(plan["step"], plan["fails"])
-    said = []
+    said: list[str] = []
     config = validate({**json.loads(sys.argv[2]), **plan.get("config", {})})
     try:
         result = run(config, out=folder, resume=plan.get("resume", False), progress=said.append)
@@ -33,7 +33,7 @@ def main():
     torch.set_num_threads(1)
     folder, scenarios = Path(sys.argv[1]), json.loads(sys.argv[3])
     attempt(folder / "imports", {}, 0)
-    results = {}
+    results: dict[str, list[dict[str, object]]] = {}
     for name, plans in scenarios.items():
         results[name] = []
         for plan in plans:

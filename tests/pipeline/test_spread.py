@@ -13,7 +13,7 @@ FOLDS = {"split": {"by": "time", "folds": 2, "n_blocks": 6}}
 SCENARIOS = {
     "one": [{"processes": 1}],
     "two": [{}, {"resume": True}],
-    "killed": [{"ranks": [0, 1], "step": 15, "fails": "SIGKILL"}, {"resume": True}],
+    "killed": [{"ranks": [1], "step": 15, "fails": "group"}, {"resume": True}],
     "failed": [{"ranks": [1], "step": 15, "fails": "error"}, {"resume": True}],
     "folds": [{"config": FOLDS}],
 }

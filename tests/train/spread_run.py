@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from killed_run import CONFIG, data, net, outcome
+from killed_run import CONFIG, data, net, outcome  # type: ignore[import-not-found]
 from torch import nn
 
 from sciml.errors import DataError, ScimlError
@@ -40,6 +40,8 @@ def fail_at(step, how):
     def failing(self, *args, number, **options):
         if number == step and how == "error":
             raise DataError("row 5 of spikes.h5 cannot be read")
+        if number == step and how == "group":
+            os.killpg(os.getpgid(0), signal.SIGKILL)  # all at once, before one can hear of the end of another
         if number == step:
             os.kill(os.getpid(), getattr(signal, how))
         return take(self, *args, number=number, **options)
@@ -69,8 +71,11 @@ def run(folder, plan, task=attempt):
     size, began = plan.get("processes", 2), time.monotonic()
     folder.mkdir(exist_ok=True)
     outs = [folder.parent / f"{folder.name}-{rank}.json" for rank in range(size)]
-    port = free_port()
-    statuses = wait([start(folder, plan, rank, port, out, task) for rank, out in enumerate(outs)], began)
+    port, children = free_port(), []
+    for rank, out in enumerate(outs):
+        children.append(start(folder, plan, rank, port, out, task))
+        os.setpgid(children[-1], children[0])
+    statuses = wait(children, began)
     found = [json.loads(out.read_text()) if out.exists() else {} for out in outs]
     left = [path.name for path in folder.rglob(".*")]
     each = [{"status": status, **result} for status, result in zip(statuses, found, strict=True)]
@@ -96,7 +101,7 @@ def start(folder, plan, rank, port, out, task):
 
 def wait(children, began):
     """Return how each child ended; one that is stopped is killed once the first has ended."""
-    statuses = {}
+    statuses: dict[int, int] = {}
     while len(statuses) < len(children):
         for child in children:
             if child not in statuses and (found := os.waitpid(child, os.WNOHANG))[0]:

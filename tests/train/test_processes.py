@@ -24,19 +24,19 @@ STEPS = 40
 SEED = random.SystemRandom().randrange(2**32)  # other kills each time; a failure prints it
 DRAW = random.Random(SEED)  # noqa: S311 (no cryptography)
 BOTH = [0, 1]
-KILLS = [[0], [1], *[BOTH] * 8]
+KILLS = [(0, "SIGKILL"), (1, "SIGKILL"), *[(0, "group"), (1, "group")] * 4]
 AT = sorted(DRAW.sample(range(1, STEPS), len(KILLS)))
 PLAIN = {"plain": True}
 SCENARIOS = {
     "whole": [{}],
-    "storm": [*({"ranks": who, "step": at, "fails": "SIGKILL"} for who, at in zip(KILLS, AT, strict=True)), {}],
-    "finished": [{}, {"ranks": BOTH, "step": 1, "fails": "SIGKILL"}],  # a step taken would kill
+    "storm": [*({"ranks": [who], "step": at, "fails": how} for (who, how), at in zip(KILLS, AT, strict=True)), {}],
+    "finished": [{}, {"ranks": BOTH, "step": 1, "fails": "group"}],  # a step taken would kill
     "one": [{"processes": 1, **PLAIN}],
     "two": [PLAIN],
     "three": [{"processes": 3, **PLAIN}],
     "one to two": [{"processes": 1, "ranks": [0], "step": 17, "fails": "SIGKILL", **PLAIN}, PLAIN],
-    "two to one": [{"ranks": BOTH, "step": 17, "fails": "SIGKILL", **PLAIN}, {"processes": 1, **PLAIN}],
-    "dropout, two to one": [{"ranks": BOTH, "step": 17, "fails": "SIGKILL"}, {"processes": 1}],
+    "two to one": [{"ranks": BOTH, "step": 17, "fails": "group", **PLAIN}, {"processes": 1, **PLAIN}],
+    "dropout, two to one": [{"ranks": BOTH, "step": 17, "fails": "group"}, {"processes": 1}],
     "error in the second": [{"ranks": [1], "step": 17, "fails": "error"}, {}],
     "error in the first": [{"ranks": [0], "step": 17, "fails": "error"}],
     "hangs": [{"ranks": [1], "step": 17, "fails": "SIGSTOP"}, {}],
@@ -85,8 +85,9 @@ def test_all_processes_end_with_the_same_net(outcomes):
 
 def test_killed_ten_times_and_resumed_gives_the_same_bits(outcomes):
     *killed, last = outcomes["storm"]
-    for attempt, ranks in zip(killed, KILLS, strict=True):
-        assert [attempt["processes"][rank]["status"] for rank in ranks] == [-9] * len(ranks), f"seed {SEED}"
+    for attempt, (rank, how) in zip(killed, KILLS, strict=True):
+        ended = attempt["processes"] if how == "group" else [attempt["processes"][rank]]
+        assert {each["status"] for each in ended} == {-9}, f"seed {SEED}"
     for now, whole in zip(last["processes"], outcomes["whole"][0]["processes"], strict=True):
         assert now["weights"] == whole["weights"], f"seed {SEED}"
         assert now["record"] == whole["record"], f"seed {SEED}"

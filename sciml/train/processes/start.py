@@ -16,6 +16,9 @@ __all__ = ["started"]
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 _met: list[Processes] = []  # those that are together now: a run in which several nets are trained meets once
+# Groups that have ended. Where the last to hold one is DistributedDataParallel, torch takes it apart while it holds the
+# lock of Python, and may wait for a thread that waits for this lock.
+_ended: list[object] = []
 
 
 @contextmanager
@@ -55,6 +58,7 @@ def started(*, timeout: float = 60.0) -> Iterator[Processes]:
     finally:
         _met.pop()
         if is_own:
+            _ended[:] = [distributed_c10d._get_default_group()]
             distributed.destroy_process_group()  # closes the connections on which others may wait
         processes.leave(failed=failed)
 

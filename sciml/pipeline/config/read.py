@@ -11,25 +11,9 @@ import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sciml.errors import ConfigError
-from sciml.pipeline.sections import Data, Init, Model, Noise, Section, Split, TaskName, Track, Train, Windows
+from sciml.pipeline.config.sections import Data, Init, Model, Noise, Section, Split, TaskName, Track, Train, Windows
 
-__all__ = [
-    "Config",
-    "Data",
-    "Init",
-    "Model",
-    "Noise",
-    "Split",
-    "Track",
-    "Train",
-    "Windows",
-    "assign",
-    "known_keys",
-    "load_config",
-    "parse_assignment",
-    "to_toml",
-    "validate",
-]
+__all__ = ["Config", "assign", "known_keys", "load_config", "parse_assignment", "to_toml", "validate"]
 
 WITH_GAP = ("auto", "subject", "session", "file", "time")  # units whose neighbors in time may be in another part
 
