@@ -25,8 +25,9 @@ EPOCHS, STEPS = 50, 800  # passes and steps at least where neither is given
 ROUND = 20  # steps at least between two validations where no epochs are given
 BATCHES = 16  # of the training part, where no batch size is given: fifty passes are then 800 steps
 SMALLEST_BATCH, LARGEST_BATCH = 16, 64  # and these ends
-# Keys that decide when and where state is kept, and change nothing in the weights: they may differ on resume.
-_FREE = ("checkpoint_every", "keep", "timeout")
+# Keys that change nothing in the weights: when and where state is kept, who reads, how long others are waited for. They
+# may differ on resume.
+_FREE = ("checkpoint_every", "keep", "timeout", "workers")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,13 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """Who reads; see `TrainConfig`."""
+
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
 class Stepping:
     """How a step is taken besides its rate; see `TrainConfig`."""
 
@@ -54,7 +62,7 @@ class Stepping:
 
 
 @dataclass(frozen=True)
-class TrainConfig(Stepping, Execution):
+class TrainConfig(Stepping, Execution, Reading):
     """Settings of `fit`.
 
     Attributes
@@ -109,6 +117,10 @@ class TrainConfig(Stepping, Execution):
         Steps between checkpoints beside those at each epoch's end; how many to keep.
     timeout
         Of several processes: seconds without a sign of life after which one counts as lost, and the run ends.
+    workers
+        Processes that read ahead of the net; 0 for a thread that does, or nobody where all is in memory. None chooses:
+        0 where all is in memory, else one for each core that the net leaves, four at most. The result does not depend
+        on it.
 
     Raises
     ------
@@ -149,6 +161,8 @@ class TrainConfig(Stepping, Execution):
             value = getattr(self, key)
             if value is not None and not value >= 1:
                 raise ConfigError(f"expected {key} of at least 1, got {value}")
+        if self.workers is not None and self.workers < 0:
+            raise ConfigError(f"expected workers of at least 0, got {self.workers}")
         self._check_ranges()
         self._check_monitor()
 

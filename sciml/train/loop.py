@@ -25,7 +25,7 @@ from sciml.train.interrupt import Interrupts
 from sciml.train.monitor import monitor
 from sciml.train.objective import objective, sampling_chances
 from sciml.train.processes import Processes, spread_over, started
-from sciml.train.reading import FitData, Reader, as_batches, batch_order, fingerprint, key
+from sciml.train.reading import FitData, Reader, as_batches, batch_order, deaths_understood, fingerprint, key
 from sciml.train.result import FitResult
 from sciml.train.steps import (
     EpochSums,
@@ -90,6 +90,10 @@ def fit(
         SIGINT (exit code 75) or SIGTERM (143) with a run directory, after the state was saved.
     StorageError
         Checkpoints of another run are in the way, or the disk is full; the last good checkpoint stays.
+    WorkerError
+        A process that reads was killed (exit code 71); the last good checkpoint stays.
+    DataError
+        A file that changed or was cut while it was read.
 
     Examples
     --------
@@ -144,8 +148,10 @@ class _Run:
         self.folder = None if run_dir is None else Path(run_dir) / CHECKPOINTS
         self.extra_state = dict(extra_state or {})
         self.train, held_out = as_batches(data.train, "train"), as_batches(data.validation, "validation")
-        self.reader = Reader(self.train, self.device, self.processes)
-        self.held_out = Reader(held_out, self.device, self.processes)
+        self.reader, self.held_out = (
+            Reader(part, self.device, self.processes, workers=config.workers, seed=config.seed)
+            for part in (self.train, held_out)
+        )
         self.data_hash = self.same_in_all(fingerprint([self.train, held_out]))
         self.objective = objective(config, self.train, self.device)
         self.model = model.to(self.device)
@@ -258,7 +264,7 @@ class _Run:
             return
         try:
             self.notify("on_fit_start")
-            with self.processes.understood():
+            with deaths_understood(self.reader.n_workers), self.processes.understood():
                 while not self.finished:
                     self.run_epoch()
         except torch.OutOfMemoryError as error:
@@ -267,12 +273,15 @@ class _Run:
                 "halve batch_size, or use precision 'bf16'"
             ) from error
         finally:
+            self.reader.close()
+            self.held_out.close()
             self.call("on_fit_end")
 
     def run_epoch(self) -> None:
         """Take the steps that are left of the current epoch, then validate and save."""
         epoch, every = len(self.history), self.config.checkpoint_every
-        for batch in self.reader.batches(self.order(epoch)[self.step - epoch * self.steps_per_epoch :]):
+        plan = self.order(epoch)[self.step - epoch * self.steps_per_epoch :]
+        for batch in self.reader.batches(plan, epoch=epoch):
             self.stepper.take(batch, self.sums, number=self.step, epoch=epoch, lr=self.lr)
             self.step += 1
             self.average.update(self.step)
@@ -434,7 +443,8 @@ class _Run:
 
     def one_pass(self, number: int) -> list[NDArray[np.int64]]:
         n, seed = len(self.train), self.config.seed
-        return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=self.chances)
+        chances, blocks = self.chances, self.reader.blocks
+        return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=chances, blocks=blocks)
 
     def same_in_all(self, digest: str) -> str:
         """Return the hash of the data, if all processes have the same."""
