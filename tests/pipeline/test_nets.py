@@ -161,5 +161,7 @@ def test_a_run_of_ones_own_net_is_resumed_where_it_is_named(own):
 
 @pytest.mark.parametrize("key", ["n_channels", "n_outputs", "name"])
 def test_options_that_follow_from_the_data_are_refused(short, key):
+    config = settings(short, "gru").model_dump(mode="json")
+    config["model"]["options"][key] = 3
     with pytest.raises(ConfigError, match=f"model.options: {key} follow from the data"):
-        dry_run(settings(short, "gru", **{key: 3}))
+        dry_run(validate(config))
