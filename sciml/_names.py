@@ -3,13 +3,28 @@
 A registry that is loaded is asked; `tests/test_names.py` holds the names here to those of the package.
 """
 
+import re
 import sys
 from importlib.metadata import entry_points
 
-__all__ = ["nets", "noise_models"]
+__all__ = ["is_import_path", "nets", "noise_models"]
 
 NOISE_MODELS = ("auto", "counts", "white", "heteroscedastic", "colored", "heteroscedastic+colored")
 NETS = ("fcn", "resnet1d", "linear", "resnet", "shallow", "eegnet", "atcnet", "tcn", "inceptiontime", "gru")
+
+
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+
+
+def is_import_path(name: object) -> bool:
+    """Return whether a name has the form of an import path, module:attribute.
+
+    Examples
+    --------
+    >>> is_import_path("my_package.nets:MyNet"), is_import_path("fcn")
+    (True, False)
+    """
+    return isinstance(name, str) and _PATH.fullmatch(name) is not None
 
 
 def noise_models() -> tuple[str, ...]:

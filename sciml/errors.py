@@ -19,6 +19,7 @@ __all__ = [
     "ScimlError",
     "ScimlWarning",
     "StorageError",
+    "WorkerError",
 ]
 
 
@@ -76,6 +77,12 @@ class InterruptedRunError(ScimlError):
     def __init__(self, message: str, *, exit_code: int = 75) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class WorkerError(ScimlError, RuntimeError):
+    """A process that reads for training was killed; the last checkpoint stays, and `--resume` continues from it."""
+
+    exit_code = 71
 
 
 class ProcessError(ScimlError):

@@ -28,6 +28,8 @@ cli = LazyGroup(
         "denoise": Entry("sciml_cli.commands.denoise.command:denoise", "Remove what the noise floor says is noise."),
         "fit": Entry("sciml_cli.commands.fit:fit", "Train a net on a recording and write a run directory."),
         "predict": Entry("sciml_cli.commands.predict:predict", "Apply a trained run to another recording."),
+        "checkpoints": Entry("sciml_cli.commands.checkpoints:checkpoints", "List the checkpoints of a run."),
+        "export": Entry("sciml_cli.commands.export:export", "Write a run's model as safetensors and JSON."),
         "spectrum": Entry(
             "sciml_cli.commands.spectrum:spectrum",
             "Spectra of recordings and nets: report, noise, weights, curvature.",

@@ -23,6 +23,7 @@ __all__ = [
     "grouped",
     "json_option",
     "model_option",
+    "net_option",
     "overwrite_option",
     "signal_option",
 ]
@@ -177,6 +178,12 @@ def model_option(function: F) -> F:
     """Add `--model`, the kind of noise."""
     text = "Kind of noise, as white, heteroscedastic, colored, heteroscedastic+colored, counts; auto: chosen by tests."
     return click.option("--model", type=NOISE_MODEL, default="auto", show_default=True, help=text)(function)
+
+
+def net_option(function: F) -> F:
+    """Add `--net`, by which the user names a net of his own that a run was trained with."""
+    text = "Import path of the net, my_package.nets:MyNet, where the run was trained with one of your own."
+    return click.option("--net", metavar="PATH", help=text)(function)
 
 
 def overwrite_option(function: F) -> F:

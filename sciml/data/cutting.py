@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.data.events import because, column_of, told_of, weights_of
-from sciml.data.samples import Missing, Samples, read_samples
+from sciml.data.samples import Missing, Samples, as_samples
 from sciml.data.windows import Windows
 from sciml.errors import ConfigError, DataError
 from sciml.recording import GAP, segments
@@ -34,7 +34,7 @@ Spanned = tuple[int | NDArray[np.int64], ...]
 
 
 def windows_around(
-    recording: xr.DataArray,
+    recording: xr.DataArray | Samples,
     events: xr.Dataset,
     *,
     label: str | Sequence[str],
@@ -54,7 +54,7 @@ def windows_around(
     Parameters
     ----------
     recording
-        Real values with dims `time` and any others.
+        Real values with dims `time` and any others; or what `read_samples` gave of them, which is not read again.
     events
         Table with dim `event`: onsets in seconds of the recording's clock, and a column of labels.
     label
@@ -96,7 +96,7 @@ def windows_around(
     weights = weights_of(events, weight) if weight else None
     left_out = ({} if weights is None else {NO_WEIGHT: np.isnan(weights)}) | {NO_LABEL: told.missing}
     windows = windows_at(
-        read_samples(recording, missing), events, before=before, length=length, onset=onset, left_out=left_out,
+        as_samples(recording, missing), events, before=before, length=length, onset=onset, left_out=left_out,
         missing=missing,
     )  # fmt: skip
     assert windows.events is not None  # noqa: S101 - of events
@@ -190,7 +190,7 @@ def trial_seconds(events: xr.Dataset, *, before: float = 0.0) -> NDArray[np.floa
 
 
 def sliding_windows(
-    recording: xr.DataArray, *, length: float, step: float, horizon: float = 0.0, missing: Missing = "drop"
+    recording: xr.DataArray | Samples, *, length: float, step: float, horizon: float = 0.0, missing: Missing = "drop"
 ) -> Windows:
     """Return windows of `length` seconds that start every `step` seconds; the next `horizon` seconds are the target.
 
@@ -200,7 +200,7 @@ def sliding_windows(
     Parameters
     ----------
     recording
-        Real values with dims `time` and any others.
+        Real values with dims `time` and any others; or what `read_samples` gave of them, which is not read again.
     length, step, horizon
         Seconds. `horizon` 0 gives windows without a target.
     missing
@@ -220,7 +220,7 @@ def sliding_windows(
     >>> windows.times.tolist(), windows.length, windows.horizon
     ([0.0, 2.0, 4.0], 50, 10)
     """
-    return windows_every(read_samples(recording, missing), length=length, step=step, horizon=horizon, missing=missing)
+    return windows_every(as_samples(recording, missing), length=length, step=step, horizon=horizon, missing=missing)
 
 
 def windows_every(

@@ -1,12 +1,16 @@
 """The samples of a recording as a table: which of them are there, and the values where they fit in memory."""
 
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from itertools import repeat
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from torch.utils.data import get_worker_info
 
 from sciml.data.recordings.channels import channel_names
 from sciml.errors import DataError
@@ -23,14 +27,12 @@ from sciml.recording import (
     unread_clock,
 )
 
-__all__ = ["MEMORY_BUDGET", "Missing", "Samples", "read_samples", "rows_of_block", "unread_samples"]
+__all__ = ["MEMORY", "Missing", "Samples", "as_samples", "cut_windows", "read_samples", "unread_samples"]
 
-MEMORY_BUDGET = (
-    2**31
-)  # bytes; a recording whose float32 copy fits is read once and kept, else windows are read on demand
-
-
-BLOCK_BYTES = 2**27  # bytes of one block of the first pass, as float64
+MEMORY = 2**31  # bytes; a recording whose float32 copy fits is read once and kept, else windows are read on demand
+BLOCK_BYTES, LEAST_BYTES = 2**27, 2**20  # of one block of a pass, as float64: at most, and where memory is short
+MEMORY_PER_BLOCK = 8  # parts of the memory, one of which is a block
+GAP_BYTES = 2**16  # between windows, that are cheaper to read and drop than to seek over
 
 Missing = Literal["drop", "mask"]
 
@@ -47,6 +49,8 @@ class Samples:
         Which samples have a value in all channels, and which in any, shape (time,); None where nothing was read yet.
     values
         The values, shape (time, channel), where they fit in memory.
+    memory
+        Bytes that may be held of it.
     """
 
     recording: xr.DataArray
@@ -54,9 +58,25 @@ class Samples:
     valid: NDArray[np.bool_] | None = None
     some: NDArray[np.bool_] | None = None
     values: NDArray[np.float32] | None = None
+    memory: int = MEMORY
 
     def __len__(self) -> int:
         return int(self.recording.sizes[TIME])
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the table: the features of the recording."""
+        return n_features(self.recording)
+
+    @property
+    def block_rows(self) -> int:
+        """Samples of all channels that a pass reads at a time."""
+        return _block_rows(self.n_channels, self.memory)
+
+    @property
+    def chunk_rows(self) -> int:
+        """Samples in a chunk of the file, which are decompressed together; 1 where that is not known."""
+        return max(1, int(self.recording.encoding.get("preferred_chunks", {}).get(TIME, 1)))
 
     @cached_property
     def clock(self) -> NDArray[np.float64]:
@@ -129,7 +149,8 @@ class Samples:
         if self.values is not None:
             return self.values[start:stop]
         part = self.recording.isel({TIME: slice(start, stop)})
-        [(_, block)] = blocks(part, stop - start, across_gaps=True)
+        with _scheduler(part):
+            [(_, block)] = blocks(part, stop - start, across_gaps=True)
         return _single(block)
 
     def stack(self, starts: NDArray[np.int64], span: int) -> NDArray[np.float32]:
@@ -137,16 +158,72 @@ class Samples:
         if self.values is not None:
             rows = np.minimum(starts[:, None] + np.arange(span), len(self.values) - 1)
             return np.asarray(self.values[rows]).transpose(0, 2, 1)
-        stacked = np.full((len(starts), n_features(self.recording), span), np.nan, dtype=np.float32)
-        for row, start in enumerate(starts.tolist()):
-            part = self.rows(start, min(start + span, len(self)))
-            stacked[row, :, : len(part)] = part.T
-        return stacked
+        table, begins, counts = self.covering(starts, starts + span)
+        return cut_windows(repeat(table), begins, counts, (len(starts), self.n_channels, span))
+
+    def covering(
+        self, starts: NDArray[np.int64], stops: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows that intervals of samples cover, each read once, in the order of the file.
+
+        Beside the rows (row, channel) come, of each interval, the row that it begins at and how many there are of it:
+        none beyond the end of the recording.
+        """
+        if not len(starts):
+            return np.empty((0, self.n_channels), np.float32), starts, starts
+        stops = np.minimum(stops, len(self))
+        order = np.argsort(starts, kind="stable")
+        first, reach = starts[order], np.maximum.accumulate(stops[order])
+        gap = GAP_BYTES // (4 * self.n_channels)
+        begins = np.flatnonzero(np.concatenate([[True], first[1:] > reach[:-1] + gap]))
+        run_starts, run_stops = first[begins], reach[np.append(begins[1:], len(first)) - 1]
+        places = np.concatenate([[0], np.cumsum(run_stops - run_starts)])
+        rows = self._of_runs(list(zip(run_starts.tolist(), run_stops.tolist(), strict=True)))
+        run = np.searchsorted(run_starts, starts, side="right") - 1
+        return rows, places[run] + starts - run_starts[run], stops - starts
+
+    def _of_runs(self, runs: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """Return the rows of runs of samples, one after the other."""
+        parts = [
+            (first, min(first + self.block_rows, stop))
+            for start, stop in runs
+            for first in range(start, stop, self.block_rows)
+        ]
+        if len(parts) == 1:
+            return self.rows(*parts[0])
+        rows, place = np.empty((sum(stop - start for start, stop in runs), self.n_channels), np.float32), 0
+        for first, stop in parts:
+            rows[place : place + stop - first] = self.rows(first, stop)
+            place += stop - first
+        return rows
 
 
-def rows_of_block(channels: int) -> int:
-    """Return how many samples of all channels are read at a time."""
-    return max(1, BLOCK_BYTES // (8 * channels))
+def cut_windows(
+    rows: Iterable[NDArray[np.float32]], begins: NDArray[np.int64], counts: NDArray[np.int64], shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return windows of a `shape` (n, channel, time), each from the rows (row, channel) that it lies in.
+
+    Behind those that have fewer rows than that is NaN.
+    """
+    windows = np.empty(shape, dtype=np.float32)
+    for window, table, begin, count in zip(windows, rows, begins.tolist(), counts.tolist(), strict=False):
+        window[:, :count] = table[begin : begin + count].T
+        window[:, count:] = np.nan
+    return windows
+
+
+def _scheduler(recording: xr.DataArray) -> AbstractContextManager[Any]:
+    """Let dask compute in this thread where the process is a worker: the threads that it was forked with are gone."""
+    if recording.chunks is None or get_worker_info() is None:
+        return nullcontext()
+    import dask
+
+    return dask.config.set(scheduler="synchronous")
+
+
+def _block_rows(channels: int, memory: int) -> int:
+    n_bytes = max(LEAST_BYTES, min(BLOCK_BYTES, memory // MEMORY_PER_BLOCK))
+    return max(1, n_bytes // (8 * channels))
 
 
 def unread_samples(recording: xr.DataArray) -> Samples:
@@ -160,8 +237,22 @@ def unread_samples(recording: xr.DataArray) -> Samples:
     return Samples(recording, sampling_rate(recording))
 
 
-def read_samples(recording: xr.DataArray, missing: Missing = "drop") -> Samples:
+def as_samples(recording: xr.DataArray | Samples, missing: Missing = "drop") -> Samples:
+    """Return the table of a recording, which is read for it; one that is a table already is not read again."""
+    return recording if isinstance(recording, Samples) else read_samples(recording, missing)
+
+
+def read_samples(recording: xr.DataArray, missing: Missing = "drop", *, memory: int = MEMORY) -> Samples:
     """Pass over the recording once: find the samples that are there, and keep the values where they fit.
+
+    Parameters
+    ----------
+    recording
+        Real values.
+    missing
+        "mask" allows channels without a sample.
+    memory
+        Bytes that the values may take, as float32.
 
     Raises
     ------
@@ -170,10 +261,11 @@ def read_samples(recording: xr.DataArray, missing: Missing = "drop") -> Samples:
     """
     recording = unread_samples(recording).recording
     n, channels = recording.sizes[TIME], n_features(recording)
-    values = np.empty((n, channels), dtype=np.float32) if 4 * n * channels <= MEMORY_BUDGET else None
-    valid, some = np.empty(n, dtype=np.bool_), np.empty(n, dtype=np.bool_)
+    values = np.empty((n, channels), dtype=np.float32) if 4 * n * channels <= memory else None
+    valid = np.empty(n, dtype=np.bool_)
+    some = np.empty(n, dtype=np.bool_) if channels > 1 else valid
     has_samples = np.zeros(channels, dtype=np.bool_)
-    for part, block in blocks(recording, rows_of_block(channels)):
+    for part, block in blocks(recording, _block_rows(channels, memory)):
         single = _single(block)
         there = ~np.isnan(single)
         valid[part], some[part] = there.all(axis=1), there.any(axis=1)
@@ -181,8 +273,8 @@ def read_samples(recording: xr.DataArray, missing: Missing = "drop") -> Samples:
         if values is not None:
             values[part] = single
     _check_present(recording, has_samples, missing)
-    samples = Samples(recording, sampling_rate(recording), valid, some, values)
-    if np.any(np.diff(samples.clock) < 0):
+    samples = Samples(recording, sampling_rate(recording), valid, some, values, memory)
+    if _steps_back(samples):
         raise DataError("expected a clock that advances, got times that step back; sort the recording by time")
     return samples
 
@@ -190,9 +282,19 @@ def read_samples(recording: xr.DataArray, missing: Missing = "drop") -> Samples:
 def _single(block: NDArray[np.generic]) -> NDArray[np.float32]:
     """Return values in single precision, NaN where they are not finite there."""
     with np.errstate(over="ignore"):  # beyond the range of float32 counts as missing
-        single = block.astype(np.float32)
-    single[np.isinf(single)] = np.nan
-    return single
+        single = block.astype(np.float32, copy=False)
+    infinite = np.isinf(single)
+    return np.where(infinite, np.float32(np.nan), single) if infinite.any() else single
+
+
+def _steps_back(samples: Samples) -> bool:
+    """Return whether the clock does; of one in numbers little is held at a time."""
+    recording = samples.recording
+    if TIME not in recording.coords:
+        return False
+    if recording[TIME].dtype.kind in "iuf" and recording[TIME].dims == (TIME,):
+        return any(bool((np.diff(times) < 0).any()) for _, times in clock_blocks(recording, overlap=1))
+    return bool((np.diff(samples.clock) < 0).any())
 
 
 def _check_present(recording: xr.DataArray, has_samples: NDArray[np.bool_], missing: Missing) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sciml.data.samples import Samples, read_samples
+from sciml.data.samples import Samples, as_samples
 from sciml.data.windows import Windows
 from sciml.errors import DataError
 from sciml.recording import feature_dims
@@ -20,7 +20,9 @@ TOLERANCE = 0.01  # samples; clocks in seconds since 1980 resolve no better
 EXACT = 1e-6  # samples, by which a time may miss a sample that it is meant to hit
 
 
-def with_targets(windows: Windows, target: xr.DataArray, *, lag: float = 0.0, derivative: bool = False) -> Windows:
+def with_targets(
+    windows: Windows, target: xr.DataArray | Samples, *, lag: float = 0.0, derivative: bool = False
+) -> Windows:
     """Return the windows with the values of another signal, `lag` seconds after the last sample of each.
 
     Windows without a value there are dropped and counted.
@@ -51,7 +53,8 @@ def with_targets(windows: Windows, target: xr.DataArray, *, lag: float = 0.0, de
     >>> windows.targets.ravel().tolist(), windows.target_units, dict(windows.dropped)
     ([2.0, 4.0, 6.0, 8.0], ('deg',), {'outside the target': 1})
     """
-    samples = read_samples(target)
+    samples = as_samples(target)
+    target = samples.recording
     times = windows.stops - 1 / windows.rate + lag  # of the last sample by its own time stamp
     values = _slope(samples, times, 1 / windows.rate) if derivative else _values(samples, times, 1 / windows.rate)
     known = np.isfinite(values).all(axis=1)
@@ -70,7 +73,7 @@ def with_targets(windows: Windows, target: xr.DataArray, *, lag: float = 0.0, de
     )
 
 
-def values_at(target: xr.DataArray, times: NDArray[np.float64], *, width: float) -> NDArray[np.float64]:
+def values_at(target: xr.DataArray | Samples, times: NDArray[np.float64], *, width: float) -> NDArray[np.float64]:
     """Return a signal at the given times, shape (n, k); NaN where its clock has a gap, or a sample is missing.
 
     Where it has more than one sample in `width` seconds they are averaged, half of them before the time and half
@@ -82,7 +85,7 @@ def values_at(target: xr.DataArray, times: NDArray[np.float64], *, width: float)
     >>> values_at(angle, np.array([0.25, 1.0, 3.0]), width=0.5).ravel().tolist()
     [0.5, 2.0, nan]
     """
-    return _values(read_samples(target), times, width)
+    return _values(as_samples(target), times, width)
 
 
 def _slope(samples: Samples, times: NDArray[np.float64], width: float) -> NDArray[np.float64]:

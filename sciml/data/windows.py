@@ -11,8 +11,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset
 
-from sciml.data.samples import Samples, read_samples, rows_of_block
-from sciml.errors import DataError
+from sciml.data.augment import Augment, room_to_shift
+from sciml.data.blocks import Blocks, Piece, Pieces, blocks_of
+from sciml.data.samples import Samples, cut_windows, read_samples
+from sciml.errors import ConfigError, DataError
 from sciml.recording import n_features
 
 __all__ = ["WindowDataset", "Windows"]
@@ -80,13 +82,14 @@ class Windows:
         return len(self.starts)
 
     @cached_property
-    def _samples(self) -> Samples:
+    def table_of_samples(self) -> Samples:
+        """The samples of the recording, read now if they were not before."""
         return read_samples(self.recording) if self.table is None else self.table
 
     @property
     def rate(self) -> float:
         """Sampling rate in Hz."""
-        return self._samples.rate
+        return self.table_of_samples.rate
 
     @property
     def span(self) -> int:
@@ -106,12 +109,12 @@ class Windows:
     @property
     def times(self) -> NDArray[np.float64]:
         """Time of the first sample of each window, in seconds, shape (n,)."""
-        return self._samples.times(self.starts)
+        return self.table_of_samples.times(self.starts)
 
     @property
     def stops(self) -> NDArray[np.float64]:
         """Time at which each window, its horizon included, has ended, in seconds, shape (n,)."""
-        return self._samples.times(self.starts + self.spans - 1) + 1.0 / self.rate
+        return self.table_of_samples.times(self.starts + self.spans - 1) + 1.0 / self.rate
 
     def changed(self, **fields: Any) -> "Windows":
         """Return the windows with other fields; what was read of the recording is not read again.
@@ -123,7 +126,7 @@ class Windows:
         >>> sliding_windows(wave, length=3, step=2).changed(classes=("rest",)).classes
         ('rest',)
         """
-        return replace(self, **{"table": self._samples, **fields})
+        return replace(self, **{"table": self.table_of_samples, **fields})
 
     def chosen(self, indices: ArrayLike) -> "Windows":
         """Return some of the windows, by number or mask.
@@ -166,7 +169,12 @@ class Windows:
         ([[[2.0, 3.0, 4.0]]], [[[5.0]]])
         """
         chosen = np.arange(len(self)) if indices is None else np.atleast_1d(np.asarray(indices, dtype=np.int64))
-        both = self._samples.stack(self.starts[chosen], self.span)
+        return self.parted(self.table_of_samples.stack(self.starts[chosen], self.span), chosen)
+
+    def parted(
+        self, both: NDArray[np.float32], chosen: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+        """Return inputs and targets of the chosen windows from their samples (n, channel, time)."""
         if self.lengths is not None:
             both[(np.arange(self.span) >= self.lengths[chosen][:, None])[:, None].repeat(self.n_channels, axis=1)] = (
                 np.nan
@@ -187,15 +195,15 @@ class Windows:
         >>> [len(run) for run in sliding_windows(wave, length=4, step=2).samples([0, 1, 3])]
         [10]
         """
-        rows = rows_of_block(self.n_channels)
-        covered = np.zeros(len(self._samples) + 1, dtype=np.int64)
+        rows = self.table_of_samples.block_rows
+        covered = np.zeros(len(self.table_of_samples) + 1, dtype=np.int64)
         chosen = np.asarray(indices, dtype=np.int64)
         np.add.at(covered, self.starts[chosen], 1)
         np.add.at(covered, self.starts[chosen] + self.spans[chosen], -1)
         edges = np.flatnonzero(np.diff(np.concatenate([[0], np.cumsum(covered) > 0, [0]]).astype(np.int8)))
         for start, stop in zip(edges[::2], edges[1::2], strict=True):
             for first in range(int(start), int(stop), rows):
-                yield self._samples.rows(first, min(first + rows, int(stop)))
+                yield self.table_of_samples.rows(first, min(first + rows, int(stop)))
 
 
 class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -213,6 +221,15 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     increments
         Give forecast targets as differences from the last sample of the window (after `target_transform`, which
         must be affine): a net that puts out zero then repeats the last sample, the forecast to beat.
+    augment
+        How items are changed where a key is given to draw by; those of the part that is learned from.
+
+    Raises
+    ------
+    DataError
+        Windows of which nothing is to be told.
+    ConfigError
+        Shifts of windows whose target is another signal's value at their end.
 
     Examples
     --------
@@ -231,17 +248,24 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         transform: Transform | None = None,
         target_transform: Transform | None = None,
         increments: bool = False,
+        augment: Augment | None = None,
     ) -> None:
         if windows.labels is None and windows.targets is None and not windows.horizon:
             raise DataError(
                 "expected windows with labels, numbers or a horizon, got neither; nothing can be learned from them: "
                 "cut them with windows_around(...) or sliding_windows(..., horizon=...)"
             )
+        if augment is not None and augment.shift and windows.targets is not None and windows.events is None:
+            raise ConfigError(
+                "expected windows that mean the same a little earlier or later, got windows whose target is a signal's "
+                "value at their end; set augment.shift to 0"
+            )
         self.windows = windows
         self.indices = np.asarray(indices, dtype=np.int64)
         self.transform = transform
         self.target_transform = target_transform
         self.increments = increments
+        self.augment = augment
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -269,13 +293,80 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         """How much each item counts in training, shape (n,); None where all count alike."""
         return None if self.windows.weights is None else self.windows.weights[self.indices]
 
-    def batch(self, indices: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return items as one pair of tensors: x (n, channel, time), y (n,) or (n, channel, horizon)."""
-        X, y = self.windows.arrays(self.indices[np.asarray(indices, dtype=np.int64)])
+    @cached_property
+    def blocks(self) -> Blocks | None:
+        """Which items lie together in the file; None where their samples are in memory."""
+        samples = self.windows.table_of_samples
+        if samples.values is not None:
+            return None
+        first, behind = self._reach
+        row_bytes, chunk = 4 * samples.n_channels, samples.chunk_rows
+        return blocks_of(first, behind, row_bytes=row_bytes, chunk=chunk, memory=samples.memory)
+
+    def read(self, items: NDArray[np.int64]) -> Piece:
+        """Return the samples that items cover, each read once in the order of the file."""
+        chosen = np.unique(items)
+        first, behind = (side[chosen] for side in self._reach)
+        rows, begins, counts = self.windows.table_of_samples.covering(first, behind)
+        return Piece(*map(torch.from_numpy, (chosen, begins, counts, rows)))
+
+    def held(self) -> Pieces:
+        """Return what holds the pieces of blocks, none so far."""
+        return Pieces(len(self))
+
+    def batch(
+        self, indices: ArrayLike, *, key: int | None = None, pieces: Pieces | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return items as one pair of tensors: x (n, channel, time), y (n,) or (n, channel, horizon).
+
+        Parameters
+        ----------
+        indices
+            The items.
+        key
+            Of the draws by which they are augmented; None leaves them as they are.
+        pieces
+            What `read` gave of the blocks that they lie in; by default it is read now.
+        """
+        items = np.asarray(indices, dtype=np.int64)
+        X, y = self.windows.parted(self._samples(items, key, pieces), self.indices[items])
         target = self._forecast(X, np.asarray(y)) if self.windows.horizon else self._known(np.asarray(y))
+        if self.augment is not None and key is not None:
+            X = self.augment.changed(X, items.tolist(), key=key)
         if self.transform is not None:
             X = self.transform(X)
         return torch.from_numpy(np.ascontiguousarray(X)), torch.from_numpy(target)
+
+    def _samples(self, items: NDArray[np.int64], key: int | None, pieces: Pieces | None) -> NDArray[np.float32]:
+        """Return the samples of items, the horizon included: (n, channel, time)."""
+        shifted = np.zeros(len(items), np.int64)
+        if self.augment is not None and self.augment.shift and key is not None:
+            shifted = self.augment.offsets(items.tolist(), *self._room, key=key)
+        windows, table = self.windows, self.windows.table_of_samples
+        if pieces is None or self.blocks is None:
+            return table.stack(self.starts[items] + shifted, windows.span)
+        later = self._room[0][items] + shifted  # rows that were read before the window, for it to begin earlier
+        rows = [pieces.rows[number] for number in self.blocks.number[items].tolist()]
+        counts = np.minimum(pieces.counts[items] - later, windows.span)
+        return cut_windows(rows, pieces.begins[items] + later, counts, (len(items), windows.n_channels, windows.span))
+
+    @cached_property
+    def _room(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """By how many samples each item may begin earlier, and later."""
+        windows = self.windows
+        if self.augment is None or not self.augment.shift:
+            none = np.zeros(len(self), np.int64)
+            return none, none
+        each = np.stack([windows.starts, windows.starts + windows.spans], axis=1)
+        others = np.setdiff1d(np.arange(len(windows)), self.indices)
+        most = round(self.augment.shift * windows.rate)
+        return room_to_shift(each[self.indices], each[others], windows.table_of_samples, most=most)
+
+    @property
+    def _reach(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first sample that each item may hold, and the one behind its last."""
+        before, behind = self._room
+        return self.starts - before, self.starts + self.windows.span + behind
 
     def _known(self, y: NDArray[Any]) -> NDArray[Any]:
         """Return labels as they are, and numbers as the net is to put them out."""

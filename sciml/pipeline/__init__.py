@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sciml.pipeline.comparison import compare_initializations
     from sciml.pipeline.config import Config, assign, load_config, to_toml, validate
     from sciml.pipeline.demonstration import demo
+    from sciml.pipeline.export.write import Exported, export_run
     from sciml.pipeline.model import load_weights
     from sciml.pipeline.prediction import Prediction, predict
     from sciml.pipeline.report_target import report_on
@@ -24,6 +25,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "comparison": ["compare_initializations"],
         "config": ["Config", "assign", "load_config", "to_toml", "validate"],
         "demonstration": ["demo"],
+        "export.write": ["Exported", "export_run"],
         "model": ["load_weights"],
         "prediction": ["Prediction", "predict"],
         "report_target": ["report_on"],
@@ -35,12 +37,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 __all__ = [
     "Config",
     "DryRun",
+    "Exported",
     "Prediction",
     "RunResult",
     "assign",
     "compare_initializations",
     "demo",
     "dry_run",
+    "export_run",
     "load_config",
     "load_weights",
     "predict",

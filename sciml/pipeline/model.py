@@ -8,11 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from sciml._names import is_import_path
 from sciml.data import Preprocess, Windows
-from sciml.errors import CheckpointError
+from sciml.errors import CheckpointError, ConfigError
 from sciml.nn import models
 from sciml.nn.init import InitReport
-from sciml.pipeline.config import Config, to_toml
+from sciml.pipeline.config import Config, check_named, to_toml
+from sciml.pipeline.export import ExportedRun, run_at
+from sciml.pipeline.export.state import load_exported
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import checkpoint
 
@@ -32,6 +35,9 @@ FORMAT = 1
 
 def build_net(config: Config, windows: Windows) -> nn.Module:
     """Return the net for these windows, its weights drawn by torch from the run's seed."""
+    options = config.model.options or {}
+    if decided := sorted({"name", "n_channels", "n_times", "n_outputs"} & set(options)):
+        raise ConfigError(f"model.options: {', '.join(decided)} follow from the data and the task; leave them out")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return models.build(
@@ -39,7 +45,7 @@ def build_net(config: Config, windows: Windows) -> nn.Module:
             n_channels=inputs(config, windows),
             n_times=windows.length,
             n_outputs=get_task(config.task).output_shape(windows),
-            **(config.model.options or {}),
+            **options,
         )
 
 
@@ -86,26 +92,40 @@ class Restored:
     initialization: Mapping[str, Any]
 
 
-def restore(run: Path) -> Restored:
+def restore(run: Path, *, net: str | None = None) -> Restored:
     """Return the model of a run with the weights of its best epoch; of a run with folds, that of the first.
+
+    Parameters
+    ----------
+    run
+        The run directory, or a folder that `export_run` wrote.
+    net
+        Import path of the net, where the run was trained with one of the user's own: see `check_named`.
 
     Raises
     ------
+    ConfigError
+        A net of the user's own that is not named, or cannot be built.
     CheckpointError
         No run, no whole checkpoint, or one that was not written by a run.
     """
-    found = checkpoint.load_best(_checkpoints(run))
+    found = _best(run)
     with checkpoint.understood(found.path):
-        return _restored(found)
+        spec = _spec(found)
+    check_named(spec["name"], net, run=run)
+    own = models.build(**spec) if is_import_path(spec["name"]) else None  # what it raises is the user's to know
+    with checkpoint.understood(found.path):
+        return _restored(found, models.build(**spec) if own is None else own)
 
 
-def _checkpoints(run: Path) -> Path:
-    """Return the folder of the checkpoints of a run; of one with folds, those of the first."""
-    first = run / "folds" / "1" / "checkpoints"
-    return first if first.is_dir() else run / "checkpoints"
+def _best(run: Path) -> checkpoint.Checkpoint:
+    """Return the best epoch of a run, or of what was exported of one."""
+    folder = run_at(run)
+    return load_exported(folder) if isinstance(folder, ExportedRun) else checkpoint.load_best(folder.checkpoints())
 
 
-def _restored(found: checkpoint.Checkpoint) -> Restored:
+def _spec(found: checkpoint.Checkpoint) -> dict[str, Any]:
+    """Return by what the net of a checkpoint is built, after checking that a run wrote it."""
     checkpoint.check_kinds(found.state, {"epoch": int, "model": dict, "extra": dict})
     extra = found.state.get("extra", {})
     if extra.get("run_format") != FORMAT:
@@ -114,8 +134,14 @@ def _restored(found: checkpoint.Checkpoint) -> Restored:
             "train it again with this version"
         )
     checkpoint.check_kinds(extra, {"task": str, "net": dict, "preprocess": dict, "classes": list})
+    checkpoint.check_kinds(extra["net"], {"name": str})
+    return dict(extra["net"])
+
+
+def _restored(found: checkpoint.Checkpoint, net: nn.Module) -> Restored:
+    extra = found.state["extra"]
     preprocess = Preprocess.from_state(extra["preprocess"])
-    model = get_task(extra["task"]).assemble(preprocess, models.build(**extra["net"]))
+    model = get_task(extra["task"]).assemble(preprocess, net)
     try:
         model.load_state_dict(found.state["model"])
     except RuntimeError as error:
@@ -145,7 +171,7 @@ def load_weights(target: str | Path) -> dict[str, torch.Tensor]:
     """
     path = Path(target)
     if path.is_dir():
-        found = checkpoint.load_best(_checkpoints(path))
+        found = _best(path)
         with checkpoint.understood(found.path):
             return _tensors(found.state["model"], path)
     if path.suffix == ".safetensors":

@@ -25,6 +25,7 @@ def report_on(
     model: Model | str = "auto",
     alpha: float = 0.05,
     netcdf: Path | None = None,
+    net: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -41,6 +42,8 @@ def report_on(
         Level of the noise floor, or of the test of weights.
     netcdf
         Of a net: write all arrays to this file too.
+    net
+        Import path of the net, where a run was trained with one of your own.
     overwrite
         Replace that file if it exists.
     progress
@@ -68,7 +71,7 @@ def report_on(
                 f"expected a recording, a run or a file of weights at {path}, found nothing; check the path"
             )
     if all(path.is_dir() or path.name.endswith(WEIGHTS) for path in paths):
-        return _nets(paths, alpha, netcdf, progress, overwrite=overwrite)
+        return _nets(paths, alpha, netcdf, progress, net=net, overwrite=overwrite)
     if len(paths) > 1 or netcdf is not None:
         raise ConfigError(
             "expected runs or files of weights to stand side by side or to go into a netCDF file, got a recording; "
@@ -81,12 +84,18 @@ def report_on(
 
 
 def _nets(
-    paths: Sequence[Path], alpha: float, netcdf: Path | None, progress: Progress | None, *, overwrite: bool
+    paths: Sequence[Path],
+    alpha: float,
+    netcdf: Path | None,
+    progress: Progress | None,
+    *,
+    net: str | None,
+    overwrite: bool,
 ) -> Report:
     from sciml.pipeline.spectra import analyze, save_spectra  # torch: only once a net is here
     from sciml.report.nets import net_report
 
-    records = [analyze(path, alpha=alpha, progress=progress) for path in paths]
+    records = [analyze(path, alpha=alpha, net=net, progress=progress) for path in paths]
     if netcdf is not None:
         if len(records) > 1:
             raise ConfigError("expected one net for a netCDF file, got several; write one for each")

@@ -67,6 +67,25 @@ class RunFolder:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def checkpoints(self) -> Path:
+        """Return the folder of the checkpoints of the run; of one with folds, those of the first."""
+        first = self.path / "folds" / "1" / "checkpoints"
+        return first if first.is_dir() else self.path / "checkpoints"
+
+    def all_checkpoints(self) -> dict[int | None, Path]:
+        """Return the folders of checkpoints by their fold, counted from 1; of a run without folds by None."""
+        found = sorted((int(each.name), each) for each in (self.path / "folds").glob("*") if each.name.isdecimal())
+        return {fold: each / "checkpoints" for fold, each in found} or {None: self.path / "checkpoints"}
+
+    def intervals(self) -> Mapping[str, Any] | None:
+        """Return by piece the intervals of time that the run learned from; None where it kept none."""
+        try:
+            stored = json.loads((self.path / "training.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        found = stored.get("intervals") if isinstance(stored, dict) else None
+        return found if isinstance(found, Mapping) else None
+
     def status(self) -> dict[str, Any]:
         """Return how the last run in this folder stands; empty where there was none."""
         try:

@@ -4,10 +4,6 @@ A run keeps, for each piece that it learned from (a file, or a trial of one, by 
 its train and validation windows cover, on the piece's own clock.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +13,6 @@ from sciml.pipeline.run_folder import RunFolder
 __all__ = ["FILE", "intervals_learned_from", "windows_in_training"]
 
 FILE = "training.json"
-Intervals = Mapping[str, Sequence[Sequence[float]]]
 
 
 def intervals_learned_from(windows: Windows, split: Split, spans: Spans) -> dict[str, list[list[float]]]:
@@ -37,7 +32,7 @@ def windows_in_training(folder: RunFolder, windows: Windows, spans: Spans) -> ND
     A recording is known by the digest of its values, wherever its file lies. A run that kept no intervals, as those of
     earlier versions, counts all windows of its files as trained on.
     """
-    known = _stored(folder)
+    known = folder.intervals()
     if known is None:
         files = str(folder.status().get("data", {}).get("sha256", "")).split()
         own = str(windows.recording.attrs.get("sha256", "")).split()
@@ -49,15 +44,6 @@ def windows_in_training(folder: RunFolder, windows: Windows, spans: Spans) -> ND
         intervals = np.array(known.get(spans.digests[k], []), dtype=np.float64).reshape(-1, 2)
         used[inside] = _overlapping(times[inside] - spans.shifts[k], stops[inside] - spans.shifts[k], intervals)
     return used
-
-
-def _stored(folder: RunFolder) -> Intervals | None:
-    try:
-        stored: dict[str, Any] = json.loads((folder.path / FILE).read_text(encoding="utf-8"))
-        intervals: Intervals = stored["intervals"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return intervals
 
 
 def _union(starts: NDArray[np.float64], stops: NDArray[np.float64]) -> list[list[float]]:

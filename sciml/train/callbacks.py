@@ -36,7 +36,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, eq=False)
 class TrainState:
-    """What a callback sees: `epoch` and `step` count what is done, `loss` is that of the last step.
+    """What a callback sees: `epoch` and `step` count what is done, `last_loss` is that of the last step on its device.
 
     `epochs` are those that there will be at most.
     """
@@ -48,11 +48,16 @@ class TrainState:
     step: int
     steps_per_epoch: int
     lr: float
-    loss: float
+    last_loss: torch.Tensor
     epochs: int
     history: tuple[EpochRecord, ...]
     best_epoch: int | None
     best_value: float | None
+
+    @property
+    def loss(self) -> float:
+        """The loss of the last step: to ask for it waits for the device."""
+        return float(self.last_loss)
 
 
 class Callback:

@@ -25,7 +25,9 @@ from sciml.errors import CheckpointError, ScimlWarning, StorageError
 __all__ = [
     "FORMAT",
     "Checkpoint",
+    "Stored",
     "check_kinds",
+    "listing",
     "load",
     "load_best",
     "load_latest",
@@ -285,6 +287,47 @@ def paths(directory: str | Path, kind: str = "step") -> list[Path]:
     []
     """
     return sorted(Path(directory).glob(f"{kind}-????????.pt"), reverse=True)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint file as it lies on the disk; `problem` says why it is not whole, "" where it is."""
+
+    path: Path
+    kind: str
+    step: int
+    n_bytes: int
+    sha256: str | None
+    problem: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether its bytes are those that were saved."""
+        return not self.problem
+
+
+def listing(directory: str | Path) -> list[Stored]:
+    """Return the checkpoints in a folder by their steps, each read and compared with its hash.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save(folder, {}, step=3)
+    ...     _ = path.write_bytes(path.read_bytes()[:-40])
+    ...     [(each.kind, each.step, each.whole) for each in listing(folder)]
+    [('step', 3, False)]
+    """
+    found = [(path, kind) for kind in ("step", "best") for path in paths(directory, kind)]
+    return [_stored(path, kind) for path, kind in sorted(found, key=lambda each: (_step(each[0]), each[1]))]
+
+
+def _stored(path: Path, kind: str) -> Stored:
+    n_bytes = path.stat().st_size
+    try:
+        return Stored(path, kind, _step(path), n_bytes, verify(path))
+    except CheckpointError as error:
+        return Stored(path, kind, _step(path), n_bytes, None, str(error))
 
 
 def prune(directory: str | Path, *, keep: int) -> None:

@@ -14,18 +14,20 @@ from sciml.train.processes import ALONE, Processes
 __all__ = ["TrainConfig", "differing_keys", "resolve_device"]
 
 CHOICES = {
-    "optimizer": ("adamw", "sgd"),
-    "schedule": ("cosine", "constant"),
-    "precision": ("fp32", "bf16"),
+    "optimizer": ("adamw", "sgd", "muon"),
+    "schedule": ("cosine", "constant", "one_cycle", "plateau"),
+    "precision": ("fp32", "bf16", "fp16"),
     "loss": ("cross_entropy", "mse"),
+    "nonfinite": ("stop", "skip"),
 }
 KINDS = {"cross_entropy": "class", "mse": "value"}  # of the metrics that a loss can be monitored by
 EPOCHS, STEPS = 50, 800  # passes and steps at least where neither is given
 ROUND = 20  # steps at least between two validations where no epochs are given
 BATCHES = 16  # of the training part, where no batch size is given: fifty passes are then 800 steps
 SMALLEST_BATCH, LARGEST_BATCH = 16, 64  # and these ends
-# Keys that decide when and where state is kept, and change nothing in the weights: they may differ on resume.
-_FREE = ("checkpoint_every", "keep", "timeout")
+# Keys that change nothing in the weights: when and where state is kept, who reads, how long others are waited for. They
+# may differ on resume.
+_FREE = ("checkpoint_every", "keep", "timeout", "workers")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,25 @@ class Execution:
 
 
 @dataclass(frozen=True)
-class TrainConfig(Execution):
+class Reading:
+    """Who reads; see `TrainConfig`."""
+
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """How a step is taken besides its rate; see `TrainConfig`."""
+
+    micro_batch: int | None = None
+    nonfinite: str = "stop"
+    compile: bool = False
+    plateau_factor: float = 0.5
+    plateau_patience: int = 5
+
+
+@dataclass(frozen=True)
+class TrainConfig(Stepping, Execution, Reading):
     """Settings of `fit`.
 
     Attributes
@@ -54,12 +74,22 @@ class TrainConfig(Execution):
     batch_size
         Windows in a step; None for a sixteenth of the training part, but from 16 to 64.
     lr, weight_decay, momentum
-        Step size at its largest, decay of weights of two and more dims (biases and norms are left alone), momentum
-        of SGD.
+        Step size at its largest, decay of weights (those of norms and biases are left alone), momentum of SGD and Muon.
     optimizer
-        "adamw" or "sgd" (Nesterov).
+        "adamw", "sgd" (Nesterov), or "muon" for the matrices and kernels between the first and the last layer, AdamW
+        for the rest.
     schedule, warmup
-        "cosine" to zero or "constant", after a linear rise over that share of all steps.
+        "cosine" to zero, "constant" or "plateau", after a linear rise over that share of all steps; "one_cycle" has a
+        rise of its own.
+    plateau_factor, plateau_patience
+        What "plateau" multiplies the rate by, after more than so many epochs without a better one.
+    micro_batch
+        Windows that go through the net at once, where a batch of them needs more memory than there is; their
+        gradients are added. Where memory is exceeded it is halved while training.
+    nonfinite
+        What becomes of a step whose loss or gradient is not finite: "stop", or "skip", at most five in a row.
+    compile
+        Run the net through `torch.compile`; where that fails, as it is.
     average
         The weights that are validated and kept are an exponential average over the last steps, this fraction of all;
         0 for the last ones. A validation part of ten windows then no longer picks an epoch at random.
@@ -75,7 +105,8 @@ class TrainConfig(Execution):
     clip_norm
         Largest norm of the gradient; None for no limit.
     precision
-        "fp32", or "bf16" for autocast to bfloat16.
+        "fp32", or "bf16" and "fp16" for autocast; of fp16 the loss is scaled, and a step whose gradient is beyond it is
+        left out.
     device
         "auto" (cuda where there is one), "cpu", "cuda" or "cuda:1".
     seed
@@ -86,6 +117,10 @@ class TrainConfig(Execution):
         Steps between checkpoints beside those at each epoch's end; how many to keep.
     timeout
         Of several processes: seconds without a sign of life after which one counts as lost, and the run ends.
+    workers
+        Processes that read ahead of the net; 0 for a thread that does, or nobody where all is in memory. None chooses:
+        0 where all is in memory, else one for each core that the net leaves, four at most. The result does not depend
+        on it.
 
     Raises
     ------
@@ -122,10 +157,12 @@ class TrainConfig(Execution):
         for key, choices in CHOICES.items():
             if getattr(self, key) not in choices:
                 raise ConfigError(f"expected {key} to be one of {', '.join(choices)}, got {getattr(self, key)!r}")
-        for key in ("epochs", "steps", "batch_size", "keep", "patience", "checkpoint_every"):
+        for key in ("epochs", "steps", "batch_size", "micro_batch", "keep", "patience", "checkpoint_every"):
             value = getattr(self, key)
             if value is not None and not value >= 1:
                 raise ConfigError(f"expected {key} of at least 1, got {value}")
+        if self.workers is not None and self.workers < 0:
+            raise ConfigError(f"expected workers of at least 0, got {self.workers}")
         self._check_ranges()
         self._check_monitor()
 
@@ -144,6 +181,8 @@ class TrainConfig(Execution):
             ("warmup", 0, 1),
             ("average", 0, 1),
             ("label_smoothing", 0, 1),
+            ("plateau_factor", 0, 1),
+            ("plateau_patience", 0, float("inf")),
             ("timeout", 1, float("inf")),
         ):
             if not low <= getattr(self, key) < high:

@@ -25,9 +25,18 @@ from sciml.train.interrupt import Interrupts
 from sciml.train.monitor import monitor
 from sciml.train.objective import objective, sampling_chances
 from sciml.train.processes import Processes, spread_over, started
-from sciml.train.reading import FitData, Reader, as_batches, batch_order, fingerprint, key
+from sciml.train.reading import FitData, Reader, as_batches, batch_order, deaths_understood, fingerprint, key
 from sciml.train.result import FitResult
-from sciml.train.steps import EpochSums, Stepper, WeightAverage, autocast, learning_rate, make_optimizer
+from sciml.train.steps import (
+    EpochSums,
+    RunningSums,
+    Stepper,
+    WeightAverage,
+    autocast,
+    make_optimizer,
+    make_schedule,
+    seed_generators,
+)
 from sciml.train.surroundings import check_environment, check_shares, environment, surroundings
 from sciml.train.validation import Validation
 
@@ -81,6 +90,10 @@ def fit(
         SIGINT (exit code 75) or SIGTERM (143) with a run directory, after the state was saved.
     StorageError
         Checkpoints of another run are in the way, or the disk is full; the last good checkpoint stays.
+    WorkerError
+        A process that reads was killed (exit code 71); the last good checkpoint stays.
+    DataError
+        A file that changed or was cut while it was read.
 
     Examples
     --------
@@ -104,12 +117,12 @@ def fit(
 BEST = ("best_epoch", "best_value", "best_loss", "best_step")  # the state of the best epoch
 # what a checkpoint to resume from holds
 KINDS: dict[str, Any] = {
-    **dict.fromkeys(("model", "optimizer", "average", "sums", "config", "environment"), dict),
+    **dict.fromkeys(("model", "optimizer", "stepper", "schedule", "average", "sums", "config", "environment"), dict),
     **dict.fromkeys(("best_epoch", "best_step"), int | None),
     **dict.fromkeys(("finished", "stopped_early"), bool),
     **dict.fromkeys(("best_value", "best_loss"), float | None),
     "seconds": float,
-    "step": int,
+    **dict.fromkeys(("step", "planned"), int),
     "history": list,
     "data": str,
 }
@@ -135,8 +148,10 @@ class _Run:
         self.folder = None if run_dir is None else Path(run_dir) / CHECKPOINTS
         self.extra_state = dict(extra_state or {})
         self.train, held_out = as_batches(data.train, "train"), as_batches(data.validation, "validation")
-        self.reader = Reader(self.train, self.device, self.processes)
-        self.held_out = Reader(held_out, self.device, self.processes)
+        self.reader, self.held_out = (
+            Reader(part, self.device, self.processes, workers=config.workers, seed=config.seed)
+            for part in (self.train, held_out)
+        )
         self.data_hash = self.same_in_all(fingerprint([self.train, held_out]))
         self.objective = objective(config, self.train, self.device)
         self.model = model.to(self.device)
@@ -146,13 +161,13 @@ class _Run:
         self.chances = sampling_chances(config, self.train)
         self.optimizer = make_optimizer(model, config)
         spread = spread_over(self.model, processes, self.loss_of_one)
-        self.stepper = Stepper(spread, self.optimizer, self.objective, config, self.device, self.processes)
+        self.stepper = Stepper(spread, self.optimizer, self.objective, config, self.device, processes, self.train)
         self.validation = Validation(self.model, self.held_out, self.objective, self.monitor, config)
         n_steps = len(self.one_pass(0))
         self.passes, self.epochs = config.extent(n_steps)
         self.steps_per_epoch = self.passes * n_steps
-        self.average = WeightAverage(self.model, window=config.average * self.total)
-        self.step, self.history, self.sums = 0, list[EpochRecord](), EpochSums()
+        self.plan(self.total)
+        self.step, self.history, self.sums = 0, list[EpochRecord](), RunningSums(self.device)
         self.best_epoch: int | None = None
         self.best_value: float | None = None
         self.best_loss: float | None = None
@@ -164,9 +179,15 @@ class _Run:
 
     # ---- before the first step
 
+    def plan(self, total: int) -> None:
+        """Lay out rate and average over so many steps: those that the run began with, also if it is extended."""
+        self.planned = total
+        self.schedule = make_schedule(self.config, total=total)
+        self.average = WeightAverage(self.model, window=self.config.average * total)
+
     def probe(self) -> None:
         """Pass one item through the model, to refuse what does not fit before an epoch is spent."""
-        torch.manual_seed(key(self.config.seed, "probe", 0))
+        seed_generators(self.device, key(self.config.seed, "probe", 0))
         self.model.eval()
         with torch.no_grad(), autocast(self.config, self.device):
             batch = self.held_out.read(np.array([0]))
@@ -204,7 +225,7 @@ class _Run:
         """Take over a stored state, if it is one of this run."""
         state = found.state
         checkpoint.check_kinds(state, KINDS)
-        checkpoint.check_kinds(state["sums"], dict.fromkeys(self.sums.to_state(), int | float))
+        checkpoint.check_kinds(state["sums"], dict.fromkeys(EpochSums().to_state(), int | float))
         different = differing_keys(state["config"], self.config)
         if different:
             raise CheckpointError(
@@ -223,9 +244,11 @@ class _Run:
         except RuntimeError as error:
             raise CheckpointError(f"{found.path} was made for another model: {error}") from error
         self.optimizer.load_state_dict(state["optimizer"])
+        self.stepper.load(state["stepper"])
+        self.plan(state["planned"])
+        self.schedule.load(state["schedule"])
         self.average.load(state["average"])
-        self.step, sums = state["step"], EpochSums.from_state(state["sums"])
-        self.sums = sums if self.processes.is_first else EpochSums(gradient_norm=sums.gradient_norm)
+        self.step, self.sums = state["step"], RunningSums(self.device, EpochSums.from_state(state["sums"]))
         self.history = [EpochRecord(**record) for record in state["history"]]
         for name in BEST:
             setattr(self, name, state[name])
@@ -241,21 +264,24 @@ class _Run:
             return
         try:
             self.notify("on_fit_start")
-            with self.processes.understood():
+            with deaths_understood(self.reader.n_workers), self.processes.understood():
                 while not self.finished:
                     self.run_epoch()
         except torch.OutOfMemoryError as error:
             raise ConfigError(
-                f"batch_size {self.batch_size} needs more memory than {self.device} has "
-                f"(step {self.step}); halve batch_size, or use precision 'bf16'"
+                f"batches of {self.batch_size} need more memory than {self.device} has (step {self.step}); "
+                "halve batch_size, or use precision 'bf16'"
             ) from error
         finally:
+            self.reader.close()
+            self.held_out.close()
             self.call("on_fit_end")
 
     def run_epoch(self) -> None:
         """Take the steps that are left of the current epoch, then validate and save."""
         epoch, every = len(self.history), self.config.checkpoint_every
-        for batch in self.reader.batches(self.order(epoch)[self.step - epoch * self.steps_per_epoch :]):
+        plan = self.order(epoch)[self.step - epoch * self.steps_per_epoch :]
+        for batch in self.reader.batches(plan, epoch=epoch):
             self.stepper.take(batch, self.sums, number=self.step, epoch=epoch, lr=self.lr)
             self.step += 1
             self.average.update(self.step)
@@ -271,21 +297,22 @@ class _Run:
 
     def end_epoch(self, epoch: int) -> None:
         """Validate, record, keep the weights if they are the best, and decide whether to stop."""
-        sums, value = self.validate()
+        self.stepper.check()
+        trained, (sums, value) = self.sums.read(), self.validate()
         if not np.isfinite(sums.mean):
             raise DivergedError(
                 f"training diverged: validation loss {sums.mean} after step {self.step} (epoch {epoch + 1}, "
                 f"lr {self.lr:g}); lower lr, or look for values that are not finite in the validation part"
             )
-        last = learning_rate(self.step - 1, total=self.total, config=self.config)
-        train = self.sums.over(self.processes)
-        accuracies = train.accuracy, sums.accuracy
+        last, accuracies = self.schedule.rate(self.step - 1), (trained.accuracy, sums.accuracy)
         self.history.append(
-            EpochRecord(epoch + 1, self.step, last, train.mean, sums.mean, *accuracies, train.gradient_norm, value)
+            EpochRecord(epoch + 1, self.step, last, trained.mean, sums.mean, *accuracies, trained.gradient_norm, value)
         )
-        self.sums = EpochSums()
+        self.sums = RunningSums(self.device)
         best = None if self.best_value is None or self.best_loss is None else (self.best_value, self.best_loss)
-        if self.monitor.better((value, sums.mean), best):
+        improved = self.monitor.better((value, sums.mean), best)
+        self.schedule.end_epoch(improved=improved)
+        if improved:
             self.keep_best(epoch + 1, value, sums.mean)
         patience = self.config.patience
         self.stopped_early = patience is not None and epoch + 1 - (self.best_epoch or 0) >= patience
@@ -295,7 +322,8 @@ class _Run:
         """Return the sums of loss and accuracy over the validation part, and the value that is monitored."""
         self.processes.level([*self.model.buffers(), *self.average.values.values()])  # batch norms see their own share
         with self.average.applied():
-            found = self.validation.run(self.batch_size, interrupted=self.interrupted)
+            at_once = min(self.stepper.micro_batch or self.batch_size, self.batch_size)
+            found = self.validation.run(at_once, interrupted=self.interrupted)
         if found is None:  # the model has its own weights again, for they are saved
             self.pause()
         return found
@@ -328,9 +356,12 @@ class _Run:
         """Return what a checkpoint holds; its sums are those of all processes."""
         return {
             "model": self.model.state_dict(),
+            "stepper": self.stepper.state(),
             "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state(),
+            "planned": self.planned,
             "average": self.average.values,
-            "sums": self.sums.over(self.processes).to_state(),
+            "sums": self.sums.read().to_state(),
             "history": [asdict(record) for record in self.history],
             **{name: getattr(self, name) for name in BEST},
             "finished": self.finished,
@@ -381,6 +412,9 @@ class _Run:
             self.resumed_from,
             self.monitor.name,
             self.batch_size,
+            self.stepper.micro_batch,
+            self.stepper.guard.skipped,
+            self.stepper.guard.overflowed,
             self.processes.size,
         )
 
@@ -397,7 +431,7 @@ class _Run:
 
     @property
     def lr(self) -> float:
-        return learning_rate(self.step, total=self.total, config=self.config)
+        return self.schedule.rate(self.step)
 
     @property
     def seconds(self) -> float:
@@ -410,7 +444,8 @@ class _Run:
 
     def one_pass(self, number: int) -> list[NDArray[np.int64]]:
         n, seed = len(self.train), self.config.seed
-        return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=self.chances)
+        chances, blocks = self.chances, self.reader.blocks
+        return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=chances, blocks=blocks)
 
     def same_in_all(self, digest: str) -> str:
         """Return the hash of the data, if all processes have the same."""
@@ -433,6 +468,9 @@ class _Run:
 
     def call(self, method: str) -> None:
         """Call a method of the callbacks that have it."""
+        called = [each for callback in self.callbacks if (each := getattr(callback, method, None)) is not None]
+        if not called:
+            return
         state = TrainState(
             self.model,
             self.config,
@@ -441,13 +479,11 @@ class _Run:
             self.step,
             self.steps_per_epoch,
             self.lr,
-            self.stepper.loss,
+            self.stepper.last_loss,
             self.epochs,
             tuple(self.history),
             self.best_epoch,
             self.best_value,
         )
-        for callback in self.callbacks:
-            called = getattr(callback, method, None)
-            if called is not None:
-                called(state)
+        for each in called:
+            each(state)

@@ -16,7 +16,11 @@ class FitResult:
 
     `best_value` is the validation value that was monitored (`monitor`: "loss" or the name of a metric), `seconds` the
     time of all sessions of the run, `resumed_from` the step that this session began with, if it resumed,
-    `batch_size` the items of a step, which `processes` shared.
+    `batch_size` the items of a step, which `processes` shared, `micro_batch` those of one of them that went through the
+    net at once, None for all.
+
+    `steps_skipped` counts steps that were left out since loss or gradient was not finite, `steps_overflowed` those of
+    fp16 whose scaled gradient was too large.
     """
 
     model: nn.Module = field(repr=False)
@@ -30,6 +34,9 @@ class FitResult:
     resumed_from: int | None = None
     monitor: str = "loss"
     batch_size: int | None = None
+    micro_batch: int | None = None
+    steps_skipped: int = 0
+    steps_overflowed: int = 0
     processes: int = 1
 
     def summary(self) -> str:

@@ -12,7 +12,7 @@ from sciml.train.config import TrainConfig
 from sciml.train.monitor import Monitor
 from sciml.train.objective import Objective
 from sciml.train.reading import Batch, Reader, in_sequence, weights_of
-from sciml.train.steps import EpochSums, autocast
+from sciml.train.steps import EpochSums, RunningSums, autocast, summands
 
 __all__ = ["Validation"]
 
@@ -30,20 +30,17 @@ class Validation:
     def run(self, batch_size: int, *, interrupted: Callable[[], bool]) -> tuple[EpochSums, float] | None:
         """Return the sums of loss and accuracy over the part and the value that is monitored; None if interrupted."""
         self.model.eval()
-        sums, outputs = EpochSums(), _Outputs()
+        running, outputs = RunningSums(self.reader.device), _Outputs()
         for batch in self.reader.batches(in_sequence(len(self.reader), batch_size)):
             if interrupted():
                 return None
             with torch.no_grad(), autocast(self.config, self.reader.device):
                 output = self.model(batch.x)
                 total, weight = self.objective.total(output, batch.y, batch.weights, training=False)
-            counted = slice(batch.n_items)
-            sums.add(
-                total.item(), weight.item(), self.objective.correct(output[counted], batch.y[counted]), batch.n_items
-            )
+            running.add(summands(total, weight, self.objective.right(output, batch.y), batch.n_items))
             if self.monitor.metric is not None:
                 outputs.add(batch, output)
-        sums = sums.over(self.reader.processes)
+        sums = running.read(self.reader.processes)
         if not np.isfinite(sums.mean):
             return sums, float("nan")
         return sums, self.monitor.value(sums.mean, *outputs.of_all(self.reader), weights_of(self.reader.part))

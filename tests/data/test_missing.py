@@ -89,13 +89,12 @@ def test_all_windows_masked_is_said():
     assert len(sliding_windows(wave, length=1.0, step=1.0, missing="mask")) == 4
 
 
-def test_masked_samples_are_nan_however_they_are_read(monkeypatch):
+def test_masked_samples_are_nan_however_they_are_read():
     wave = electrodes(n=60, channels=2)
     wave[7, 0], wave[8, 1] = np.inf, 1e300
     wave = wave.assign_coords(mask=("time", np.arange(60) == 20))
     held = sliding_windows(wave, length=2.0, step=2.0, missing="mask").arrays()[0]
-    monkeypatch.setattr("sciml.data.samples.MEMORY_BUDGET", 0)
-    read = sliding_windows(wave, length=2.0, step=2.0, missing="mask").arrays()[0]
+    read = sliding_windows(read_samples(wave, "mask", memory=0), length=2.0, step=2.0, missing="mask").arrays()[0]
     np.testing.assert_array_equal(held, read)
     assert np.isnan(held).sum() == 4
 
@@ -282,7 +281,7 @@ def test_unread_samples_find_the_same_windows_and_read_no_others():
     np.testing.assert_array_equal(unread.starts, read.starts)
     np.testing.assert_array_equal(unread.times, read.times)
     np.testing.assert_array_equal(unread.arrays()[0], read.arrays()[0])
-    assert "clock" not in unread._samples.__dict__
+    assert "clock" not in unread.table_of_samples.__dict__
 
 
 def test_nearest_samples_of_a_regular_clock_are_those_of_a_search():

@@ -10,6 +10,7 @@ import xarray as xr
 
 import sciml.data.samples
 from sciml.data import WindowDataset, sliding_windows, windows_around
+from sciml.data.samples import read_samples
 from sciml.errors import ConfigError, DataError
 from sciml.io import open_recording
 
@@ -134,10 +135,9 @@ def test_pixels_become_channels_whatever_the_order_of_dims():
 def test_windows_are_the_same_when_the_recording_does_not_fit_in_memory(monkeypatch):
     recording = ramp().chunk({"time": 17})
     inside = sliding_windows(recording, length=2.0, step=0.7, horizon=0.5)
-    monkeypatch.setattr(sciml.data.samples, "MEMORY_BUDGET", 0)
-    monkeypatch.setattr(sciml.data.samples, "BLOCK_BYTES", 8 * 3 * 11)
-    outside = sliding_windows(recording, length=2.0, step=0.7, horizon=0.5)
-    assert outside._samples.values is None
+    monkeypatch.setattr(sciml.data.samples, "LEAST_BYTES", 8 * 3 * 11)
+    outside = sliding_windows(read_samples(recording, memory=0), length=2.0, step=0.7, horizon=0.5)
+    assert outside.table_of_samples.values is None
     for a, b in zip(inside.arrays([4, 1]), outside.arrays([4, 1]), strict=True):
         np.testing.assert_array_equal(a, b)
     rows = [np.concatenate(list(w.samples([0, 1, 9]))) for w in (inside, outside)]
@@ -227,15 +227,15 @@ def test_data_set_gives_items_and_batches_alike():
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_of_a_loader_read_the_windows_of_a_file(tmp_path, method, monkeypatch):
-    monkeypatch.setattr(sciml.data.samples, "MEMORY_BUDGET", 0)  # windows are read when they are asked for
+def test_workers_of_a_loader_read_the_windows_of_a_file(tmp_path, method):
     counts = np.random.default_rng(0).integers(-99, 99, (400, 3), dtype=np.int16)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=counts, chunks=(64, 3), compression="gzip")
         file["x"].attrs.update(sampling_rate=10.0, units="mV", scale_factor=0.5)
     recording = open_recording(tmp_path / "a.h5")
     recording[:2].load()  # the parent holds an open handle
-    windows = sliding_windows(recording, length=2.0, step=1.0, horizon=1.0)
+    samples = read_samples(recording, memory=0)  # windows are read when they are asked for
+    windows = sliding_windows(samples, length=2.0, step=1.0, horizon=1.0)
     data = WindowDataset(windows, np.arange(len(windows.starts)))
     loader = torch.utils.data.DataLoader(data, batch_size=7, num_workers=1, multiprocessing_context=method)
     got = torch.cat([x for x, _ in loader])

@@ -38,7 +38,9 @@ sciml fit --resume --out run
 @click.option("--labels", metavar="TABLE:COLUMN", help="Classes (or numbers) of events, as intervals/trials:stimulus.")
 @click.option("--target", metavar="SIGNAL", help="Signal whose values --task regress is to tell.")
 @signal_option
-@click.option("--model", metavar="NAME", help="Net: fcn, resnet1d, linear or a plug-in. [default: fcn]")
+@click.option("--model", metavar="NAME",
+              help="Net: fcn, resnet, resnet1d, inceptiontime, shallow, eegnet, atcnet, tcn, gru, linear, a plug-in or "
+              "one of your own by its import path, my_package.nets:MyNet. [default: fcn]")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the train part at most.")
 @click.option("--device", help="auto, cpu, cuda or cuda:1. [default: auto]")
 @click.option("--seed", type=click.IntRange(0), help="Decides every random draw. [default: 0]")
@@ -98,6 +100,7 @@ def fit(
 def _config(inputs: tuple[Path, ...], stored: Path | None, assignments: tuple[str, ...], flags: dict[str, Any]) -> Any:
     """Lay flags over assignments over the file; a resumed run brings its own configuration."""
     from sciml.pipeline import assign, load_config
+    from sciml.pipeline.config import check_named, parse_assignment
     from sciml.pipeline.run_folder import RunFolder
 
     configs = [path for path in inputs if path.suffix == ".toml"]
@@ -118,8 +121,12 @@ def _config(inputs: tuple[Path, ...], stored: Path | None, assignments: tuple[st
     }
     if configs:
         return load_config(configs[0], assignments, **given)
-    base = {} if stored is None else RunFolder(stored).config().model_dump(mode="json", exclude_none=True)
-    return assign(base, assignments, **given)
+    if stored is None:
+        return assign({}, assignments, **given)
+    config = RunFolder(stored).config()
+    named = dict(map(parse_assignment, assignments)).get("model.name", flags["model"])
+    check_named(config.model.name, named, run=stored, option="--model")
+    return assign(config.model_dump(mode="json", exclude_none=True), assignments, **given)
 
 
 def _progress_bar() -> tuple[object, ...]:

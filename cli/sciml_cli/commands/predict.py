@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sciml_cli.options import FILE, Command, json_option, overwrite_option, signal_option
+from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option, signal_option
 from sciml_cli.output import emit, table
 
 __all__ = ["predict"]
@@ -23,6 +23,7 @@ SHOWN = 5  # rows
 @click.option(
     "--assume-channels", is_flag=True, help="Take the channels to be those of training, whatever their names."
 )
+@net_option
 @overwrite_option
 @json_option
 def predict(
@@ -33,23 +34,32 @@ def predict(
     step: float | None,
     reorder: bool,
     assume_channels: bool,
+    net: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Apply the net of a run directory to FILE and write class probabilities, or forecasts, to OUT.
+    """Apply the net of a run directory, or of an export, to FILE; write class probabilities, or forecasts, to OUT.
 
     FILE must have the channels, unit and sampling rate that the net was trained on. A window is marked where it lies
     beyond the range of those of training.
     """
+    from sciml.pipeline.export import run_at
     from sciml.pipeline.load.pieces import pieces_of
-    from sciml.pipeline.run_folder import RunFolder
 
-    stored = RunFolder(run).config().data  # both before torch is loaded
+    stored = run_at(run).config().data  # both before torch is loaded
     pieces_of(str(file), stored if signal is None else stored.model_copy(update={"signal": signal}))
     from sciml.pipeline import predict as apply
 
     found = apply(
-        run, file, out, signal=signal, step=step, reorder=reorder, assume_channels=assume_channels, overwrite=overwrite
+        run,
+        file,
+        out,
+        signal=signal,
+        step=step,
+        reorder=reorder,
+        assume_channels=assume_channels,
+        net=net,
+        overwrite=overwrite,
     )
     data = found.dataset
     if as_json:

@@ -74,7 +74,7 @@ class Stored(LazyArray):
         if self.source.growing:
             self._file = None  # what HDF5 remembers of a file that grows goes stale: each read opens it anew
         if self.scale is not None:
-            values = self.scale.apply(values, stored_key)
+            values = self.scale.converted(values, stored_key, self.dtype)
         if self.order != tuple(sorted(self.order)):
             values = values.transpose(ranks([axis for axis in self.order if not is_integer(stored_key[axis])]))
         return values.astype(self.dtype, copy=False)

@@ -184,7 +184,9 @@ def _open_one(
                 recording = opened(chosen[0], path=where, reader=name)
             else:
                 recording = stacked(chosen, str(overrides.signal), path=where, reader=reader.name, raw=raw, dtype=dtype)
-        recording = recording if chunks is None else chunked(recording, chunks_in_file(chosen[0]), chunks)
+        in_file = chunks_in_file(chosen[0])
+        recording = recording if chunks is None else chunked(recording, in_file, chunks)
+        recording.encoding["preferred_chunks"] = in_file
         return Part(recording, contents.attrs.get("start", ""))
 
 

@@ -2,7 +2,8 @@
 
 Every weight is a plain `nn.Linear` or `nn.Conv1d` parameter, so that an initialization or a spectrum finds it.
 Residual branches are modules of type `Residual`. Other packages add models through the entry point group
-`sciml.models`: a function `(n_channels, n_times, n_outputs, *, ...) -> nn.Module`.
+`sciml.models`: a function `(n_channels, n_times, n_outputs, *, ...) -> nn.Module`; `build` takes the import path of
+your own.
 """
 
 from sciml.nn.models.affine import linear

@@ -1,6 +1,15 @@
 """The configuration of a run: its tables and keys, and how it is read, checked and written."""
 
-from sciml.pipeline.config.read import Config, assign, known_keys, load_config, parse_assignment, to_toml, validate
+from sciml.pipeline.config.read import (
+    Config,
+    assign,
+    check_named,
+    known_keys,
+    load_config,
+    parse_assignment,
+    to_toml,
+    validate,
+)
 from sciml.pipeline.config.sections import Data, Init, Model, Noise, Split, Track, Train, Windows
 
 __all__ = [
@@ -14,6 +23,7 @@ __all__ = [
     "Train",
     "Windows",
     "assign",
+    "check_named",
     "known_keys",
     "load_config",
     "parse_assignment",

@@ -10,10 +10,11 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from sciml._names import is_import_path
 from sciml.errors import ConfigError
 from sciml.pipeline.config.sections import Data, Init, Model, Noise, Section, Split, TaskName, Track, Train, Windows
 
-__all__ = ["Config", "assign", "known_keys", "load_config", "parse_assignment", "to_toml", "validate"]
+__all__ = ["Config", "assign", "check_named", "known_keys", "load_config", "parse_assignment", "to_toml", "validate"]
 
 WITH_GAP = ("auto", "subject", "session", "file", "time")  # units whose neighbors in time may be in another part
 
@@ -279,6 +280,45 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
             raise ConfigError(f"{key}: {name} is a value, not a table; {_advice(key)}")
         values = inner
     values[leaf] = value
+
+
+def check_named(stored: str, given: str | None, *, run: str | Path, option: str = "--net") -> None:
+    """Refuse a net of the user's own that a run names, unless the user names it too.
+
+    To import is to run code, and what is stored in a run somebody may have changed.
+
+    Parameters
+    ----------
+    stored
+        Name of the net in the run.
+    given
+        What the user names, if anything.
+    run
+        Folder of the run, for messages.
+    option
+        Where the user can name it, for messages.
+
+    Raises
+    ------
+    ConfigError
+        An import path that is not given, or another one that is.
+
+    Examples
+    --------
+    >>> check_named("nets:Mine", None, run="run")
+    Traceback (most recent call last):
+    ...
+    sciml.errors.ConfigError: run was trained with a net of its own, nets:Mine, and no code is imported because a run
+    names it: if you trust it, name it yourself, --net nets:Mine
+    """
+    own = is_import_path(stored)
+    if own and given is None:
+        raise ConfigError(
+            f"{run} was trained with a net of its own, {stored}, and no code is imported because a run names it: if "
+            f"you trust it, name it yourself, {option} {stored}"
+        )
+    if given is not None and given != stored and (own or is_import_path(given)):
+        raise ConfigError(f"expected {option} {stored}, the net that {run} was trained with, got {given}")
 
 
 def to_toml(config: Config) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from sciml._names import nets, noise_models
+from sciml._names import is_import_path, nets, noise_models
 from sciml.pipeline.tasks import TASKS
 
 __all__ = ["Data", "Init", "Model", "Noise", "Section", "Split", "TaskName", "Track", "Train", "Windows"]
@@ -18,12 +18,15 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
-    """Return a check that a value is a name of a registry, which is asked when there is one to check."""
+def _one_of(names: Callable[[], Iterable[str]], *, also: Callable[[object], bool] | None = None) -> BeforeValidator:
+    """Return a check that a value is a name of a registry, which is asked when there is one to check.
+
+    What `also` accepts is let through.
+    """
 
     def check(name: Any) -> Any:
         known = [*names()]
-        if name not in known:
+        if name not in known and not (also is not None and also(name)):
             expected = " or ".join(filter(None, (", ".join(map(repr, known[:-1])), repr(known[-1]))))
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -35,7 +38,7 @@ def _one_of(names: Callable[[], Iterable[str]]) -> BeforeValidator:
 
 TaskName = Annotated[str, _one_of(lambda: TASKS)]
 NoiseModelName = Annotated[str, _one_of(noise_models)]
-NetName = Annotated[str, _one_of(nets)]
+NetName = Annotated[str, _one_of(nets, also=is_import_path)]
 # the names of `nn.init.METHODS` and of `train.metrics.METRICS`, which are not loaded to check a configuration
 MethodName = Literal[
     "critical", "he", "lecun", "glorot", "orthogonal", "delta_orthogonal", "looks_linear", "selu", "taki", "balanced",
@@ -118,7 +121,7 @@ class Split(Section):
 
 
 class Model(Section):
-    """Which net, by its name in `sciml.nn.models`."""
+    """Which net, by its name in `sciml.nn.models`, or by the import path of your own: my_package.nets:MyNet."""
 
     name: NetName = "fcn"
     options: dict[str, Any] | None = Field(default=None, description="of the net; default by the task")
@@ -136,7 +139,7 @@ class Init(Section):
 class _Execution(Section):
     """Where a run is computed and what of it is kept."""
 
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: str = "auto"
     deterministic: bool = True
     checkpoint_every: Count | None = None
@@ -146,7 +149,17 @@ class _Execution(Section):
     )
 
 
-class Train(_Execution):
+class _Stepping(Section):
+    """How a step is taken besides its rate."""
+
+    micro_batch: Count | None = Field(default=None, description="windows that go through the net at once")
+    nonfinite: Literal["stop", "skip"] = Field(default="stop", description="a step that is not finite: skip up to 5")
+    compile: bool = Field(default=False, description="run the net through torch.compile")
+    plateau_factor: Fraction = Field(default=0.5, description="plateau: what the rate is multiplied by")
+    plateau_patience: int = Field(default=5, ge=0, description="plateau: epochs without a better one before that")
+
+
+class Train(_Stepping, _Execution):
     """The fields of `sciml.train.TrainConfig`, without the seed, which is the run's, and the loss, the task's.
 
     TOML has no "none": a `patience` or `clip_norm` of 0 means never, or no limit.
@@ -158,8 +171,8 @@ class Train(_Execution):
     lr: Duration = 1e-3
     weight_decay: Seconds = 1e-2
     momentum: Fraction = 0.9
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "constant"] = "cosine"
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
+    schedule: Literal["cosine", "constant", "one_cycle", "plateau"] = "cosine"
     warmup: Fraction = 0.05
     average: Fraction = Field(default=0.05, description="of all steps, over which the kept weights are averaged")
     patience: int = Field(default=10, ge=0)

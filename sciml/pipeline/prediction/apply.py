@@ -15,6 +15,7 @@ from sciml.data import Windows
 from sciml.data.training_range import RULE
 from sciml.errors import ScimlWarning
 from sciml.pipeline.config import Config
+from sciml.pipeline.export import run_at
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import Restored, restore
 from sciml.pipeline.prediction.windows import (
@@ -107,6 +108,7 @@ def predict(
     step: float | None = None,
     reorder: bool = False,
     assume_channels: bool = False,
+    net: str | None = None,
     overwrite: bool = False,
 ) -> Prediction:
     """Apply the trained model of a run to a recording, windowed as in training.
@@ -119,7 +121,7 @@ def predict(
     Parameters
     ----------
     run
-        The run directory.
+        The run directory, or a folder that `export_run` wrote of one.
     file
         A recording of the same channels, unit and sampling rate.
     out
@@ -132,11 +134,16 @@ def predict(
         Bring the channels of the file by their names into the order of training, and leave out others.
     assume_channels
         Take the channels to be those of training in their order, though they have no names, or others.
+    net
+        Import path of the net, where the run was trained with one of your own: no code is imported because a run names
+        it.
     overwrite
         Replace `out`.
 
     Raises
     ------
+    ConfigError
+        A net of your own that is not named.
     CheckpointError
         No run, or no whole checkpoint in it.
     DataError
@@ -150,12 +157,12 @@ def predict(
     Traceback (most recent call last):
     sciml.errors.CheckpointError: expected a run directory with a config.toml at nowhere, got: ...
     """
-    folder = RunFolder(Path(run))
+    folder = run_at(run)
     config = folder.config()
     target = None if out is None else files.check_target(out, overwrite=overwrite)
     if not folder.finished:
         warnings.warn(f"{folder.path} is not finished; its best epoch so far is used", ScimlWarning, stacklevel=2)
-    model = restore(folder.path)
+    model = restore(folder.path, net=net)
     if signal is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"signal": signal})})
     loaded = open_for(config, Path(file), at_events=step is None, by_position=assume_channels)

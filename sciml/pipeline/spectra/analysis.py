@@ -54,6 +54,7 @@ def analyze(
     samples: int = SAMPLES,
     between: tuple[str | None, str | None] = (None, None),
     curvature: CurvatureSettings = CURVATURE,
+    net: str | None = None,
     progress: Progress | None = None,
 ) -> NetRecord:
     """Measure the spectra of a net: of a run its weights, and on its train windows activations and Jacobians.
@@ -73,6 +74,9 @@ def analyze(
         How many windows the loss is taken of, how many eigenvalues are found, and the rest of it.
     between
         Modules after which the Jacobian starts and ends; the input and the output where None.
+    net
+        Import path of the net, where the run was trained with one of your own: no code is imported because a run names
+        it.
     progress
         Called with a line at each step.
 
@@ -81,7 +85,7 @@ def analyze(
     CheckpointError
         Nothing there, or nothing that holds weights.
     ConfigError
-        An unknown part, or too few samples.
+        An unknown part, too few samples, or a net of your own that is not named.
 
     Examples
     --------
@@ -102,7 +106,7 @@ def analyze(
         weights = weight_spectra(source, alpha=alpha, power_laws=True)
         return NetRecord(name=path.name, subject="a file of weights", weights=weights)
     asked = _Asked(alpha, samples, between, curvature, say)
-    return _of_run(open_run(path), parts, asked, say)
+    return _of_run(open_run(path, net=net), parts, asked, say)
 
 
 def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress) -> NetRecord:
@@ -132,7 +136,7 @@ def _of_run(run: TrainedRun, parts: Sequence[str], asked: _Asked, say: Progress)
         subject=_subject(run),
         track=track if track is not None and track.rows else None,
         learning_rate=run.config.train.lr,
-        optimizer={"adamw": "AdamW", "sgd": "SGD"}[run.config.train.optimizer],
+        optimizer={"adamw": "AdamW", "sgd": "SGD", "muon": "Muon"}[run.config.train.optimizer],
         notes=tuple(notes),
         config=run.config.model_dump(mode="json", exclude_none=True),
         provenance={"checkpoint": run.restored.path.name},

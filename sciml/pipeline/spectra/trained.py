@@ -17,7 +17,8 @@ from sciml.data import Split, WindowDataset, Windows
 from sciml.data.layer import valid_times
 from sciml.errors import CheckpointError, ScimlError
 from sciml.nn import models
-from sciml.pipeline.config import Config
+from sciml.pipeline.config import Config, check_named
+from sciml.pipeline.export import is_export, run_at
 from sciml.pipeline.model import Restored, build_net, restore
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.start import first_batch, start
@@ -110,6 +111,8 @@ class TrainedRun:
     @cached_property
     def learned(self) -> Learned | str:
         """What it learned from, or why that is not at hand."""
+        if is_export(self.path):
+            return "the windows that the run learned from are not at hand: an export holds none; measure the run itself"
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # said by the run
@@ -138,17 +141,20 @@ class TrainedRun:
         return net
 
 
-def open_run(path: str | Path) -> TrainedRun:
-    """Open a run again.
+def open_run(path: str | Path, *, net: str | None = None) -> TrainedRun:
+    """Open a run again; `net` names its net, where that is one of the user's own.
 
     Raises
     ------
+    ConfigError
+        A net of the user's own that is not named.
     CheckpointError
         No run there, or none with a whole checkpoint.
     """
     folder = Path(path)
-    config = RunFolder(folder).config()
-    restored = restore(folder)
+    config = run_at(folder).config()
+    check_named(config.model.name, net, run=folder)
+    restored = restore(folder, net=net)
     if not isinstance(getattr(restored.model, "net", None), models.SignalNet | nn.Module):
         raise CheckpointError(f"expected a net behind the preprocessing in {restored.path}, got none")
     return TrainedRun(folder, config, restored)

@@ -16,7 +16,14 @@ __all__ = ["save_weights", "truncate_run"]
 BATCH = 64
 
 
-def truncate_run(run: str | Path, *, tolerance: float = 0.01, form: Form = "dense", alpha: float = 0.05) -> Truncation:
+def truncate_run(
+    run: str | Path,
+    *,
+    tolerance: float = 0.01,
+    form: Form = "dense",
+    alpha: float = 0.05,
+    net: str | None = None,
+) -> Truncation:
     """Replace the layers of a run's net by their part above the noise floor, held against its validation loss.
 
     The test part is not touched.
@@ -31,6 +38,8 @@ def truncate_run(run: str | Path, *, tolerance: float = 0.01, form: Form = "dens
         "dense" keeps the shapes of the net; "thin" makes two layers of one where that saves parameters.
     alpha
         Level of the test of the singular values.
+    net
+        Import path of the net, where the run was trained with one of your own.
 
     Raises
     ------
@@ -45,7 +54,7 @@ def truncate_run(run: str | Path, *, tolerance: float = 0.01, form: Form = "dens
     Traceback (most recent call last):
     sciml.errors.CheckpointError: expected a run directory with a config.toml at nowhere, got: ...
     """
-    opened = open_run(run)
+    opened = open_run(run, net=net)
     learned = opened.learned
     if not isinstance(learned, Learned):
         raise DataError(learned)

@@ -18,7 +18,13 @@ SETTINGS = {
     "class_weights": "class weights",
     "precision": "precision",
 }
-OPTIMIZERS = {"adamw": "AdamW", "sgd": "stochastic gradient descent with momentum"}
+OPTIMIZERS = {
+    "adamw": "AdamW",
+    "sgd": "stochastic gradient descent with momentum",
+    "muon": "Muon for the matrices between the first and the last layer, AdamW for the other weights,",
+}
+WITHOUT_MOMENTUM = ("adamw",)  # of a setting
+WITHOUT_WARMUP = ("one_cycle",)
 
 
 def fit_methods(run: RunRecord) -> tuple[str, list[str]]:
@@ -96,15 +102,19 @@ def _training(run: RunRecord) -> Iterator[str]:
         f"it ran for {limit}{patience}; the weights of epoch {run.training.best_epoch}{average} that of the best "
         f"{run.training.monitor.replace('_', ' ')} on the validation part, were kept"
     )
+    if run.training.steps_skipped:
+        yield f"{count(run.training.steps_skipped, 'step')} whose loss or gradient was not finite were left out"
 
 
 def _settings(asked: Mapping[str, Any]) -> Iterator[str]:
     """Yield the settings of the optimizer that are in force."""
     if "lr" in asked:
-        warmup = f" after a warm-up over {percent(asked['warmup'])} of the steps" if asked.get("warmup") else ""
-        yield f"a learning rate of {asked['lr']:g} ({asked.get('schedule', 'constant')} schedule{warmup})"
+        schedule = str(asked.get("schedule", "constant"))
+        rises = asked.get("warmup") and schedule not in WITHOUT_WARMUP
+        warmup = f" after a warm-up over {percent(asked['warmup'])} of the steps" if rises else ""
+        yield f"a learning rate of {asked['lr']:g} ({schedule.replace('_', ' ')} schedule{warmup})"
     for name, words in SETTINGS.items():
-        if asked.get(name) and (name != "momentum" or asked.get("optimizer") == "sgd"):
+        if asked.get(name) and (name != "momentum" or asked.get("optimizer") not in (None, *WITHOUT_MOMENTUM)):
             value = asked[name]
             yield f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
 

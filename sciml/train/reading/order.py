@@ -1,11 +1,12 @@
 """In which order items are read: every draw is a function of (seed, stream, index), whoever reads them."""
 
 import hashlib
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["batch_order", "in_sequence", "key"]
+__all__ = ["InBlocks", "batch_order", "in_sequence", "key"]
 
 
 def key(seed: int, stream: str, index: int) -> int:
@@ -19,12 +20,32 @@ def key(seed: int, stream: str, index: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{stream}/{index}".encode()).digest()[:8], "little")
 
 
+class InBlocks(Protocol):
+    """Where items lie in a file; `sciml.data.blocks.Blocks` is one."""
+
+    @property
+    def number(self) -> NDArray[np.int64]:
+        """The block of each item, shape (n,)."""
+
+    @property
+    def at_once(self) -> int:
+        """How many blocks are held at a time."""
+
+
 def batch_order(
-    n: int, batch_size: int, *, seed: int, epoch: int, chances: NDArray[np.float64] | None = None
+    n: int,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    chances: NDArray[np.float64] | None = None,
+    blocks: InBlocks | None = None,
 ) -> list[NDArray[np.int64]]:
     """Return the items of each batch of a pass: every item once, in random order; with `chances`, n draws by them.
 
-    A last batch of a single item joins the one before: batch normalization cannot use it.
+    Of items in blocks of a file as many blocks are drawn as are held at a time, and all their items come in random
+    order before those of the next ones. A last batch of a single item joins the one before: batch normalization cannot
+    use it.
 
     Examples
     --------
@@ -33,7 +54,16 @@ def batch_order(
     """
     rng = np.random.default_rng(key(seed, "order", epoch))
     order = rng.permutation(n) if chances is None else rng.choice(n, size=n, p=chances)
+    if blocks is not None:
+        order = order[np.argsort(_turns(blocks, rng)[blocks.number[order]], kind="stable")]
     return np.split(order, _cuts(n, batch_size))
+
+
+def _turns(blocks: InBlocks, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return when each block has its turn, with as many others as are held at a time; turns of equal length."""
+    n = int(blocks.number.max()) + 1
+    n_turns = -(-n // blocks.at_once)
+    return rng.permutation(n) * n_turns // n
 
 
 def in_sequence(n: int, batch_size: int) -> list[NDArray[np.int64]]:

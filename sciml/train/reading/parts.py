@@ -23,6 +23,10 @@ class Batches(Protocol):
     """A part of the data that hands out batches; `sciml.data.WindowDataset` is one.
 
     It may have `targets`, the labels of all items without reading them, and `weights` of the items, shape (n,) each.
+    One that changes items in each epoch has `augment`, not None, and `batch(indices, key=...)`, which draws by the key.
+    One whose samples lie in a file has `blocks` (`InBlocks`); `read(items)` gives what is read for some items of a
+    block as tensors, `held()` what holds these (`add(block, piece)`, `drop(block)`), and
+    `batch(indices, key=..., pieces=...)` the batch from what it holds.
     """
 
     def __len__(self) -> int: ...
@@ -136,7 +140,7 @@ def labels_of(part: Batches) -> NDArray[np.int64]:
 def fingerprint(parts: Sequence[Batches]) -> str:
     """Return a hash of parts: of all their items up to 64 MiB, else of 256 of them, spread evenly from first to last.
 
-    What a part tells without reading (`targets`, `starts`, `weights`) is hashed whole.
+    What a part tells without reading (`targets`, `starts`, `weights`, `blocks`) is hashed whole.
 
     Examples
     --------
@@ -149,8 +153,9 @@ def fingerprint(parts: Sequence[Batches]) -> str:
         digest.update(str(len(part)).encode())
         if (weights := weights_of(part)) is not None:
             digest.update(weights.tobytes())
-        for name in ("targets", "starts"):
-            if (known := getattr(part, name, None)) is not None:
+        blocks = getattr(part, "blocks", None)  # they decide the order
+        for known in (getattr(part, "targets", None), getattr(part, "starts", None), getattr(blocks, "number", None)):
+            if known is not None:
                 digest.update(np.ascontiguousarray(known).tobytes())
         n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in part.batch(np.array([0])))
         n_items = min(len(part), max(HASHED_ITEMS, HASHED_BYTES // max(1, n_bytes)))

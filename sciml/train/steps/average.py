@@ -34,16 +34,22 @@ class WeightAverage:
         self.largest = max(0.0, 1 - 1 / window) if window > 0 else 0.0
         self.current = model.state_dict()  # views of the model's own tensors
         self.values = {name: tensor.clone() for name, tensor in self.current.items()} if self.largest else {}
+        averaged = [name for name, value in self.values.items() if value.is_floating_point() or value.is_complex()]
+        self._averaged = self._pairs(averaged)
+        self._copied = self._pairs([name for name in self.values if name not in averaged])
 
+    def _pairs(self, names: list[str]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return the tensors of the average and of the model by name, as the operations on lists take them."""
+        return [self.values[name] for name in names], [self.current[name] for name in names]
+
+    @torch.no_grad()
     def update(self, step: int) -> None:
         """Take over the weights after a step, counted from 1."""
         beta = min(self.largest, (step - 1) / (step + 8))
-        with torch.no_grad():
-            for name, value in self.values.items():
-                if value.is_floating_point():
-                    value.lerp_(self.current[name], 1 - beta)
-                else:
-                    value.copy_(self.current[name])
+        if self._averaged[0]:
+            torch._foreach_lerp_(*self._averaged, 1 - beta)
+        if self._copied[0]:
+            torch._foreach_copy_(*self._copied)
 
     def load(self, values: Mapping[str, torch.Tensor]) -> None:
         """Take over a stored average."""

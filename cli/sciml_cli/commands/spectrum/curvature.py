@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from sciml_cli.commands.spectrum.nets import check_output, keep, netcdf_option, refuse_missing
-from sciml_cli.options import FILE, Command, json_option, overwrite_option
+from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option
 from sciml_cli.output import alert, emit, note, number, progress_bar, table
 
 __all__ = ["curvature"]
@@ -20,6 +20,7 @@ __all__ = ["curvature"]
 @click.option("--density/--no-density", default=None,
               help="Take the density of all eigenvalues.  [default: where it takes half a minute at most]")  # fmt: skip
 @netcdf_option
+@net_option
 @overwrite_option
 @json_option
 def curvature(
@@ -28,6 +29,7 @@ def curvature(
     samples: int,
     density: bool | None,
     netcdf: Path | None,
+    net: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -42,7 +44,7 @@ def curvature(
 
     with progress_bar("products") as products:
         settings = CurvatureSettings(samples, n_eigenvalues, density, products)
-        record = analyze(run, parts=("curvature",), curvature=settings, progress=note)
+        record = analyze(run, parts=("curvature",), curvature=settings, net=net, progress=note)
     if record.curvature is None:
         raise DataError(f"nothing was measured of {run}: {'; '.join(record.notes) or 'it is no run directory'}")
     for text in (*record.notes, *record.curvature.notes):

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sciml_cli.options import FILE, Command, json_option, overwrite_option
+from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option
 from sciml_cli.output import alert, emit, note, number, table
 
 __all__ = ["activations", "jacobian", "track", "weights"]
@@ -64,16 +64,17 @@ def _warn(record: Any) -> None:
 @click.argument("target", type=FILE)
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test, over all layers.")
 @netcdf_option
+@net_option
 @overwrite_option
 @json_option
-def weights(target: Path, alpha: float, netcdf: Path | None, overwrite: bool, as_json: bool) -> None:
+def weights(target: Path, alpha: float, netcdf: Path | None, net: str | None, overwrite: bool, as_json: bool) -> None:
     """Test the singular values of each weight matrix against noise of its size, and say which layers learned.
 
     TARGET is a run directory (its best epoch), a checkpoint, a .safetensors file or index, an ONNX file, or a saved
     state dict. No model is built of a file.
     """
     refuse_missing(target, "a run directory or a file of weights")
-    record = _analyze(target, netcdf, overwrite, parts=(), alpha=alpha)
+    record = _analyze(target, netcdf, overwrite, parts=(), alpha=alpha, net=net)
     _warn(record)
     if as_json:
         emit("weights", {"target": target, **record.weights.to_dict()})
@@ -115,12 +116,15 @@ def _layer_row(layer: Any) -> tuple[object, ...]:
 @click.option("--samples", type=SAMPLES, default=256, show_default=True, help="Windows of the train part, at most.")
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test of shared components.")
 @netcdf_option
+@net_option
 @overwrite_option
 @json_option
-def activations(run: Path, samples: int, alpha: float, netcdf: Path | None, overwrite: bool, as_json: bool) -> None:
+def activations(
+    run: Path, samples: int, alpha: float, netcdf: Path | None, net: str | None, overwrite: bool, as_json: bool
+) -> None:
     """Measure what each layer of a run's net reads: dimensions, beside random weights and units that share nothing."""
     refuse_missing(run, "a run directory")
-    record = _analyze(run, netcdf, overwrite, parts=("activations",), samples=samples, alpha=alpha)
+    record = _analyze(run, netcdf, overwrite, parts=("activations",), samples=samples, alpha=alpha, net=net)
     found = _there(record.activations, run, record)
     _warn(record)
     if as_json:
@@ -145,14 +149,22 @@ def _activation_row(each: Any) -> tuple[object, ...]:
 @click.option("--start", "begin", metavar="MODULE", help="Start after this module of the net. [default: the input]")
 @click.option("--end", metavar="MODULE", help="End after this module. [default: the output]")
 @netcdf_option
+@net_option
 @overwrite_option
 @json_option
 def jacobian(
-    run: Path, samples: int, begin: str | None, end: str | None, netcdf: Path | None, overwrite: bool, as_json: bool
+    run: Path,
+    samples: int,
+    begin: str | None,
+    end: str | None,
+    netcdf: Path | None,
+    net: str | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Measure the singular values of a run's net as a map, now and at its start, beside the law of random weights."""
     refuse_missing(run, "a run directory")
-    record = _analyze(run, netcdf, overwrite, parts=("jacobian",), samples=samples, between=(begin, end))
+    record = _analyze(run, netcdf, overwrite, parts=("jacobian",), samples=samples, between=(begin, end), net=net)
     found = _there(record.jacobian, run, record)
     _warn(record)
     start = record.initial_jacobian

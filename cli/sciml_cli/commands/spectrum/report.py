@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sciml_cli.options import FILE, Command, json_option, model_option, overwrite_option, signal_option
+from sciml_cli.options import FILE, Command, json_option, model_option, net_option, overwrite_option, signal_option
 from sciml_cli.output import emit, note
 
 __all__ = ["report"]
@@ -34,6 +34,7 @@ sciml spectrum report RUN1 RUN2 --together
 @signal_option
 @model_option
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the noise floor and of outliers.")
+@net_option
 @overwrite_option
 @json_option
 def report(

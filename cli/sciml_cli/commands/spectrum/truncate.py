@@ -1,11 +1,12 @@
 """`sciml spectrum truncate`: a run's net without the noise in its layers."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from sciml_cli.commands.spectrum.nets import check_output, refuse_missing
-from sciml_cli.options import FILE, Command, json_option, overwrite_option
+from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option
 from sciml_cli.output import emit, number, table
 
 __all__ = ["truncate"]
@@ -21,10 +22,18 @@ ALPHA = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--form", type=click.Choice(["dense", "thin"]), default="dense", show_default=True,
               help="Keep the shapes, or make two thin layers of one where that saves parameters.")  # fmt: skip
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test, over all layers.")
+@net_option
 @overwrite_option
 @json_option
 def truncate(
-    run: Path, out: Path | None, tolerance: float, form: str, alpha: float, overwrite: bool, as_json: bool
+    run: Path,
+    out: Path | None,
+    tolerance: float,
+    form: str,
+    alpha: float,
+    net: str | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Replace layers by their part above the noise floor, as far as the validation loss of the run allows.
 
@@ -34,7 +43,8 @@ def truncate(
     check_output(out, overwrite)
     from sciml.pipeline.spectra import save_weights, truncate_run
 
-    found = truncate_run(run, tolerance=tolerance, form="thin" if form == "thin" else "dense", alpha=alpha)
+    shape: Literal["dense", "thin"] = "thin" if form == "thin" else "dense"
+    found = truncate_run(run, tolerance=tolerance, form=shape, alpha=alpha, net=net)
     if out is not None:
         save_weights(found.model, out, overwrite=overwrite)
     if as_json:
