@@ -416,6 +416,7 @@ class _Run:
             self.stepper.micro_batch,
             self.stepper.guard.skipped,
             self.stepper.guard.overflowed,
+            self.processes.size,
         )
 
     # ---- small things
