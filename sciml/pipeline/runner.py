@@ -21,7 +21,7 @@ from sciml.pipeline.evaluation import Tested, covariances_by_session, pool
 from sciml.pipeline.following import fit_data, follow
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import build_net, inference_state, n_parameters
-from sciml.pipeline.record import make_record
+from sciml.pipeline.record import make_record, spectra_of
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.spectra.tracking import tracked
 from sciml.pipeline.start import first_batch, start
@@ -37,7 +37,7 @@ from sciml.pipeline.windows import (
     train_config,
 )
 from sciml.report import RunRecord, report
-from sciml.spectra import WeightSpectra, weight_spectra
+from sciml.spectra import WeightSpectra
 from sciml.train import Callback, FitResult, ProgressBar, TrainState, fit
 from sciml.train.processes import Processes, started
 
@@ -230,7 +230,7 @@ class _Begun:
     preprocess: Preprocess
     net: nn.Module
     initialization: init.InitReport
-    spectra_before: WeightSpectra
+    spectra_before: WeightSpectra | None
     state: Mapping[str, Any]
 
 
@@ -302,7 +302,7 @@ class _Run:
         self.warnings.extend(each for each in captured if each not in self.warnings)
         net, began = self.build(preprocess, split)
         state = inference_state(self.config, windows, preprocess, net, began)
-        return _Begun(learned, preprocess, net, began, weight_spectra(net), state)
+        return _Begun(learned, preprocess, net, began, spectra_of(net), state)
 
     def with_session_test(self, tested: Tested, preprocess: Preprocess) -> SplitWindows:
         """Return windows and splits with the score of covariances where whole sessions are held out."""
