@@ -12,9 +12,10 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sciml._names import is_import_path
 from sciml.errors import ConfigError
-from sciml.pipeline.sections import Data, Init, Model, Noise, Section, Split, TaskName, Track, Train, Windows
+from sciml.pipeline.sections import Augment, Data, Init, Model, Noise, Section, Split, TaskName, Track, Train, Windows
 
 __all__ = [
+    "Augment",
     "Config",
     "Data",
     "Init",
@@ -58,6 +59,7 @@ class Config(Section):
     split: Split = Split()
     model: Model = Model()
     init: Init = Init()
+    augment: Augment = Augment()
     train: Train = Train()
     track: Track = Track()
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sciml.data.identity import hash_items
 from sciml.nn import init
 from sciml.noise import NoiseFloor
 from sciml.pipeline.config import Config
-from sciml.pipeline.denoising import LearnedDenoiser, learn_denoiser
+from sciml.pipeline.denoising import LearnedDenoiser, augmentation, learn_denoiser
 from sciml.pipeline.evaluation import Tested, covariances_by_session, pool
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import build_net, inference_state, n_parameters
@@ -249,12 +250,15 @@ class _Run:
         self.log_fold(number)
         with _captured_warnings() as captured:
             learned = self.learn_denoiser(split, whole)
+            augment = augmentation(self.config.augment, learned, windows.rate)
             matrix = None if learned.denoiser is None else learned.denoiser.matrix
             preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
         self.warnings.extend(each for each in captured if each not in self.warnings)
         net, began = self.build(preprocess, split)
         spectra_before = weight_spectra(net)
-        training = self.train(number, preprocess, net, began, callbacks, resume=resume)
+        train = partial(WindowDataset, windows, target_transform=preprocess.standardize_target)
+        parts = FitData(train(split.train, augment=augment), train(split.validation))
+        training = self.train(number, parts, preprocess, net, began, callbacks, resume=resume)
         tested = task.test(training.model, preprocess, windows, split, seed=self.config.seed)
         return _Fold(learned, preprocess, net, began, spectra_before, training, tested)
 
@@ -287,7 +291,8 @@ class _Run:
             log.write(f"{text}\n")
 
     def learn_denoiser(self, split: Split, whole: NoiseFloor | None) -> LearnedDenoiser:
-        learned = learn_denoiser(self.cut.windows, split, self.config.noise, whole=whole)
+        of_train = self.config.augment.noise > 0
+        learned = learn_denoiser(self.cut.windows, split, self.config.noise, whole=whole, of_train=of_train)
         if learned.floor is not None and whole is None:
             self.log(learned.floor.summary())
         for warning in learned.warnings:
@@ -306,6 +311,7 @@ class _Run:
     def train(
         self,
         number: int,
+        parts: FitData,
         preprocess: Preprocess,
         net: nn.Module,
         began: init.InitReport,
@@ -314,18 +320,14 @@ class _Run:
         resume: bool,
     ) -> FitResult:
         """Train in the folder of the run, or of the fold; one that was not begun begins."""
-        windows, split = self.cut.windows, self.cut.splits[number]
+        windows = self.cut.windows
         fold = None if len(self.cut.splits) == 1 else number + 1
         run_dir = self.folder.fold(fold)
-        parts = [
-            WindowDataset(windows, indices, target_transform=preprocess.standardize_target)
-            for indices in (split.train, split.validation)
-        ]
-        followed = tracked(self.config, parts[0], run_dir)
+        followed = tracked(self.config, parts.train, run_dir)
         with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:
             found = fit(
                 get_task(self.config.task).assemble(preprocess, net),
-                FitData(*parts),
+                parts,
                 train_config(self.config),
                 (*callbacks, *followed, ProgressBar(stream=log), _Status(self.folder, fold)),
                 run_dir=run_dir,
