@@ -10,7 +10,7 @@ from torch import nn
 
 from sciml._names import is_import_path
 from sciml.data import Preprocess, Windows
-from sciml.errors import CheckpointError
+from sciml.errors import CheckpointError, ConfigError
 from sciml.nn import models
 from sciml.nn.init import InitReport
 from sciml.pipeline.config import Config, check_named, to_toml
@@ -35,6 +35,9 @@ FORMAT = 1
 
 def build_net(config: Config, windows: Windows) -> nn.Module:
     """Return the net for these windows, its weights drawn by torch from the run's seed."""
+    options = config.model.options or {}
+    if decided := sorted({"name", "n_channels", "n_times", "n_outputs"} & set(options)):
+        raise ConfigError(f"model.options: {', '.join(decided)} follow from the data and the task; leave them out")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return models.build(
@@ -42,7 +45,7 @@ def build_net(config: Config, windows: Windows) -> nn.Module:
             n_channels=inputs(config, windows),
             n_times=windows.length,
             n_outputs=get_task(config.task).output_shape(windows),
-            **(config.model.options or {}),
+            **options,
         )
 
 

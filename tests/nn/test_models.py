@@ -180,7 +180,7 @@ def test_plugins_join_the_family_and_cannot_replace_its_members(monkeypatch: pyt
 def test_output_on_the_device_is_that_of_the_cpu(name: str, device: str) -> None:
     if device == "cpu":
         pytest.skip("run with --device cuda")
-    model = models.build(name, n_channels=3, n_times=50, n_outputs=4, **SMALL[name]).double()
+    model = models.build(name, n_channels=3, n_times=50, n_outputs=4, **SMALL[name]).double().eval()
     x = torch.randn(4, 3, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     expected = model(x)
     torch.testing.assert_close(model.to(device)(x.to(device)).cpu(), expected)

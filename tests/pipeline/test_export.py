@@ -16,6 +16,7 @@ from sciml.pipeline import export_run, load_weights, predict, run, validate
 from sciml.pipeline.export.folder import digest
 from sciml.pipeline.model import restore
 from sciml.pipeline.run_folder import RunFolder
+from sciml.pipeline.spectra import analyze
 from sciml.simulate import population_recording, write_nwb
 from sciml.train import checkpoint
 
@@ -195,3 +196,11 @@ def test_nothing_else_is_overwritten(done, tmp_path):
     assert restore(export_run(done, tmp_path / "export", overwrite=True).path).epoch > 0
     with pytest.raises(CheckpointError, match="expected a run directory"):
         export_run(tmp_path / "export", tmp_path / "again")
+
+
+@pytest.mark.parametrize("done", ["classify"], indirect=True)
+def test_the_weights_of_an_export_are_measured_and_what_needs_windows_is_not(done, tmp_path):
+    record = analyze(export_run(done, tmp_path / "export").path, parts=("jacobian",))
+    assert [layer.name for layer in record.weights] == [layer.name for layer in analyze(done, parts=()).weights]
+    assert record.jacobian is None
+    assert any("an export holds none; measure the run itself" in note for note in record.notes)

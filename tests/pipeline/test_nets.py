@@ -157,3 +157,11 @@ def test_a_run_of_ones_own_net_is_resumed_where_it_is_named(own):
     assert f"--model {name}" in str(done.exception)
     for naming in (("--model", name), ("--set", f"model.name={name}")):
         assert CliRunner().invoke(fit, (*config, *naming)).exit_code == 0
+
+
+@pytest.mark.parametrize("key", ["n_channels", "n_outputs", "name"])
+def test_options_that_follow_from_the_data_are_refused(short, key):
+    config = settings(short, "gru").model_dump(mode="json")
+    config["model"]["options"][key] = 3
+    with pytest.raises(ConfigError, match=f"model.options: {key} follow from the data"):
+        dry_run(validate(config))

@@ -204,5 +204,5 @@ def enough(model: str, n_times: int, fewest: int, options: str) -> None:
     if n_times < fewest:
         raise ConfigError(
             f"model {model!r}: expected windows of at least {fewest} samples, got {n_times}; take longer windows, or "
-            f"set the options {options} smaller"
+            f"make its options {options} smaller"
         )

@@ -18,7 +18,7 @@ from sciml.data.layer import valid_times
 from sciml.errors import CheckpointError, ScimlError
 from sciml.nn import models
 from sciml.pipeline.config import Config, check_named
-from sciml.pipeline.export import run_at
+from sciml.pipeline.export import is_export, run_at
 from sciml.pipeline.model import Restored, build_net, restore
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.start import first_batch, start
@@ -111,6 +111,8 @@ class TrainedRun:
     @cached_property
     def learned(self) -> Learned | str:
         """What it learned from, or why that is not at hand."""
+        if is_export(self.path):
+            return "the windows that the run learned from are not at hand: an export holds none; measure the run itself"
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # said by the run
