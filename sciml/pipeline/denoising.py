@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.data import Split, Windows
-from sciml.data.augment import Augment, NoiseSource
+from sciml.data.parts.augment import Augment, NoiseSource
 from sciml.data.splits import files_of
 from sciml.denoise import LinearDenoiser, linear_denoiser
 from sciml.denoise.evaluate.residual import components_above_own_floor

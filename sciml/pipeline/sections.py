@@ -210,7 +210,7 @@ class Train(_Stepping, _Execution, _Reading):
 
 
 class Augment(Section):
-    """How the windows of the train part are changed, anew in each epoch (`sciml.data.augment.Augment`)."""
+    """How the windows of the train part are changed, anew in each epoch (`sciml.data.parts.augment.Augment`)."""
 
     shift: Seconds = Field(default=0.0, description="[s] earlier or later, at most")
     channel_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(

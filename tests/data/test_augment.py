@@ -1,12 +1,14 @@
 """Windows that are changed stay windows of their part, and noise that is added is that of the recording."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
 from scipy import signal
 
 from sciml.data import WindowDataset, sliding_windows, with_targets
-from sciml.data.augment import Augment, NoiseSource, room_to_shift
+from sciml.data.parts.augment import Augment, NoiseSource, room_to_shift
 from sciml.data.samples import read_samples
 from sciml.errors import ConfigError
 
@@ -93,16 +95,21 @@ def test_channels_are_dropped_with_their_probability_but_never_all() -> None:
     assert gone.mean() == pytest.approx(expected, abs=5 * np.sqrt(expected * (1 - expected) / 12_000))
 
 
+def periodograms(*args: Any, **settings: Any) -> tuple[np.ndarray, np.ndarray]:
+    at, found = signal.welch(*args, **settings)
+    return np.asarray(at), np.asarray(found)
+
+
 def test_noise_has_the_spectrum_and_the_strength_of_its_source() -> None:
     frequency = np.linspace(0, RATE / 2, 201)
     psd = 1 / (1 + (frequency / 8) ** 2)
     source = NoiseSource(np.array([1.0, 0.5, 0.0]), RATE, frequency, psd)
     drawn = np.concatenate([source.draw(np.random.default_rng(k), 500) for k in range(400)], axis=1)
     np.testing.assert_allclose(drawn.std(axis=1), [1.0, 0.5, 0.0], rtol=0.02)
-    at, found = signal.welch(drawn[0].reshape(400, 500), RATE, nperseg=250)
+    at, found = periodograms(drawn[0].reshape(400, 500), RATE, nperseg=250)
     expected = np.interp(at, frequency, psd)
     inside = (at > 2) & (at < 48)
-    ratio = np.mean(found, axis=0, keepdims=True)[0, inside] / expected[inside]
+    ratio = found[:, inside].mean(axis=0) / expected[inside]
     np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.15)  # of 1200 periodograms, tapered: 3 % and leakage
 
 
