@@ -14,7 +14,7 @@ from typing import TextIO
 import click
 
 from sciml_cli.options import Entry, LazyGroup, State
-from sciml_cli.output import escaped_output
+from sciml_cli.output import escaped_output, is_follower
 
 __all__ = ["cli", "exit_on_sigterm", "run"]
 
@@ -101,8 +101,10 @@ def _run(args: Sequence[str] | None) -> int:
 
 def _failed(error: Exception, *, debug: bool) -> int:
     """Say in one sentence what went wrong, and return the exit code that belongs to it."""
-    from sciml.errors import ScimlError, StorageError
+    from sciml.errors import ProcessError, ScimlError, StorageError
 
+    if isinstance(error, ProcessError) and is_follower():
+        return error.exit_code  # the first process says it
     if debug:
         traceback.print_exception(error)
     if _disk_is_full(error) and not isinstance(error, StorageError):
@@ -152,7 +154,8 @@ def _one_line_warnings() -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         del category, filename, lineno, file, line
-        click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+        if not is_follower():
+            click.echo(f"warning: {' '.join(str(message).split())}", err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)

@@ -1,6 +1,7 @@
 """How results are printed: aligned tables for people, one JSON document for programs, notes on stderr."""
 
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ __all__ = [
     "alert",
     "emit",
     "escaped_output",
+    "is_follower",
     "is_quiet",
     "note",
     "number",
@@ -76,8 +78,15 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def is_follower() -> bool:
+    """Whether `torchrun` started this process beside others, of which the first speaks for all."""
+    return os.environ.get("RANK", "0") != "0" and os.environ.get("WORLD_SIZE", "1") != "1"
+
+
 def is_quiet() -> bool:
-    """Whether the command that runs was called with `--quiet`."""
+    """Whether the command that runs was called with `--quiet`, or leaves speaking to another process."""
+    if is_follower():
+        return True
     context = click.get_current_context(silent=True)
     return context is not None and bool(getattr(context.find_root().obj, "quiet", False))
 

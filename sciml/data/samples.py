@@ -269,7 +269,8 @@ def read_samples(recording: xr.DataArray, missing: Missing = "drop", *, memory: 
         _read_into(recording, *_tables(content, n, channels, held), has_samples, _block_rows(channels, memory))
         _check_present(recording, has_samples, missing)
 
-    values, valid, some = _tables(shared_bytes(held + 2 * n, fill), n, channels, held)
+    what = f"{recording.name} {recording.attrs.get('sha256')} {recording.dtype} {recording.shape} {missing} {memory}"
+    values, valid, some = _tables(shared_bytes(held + 2 * n, fill, what=what), n, channels, held)
     samples = Samples(recording, sampling_rate(recording), valid, some, values, memory)
     if _steps_back(samples):
         raise DataError("expected a clock that advances, got times that step back; sort the recording by time")

@@ -4,15 +4,16 @@ The first of them makes an anonymous file in memory and hands its descriptor to 
 in any folder, so that a killed run leaves nothing behind (memfd_create(2), unix(7): abstract sockets).
 """
 
+import hashlib
 import mmap
 import os
 import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ __all__ = ["local_size", "shared_bytes"]
 PATIENCE, GRACE = 600.0, 10.0  # seconds to wait for the other processes to come; to be told of an error
 NEXT = 0.05  # seconds between two tries to reach the first
 RUN = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "GROUP_RANK")
-_numbers = count()  # of the arrays that were shared: all processes share the same ones in the same order
+_times = Counter[str]()  # that something was shared: all processes share it equally often
 
 Fill = Callable[[NDArray[np.uint8]], None]
 
@@ -40,7 +41,7 @@ def local_size() -> int:
     return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1") or 1))
 
 
-def shared_bytes(n: int, fill: Fill) -> NDArray[np.uint8]:
+def shared_bytes(n: int, fill: Fill, *, what: str = "") -> NDArray[np.uint8]:
     """Return n bytes that were filled once, by one of the processes on this machine, for all of them.
 
     Where there is one process, or the system has no such files, they are its own.
@@ -51,6 +52,8 @@ def shared_bytes(n: int, fill: Fill) -> NDArray[np.uint8]:
         How many.
     fill
         Writes into them; an error is raised in the process that was to fill them, and in the others when they try.
+    what
+        What they are: the same words in all processes.
 
     Raises
     ------
@@ -64,13 +67,20 @@ def shared_bytes(n: int, fill: Fill) -> NDArray[np.uint8]:
     """
     if local_size() == 1 or not hasattr(os, "memfd_create") or not n:
         return _own(n, fill)
-    name = "\0sciml-" + "-".join(os.environ.get(key, "") for key in RUN) + f"-{next(_numbers)}"
+    name = _name(f"{what} {n}")
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
         return _made(name, n, fill)
     descriptor = _received(name)
     if descriptor is None:  # filling failed there, and will here, with its own words
         return _own(n, fill)
     return _mapped(descriptor, n, mmap.ACCESS_READ)
+
+
+def _name(what: str) -> str:
+    """Return the name of a socket: that of the run, and of what is shared for the how manieth time."""
+    _times[what] += 1
+    words = [*(os.environ.get(key, "") for key in RUN), what, str(_times[what])]
+    return "\0sciml-" + hashlib.blake2b("\n".join(words).encode(), digest_size=16).hexdigest()
 
 
 def _own(n: int, fill: Fill) -> NDArray[np.uint8]:

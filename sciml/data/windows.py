@@ -13,6 +13,8 @@ from torch.utils.data import Dataset
 
 from sciml.data.parts.augment import Augment, room_to_shift
 from sciml.data.parts.blocks import Blocks, Piece, Pieces, blocks_of
+from sciml.data.recordings.channels import channel_names
+from sciml.data.recordings.concat import Spans
 from sciml.data.samples import Samples, cut_windows, read_samples
 from sciml.errors import ConfigError, DataError
 from sciml.recording import n_features
@@ -223,6 +225,8 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         must be affine): a net that puts out zero then repeats the last sample, the forecast to beat.
     augment
         How items are changed where a key is given to draw by; those of the part that is learned from.
+    spans
+        Which samples lie in which file, and where its own clock begins: what `describe` names a place by.
 
     Raises
     ------
@@ -249,6 +253,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         target_transform: Transform | None = None,
         increments: bool = False,
         augment: Augment | None = None,
+        spans: Spans | None = None,
     ) -> None:
         if windows.labels is None and windows.targets is None and not windows.horizon:
             raise DataError(
@@ -266,6 +271,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.target_transform = target_transform
         self.increments = increments
         self.augment = augment
+        self.spans = spans
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -277,6 +283,28 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return several items after one read: torch's own loader asks for a batch through this."""
         return list(zip(*self.batch(indices), strict=True))
+
+    def describe(self, item: int, *, channel: int, sample: int) -> str:
+        """Return in words where a value of an item lies: its file, the time in it and the channel.
+
+        Examples
+        --------
+        >>> from sciml.data import sliding_windows
+        >>> attrs = {"sampling_rate": 10.0, "source": "rat.nwb"}
+        >>> wave = xr.DataArray(np.zeros((100, 2)), dims=("time", "channel"), attrs=attrs)
+        >>> windows = sliding_windows(wave, length=5.0, step=2.0, horizon=1.0)
+        >>> WindowDataset(windows, [0, 1]).describe(1, channel=0, sample=3)
+        'rat.nwb at 2.3 s, channel 0'
+        """
+        at = int(self.windows.starts[self.indices[item]]) + sample
+        recording, file, shift = self.windows.recording, "", 0.0
+        if self.spans is not None:
+            piece = int(self.spans.piece([at])[0])
+            file, shift = str(self.spans.of([at]).get("file", [""])[0]), float(self.spans.shifts[piece])
+        names = channel_names(recording)
+        named = f"{names[channel]!r} ({channel})" if names else str(channel)
+        time = float(self.windows.table_of_samples.times([at])[0]) - shift
+        return f"{file or recording.attrs.get('source', 'the recording')} at {time:.6g} s, channel {named}"
 
     @property
     def targets(self) -> NDArray[np.int64] | None:

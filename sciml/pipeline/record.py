@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from sciml.errors import ConfigError
 from sciml.nn.init import InitReport
 from sciml.pipeline.denoising import LearnedDenoiser, describe_denoising
 from sciml.pipeline.load import ground_truth
@@ -18,7 +19,7 @@ from sciml.spectra import WeightSpectra, weight_spectra
 from sciml.train import FitResult
 from sciml.wording import series
 
-__all__ = ["make_record"]
+__all__ = ["make_record", "spectra_of"]
 
 LIBRARIES = ("sciml", "torch", "numpy", "scipy", "xarray", "h5py", "scikit-learn")
 
@@ -29,7 +30,7 @@ def make_record(
     net: nn.Module,
     *,
     initialization: InitReport,
-    spectra_before: WeightSpectra,
+    spectra_before: WeightSpectra | None,
     training: Sequence[FitResult],
     evaluation: Evaluation,
     warnings: Sequence[str],
@@ -51,7 +52,7 @@ def make_record(
         initialization=initialization,
         training=training[0],
         evaluation=evaluation,
-        spectra=weight_spectra(net),
+        spectra=spectra_of(net),
         spectra_before=spectra_before,
         model=config.model.name,
         n_parameters=n_parameters(net),
@@ -60,6 +61,14 @@ def make_record(
         config=config.model_dump(mode="json", exclude_none=True),
         versions={name: version(name) for name in LIBRARIES},
     )
+
+
+def spectra_of(net: nn.Module) -> WeightSpectra | None:
+    """Return the spectra of the weights of a net; None of one of the user's own that has no matrix among them."""
+    try:
+        return weight_spectra(net)
+    except ConfigError:
+        return None
 
 
 def _split(cut: SplitWindows, training: Sequence[FitResult]) -> SplitSummary:

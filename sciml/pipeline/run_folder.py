@@ -40,6 +40,7 @@ FREE = (
     "data.files", "train.checkpoint_every", "train.keep", "train.workers", "train.timeout",
     "track.what", "track.every", "track.budget", "track.samples",
 )  # fmt: skip
+EPOCHS = "train.epochs"  # may grow on resume, see `match`
 KEPT = ("data", "fold", "epoch", "step", "best_epoch")  # of the status from one note to the next
 EXTRA = ("schema", "items", "leakage")  # of a split in its file
 
@@ -219,8 +220,10 @@ class RunFolder:
     def _holds(self) -> set[str]:
         return {entry.name for entry in self.path.iterdir()} - {".lock"} if self.path.is_dir() else set()
 
-    def match(self, config: Config, data: Mapping[str, Any]) -> None:
+    def match(self, config: Config, data: Mapping[str, Any]) -> bool:
         """Refuse to resume a run that was made with another configuration or from other data.
+
+        More epochs may be asked for where the rate was constant; returns whether they are.
 
         Raises
         ------
@@ -229,7 +232,10 @@ class RunFolder:
         """
         stored, now = _flat(self.config()), _flat(config)
         keys = [key for key in sorted({*stored, *now}) if key not in FREE and stored.get(key) != now.get(key)]
-        if keys:
+        extended = keys == [EPOCHS]
+        if extended:
+            self._check_extension(stored[EPOCHS], now[EPOCHS], config.train.schedule)
+        elif keys:
             shown = ", ".join(f"{key} ({stored.get(key)}, now {now.get(key)})" for key in keys)
             raise CheckpointError(
                 f"expected the configuration that {self.path} was started with, got other {shown}; "
@@ -242,6 +248,19 @@ class RunFolder:
             raise CheckpointError(
                 f"expected the recording that {self.path} was started with ({before}), got {dict(data)}"
                 f"{_changed_files(before, data, config)}; resume with that one, or start another run"
+            )
+        return extended
+
+    def _check_extension(self, before: int | None, after: int | None, schedule: str) -> None:
+        from sciml.train.extension import not_extended
+
+        training = self.metrics().get("training") or {} if self.finished else {}
+        stopped = training.get("stopped_early", False) and not self.metrics().get("folds")  # of folds some may go on
+        reason = not_extended(before, after, schedule, done=training.get("epochs_run", 0), stopped=stopped)
+        if reason:
+            raise CheckpointError(
+                f"the run in {self.path} cannot be extended from {before} to {after} epochs: {reason}; resume without "
+                f"{EPOCHS}, or start another run"
             )
 
     @contextlib.contextmanager
@@ -265,7 +284,7 @@ class RunFolder:
             ended.callback((self.path / ".lock").unlink, missing_ok=True)
             if overwrite:
                 self._clear()
-            if not resume:
+            if not resume or self.config().train.epochs != config.train.epochs:
                 self._write("config.toml", to_toml(config))
             with self._noted(data):
                 yield self

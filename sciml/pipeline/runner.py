@@ -1,25 +1,28 @@
 """A run from end to end: recording, noise floor, windows, split, denoiser, net, training, scores, spectra, report."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from sciml.data import Preprocess, Split, WindowDataset
-from sciml.data.identity import hash_items
+from sciml.data import Preprocess, Split
+from sciml.data.identity import Items, hash_items
+from sciml.data.parts.augment import Augment
+from sciml.errors import ScimlWarning
 from sciml.nn import init
 from sciml.noise import NoiseFloor
 from sciml.pipeline.config import Config
 from sciml.pipeline.denoising import LearnedDenoiser, augmentation, learn_denoiser
 from sciml.pipeline.evaluation import Tested, covariances_by_session, pool
+from sciml.pipeline.following import fit_data, follow
 from sciml.pipeline.load import Loaded
 from sciml.pipeline.model import build_net, inference_state, n_parameters
-from sciml.pipeline.record import make_record
+from sciml.pipeline.record import make_record, spectra_of
 from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.spectra.tracking import tracked
 from sciml.pipeline.start import first_batch, start
@@ -35,8 +38,9 @@ from sciml.pipeline.windows import (
     train_config,
 )
 from sciml.report import RunRecord, report
-from sciml.spectra import WeightSpectra, weight_spectra
-from sciml.train import Callback, FitData, FitResult, ProgressBar, TrainState, fit
+from sciml.spectra import WeightSpectra
+from sciml.train import Callback, FitResult, ProgressBar, TrainState, fit
+from sciml.train.processes import Processes, started
 
 __all__ = ["RunResult", "dry_run", "run"]
 
@@ -130,23 +134,27 @@ def run(
     >>> sorted(result.metrics["baselines"]), result.report.name
     (['mean', 'persistence', 'ridge'], 'report.html')
     """
-    folder = RunFolder(Path(out))
-    folder.check(resume=resume, overwrite=overwrite)
-    loaded = load_for(config)
-    config, data = resolve(config, loaded), _identity(loaded)
-    train_config(config)  # its own check, before anything is read or written
-    if resume:
-        folder.match(config, data)
-    with _captured_warnings() as captured:  # what does not fit is found out before an older run is overwritten
-        cut = split_windows(config, loaded.held())
-        build_net(config, cut.windows)
-        items = hash_items(cut.windows)
-        if resume:
-            folder.match_split(cut.windows, cut.splits, items)
-            if folder.finished:
-                return RunResult(folder.path, folder.metrics(), already_finished=True)
-    with folder.hold(config, data, resume=resume, overwrite=overwrite):
-        return _Run(folder, cut.hashed(items), progress or _silent, captured).execute(callbacks, resume=resume)
+    with started(timeout=config.train.timeout) as processes, _spoken(processes):
+        folder = RunFolder(Path(out))
+        if processes.share(processes.first(lambda: _is_restarted(folder))):
+            resume, overwrite = True, False
+        processes.first(lambda: folder.check(resume=resume, overwrite=overwrite))
+        loaded = load_for(config)
+        config, data = resolve(config, loaded), _identity(loaded)
+        train_config(config)  # its own check, before anything is read or written
+        extended = bool(resume and processes.share(processes.first(lambda: folder.match(config, data))))
+        with _captured_warnings() as captured:  # what does not fit is found out before an older run is overwritten
+            cut = split_windows(config, loaded.held())
+            build_net(config, cut.windows)
+            items = processes.first(lambda: hash_items(cut.windows))
+            found = processes.share(processes.first(lambda: _finished(folder, cut, items))) if resume else None
+            if found and not extended:
+                return RunResult(folder.path, found, already_finished=True)
+        if items is None:
+            return RunResult(folder.path, follow(cut, folder, processes))
+        with folder.hold(config, data, resume=resume, overwrite=overwrite):
+            leading = _Run(folder, cut.hashed(items), progress or _silent, captured, processes)
+            return leading.execute(callbacks, resume=resume)
 
 
 def dry_run(config: Config) -> DryRun:
@@ -178,6 +186,27 @@ def _silent(_: str) -> None:
 
 
 @contextmanager
+def _spoken(processes: Processes) -> Iterator[None]:
+    """Let the first process alone speak of what the user should know."""
+    with warnings.catch_warnings():
+        if not processes.is_first:
+            warnings.simplefilter("ignore", ScimlWarning)
+        yield
+
+
+def _is_restarted(folder: RunFolder) -> bool:
+    """Return whether torchrun has started the processes again after a failure, with the same words as at first."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0" and (folder.path / "config.toml").is_file()
+
+
+def _finished(folder: RunFolder, cut: SplitWindows, items: Items | None) -> Mapping[str, Any] | None:
+    """Return the numbers of a run to be resumed that has come to its end, if it was made from these windows."""
+    assert items is not None  # noqa: S101 (the first process has hashed them)
+    folder.match_split(cut.windows, cut.splits, items)
+    return folder.metrics() if folder.finished else None
+
+
+@contextmanager
 def _captured_warnings() -> Iterator[list[str]]:
     """Collect the warnings of a block for the report, and hand them on at its end."""
     captured: list[str] = []
@@ -195,14 +224,23 @@ def _identity(loaded: Loaded) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Fold:
-    """What one fold gave; a run without folds is one."""
+class _Begun:
+    """What a fold has before it is trained; `state` is what a prediction needs of it, `augment` how it is changed."""
 
     learned: LearnedDenoiser
     preprocess: Preprocess
     net: nn.Module
     initialization: init.InitReport
-    spectra_before: WeightSpectra
+    spectra_before: WeightSpectra | None
+    state: Mapping[str, Any]
+    augment: Augment | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """What one fold gave; a run without folds is one."""
+
+    begun: _Begun
     training: FitResult
     tested: Tested
 
@@ -215,6 +253,7 @@ class _Run:
     cut: SplitWindows
     log: Progress
     warnings: list[str]  # so far
+    processes: Processes
 
     @property
     def config(self) -> Config:
@@ -226,11 +265,11 @@ class _Run:
         self.write_split()
         folds: list[_Fold] = []
         for number in range(len(self.cut.splits)):
-            whole = folds[0].learned.floor if folds else None
+            whole = folds[0].begun.learned.floor if folds else None
             folds.append(self.fold(number, whole, callbacks, resume=resume))
         self.log("scoring on the held-out part, beside baselines")
         tested = pool([fold.tested for fold in folds])
-        task, first = get_task(self.config.task), folds[0]
+        task, first = get_task(self.config.task), folds[0].begun
         evaluation = task.evaluate(tested, self.cut.windows, self.cut.splits, seed=self.config.seed)
         record = make_record(
             self.with_session_test(tested, first.preprocess),
@@ -242,11 +281,21 @@ class _Run:
             evaluation=evaluation,
             warnings=(*self.cut.notes, *self.warnings),
         )
-        return self.write(record)
+        result = self.processes.lead(lambda: self.write(record))
+        self.processes.share(result.metrics)
+        return result
 
     def fold(self, number: int, whole: NoiseFloor | None, callbacks: Sequence[object], *, resume: bool) -> _Fold:
         """Learn from the train part of a fold, and say what the model tells of its test part."""
         windows, split, task = self.cut.windows, self.cut.splits[number], get_task(self.config.task)
+        begun = self.processes.lead(lambda: self.begin(number, whole))
+        training = self.train(number, begun, callbacks, resume=resume)
+        tested = task.test(training.model, begun.preprocess, windows, split, seed=self.config.seed)
+        return _Fold(begun, training, tested)
+
+    def begin(self, number: int, whole: NoiseFloor | None) -> _Begun:
+        """Learn what is learned before training, and start the net."""
+        windows, split = self.cut.windows, self.cut.splits[number]
         self.log_fold(number)
         with _captured_warnings() as captured:
             learned = self.learn_denoiser(split, whole)
@@ -255,12 +304,8 @@ class _Run:
             preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
         self.warnings.extend(each for each in captured if each not in self.warnings)
         net, began = self.build(preprocess, split)
-        spectra_before = weight_spectra(net)
-        train = partial(WindowDataset, windows, target_transform=preprocess.standardize_target)
-        parts = FitData(train(split.train, augment=augment), train(split.validation))
-        training = self.train(number, parts, preprocess, net, began, callbacks, resume=resume)
-        tested = task.test(training.model, preprocess, windows, split, seed=self.config.seed)
-        return _Fold(learned, preprocess, net, began, spectra_before, training, tested)
+        state = inference_state(self.config, windows, preprocess, net, began)
+        return _Begun(learned, preprocess, net, began, spectra_of(net), state, augment)
 
     def with_session_test(self, tested: Tested, preprocess: Preprocess) -> SplitWindows:
         """Return windows and splits with the score of covariances where whole sessions are held out."""
@@ -311,28 +356,26 @@ class _Run:
     def train(
         self,
         number: int,
-        parts: FitData,
-        preprocess: Preprocess,
-        net: nn.Module,
-        began: init.InitReport,
+        begun: _Begun,
         callbacks: Sequence[object],
         *,
         resume: bool,
     ) -> FitResult:
         """Train in the folder of the run, or of the fold; one that was not begun begins."""
-        windows = self.cut.windows
         fold = None if len(self.cut.splits) == 1 else number + 1
         run_dir = self.folder.fold(fold)
-        followed = tracked(self.config, parts.train, run_dir)
+        state, augment = self.processes.share((begun.state, begun.augment))
+        data = fit_data(self.cut, number, begun.preprocess, augment)
+        followed = tracked(self.config, data.train, run_dir)
         with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:
             found = fit(
-                get_task(self.config.task).assemble(preprocess, net),
-                parts,
+                get_task(self.config.task).assemble(begun.preprocess, begun.net),
+                data,
                 train_config(self.config),
                 (*callbacks, *followed, ProgressBar(stream=log), _Status(self.folder, fold)),
                 run_dir=run_dir,
                 resume=resume,
-                extra_state=inference_state(self.config, windows, preprocess, net, began),
+                extra_state=state,
             )
         for tracker in followed:
             self.log(tracker.summary())

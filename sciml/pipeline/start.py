@@ -11,6 +11,7 @@ from torch import nn
 from sciml.data import Preprocess, Split, Windows
 from sciml.errors import ConfigError
 from sciml.nn import init
+from sciml.nn.structure import weight_slots
 from sciml.pipeline.config import Config
 from sciml.pipeline.tasks.base import get_task
 
@@ -47,7 +48,11 @@ def first_batch(config: Config, windows: Windows, preprocess: Preprocess, split:
 
 
 def start(net: nn.Module, method: str, batch: FirstBatch, *, seed: int, options: dict[str, Any]) -> init.InitReport:
-    """Start a net by a method, from the seed of a run; "auto" is `critical`, or `glorot` where that does not apply."""
+    """Start a net by a method, from the seed of a run.
+
+    "auto" is `critical`; or `glorot` where that does not apply; or how its class draws it, where no method knows one of
+    its weights.
+    """
     if method != "auto":
         return _started(net, method, batch, seed, options)
     try:
@@ -55,8 +60,13 @@ def start(net: nn.Module, method: str, batch: FirstBatch, *, seed: int, options:
     except ConfigError as error:
         if options:
             raise
-        found = _started(net, "glorot", batch, seed, {})
+        found = _started(net, "glorot", batch, seed, {}) if weight_slots(net) else _as_drawn(net)
         return replace(found, notes=(f"method critical does not apply: {error}", *found.notes))
+
+
+def _as_drawn(net: nn.Module) -> init.InitReport:
+    names = tuple(name for name, _ in net.named_parameters())
+    return init.InitReport("default", {}, (), untouched=names, untouched_fraction=1.0)
 
 
 def _started(net: nn.Module, method: str, batch: FirstBatch, seed: int, options: dict[str, Any]) -> init.InitReport:

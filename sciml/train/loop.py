@@ -20,7 +20,8 @@ from sciml import files
 from sciml.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedRunError, StorageError
 from sciml.train import checkpoint
 from sciml.train.callbacks import EpochRecord, TrainState
-from sciml.train.config import TrainConfig, differing_keys, resolve_device
+from sciml.train.config import TrainConfig, resolve_device
+from sciml.train.extension import check_settings
 from sciml.train.interrupt import Interrupts
 from sciml.train.monitor import monitor
 from sciml.train.objective import objective, sampling_chances
@@ -191,7 +192,10 @@ class _Run:
         self.model.eval()
         with torch.no_grad(), autocast(self.config, self.device):
             batch = self.held_out.read(np.array([0]))
-            self.objective.check(self.model(batch.x), batch.y)
+            output = self.model(batch.x)
+        self.objective.check(output, batch.y)
+        known = [getattr(part, "targets", None) for part in (self.train, self.held_out.part)]
+        self.objective = self.objective.checked(known, output.shape[1] if output.ndim > 1 else 1)
 
     def prepare(self, *, resume: bool) -> None:
         """Restore a stored state, or start one."""
@@ -226,12 +230,8 @@ class _Run:
         state = found.state
         checkpoint.check_kinds(state, KINDS)
         checkpoint.check_kinds(state["sums"], dict.fromkeys(EpochSums().to_state(), int | float))
-        different = differing_keys(state["config"], self.config)
-        if different:
-            raise CheckpointError(
-                f"expected the configuration that {found.path} was made with, got other {', '.join(different)}; "
-                "resume with the stored configuration, or start another run"
-            )
+        done, self.stopped_early = len(state["history"]), state["stopped_early"]
+        check_settings(found.path, state["config"], self.config, done=done, stopped=self.stopped_early)
         if state["data"] != self.data_hash:
             raise CheckpointError(
                 f"expected the data that {found.path} was made with, got others (sizes or windows differ); "
@@ -253,7 +253,7 @@ class _Run:
         for name in BEST:
             setattr(self, name, state[name])
         self.best_weights = {} if found.best is None else found.best["model"]
-        self.finished, self.stopped_early = state["finished"], state["stopped_early"]
+        self.finished = self.stopped_early or done >= self.epochs  # more epochs may be asked for than before
         self.seconds_before, self.resumed_from = state["seconds"], self.step
 
     # ---- training
@@ -280,6 +280,7 @@ class _Run:
     def run_epoch(self) -> None:
         """Take the steps that are left of the current epoch, then validate and save."""
         epoch, every = len(self.history), self.config.checkpoint_every
+        self.model.train()
         plan = self.order(epoch)[self.step - epoch * self.steps_per_epoch :]
         for batch in self.reader.batches(plan, epoch=epoch):
             self.stepper.take(batch, self.sums, number=self.step, epoch=epoch, lr=self.lr)
@@ -415,6 +416,7 @@ class _Run:
             self.stepper.micro_batch,
             self.stepper.guard.skipped,
             self.stepper.guard.overflowed,
+            self.processes.size,
         )
 
     # ---- small things
@@ -486,3 +488,4 @@ class _Run:
         )
         for each in called:
             each(state)
+        self.model.train()  # a callback may look at it in eval mode

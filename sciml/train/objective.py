@@ -1,7 +1,9 @@
 """Losses as sums with weights, so that batches of unequal size count by what is in them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,37 +14,46 @@ from sciml.errors import ConfigError
 from sciml.train.config import TrainConfig
 from sciml.train.reading import Batches, labels_of
 
-__all__ = ["CrossEntropy", "MeanSquare", "Objective", "objective", "sampling_chances"]
+__all__ = ["CrossEntropy", "MeanSquare", "Objective", "constant", "objective", "sampling_chances"]
 
 
 @dataclass(frozen=True, eq=False)
 class CrossEntropy:
-    """Cross entropy of logits (batch, class) with labels (batch,), weighted by class, smoothed in training."""
+    """Cross entropy of logits (batch, class) with labels (batch,), weighted by class, smoothed in training.
+
+    A label that the output has no place for makes the loss NaN: on a GPU it would end the process. With `in_range` all
+    labels are known to have one, see `checked`.
+    """
 
     weights: torch.Tensor | None
     label_smoothing: float
+    in_range: bool = False
 
     def total(
         self, output: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None = None, *, training: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the summed loss and the summed weight of a batch; `weights` are those of its items.
+        """Return the summed loss and the summed weight of a batch; `weights` are those of its items."""
+        if self.in_range:
+            return self._total(output.float(), target, weights, training)
+        known = target.clamp(0, output.shape[1] - 1)
+        total, weight = self._total(output.float(), known, weights, training)
+        return total + torch.where((known == target).all(), 0.0, torch.nan), weight
 
-        A label that the output has no place for makes the loss NaN: on a GPU it would end the process.
-        """
-        z, known = output.float(), target.clamp(0, output.shape[1] - 1)
-        wanted = _smoothed(known, z, self.label_smoothing) if training and self.label_smoothing else known
-        all_known = torch.where((known == target).all(), 0.0, torch.nan)
+    def _total(
+        self, z: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None, training: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        wanted = _smoothed(labels, z, self.label_smoothing) if training and self.label_smoothing else labels
         if weights is None and self.weights is None:
-            return functional.cross_entropy(z, wanted, reduction="sum") + all_known, self.weight(target)
+            return functional.cross_entropy(z, wanted, reduction="sum"), self.weight(labels)
         # Weights are those of an item and of its class. torch would weigh what smoothing gives to the other classes by
         # their weights: of many windows of a common class, each would speak for the rare one.
-        each, by_item = functional.cross_entropy(z, wanted, reduction="none"), self._by_item(known, weights)
-        return (each * by_item).sum() + all_known, by_item.sum()
+        each, by_item = functional.cross_entropy(z, wanted, reduction="none"), self._by_item(labels, weights)
+        return (each * by_item).sum(), by_item.sum()
 
     def weight(self, target: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
         """Return the summed weight of a batch, shape (), before the net has seen it."""
         if weights is None and self.weights is None:
-            return target.new_full((), len(target), dtype=torch.float32)
+            return constant(len(target), target.device)
         return self._by_item(target, weights).sum()
 
     def _by_item(self, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
@@ -64,12 +75,41 @@ class CrossEntropy:
             )
         if self.weights is not None and len(self.weights) != output.shape[1]:
             raise ConfigError(f"expected {output.shape[1]} class_weights, one a class, got {len(self.weights)}")
-        wrong = target[(target < 0) | (target >= output.shape[1])]
-        if len(wrong):
-            raise ConfigError(
-                f"expected labels below {output.shape[1]}, one for each output of the model, got {int(wrong[0])}; "
-                "build the model with as many outputs as classes"
-            )
+        _check_range(target.cpu().numpy(), output.shape[1])
+
+    def checked(self, labels: Sequence[NDArray[Any] | None], n_outputs: int) -> "CrossEntropy":
+        """Return the objective after a look at the labels of all parts, None where a part would have to be read.
+
+        Raises
+        ------
+        ConfigError
+            A label without an output.
+        """
+        for known in labels:
+            if known is not None:
+                _check_range(known, n_outputs)
+        return replace(self, in_range=all(known is not None for known in labels))
+
+
+def _check_range(labels: NDArray[Any], n_outputs: int) -> None:
+    wrong = labels[(labels < 0) | (labels >= n_outputs)]
+    if len(wrong):
+        raise ConfigError(
+            f"expected labels below {n_outputs}, one for each output of the model, got {wrong[0]}; "
+            "build the model with as many outputs as classes"
+        )
+
+
+@cache
+def constant(value: int, device: torch.device) -> torch.Tensor:
+    """Return a number as a tensor, shape (), made once for all batches: it is not to be changed.
+
+    Examples
+    --------
+    >>> constant(32, torch.device("cpu"))
+    tensor(32.)
+    """
+    return torch.full((), float(value), device=device)
 
 
 def _smoothed(labels: torch.Tensor, z: torch.Tensor, smoothing: float) -> torch.Tensor:
@@ -111,6 +151,10 @@ class MeanSquare:
     def right(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:  # noqa: ARG002
         """Return None: a forecast is not right or wrong."""
         return None
+
+    def checked(self, labels: Sequence[NDArray[Any] | None], n_outputs: int) -> "MeanSquare":  # noqa: ARG002
+        """Return the objective: it has no labels."""
+        return self
 
     def check(self, output: torch.Tensor, target: torch.Tensor) -> None:
         """Refuse an output that the targets do not fit."""

@@ -16,7 +16,8 @@ class FitResult:
 
     `best_value` is the validation value that was monitored (`monitor`: "loss" or the name of a metric), `seconds` the
     time of all sessions of the run, `resumed_from` the step that this session began with, if it resumed,
-    `batch_size` the items of a step, `micro_batch` those that went through the net at once, None for all.
+    `batch_size` the items of a step, which `processes` shared, `micro_batch` those of one of them that went through the
+    net at once, None for all.
 
     `steps_skipped` counts steps that were left out since loss or gradient was not finite, `steps_overflowed` those of
     fp16 whose scaled gradient was too large.
@@ -36,6 +37,7 @@ class FitResult:
     micro_batch: int | None = None
     steps_skipped: int = 0
     steps_overflowed: int = 0
+    processes: int = 1
 
     def summary(self) -> str:
         """Return epochs and best value in one line.

@@ -63,6 +63,15 @@ class WrongShape(Mine):
         return super().forward(x)[:, :1]
 
 
+class Silent(nn.Module):
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.n_outputs = n_outputs
+
+    def forward(self, x):
+        return x[:, : self.n_outputs].mean(-1)
+
+
 class Refuses(Mine):
     def forward(self, x):
         raise ValueError("not these")
@@ -145,6 +154,7 @@ def test_a_module_that_is_installed_is_found_too():
         ("Mine", {"widht": 3}, "unexpected keyword argument 'widht'"),
         ("Renamed", {}, "missing a required argument: 'in_chans'"),
         ("WrongShape", {}, r"expected \(2, 2\) for windows \(2, 3, 10\) .* got \(2, 1\)"),
+        ("Silent", {}, "has no parameter to train"),
         ("Refuses", {}, r"does not take windows \(2, 3, 10\) .*ValueError: not these"),
     ],
 )

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from sciml.errors import ConfigError
 from sciml.pipeline import dry_run, predict, report_on, run, validate
 from sciml.pipeline.model import n_parameters, restore
+from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.spectra import analyze, truncate_run
 from sciml.pipeline.spectra.trained import open_run
 from sciml.simulate import population_recording, write_nwb
@@ -77,6 +78,16 @@ import torch
 from torch import nn
 
 
+class Raw(nn.Module):
+    def __init__(self, n_channels, n_outputs):
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(n_outputs, n_channels))
+        self.gain = nn.Parameter(torch.ones(n_outputs))
+
+    def forward(self, x):
+        return torch.einsum("oc,bct->bo", self.matrix, x) * self.gain
+
+
 class Mine(nn.Module):
     def __init__(self, n_channels, n_outputs, width=3):
         super().__init__()
@@ -110,6 +121,17 @@ def test_a_net_of_the_users_own_is_trained_by_its_import_path(own):
     net: Any = restore(path, net=name).model.net
     assert (net.inner.out_features, type(net).__name__) == (4, "Mine")
     assert json.loads((path / "metrics.json").read_text())["net"]["accuracy"] >= 0
+
+
+def test_a_net_of_no_known_layer_is_trained_as_its_class_draws_it(own, short, another, tmp_path):
+    path, name = own
+    config = RunFolder(path).config().model_dump(mode="json")
+    raw = name.replace("Mine", "Raw")
+    done = run(validate(config | {"model": {"name": raw, "options": {}}}), out=tmp_path / "run")
+    restored = restore(done.out, net=raw)
+    assert restored.initialization["method"] == "default"
+    assert restored.initialization["untouched"] == ("matrix", "gain")
+    assert np.isfinite(predict(done.out, another, net=raw).dataset["logits"].values).all()
 
 
 @pytest.mark.parametrize("given", [None, "nets_of_test_nets:Other"])

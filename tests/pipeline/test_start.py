@@ -12,8 +12,8 @@ from sciml.data import Preprocess
 from sciml.errors import ConfigError
 from sciml.nn.init import METHODS
 from sciml.pipeline import run, validate
+from sciml.pipeline.config.sections import MethodName
 from sciml.pipeline.model import build_net
-from sciml.pipeline.sections import MethodName
 from sciml.pipeline.start import FirstBatch, first_batch, start
 from sciml.pipeline.tasks.base import get_task
 from sciml.pipeline.windows import load_for, resolve, split_windows

@@ -9,7 +9,7 @@ import click
 
 from sciml_cli.commands.scores import leakage_lines, score_table, verdict
 from sciml_cli.options import FILE, TASK, Command, json_option, overwrite_option, signal_option
-from sciml_cli.output import emit, is_quiet, note, number, size, table
+from sciml_cli.output import emit, is_follower, is_quiet, note, number, size, table
 
 __all__ = ["fit"]
 
@@ -77,7 +77,8 @@ def fit(
 
     check_inputs(config)  # before torch is loaded
     if dry_run:
-        _show_plan(pipeline.dry_run(config), as_json)
+        if not is_follower():
+            _show_plan(pipeline.dry_run(config), as_json)
         return 0
     assert out is not None  # noqa: S101 - checked above
     result = pipeline.run(
@@ -88,6 +89,8 @@ def fit(
         progress=note,
         callbacks=_progress_bar(),
     )
+    if is_follower():
+        return 0
     if result.already_finished:
         note(f"{out} is finished already; nothing to resume")
     _show_result(out, result.metrics, as_json)

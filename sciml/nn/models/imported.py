@@ -124,7 +124,7 @@ def check_output(net: nn.Module, path: str, window: tuple[int, int], shape: tupl
     Raises
     ------
     ConfigError
-        It raises, or gives another shape than (2, *shape).
+        It raises, gives another shape than (2, *shape), or has nothing to train.
 
     Examples
     --------
@@ -150,3 +150,5 @@ def check_output(net: nn.Module, path: str, window: tuple[int, int], shape: tupl
         raise ConfigError(
             f"model {path!r}: expected {(2, *shape)} for {given}, got {got}; its last layer must give n_outputs values"
         )
+    if not any(each.requires_grad for each in net.parameters()):
+        raise ConfigError(f"model {path!r} has no parameter to train; expected one that requires a gradient")

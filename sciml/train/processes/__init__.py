@@ -2,6 +2,6 @@
 
 from sciml.train.processes.group import ALONE, Processes
 from sciml.train.processes.spread import spread_over
-from sciml.train.processes.start import follows, started
+from sciml.train.processes.start import started
 
-__all__ = ["ALONE", "Processes", "follows", "spread_over", "started"]
+__all__ = ["ALONE", "Processes", "spread_over", "started"]

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import torch
@@ -22,7 +22,9 @@ FAILURE, TURN, LEFT = "failure", "turn", "left"  # keys of the store
 GRACE = 5.0  # seconds that an error of another process has to become known
 SHORTEST, LONGEST = 1e-4, 0.02  # seconds between two looks into the store
 # what gloo, nccl and the store say when another process is gone or does not come
-COMMUNICATION = re.compile(r"gloo|nccl|connection (was )?(closed|reset|refused)|timed out|broken pipe|store", re.I)
+COMMUNICATION = re.compile(
+    r"gloo|nccl|tcpstore|pair closure|connection (was )?(closed|reset|refused)|timed out|broken pipe", re.IGNORECASE
+)
 
 
 class Processes:
@@ -113,15 +115,23 @@ class Processes:
         InterruptedRunError
             It gives no sign of life.
         """
-        if self._store is None:
-            return action()
-        self._turn += 1
-        if not self.is_first:
-            self._wait_for(TURN, self._turn)
-            return None
+        if self.is_first:
+            return self.lead(action)
+        self.wait()
+        return None
+
+    def lead(self, action: Callable[[], Result]) -> Result:
+        """Do something in the first process, for which the others `wait`."""
         found = action()
-        self._store.add(TURN, 1)
+        if self._store is not None:
+            self._turn += 1
+            self._store.add(TURN, 1)
         return found
+
+    def wait(self) -> None:
+        """Wait until the first process has done what it does next by `first` or `lead`."""
+        self._turn += 1
+        self._wait_for(TURN, self._turn)
 
     def at(self, step: int) -> None:
         """Note how far this process is, for those that wait for it."""
@@ -154,26 +164,25 @@ class Processes:
             code = error.exit_code if isinstance(error, ScimlError) else 1
             text = str(error) if isinstance(error, ScimlError) else f"{type(error).__name__}: {error}"
             said = json.dumps({"rank": self.rank, "text": text, "exit_code": code})
-            self._store.compare_set(FAILURE, "", said)
+            with suppress(RuntimeError):  # without a store nobody is left to be told
+                self._store.compare_set(FAILURE, "", said)
 
     def leave(self, *, failed: bool) -> None:
         """End the signs of life; whoever failed waits until the first process has noted why, and it for the others."""
         if self._store is None or self._heartbeat is None:
             return
-        try:
+        with suppress(RuntimeError):  # without a store nobody is left to wait for
             self._store.add(f"{LEFT} {self.rank}" if self.is_first else LEFT, 1)
-            if failed and not self.is_first:
-                self._wait_a_little(f"{LEFT} 0", 1)
-            elif self.is_first:
-                self._wait_a_little(LEFT, self.size - 1)
-        except RuntimeError:
-            pass  # the store is gone: nobody is left to be told
+            end = time.monotonic() + 2 * GRACE
+            while time.monotonic() < end and not self._may_leave(failed=failed):
+                time.sleep(LONGEST)
         self._heartbeat.close()
 
-    def _wait_a_little(self, key: str, number: int) -> None:
-        end = time.monotonic() + 2 * GRACE
-        while time.monotonic() < end and self._count(key) < number:
-            time.sleep(LONGEST)
+    def _may_leave(self, *, failed: bool) -> bool:
+        assert self._heartbeat is not None  # noqa: S101 (there is a store)
+        if self.is_first:  # the store may end with this process: not before all that live have left
+            return self._count(LEFT) >= self.size - 1 - len(self._heartbeat.silent(3 * INTERVAL))
+        return not failed or self._count(f"{LEFT} 0") > 0
 
     def _wait_for(self, key: str, number: int) -> None:
         """Wait until a count is reached, while the first process gives signs of life."""
@@ -221,7 +230,7 @@ class Processes:
         who = f"process {', '.join(map(str, ranks))} of {self.size}" if ranks else f"one of {self.size} processes"
         return InterruptedRunError(
             f"{who} gives no sign of life{steps}: killed, out of memory, or stopped for longer than "
-            f"{self.timeout:g} s; the last checkpoint is whole: resume to go on"
+            f"{self.timeout:g} s; resume to go on from the last checkpoint"
         )
 
 

@@ -12,21 +12,13 @@ from torch.distributed import distributed_c10d
 from sciml.errors import ConfigError
 from sciml.train.processes.group import ALONE, Processes
 
-__all__ = ["follows", "started"]
+__all__ = ["started"]
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 _met: list[Processes] = []  # those that are together now: a run in which several nets are trained meets once
-
-
-def follows() -> bool:
-    """Return whether another process of the same training writes and speaks.
-
-    Examples
-    --------
-    >>> follows()
-    False
-    """
-    return os.environ.get("RANK", "0") != "0" and os.environ.get("WORLD_SIZE", "1") != "1"
+# Groups that have ended. Where the last to hold one is DistributedDataParallel, torch takes it apart while it holds the
+# lock of Python, and may wait for a thread that waits for this lock.
+_ended: list[object] = []
 
 
 @contextmanager
@@ -66,6 +58,7 @@ def started(*, timeout: float = 60.0) -> Iterator[Processes]:
     finally:
         _met.pop()
         if is_own:
+            _ended[:] = [distributed_c10d._get_default_group()]
             distributed.destroy_process_group()  # closes the connections on which others may wait
         processes.leave(failed=failed)
 

@@ -22,12 +22,13 @@ EVERY = 100  # steps at most until they are looked at
 
 @dataclass(frozen=True, eq=False)
 class StepRecord:
-    """A step and its batch: `number` from 0, the `epoch` it belongs to, from 0 too, the rate and the items."""
+    """A step and its batch: `number` and `epoch` from 0, the rate, the items and their weight."""
 
     number: int
     epoch: int
     lr: float
     items: NDArray[np.int64]
+    weight: torch.Tensor
 
     def __str__(self) -> str:
         return f"step {self.number} (epoch {self.epoch + 1}, lr {self.lr:g})"
@@ -51,7 +52,7 @@ class Guard:
     Examples
     --------
     >>> guard = Guard(TrainConfig(nonfinite="skip"), torch.device("cpu"), lambda items: "lower lr")
-    >>> step = StepRecord(3, 0, 0.1, np.array([7]))
+    >>> step = StepRecord(3, 0, 0.1, np.array([7]), torch.tensor(1.0))
     >>> guard.left_out(step, torch.tensor(float("nan")), torch.tensor(1.0))
     tensor(True)
     """
@@ -68,13 +69,13 @@ class Guard:
         self._in_a_row = [torch.tensor(n, device=self.device) for n in self.in_a_row]
         self._failed = torch.zeros((), dtype=torch.bool, device=self.device)
 
-    def left_out(self, step: StepRecord, loss: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
-        """Return whether a step must not be taken, shape (), by its loss and the norm of its gradient."""
-        self.recent.append((step, loss, norm))
+    def left_out(self, step: StepRecord, total: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
+        """Return whether a step must not be taken, shape (), by its summed loss and the norm of its gradient."""
+        self.recent.append((step, total, norm))
         if not self.scaled:
-            return self._too_many(0, ~torch.isfinite(loss + norm))
+            return self._too_many(0, ~torch.isfinite(total + norm))
         # an infinite gradient of a finite loss is for the scaler of fp16; a loss that is not finite is for nobody
-        broken = ~torch.isfinite(loss)
+        broken = ~torch.isfinite(total)
         return self._too_many(0, broken) | self._too_many(1, ~broken & ~torch.isfinite(norm))
 
     def _too_many(self, kind: int, bad: torch.Tensor) -> torch.Tensor:
@@ -97,9 +98,9 @@ class Guard:
         recent, self.recent = self.recent, []
         if not recent:
             return
-        values = torch.stack([value for _, *both in recent for value in both]).tolist()
-        for (step, *_), loss, norm in zip(recent, values[::2], values[1::2], strict=True):
-            self._count(step, loss, norm)
+        values = torch.stack([value for step, *both in recent for value in (*both, step.weight)]).tolist()
+        for (step, *_), total, norm, weight in zip(recent, values[::3], values[1::3], values[2::3], strict=True):
+            self._count(step, total / weight, norm)
 
     def check_sometimes(self) -> None:
         """Check where there are many steps that nobody looked at."""

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn.utils import get_total_norm
 
 from sciml.errors import ConfigError, ScimlWarning
 from sciml.nn.models import constrain
@@ -28,16 +27,17 @@ __all__ = ["Stepper", "autocast", "seed_generators"]
 
 SMALLEST_WEIGHT = 1e-12  # of a batch: one whose items all weigh nothing has loss zero
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
-TINY = 1e-6  # beside the norm of a gradient, as in torch.nn.utils.clip_grad_norm_
 
 
 class Stepper:
     """Takes steps of an optimizer on batches, whose loss is a mean over the items of all processes.
 
-    Nothing of it reads a value from the device: what a step gave stays there until `loss`, `check` or `state` is asked
-    for. A batch goes through the net in pieces of at most `micro_batch` items, whose gradients are added: batch
-    normalization and dropout then work within a piece. Where memory is exceeded the pieces are halved and the step is
-    taken again, with the same items and the same seed.
+    The model is to be in training mode.
+
+    Nothing of it reads a value from the device: what a step gave stays there until `check` or `state` is asked for, or
+    a number is made of `last_loss`. A batch goes through the net in pieces of at most `micro_batch` items, whose
+    gradients are added: batch normalization and dropout then work within a piece. Where memory is exceeded the pieces
+    are halved and the step is taken again, with the same items and the same seed.
 
     Parameters
     ----------
@@ -71,13 +71,14 @@ class Stepper:
         self.buffers = _Buffers(model)
         self.constrained = any(getattr(module, "max_norms", None) for module in model.modules())
         self.forward: Any = torch.compile(model) if config.compile else model
-        self.last_loss = torch.tensor(float("nan"))
+        self._last = torch.full((1,), torch.nan), torch.ones(())
         self._outputs: torch.Size | None = None
 
     @property
-    def loss(self) -> float:
-        """The loss of the last step."""
-        return float(self.last_loss)
+    def last_loss(self) -> torch.Tensor:
+        """The loss of the last step, shape (), on the device."""
+        numbers, weight = self._last
+        return numbers[0] / weight
 
     def take(self, batch: Batch, sums: RunningSums, *, number: int, epoch: int, lr: float) -> None:
         """Take step `number` of an epoch, both counted from 0, and add what it gave to the sums.
@@ -89,19 +90,18 @@ class Stepper:
         DivergedError
             Steps before it were not finite, see `Guard`.
         """
-        self.model.train()
         self.optimizer.set_rate(lr)
-        weight = self.processes.sum(self.objective.weight(batch.y, batch.weights)).clamp(min=SMALLEST_WEIGHT)
+        weight = self.processes.sum(self.objective.weight(batch.y, batch.weights).clamp(min=SMALLEST_WEIGHT))
         numbers = self.processes.sum(self.fitting(batch, weight, number))
-        self.last_loss = numbers[0] / weight
+        self._last = numbers, weight
         norm = self.clip()
-        left_out = self.guard.left_out(StepRecord(number, epoch, lr, batch.items), self.last_loss, norm)
+        left_out = self.guard.left_out(StepRecord(number, epoch, lr, batch.items, weight), numbers[0], norm)
         self.optimizer.step(left_out)
         if self.constrained:
             constrain(self.model)
         self.scaler.update()
         self.buffers.restore(left_out)
-        sums.add(numbers.masked_fill(left_out, 0.0), norm.masked_fill(left_out, 0.0))
+        sums.add(numbers, norm)
         self.guard.check_sometimes()
 
     # ---- the gradient
@@ -155,9 +155,9 @@ class Stepper:
         """Limit the norm of the gradient; return what it was."""
         self.scaler.unscale_(self.optimizer)  # type: ignore[arg-type]  # it asks for the weights alone
         gradients = self.optimizer.gradients
-        norm = get_total_norm(gradients)
+        norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if self.config.clip_norm is not None:
-            torch._foreach_mul_(gradients, (self.config.clip_norm / (norm + TINY)).clamp(max=1.0))
+            torch._foreach_mul_(gradients, self.config.clip_norm / norm.clamp(min=self.config.clip_norm))
         return norm
 
     # ---- what does not work at the first try

@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 
+from sciml.train.objective import constant
 from sciml.train.processes import ALONE, Processes
 
 __all__ = ["EpochSums", "RunningSums", "summands"]
+
+AT_ONCE = 64  # batches that are added up together
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class RunningSums:
     --------
     >>> sums = RunningSums(torch.device("cpu"))
     >>> sums.add(summands(torch.tensor(3.0), torch.tensor(2.0), torch.tensor([True, False]), 2))
+    >>> sums.add(summands(torch.tensor(torch.nan), torch.tensor(2.0), None, 2), torch.tensor(1.0))
     >>> sums.read().mean, sums.read().accuracy
     (1.5, 0.5)
     """
@@ -77,15 +81,32 @@ class RunningSums:
         values = [start.loss, start.weight, correct, start.n_items]
         self.values = torch.tensor(values, dtype=torch.float64, device=device)
         self.gradient_norm = torch.tensor(start.gradient_norm, dtype=torch.float64, device=device)
+        self._waiting = list[tuple[torch.Tensor, torch.Tensor]]()
 
     def add(self, numbers: torch.Tensor, norm: torch.Tensor | None = None) -> None:
-        """Add the `summands` of a batch, and the norm of its gradient."""
-        self.values.add_(numbers)
-        if norm is not None:
-            torch.maximum(self.gradient_norm, norm.to(self.gradient_norm), out=self.gradient_norm)
+        """Add the `summands` of a batch; of a step that is learned from, with the norm of its gradient.
+
+        A step whose loss or gradient is not finite adds nothing to the loss, or to the largest gradient.
+        """
+        if norm is None:
+            self.values += numbers
+            return
+        self._waiting.append((numbers, norm))
+        if len(self._waiting) >= AT_ONCE:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        """Add what is waiting: few operations for many batches."""
+        if not self._waiting:
+            return
+        numbers, norms = (torch.stack(each).double() for each in zip(*self._waiting, strict=True))
+        self._waiting.clear()
+        self.values += numbers.masked_fill(~numbers[:, :1].isfinite(), 0.0).sum(dim=0)
+        self.gradient_norm = torch.maximum(self.gradient_norm, norms.masked_fill(~norms.isfinite(), 0.0).max())
 
     def read(self, processes: Processes = ALONE) -> EpochSums:
         """Return the sums as numbers, of all `processes` where each added its share: this waits for the device."""
+        self._add_up()
         values = processes.sum(self.values.clone())
         loss, weight, correct, n_items, norm = torch.cat([values, self.gradient_norm[None]]).tolist()
         return EpochSums(loss, weight, -1 if math.isnan(correct) else round(correct), round(n_items), norm)
@@ -104,7 +125,7 @@ def summands(total: torch.Tensor, weight: torch.Tensor, right: torch.Tensor | No
         How many of them count: the first ones.
     """
     if right is None:
-        correct = total.new_full((), math.nan)
+        correct = torch.full_like(total, math.nan)
     else:
         correct = (right if len(right) == n_items else right[:n_items]).sum()
-    return torch.stack([total.detach(), weight, correct, total.new_full((), n_items)])
+    return torch.stack([total.detach(), weight, correct, constant(n_items, total.device)])

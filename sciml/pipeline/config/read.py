@@ -12,27 +12,21 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sciml._names import is_import_path
 from sciml.errors import ConfigError
-from sciml.pipeline.sections import Augment, Data, Init, Model, Noise, Section, Split, TaskName, Track, Train, Windows
+from sciml.pipeline.config.sections import (
+    Augment,
+    Data,
+    Init,
+    Model,
+    Noise,
+    Section,
+    Split,
+    TaskName,
+    Track,
+    Train,
+    Windows,
+)
 
-__all__ = [
-    "Augment",
-    "Config",
-    "Data",
-    "Init",
-    "Model",
-    "Noise",
-    "Split",
-    "Track",
-    "Train",
-    "Windows",
-    "assign",
-    "check_named",
-    "known_keys",
-    "load_config",
-    "parse_assignment",
-    "to_toml",
-    "validate",
-]
+__all__ = ["Config", "assign", "check_named", "known_keys", "load_config", "parse_assignment", "to_toml", "validate"]
 
 WITH_GAP = ("auto", "subject", "session", "file", "time")  # units whose neighbors in time may be in another part
 
