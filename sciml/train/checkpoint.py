@@ -319,15 +319,19 @@ def listing(directory: str | Path) -> list[Stored]:
     [('step', 3, False)]
     """
     found = [(path, kind) for kind in ("step", "best") for path in paths(directory, kind)]
-    return [_stored(path, kind) for path, kind in sorted(found, key=lambda each: (_step(each[0]), each[1]))]
+    stored = [_stored(path, kind) for path, kind in sorted(found, key=lambda each: (_step(each[0]), each[1]))]
+    return [each for each in stored if each is not None]
 
 
-def _stored(path: Path, kind: str) -> Stored:
-    n_bytes = path.stat().st_size
+def _stored(path: Path, kind: str) -> Stored | None:
+    """Return what lies at a path; None where a run that is under way has deleted it meanwhile."""
     try:
+        n_bytes = path.stat().st_size
         return Stored(path, kind, _step(path), n_bytes, verify(path))
+    except FileNotFoundError:
+        return None
     except CheckpointError as error:
-        return Stored(path, kind, _step(path), n_bytes, None, str(error))
+        return Stored(path, kind, _step(path), n_bytes, None, str(error)) if path.exists() else None
 
 
 def prune(directory: str | Path, *, keep: int) -> None:

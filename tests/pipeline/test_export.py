@@ -204,3 +204,24 @@ def test_the_weights_of_an_export_are_measured_and_what_needs_windows_is_not(don
     assert [layer.name for layer in record.weights] == [layer.name for layer in analyze(done, parts=()).weights]
     assert record.jacobian is None
     assert any("an export holds none; measure the run itself" in note for note in record.notes)
+
+
+def test_checkpoints_of_every_fold_are_known(done):
+    folders = RunFolder(done).all_checkpoints()
+    assert list(folders) == ([1, 2, 3] if (done / "folds").exists() else [None])
+    for folder in folders.values():
+        found = checkpoint.listing(folder)
+        assert {each.kind for each in found} == {"step", "best"}
+        assert all(each.whole and each.sha256 == checkpoint.verify(each.path) for each in found)
+    assert RunFolder(done).checkpoints() == next(iter(folders.values()))
+
+
+def test_a_checkpoint_that_is_deleted_while_they_are_listed_is_left_out(tmp_path, monkeypatch):
+    kept, gone = (checkpoint.save(tmp_path, {}, step=step) for step in (1, 2))
+
+    def paths(directory, kind="step"):
+        return [gone, kept] if kind == "step" else []
+
+    monkeypatch.setattr("sciml.train.checkpoint.paths", paths)
+    gone.unlink()
+    assert [each.path for each in checkpoint.listing(tmp_path)] == [kept]
