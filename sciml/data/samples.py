@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import get_worker_info
 
 from sciml.data.recordings.channels import channel_names
+from sciml.data.shared import shared_bytes
 from sciml.errors import DataError
 from sciml.recording import (
     GAP,
@@ -27,7 +28,7 @@ from sciml.recording import (
     unread_clock,
 )
 
-__all__ = ["MEMORY", "Missing", "Samples", "as_samples", "cut_windows", "read_samples", "unread_samples"]
+__all__ = ["MEMORY", "Missing", "Samples", "as_samples", "cut_windows", "read_samples", "table_bytes", "unread_samples"]
 
 MEMORY = 2**31  # bytes; a recording whose float32 copy fits is read once and kept, else windows are read on demand
 BLOCK_BYTES, LEAST_BYTES = 2**27, 2**20  # of one block of a pass, as float64: at most, and where memory is short
@@ -261,22 +262,51 @@ def read_samples(recording: xr.DataArray, missing: Missing = "drop", *, memory: 
     """
     recording = unread_samples(recording).recording
     n, channels = recording.sizes[TIME], n_features(recording)
-    values = np.empty((n, channels), dtype=np.float32) if 4 * n * channels <= memory else None
-    valid = np.empty(n, dtype=np.bool_)
-    some = np.empty(n, dtype=np.bool_) if channels > 1 else valid
+    held = 4 * n * channels if 4 * n * channels <= memory else 0
     has_samples = np.zeros(channels, dtype=np.bool_)
-    for part, block in blocks(recording, _block_rows(channels, memory)):
+
+    def fill(content: NDArray[np.uint8]) -> None:
+        _read_into(recording, *_tables(content, n, channels, held), has_samples, _block_rows(channels, memory))
+        _check_present(recording, has_samples, missing)
+
+    what = f"{recording.name} {recording.attrs.get('sha256')} {recording.dtype} {recording.shape} {missing} {memory}"
+    values, valid, some = _tables(shared_bytes(held + 2 * n, fill, what=what), n, channels, held)
+    samples = Samples(recording, sampling_rate(recording), valid, some, values, memory)
+    if _steps_back(samples):
+        raise DataError("expected a clock that advances, got times that step back; sort the recording by time")
+    return samples
+
+
+Tables = tuple[NDArray[np.float32] | None, NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def _tables(content: NDArray[np.uint8], n: int, channels: int, held: int) -> Tables:
+    """Return bytes as values (time, channel), None where none are held, and which samples are there, in all and any."""
+    values = content[:held].view(np.float32).reshape(n, channels) if held else None
+    return values, content[held : held + n].view(np.bool_), content[held + n :].view(np.bool_)
+
+
+def _read_into(
+    recording: xr.DataArray,
+    values: NDArray[np.float32] | None,
+    valid: NDArray[np.bool_],
+    some: NDArray[np.bool_],
+    has_samples: NDArray[np.bool_],
+    rows: int,
+) -> None:
+    """Pass over the recording, block by block."""
+    for part, block in blocks(recording, rows):
         single = _single(block)
         there = ~np.isnan(single)
         valid[part], some[part] = there.all(axis=1), there.any(axis=1)
         has_samples |= there.any(axis=0)
         if values is not None:
             values[part] = single
-    _check_present(recording, has_samples, missing)
-    samples = Samples(recording, sampling_rate(recording), valid, some, values, memory)
-    if _steps_back(samples):
-        raise DataError("expected a clock that advances, got times that step back; sort the recording by time")
-    return samples
+
+
+def table_bytes(recording: xr.DataArray) -> int:
+    """Return the bytes of all samples of a recording as float32."""
+    return 4 * int(recording.size)
 
 
 def _single(block: NDArray[np.generic]) -> NDArray[np.float32]:

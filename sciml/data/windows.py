@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset
 
-from sciml.data.augment import Augment, room_to_shift
-from sciml.data.blocks import Blocks, Piece, Pieces, blocks_of
+from sciml.data.parts.augment import Augment, room_to_shift
+from sciml.data.parts.blocks import Blocks, Piece, Pieces, blocks_of
 from sciml.data.recordings.channels import channel_names
 from sciml.data.recordings.concat import Spans
 from sciml.data.samples import Samples, cut_windows, read_samples

@@ -8,16 +8,25 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.data import Split, Windows
+from sciml.data.parts.augment import Augment, NoiseSource
 from sciml.data.splits import files_of
 from sciml.denoise import LinearDenoiser, linear_denoiser
 from sciml.denoise.evaluate.residual import components_above_own_floor
-from sciml.errors import DataError
+from sciml.errors import ConfigError, DataError
 from sciml.noise import Model, NoiseFloor, noise_floor
+from sciml.pipeline.config import Augment as AugmentConfig
 from sciml.pipeline.config import Noise
 from sciml.recording import TIME, feature_dims, n_features, sampling_rate, seconds
 from sciml.report import Denoising
 
-__all__ = ["LearnedDenoiser", "describe_denoising", "learn_denoiser", "train_part"]
+__all__ = [
+    "LearnedDenoiser",
+    "augmentation",
+    "describe_denoising",
+    "learn_denoiser",
+    "noise_source",
+    "train_part",
+]
 
 SHOWN = 400  # samples that are shown before and after
 HELD = 2**25  # values of the recording that the residual is tested on
@@ -33,35 +42,81 @@ class LearnedDenoiser:
         None where the recording has no noise floor; a warning says why.
     denoiser
         None where nothing is denoised.
+    train
+        The noise floor of the train part alone, where it was asked for.
     """
 
     floor: NoiseFloor | None
     denoiser: LinearDenoiser | None
     warnings: tuple[str, ...] = ()
+    train: NoiseFloor | None = None
 
 
 def learn_denoiser(
-    windows: Windows, split: Split, config: Noise, *, whole: NoiseFloor | None = None
+    windows: Windows, split: Split, config: Noise, *, whole: NoiseFloor | None = None, of_train: bool = False
 ) -> LearnedDenoiser:
     """Find the noise floor of a recording, and learn a denoiser from its train blocks alone.
 
     A recording without a noise floor (one channel, for example), or without a component above it, is not denoised;
-    a warning says so. `whole` is the noise floor of the whole recording where it is known from another fold.
+    a warning says so. `whole` is the noise floor of the whole recording where it is known from another fold; `of_train`
+    asks for that of the train part where nothing is denoised, too.
     """
     recording = windows.recording
     try:
         whole = whole or noise_floor(recording, model=config.model, alpha=config.alpha)
     except DataError as error:
         return LearnedDenoiser(None, None, (f"no noise floor: {error}",))
-    if not config.denoise:
+    if not (config.denoise or of_train):
         return LearnedDenoiser(whole, None)
     # the kind of noise is no secret of the test part; how strong it is, and where, is learned from the train part
     kind: Model = whole.model if config.model == "auto" else config.model
     floor = noise_floor(train_part(windows, split), model=kind, alpha=config.alpha)
+    if not config.denoise:
+        return LearnedDenoiser(whole, None, train=floor)
     if floor.rank == 0:
         text = "no component of the train part rises above its noise floor: nothing to denoise"
-        return LearnedDenoiser(whole, None, (text,))
-    return LearnedDenoiser(whole, linear_denoiser(floor))
+        return LearnedDenoiser(whole, None, (text,), floor)
+    return LearnedDenoiser(whole, linear_denoiser(floor), train=floor)
+
+
+def augmentation(config: AugmentConfig, learned: LearnedDenoiser, rate: float) -> Augment | None:
+    """Return how train windows are changed while the net learns; None if they are not.
+
+    Noise is drawn with the spectrum and the strength in each channel that the noise floor of the train part has.
+
+    Raises
+    ------
+    ConfigError
+        Noise of a recording that has no noise floor.
+    """
+    if config == AugmentConfig():
+        return None
+    if config.noise and learned.train is None:
+        raise ConfigError(
+            f"augment.noise: expected a recording with a noise floor to draw from, got {'; '.join(learned.warnings)}; "
+            "set it to 0"
+        )
+    source = noise_source(learned.train, rate) if config.noise and learned.train is not None else None
+    return Augment(config.shift, config.channel_dropout, config.noise, source)
+
+
+def noise_source(floor: NoiseFloor, rate: float) -> NoiseSource:
+    """Return the noise of a floor to draw from: as strong in each channel, and of its mean color.
+
+    Examples
+    --------
+    >>> white = xr.DataArray(np.random.default_rng(0).normal(size=(900, 8)), dims=("time", "channel"))
+    >>> noise_source(noise_floor(white, model="white"), 1.0).scale.round(1).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    known = floor.noise_model.colored and len(floor.psd) > 1 and bool(np.any(floor.psd > 0))
+    return NoiseSource(
+        np.asarray(floor.channel_scale, np.float64),
+        rate,
+        frequency=np.asarray(floor.frequency, np.float64) if known else None,
+        psd=np.asarray(floor.psd, np.float64) if known else None,
+        null=np.asarray(floor.null, np.float64) if floor.null.size else None,
+    )
 
 
 def train_part(windows: Windows, split: Split) -> xr.DataArray:

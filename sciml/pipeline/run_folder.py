@@ -37,7 +37,7 @@ FILES = (
 FOLDERS = ("checkpoints", "folds")
 # keys that change nothing in the result: they may differ on resume
 FREE = (
-    "data.files", "train.checkpoint_every", "train.keep", "train.timeout",
+    "data.files", "train.checkpoint_every", "train.keep", "train.workers", "train.timeout",
     "track.what", "track.every", "track.budget", "track.samples",
 )  # fmt: skip
 EPOCHS = "train.epochs"  # may grow on resume, see `match`

@@ -12,11 +12,12 @@ from torch import nn
 
 from sciml.data import Preprocess, Split
 from sciml.data.identity import Items, hash_items
+from sciml.data.parts.augment import Augment
 from sciml.errors import ScimlWarning
 from sciml.nn import init
 from sciml.noise import NoiseFloor
 from sciml.pipeline.config import Config
-from sciml.pipeline.denoising import LearnedDenoiser, learn_denoiser
+from sciml.pipeline.denoising import LearnedDenoiser, augmentation, learn_denoiser
 from sciml.pipeline.evaluation import Tested, covariances_by_session, pool
 from sciml.pipeline.following import fit_data, follow
 from sciml.pipeline.load import Loaded
@@ -224,7 +225,7 @@ def _identity(loaded: Loaded) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Begun:
-    """What a fold has before it is trained; `state` is what a prediction needs of it."""
+    """What a fold has before it is trained; `state` is what a prediction needs of it, `augment` how it is changed."""
 
     learned: LearnedDenoiser
     preprocess: Preprocess
@@ -232,6 +233,7 @@ class _Begun:
     initialization: init.InitReport
     spectra_before: WeightSpectra | None
     state: Mapping[str, Any]
+    augment: Augment | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,12 +299,13 @@ class _Run:
         self.log_fold(number)
         with _captured_warnings() as captured:
             learned = self.learn_denoiser(split, whole)
+            augment = augmentation(self.config.augment, learned, windows.rate)
             matrix = None if learned.denoiser is None else learned.denoiser.matrix
             preprocess = Preprocess.fit(windows, split.train, matrix=matrix, missing=self.config.data.missing)
         self.warnings.extend(each for each in captured if each not in self.warnings)
         net, began = self.build(preprocess, split)
         state = inference_state(self.config, windows, preprocess, net, began)
-        return _Begun(learned, preprocess, net, began, spectra_of(net), state)
+        return _Begun(learned, preprocess, net, began, spectra_of(net), state, augment)
 
     def with_session_test(self, tested: Tested, preprocess: Preprocess) -> SplitWindows:
         """Return windows and splits with the score of covariances where whole sessions are held out."""
@@ -333,7 +336,8 @@ class _Run:
             log.write(f"{text}\n")
 
     def learn_denoiser(self, split: Split, whole: NoiseFloor | None) -> LearnedDenoiser:
-        learned = learn_denoiser(self.cut.windows, split, self.config.noise, whole=whole)
+        of_train = self.config.augment.noise > 0
+        learned = learn_denoiser(self.cut.windows, split, self.config.noise, whole=whole, of_train=of_train)
         if learned.floor is not None and whole is None:
             self.log(learned.floor.summary())
         for warning in learned.warnings:
@@ -359,9 +363,10 @@ class _Run:
     ) -> FitResult:
         """Train in the folder of the run, or of the fold; one that was not begun begins."""
         fold = None if len(self.cut.splits) == 1 else number + 1
-        run_dir, data = self.folder.fold(fold), fit_data(self.cut, number, begun.preprocess)
+        run_dir = self.folder.fold(fold)
+        state, augment = self.processes.share((begun.state, begun.augment))
+        data = fit_data(self.cut, number, begun.preprocess, augment)
         followed = tracked(self.config, data.train, run_dir)
-        state = self.processes.share(begun.state)
         with (self.folder.path / "log.txt").open("a", encoding="utf-8") as log:
             found = fit(
                 get_task(self.config.task).assemble(begun.preprocess, begun.net),

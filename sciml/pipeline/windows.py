@@ -15,6 +15,7 @@ from sciml.data.cutting import MISSING, trial_seconds
 from sciml.data.identity import Items
 from sciml.data.leakage import Leakage, find_leakage
 from sciml.data.recordings.concat import Spans
+from sciml.data.shared import local_size
 from sciml.data.splits import class_counts
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
@@ -22,6 +23,7 @@ from sciml.pipeline.load import Loaded, check_files, load
 from sciml.pipeline.model import build_net, inputs, n_parameters
 from sciml.pipeline.tasks.base import get_task
 from sciml.train import TrainConfig
+from sciml.train.reading import choose_workers
 
 __all__ = [
     "DryRun",
@@ -147,7 +149,7 @@ def split_windows(config: Config, loaded: Loaded) -> SplitWindows:
         splits = folds_by(windows, asked.by, n_folds=asked.folds, **settings, seed=config.seed)
     for split in splits:
         split.check(windows)
-    notes = (*loaded.notes, *_length_notes(config, loaded, windows))
+    notes = (*loaded.notes, *_length_notes(config, loaded, windows), *_augment_notes(config))
     return SplitWindows(config, windows, splits, find_leakage(windows, splits), notes=notes, spans=loaded.spans)
 
 
@@ -197,6 +199,18 @@ def _length_notes(config: Config, loaded: Loaded, windows: Windows) -> tuple[str
             "data.missing = 'mask' keeps them and masks those samples"
         )
     return tuple(found)
+
+
+def _augment_notes(config: Config) -> tuple[str, ...]:
+    """Return in words how train windows are changed while the net learns."""
+    asked = config.augment
+    found = [
+        f"shifted by up to {asked.shift:g} s" if asked.shift else "",
+        f"without each channel with probability {asked.channel_dropout:g}" if asked.channel_dropout else "",
+        f"with {asked.noise:g} times the noise of the recording added" if asked.noise else "",
+    ]
+    said = ", ".join(filter(None, found))
+    return (f"train windows are changed anew in each epoch: {said}",) if said else ()
 
 
 def trial_notes(config: Config, seconds: NDArray[np.float64], windows: Windows) -> list[str]:
@@ -251,6 +265,8 @@ class DryRun:
         Units in two parts, and the nearest windows of different parts.
     notes
         What was done to bring files and trials together.
+    reading
+        Where samples are held, and who reads them, in words.
     """
 
     config: Config
@@ -266,6 +282,7 @@ class DryRun:
     independence: str = ""
     leakage: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    reading: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -285,7 +302,8 @@ def plan(cut: SplitWindows) -> DryRun:
     windows, split, config = cut.windows, cut.split, cut.config
     net = build_net(config, windows)
     n = min(train_config(config).batch(len(split.train)), len(split.train))
-    x, y = WindowDataset(windows, split.train).batch(range(n))
+    train = WindowDataset(windows, split.train)
+    x, y = train.batch(range(n))
     units = str(windows.recording.attrs.get("units", ""))
     return DryRun(
         config=config,
@@ -308,7 +326,19 @@ def plan(cut: SplitWindows) -> DryRun:
             "y": {**get_task(config.task).target(windows), "shape": list(y.shape)},
         },
         notes=cut.notes,
+        reading=_reading(config, train),
     )
+
+
+def _reading(config: Config, train: WindowDataset) -> str:
+    """Return in words where samples are held, and who reads them."""
+    in_memory = train.blocks is None
+    workers = choose_workers(config.train.workers, in_memory=in_memory, local_size=local_size())
+    by = f"{workers} worker{'' if workers == 1 else 's'}" if workers else "a thread"
+    if train.blocks is None:
+        return f"all samples are held in memory; {by} reads ahead" if workers else "all samples are held in memory"
+    n_blocks, held = int(train.blocks.number.max()) + 1, train.blocks.at_once
+    return f"train windows are read from the file in {n_blocks} blocks, {held} at a time, ahead of the net by {by}"
 
 
 def describe_recording(windows: Windows) -> dict[str, Any]:

@@ -21,7 +21,10 @@ from sciml.pipeline.config import Config, assign, known_keys, load_config, to_to
         ({"inti": {"options": {"gain": 1}}}, "inti.options: no such key; did you mean init.options?"),
         ({"windows": {"lenght": 3}}, "windows.lenght: no such key; did you mean windows.length?"),
         ({"model": {"lr": 3}}, "model.lr: no such key; did you mean train.lr?"),
-        ({"qqq": 1}, "qqq: no such key; choose one of task, seed, data, windows, noise, split, model, init, train"),
+        (
+            {"qqq": 1},
+            "qqq: no such key; choose one of task, seed, data, windows, noise, split, model, init, augment, train",
+        ),
         ({"train": {"epochs": "ten"}}, "train.epochs: expected a whole number; got 'ten'"),
         ({"train": {"epochs": 2.5}}, "train.epochs: expected a whole number; got 2.5"),
         ({"train": {"epochs": True}}, "train.epochs: expected a whole number; got True"),

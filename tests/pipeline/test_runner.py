@@ -3,14 +3,16 @@
 import json
 import signal
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
-from sciml.data import Preprocess
+from sciml.data import Preprocess, WindowDataset
 from sciml.errors import (
     CheckpointError,
     ConfigError,
@@ -28,7 +30,8 @@ from sciml.pipeline.run_folder import RunFolder
 from sciml.pipeline.tasks.forecast import Forecaster
 from sciml.pipeline.windows import load_for, resolve, split_windows
 from sciml.simulate import population_recording, write_nwb
-from sciml.train import Callback, TrainState, checkpoint
+from sciml.train import Callback, FitData, TrainState, checkpoint, fit
+from sciml.train.reading import batch_order
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
@@ -98,11 +101,55 @@ def test_the_train_part_keeps_clear_of_the_others(settings) -> None:
         assert not inside.intersection(clock[start : start + cut.windows.span])
 
 
+def in_turns(config) -> Callable[..., Any]:
+    """The order of a configuration that reads blocks, for one that does not."""
+    loaded = load_for(config)
+    cut = split_windows(resolve(config, loaded), loaded)
+    blocks = WindowDataset(cut.windows, cut.split.train).blocks
+
+    def order(*sizes, **settings):
+        return batch_order(*sizes, **{**settings, "blocks": blocks})
+
+    return order
+
+
+def test_augmented_windows_are_those_of_the_train_part_alone(settings, tmp_path: Path, monkeypatch) -> None:
+    given: list[FitData] = []
+
+    def noted(model, data, *args, **more):
+        given.append(data)
+        return fit(model, data, *args, **more)
+
+    monkeypatch.setattr("sciml.pipeline.runner.fit", noted)
+    augment = ("augment.shift=0.2", "augment.channel_dropout=0.1", "augment.noise=0.5")
+    found = run(settings(*augment), out=tmp_path / "run")
+    train, validation = given[0].train, given[0].validation
+    assert validation.augment is None
+    items = np.arange(8)
+    clean, changed, again, other = (train.batch(items, key=key)[0] for key in (None, 1, 1, 2))
+    assert torch.isnan(changed).any()
+    torch.testing.assert_close(changed, again, rtol=0, atol=0, equal_nan=True)
+    assert not torch.equal(torch.nan_to_num(changed), torch.nan_to_num(other))
+    scale = train.augment.source.scale
+    noise = train.augment.source.draw(np.random.default_rng(0), 4000)
+    np.testing.assert_allclose(noise.std(axis=1), scale, rtol=0.2)
+    said = (
+        "shifted by up to 0.2 s, without each channel with probability 0.1, with 0.5 times the noise of the recording"
+    )
+    assert said in found.report.read_text()
+    assert clean.shape == changed.shape
+
+
 def test_a_recording_too_large_to_hold_gives_the_same_run(settings, tmp_path: Path, monkeypatch) -> None:
+    small = [settings("data.memory='100 kB'", f"train.workers={n}") for n in (0, 2)]
+    assert load_for(small[0]).held().recording.chunks is not None
+    assert "blocks, 1 at a time, ahead of the net by 2 workers" in dry_run(small[1]).reading  # of a chunk each
+    for config, name in zip(small, ("chunked", "workers"), strict=True):
+        run(config, out=tmp_path / name)
+    for one, other in zip(weights(tmp_path / "chunked").values(), weights(tmp_path / "workers").values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    monkeypatch.setattr("sciml.train.loop.batch_order", in_turns(small[0]))  # else windows come in another order
     run(settings(), out=tmp_path / "held")
-    monkeypatch.setattr("sciml.pipeline.load.loaded.HELD", 0)
-    assert load_for(settings()).held().recording.chunks is not None
-    run(settings(), out=tmp_path / "chunked")
     held, chunked = weights(tmp_path / "held"), weights(tmp_path / "chunked")
     for name, value in held.items():
         # block by block the sums come in another order

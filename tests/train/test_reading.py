@@ -17,8 +17,8 @@ import xarray as xr
 from torch import nn
 
 from sciml.data import WindowDataset, sliding_windows
-from sciml.data.augment import Augment, NoiseSource
-from sciml.data.blocks import Blocks, blocks_of
+from sciml.data.parts.augment import Augment, NoiseSource
+from sciml.data.parts.blocks import Blocks, blocks_of
 from sciml.data.samples import read_samples
 from sciml.errors import DataError, WorkerError
 from sciml.io import open_recording

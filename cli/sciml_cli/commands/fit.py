@@ -158,6 +158,7 @@ def _show_plan(plan: Any, as_json: bool) -> None:
         dims = ", ".join(f"{dim} {length}" for dim, length in zip(part["dims"], part["shape"], strict=True))
         click.echo(f"batch {name}: {dims} [{part['unit'] or 'no unit'}]")
     click.echo("memory: " + ", ".join(f"{name} {size(n)}" for name, n in plan.memory.items()))
+    click.echo(f"reading: {plan.reading}")
 
 
 def _show_result(out: Path, metrics: Mapping[str, Any], as_json: bool) -> None:

@@ -10,9 +10,10 @@ from sciml.pipeline.config.read import (
     to_toml,
     validate,
 )
-from sciml.pipeline.config.sections import Data, Init, Model, Noise, Split, Track, Train, Windows
+from sciml.pipeline.config.sections import Augment, Data, Init, Model, Noise, Split, Track, Train, Windows
 
 __all__ = [
+    "Augment",
     "Config",
     "Data",
     "Init",

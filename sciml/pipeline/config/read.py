@@ -12,7 +12,19 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sciml._names import is_import_path
 from sciml.errors import ConfigError
-from sciml.pipeline.config.sections import Data, Init, Model, Noise, Section, Split, TaskName, Track, Train, Windows
+from sciml.pipeline.config.sections import (
+    Augment,
+    Data,
+    Init,
+    Model,
+    Noise,
+    Section,
+    Split,
+    TaskName,
+    Track,
+    Train,
+    Windows,
+)
 
 __all__ = ["Config", "assign", "check_named", "known_keys", "load_config", "parse_assignment", "to_toml", "validate"]
 
@@ -41,6 +53,7 @@ class Config(Section):
     split: Split = Split()
     model: Model = Model()
     init: Init = Init()
+    augment: Augment = Augment()
     train: Train = Train()
     track: Track = Track()
 

@@ -1,6 +1,7 @@
 """The tables of a configuration, each key with its kind, its range and its default."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from sciml._names import is_import_path, nets, noise_models
 from sciml.pipeline.tasks import TASKS
 
-__all__ = ["Data", "Init", "Model", "Noise", "Section", "Split", "TaskName", "Track", "Train", "Windows"]
+__all__ = ["Augment", "Data", "Init", "Model", "Noise", "Section", "Split", "TaskName", "Track", "Train", "Windows"]
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -49,6 +50,20 @@ MonitorName = Literal[
 ]
 
 
+BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+         "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}  # fmt: skip
+
+
+def _n_bytes(value: Any) -> int:
+    """Return a number of bytes, which may be written with its unit."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?) ?([a-zA-Z]*)", str(value).strip())
+    unit = "" if found is None else found[2] or "B"
+    if found is None or unit not in BYTES or isinstance(value, bool):
+        expected = "bytes, as 2000000000 or '2 GiB'"
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return int(float(found[1]) * BYTES[unit])
+
+
 class Section(BaseModel):
     """A table of the file: fixed once read, and no key that nobody reads."""
 
@@ -79,6 +94,10 @@ class Data(Section):
     )
     bin: Duration | None = Field(default=None, description="spike times, events: width of a bin [s]")
     counts: Literal["counts", "sqrt"] = Field(default="counts", description="events in bins, or their square root")
+    memory: Annotated[int, BeforeValidator(_n_bytes)] = Field(
+        default=2**31,
+        description="bytes of a machine that samples may take, as '2 GiB'; beyond, they are read in blocks",
+    )
 
 
 class Windows(Section):
@@ -149,6 +168,14 @@ class _Execution(Section):
     )
 
 
+class _Reading(Section):
+    """Who reads."""
+
+    workers: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="processes that read ahead; default 0 in memory, else by the cores"
+    )
+
+
 class _Stepping(Section):
     """How a step is taken besides its rate."""
 
@@ -159,7 +186,7 @@ class _Stepping(Section):
     plateau_patience: int = Field(default=5, ge=0, description="plateau: epochs without a better one before that")
 
 
-class Train(_Stepping, _Execution):
+class Train(_Stepping, _Execution, _Reading):
     """The fields of `sciml.train.TrainConfig`, without the seed, which is the run's, and the loss, the task's.
 
     TOML has no "none": a `patience` or `clip_norm` of 0 means never, or no limit.
@@ -180,6 +207,16 @@ class Train(_Stepping, _Execution):
     label_smoothing: Fraction = 0.1
     class_weights: Literal["balanced", "sampled"] | tuple[float, ...] | None = None
     clip_norm: Seconds = 1.0
+
+
+class Augment(Section):
+    """How the windows of the train part are changed, anew in each epoch (`sciml.data.parts.augment.Augment`)."""
+
+    shift: Seconds = Field(default=0.0, description="[s] earlier or later, at most")
+    channel_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="probability of a channel to be missing"
+    )
+    noise: Seconds = Field(default=0.0, description="added, in units of the recording's own noise floor")
 
 
 class Track(Section):

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sciml.data.recordings.channels import agree
 from sciml.data.recordings.concat import Piece, Spans, crop_to, end_to_end
 from sciml.data.recordings.spikes import silent_units
+from sciml.data.samples import MEMORY, Missing, Samples, read_samples, table_bytes
+from sciml.data.shared import local_size
 from sciml.errors import ConfigError, DataError
 from sciml.io import describe
 from sciml.pipeline.config import Config
@@ -32,7 +34,6 @@ __all__ = [
     "load",
 ]
 
-HELD = 2**30  # bytes
 LABELED = frozenset({"classify", "regress"})  # tasks that read a table of events beside the recording, or a target
 
 
@@ -41,7 +42,8 @@ class Loaded:
     """A recording, nothing of it read yet, and its events: `label` is the column that holds their classes or numbers.
 
     `target` is the signal that is to be told, on the clock of the recording; `spans` says which samples belong to which
-    file, session, subject and trial; `notes` what was done to bring the files together.
+    file, session, subject and trial; `notes` what was done to bring the files together; `memory` how many bytes samples
+    may take.
     """
 
     recording: xr.DataArray
@@ -50,11 +52,16 @@ class Loaded:
     spans: Spans | None = None
     notes: tuple[str, ...] = ()
     target: xr.DataArray | None = None
+    memory: int = MEMORY
+
+    def samples(self, missing: Missing) -> Samples:
+        """Return the recording as a table of its samples, in memory where they fit."""
+        return read_samples(self.recording, missing, memory=self.memory)
 
     def held(self) -> "Loaded":
-        """Return the recording read into memory where it is small, else in dask chunks that are read when used."""
+        """Return the recording read into memory where its table fits beside, else in dask chunks read when used."""
         recording = self.recording
-        if recording.nbytes <= HELD:
+        if local_size() * recording.nbytes + table_bytes(recording) <= self.memory:
             return replace(self, recording=recording.load())
         return self if recording.chunks else replace(self, recording=recording.chunk({TIME: "auto"}))
 
@@ -144,7 +151,13 @@ def load(config: Config, table: str = "", label: str = "") -> Loaded:
     aligned = _named([replace(piece, recording=one) for piece, one in zip(pieces, agreed, strict=True)])
     recording, events, spans = end_to_end(aligned)
     return Loaded(
-        recording, events, label, spans, (*notes, *_of_units(config, aligned)), _target(config, aligned, spans)
+        recording,
+        events,
+        label,
+        spans,
+        notes=(*notes, *_of_units(config, aligned)),
+        target=_target(config, aligned, spans),
+        memory=config.data.memory,
     )
 
 

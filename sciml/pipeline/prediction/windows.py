@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sciml.data import Windows
 from sciml.data.cutting import TrialLength, windows_at, windows_every
-from sciml.data.samples import read_samples, unread_samples
+from sciml.data.samples import unread_samples
 from sciml.errors import DataError, ScimlWarning
 from sciml.io import describe
 from sciml.pipeline.config import Config
@@ -64,7 +64,7 @@ def windows_of(config: Config, loaded: Loaded, n_times: int, step: float | None)
         return _padded(windows, n_times) if asked.length == "trial" else windows
     every = step or asked.step or length
     overlapping = round(every * samples.rate) < round(length * samples.rate)
-    samples = read_samples(recording, missing) if overlapping else samples
+    samples = loaded.samples(missing) if overlapping else samples
     return windows_every(samples, length=length, step=every, missing=missing)
 
 

@@ -53,7 +53,7 @@ class Classify:
         """Cut a window around each event."""
         assert loaded.events is not None  # noqa: S101 - loaded with the table of labels
         return windows_around(
-            loaded.recording,
+            loaded.samples(config.data.missing),
             loaded.events,
             label=loaded.label,
             before=config.windows.before,

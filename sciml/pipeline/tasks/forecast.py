@@ -89,7 +89,8 @@ class Forecasting:
         """Cut windows one after the other, each followed by its horizon."""
         asked = config.windows
         length, step, horizon = (float(value or 0.0) for value in (asked.length, asked.step, asked.horizon))
-        return sliding_windows(loaded.recording, length=length, step=step, horizon=horizon, missing=config.data.missing)
+        samples = loaded.samples(config.data.missing)
+        return sliding_windows(samples, length=length, step=step, horizon=horizon, missing=config.data.missing)
 
     def output_shape(self, windows: Windows) -> list[int]:
         """Return one value a channel and step ahead."""

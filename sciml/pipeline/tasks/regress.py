@@ -9,6 +9,7 @@ from torch import nn
 
 from sciml._typing import AnyArray
 from sciml.data import Preprocess, Preprocessed, Split, Windows, sliding_windows, windows_around, with_targets
+from sciml.data.samples import read_samples
 from sciml.errors import ConfigError
 from sciml.pipeline.config import Config
 from sciml.pipeline.evaluation import Tested, baseline_numbers, model_outputs, parts_for_baselines
@@ -62,7 +63,7 @@ class Regress:
         asked = config.windows
         if loaded.events is not None:
             return windows_around(
-                loaded.recording,
+                loaded.samples(config.data.missing),
                 loaded.events,
                 label=loaded.label,
                 before=asked.before,
@@ -73,10 +74,10 @@ class Regress:
             )
         assert loaded.target is not None  # noqa: S101 - loaded with the recording
         assert not isinstance(asked.length, str)  # noqa: S101 - decided before
-        cut = sliding_windows(
-            loaded.recording, length=asked.length or 0.0, step=asked.step or 0.0, missing=config.data.missing
-        )
-        return with_targets(cut, loaded.target, lag=config.data.target_lag, derivative=config.data.target_derivative)
+        samples = loaded.samples(config.data.missing)
+        cut = sliding_windows(samples, length=asked.length or 0.0, step=asked.step or 0.0, missing=config.data.missing)
+        target = read_samples(loaded.target, memory=loaded.memory)
+        return with_targets(cut, target, lag=config.data.target_lag, derivative=config.data.target_derivative)
 
     def output_shape(self, windows: Windows) -> list[int]:
         """Return one value a number."""

@@ -3,7 +3,7 @@
 from sciml.train.reading.order import batch_order, in_sequence, key
 from sciml.train.reading.parts import Batches, FitData, as_batches, fingerprint, labels_of, weights_of
 from sciml.train.reading.reader import Batch, Reader
-from sciml.train.reading.workers import deaths_understood
+from sciml.train.reading.workers import choose_workers, deaths_understood
 
 __all__ = [
     "Batch",
@@ -12,6 +12,7 @@ __all__ = [
     "Reader",
     "as_batches",
     "batch_order",
+    "choose_workers",
     "deaths_understood",
     "fingerprint",
     "in_sequence",

@@ -21,7 +21,7 @@ def key(seed: int, stream: str, index: int) -> int:
 
 
 class InBlocks(Protocol):
-    """Where items lie in a file; `sciml.data.blocks.Blocks` is one."""
+    """Where items lie in a file; `sciml.data.parts.blocks.Blocks` is one."""
 
     @property
     def number(self) -> NDArray[np.int64]:
