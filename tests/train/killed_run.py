@@ -33,11 +33,13 @@ def net():
     )
 
 
-def data():
-    """41 items in batches of 8: the last batch holds 9."""
+def data(bad=None):
+    """41 items in batches of 8, the last of 9; a `bad` one holds a NaN."""
     rng = np.random.default_rng(5)
     X = rng.normal(size=(61, 2, 12)).astype(np.float32)
     y = (X[:, 0].mean(axis=1) + 0.2 * rng.normal(size=61) > 0).astype(np.int64)
+    if bad is not None:
+        X[bad, 1, 4] = np.nan
     return FitData((X[:41], y[:41]), (X[41:], y[41:]))
 
 

@@ -59,7 +59,7 @@ def attempt(folder, plan, rank):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            result = outcome(fit(model, data(), config, run_dir=folder, resume=True))
+            result = outcome(fit(model, data(bad=plan.get("bad")), config, run_dir=folder, resume=True))
             result["tensors"] = [each.double().flatten().tolist() for each in model.state_dict().values()]
         except ScimlError as error:
             result = {"error": type(error).__name__, "text": str(error), "exit_code": error.exit_code}

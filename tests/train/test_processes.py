@@ -40,6 +40,7 @@ SCENARIOS = {
     "error in the second": [{"ranks": [1], "step": 17, "fails": "error"}, {}],
     "error in the first": [{"ranks": [0], "step": 17, "fails": "error"}],
     "hangs": [{"ranks": [1], "step": 17, "fails": "SIGSTOP"}, {}],
+    **{f"not finite in {bad}": [{"bad": bad, **PLAIN}] for bad in (5, 23)},
     "signal": [{"ranks": [1], "step": 17, "fails": "SIGTERM"}, {}],
     "metric": [
         {"processes": 1, "config": {"monitor": "auc"}, **PLAIN},
@@ -142,6 +143,14 @@ def test_an_error_of_one_reaches_all_with_its_text_and_code(outcomes, name, fail
     assert other["error"] == "ProcessError"
     assert other["text"] == f"process {failed} of 2 failed: row 5 of spikes.h5 cannot be read"
     assert own["exit_code"] == other["exit_code"] == 3
+
+
+@pytest.mark.parametrize("bad", [5, 23])
+def test_what_is_not_finite_is_named_wherever_it_was_read(outcomes, bad):
+    for each in outcomes[f"not finite in {bad}"][0]["processes"]:
+        assert each["error"] == "DivergedError"
+        assert "batch of 8" in each["text"]
+        assert f"the first in item {bad}, channel 1, sample 4" in each["text"]
 
 
 def test_a_process_that_hangs_is_given_up(outcomes):

@@ -93,7 +93,8 @@ def _training(run: RunRecord) -> Iterator[str]:
     name = OPTIMIZERS.get(str(asked.get("optimizer")), "the optimizer of the settings")
     settings = series(_settings({**asked, "batch_size": asked.get("batch_size") or run.training.batch_size}))
     if settings:
-        yield f"training used {name} with {settings}{seed}"
+        shared = f", each batch shared by {run.training.processes} processes" if run.training.processes > 1 else ""
+        yield f"training used {name} with {settings}{shared}{seed}"
     limits = {name: f"at most {count(asked[name], name[:-1])}" for name in ("epochs", "steps") if asked.get(name)}
     limit = limits.get("epochs") or limits.get("steps") or "epochs"
     patience = f", ending {count(asked['patience'], 'epoch')} after the best" if asked.get("patience") else ""

@@ -36,6 +36,8 @@ class Batch:
         How much each item counts in the loss, shape (n,), on the device; None where all count alike.
     n_items
         Items of the part; those behind them fill the share, so that all processes take equally many, and weigh nothing.
+    whole
+        The items of the batch in all processes.
     """
 
     items: NDArray[np.int64]
@@ -43,6 +45,7 @@ class Batch:
     y: torch.Tensor
     weights: torch.Tensor | None
     n_items: int
+    whole: NDArray[np.int64]
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
         """Return the batch with a function of each of its tensors."""
@@ -116,7 +119,8 @@ class Reader:
             return iter(())
         drawn = key(self.seed, "augment", epoch) if self.is_augmented else None
         read = self._in_memory(shares, drawn) if self.blocks is None else self._in_blocks(shares, drawn, self.blocks)
-        found: Iterator[Batch] = (self._made(x, y, *share) for share, (x, y) in zip(shares, read, strict=True))
+        whole = zip(plan, shares, read, strict=True)
+        found: Iterator[Batch] = (self._made(x, y, *share, items) for items, share, (x, y) in whole)
         if self.n_workers or self.blocks is not None or self.device.type == "cuda":
             found = ahead(found, AHEAD)
         self._under_way = (self._sent(batch) for batch in found)
@@ -125,7 +129,7 @@ class Reader:
     def read(self, items: NDArray[np.int64]) -> Batch:
         """Return this process's share of a batch of items as they are, read now."""
         share, n_items = self.share(items)
-        return self._sent(self._made(*self.part.batch(share), share, n_items))
+        return self._sent(self._made(*self.part.batch(share), share, n_items, items))
 
     def close(self) -> None:
         """End the workers, and what is being read."""
@@ -183,9 +187,11 @@ class Reader:
 
     # ---- batches
 
-    def _made(self, x: torch.Tensor, y: torch.Tensor, items: NDArray[np.int64], n_items: int) -> Batch:
+    def _made(
+        self, x: torch.Tensor, y: torch.Tensor, items: NDArray[np.int64], n_items: int, whole: NDArray[np.int64]
+    ) -> Batch:
         """Return a batch on the CPU, pinned where it goes to a GPU."""
-        batch = Batch(items, x, y, self.weights(items, n_items), n_items)
+        batch = Batch(items, x, y, self.weights(items, n_items), n_items, whole)
         return batch.mapped(torch.Tensor.pin_memory) if self.device.type == "cuda" else batch
 
     def _sent(self, batch: Batch) -> Batch:

@@ -95,7 +95,7 @@ class Stepper:
         numbers = self.processes.sum(self.fitting(batch, weight, number))
         self._last = numbers, weight
         norm = self.clip()
-        left_out = self.guard.left_out(StepRecord(number, epoch, lr, batch.items, weight), numbers[0], norm)
+        left_out = self.guard.left_out(StepRecord(number, epoch, lr, batch.whole, weight), numbers[0], norm)
         self.optimizer.step(left_out)
         if self.constrained:
             constrain(self.model)

@@ -32,7 +32,7 @@ def fused_on_meta(monkeypatch: pytest.MonkeyPatch) -> None:
 def batch(n_outputs: int, *, weighted: bool, forecast: bool) -> Batch:
     x = torch.empty(10, 4, 300, device=META)
     y = torch.empty(10, n_outputs, device=META) if forecast else torch.empty(10, dtype=torch.long, device=META)
-    return Batch(np.arange(10), x, y, torch.empty(10, device=META) if weighted else None, 9)
+    return Batch(np.arange(10), x, y, torch.empty(10, device=META) if weighted else None, 9, np.arange(10))
 
 
 def taken(model: nn.Module, config: TrainConfig, *, weighted: bool = False, known: bool = True) -> Stepper:
