@@ -21,7 +21,7 @@ from sciml.train.reading import Reader, batch_order
 
 SMALL = "--small" in sys.argv
 N_CHANNELS, CHUNK, RATE, BATCH = 16, 8192, 1000.0, 32
-MEMORY = 2**25 if SMALL else 2**27  # bytes; the samples take four times as many
+MEMORY = 2**25 if SMALL else 2**26  # bytes; the samples take four times as many
 REPEATS = 3 if SMALL else 7
 EPOCHS = 30  # over which memory is to stay
 WINDOW = {"length": 0.255, "step": 0.256, "horizon": 0.001}

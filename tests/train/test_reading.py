@@ -20,7 +20,7 @@ from sciml.data import WindowDataset, sliding_windows
 from sciml.data.parts.augment import Augment, NoiseSource
 from sciml.data.parts.blocks import Blocks, blocks_of
 from sciml.data.samples import read_samples
-from sciml.errors import DataError, WorkerError
+from sciml.errors import DataError, ScimlError, WorkerError
 from sciml.io import open_recording
 from sciml.train import FitData, TrainConfig, fit
 from sciml.train.reading import Reader, batch_order, in_sequence
@@ -260,12 +260,19 @@ def weights(found: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def trained(file: Path, workers: int | None, *, callbacks: tuple[object, ...] = (), run_dir: Path | None = None) -> str:
+def trained(
+    file: Path,
+    workers: int | None,
+    *,
+    callbacks: tuple[object, ...] = (),
+    run_dir: Path | None = None,
+    resume: bool = False,
+) -> str:
     torch.manual_seed(0)
     net = nn.Sequential(_Filled(), nn.Flatten(), nn.Linear(64, 4), nn.Dropout(0.1), nn.Unflatten(1, (4, 1)))
     data = FitData(dataset(file, augment=AUGMENT), dataset(file, part="validation"))
     config = TrainConfig(epochs=2, batch_size=32, loss="mse", device="cpu", workers=workers)
-    return weights(fit(net, data, config, callbacks, run_dir=run_dir).model)
+    return weights(fit(net, data, config, callbacks, run_dir=run_dir, resume=resume).model)
 
 
 class _Filled(nn.Module):
@@ -292,7 +299,10 @@ def children() -> set[int]:
     return {int(each) for task in Path("/proc/self/task").iterdir() for each in (task / "children").read_text().split()}
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found by /proc")
+linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found by /proc")
+
+
+@linux
 def test_a_worker_that_is_killed_is_said_to_be(file: Path, tmp_path: Path) -> None:
     before = children()
     killing = _At(3, lambda: os.kill(min(children() - before), signal.SIGKILL))
@@ -303,11 +313,84 @@ def test_a_worker_that_is_killed_is_said_to_be(file: Path, tmp_path: Path) -> No
     assert children() <= before
 
 
+def forked(work: Callable[[], object]) -> int:
+    """Fork a process, the first of a group of its own, that ends with the exit code of the error that `work` raises."""
+    child = os.fork()
+    if child:
+        return child
+    os.setpgid(0, 0)
+    status = 1
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):  # whoever started the tests may ignore them
+            signal.signal(number, signal.default_int_handler)
+        work()
+        status = 0
+    except ScimlError as error:
+        status = error.exit_code
+    finally:
+        os._exit(status)
+
+
+def grandchildren(child: int) -> set[int]:
+    tasks = Path(f"/proc/{child}/task").iterdir()
+    return {int(each) for task in tasks for each in (task / "children").read_text().split()}
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(condition())
+
+
+@linux
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 75), (signal.SIGTERM, 143)])
+def test_a_signal_to_all_is_answered_by_the_process_that_trains(
+    file: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    """As Ctrl-C sends it: the workers leave it alone, the state is saved, and the run goes on to the same bits."""
+    stop = _At(5, lambda: os.killpg(os.getpid(), number))
+    child = forked(lambda: trained(file, 2, callbacks=(stop,), run_dir=tmp_path / "run"))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+    assert trained(file, 0, run_dir=tmp_path / "run", resume=True) == trained(file, 0)
+
+
+@linux
+def test_workers_end_with_the_process_that_trains(file: Path, tmp_path: Path) -> None:
+    reached = tmp_path / "reached"
+
+    def wait() -> None:
+        reached.write_text(".")
+        time.sleep(60)
+
+    child = forked(lambda: trained(file, 2, callbacks=(_At(3, wait),), run_dir=tmp_path / "run"))
+    assert until(reached.exists)
+    workers = grandchildren(child)
+    assert len(workers) == 2
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert until(lambda: not any(_runs(worker) for worker in workers), 5.0)
+    assert trained(file, 2, run_dir=tmp_path / "run", resume=True) == trained(file, 0)
+    assert not list((tmp_path / "run").rglob(".*"))
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there, and not only waited for."""
+    status = Path(f"/proc/{process}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_file_that_is_cut_between_epochs_is_said_to_be(file: Path, workers: int) -> None:
+def test_a_file_that_is_cut_between_epochs_is_said_to_be(file: Path, tmp_path: Path, workers: int) -> None:
+    whole = file.read_bytes()
     cutting = _At(15, lambda: os.truncate(file, file.stat().st_size // 2))
     with pytest.raises(DataError, match=r"a.h5: /?x: the file changed since it was opened.* open it again$"):
-        trained(file, workers, callbacks=(cutting,))
+        trained(file, workers, callbacks=(cutting,), run_dir=tmp_path / "run")
+    file.write_bytes(whole)
+    assert trained(file, workers, run_dir=tmp_path / "run", resume=True) == trained(file, workers)
 
 
 def test_an_error_of_a_worker_is_its_own() -> None:
