@@ -73,7 +73,8 @@ class Guard:
         """Return whether a step must not be taken, shape (), by its summed loss and the norm of its gradient."""
         self.recent.append((step, total, norm))
         if not self.scaled:
-            return self._too_many(0, ~torch.isfinite(total + norm))
+            both = total + norm
+            return self._too_many(0, both - both != 0)  # zero of what is finite: half the operations of isfinite
         # an infinite gradient of a finite loss is for the scaler of fp16; a loss that is not finite is for nobody
         broken = ~torch.isfinite(total)
         return self._too_many(0, broken) | self._too_many(1, ~broken & ~torch.isfinite(norm))

@@ -131,7 +131,8 @@ class Stepper:
         """
         seed_generators(self.device, key(self.config.seed, _stream(self.processes.rank), number))
         self.optimizer.clear()
-        divisor = weight / self.processes.size  # gradients are averaged over processes
+        size = self.processes.size
+        divisor = weight if size == 1 else weight / size  # gradients are averaged over processes
         found: list[torch.Tensor] = []
         for piece, last in pieces(batch, self.micro_batch):
             with self.apart(last=last):
