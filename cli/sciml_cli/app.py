@@ -42,8 +42,8 @@ cli = LazyGroup(
         "doctor": Entry("sciml_cli.commands.doctor:doctor", "Check this installation and this machine."),
         "convert": Entry("sciml_cli.commands.convert:convert", "Write a signal of any format as a netCDF recording."),
     },
-    epilog="Exit codes: 0 ok, 2 usage, 3 data, 4 config, 5 checkpoint, 6 a strict finding, 7 diverged, 74 disk, "
-    "75 interrupted but resumable, 130 and 143 stopped by a signal.",
+    epilog="Exit codes: 0 ok, 2 usage, 3 data, 4 config, 5 checkpoint, 6 a strict finding, 7 diverged, "
+    "71 a process that reads was killed, 74 disk, 75 interrupted but resumable, 130 and 143 stopped by a signal.",
 )
 
 

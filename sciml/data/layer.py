@@ -82,7 +82,7 @@ class Preprocessed(nn.Module):
         if valid is not None and not self.takes_padding:
             raise ConfigError(
                 f"expected a net that is told what of a window is padding, forward(x, valid), got "
-                f"{type(self.net).__name__}; set windows.length to seconds, or choose fcn, resnet1d or linear"
+                f"{type(self.net).__name__}; set windows.length to seconds, or choose a net of sciml.nn.models"
             )
         found: torch.Tensor = self.net(z) if valid is None else self.net(z, valid)
         return found

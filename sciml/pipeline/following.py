@@ -20,7 +20,7 @@ def fit_data(cut: SplitWindows, number: int, preprocess: Preprocess, augment: Au
     """Return what a fold, counted from 0, is trained on; only the train part is augmented."""
     split, part = (
         cut.splits[number],
-        partial(WindowDataset, cut.windows, target_transform=preprocess.standardize_target),
+        partial(WindowDataset, cut.windows, target_transform=preprocess.standardize_target, spans=cut.spans),
     )
     return FitData(part(split.train, augment=augment), part(split.validation))
 

@@ -377,6 +377,9 @@ class _Run:
                 resume=resume,
                 extra_state=state,
             )
+            log.writelines(f"{note}\n" for note in found.notes())
+        for note in found.notes():
+            self.log(note)
         for tracker in followed:
             self.log(tracker.summary())
         return found

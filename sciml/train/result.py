@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from sciml.train.callbacks import EpochRecord
+from sciml.wording import count
 
 __all__ = ["FitResult"]
 
@@ -49,6 +50,25 @@ class FitResult:
         """
         best = f"best validation {self.monitor} {self.best_value:.4g} in epoch {self.best_epoch}"
         return f"{self.epochs_run} epochs on {self.device}, {best}"
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader should know of the steps: pieces of a batch, and steps that were left out.
+
+        Examples
+        --------
+        >>> FitResult(nn.Identity(), (), 3, 0.25, 5, False, 1.5, "cpu", micro_batch=8, steps_skipped=2).notes()
+        ('8 items of a batch went through the net at once', '2 steps were left out: loss or gradient was not finite')
+        """
+        found = (
+            [] if self.micro_batch is None else [f"{self.micro_batch} items of a batch went through the net at once"]
+        )
+        for n, why in (
+            (self.steps_skipped, "loss or gradient was not finite"),
+            (self.steps_overflowed, "the scaled gradient was too large for fp16"),
+        ):
+            if n:
+                found.append(f"{count(n, 'step')} {'was' if n == 1 else 'were'} left out: {why}")
+        return tuple(found)
 
     def __repr__(self) -> str:
         return f"FitResult({self.summary()})"

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,10 @@ def kill_in_save(kind, count, *, named):
 
 
 def attempt(folder, plan, out):
-    """One process: `step`/`epoch`/`signal` for Killer, `save`, `count`, `named` for kill_in_save, else to the end."""
+    """One process: `step`/`epoch`/`signal` for Killer, `save`, `count`, `named` for kill_in_save, else to the end.
+
+    `options` are settings other than those of CONFIG.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have ignored them
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     callbacks = []
@@ -92,8 +96,9 @@ def attempt(folder, plan, out):
     elif "step" in plan or "epoch" in plan:
         number = getattr(signal, plan.get("signal", "SIGKILL"))
         callbacks = [Killer(step=plan.get("step"), epoch=plan.get("epoch"), number=number)]
+    config = replace(CONFIG, **plan.get("options", {}))
     try:
-        result = fit(net(), data(), CONFIG, callbacks, run_dir=folder, resume=plan.get("resume", True))
+        result = fit(net(), data(), config, callbacks, run_dir=folder, resume=plan.get("resume", True))
     except ScimlError as error:
         out.write_text(json.dumps({"error": type(error).__name__}))
         return getattr(error, "exit_code", 1)

@@ -25,8 +25,17 @@ EDGES = {
     "before the last checkpoint's lock is gone": {"save": "step", "count": LAST, "named": True},
 }
 SIGNALS = {"SIGINT": 75, "SIGTERM": 143}
+OPTIONS = {
+    "precision": "fp16", "schedule": "plateau", "plateau_patience": 0, "micro_batch": 3, "optimizer": "muon",
+    "nonfinite": "skip", "average": 0.3,
+}  # fmt: skip
 SCENARIOS = {
     "whole": [{}],
+    "whole with options": [{"options": OPTIONS}],
+    "steps with options": [
+        *({"step": step, "options": OPTIONS} for step in sorted(DRAW.sample(range(1, STEPS), 3))),
+        {"options": OPTIONS},
+    ],
     "steps": [*({"step": step} for step in sorted(DRAW.sample(range(1, STEPS), 6))), {}],
     "times": [*({"after": DRAW.uniform(0, 0.15)} for _ in range(8)), {}],
     "finished": [{}, {"step": 1}],  # a step taken would kill
@@ -76,6 +85,14 @@ def test_killed_at_random_times_and_resumed_gives_the_same_bits(outcomes):
     assert {result["status"] for result in killed} <= {-9, 0}
     assert -9 in {result["status"] for result in killed}
     assert_like_whole(last, outcomes)
+
+
+def test_killed_with_every_option_and_resumed_gives_the_same_bits(outcomes):
+    """Scale of fp16, rate of the plateau, momentum of Muon, pieces of a batch, average and counts are all stored."""
+    *killed, last = outcomes["steps with options"]
+    assert [result["status"] for result in killed] == [-9] * 3
+    assert_like_whole(last, {"whole": outcomes["whole with options"]})
+    assert last["weights"] != outcomes["whole"][0]["weights"]
 
 
 @pytest.mark.parametrize("edge", EDGES)

@@ -42,7 +42,6 @@ class WeightAverage:
         """Return the tensors of the average and of the model by name, as the operations on lists take them."""
         return [self.values[name] for name in names], [self.current[name] for name in names]
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
         """Take over the weights after a step, counted from 1."""
         beta = min(self.largest, (step - 1) / (step + 8))

@@ -1,7 +1,7 @@
 """One step of the optimizer, in as many pieces as fit in memory, without waiting for the device."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -69,6 +69,7 @@ class Stepper:
         self.guard = Guard(config, device, partial(self._cause, part))
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.buffers = _Buffers(model)
+        self._alone: Callable[[], AbstractContextManager[Any]] | None = getattr(model, "no_sync", None)
         self.constrained = any(getattr(module, "max_norms", None) for module in model.modules())
         self.forward: Any = torch.compile(model) if config.compile else model
         self._last = torch.full((1,), torch.nan), torch.ones(())
@@ -148,8 +149,7 @@ class Stepper:
 
     def apart(self, *, last: bool) -> AbstractContextManager[Any]:
         """Return the block in which gradients stay with their process: all pieces of a batch but the last."""
-        alone: Any = getattr(self.model, "no_sync", None)
-        return nullcontext() if last or alone is None else alone()
+        return nullcontext() if last or self._alone is None else self._alone()
 
     def clip(self) -> torch.Tensor:
         """Limit the norm of the gradient; return what it was."""
@@ -234,16 +234,14 @@ class _Buffers:
     """The buffers of a model as they were before a step, such as the statistics of batch normalization."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.tensors = [tensor for tensor in model.buffers() if tensor.numel()]
+        self.tensors = [tensor.detach() for tensor in model.buffers() if tensor.numel()]
         self.before = [tensor.clone() for tensor in self.tensors]
 
-    @torch.no_grad()
     def keep(self) -> None:
         """Copy them."""
         if self.tensors:
             torch._foreach_copy_(self.before, self.tensors)
 
-    @torch.no_grad()
     def restore(self, left_out: torch.Tensor | None = None) -> None:
         """Put them back; with `left_out`, shape (), where it is true."""
         for tensor, before in zip(self.tensors, self.before, strict=True):
