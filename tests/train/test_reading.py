@@ -23,6 +23,7 @@ from sciml.data.samples import read_samples
 from sciml.errors import DataError, ScimlError, WorkerError
 from sciml.io import open_recording
 from sciml.train import FitData, TrainConfig, fit
+from sciml.train.processes import ALONE, Processes
 from sciml.train.reading import Reader, batch_order, in_sequence
 from sciml.train.reading.schedule import schedule
 from sciml.train.reading.workers import Workers, ahead, choose_workers
@@ -203,6 +204,18 @@ def test_a_pass_that_goes_on_in_the_middle_gives_the_same_batches(file: Path) ->
     plan = batch_order(len(part), 32, seed=0, epoch=0, blocks=part.blocks)
     whole, late = ([(b.x, b.y) for b in Reader(part, CPU).batches(each)] for each in (plan, plan[7:]))
     assert_equal(whole[7:], late)
+
+
+def test_processes_read_their_shares_of_the_same_batches(file: Path) -> None:
+    part = dataset(file, augment=AUGMENT)
+    plan = batch_order(len(part), 31, seed=0, epoch=0, blocks=part.blocks)
+    whole, *shares = (list(Reader(part, CPU, each).batches(plan)) for each in (ALONE, Processes(0, 2), Processes(1, 2)))
+    for batch, first, second in zip(whole, *shares, strict=True):
+        assert len(first.items) == len(second.items)
+        both = torch.cat([each.x[: each.n_items] for each in (first, second)])
+        torch.testing.assert_close(both, batch.x, rtol=0, atol=0, equal_nan=True)
+        weight = sum(float(each.n_items if each.weights is None else each.weights.sum()) for each in (first, second))
+        assert weight == len(batch.items)
 
 
 def test_a_file_is_evaluated_in_sequence(file: Path) -> None:

@@ -153,7 +153,9 @@ def _show_plan(plan: Any, as_json: bool) -> None:
         click.echo(text)
     for reason, n in plan.dropped.items():
         click.echo(f"dropped: {n} windows {reason}")
-    click.echo(f"net: {plan.config.model.name}, {plan.parameters:,} parameters, begins by {plan.config.init.method}")
+    method = {"auto": "critical, or glorot where that does not apply"}.get(plan.config.init.method)
+    begins = method or plan.config.init.method
+    click.echo(f"net: {plan.config.model.name}, {plan.parameters:,} parameters, begins by {begins}")
     for name, part in plan.batch.items():
         dims = ", ".join(f"{dim} {length}" for dim, length in zip(part["dims"], part["shape"], strict=True))
         click.echo(f"batch {name}: {dims} [{part['unit'] or 'no unit'}]")

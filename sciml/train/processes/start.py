@@ -74,6 +74,11 @@ def _meet(timeout: float) -> tuple[Processes, bool]:
     if is_own:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         distributed.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    elif "cpu" not in (backends := str(distributed_c10d.get_backend_config())):
+        raise ConfigError(
+            f"expected a process group that tensors of the CPU can go through, got one of {backends}; leave "
+            "init_process_group to sciml, or give it 'cpu:gloo,cuda:nccl'"
+        )
     local = [int(os.environ.get(name, default)) for name, default in (("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))]
     processes = Processes(
         distributed.get_rank(),
