@@ -53,7 +53,7 @@ def in_order(path: Path) -> None:
 
 def epoch(reader: Reader, number: int, each: Callable[[], object] = lambda: None) -> None:
     blocks = reader.blocks
-    for _ in reader.batches(batch_order(len(reader), BATCH, seed=0, epoch=number, blocks=blocks), epoch=number):
+    for _ in reader.batches(batch_order(len(reader), BATCH, seed=0, epoch=number, blocks=blocks)):
         each()
 
 

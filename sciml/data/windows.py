@@ -233,7 +233,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     DataError
         Windows of which nothing is to be told.
     ConfigError
-        Shifts of windows whose target is another signal's value at their end.
+        Shifts of windows whose target is another signal's value at their end, or dropout of the only channel.
 
     Examples
     --------
@@ -264,6 +264,10 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             raise ConfigError(
                 "expected windows that mean the same a little earlier or later, got windows whose target is a signal's "
                 "value at their end; set augment.shift to 0"
+            )
+        if augment is not None and augment.channel_dropout and windows.n_channels == 1:
+            raise ConfigError(
+                "expected channels one of which may be missing, got one; set augment.channel_dropout to 0"
             )
         self.windows = windows
         self.indices = np.asarray(indices, dtype=np.int64)
@@ -343,7 +347,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return Pieces(len(self))
 
     def batch(
-        self, indices: ArrayLike, *, key: int | None = None, pieces: Pieces | None = None
+        self, indices: ArrayLike, *, key: ArrayLike | None = None, pieces: Pieces | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return items as one pair of tensors: x (n, channel, time), y (n,) or (n, channel, horizon).
 
@@ -352,7 +356,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         indices
             The items.
         key
-            Of the draws by which they are augmented; None leaves them as they are.
+            Of the draws by which they are augmented, one or one for each; None leaves them as they are.
         pieces
             What `read` gave of the blocks that they lie in; by default it is read now.
         """
@@ -365,7 +369,7 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             X = self.transform(X)
         return torch.from_numpy(np.ascontiguousarray(X)), torch.from_numpy(target)
 
-    def _samples(self, items: NDArray[np.int64], key: int | None, pieces: Pieces | None) -> NDArray[np.float32]:
+    def _samples(self, items: NDArray[np.int64], key: ArrayLike | None, pieces: Pieces | None) -> NDArray[np.float32]:
         """Return the samples of items, the horizon included: (n, channel, time)."""
         shifted = np.zeros(len(items), np.int64)
         if self.augment is not None and self.augment.shift and key is not None:

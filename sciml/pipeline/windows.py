@@ -206,11 +206,11 @@ def _augment_notes(config: Config) -> tuple[str, ...]:
     asked = config.augment
     found = [
         f"shifted by up to {asked.shift:g} s" if asked.shift else "",
-        f"without each channel with probability {asked.channel_dropout:g}" if asked.channel_dropout else "",
+        f"without each channel with probability {asked.channel_dropout:g}, never all" if asked.channel_dropout else "",
         f"with {asked.noise:g} times the noise of the recording added" if asked.noise else "",
     ]
     said = ", ".join(filter(None, found))
-    return (f"train windows are changed anew in each epoch: {said}",) if said else ()
+    return (f"train windows are changed anew in each pass: {said}",) if said else ()
 
 
 def trial_notes(config: Config, seconds: NDArray[np.float64], windows: Windows) -> list[str]:
@@ -338,7 +338,10 @@ def _reading(config: Config, train: WindowDataset) -> str:
     if train.blocks is None:
         return f"all samples are held in memory; {by} reads ahead" if workers else "all samples are held in memory"
     n_blocks, held = int(train.blocks.number.max()) + 1, train.blocks.at_once
-    return f"train windows are read from the file in {n_blocks} blocks, {held} at a time, ahead of the net by {by}"
+    found = f"train windows are read from the file in {n_blocks} blocks, {held} at a time, ahead of the net by {by}"
+    windows, memory = train.windows, train.windows.table_of_samples.memory
+    n_bytes = FLOAT * windows.n_channels * windows.span * train_config(config).batch(len(train))
+    return f"{found}; a batch alone takes {n_bytes} bytes, more than data.memory" if n_bytes > memory else found
 
 
 def describe_recording(windows: Windows) -> dict[str, Any]:

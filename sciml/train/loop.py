@@ -26,7 +26,7 @@ from sciml.train.interrupt import Interrupts
 from sciml.train.monitor import monitor
 from sciml.train.objective import objective, sampling_chances
 from sciml.train.processes import Processes, spread_over, started
-from sciml.train.reading import FitData, Reader, as_batches, batch_order, deaths_understood, fingerprint, key
+from sciml.train.reading import FitData, Reader, as_batches, batch_order, deaths_understood, draw_keys, fingerprint, key
 from sciml.train.result import FitResult
 from sciml.train.steps import (
     EpochSums,
@@ -150,8 +150,7 @@ class _Run:
         self.extra_state = dict(extra_state or {})
         self.train, held_out = as_batches(data.train, "train"), as_batches(data.validation, "validation")
         self.reader, self.held_out = (
-            Reader(part, self.device, self.processes, workers=config.workers, seed=config.seed)
-            for part in (self.train, held_out)
+            Reader(part, self.device, self.processes, workers=config.workers) for part in (self.train, held_out)
         )
         self.data_hash = self.same_in_all(fingerprint([self.train, held_out]))
         self.objective = objective(config, self.train, self.device)
@@ -281,8 +280,9 @@ class _Run:
         """Take the steps that are left of the current epoch, then validate and save."""
         epoch, every = len(self.history), self.config.checkpoint_every
         self.model.train()
-        plan = self.order(epoch)[self.step - epoch * self.steps_per_epoch :]
-        for batch in self.reader.batches(plan, epoch=epoch):
+        plan, keys = self.order(epoch)
+        done = self.step - epoch * self.steps_per_epoch
+        for batch in self.reader.batches(plan[done:], keys=keys[done:]):
             self.stepper.take(batch, self.sums, number=self.step, epoch=epoch, lr=self.lr)
             self.step += 1
             self.average.update(self.step)
@@ -438,10 +438,13 @@ class _Run:
     def seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.started
 
-    def order(self, epoch: int) -> list[NDArray[np.int64]]:
-        passes = range(epoch * self.passes, (epoch + 1) * self.passes)
-        batches = [batch for number in passes for batch in self.one_pass(number)]
-        return batches[: self.total - epoch * self.steps_per_epoch]
+    def order(self, epoch: int) -> tuple[list[NDArray[np.int64]], list[NDArray[np.uint64]]]:
+        """Return the items of each batch of an epoch, of one pass or several, and the seeds of their draws."""
+        passes = {number: self.one_pass(number) for number in range(epoch * self.passes, (epoch + 1) * self.passes)}
+        plan = [batch for one in passes.values() for batch in one]
+        drawn = [draw_keys(one, seed=self.config.seed, number=number) for number, one in passes.items()]
+        left = self.total - epoch * self.steps_per_epoch
+        return plan[:left], [keys for one in drawn for keys in one][:left]
 
     def one_pass(self, number: int) -> list[NDArray[np.int64]]:
         n, seed = len(self.train), self.config.seed

@@ -91,8 +91,18 @@ def test_channels_are_dropped_with_their_probability_but_never_all() -> None:
     gone = np.logical_and.reduce(missing, axis=2)
     np.testing.assert_array_equal(np.logical_or.reduce(missing, axis=2), gone)
     assert gone.sum(axis=1).max() == 2
-    expected = 0.4 - 0.4**3  # all three were to go, and stay
+    expected = 0.4 - 0.4**3 / 3  # where all three were to go, one stays
     assert gone.mean() == pytest.approx(expected, abs=5 * np.sqrt(expected * (1 - expected) / 12_000))
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_each_channel_that_is_there_is_as_likely_to_stay(n: int) -> None:
+    X = np.ones((6000, 3, 2), np.float32)
+    X[:, n:] = np.nan  # a dead electrode stays nobody
+    gone = np.isnan(Augment(channel_dropout=0.5).changed(X, range(6000), key=1)[:, :n, 0])
+    expected = 0.5 - 0.5**n / n
+    assert gone.sum(axis=1).max() == n - 1
+    np.testing.assert_allclose(gone.mean(axis=0), expected, atol=5 * np.sqrt(expected * (1 - expected) / 6000))
 
 
 def periodograms(*args: Any, **settings: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -129,6 +139,9 @@ def test_noise_adds_its_factor_times_the_source() -> None:
 def test_what_cannot_be_augmented_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"channel_dropout in \[0, 1\), got 1"):
         Augment(channel_dropout=1.0)
+    one = sliding_windows(wave()[:, :1], length=0.2, step=0.2, horizon=0.01)
+    with pytest.raises(ConfigError, match=r"expected channels.*got one; set augment\.channel_dropout to 0"):
+        WindowDataset(one, [0], augment=Augment(channel_dropout=0.1))
     with pytest.raises(ConfigError, match="noise floor"):
         Augment(noise=1.0)
     told = with_targets(sliding_windows(wave(), length=0.2, step=0.2), wave())

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from sciml.data import WindowDataset, sliding_windows
 from sciml.data.parts.augment import Augment, NoiseSource
 from sciml.data.parts.blocks import Blocks, blocks_of
 from sciml.data.samples import read_samples
-from sciml.errors import DataError, ScimlError, WorkerError
+from sciml.errors import ConfigError, DataError, InterruptedRunError, ScimlError, WorkerError
 from sciml.io import open_recording
 from sciml.train import FitData, TrainConfig, fit
 from sciml.train.processes import ALONE, Processes
-from sciml.train.reading import Reader, batch_order, in_sequence
+from sciml.train.reading import Reader, batch_order, draw_keys, in_sequence, key
 from sciml.train.reading.schedule import schedule
 from sciml.train.reading.workers import Workers, ahead, choose_workers
 
@@ -58,7 +59,7 @@ def batches(part: WindowDataset, workers: int, *, epoch: int = 0) -> list[tuple[
     reader = Reader(part, CPU, workers=workers)
     plan = batch_order(len(part), 32, seed=0, epoch=epoch, blocks=part.blocks)
     try:
-        return [(batch.x, batch.y) for batch in reader.batches(plan, epoch=epoch)]
+        return [(b.x, b.y) for b in reader.batches(plan, keys=draw_keys(plan, seed=0, number=epoch))]
     finally:
         reader.close()
 
@@ -87,6 +88,17 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     first, again, other = (batch_order(4000, 32, seed=0, epoch=k, blocks=blocks()) for k in (3, 3, 4))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(np.concatenate(first), np.concatenate(other))
+
+
+def test_each_time_an_item_comes_has_draws_of_its_own() -> None:
+    """In a pass that draws with replacement, in another pass; a first time in a pass has the same wherever it comes."""
+    plans = [batch_order(50, 8, seed=0, epoch=k, chances=np.full(50, 1 / 50)) for k in range(3)]
+    items = np.concatenate([np.concatenate(plan) for plan in plans])
+    keys = np.concatenate([np.concatenate(draw_keys(plan, seed=0, number=k)) for k, plan in enumerate(plans)])
+    assert len(np.unique(items)) < len(items)
+    assert len(set(zip(items.tolist(), keys.tolist(), strict=True))) == len(items)
+    once = draw_keys([np.arange(50)], seed=0, number=1)[0]
+    assert set(once.tolist()) == {key(0, "augment", 1)}
 
 
 def test_no_more_blocks_are_held_than_may_be() -> None:
@@ -134,11 +146,32 @@ def test_draws_by_chances_come_turn_by_turn() -> None:
 def test_blocks_cover_equally_many_samples() -> None:
     starts = np.random.default_rng(0).permutation(5000) * 10
     found = blocks_of(starts, starts + 30, row_bytes=64, memory=2**22)
-    rows = int(0.4 * 2**22 / 8 / 64)
+    rows = int(0.4 * 2**22 / 8 / 64) - 30  # and what the last of them reaches beyond the next
     covered = np.bincount(found.number) * 10
     assert covered[:-1].min() >= rows - 30
     assert covered.max() <= rows + 30
     assert np.all(np.diff(found.number[np.argsort(starts)]) >= 0)
+
+
+@pytest.mark.parametrize("length", [30, 300, 3000, 8000])
+@pytest.mark.parametrize("step", [10, 200, 9000])
+@pytest.mark.parametrize("chunk", [1, 256])
+def test_blocks_fit_the_memory_however_long_the_windows(length: int, step: int, chunk: int) -> None:
+    row_bytes, memory = 64, 2**21
+    starts = np.arange(0, 200_000, step)
+    found = blocks_of(starts, starts + length, row_bytes=row_bytes, memory=memory, chunk=chunk)
+    each = [starts[found.number == k] for k in range(found.number.max() + 1)]
+    rows = [sum(np.minimum(np.diff(own), length)) + length for own in each]
+    assert 2 * found.at_once * max(rows) * row_bytes <= memory
+    assert sum(rows) <= 2 * (starts[-1] + length) + chunk * len(each)
+
+
+@pytest.mark.parametrize(("step", "least"), [(10, 2 * (9000 + 8990) * 64), (9000, 2 * 9000 * 64)])
+def test_windows_too_long_for_the_memory_are_refused(step: int, least: int) -> None:
+    starts = np.arange(0, 200_000, step)
+    with pytest.raises(ConfigError, match=rf"data\.memory of at least {least} bytes.*got {least - 1}; set it higher"):
+        blocks_of(starts, starts + 9000, row_bytes=64, memory=least - 1)
+    assert blocks_of(starts, starts + 9000, row_bytes=64, memory=least).at_once == 1
 
 
 def test_what_is_wanted_in_any_order_is_read_again_rather_than_held() -> None:
@@ -171,7 +204,8 @@ def test_batches_are_those_of_the_recording_in_memory(file: Path, augment: Augme
     part, held = dataset(file, augment=augment), dataset(file, memory=2**31, augment=augment)
     assert held.blocks is None
     plan = batch_order(len(part), 32, seed=0, epoch=1, blocks=part.blocks)
-    found, expected = ([(b.x, b.y) for b in Reader(each, CPU).batches(plan, epoch=1)] for each in (part, held))
+    keys = draw_keys(plan, seed=0, number=1)
+    found, expected = ([(b.x, b.y) for b in Reader(each, CPU).batches(plan, keys=keys)] for each in (part, held))
     assert_equal(found, expected)
 
 
@@ -202,14 +236,16 @@ def test_each_block_is_read_once_in_a_pass(file: Path, monkeypatch: pytest.Monke
 def test_a_pass_that_goes_on_in_the_middle_gives_the_same_batches(file: Path) -> None:
     part = dataset(file, augment=AUGMENT)
     plan = batch_order(len(part), 32, seed=0, epoch=0, blocks=part.blocks)
-    whole, late = ([(b.x, b.y) for b in Reader(part, CPU).batches(each)] for each in (plan, plan[7:]))
+    keys = draw_keys(plan, seed=0, number=0)
+    whole, late = ([(b.x, b.y) for b in Reader(part, CPU).batches(plan[k:], keys=keys[k:])] for k in (0, 7))
     assert_equal(whole[7:], late)
 
 
 def test_processes_read_their_shares_of_the_same_batches(file: Path) -> None:
     part = dataset(file, augment=AUGMENT)
     plan = batch_order(len(part), 31, seed=0, epoch=0, blocks=part.blocks)
-    whole, *shares = (list(Reader(part, CPU, each).batches(plan)) for each in (ALONE, Processes(0, 2), Processes(1, 2)))
+    keys, each_of = draw_keys(plan, seed=0, number=0), (ALONE, Processes(0, 2), Processes(1, 2))
+    whole, *shares = (list(Reader(part, CPU, each).batches(plan, keys=keys)) for each in each_of)
     for batch, first, second in zip(whole, *shares, strict=True):
         assert len(first.items) == len(second.items)
         both = torch.cat([each.x[: each.n_items] for each in (first, second)])
@@ -295,6 +331,42 @@ class _Filled(nn.Module):
 
 def test_weights_do_not_depend_on_workers(file: Path) -> None:
     assert trained(file, 0) == trained(file, 1) == trained(file, 3)
+
+
+class _Noted(WindowDataset):
+    """Keeps what is read of each item while the net learns, and fills what is missing."""
+
+    def batch(self, indices: Any, **how: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = super().batch(indices, **how)
+        if how.get("key") is not None:
+            SEEN.extend(zip(np.asarray(indices).tolist(), (each.numpy().tobytes() for each in x), strict=True))
+        return x, y
+
+
+SEEN: list[tuple[int, bytes]] = []
+
+
+@pytest.mark.parametrize("stop", [None, 5])
+def test_each_pass_of_an_epoch_changes_windows_anew(file: Path, tmp_path: Path, stop: int | None) -> None:
+    """A small part has several passes in an epoch; one that stopped in the middle of them goes on with the same."""
+
+    def run(folder: str, *, steps: int, resume: bool = False) -> list[tuple[int, bytes]]:
+        SEEN.clear()
+        whole = dataset(file, memory=2**31, augment=Augment(noise=0.5, source=NoiseSource(np.ones(4), 100.0)))
+        data = FitData(_Noted(whole.windows, np.arange(16), augment=whole.augment), dataset(file, part="validation"))
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Unflatten(1, (4, 1)))
+        config = TrainConfig(steps=40, batch_size=8, patience=None, loss="mse", device="cpu", workers=0)
+        stopping = (_At(steps, lambda: os.kill(os.getpid(), signal.SIGTERM)),)
+        with suppress(InterruptedRunError):
+            fit(net, data, config, stopping, run_dir=tmp_path / folder, resume=resume)
+        return list(SEEN)
+
+    whole = run("whole", steps=0)
+    assert len(set(whole)) == len(whole) == 40 * 8
+    if stop is not None:
+        assert run("parts", steps=stop) == whole[: stop * 8]
+        assert run("parts", steps=0, resume=True) == whole[stop * 8 :]
 
 
 class _At:

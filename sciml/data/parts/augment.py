@@ -1,13 +1,14 @@
-"""Windows that differ in each epoch as those of another recording would: shifted, without a channel, with more noise.
+"""Windows that differ in each pass as those of another recording would: shifted, without a channel, with more noise.
 
-What is drawn for an item is a function of a key (of seed and epoch) and of its number, and so of nothing else.
+What is drawn for an item is a function of a key (of the seed, the pass over the part, and how often the item came in it
+before) and of its number, and so of nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sciml.data.samples import Samples
 from sciml.errors import ConfigError
@@ -84,7 +85,9 @@ class Augment:
         Seconds by which a window may begin earlier or later, at most; never so far that it meets a window of another
         part, a gap or a missing sample.
     channel_dropout
-        Probability of each channel to be missing from a window: to be its mean, and masked where there is a mask.
+        Probability p of each channel to be missing from a window: to be its mean, and masked where there is a mask.
+        Where all C channels were to go, one of them stays, each as likely: a channel is missing with probability
+        p - p^C / C, and the only one with a value never is.
     noise
         Noise to be added, in units of that of `source`: 1 doubles its variance.
     source
@@ -99,6 +102,8 @@ class Augment:
     --------
     >>> Augment(channel_dropout=0.5).changed(np.ones((1, 4, 2), np.float32), [7], key=3)[0, :, 0].tolist()
     [nan, nan, 1.0, 1.0]
+
+    A key is that of all items, or there is one for each.
     """
 
     shift: float = 0.0
@@ -114,33 +119,35 @@ class Augment:
             raise ConfigError("expected the noise floor of the recording to draw noise from, got none; set noise to 0")
 
     def offsets(
-        self, items: Sequence[int], before: NDArray[np.int64], behind: NDArray[np.int64], *, key: int
+        self, items: Sequence[int], before: NDArray[np.int64], behind: NDArray[np.int64], *, key: ArrayLike
     ) -> NDArray[np.int64]:
         """Return by how many samples items are shifted: evenly from -`before` to `behind`, shape (n,)."""
-        ends = zip(items, before[items].tolist(), behind[items].tolist(), strict=True)
-        return np.array([_rng(key, item, SHIFT).integers(-low, high + 1) for item, low, high in ends], np.int64)
+        ends = zip(_rngs(key, items, SHIFT), before[items].tolist(), behind[items].tolist(), strict=True)
+        return np.array([rng.integers(-low, high + 1) for rng, low, high in ends], np.int64)
 
-    def changed(self, X: NDArray[np.float32], items: Sequence[int], *, key: int) -> NDArray[np.float32]:
+    def changed(self, X: NDArray[np.float32], items: Sequence[int], *, key: ArrayLike) -> NDArray[np.float32]:
         """Return windows (n, channel, time) with noise, and without the channels that are dropped."""
         if self.noise and self.source is not None:
-            added = [self.source.draw(_rng(key, item, NOISE), X.shape[2]) for item in items]
+            added = [self.source.draw(rng, X.shape[2]) for rng in _rngs(key, items, NOISE)]
             X = X + np.float32(self.noise) * np.stack(added)
         if not self.channel_dropout:
             return X
-        draws = np.stack([_rng(key, item, DROPOUT).random(X.shape[1]) for item in items])
-        return _without(X, draws < self.channel_dropout)
+        draws = np.stack([rng.random(X.shape[1]) for rng in _rngs(key, items, DROPOUT)])
+        return _without(X, draws, below=self.channel_dropout)
 
 
-def _without(X: NDArray[np.float32], dropped: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return windows without channels (n, channel); one of which nothing would be there keeps all."""
-    found = np.where(dropped[:, :, None], np.float32(np.nan), X)
-    empty = np.isnan(found).all(axis=(1, 2))
-    found[empty] = X[empty]
-    return found
+def _without(X: NDArray[np.float32], draws: NDArray[np.float64], *, below: float) -> NDArray[np.float32]:
+    """Return windows without the channels whose draw (n, channel) is low; of those with a value the highest stays."""
+    present = ~np.isnan(X).all(axis=2)
+    dropped = draws < below
+    dropped[np.arange(len(X)), np.where(present, draws, -1.0).argmax(axis=1)] = False
+    return np.where(dropped[:, :, None], np.float32(np.nan), X)
 
 
-def _rng(key: int, item: int, stream: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[key % 2**64, int(item)], counter=[0, 0, 0, stream]))
+def _rngs(key: ArrayLike, items: Sequence[int], stream: int) -> Iterator[np.random.Generator]:
+    """Yield a generator for each item, by the key of all or its own."""
+    for each, item in zip(np.broadcast_to(np.asarray(key, np.uint64), len(items)).tolist(), items, strict=True):
+        yield np.random.Generator(np.random.Philox(key=[each, int(item)], counter=[0, 0, 0, stream]))
 
 
 def room_to_shift(

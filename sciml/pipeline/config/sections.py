@@ -96,6 +96,7 @@ class Data(Section):
     counts: Literal["counts", "sqrt"] = Field(default="counts", description="events in bins, or their square root")
     memory: Annotated[int, BeforeValidator(_n_bytes)] = Field(
         default=2**31,
+        ge=1,
         description="bytes of a machine that samples may take, as '2 GiB'; beyond, they are read in blocks",
     )
 
@@ -210,11 +211,11 @@ class Train(_Stepping, _Execution, _Reading):
 
 
 class Augment(Section):
-    """How the windows of the train part are changed, anew in each epoch (`sciml.data.parts.augment.Augment`)."""
+    """How the windows of the train part are changed, anew in each pass (`sciml.data.parts.augment.Augment`)."""
 
     shift: Seconds = Field(default=0.0, description="[s] earlier or later, at most")
     channel_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="probability of a channel to be missing"
+        default=0.0, description="probability of a channel to be missing; one stays where all were to go"
     )
     noise: Seconds = Field(default=0.0, description="added, in units of the recording's own noise floor")
 

@@ -1,12 +1,13 @@
 """In which order items are read: every draw is a function of (seed, stream, index), whoever reads them."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["InBlocks", "batch_order", "in_sequence", "key"]
+__all__ = ["InBlocks", "batch_order", "draw_keys", "in_sequence", "key"]
 
 
 def key(seed: int, stream: str, index: int) -> int:
@@ -57,6 +58,34 @@ def batch_order(
     if blocks is not None:
         order = order[np.argsort(_turns(blocks, rng)[blocks.number[order]], kind="stable")]
     return np.split(order, _cuts(n, batch_size))
+
+
+def draw_keys(plan: Sequence[NDArray[np.int64]], *, seed: int, number: int) -> list[NDArray[np.uint64]]:
+    """Return for each item of each batch of a pass the seed of its draws: of its first, second, ... time in the pass.
+
+    Parameters
+    ----------
+    plan
+        The items of each batch of the whole pass.
+    seed, number
+        The seed of the run, and the number of the pass.
+
+    Examples
+    --------
+    >>> first, second = draw_keys([np.array([5, 7]), np.array([5])], seed=0, number=3)
+    >>> bool(first[0] == first[1]), bool(first[0] == second[0])
+    (True, False)
+    """
+    if not plan:
+        return []
+    items = np.concatenate(plan)
+    order = np.argsort(items, kind="stable")
+    _, begins, counts = np.unique(items[order], return_index=True, return_counts=True)
+    times = np.empty(len(items), np.int64)
+    times[order] = np.arange(len(items)) - np.repeat(begins, counts)
+    streams = ("augment", *(f"augment again {k}" for k in range(1, counts.max())))
+    keys = np.array([key(seed, stream, number) for stream in streams], np.uint64)[times]
+    return np.split(keys, np.cumsum([len(batch) for batch in plan[:-1]]))
 
 
 def _turns(blocks: InBlocks, rng: np.random.Generator) -> NDArray[np.int64]:

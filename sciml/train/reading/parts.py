@@ -23,7 +23,8 @@ class Batches(Protocol):
     """A part of the data that hands out batches; `sciml.data.WindowDataset` is one.
 
     It may have `targets`, the labels of all items without reading them, and `weights` of the items, shape (n,) each.
-    One that changes items in each epoch has `augment`, not None, and `batch(indices, key=...)`, which draws by the key.
+    One that changes items in each pass has `augment`, not None, and `batch(indices, key=...)`, which draws by the keys
+    of the items, unsigned integers of shape (n,).
     One whose samples lie in a file has `blocks` (`InBlocks`); `read(items)` gives what is read for some items of a
     block as tensors, `held()` what holds these (`add(block, piece)`, `drop(block)`), and
     `batch(indices, key=..., pieces=...)` the batch from what it holds.

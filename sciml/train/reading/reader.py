@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sciml.train.processes import ALONE, Processes
-from sciml.train.reading.order import InBlocks, key
+from sciml.train.reading.order import InBlocks
 from sciml.train.reading.parts import Batches, weights_of
 from sciml.train.reading.schedule import Step, schedule
 from sciml.train.reading.workers import Call, Workers, ahead, choose_workers
@@ -18,6 +18,8 @@ from sciml.train.reading.workers import Call, Workers, ahead, choose_workers
 __all__ = ["Batch", "Reader"]
 
 Share = tuple[NDArray[np.int64], int]  # items, and how many of them count
+Keys = NDArray[np.uint64] | None  # of the draws by which items are augmented, (n,)
+T = TypeVar("T", np.int64, np.uint64)
 Pair = tuple[torch.Tensor, torch.Tensor]
 AHEAD = 2  # batches that are ready before they are asked for
 
@@ -69,8 +71,6 @@ class Reader:
         Those that share each batch.
     workers
         Processes that read; None for as many as suit the part and the machine (`choose_workers`).
-    seed
-        Of the draws by which items are augmented.
 
     Examples
     --------
@@ -91,9 +91,8 @@ class Reader:
         processes: Processes = ALONE,
         *,
         workers: int | None = None,
-        seed: int = 0,
     ) -> None:
-        self.part, self.device, self.processes, self.seed = part, device, processes, seed
+        self.part, self.device, self.processes = part, device, processes
         self.blocks: InBlocks | None = getattr(part, "blocks", None)
         self.is_augmented = getattr(part, "augment", None) is not None
         self.n_workers = choose_workers(workers, in_memory=self.blocks is None, local_size=processes.local_size)
@@ -104,8 +103,12 @@ class Reader:
     def __len__(self) -> int:
         return len(self.part)
 
-    def batches(self, plan: Sequence[NDArray[np.int64]], *, epoch: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, plan: Sequence[NDArray[np.int64]], *, keys: Sequence[NDArray[np.uint64]] | None = None
+    ) -> Iterator[Batch]:
         """Return an iterator over the batches of a plan, which names the items of each.
+
+        Items are augmented by the draws of their keys (`draw_keys`), where there are some and the part says how.
 
         Raises
         ------
@@ -117,7 +120,8 @@ class Reader:
         shares = [self.share(items) for items in plan]
         if not shares:
             return iter(())
-        drawn = key(self.seed, "augment", epoch) if self.is_augmented else None
+        by = keys if self.is_augmented and keys is not None else [None] * len(plan)
+        drawn = [None if each is None else self.share(each)[0] for each in by]
         read = self._in_memory(shares, drawn) if self.blocks is None else self._in_blocks(shares, drawn, self.blocks)
         whole = zip(plan, shares, read, strict=True)
         found: Iterator[Batch] = (self._made(x, y, *share, items) for items, share, (x, y) in whole)
@@ -139,7 +143,7 @@ class Reader:
             self._workers.close()
         self._under_way = self._workers = None
 
-    def share(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    def share(self, items: NDArray[T]) -> tuple[NDArray[T], int]:
         """Return the items of this process, filled up by its last or, without any, the batch's, and how many it has."""
         length = -(-len(items) // self.processes.size)
         mine = items[self.processes.rank * length :][:length]
@@ -148,11 +152,13 @@ class Reader:
 
     # ---- reading
 
-    def _in_memory(self, shares: Sequence[Share], drawn: int | None) -> Iterator[Pair]:
+    def _in_memory(self, shares: Sequence[Share], drawn: Sequence[Keys]) -> Iterator[Pair]:
         """Return the batches, each read as a whole."""
-        return self._answers(partial(_whole, self.part), [(items, drawn) for items, _ in shares], AHEAD)
+        return self._answers(
+            partial(_whole, self.part), [(items, by) for (items, _), by in zip(shares, drawn, strict=True)], AHEAD
+        )
 
-    def _in_blocks(self, shares: Sequence[Share], drawn: int | None, blocks: InBlocks) -> Iterator[Pair]:
+    def _in_blocks(self, shares: Sequence[Share], drawn: Sequence[Keys], blocks: InBlocks) -> Iterator[Pair]:
         """Return the batches, made of blocks that are read one after the other ahead of them."""
         wanted = [blocks.number[items] for items, _ in shares]
         steps = schedule(wanted, 2 * blocks.at_once)
@@ -164,14 +170,14 @@ class Reader:
         return self._cut(shares, steps, read, drawn)
 
     def _cut(
-        self, shares: Sequence[Share], steps: Sequence[Step], read: Iterator[Any], drawn: int | None
+        self, shares: Sequence[Share], steps: Sequence[Step], read: Iterator[Any], drawn: Sequence[Keys]
     ) -> Iterator[Pair]:
         held = self.part.held()  # type: ignore[attr-defined]
         try:
-            for (items, _), step in zip(shares, steps, strict=True):
+            for (items, _), by, step in zip(shares, drawn, steps, strict=True):
                 for block in step.read:
                     held.add(block, next(read))
-                yield self.part.batch(items, key=drawn, pieces=held)  # type: ignore[call-arg]
+                yield self.part.batch(items, key=by, pieces=held)  # type: ignore[call-arg]
                 for block in step.drop:
                     held.drop(block)
         finally:
@@ -209,8 +215,8 @@ class Reader:
         return torch.from_numpy(weights).float()
 
 
-def _whole(part: Any, items: NDArray[np.int64], drawn: int | None) -> Pair:
-    """Return a batch of a part, changed by draws where there is a key for them."""
+def _whole(part: Any, items: NDArray[np.int64], drawn: Keys) -> Pair:
+    """Return a batch of a part, changed by draws where there are keys for them."""
     found: Pair = part.batch(items) if drawn is None else part.batch(items, key=drawn)
     return found
 

@@ -28,7 +28,7 @@ CLOSED = (ConnectionError, EOFError, FileNotFoundError)  # how a worker's end of
 
 
 def choose_workers(asked: int | None, *, in_memory: bool, local_size: int = 1) -> int:
-    """Return how many processes read for each that trains: as many as asked for, else none where all is in memory.
+    """Return how many processes read a part, for each that trains: as asked for, else none where all is in memory.
 
     A file is read by as many as the machine has cores for beside those that train, four at most; with a single core
     by a thread.
@@ -215,6 +215,7 @@ def _killed(n: int, error: BaseException) -> WorkerError:
     which = next((word for word in str(error).replace(")", " ").split() if word.isdecimal()), None)
     name = "one of them" if which is None else f"process {which}"
     return WorkerError(
-        f"expected {n} workers to read, but {name} was killed, as the system does where memory is short; set "
-        f"train.workers lower (0 reads in a thread), or data.memory, and resume from the last checkpoint"
+        f"expected {n} workers to read each part (train, validation), but {name} was killed, as the system does where "
+        f"memory is short; set train.workers lower (0 reads in a thread), or data.memory, and resume from the last "
+        f"checkpoint"
     )
