@@ -206,11 +206,12 @@ def _augment_notes(config: Config) -> tuple[str, ...]:
     asked = config.augment
     found = [
         f"shifted by up to {asked.shift:g} s" if asked.shift else "",
-        f"without each channel with probability {asked.channel_dropout:g}, never all" if asked.channel_dropout else "",
+        f"without each channel with probability {asked.channel_dropout:g}" if asked.channel_dropout else "",
         f"with {asked.noise:g} times the noise of the recording added" if asked.noise else "",
     ]
     said = ", ".join(filter(None, found))
-    return (f"train windows are changed anew in each pass: {said}",) if said else ()
+    kept = "; where all channels were to go, one stays" if asked.channel_dropout else ""
+    return (f"train windows are changed anew in each pass: {said}{kept}",) if said else ()
 
 
 def trial_notes(config: Config, seconds: NDArray[np.float64], windows: Windows) -> list[str]:

@@ -143,7 +143,12 @@ def test_augmented_windows_are_those_of_the_train_part_alone(settings, tmp_path:
 def test_a_recording_too_large_to_hold_gives_the_same_run(settings, tmp_path: Path, monkeypatch) -> None:
     small = [settings("data.memory='100 kB'", f"train.workers={n}") for n in (0, 2)]
     assert load_for(small[0]).held().recording.chunks is not None
-    assert "blocks, 1 at a time, ahead of the net by 2 workers" in dry_run(small[1]).reading  # of a chunk each
+    said = dry_run(small[1]).reading
+    assert "blocks, 1 at a time, ahead of the net by 2 workers" in said  # of a chunk each
+    assert "a batch alone" not in said
+    assert "; a batch alone takes" in dry_run(settings("data.memory='100 kB'", "train.batch_size=500")).reading
+    with pytest.raises(ConfigError, match=r"data\.memory"):
+        settings("data.memory=0")
     for config, name in zip(small, ("chunked", "workers"), strict=True):
         run(config, out=tmp_path / name)
     for one, other in zip(weights(tmp_path / "chunked").values(), weights(tmp_path / "workers").values(), strict=True):
