@@ -23,7 +23,8 @@ __all__ = [
 
 FOLDERS = (".zarr",)  # names of results that are folders
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_IN_WORDS = ("No space left", "File too large", "Disk quota exceeded")  # HDF5 gives errors without a number
+TOO_LARGE = "File too large"
+_FULL_IN_WORDS = ("No space left", TOO_LARGE, "Disk quota exceeded")  # HDF5 gives errors without a number
 NOTHING = "nothing was left behind"
 
 
@@ -254,7 +255,9 @@ def said_of_disk(path: Path, *, left: str = NOTHING) -> Iterator[None]:
         if not full and not isinstance(error, OSError):
             raise
         if full:
-            text = f"{path}: the disk is full; {left}. Free some space or choose another folder"
+            limited = getattr(error, "errno", None) == errno.EFBIG or TOO_LARGE in str(error)
+            what = "the disk is full, or allows no file as large (ulimit -f)" if limited else "the disk is full"
+            text = f"{path}: {what}; {left}. Free some space or choose another folder"
         else:
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
             text = f"{path}: could not be written ({why}); {left}. Check the permissions of its folder"

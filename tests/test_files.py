@@ -76,9 +76,10 @@ def test_a_full_disk_is_named_however_it_is_told(tmp_path: Path, error: Exceptio
             part.write_bytes(b"half")
             raise error
 
-    with pytest.raises(StorageError, match="the disk is full; nothing was left behind") as told:
+    with pytest.raises(StorageError, match=r"the disk is full.*; nothing was left behind") as told:
         write()
     assert told.value.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    assert ("ulimit -f" in str(told.value)) == ("File too large" in str(error))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -282,6 +282,7 @@ class RunFolder:
         with lock, contextlib.ExitStack() as ended:
             _lock(lock, self.path)
             ended.callback((self.path / ".lock").unlink, missing_ok=True)
+            self.check(resume=resume, overwrite=overwrite)  # again: another run may have begun here since
             if overwrite:
                 self._clear()
             if not resume or self.config().train.epochs != config.train.epochs:
@@ -302,10 +303,13 @@ class RunFolder:
         self.note("running", data=data)
         try:
             yield
-        except (KeyboardInterrupt, InterruptedRunError) as error:
-            code = getattr(error, "exit_code", InterruptedRunError.exit_code)
-            self.note("interrupted", message=str(error), exit_code=code)
-            said = str(error) or "stopped by Ctrl-C"
+        except (KeyboardInterrupt, InterruptedRunError, SystemExit) as error:
+            code = error.code if isinstance(error, SystemExit) else getattr(error, "exit_code", 75)
+            code = code if isinstance(code, int) else InterruptedRunError.exit_code
+            said = {KeyboardInterrupt: "stopped by Ctrl-C", SystemExit: "stopped by SIGTERM"}.get(
+                type(error), str(error)
+            )
+            self.note("interrupted", message=said, exit_code=code)
             raise InterruptedRunError(
                 f"{said}\nto go on: sciml fit --resume --out {self.path}", exit_code=code
             ) from error
@@ -375,5 +379,8 @@ def _lock(file: IO[str], path: Path) -> None:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_there = os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())  # or its owner removed it since
     except OSError:
-        raise StorageError(f"{path} is in use by another run; wait for it, or choose another folder") from None
+        is_there = False
+    if not is_there:
+        raise StorageError(f"{path} is in use by another run; wait for it, or choose another folder")

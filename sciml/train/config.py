@@ -1,7 +1,7 @@
 """How to train: one frozen record of everything that decides the result."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,9 +68,9 @@ class TrainConfig(Stepping, Execution, Reading):
     Attributes
     ----------
     epochs, steps
-        Passes over the training part at most; or, where `epochs` is None, steps at most: with neither, 800 steps or 50
-        passes, whichever is more. An epoch, after which the net is validated, then is as many passes as take 20 steps
-        at least, so that few windows are trained on as long as many.
+        Passes over the training part at most, and steps at most, whichever end first; with neither, 800 steps or 50
+        passes, whichever is more. Where `epochs` is None an epoch, after which the net is validated, is as many passes
+        as take 20 steps at least, so that few windows are trained on as long as many.
     batch_size
         Windows in a step; None for a sixteenth of the training part, but from 16 to 64.
     lr, weight_decay, momentum
@@ -189,9 +189,21 @@ class TrainConfig(Stepping, Execution, Reading):
                 raise ConfigError(f"expected {key} in [{low}, {high}), got {getattr(self, key)}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ConfigError(f"expected clip_norm above 0 or None, got {self.clip_norm}")
-        if isinstance(self.class_weights, str) and self.class_weights not in ("balanced", "sampled"):
+        self._check_class_weights()
+
+    def _check_class_weights(self) -> None:
+        weights = self.class_weights
+        if weights is None:
+            return
+        if self.loss != "cross_entropy":
             raise ConfigError(
-                f"expected class_weights None, 'balanced', 'sampled' or numbers, got {self.class_weights!r}"
+                f"expected no class_weights with loss {self.loss!r}, which knows no classes, got {weights!r}"
+            )
+        numbers = isinstance(weights, tuple | list)
+        if weights not in ("balanced", "sampled") and not (numbers and _are_weights(weights)):
+            raise ConfigError(
+                "expected class_weights None, 'balanced', 'sampled' or finite numbers, none of them negative and not "
+                f"all 0, got {weights!r}"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -224,12 +236,19 @@ class TrainConfig(Stepping, Execution, Reading):
         ((7, 39), (1, 50), (1, 7))
         >>> TrainConfig(steps=200).extent(3), TrainConfig(steps=200).extent(500)
         ((4, 17), (1, 1))
+        >>> TrainConfig(steps=9, epochs=7).extent(3)
+        (1, 3)
         """
         if self.epochs is not None:
-            return 1, self.epochs
+            return 1, min(self.epochs, -(-(self.steps or self.epochs * n_steps) // n_steps))
         steps = self.steps or max(STEPS, EPOCHS * n_steps)
         passes = -(-max(1, min(ROUND, steps // 20)) // n_steps)
         return passes, -(-steps // (passes * n_steps))
+
+
+def _are_weights(values: Sequence[object]) -> bool:
+    numbers = [value for value in values if isinstance(value, int | float) and 0 <= value < float("inf")]
+    return len(numbers) == len(values) and sum(numbers) > 0
 
 
 def differing_keys(stored: Mapping[str, Any], config: TrainConfig) -> list[str]:

@@ -34,6 +34,7 @@ from sciml.train.steps import (
     Stepper,
     WeightAverage,
     autocast,
+    cause_in,
     make_optimizer,
     make_schedule,
     seed_generators,
@@ -152,7 +153,8 @@ class _Run:
         self.reader, self.held_out = (
             Reader(part, self.device, self.processes, workers=config.workers) for part in (self.train, held_out)
         )
-        self.data_hash = self.same_in_all(fingerprint([self.train, held_out]))
+        self.data_hash = fingerprint([self.train, held_out])
+        processes.check_same(self.data_hash, "train or validation part")
         self.objective = objective(config, self.train, self.device)
         self.model = model.to(self.device)
         self.probe()
@@ -303,7 +305,11 @@ class _Run:
         if not np.isfinite(sums.mean):
             raise DivergedError(
                 f"training diverged: validation loss {sums.mean} after step {self.step} (epoch {epoch + 1}, "
-                f"lr {self.lr:g}); lower lr, or look for values that are not finite in the validation part"
+                f"lr {self.lr:g}); of the validation part {cause_in(self.held_out.part, self.batch_size)}"
+            )
+        if trained.n_items and not trained.weight > 0:
+            raise DataError(
+                "expected targets in the train part, got none that counts: all are missing or weigh nothing"
             )
         last, accuracies = self.schedule.rate(self.step - 1), (trained.accuracy, sums.accuracy)
         self.history.append(
@@ -417,6 +423,7 @@ class _Run:
             self.stepper.guard.skipped,
             self.stepper.guard.overflowed,
             self.processes.size,
+            None if self.planned == self.total else self.planned,
         )
 
     # ---- small things
@@ -424,7 +431,7 @@ class _Run:
     @property
     def total(self) -> int:
         steps = self.steps_per_epoch * self.epochs
-        return min(steps, self.config.steps or steps) if self.config.epochs is None else steps
+        return min(steps, self.config.steps or steps)
 
     @property
     def batch_size(self) -> int:
@@ -450,15 +457,6 @@ class _Run:
         n, seed = len(self.train), self.config.seed
         chances, blocks = self.chances, self.reader.blocks
         return batch_order(n, self.batch_size, seed=seed, epoch=number, chances=chances, blocks=blocks)
-
-    def same_in_all(self, digest: str) -> str:
-        """Return the hash of the data, if all processes have the same."""
-        if digest != self.processes.share(digest):
-            raise DataError(
-                f"expected the same data in all processes, got others in process {self.processes.rank} than in process "
-                "0: name the same files to each, and let all see the same version of them"
-            )
-        return digest
 
     def loss_of_one(self) -> torch.Tensor:
         """Return the loss of one item, to see which parameters it depends on."""

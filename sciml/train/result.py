@@ -20,6 +20,7 @@ class FitResult:
     `batch_size` the items of a step, which `processes` shared, `micro_batch` those of one of them that went through the
     net at once, None for all.
 
+    `extended_from` are the steps that an extended run was planned with: rate and average follow them.
     `steps_skipped` counts steps that were left out since loss or gradient was not finite, `steps_overflowed` those of
     fp16 whose scaled gradient was too large.
     """
@@ -39,6 +40,7 @@ class FitResult:
     steps_skipped: int = 0
     steps_overflowed: int = 0
     processes: int = 1
+    extended_from: int | None = None
 
     def summary(self) -> str:
         """Return epochs and best value in one line.
@@ -68,6 +70,10 @@ class FitResult:
         ):
             if n:
                 found.append(f"{count(n, 'step')} {'was' if n == 1 else 'were'} left out: {why}")
+        if self.extended_from is not None:
+            found.append(
+                f"the run was extended: warm-up and average are those of the {self.extended_from} steps it began with"
+            )
         return tuple(found)
 
     def __repr__(self) -> str:

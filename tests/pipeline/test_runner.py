@@ -23,7 +23,7 @@ from sciml.errors import (
     StorageError,
 )
 from sciml.io import open_recording
-from sciml.pipeline import RunResult, demo, dry_run, predict, run, to_toml, validate
+from sciml.pipeline import RunResult, demo, dry_run, load_config, predict, run, runner, to_toml, validate
 from sciml.pipeline.denoising import learn_denoiser, train_part
 from sciml.pipeline.load import Loaded, ground_truth
 from sciml.pipeline.run_folder import RunFolder
@@ -439,3 +439,46 @@ def test_epochs_count_from_one(done: RunResult) -> None:
     best = min(history, key=lambda record: record["validation_loss"])["epoch"]
     assert done.metrics["training"]["best_epoch"] == best
     assert f"epoch {len(history)}/" in (done.out / "log.txt").read_text().splitlines()[-1]
+
+
+def test_a_run_that_began_since_is_not_overwritten(settings, tmp_path: Path, monkeypatch) -> None:
+    """Another run begins, and ends, while this one still reads."""
+    out, config, cut = tmp_path / "run", settings("train.steps=2"), split_windows
+
+    def meanwhile(*args: Any) -> Any:
+        monkeypatch.setattr(runner, "split_windows", cut)
+        run(settings("train.steps=3"), out=out)
+        return cut(*args)
+
+    monkeypatch.setattr(runner, "split_windows", meanwhile)
+    with pytest.raises(StorageError, match="exists; --resume goes on"):
+        run(config, out=out)
+    folder = RunFolder(out)
+    assert folder.finished
+    assert folder.config().train.steps == 3
+
+
+def test_sigterm_before_training_leaves_a_run_that_resumes(settings, tmp_path: Path, monkeypatch) -> None:
+    out = tmp_path / "run"
+
+    def stopped(*_: Any, **__: Any) -> Any:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(runner, "learn_denoiser", stopped)
+    with pytest.raises(InterruptedRunError, match="stopped by SIGTERM") as caught:
+        run(settings("train.steps=2"), out=out)
+    assert caught.value.exit_code == 143
+    assert RunFolder(out).status()["state"] == "interrupted"
+    monkeypatch.setattr(runner, "learn_denoiser", learn_denoiser)
+    run(settings("train.steps=2"), out=out, resume=True)
+    assert RunFolder(out).finished
+
+
+def test_the_configuration_in_a_run_does_not_name_code(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[model]\nname = "nets:Mine"\n')
+    assert load_config(tmp_path / "config.toml").model.name == "nets:Mine"  # a file of the user's
+    (tmp_path / "status.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"--set model\.name=nets:Mine"):
+        load_config(tmp_path / "config.toml")
+    assert load_config(tmp_path / "config.toml", ["model.name=nets:Mine"]).model.name == "nets:Mine"
+    assert load_config(tmp_path / "config.toml", model__name="fcn").model.name == "fcn"

@@ -5,6 +5,7 @@ Usage: spread_run.py FOLDER SCENARIOS, with SCENARIOS a JSON object from the nam
 of attempts one after another; see `attempt`. Prints what each process of each attempt gave, in the same shape.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import torch
 from killed_run import CONFIG, data, net, outcome  # type: ignore[import-not-found]
 from torch import nn
 
-from sciml.errors import DataError, ScimlError
+from sciml.errors import DataError, DivergedError, ScimlError
 from sciml.train import fit
 from sciml.train.steps import Stepper
 
@@ -59,6 +60,10 @@ def attempt(folder, plan, rank):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            if "before" in plan:  # another training in the same processes
+                with contextlib.suppress(DivergedError):
+                    before = replace(config, **plan["before"])
+                    fit(plain_net(), data(), before, run_dir=folder.with_name(f"{folder.name}-before"))
             result = outcome(fit(model, data(bad=plan.get("bad")), config, run_dir=folder, resume=True))
             result["tensors"] = [each.double().flatten().tolist() for each in model.state_dict().values()]
         except ScimlError as error:

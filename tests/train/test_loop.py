@@ -509,3 +509,44 @@ def test_classes_beyond_the_models_outputs_are_found_late_too():
     with pytest.raises(ConfigError, match="labels below 2, one for each output of the model, got 7"):
         fit(net(), FitData((X, y), (X[:8], y[:8])), quick())
     assert len(as_batches((X, y), "train")) == 40
+
+
+@pytest.mark.parametrize(
+    "weights", [(-1.0, 1.0), (float("nan"), 1.0), (0.0, 0.0), (float("inf"), 1.0), "rare", ("a", 1.0)]
+)
+def test_weights_of_classes_that_are_none_are_refused(weights):
+    with pytest.raises(ConfigError, match="class_weights"):
+        TrainConfig(class_weights=weights)
+
+
+def test_a_loss_without_classes_takes_no_weights_of_classes():
+    with pytest.raises(ConfigError, match="knows no classes"):
+        TrainConfig(loss="mse", class_weights="balanced")
+
+
+def test_steps_and_epochs_end_training_by_whichever_comes_first():
+    steps = {
+        (epochs, n): fit(net(), data(), TrainConfig(epochs=epochs, steps=n, batch_size=8, device="cpu"))
+        .history[-1]
+        .step
+        for epochs, n in ((2, None), (2, 3), (2, 7), (1, 500), (2, 1))
+    }
+    whole = steps[2, None]
+    assert steps == {(2, None): whole, (2, 3): 3, (2, 7): min(7, whole), (1, 500): whole // 2, (2, 1): 1}
+
+
+def test_a_validation_part_that_is_not_finite_is_named():
+    parts = data()
+    X, y = (np.array(array, copy=True) for array in parts.validation)
+    X[3, 0, 2] = np.nan
+    with pytest.raises(DivergedError, match=r"validation part the input holds 1 value .* item 3, channel 0, sample 2"):
+        fit(net(), FitData(parts.train, (X, y)), TrainConfig(epochs=1, device="cpu"))
+
+
+def test_a_train_part_without_any_target_is_refused():
+    X = np.zeros((20, 1, 4), np.float32)
+    y = np.full((20, 2), np.nan, np.float32)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    held_out = (X[:4], np.ones((4, 2), np.float32))
+    with pytest.raises(DataError, match="got none that counts"):
+        fit(model, FitData((X, y), held_out), TrainConfig(epochs=1, loss="mse", device="cpu"))

@@ -34,6 +34,8 @@ SCENARIOS = {
     "single": [{"processes": 1}],
     "storm, workers": [*({"ranks": [0], "step": at, "fails": "SIGKILL", **WORKERS} for at in AT), WORKERS],
     "two, workers": [{"config": {"workers": 1}}],
+    "second": [{"before": {}}],
+    "after a failure": [{"before": {"lr": 1e30, "clip_norm": None}}],
     "finished": [{}, {"ranks": BOTH, "step": 1, "fails": "group"}],  # a step taken would kill
     "one": [{"processes": 1, **PLAIN}],
     "two": [PLAIN],
@@ -106,6 +108,12 @@ def test_one_process_with_workers_killed_ten_times_gives_the_bits_of_none(outcom
     assert last["processes"][0]["weights"] == single["weights"], f"seed {SEED}"
     assert last["processes"][0]["record"] == single["record"], f"seed {SEED}"
     assert not last["left"], "temporary files stay behind"
+
+
+@pytest.mark.parametrize("name", ["second", "after a failure"])
+def test_processes_train_one_net_after_the_other(outcomes, name):
+    whole = outcomes["whole"][0]["processes"]
+    assert [each["weights"] for each in outcomes[name][0]["processes"]] == [each["weights"] for each in whole]
 
 
 def test_two_processes_with_workers_give_the_bits_of_none(outcomes):

@@ -237,12 +237,23 @@ def load_config(path: str | Path, assignments: Sequence[str] = (), **flags: Any)
         raise ConfigError(f"{file}: expected a TOML file, but it cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: expected TOML, got a mistake: {error}") from None
+    _check_own_net(file, values, assignments, flags)
     validate(values, source=file.name)  # before the paths are touched, so that messages quote the file
     data = values.get("data", {})
     for key in ("files", "target_files"):
         if data.get(key):
             values["data"] = data = data | {key: [str(file.parent / each) for each in data[key]]}
     return assign(values, assignments, **flags)
+
+
+def _check_own_net(file: Path, values: Mapping[str, Any], assignments: Sequence[str], flags: Mapping[str, Any]) -> None:
+    """Refuse a net of somebody's own that the configuration in a run names, unless the user names it too."""
+    model = values.get("model")
+    stored = model.get("name") if isinstance(model, dict) else None
+    if not isinstance(stored, str) or not is_import_path(stored) or not (file.parent / "status.json").exists():
+        return
+    if not (dict(map(parse_assignment, assignments)).get("model.name") or flags.get("model__name")):
+        check_named(stored, None, run=file.parent, option="--set model.name=")
 
 
 def assign(values: Mapping[str, Any], assignments: Sequence[str] = (), **flags: Any) -> Config:
@@ -324,14 +335,14 @@ def check_named(stored: str, given: str | None, *, run: str | Path, option: str 
     sciml.errors.ConfigError: run was trained with a net of its own, nets:Mine, and no code is imported because a run
     names it: if you trust it, name it yourself, --net nets:Mine
     """
-    own = is_import_path(stored)
+    own, naming = is_import_path(stored), f"{option}{'' if option.endswith('=') else ' '}{stored}"
     if own and given is None:
         raise ConfigError(
             f"{run} was trained with a net of its own, {stored}, and no code is imported because a run names it: if "
-            f"you trust it, name it yourself, {option} {stored}"
+            f"you trust it, name it yourself, {naming}"
         )
     if given is not None and given != stored and (own or is_import_path(given)):
-        raise ConfigError(f"expected {option} {stored}, the net that {run} was trained with, got {given}")
+        raise ConfigError(f"expected {naming}, the net that {run} was trained with, got {given}")
 
 
 def to_toml(config: Config) -> str:

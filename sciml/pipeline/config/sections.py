@@ -194,7 +194,7 @@ class Train(_Stepping, _Execution, _Reading):
     """
 
     epochs: Count | None = Field(default=None, description="passes at most; default 50, but at least 800 steps")
-    steps: Count | None = Field(default=None, description="at most, where no epochs are given")
+    steps: Count | None = Field(default=None, description="at most, if these end before the epochs")
     batch_size: Count | None = Field(default=None, description="default a sixteenth of the train part, from 16 to 64")
     lr: Duration = 1e-3
     weight_decay: Seconds = 1e-2

@@ -11,7 +11,7 @@ import torch
 from torch import distributed
 from torch.distributed.distributed_c10d import Store
 
-from sciml.errors import InterruptedRunError, ProcessError, ScimlError
+from sciml.errors import DataError, InterruptedRunError, ProcessError, ScimlError
 from sciml.train.processes.heartbeat import INTERVAL, Heartbeat
 
 __all__ = ["ALONE", "Processes"]
@@ -95,6 +95,21 @@ class Processes:
             with self.understood():
                 for tensor in tensors:
                     distributed.broadcast(tensor, 0)
+
+    def check_same(self, value: Any, what: str) -> None:
+        """Raise if this process has another value than the first.
+
+        Raises
+        ------
+        DataError
+            Saying what is another one, in words.
+        """
+        first = self.share(value)
+        if value != first:
+            raise DataError(
+                f"expected the same data in all processes, got another {what} in process {self.rank} than in process "
+                "0: name the same files to each, and let all see the same version of them"
+            )
 
     def gather(self, value: torch.Tensor) -> torch.Tensor:
         """Return the rows of a tensor of all processes, one process after the other; all have equally many."""
@@ -224,9 +239,8 @@ class Processes:
         return self._gone([] if self._heartbeat is None else self._heartbeat.silent(GRACE - INTERVAL))
 
     def _gone(self, ranks: list[int]) -> InterruptedRunError:
-        steps = "" if self._heartbeat is None else f" (last heard of at step {self._heartbeat.last_step(0)})"
-        if self._heartbeat is not None and ranks:
-            steps = f" (last heard of at step {', '.join(str(self._heartbeat.last_step(rank)) for rank in ranks)})"
+        signs = "" if self._heartbeat is None else ", ".join(str(self._heartbeat.last_step(r)) for r in ranks or [0])
+        steps = f" (its last sign, of which it gives one a second, was at step {signs})" if signs else ""
         who = f"process {', '.join(map(str, ranks))} of {self.size}" if ranks else f"one of {self.size} processes"
         return InterruptedRunError(
             f"{who} gives no sign of life{steps}: killed, out of memory, or stopped for longer than "

@@ -26,7 +26,8 @@ def spread_over(model: nn.Module, processes: Processes, loss: Callable[[], torch
     if processes.size == 1:
         return model
     model.eval()
-    loss().backward()  # type: ignore[no-untyped-call]
+    with torch.backends.cudnn.flags(enabled=False):  # whose recurrent layers have gradients in training alone
+        loss().backward()  # type: ignore[no-untyped-call]
     unused = any(each.grad is None for each in model.parameters() if each.requires_grad)
     model.zero_grad()
     with processes.understood():

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sciml.errors import DivergedError, ScimlWarning
 from sciml.train.config import TrainConfig
-from sciml.train.reading import Batches
+from sciml.train.reading import Batches, in_sequence
 
-__all__ = ["Guard", "StepRecord", "cause"]
+__all__ = ["Guard", "StepRecord", "cause", "cause_in"]
 
 IN_A_ROW = {"stop": 0, "skip": 5}  # steps that may be left out one after another
 OVERFLOWS = 40  # the same of fp16: from its largest scale, 2^24 and more, to far below one
@@ -167,6 +167,24 @@ def cause(part: Batches | None, items: NDArray[np.int64]) -> str:
     largest = np.unravel_index(int(np.abs(x).argmax()), x.shape)
     where = _place(part, items, largest)
     return f"the input is finite, its largest magnitude {abs(x[largest]):.3g} in {where}; lower lr"
+
+
+def cause_in(part: Batches, batch_size: int) -> str:
+    """Return what in a whole part is to blame: that of its first batch with a value that is not finite.
+
+    Examples
+    --------
+    >>> from sciml.train.reading import as_batches
+    >>> X = np.ones((4, 2, 3), np.float32)
+    >>> X[3, 1, 0] = np.inf
+    >>> cause_in(as_batches((X, np.zeros(4)), "train"), 2)
+    'the input holds 1 value that is not finite, the first in item 3, channel 1, sample 0; mend it or leave it out'
+    """
+    for items in in_sequence(len(part), batch_size):
+        x, y = part.batch(items)
+        if not torch.isfinite(x).all() or torch.isinf(y).any():
+            return cause(part, items)
+    return "inputs and targets are finite; lower lr"
 
 
 def _place(part: Batches, items: NDArray[np.int64], index: tuple[np.intp, ...]) -> str:

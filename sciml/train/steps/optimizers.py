@@ -168,7 +168,9 @@ def inner_matrices(model: nn.Module) -> list[nn.Parameter]:
     >>> [tuple(w.shape) for w in inner_matrices(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4), nn.Linear(4, 1)))]
     [(4, 3)]
     """
-    layers = [module for module in model.modules() if isinstance(module, MATRICES) and module.weight.requires_grad]
+    found_in = (module for module in model.modules() if isinstance(module, MATRICES))
+    # a weight that a parametrization computes is no parameter: what it is computed from is left to AdamW
+    layers = [module for module in found_in if "weight" in module._parameters and module.weight.requires_grad]
     outer = {id(layer.weight) for layer in (*layers[:1], *layers[-1:])}  # also where another layer shares their weight
     found: dict[int, Any] = {id(layer.weight): layer.weight for layer in layers if _is_matrix(layer)}
     return [weight for key, weight in found.items() if key not in outer]
