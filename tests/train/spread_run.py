@@ -57,6 +57,7 @@ def attempt(folder, plan, rank):
         fail_at(plan["step"], plan["fails"])
     config = replace(CONFIG, timeout=TIMEOUT, **plan.get("config", {}))
     model = plain_net() if plan.get("plain") else net()
+    bad = plan.get("bad") if rank in plan.get("bad_in", [rank]) else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -64,7 +65,7 @@ def attempt(folder, plan, rank):
                 with contextlib.suppress(DivergedError):
                     before = replace(config, **plan["before"])
                     fit(plain_net(), data(), before, run_dir=folder.with_name(f"{folder.name}-before"))
-            result = outcome(fit(model, data(bad=plan.get("bad")), config, run_dir=folder, resume=True))
+            result = outcome(fit(model, data(bad=bad), config, run_dir=folder, resume=True))
             result["tensors"] = [each.double().flatten().tolist() for each in model.state_dict().values()]
         except ScimlError as error:
             result = {"error": type(error).__name__, "text": str(error), "exit_code": error.exit_code}

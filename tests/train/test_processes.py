@@ -47,6 +47,7 @@ SCENARIOS = {
     "error in the first": [{"ranks": [0], "step": 17, "fails": "error"}],
     "hangs": [{"ranks": [1], "step": 17, "fails": "SIGSTOP"}, {}],
     **{f"not finite in {bad}": [{"bad": bad, **PLAIN}] for bad in (5, 23)},
+    "other data": [{"bad": 5, "bad_in": [1], **PLAIN}],
     "signal": [{"ranks": [1], "step": 17, "fails": "SIGTERM"}, {}],
     "metric": [
         {"processes": 1, "config": {"monitor": "auc"}, **PLAIN},
@@ -169,6 +170,16 @@ def test_an_error_of_one_reaches_all_with_its_text_and_code(outcomes, name, fail
     assert other["error"] == "ProcessError"
     assert other["text"] == f"process {failed} of 2 failed: row 5 of spikes.h5 cannot be read"
     assert own["exit_code"] == other["exit_code"] == 3
+
+
+def test_other_data_in_one_process_are_refused_at_once(outcomes):
+    attempt = outcomes["other data"][0]
+    first, second = attempt["processes"]
+    assert (first["error"], second["error"]) == ("ProcessError", "DataError")
+    assert "got another train or validation part in process 1 than in process 0" in second["text"]
+    assert second["text"] in first["text"]
+    assert first["exit_code"] == second["exit_code"] == 3
+    assert attempt["seconds"] < 30
 
 
 @pytest.mark.parametrize("bad", [5, 23])
