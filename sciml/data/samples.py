@@ -1,5 +1,6 @@
 """The samples of a recording as a table: which of them are there, and the values where they fit in memory."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from torch.utils.data import get_worker_info
 
 from sciml.data.recordings.channels import channel_names
 from sciml.data.shared import shared_bytes
@@ -215,7 +215,8 @@ def cut_windows(
 
 def _scheduler(recording: xr.DataArray) -> AbstractContextManager[Any]:
     """Let dask compute in this thread where the process is a worker: the threads that it was forked with are gone."""
-    if recording.chunks is None or get_worker_info() is None:
+    data = sys.modules.get("torch.utils.data")  # without which there are no workers
+    if recording.chunks is None or data is None or data.get_worker_info() is None:
         return nullcontext()
     import dask
 

@@ -282,7 +282,10 @@ def test_a_run_has_one_band_of_chance_and_one_meaning_of_above_it(sciml, fitted:
 def test_checkpoints_that_lack_keys_or_hold_other_things_end_in_exit_5(
     sciml, fitted: Path, recording, kind: str, tmp_path: Path
 ) -> None:
-    """Each key in turn is removed, then replaced by what nobody expects; then what is inside of each dict."""
+    """Each key in turn is removed, then replaced by what nobody expects; then what is inside of each dict.
+
+    Of a checkpoint to resume from all are tried in tests/train/test_loop.py, and here those that end soon.
+    """
     run = tmp_path / "run"
     shutil.copytree(fitted, run)
     (run / "metrics.json").unlink()
@@ -297,6 +300,8 @@ def test_checkpoints_that_lack_keys_or_hold_other_things_end_in_exit_5(
         inner = state[key]
         if isinstance(inner, dict) and key != "environment":
             cases += [{**state, key: {k: v for k, v in inner.items() if k != one}} for one in list(inner)[:3]]
+    if kind == "step":
+        cases = [case for case in cases if "model" not in case or case["model"] == [None]]
     commands = (
         (("predict", run, recording, "-o", tmp_path / "out.nc", "--overwrite"), ("spectrum", "weights", run))
         if kind == "best"

@@ -550,3 +550,30 @@ def test_a_train_part_without_any_target_is_refused():
     held_out = (X[:4], np.ones((4, 2), np.float32))
     with pytest.raises(DataError, match="got none that counts"):
         fit(model, FitData((X, y), held_out), TrainConfig(epochs=1, loss="mse", device="cpu"))
+
+
+def test_a_state_that_lacks_keys_or_holds_other_things_is_refused_or_goes_on(tmp_path):
+    """Each key in turn is removed, then replaced by what nobody expects; then what is inside of each dict."""
+    fit(net(), data(), quick(keep=5), run_dir=tmp_path)
+    folder = tmp_path / "checkpoints"
+    newest, path, *_ = checkpoint.paths(folder)
+    newest.unlink()
+    state = checkpoint.load(path)
+    step, n_refused = state.pop("step"), 0
+    cases = []
+    for name in sorted(set(state) - {"format"}):
+        cases += [{key: value for key, value in state.items() if key != name}, {**state, name: [None]}]
+        if isinstance(inner := state[name], dict) and name != "environment":
+            cases += [{**state, name: {k: v for k, v in inner.items() if k != one}} for one in list(inner)[:3]]
+    for case in cases:
+        checkpoint.save(folder, case, step=step)
+        for older in checkpoint.paths(folder)[1:]:
+            older.unlink()
+        try:
+            fit(net(), data(), quick(keep=5), run_dir=tmp_path, resume=True)
+        except (CheckpointError, ScimlWarning):  # the latter on the way to an older one, which is not there
+            n_refused += 1
+        for later in checkpoint.paths(folder):
+            if later.name > path.name:
+                later.unlink()
+    assert n_refused > len(cases) // 2
