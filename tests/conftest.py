@@ -1,10 +1,13 @@
 """Options and fixtures that all tests share."""
 
+import fcntl
+import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,23 @@ def data_dir() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real recordings at {DATA.name}; set SCIML_TEST_DATA to the folder that holds them")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
+    """Return what `make` gives, as JSON knows it: made by one worker of a test run, for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def given(name: str, make: Callable[[], Any]) -> Any:
+        file = shared / f"{name}.json"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not file.exists():
+                file.write_text(json.dumps(make()))
+        return json.loads(file.read_text())
+
+    return given
 
 
 @pytest.fixture

@@ -20,7 +20,11 @@ SCENARIOS = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(file, tmp_path_factory):
+def outcomes(once, file, tmp_path_factory):
+    return once("spread", lambda: run_all(file, tmp_path_factory))
+
+
+def run_all(file, tmp_path_factory):
     config = {
         "task": "forecast",
         "data": {"files": [str(file)]},

@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 SCRIPT = Path(__file__).with_name("killed_run.py")
 STEPS = 40  # of the whole run: 41 items in batches of 8 (the last of 9), 8 epochs
 LAST = 1 + STEPS // 3 + 8  # checkpoints: at the start, every 3 steps and after each epoch
-SEED = random.SystemRandom().randrange(2**32)  # other kills each time; a failure prints it
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))  # of all workers
+SEED = zlib.crc32(RUN.encode())  # other kills each time; a failure prints it
 DRAW = random.Random(SEED)  # noqa: S311 (no cryptography)
 
 EDGES = {
@@ -45,8 +47,12 @@ SCENARIOS = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
+def outcomes(once, tmp_path_factory):
     """What each attempt of each scenario gave."""
+    return once("resume", lambda: run_all(tmp_path_factory))
+
+
+def run_all(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-W", "error", str(SCRIPT), str(tmp_path_factory.mktemp("runs")), json.dumps(SCENARIOS)],
         capture_output=True,
