@@ -27,6 +27,7 @@ __all__ = [
     "Checkpoint",
     "Stored",
     "check_kinds",
+    "file_sha256",
     "listing",
     "load",
     "load_best",
@@ -116,6 +117,23 @@ def verify(path: str | Path) -> str:
     sciml.errors.CheckpointError: expected a checkpoint at nowhere.pt, found no file; check the path
     """
     return _read(Path(path))[1]
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the sha256 of the whole file of a checkpoint, as `sha256sum` gives it, after verifying what it holds.
+
+    Raises
+    ------
+    CheckpointError
+        As `verify`.
+
+    Examples
+    --------
+    >>> file_sha256("nowhere.pt")
+    Traceback (most recent call last):
+    sciml.errors.CheckpointError: expected a checkpoint at nowhere.pt, found no file; check the path
+    """
+    return hashlib.sha256(_read(Path(path))[0]).hexdigest()
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -291,7 +309,10 @@ def paths(directory: str | Path, kind: str = "step") -> list[Path]:
 
 @dataclass(frozen=True)
 class Stored:
-    """A checkpoint file as it lies on the disk; `problem` says why it is not whole, "" where it is."""
+    """A checkpoint file as it lies on the disk; `problem` says why it is not whole, "" where it is.
+
+    `sha256` is that of the whole file, as other programs compute it; None where it is not whole.
+    """
 
     path: Path
     kind: str
@@ -327,7 +348,7 @@ def _stored(path: Path, kind: str) -> Stored | None:
     """Return what lies at a path; None where a run that is under way has deleted it meanwhile."""
     try:
         n_bytes = path.stat().st_size
-        return Stored(path, kind, _step(path), n_bytes, verify(path))
+        return Stored(path, kind, _step(path), n_bytes, file_sha256(path))
     except FileNotFoundError:
         return None
     except CheckpointError as error:

@@ -87,7 +87,7 @@ def test_the_document_says_what_the_model_is_for_and_how_it_was_made(done, tmp_p
     ):
         assert document[key] == value, key
     assert document["split"]["sha256"] == [split.sha256 for split in folder.splits()]
-    assert document["checkpoint"]["sha256"] == checkpoint.verify(best.path)
+    assert document["checkpoint"]["sha256"] == hashlib.sha256(best.path.read_bytes()).hexdigest()
     assert document["versions"]["torch"] == torch.__version__
     assert document["data"] == folder.status()["data"]
     assert document["config"]["data"]["files"] == ["small.nwb"]  # no folders of somebody's machine

@@ -132,7 +132,7 @@ def _contents(
         "initialization": plain(extra["initialization"], flags={}),
         "epoch": found.state["epoch"],
         "step": found.step,
-        "checkpoint": {"file": found.path.name, "sha256": checkpoint.verify(found.path)},
+        "checkpoint": {"file": found.path.name, "sha256": checkpoint.file_sha256(found.path)},
         **_origin(folder, config),
     }
     return tensors, document
