@@ -212,7 +212,7 @@ def test_checkpoints_of_every_fold_are_known(done):
     for folder in folders.values():
         found = checkpoint.listing(folder)
         assert {each.kind for each in found} == {"step", "best"}
-        assert all(each.whole and each.sha256 == checkpoint.verify(each.path) for each in found)
+        assert all(each.whole and each.sha256 == hashlib.sha256(each.path.read_bytes()).hexdigest() for each in found)
     assert RunFolder(done).checkpoints() == next(iter(folders.values()))
 
 
