@@ -28,12 +28,17 @@ def leading_eigh(matrix: AnyArray, n_vectors: int) -> tuple[FloatArray, AnyArray
     if n_vectors > FEW * n or n < 2:
         values, vectors = scipy.linalg.eigh(matrix, check_finite=False)
         return np.asarray(values[::-1]), np.asarray(vectors[:, ::-1][:, :n_vectors])
-    reduced, diagonal, beside, reflections = _tridiagonal(matrix)
-    values = lapack.dsterf(diagonal, beside)[0][::-1]
+    reduced, diagonal, off_diagonal, reflections = _tridiagonal(matrix)
+    values = lapack.dsterf(diagonal, off_diagonal)[0][::-1]
     if not n_vectors:
         return values, np.zeros((n, 0), matrix.dtype)
     _, found = scipy.linalg.eigh_tridiagonal(
-        diagonal, beside, select="i", select_range=(n - n_vectors, n - 1), check_finite=False, lapack_driver="stemr"
+        diagonal,
+        off_diagonal,
+        select="i",
+        select_range=(n - n_vectors, n - 1),
+        check_finite=False,
+        lapack_driver="stemr",
     )
     vectors = np.asfortranarray(found[:, ::-1], dtype=matrix.dtype)
     apply = lapack.zunmqr if np.iscomplexobj(matrix) else lapack.dormqr
@@ -47,5 +52,5 @@ def _tridiagonal(matrix: AnyArray) -> tuple[AnyArray, FloatArray, FloatArray, An
     is_complex = np.iscomplexobj(matrix)
     reduce, size = (lapack.zhetrd, lapack.zhetrd_lwork) if is_complex else (lapack.dsytrd, lapack.dsytrd_lwork)
     work = int(np.real(size(len(matrix), lower=1)[0]))
-    reduced, diagonal, beside, reflections, _ = reduce(matrix, lower=1, lwork=work)
-    return reduced, diagonal, beside, reflections
+    reduced, diagonal, off_diagonal, reflections, _ = reduce(matrix, lower=1, lwork=work)
+    return reduced, diagonal, off_diagonal, reflections

@@ -113,8 +113,8 @@ def _not_separable(choice: Choice) -> str:
     found = separability(matrix, fit.spectra, fit.scale, matrix.eigen(fit.scale, fit.rank).directions)
     if found.p_value >= TEST_LEVEL:
         return ""
-    slow, fast = ("slow", "fast") if found.slow_reaches_farther else ("fast", "slow")
-    return f"{slow} noise reaches farther over the channels than {fast} noise ({p_value(found.p_value)})"
+    wide, narrow = ("slow", "fast") if found.wider_at_low_frequencies else ("fast", "slow")
+    return f"{wide} noise reaches farther over the channels than {narrow} noise ({p_value(found.p_value)})"
 
 
 def _products(basis: AnyArray, first: IntArray, second: IntArray) -> FloatArray:

@@ -46,7 +46,7 @@ class Separability:
         return float(scipy.stats.chi2.sf(np.sum(self.degrees * (x - 1 - np.log(x)) / expected), free))
 
     @property
-    def slow_reaches_farther(self) -> bool:
+    def wider_at_low_frequencies(self) -> bool:
         """Whether the directions that channels share most hold more of the slow noise than of the fast."""
         n_bands, n_groups = self.relative.shape
         speed, reach = np.arange(n_bands) - (n_bands - 1) / 2, np.arange(n_groups) - (n_groups - 1) / 2

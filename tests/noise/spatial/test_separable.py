@@ -43,7 +43,7 @@ def test_noise_whose_speed_decides_how_far_it_reaches_is_refused(slow_is_wide: b
     values = colored(1, root, wide) + colored(2, one, narrow)
     found = measured(values, (EXPONENTIAL + one) / 2)
     assert found.p_value < 1e-6
-    assert found.slow_reaches_farther == slow_is_wide
+    assert found.wider_at_low_frequencies == slow_is_wide
 
 
 def test_a_slow_component_that_was_removed_is_no_reason_to_refuse() -> None:
