@@ -86,7 +86,7 @@ def _all_channels(
 ) -> tuple[Channels, Outliers]:
     """Return what is said of all channels, the excluded ones too, and the components over all of them."""
     matrix, statistics = choice.matrix, choice.matrix.statistics
-    components, mean, scale = _extended(recording, statistics, found, progress)
+    components, filters, mean, scale = _extended(recording, statistics, found, progress)
     null = np.zeros((statistics.n_features, found.null.shape[1]), dtype=found.null.dtype)
     null[statistics.used] = found.null.conj()  # columns of X = C F^T, as the components are
     channels = Channels(
@@ -106,6 +106,7 @@ def _all_channels(
         overlaps_channel=found.overlaps_channel,
         overlaps_time=found.overlaps_time,
         components=components,
+        filters=filters,
         singular_values=found.singular_values,
     )
     return channels, outliers
@@ -113,18 +114,21 @@ def _all_channels(
 
 def _extended(
     recording: xr.DataArray, statistics: ChannelStatistics, found: Components, progress: Progress | None
-) -> tuple[AnyArray, AnyArray, FloatArray]:
-    """Return components (N, rank), mean and noise standard deviation of all channels.
+) -> tuple[AnyArray, AnyArray, AnyArray, FloatArray]:
+    """Return components and filters (N, rank), mean and noise standard deviation of all channels.
 
     An excluded channel has no part in any component. Columns of X = C F^T: conjugate to the eigenvectors of X^H X.
     """
-    loadings = found.directions.conj()
+    used, n = statistics.used, statistics.n_features
     if statistics.n_unread:
-        return extended_components(recording, statistics, loadings, found.channel_noise, progress)
-    components = np.zeros((statistics.n_features, loadings.shape[1]), dtype=loadings.dtype)
-    scale = np.zeros(statistics.n_features)
-    components[statistics.used], scale[statistics.used] = loadings, found.channel_noise
-    return components, statistics.every_mean, scale
+        components, mean, scale = extended_components(
+            recording, statistics, found.maps.conj(), found.channel_noise, progress
+        )
+        return components, components, mean, scale
+    components, filters = (np.zeros((n, found.maps.shape[1]), each.dtype) for each in (found.maps, found.filters))
+    scale = np.zeros(n)
+    components[used], filters[used], scale[used] = found.maps.conj(), found.filters.conj(), found.channel_noise
+    return components, filters, statistics.every_mean, scale
 
 
 def _density(choice: Choice, noise: FloatArray, rate: float | None) -> NoiseDensity:

@@ -24,15 +24,17 @@ MOST_LEAKED = 0.5  # of one direction that another can hold: half of each, where
 class Components:
     """Components in noise of standard deviation `channel_noise` (N,) in the units of the data.
 
-    `directions` (N, rank) are orthonormal after each channel was divided by its noise, `singular_values` all those of
-    the matrix (T, N) then, `strengths` (rank,) and their `intervals` (rank, 2) in the units of the data, overlaps
-    squared cosines with the signal's own vectors. Channels are orthogonal to `null` (N, n_null), also orthonormal, and
-    `channel_noise` is that before a projection made them so.
+    `maps` (N, rank) are of unit norm after each channel was divided by its noise, `filters` (N, rank) such that their
+    products with maps are one matrix of ones; they are the same orthonormal directions where channels share no noise.
+    `singular_values` are all those of the matrix (T, N) then, `strengths` (rank,) and their `intervals` (rank, 2) in
+    the units of the data, overlaps squared cosines with the signal's own vectors. Channels are orthogonal to `null`
+    (N, n_null), also orthonormal, and `channel_noise` is that before a projection made them so.
     """
 
     channel_noise: FloatArray
     null: AnyArray
-    directions: AnyArray
+    maps: AnyArray
+    filters: AnyArray
     singular_values: FloatArray
     strengths: FloatArray
     intervals: FloatArray
@@ -75,7 +77,7 @@ def components_of(choice: Choice) -> Components:
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
     intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
     return Components(
-        noise, null, found.directions, singular_values, strengths, intervals,
+        noise, null, found.directions, found.directions, singular_values, strengths, intervals,
         over_channels * _own_part(leaked_channels), over_time * _own_part(leaked_time),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import xarray as xr
 
 from sciml.errors import ConfigError, NoiseFloorWarning
 from sciml.linalg import few_threads
+from sciml.noise.channels.layout import Layout
 from sciml.noise.channels.read import Progress, read_channels
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.assemble import assembled
@@ -17,7 +18,7 @@ from sciml.noise.floor.result import NoiseFloor
 from sciml.noise.floor.select_model import Choice, fit_requested, select_model
 from sciml.noise.floor.stationarity import noise_level
 from sciml.noise.matrix.gram import Matrix
-from sciml.noise.models.base import ReadAll
+from sciml.noise.models.base import Given
 from sciml.noise.models.registry import NOISE_MODELS, Model, noise_model
 from sciml.recording import check, feature_shape
 
@@ -107,7 +108,8 @@ def noise_floor(
     hold = model != "auto" and noise_model(model).needs_values
     statistics = read_channels(check(recording), progress, hold=hold)
     read_all = partial(read_channels, recording, hold=True) if statistics.standardized is not None else None
-    floor = floor_of(statistics, recording, model, alpha, progress=progress, read_all=read_all)
+    given = Given(read_all, Layout.of(recording))
+    floor = floor_of(statistics, recording, model, alpha, progress=progress, given=given)
     warn_of_doubt(floor)
     return floor
 
@@ -119,12 +121,15 @@ def floor_of(
     alpha: float,
     *,
     progress: Progress | None = None,
-    read_all: ReadAll | None = None,
+    given: Given | None = None,
 ) -> NoiseFloor:
     """Return the noise floor that follows from the statistics of channels; clock, units, names are the template's."""
     check_options(model, alpha)
     with few_threads(min(len(statistics.used), statistics.n_samples)):
-        matrix, choose = Matrix(statistics), partial(_chosen, model=model, alpha=alpha, read_all=read_all)
+        matrix, choose = (
+            Matrix(statistics),
+            partial(_chosen, model=model, alpha=alpha, given=given or Given(layout=Layout.of(template))),
+        )
         choice = _weighed(choose(matrix), feature_shape(template), choose)
         return assembled(template, matrix, choice, requested=model, alpha=alpha, progress=progress)
 
@@ -143,10 +148,10 @@ def _weighed(choice: Choice, shape: tuple[int, ...], choose: Callable[[Matrix], 
     return choice
 
 
-def _chosen(matrix: Matrix, model: Model | Literal["auto"], alpha: float, read_all: ReadAll | None) -> Choice:
+def _chosen(matrix: Matrix, model: Model | Literal["auto"], alpha: float, given: Given) -> Choice:
     if model == "auto":
-        return select_model(matrix, alpha, read_all)
-    return fit_requested(noise_model(model), matrix, alpha, read_all)
+        return select_model(matrix, alpha, given)
+    return fit_requested(noise_model(model), matrix, alpha, given)
 
 
 def warn_of_doubt(floor: NoiseFloor) -> None:

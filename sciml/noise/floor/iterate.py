@@ -1,7 +1,7 @@
 """Rank and noise, iterated until they agree."""
 
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,15 +20,21 @@ MAX_REJECTED = 4  # passes in a row: components that are not removed yet look li
 BULK_TOLERANCE = 1.05  # measured on noise of the right model: 0.98 to 1.01; on a model that is wrong: above 1.1
 
 
-def fitted(model: NoiseModel, prepared: Prepared, alpha: float, *, give_up: bool) -> Fit:
-    """Fit a noise model to a matrix; with `give_up` not to the end where the data reject it."""
+@dataclass(frozen=True)
+class _Step:
+    """A fit, the matrix that it is of, and the channels' noise before what time courses took of it was made up for."""
+
+    prepared: Prepared
+    scale: FloatArray
+    fit: Fit
+
+
+def fitted(model: NoiseModel, prepared: Prepared, alpha: float, *, give_up: bool) -> tuple[Prepared, Fit]:
+    """Fit a noise model, and return the matrix that it ended on; with `give_up` not to the end where data reject it."""
     if model.equal_variances:
-        return _fit_one_variance(prepared, alpha)
-
-    def rejected(fit: Fit) -> bool:
-        return give_up and model.rejected(fit, prepared) is not None
-
-    return _Iteration(model, prepared.matrix, alpha, rejected).fit()
+        return prepared, _fit_one_variance(prepared, alpha)
+    last = _Iteration(model, alpha, give_up=give_up).fit(prepared)
+    return last.prepared, last.fit
 
 
 def _fit_one_variance(prepared: Prepared, alpha: float) -> Fit:
@@ -57,24 +63,26 @@ class _Iteration:
     counting as noise; then again from the widest gap of the spectrum. Noise that the data reject is given up.
     """
 
-    def __init__(self, model: NoiseModel, matrix: Matrix, alpha: float, rejected: Callable[[Fit], bool]) -> None:
-        self.model, self.matrix, self.alpha, self.rejected = model, matrix, alpha, rejected
-        self.limit = min(matrix.n_dimensions, matrix.dof) // 2
+    def __init__(self, model: NoiseModel, alpha: float, *, give_up: bool) -> None:
+        self.model, self.alpha, self.give_up = model, alpha, give_up
 
-    def fit(self) -> Fit:
-        ranks_tried = {0}
-        from_zero = self._iterate(ranks_tried, self.rejected)
-        if from_zero.converged or self.rejected(from_zero):
+    def fit(self, prepared: Prepared) -> _Step:
+        ranks_tried, matrix = {0}, prepared.matrix
+        from_zero = self._iterate(prepared, ranks_tried, give_up=self.give_up)
+        if from_zero.fit.converged or (self.give_up and self._rejected(from_zero)):
             return from_zero
-        values = self.matrix.eigen(self.matrix.total_scale, 0).values
+        values = matrix.eigen(matrix.total_scale, 0).values
         half = len(values) // 2
         gap = int(np.argmax(values[:half] / np.maximum(values[1 : half + 1], np.finfo(float).tiny))) + 1
-        if gap > self.limit or gap in ranks_tried:
+        if gap > _limit(matrix) or gap in ranks_tried:
             return from_zero
-        from_gap = self._iterate({gap}, lambda _: False, start=gap)
-        return from_gap if from_gap.converged else from_zero
+        from_gap = self._iterate(prepared, {gap}, give_up=False, start=gap)
+        return from_gap if from_gap.fit.converged else from_zero
 
-    def _iterate(self, ranks_tried: set[int], rejected: Callable[[Fit], bool], *, start: int = 0) -> Fit:
+    def _rejected(self, step: _Step) -> bool:
+        return self.model.rejected(step.fit, step.prepared) is not None
+
+    def _iterate(self, prepared: Prepared, ranks_tried: set[int], *, give_up: bool, start: int = 0) -> _Step:
         """Re-estimate rank and noise from each other until they agree; if they never do, return where they began.
 
         Where they agree but the bulk does not fit, components are masked by each other: one more is removed. Once the
@@ -82,23 +90,28 @@ class _Iteration:
         noise: the model is given up when that lasts. `ranks_tried` gathers the numbers of components removed.
         """
         n_rejected = 0
-        scale, n_removed = self.matrix.noise_scale(self.matrix.total_scale, start), start
-        first = fit = self._fit_given(scale, n_removed, ranks_tried)
+        first = step = self._step(prepared, None, prepared.matrix.total_scale, start, ranks_tried)
         for _ in range(MAX_PASSES):
+            fit = step.fit
             n_removed = fit.rank if fit.rank not in ranks_tried else max(ranks_tried) + 1
-            if fit.converged or n_removed > self.limit:
+            if fit.converged or n_removed > _limit(step.prepared.matrix):
                 break
             ranks_tried.add(n_removed)
-            scale = self.matrix.noise_scale(scale, n_removed)
-            fit = self._fit_given(scale, n_removed, ranks_tried)
-            n_rejected = n_rejected + 1 if rejected(fit) else 0
+            step = self._step(step.prepared, fit, step.scale, n_removed, ranks_tried)
+            n_rejected = n_rejected + 1 if give_up and self._rejected(step) else 0
             if n_rejected == MAX_REJECTED:
-                return fit
-        return fit if fit.converged else first
+                return step
+        return step if step.fit.converged else first
 
-    def _fit_given(self, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]) -> Fit:
+    def _step(
+        self, prepared: Prepared, before: Fit | None, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]
+    ) -> _Step:
+        prepared, scale = self.model.estimate_noise(prepared, before, scale, n_removed)
+        return _Step(prepared, scale, self._fit_given(prepared.matrix, scale, n_removed, ranks_tried))
+
+    def _fit_given(self, matrix: Matrix, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]) -> Fit:
         """Test the spectrum against the noise after removing components; converged if bulk and rank agree with it."""
-        matrix, model = self.matrix, self.model
+        model = self.model
         found = matrix.eigen(scale, n_removed)
         spectra = matrix.spectra(scale, found.directions)
         inflation = _noise_inflation(matrix, spectra, found.values[:n_removed]) if model.colored else 1.0
@@ -113,6 +126,11 @@ class _Iteration:
             values, law.p_value(values), scale * np.sqrt(inflation), law, profile, rank, spectra, ratio,
             converged=fits and rank in ranks_tried,
         )  # fmt: skip
+
+
+def _limit(matrix: Matrix) -> int:
+    """Return how many components can be removed at most."""
+    return min(matrix.n_dimensions, matrix.dof) // 2
 
 
 def _noise_inflation(matrix: Matrix, spectra: NoiseSpectra, eigenvalues: FloatArray) -> float:

@@ -8,8 +8,10 @@ import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.noise.channels.extend import extended_components
+from sciml.noise.channels.layout import Layout
 from sciml.noise.channels.read import read_channels
 from sciml.noise.matrix.gram import Matrix
+from sciml.noise.models.base import Given
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.noise.models.registry import Model, noise_model
 
@@ -62,7 +64,7 @@ def leading_components(
     """
     kind = noise_model(model)
     matrix = Matrix(read_channels(recording, hold=kind.needs_values))
-    prepared = kind.prepare(matrix, partial(read_channels, recording, hold=True))
+    prepared = kind.prepare(matrix, Given(partial(read_channels, recording, hold=True), Layout.of(recording)))
     matrix, statistics, used = prepared.matrix, prepared.matrix.statistics, prepared.matrix.statistics.used
     if prepared.channel_scale is not None:
         noise = statistics.total_scale.mean() * np.ones(len(used))

@@ -75,13 +75,17 @@ class Samples:
 
 @dataclass(frozen=True)
 class Outliers:
-    """Components above the floor, (N, rank), their strengths and overlaps, among all singular values."""
+    """Components above the floor, (N, rank), their strengths and overlaps, among all singular values.
+
+    `filters` (N, rank) read their time courses: they are the components where channels share no noise.
+    """
 
     strengths: FloatArray
     strength_intervals: FloatArray
     overlaps_channel: FloatArray
     overlaps_time: FloatArray
     components: AnyArray
+    filters: AnyArray
     singular_values: FloatArray
 
 

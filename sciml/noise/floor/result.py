@@ -99,6 +99,7 @@ class NoiseFloor:
     overlaps_channel = PartOf[FloatArray]("outliers")
     overlaps_time = PartOf[FloatArray]("outliers")
     components = PartOf[AnyArray]("outliers")
+    filters = PartOf[AnyArray]("outliers")
     singular_values = PartOf[FloatArray]("outliers")
     mp_rank = PartOf[int]("marchenko_pastur")
     mp_edge = PartOf[float]("marchenko_pastur")
@@ -168,6 +169,7 @@ class NoiseFloor:
             "overlaps_channel": ("outlier",),
             "overlaps_time": ("outlier",),
             "components": ("channel", "outlier"),
+            "filters": ("channel", "outlier"),
             "singular_values": ("component",),
             "channel_mean": ("channel",),
             "channel_scale": ("channel",),
@@ -186,8 +188,8 @@ class NoiseFloor:
     def to_dict(self) -> dict[str, Any]:
         """Return the scalars, eigenvalues and p-values as plain Python values, for JSON."""
         skipped = {
-            "channel_names", "components", "singular_values", "channel_mean", "channel_scale", "null", "frequency",
-            "psd", "recording_psd", "profile",
+            "channel_names", "components", "filters", "singular_values", "channel_mean", "channel_scale", "null",
+            "frequency", "psd", "recording_psd", "profile",
         }  # fmt: skip
         plain = {name: value for name, value in self._flat().items() if name not in skipped}
         plain["excluded"] = {str(channel): reason for channel, reason in self.excluded.items()}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sciml.noise.floor.iterate import fitted
 from sciml.noise.matrix.gram import Matrix
-from sciml.noise.models.base import Fit, NoiseModel, Prepared, ReadAll, UnsuitableValuesError
+from sciml.noise.models.base import Fit, Given, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.models.registry import NOISE_MODELS
 
 __all__ = ["Choice", "fit_requested", "select_model"]
@@ -25,30 +25,30 @@ class Choice:
         return self.prepared.matrix
 
 
-def fit_requested(model: NoiseModel, matrix: Matrix, alpha: float, read_all: ReadAll | None) -> Choice:
+def fit_requested(model: NoiseModel, matrix: Matrix, alpha: float, given: Given) -> Choice:
     """Fit a model whether the data reject it or not."""
-    prepared = model.prepare(matrix, read_all)
-    fit = fitted(model, prepared, alpha, give_up=False)
+    prepared, fit = fitted(model, model.prepare(matrix, given), alpha, give_up=False)
     return Choice(model, "as requested", prepared, model.confirmed(fit, prepared, alpha))
 
 
-def select_model(matrix: Matrix, alpha: float, read_all: ReadAll | None) -> Choice:
+def select_model(matrix: Matrix, alpha: float, given: Given) -> Choice:
     """Walk the models from simple to rich, and take the first that converges and is not rejected.
 
     Where none converges, the simplest that the data do not reject is taken.
     """
-    selection = _Selection(matrix, alpha, read_all)
-    for model in NOISE_MODELS:
+    selection = _Selection(matrix, alpha, given)
+    models = [model for model in NOISE_MODELS if model.independent]
+    for model in models:
         if selection.stands(model):
             return selection.choice(model)
-    return selection.choice(selection.unconverged[0] if selection.unconverged else NOISE_MODELS[-1])
+    return selection.choice(selection.unconverged[0] if selection.unconverged else models[-1])
 
 
 class _Selection:
     """Fits models as they are asked for, and remembers why the ones so far were not taken."""
 
-    def __init__(self, matrix: Matrix, alpha: float, read_all: ReadAll | None) -> None:
-        self.matrix, self.alpha, self.read_all = matrix, alpha, read_all
+    def __init__(self, matrix: Matrix, alpha: float, given: Given) -> None:
+        self.matrix, self.alpha, self.given = matrix, alpha, given
         self.reasons: list[str] = []
         self.unconverged: list[NoiseModel] = []
         self._fits: dict[str, tuple[Prepared, Fit]] = {}
@@ -68,8 +68,8 @@ class _Selection:
 
     def fit(self, model: NoiseModel) -> tuple[Prepared, Fit]:
         if model.name not in self._fits:
-            prepared = model.prepare(self.matrix, self.read_all)
-            self._fits[model.name] = prepared, fitted(model, prepared, self.alpha, give_up=True)
+            prepared = model.prepare(self.matrix, self.given)
+            self._fits[model.name] = fitted(model, prepared, self.alpha, give_up=True)
         return self._fits[model.name]
 
     def choice(self, model: NoiseModel) -> Choice:

@@ -44,12 +44,12 @@ def noise_level(choice: Choice) -> FloatArray | None:
     held = statistics.standardized is not None and choice.prepared.channel_scale is None
     if not held or choice.matrix.n_dimensions < FEWEST_WEIGHED:
         return None
-    assert statistics.standardized is not None  # noqa: S101
     if statistics.level is None:
         rows = _rows(choice)
         if not (_single_samples(choice, rows) or _level(choice, rows)):
             return None
-        magnitude = np.median(np.abs(statistics.standardized), axis=1)
+        assert choice.matrix.samples is not None  # noqa: S101
+        magnitude = np.median(np.abs(choice.matrix.samples), axis=1)
         return _smoothed(magnitude**2, choice.matrix.n_dimensions)
     rows = _rows(choice, every=True)
     return _smoothed(rows.energy, rows.n_dimensions) * statistics.level

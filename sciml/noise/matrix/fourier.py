@@ -1,8 +1,9 @@
 """Fourier coefficients of the channels over time: all of them, or those that a subsample can tell."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -42,6 +43,11 @@ class FourierCoefficients:
             return np.asarray(rows - (rows @ project.astype(rows.dtype)) @ reconstruct.astype(rows.dtype))
 
         return self._power(rest)
+
+    def combined(self, combinations: Any) -> "FourierCoefficients":
+        """Return the coefficients of linear combinations (N, M) of the channels."""
+        groups = ((values @ combinations.astype(values.dtype), paired) for values, paired in self.groups)
+        return replace(self, groups=tuple(groups))
 
     def time_course_power(self, project: AnyArray) -> FloatArray:
         """Return the power (frequency, component) of the time courses C `project`: one in all dimensions together."""

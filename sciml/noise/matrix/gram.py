@@ -62,18 +62,27 @@ class Matrix:
         self.n_channels = len(self.total_scale)
         self.is_complex = statistics.is_complex
         self.tall = self.n_channels <= self.dof
-        self._gram: AnyArray = np.zeros((0, 0)) if statistics.gram is None else statistics.gram
-        if self.tall and statistics.standardized is not None:
-            self._gram = statistics.standardized.conj().T @ statistics.standardized / self.dof
+
+    @cached_property
+    def samples(self) -> AnyArray | None:
+        """Standardized samples (T, N); None where they are not held."""
+        return self.statistics.standardized
+
+    @cached_property
+    def gram(self) -> AnyArray | None:
+        """X^H X / dof of standardized samples, where that is the short side or all that is kept."""
+        if self.samples is None or not self.tall:
+            return self.statistics.gram
+        return np.asarray(self.samples.conj().T @ self.samples / self.dof)
 
     @cached_property
     def null(self) -> AnyArray:
         """Directions (N, n_null) in which the standardized channels do not scatter: they were projected out."""
         none = np.zeros((self.n_channels, 0))
-        if self.tall:
-            values, vectors = scipy.linalg.eigh(self._gram, check_finite=False)
+        if self.tall and self.gram is not None:
+            values, vectors = scipy.linalg.eigh(self.gram, check_finite=False)
             return np.asarray(vectors[:, values < self._null_limit(values)])
-        held = self.statistics.standardized
+        held = self.samples
         if held is None or self.n_channels > MOST_WITH_NULL:
             return none
         small = held @ held.conj().T / self.dof
@@ -128,12 +137,13 @@ class Matrix:
         factor, left_over = self.total_scale / scale, self._second_projection(scale)
         kept = min(self.n_dimensions, self.dof)  # of fewer samples than channels dof are not zero: the mean takes one
         wanted = kept if n_directions is None else min(n_directions, kept)
-        if self.tall or self.statistics.standardized is None:
-            gram = self._gram * factor[:, None] * factor
+        if self.gram is not None:
+            gram = self.gram * factor[:, None] * factor
             gram = gram if left_over is None else left_over @ gram @ left_over
             values, vectors = scipy.linalg.eigh(gram, check_finite=False)
             return Eigen(np.maximum(values[::-1][:kept], 0.0), vectors[:, ::-1][:, :wanted])
-        scaled = self.statistics.standardized * factor
+        assert self.samples is not None  # noqa: S101
+        scaled = self.samples * factor
         scaled = scaled if left_over is None else scaled @ left_over
         values, left = scipy.linalg.eigh(scaled @ scaled.conj().T / self.dof, check_finite=False)
         values, left = np.maximum(values[::-1][:kept], np.finfo(float).tiny), left[:, ::-1][:, :wanted]
@@ -199,7 +209,7 @@ class Matrix:
     @cached_property
     def fourier(self) -> FourierCoefficients:
         """Fourier coefficients over time of the used channels, standardized."""
-        held, subsample = self.statistics.standardized, self.statistics.subsample
+        held, subsample = self.samples, self.statistics.subsample
         if held is None:
             assert subsample is not None  # noqa: S101
             return fourier_of_subsample(subsample)
@@ -208,6 +218,10 @@ class Matrix:
     @cached_property
     def _total_power(self) -> FloatArray:
         return self.fourier.power(np.zeros((self.n_channels, 0)), np.zeros((0, self.n_channels)))
+
+    def transformed(self, rows: AnyArray) -> AnyArray:
+        """Return samples (n, N) of the standardized channels as this matrix has them."""
+        return rows
 
     def spectra(self, scale: FloatArray, directions: AnyArray) -> NoiseSpectra:
         """Return the spectra of what `directions` and the directions without any scatter leave."""
@@ -227,10 +241,10 @@ class Matrix:
     def residual_covariance(self, scale: FloatArray, basis: AnyArray, first: IntArray, second: IntArray) -> FloatArray:
         """Return the covariance (real part) of pairs of channels divided by `scale`, without a `basis` (N, k)."""
         factor = (self.total_scale / scale)[:, None]
-        if len(self._gram):
-            scatter, scattered = self._gram[first, second], factor * ((self._gram * factor.T) @ basis)
+        if self.gram is not None:
+            scatter, scattered = self.gram[first, second], factor * ((self.gram * factor.T) @ basis)
         else:
-            held = self.statistics.standardized
+            held = self.samples
             assert held is not None  # noqa: S101
             parts = [held[start : start + FEW_ROWS] for start in range(0, len(held), FEW_ROWS)]
             products = [np.einsum("ti,ti->i", part[:, first].conj(), part[:, second]) for part in parts]

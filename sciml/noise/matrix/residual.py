@@ -71,15 +71,13 @@ def _removed_part(scores: FloatArray) -> FloatArray:
 
 def _samples(matrix: Matrix, *, every: bool) -> Iterator[AnyArray]:
     """Yield consecutive samples, of which there are enough."""
-    subsample, held = matrix.statistics.subsample, matrix.statistics.standardized
+    subsample = matrix.statistics.subsample
     if subsample is None or every:
-        assert held is not None  # noqa: S101
-        yield from _parts(held)
-    elif subsample.every == 1:
-        yield from _parts(subsample.decimated)
+        assert matrix.samples is not None  # noqa: S101
+        yield from _parts(matrix.samples)
     else:
-        for segment in subsample.segments:
-            yield from _parts(segment)
+        for values in [subsample.decimated] if subsample.every == 1 else subsample.segments:
+            yield from map(matrix.transformed, _parts(values))
 
 
 def _parts(values: AnyArray) -> Iterator[AnyArray]:

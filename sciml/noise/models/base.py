@@ -6,13 +6,15 @@ from typing import Protocol
 
 from sciml._typing import FloatArray
 from sciml.errors import DataError
+from sciml.noise.channels.layout import Layout
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.noise.spatial.whiten import Whitening
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["Fit", "Methods", "NoiseModel", "Prepared", "ReadAll", "UnsuitableValuesError"]
+__all__ = ["Fit", "Given", "Methods", "NoiseModel", "Prepared", "ReadAll", "UnsuitableValuesError"]
 
 ReadAll = Callable[[], ChannelStatistics]
 
@@ -22,16 +24,30 @@ class UnsuitableValuesError(DataError):
 
 
 @dataclass(frozen=True)
+class Given:
+    """What is known of a recording beside the values of its channels.
+
+    `read_all` reads the recording once more and returns statistics that hold all values; None where it is too large for
+    that. `layout` says where all its channels are, None where nobody knows.
+    """
+
+    read_all: ReadAll | None = None
+    layout: Layout | None = None
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The matrix that a model is fitted on.
 
     `channel_scale`, the noise standard deviation of each used channel in the units of the data, is set where the model
-    scaled the values itself; `n_projected` of their dimensions were then projected out.
+    scaled the values itself; `n_projected` of their dimensions were then projected out. Where channels share noise,
+    `whitening` makes it independent: `matrix` is that of the whitened channels.
     """
 
     matrix: Matrix
     channel_scale: FloatArray | None = None
     n_projected: int = 0
+    whitening: Whitening | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,8 @@ class NoiseModel(Protocol):
         It is fitted on all values at once; moments of the channels are not enough.
     must_converge
         Words for the reason if rank and noise do not converge and a richer model is tried; empty if none is.
+    independent
+        Channels share no noise. The others need to know where channels are, or what their noise is.
     """
 
     name: str
@@ -94,12 +112,10 @@ class NoiseModel(Protocol):
     common_spectrum: bool = True
     needs_values: bool = False
     must_converge: str = ""
+    independent: bool = True
 
-    def prepare(self, matrix: Matrix, read_all: ReadAll | None) -> Prepared:  # noqa: ARG002
+    def prepare(self, matrix: Matrix, given: Given) -> Prepared:  # noqa: ARG002
         """Return the matrix that the model is fitted on: by default that of the standardized channels.
-
-        `read_all` reads the recording once more and returns statistics that hold all values; None where it is too
-        large for that.
 
         Raises
         ------
@@ -111,6 +127,19 @@ class NoiseModel(Protocol):
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
         """Return the variances of the noise, (frequency, channel), over `dof` samples."""
         ...
+
+    def estimate_noise(
+        self,
+        prepared: Prepared,
+        before: Fit | None,  # noqa: ARG002
+        scale: FloatArray,
+        rank: int,
+    ) -> tuple[Prepared, FloatArray]:
+        """Return the matrix, and the standard deviation of each of its channels' noise, beside `rank` components.
+
+        `before` is the fit so far, None at first, on the matrix `prepared` with the noise `scale`.
+        """
+        return prepared, prepared.matrix.noise_scale(scale, rank)
 
     @property
     def tested_on(self) -> "NoiseModel":

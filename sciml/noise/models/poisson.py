@@ -10,7 +10,7 @@ from sciml.noise.channels.accumulate import ChannelAccumulator
 from sciml.noise.channels.statistics import ChannelStatistics, channel_statistics
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
-from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared, ReadAll, UnsuitableValuesError
+from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.laws import TracyWidom
@@ -70,13 +70,13 @@ class Poisson(NoiseModel):
     equal_variances = True
     needs_values = True
 
-    def prepare(self, matrix: Matrix, read_all: ReadAll | None) -> Prepared:
+    def prepare(self, matrix: Matrix, given: Given) -> Prepared:
         """Return the scaled residuals of counts; a recording of too many channels is read once more for them."""
         statistics = matrix.statistics
         if not statistics.no_counts and (statistics.standardized is None or statistics.n_unread):
-            if read_all is None:
+            if given.read_all is None:
                 raise UnsuitableValuesError("expected values that fit into memory: counts need all samples at once")
-            statistics = read_all()
+            statistics = given.read_all()
         return count_residuals(statistics)
 
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:

@@ -1,0 +1,1 @@
+"""Noise that channels share because they are neighbors: its correlation, and how to take it out."""
