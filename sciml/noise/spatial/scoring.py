@@ -228,20 +228,31 @@ def _spread(
     For equal channels s^T F^{-1} s is a chi-square of N degrees, s the score of their logarithms where these are zero
     and F the information on them; for logarithms of variance v its mean is N + v tr F.
     """
-    mixed = np.linalg.solve(known, information.mixed)
-    own = information.scales - information.mixed.T @ mixed
-    own.flat[:: len(own) + 1] += RIDGE * np.trace(own)
+    own, mixed = _on_scales(known, information)
     even = of_scales + information.scales @ off - mixed.T @ (score + information.mixed @ off)
+    even -= even.mean()
     n = len(off)
     statistic = float(even @ scipy.linalg.solve(own, even, assume_a="pos", check_finite=False))
-    return (statistic - n) / float(np.trace(own)) if statistic > n + UNEQUAL * np.sqrt(2 * n) else 0.0
+    excess = statistic - (n - 1)
+    return excess / float(np.trace(information.scales)) if excess > UNEQUAL * np.sqrt(2 * n) else 0.0
+
+
+def _on_scales(known: FloatArray, information: _Information) -> tuple[FloatArray, FloatArray]:
+    """Return the information on the scales given nothing of the parameters, and what these are for each scale.
+
+    All scales together are the level: that stays.
+    """
+    mixed = np.linalg.solve(known, information.mixed)
+    own = information.scales - information.mixed.T @ mixed
+    return own + np.trace(information.scales) / len(own), mixed
 
 
 def _joint_step(
     score: FloatArray, of_scales: FloatArray, known: FloatArray, information: _Information, pull: float
 ) -> tuple[FloatArray, FloatArray]:
     """Solve for parameters and scales at once, the scales pulled to each other."""
-    own = information.scales - information.mixed.T @ (mixed := np.linalg.solve(known, information.mixed))
+    own, mixed = _on_scales(known, information)
     own.flat[:: len(own) + 1] += pull
     scale_step = scipy.linalg.solve(own, of_scales - mixed.T @ score, assume_a="pos", check_finite=False)
+    scale_step -= scale_step.mean()
     return np.linalg.solve(known, score - information.mixed @ scale_step), scale_step
