@@ -18,7 +18,8 @@ LARGEST_LOG = 25.0  # of the spectrum's maximum over its minimum: beyond, roundi
 class Lattice:
     r"""Noise at integer `places` (N, d) of a grid whose log spectrum has a cosine for each of the `lags` (P, d).
 
-    .. math:: \log C(k) = \sum_l a_l \prod_d \cos(l_d k_d), \qquad \frac{\partial C}{\partial a_l} = C \prod_d \cos(l_d k_d)
+    .. math:: \log C(k) = \sum_l a_l \prod_d \cos(l_d k_d), \qquad
+              \frac{\partial C}{\partial a_l} = C \prod_d \cos(l_d k_d)
 
     Covariances are cosine transforms over a circle of four times the extent of the places. Along an axis on which all
     places are one, nothing depends on the wavenumber.
@@ -51,7 +52,7 @@ class Lattice:
         found = np.ones((len(self.lags), *[1] * len(self.extent)))
         for d, n in enumerate(self._half_circle):
             along = np.cos(np.outer(self.lags[:, d], np.pi * np.arange(n + 1) / n))
-            found = found * along.reshape(len(along), *(-1 if axis == d else 1 for axis in range(len(self.extent))))
+            found = found * along.reshape(len(along), *(n + 1 if axis == d else 1 for axis in range(len(self.extent))))
         return found
 
     def log_spectrum(self, coefficients: FloatArray) -> FloatArray:
@@ -73,9 +74,17 @@ class Lattice:
         covariance = scipy.fft.dctn(spectrum, type=1)
         return np.asarray(covariance[tuple(slice(n) for n in self.extent)].ravel())
 
+    def words(self, coefficients: FloatArray) -> str:
+        """Say how strongly next neighbors correlate along each axis."""
+        table = self.tables(coefficients)[0].reshape(self.extent)
+        steps = np.eye(len(self.extent), dtype=np.int64)
+        found = [f"{table[tuple(step)]:.2f}" for step, n in zip(steps, self.extent, strict=True) if n > 1]
+        return f"correlation {', '.join(found)} at one step along {'each axis' if len(found) > 1 else 'the axis'}"
+
     def sums(self, matrix: FloatArray) -> FloatArray:
         """Return the sums (n_lags,) of a matrix (N, N) over the pairs of each lag."""
-        return np.bincount(self.pairs.ravel(), matrix.ravel(), minlength=int(np.prod(self.extent)))
+        n_lags = int(np.prod(self.extent))
+        return np.asarray(np.bincount(self.pairs.ravel(), matrix.ravel(), minlength=n_lags), np.float64)
 
     def change(self, step: FloatArray) -> float:
         """Return the largest change of log C by a step of the coefficients, but for a constant."""

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import scipy.linalg
 
-from sciml._typing import BoolArray, FloatArray, IntArray
+from sciml._typing import BoolArray, IntArray
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.scoring import Scatter, SharedNoise, first_guess, fit_shared_noise
 

@@ -10,7 +10,7 @@ from sciml._typing import AnyArray, FloatArray
 from sciml.noise.spatial.pairs import PairCorrelation
 from sciml.noise.spatial.whiten import Whitening
 
-__all__ = ["Scatter", "SharedNoise", "fit_shared_noise", "first_guess"]
+__all__ = ["Scatter", "SharedNoise", "first_guess", "fit_shared_noise"]
 
 MAX_STEPS = 14
 CONVERGED = 2e-3  # change of the log spectrum
@@ -30,7 +30,7 @@ TINY = float(np.finfo(float).tiny)
 
 @dataclass(frozen=True)
 class Scatter:
-    """Covariance (N, N) of standardized channels, that of samples weighed to be `white` in time, and what they are worth.
+    """Covariance (N, N) of standardized channels, and that of samples weighed to be `white` in time.
 
     `null` (N, n_null) are orthonormal directions that were projected out, `dof` the samples, `n_effective` how many
     independent ones the white covariance is an average of.
@@ -101,9 +101,9 @@ def fit_shared_noise(
 
     Of noise of covariance A = D R(a) D, with W W^H = A^{-1}, and components whose whitened directions U are removed by
     Pi = I - U U^H, the residual H = Pi W^H S W Pi has the expectation Pi. The score of a parameter is
-    tr dA M / 2 with M = W (H - Pi) W^H, and their information tr(B dA B dA) / 2, B = W Pi W^H, both for each independent
-    sample (Anderson 1973, doi:10.1214/aos/1193342389). For correlations of classes the score needs the sums of M over
-    the pairs of each class only.
+    tr dA M / 2 with M = W (H - Pi) W^H, and their information tr(B dA B dA) / 2, B = W Pi W^H, both for each
+    independent sample (Anderson 1973, doi:10.1214/aos/1193342389). For correlations of classes the score needs the sums
+    of M over the pairs of each class only.
 
     The logarithms of the channels' standard deviations D scatter about a common one by `spread` and by chance: they are
     pulled towards it as far as chance explains (Efron and Morris 1975, doi:10.1080/01621459.1975.10479864), and are
@@ -123,7 +123,7 @@ def fit_shared_noise(
 
 @dataclass(frozen=True)
 class _View:
-    """The residual as the noise so far has it: `excess` M, and a root (N, m) of the precision B, in units of the scales."""
+    """The residual as the noise so far has it: `excess` M, and a root of the precision B, in units of the scales."""
 
     noise: SharedNoise
     slopes: FloatArray
@@ -244,7 +244,7 @@ def _on_scales(known: FloatArray, information: _Information) -> tuple[FloatArray
     """
     mixed = np.linalg.solve(known, information.mixed)
     own = information.scales - information.mixed.T @ mixed
-    return own + np.trace(information.scales) / len(own), mixed
+    return np.asarray(own + np.trace(information.scales) / len(own)), np.asarray(mixed)
 
 
 def _joint_step(
@@ -255,4 +255,4 @@ def _joint_step(
     own.flat[:: len(own) + 1] += pull
     scale_step = scipy.linalg.solve(own, of_scales - mixed.T @ score, assume_a="pos", check_finite=False)
     scale_step -= scale_step.mean()
-    return np.linalg.solve(known, score - information.mixed @ scale_step), scale_step
+    return np.asarray(np.linalg.solve(known, score - information.mixed @ scale_step)), np.asarray(scale_step)
