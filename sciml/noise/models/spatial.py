@@ -10,7 +10,7 @@ from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.order import chosen_lags
-from sciml.noise.spatial.scatter import scatter_of
+from sciml.noise.spatial.scatter import scatter_of, units
 from sciml.noise.spatial.scoring import Scatter, SharedNoise, fit_shared_noise
 from sciml.noise.spatial.whiten import WhitenedMatrix
 from sciml.rmt.variance_profile import VarianceProfile
@@ -105,7 +105,7 @@ class Spatial(NoiseModel):
 
 
 def _whitened(plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> OnGrid:
-    whitening = noise.whitening(lattice, plain.null)
+    whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
 

@@ -7,7 +7,7 @@ from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.spatial.scoring import Scatter
 
-__all__ = ["scatter_of"]
+__all__ = ["scatter_of", "units"]
 
 WEIGHED_FROM = 1.02  # samples that are worth one: below, samples are as good as white
 COSTLY = 3e10  # products that a covariance of weighed samples costs
@@ -15,10 +15,11 @@ LEAST_POWER = 0.02  # of the mean: no frequency counts for more than so much les
 
 
 def scatter_of(matrix: Matrix, spectra: NoiseSpectra) -> Scatter:
-    """Return the covariance of standardized channels whose noise has the pooled spectrum of `spectra`.
+    """Return the covariance of channels in `units`, whose noise has the pooled spectrum of `spectra`.
 
     Samples of a long recording that are not held are weighed where a subsample says more than all as they are.
     """
+    unit = units(matrix)
     covariance, fourier, weights = _covariance(matrix), matrix.fourier, matrix.statistics.row_weights
     squares = fourier.squares / (2 if matrix.is_complex else 1)
     n_white = float(fourier.dimensions.sum() ** 2 / np.sum(fourier.dimensions**2 / squares))  # all, or a subsample's
@@ -27,7 +28,20 @@ def scatter_of(matrix: Matrix, spectra: NoiseSpectra) -> Scatter:
     else:
         white, n_effective = covariance, matrix.dof / spectra.tau
     n_effective /= 1.0 if weights is None else float(np.mean(weights**2))
-    return Scatter(covariance, white, matrix.null, matrix.dof, n_effective, matrix.is_complex)
+    same, null = white is covariance, matrix.null
+    covariance = covariance * unit[:, None] * unit
+    white = covariance if same else white * unit[:, None] * unit
+    null = np.linalg.qr(null / unit[:, None])[0] if null.shape[1] else null
+    return Scatter(covariance, white, null, matrix.dof, n_effective, matrix.is_complex)
+
+
+def units(matrix: Matrix) -> FloatArray:
+    """Return what a standard deviation of each channel is in a unit that all have in common.
+
+    Channels are equal, or not, before they are standardized: their standard deviations hold what they have of signals.
+    """
+    unit = matrix.total_scale / np.sqrt(matrix.statistics.fraction_present)
+    return np.asarray(unit / np.median(unit))
 
 
 def _covariance(matrix: Matrix) -> AnyArray:

@@ -30,7 +30,7 @@ TINY = float(np.finfo(float).tiny)
 
 @dataclass(frozen=True)
 class Scatter:
-    """Covariance (N, N) of standardized channels, and that of samples weighed to be `white` in time.
+    """Covariance (N, N) of channels in one unit, and that of samples weighed to be `white` in time.
 
     `null` (N, n_null) are orthonormal directions that were projected out, `dof` the samples, `n_effective` how many
     independent ones the white covariance is an average of.

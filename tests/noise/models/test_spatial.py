@@ -1,4 +1,4 @@
-"""Noise that neighbors on a grid share: no component in noise alone, those that are there are found, and their numbers."""
+"""Noise that neighbors on a grid share: no component in noise alone, and what is there is found, with its numbers."""
 
 import numpy as np
 import pytest
