@@ -9,7 +9,16 @@ from importlib.metadata import entry_points
 
 __all__ = ["is_import_path", "nets", "noise_models"]
 
-NOISE_MODELS = ("auto", "counts", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "spatial")
+NOISE_MODELS = (
+    "auto",
+    "counts",
+    "white",
+    "heteroscedastic",
+    "colored",
+    "heteroscedastic+colored",
+    "spatial",
+    "spatial-groups",
+)
 NETS = ("fcn", "resnet1d", "linear", "resnet", "shallow", "eegnet", "atcnet", "tcn", "inceptiontime", "gru")
 
 

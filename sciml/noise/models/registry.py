@@ -8,6 +8,7 @@ from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.noise.models.heteroscedastic_colored import HeteroscedasticColored
 from sciml.noise.models.poisson import Poisson
 from sciml.noise.models.spatial import Spatial
+from sciml.noise.models.spatial_groups import SpatialGroups
 from sciml.noise.models.white import White
 
 __all__ = ["MODELS", "NOISE_MODELS", "Model", "noise_model"]
@@ -19,6 +20,7 @@ NOISE_MODELS: list[NoiseModel] = [
     Colored(),
     HeteroscedasticColored(),
     Spatial(),
+    SpatialGroups(),
 ]
 
 MODELS: dict[str, str] = {model.name: model.words for model in NOISE_MODELS}

@@ -8,6 +8,7 @@ from sciml._typing import FloatArray
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
+from sciml.noise.spatial.isotropic import SharedByClass
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.scatter import scatter_of, units
@@ -15,7 +16,7 @@ from sciml.noise.spatial.scoring import Scatter, SharedNoise, fit_shared_noise
 from sciml.noise.spatial.whiten import WhitenedMatrix
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["OnGrid", "Spatial"]
+__all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "whitened"]
 
 MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
 
@@ -25,7 +26,7 @@ class OnGrid(Prepared):
     """Whitened channels, `plain` ones, and the noise on a lattice, fitted to their scatter, that whitened them."""
 
     plain: Matrix = field(kw_only=True)
-    lattice: Lattice = field(kw_only=True)
+    lattice: Lattice | SharedByClass = field(kw_only=True)
     noise: SharedNoise = field(kw_only=True)
     scatter: Scatter = field(kw_only=True)
 
@@ -70,7 +71,7 @@ class Spatial(NoiseModel):
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)
-        return _whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
+        return whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
 
     def estimate_noise(
         self,
@@ -83,8 +84,8 @@ class Spatial(NoiseModel):
         assert isinstance(prepared, OnGrid)  # noqa: S101
         scatter = prepared.scatter if before is None else scatter_of(prepared.plain, before.spectra)
         noise = fit_shared_noise(prepared.lattice, scatter, prepared.noise, rank=rank)
-        found = _whitened(prepared.plain, prepared.lattice, noise, scatter)
-        return found, _level(found.matrix, rank)
+        found = whitened(prepared.plain, prepared.lattice, noise, scatter)
+        return found, level(found.matrix, rank)
 
     def possible(self, given: Given) -> bool:
         """Channels are on a grid."""
@@ -92,7 +93,7 @@ class Spatial(NoiseModel):
 
     def needed(self, prepared: Prepared) -> bool:
         """Neighbors share noise."""
-        return isinstance(prepared, OnGrid) and len(prepared.lattice.lags) > 0
+        return isinstance(prepared, OnGrid) and len(prepared.noise.parameters) > 0
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """How far neighbors share noise."""
@@ -104,16 +105,17 @@ class Spatial(NoiseModel):
         return spectra.profile(dof, common=True)
 
 
-def _whitened(plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> OnGrid:
+def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise, scatter: Scatter) -> OnGrid:
+    """Return channels whitened by a noise that was fitted to their scatter."""
     whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
 
 
-def _level(matrix: Matrix, rank: int) -> FloatArray:
+def level(matrix: Matrix, rank: int) -> FloatArray:
     """Return the standard deviation that the whitened channels have in common beside `rank` components."""
     values = matrix.eigen(matrix.total_scale, 0).values
     dof = (matrix.n_channels - rank) * (1 - rank / matrix.dof)
-    level = max(float(values[rank:].sum()) / dof, float(np.finfo(float).eps * values[0]))
-    leakage = matrix.eigenvector_leakage(values[:rank] / level)
-    return np.full(matrix.n_channels, np.sqrt(level * (1 + leakage)))
+    mean = max(float(values[rank:].sum()) / dof, float(np.finfo(float).eps * values[0]))
+    leakage = matrix.eigenvector_leakage(values[:rank] / mean)
+    return np.full(matrix.n_channels, np.sqrt(mean * (1 + leakage)))

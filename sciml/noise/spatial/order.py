@@ -8,9 +8,10 @@ import scipy.linalg
 
 from sciml._typing import BoolArray, IntArray
 from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.pairs import PairCorrelation
 from sciml.noise.spatial.scoring import Scatter, SharedNoise, first_guess, fit_shared_noise
 
-__all__ = ["Chosen", "chosen_lags", "lags_within"]
+__all__ = ["Chosen", "beside_what_stands_out", "chosen_lags", "lags_within", "loss", "restricted"]
 
 AXIS = (0, 1, 2, 3, 4, 6, 8, 11, 16, 22, 32)  # longest lags along an axis
 OBLIQUE = (0.0, 1.5, 2.3, 3.0, 3.7, 4.3)  # longest lags along several axes at once
@@ -41,18 +42,18 @@ def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
     reach = _largest(tuple(np.ptp(places, axis=0) + 1))
     lags = reach.lags()
     lattice = Lattice(places, lags)
-    noise = _beside_what_stands_out(lattice, scatter)
+    noise = beside_what_stands_out(lattice, scatter, len(lags))
     penalty = float(np.log(len(places) * max(scatter.n_effective, 2.0)))
     kept = reach.best(noise, penalty, lags)
-    return Chosen(lags[kept], _restricted(noise, kept))
+    return Chosen(lags[kept], restricted(noise, kept))
 
 
-def _beside_what_stands_out(lattice: Lattice, scatter: Scatter) -> SharedNoise:
+def beside_what_stands_out(family: PairCorrelation, scatter: Scatter, n_parameters: int) -> SharedNoise:
     """Fit the noise and what stands out of it in turn, from nothing on."""
-    noise, rank = first_guess(scatter, len(lattice.lags)), 0
+    noise, rank = first_guess(scatter, n_parameters), 0
     for _ in range(ROUNDS):
-        noise = fit_shared_noise(lattice, scatter, noise, rank=rank)
-        whiten = noise.whitening(lattice, scatter.null).whiten
+        noise = fit_shared_noise(family, scatter, noise, rank=rank)
+        whiten = noise.whitening(family, scatter.null).whiten
         values = scipy.linalg.eigvalsh(whiten.conj().T @ scatter.white @ whiten, check_finite=False)[::-1]
         n = len(values)
         level = values[rank:].sum() / ((n - rank) * (1 - rank / scatter.dof))
@@ -87,7 +88,7 @@ class _Reach:
             for oblique in OBLIQUE
             if oblique <= self.oblique
         ]
-        costs = [_loss(noise, ~kept) + penalty * np.count_nonzero(kept) for kept in smaller]
+        costs = [loss(noise, ~kept) + penalty * np.count_nonzero(kept) for kept in smaller]
         return smaller[int(np.argmin(costs))]
 
 
@@ -118,7 +119,7 @@ def _largest(extent: tuple[int, ...]) -> _Reach:
     return _Reach(axes, oblique[-1])
 
 
-def _loss(noise: SharedNoise, dropped: BoolArray) -> float:
+def loss(noise: SharedNoise, dropped: BoolArray) -> float:
     """Return by how much twice the log likelihood falls without some of the parameters."""
     information, kept = noise.information, ~dropped
     own = information[np.ix_(dropped, dropped)]
@@ -128,7 +129,7 @@ def _loss(noise: SharedNoise, dropped: BoolArray) -> float:
     return float(noise.parameters[dropped] @ own @ noise.parameters[dropped])
 
 
-def _restricted(noise: SharedNoise, kept: BoolArray) -> SharedNoise:
+def restricted(noise: SharedNoise, kept: BoolArray) -> SharedNoise:
     """Return the likeliest noise whose other parameters are zero, to second order."""
     information = noise.information
     own = information[np.ix_(kept, kept)]
