@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 from sciml.denoise.patches.decision import Rules
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.frames import Frames, said_of_frames
+from sciml.denoise.patches.noise.estimate import Noise, correlation_attrs, described, shared_noise
 from sciml.denoise.patches.plan import Plan, check_untouched, make_plan, said_of, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, masks, run_tile
 from sciml.rmt.shrink import Shrinkage
@@ -36,8 +37,9 @@ def denoise_patches(
     dtype: DTypeLike | None = None,
     memory: str | float | None = None,
     fill: bool = False,
+    noise: Noise = "auto",
 ) -> xr.Dataset:
-    r"""Remove white noise patch by patch, and say for every voxel how much to trust what is left.
+    r"""Remove noise patch by patch, and say for every voxel how much to trust what is left.
 
     A patch is a matrix X of its voxels times the samples along all dims that `patch` does not name, each voxel less its
     mean. Its singular values above the noise edge are shrunk, the others are noise:
@@ -139,6 +141,7 @@ def denoise_patches(
         recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
         patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype, fill=fill,
     )  # fmt: skip
+    plan = shared_noise(recording, plan, chosen, noise)
     if recording.chunks is not None:
         from sciml.denoise.patches.lazy import lazy_results
 
@@ -227,7 +230,7 @@ MAP_ATTRS: dict[str, dict[str, Any]] = {
 AS_IS = "left as they were: constant, masked, or with too few samples or neighbors"
 
 
-def provenance(recording: xr.DataArray, plan: Plan, untouched: str) -> dict[str, str]:
+def provenance(recording: xr.DataArray, plan: Plan, untouched: str) -> dict[str, Any]:
     """Return the recording's history with what was done to it."""
     rules = plan.settings.rules
     shape = ", ".join(f"{dim} {size}" for dim, size in zip(plan.dims, plan.grid.patch, strict=True))
@@ -235,10 +238,11 @@ def provenance(recording: xr.DataArray, plan: Plan, untouched: str) -> dict[str,
     kept = (
         f"components above the noise edge (level {rules.alpha:g})" if rules.rank is None else f"{rules.rank} components"
     )
+    shared = "" if plan.correlation is None else f"; {described(plan.correlation, plan.dims)}"
     step = (
         f"sciml.denoise_patches {version('sciml')}: {plan.grid.n_patches} patches ({shape}), each by {noise}, "
-        f"{kept} kept with {rules.shrinkage} shrinkage; {untouched}"
+        f"{kept} kept with {rules.shrinkage} shrinkage{shared}; {untouched}"
     )
     history = recording.attrs.get("history", "")
     before = history if isinstance(history, str) else "\n".join(history)
-    return {"history": f"{before}\n{step}".strip()}
+    return {"history": f"{before}\n{step}".strip(), **correlation_attrs(plan.correlation, plan.dims)}

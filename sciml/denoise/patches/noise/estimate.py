@@ -1,0 +1,165 @@
+"""The correlation of a recording's noise between neighboring voxels, from windows all over it."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from sciml._typing import AnyArray, BoolArray, FloatArray
+from sciml.denoise.patches.plan import Plan, Region
+from sciml.denoise.patches.tile import Masks, known_values, read_values
+from sciml.errors import ConfigError
+from sciml.noise.spatial.correlation import LatticeCorrelation
+from sciml.noise.spatial.pooled import Window, pooled_correlation
+
+__all__ = ["NOISES", "Noise", "estimate_correlation", "shared_noise"]
+
+Noise = Literal["auto", "independent"] | LatticeCorrelation
+NOISES = ("auto", "independent")
+VOXELS = 81  # of a window
+LEAST_WINDOWS, MOST_WINDOWS = 4, 36
+VALUES_PER_WINDOW = 2**17  # so that looking for the correlation takes a small part of the time
+MOST_SAMPLES = 512
+MOST_VALUES = 2**28  # that are read
+N_SEGMENTS = 8  # of neighboring samples, spread over all
+LEAST_FILLED = 0.5  # of a window by voxels that are used, and of their samples
+
+
+def shared_noise(recording: xr.DataArray, plan: Plan, chosen: Masks, noise: Noise) -> Plan:
+    """Return the plan with what the noise of neighboring voxels shares, as it is given or found.
+
+    Raises
+    ------
+    ConfigError
+        A noise of another kind, or a correlation of another number of dims.
+    """
+    if isinstance(noise, str):
+        if noise not in NOISES:
+            raise ConfigError(f"expected noise as {', '.join(NOISES)} or a LatticeCorrelation, got {noise!r}")
+        found = estimate_correlation(recording, plan, chosen) if noise == "auto" else None
+        return plan if found is None else plan.with_correlation(found)
+    if len(noise.shape) != len(plan.dims):
+        raise ConfigError(f"expected a noise correlation along {plan.dims}, got one of {len(noise.shape)} dims")
+    return plan.with_correlation(noise)
+
+
+def estimate_correlation(recording: xr.DataArray, plan: Plan, chosen: Masks) -> LatticeCorrelation | None:
+    """Return the correlation of the noise; None where it is white, or no window has enough voxels that change.
+
+    At most 512 samples are read, in eight segments, and kept of the windows alone.
+    """
+    regions = list(_regions(plan, recording.size))
+    parts: list[list[_Part]] = [[] for _ in regions]
+    for segment in _segments(recording, plan):
+        for region, found in zip(regions, parts, strict=True):
+            found.append(_Part.read(segment, plan, region))
+    windows = [_window(found, region, chosen) for found, region in zip(parts, regions, strict=True)]
+    usable = [window for window in windows if window is not None]
+    return pooled_correlation(usable) if usable else None
+
+
+def _regions(plan: Plan, n_values: int) -> Iterator[Region]:
+    """Yield windows spread evenly over the space."""
+    long = [size > 1 for size in plan.space]
+    side = round(VOXELS ** (1 / max(1, sum(long))))
+    sizes = [min(size, side) for size in plan.space]
+    wanted = min(MOST_WINDOWS, max(LEAST_WINDOWS, n_values // VALUES_PER_WINDOW))
+    along = math.ceil(wanted ** (1 / max(1, sum(long))))
+    starts = [
+        np.unique(np.linspace(0, size - width, min(along, math.ceil(size / width))).astype(int)).tolist()
+        for size, width in zip(plan.space, sizes, strict=True)
+    ]
+    for corner in product(*starts):
+        yield tuple(slice(start, start + width) for start, width in zip(corner, sizes, strict=True))
+
+
+def _segments(recording: xr.DataArray, plan: Plan) -> Iterator[xr.DataArray]:
+    """Yield segments of the samples, in memory."""
+    other = [dim for dim in recording.dims if dim not in plan.dims]
+    ordered = recording.transpose(*other, *plan.dims)
+    n, rest = ordered.sizes[other[0]], math.prod(ordered.sizes[dim] for dim in other[1:])
+    most = max(4, min(MOST_SAMPLES, MOST_VALUES // math.prod(plan.space)) // rest)
+    if n <= most:
+        yield loaded(ordered)
+        return
+    length = max(1, most // N_SEGMENTS)
+    for start in np.linspace(0, n - length, most // length).astype(int).tolist():
+        yield loaded(ordered.isel({other[0]: slice(start, start + length)}))
+
+
+def loaded(part: xr.DataArray) -> xr.DataArray:
+    """Return a recording in memory; one that is, as it is."""
+    if part.chunks is None:
+        return part if isinstance(part.variable._data, np.ndarray) else part.load()
+    return part.copy(data=part.data.compute(scheduler="synchronous"))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some samples of a window, (*space, sample), and where they were measured."""
+
+    values: AnyArray
+    known: BoolArray | None
+
+    @classmethod
+    def read(cls, segment: xr.DataArray, plan: Plan, region: Region) -> "_Part":
+        part = segment.isel(dict(zip(plan.dims, region, strict=True)))
+        wide = replace(plan, dtype=np.dtype(np.complex128 if plan.dtype.kind == "c" else np.float64))
+        values, _ = read_values(part, wide)
+        return cls(values, known_values(part, plan, values))
+
+    @property
+    def there(self) -> BoolArray:
+        return np.ones(self.values.shape, bool) if self.known is None else self.known
+
+
+def _window(parts: list[_Part], region: Region, chosen: Masks) -> Window | None:
+    """Return the covariance of the voxels of a window that change; None where these are few."""
+    values = np.concatenate([part.values for part in parts], axis=-1)
+    there = np.concatenate([part.there for part in parts], axis=-1)
+    shape, n = values.shape[:-1], values.shape[-1]
+    mask, scale = (None if each is None else each.values[region] for each in chosen)
+    if scale is not None:
+        values = values / np.where(scale > 0, scale, 1)[..., None]
+    used = np.ones(shape, bool) if mask is None else mask.astype(bool)
+    X, known = values.reshape(-1, n), there.reshape(-1, n)
+    count = known.sum(axis=1)
+    centered = np.where(known, X - (np.where(known, X, 0).sum(axis=1) / np.maximum(count, 1))[:, None], 0)
+    used &= ((count > LEAST_FILLED * n) & (np.abs(centered).max(axis=1) > 0)).reshape(shape)
+    if used.sum() < LEAST_FILLED * used.size:
+        return None
+    covariance, dof = _covariance(centered[used.ravel()], known[used.ravel()])
+    return Window(covariance, dof, np.argwhere(used), shape)
+
+
+def _covariance(centered: AnyArray, known: BoolArray) -> tuple[AnyArray, float]:
+    """Return the covariance of voxels (voxel, sample) over the samples that both have, and the fewest of these."""
+    if known.all():
+        dof = centered.shape[1] - 1
+        return centered.conj() @ centered.T / dof, dof
+    there = known.astype(np.float64)
+    both = there @ there.T
+    return centered.conj() @ centered.T / np.maximum(both - 1, 1), max(float(np.median(both)) - 1, 1.0)
+
+
+def described(correlation: LatticeCorrelation, dims: tuple[str, ...]) -> str:
+    """Return in words how much of their noise neighbors share along each dim."""
+    table = correlation.table
+    first = [float(correlation.along(axis)[1]) if table.shape[axis] > 1 else 0.0 for axis in range(table.ndim)]
+    along = " and ".join(f"{value:.2f} along {dim}" for value, dim in zip(first, dims, strict=True))
+    return f"noise of neighboring voxels correlates by {along}, which was taken out and put back"
+
+
+def correlation_attrs(correlation: LatticeCorrelation | None, dims: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return attributes that hold the correlation by lag along each dim."""
+    if correlation is None:
+        return {}
+    return {f"noise_correlation_{dim}": _column(correlation.along(axis)) for axis, dim in enumerate(dims)}
+
+
+def _column(values: FloatArray) -> list[float]:
+    return [round(float(value), 4) for value in values]

@@ -1,0 +1,228 @@
+r"""One correlation on a grid from many windows of it: its log spectrum fitted to what components leave of each.
+
+Signal differs from window to window and the correlation of the noise does not. In the wavenumbers k of a window (its
+discrete cosine transform F) the residual has the power y_k = (F^T Res F)_kk where the model expects
+e_k = (F^T R F)_kk less what the components took, so that y_k / e_k is the correction of C(k), free of borders.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+import scipy.fft
+
+from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.noise.spatial.correlation import LatticeCorrelation
+from sciml.noise.spatial.whiten import Whitening
+from sciml.rmt.rank import count_above
+from sciml.rmt.sigma import median_edge_refit
+from sciml.rmt.spectrum import Spectra
+
+__all__ = ["Window", "pooled_correlation"]
+
+LENGTHS = (8.0, 6.0, 4.3, 3.7, 3.0, 2.3, 2.0, 1.5, 1.0)  # of the longest lag
+LONGEST = {1: 8.0, 2: 4.3}  # in so many dims
+LONGEST_IN_SPACE = 2.3
+PER_LAG = 5  # voxels of a window
+N_ROUNDS = 12
+N_STEPS = 25
+CONVERGED = 2e-3  # change of the log spectrum
+LEAST = 1e-6  # of a voxel's noise is its own
+ALPHA = 0.01
+LEAST_EXPECTED = 0.05  # of the power at a wavenumber, where components took nearly all
+FAR = 3.5  # standard deviations above the fit from which a power counts for less: signal sits in few wavenumbers
+WEAK = 0.01  # correlation that is not worth whitening
+MANY = 4  # a quarter of the dimensions as components: the fit has failed
+CHANCE = 1.5  # times the spread that chance gives, below which voxels count as equal
+UNLIKE = 4.0  # standard deviations from which one keeps its own
+
+
+@dataclass(frozen=True)
+class Window:
+    """Covariance (N, N) of the voxels at `places` (N, d) of a window of `shape`, from so many degrees of freedom."""
+
+    covariance: AnyArray
+    dof: float
+    places: IntArray
+    shape: tuple[int, ...]
+
+    @cached_property
+    def cosines(self) -> FloatArray:
+        """Orthonormal cosine transform at the places, (N, wavenumber)."""
+        size = int(np.prod(self.shape))
+        axes = tuple(range(1, 1 + len(self.shape)))
+        whole = scipy.fft.dctn(np.eye(size).reshape(size, *self.shape), axes=axes, norm="ortho")
+        return np.asarray(whole.reshape(size, size)[np.ravel_multi_index(tuple(self.places.T), self.shape)])
+
+    def power(self, covariance: AnyArray) -> FloatArray:
+        """Return the power of a covariance of the voxels at each wavenumber."""
+        return np.asarray(np.einsum("ik,ik->k", self.cosines, (covariance @ self.cosines).real))
+
+
+def pooled_correlation(windows: Sequence[Window]) -> LatticeCorrelation | None:
+    """Return the correlation that the noise of all windows shares; None where it is white, or of no such kind.
+
+    Parameters
+    ----------
+    windows
+        Windows of one shape, without voxels that never change.
+
+    Returns
+    -------
+    The correlation, for places that are no farther apart than those of a window. None where the Bayesian information
+    criterion prefers white noise, the largest correlation is below .01, or components take a quarter of all dimensions.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> noise = rng.normal(size=(2000, 21))
+    >>> noise = noise[:, 1:] + 0.5 * noise[:, :-1]
+    >>> window = Window(np.cov(noise.T), 1999, np.arange(20)[:, None], (20,))
+    >>> pooled_correlation([window]).along(0)[:3].round(1).tolist()
+    [1.0, 0.4, 0.0]
+    """
+    shape = windows[0].shape
+    lags = _lags(shape)
+    fit = _Fit(LatticeCorrelation(shape, lags, np.zeros(len(lags))), np.zeros(int(np.prod(shape))))
+    parts = [_Part.of(window) for window in windows]
+    for number in range(N_ROUNDS):
+        parts = [part.given(fit.correlation, tested=number > 0) for part in parts]
+        fit, change = _refined(fit, parts)
+        if change < CONVERGED and number:
+            break
+    removed = sum(part.rank for part in parts) / sum(len(part.scale) for part in parts)
+    worth = len(lags) > 0 and float(np.abs(fit.correlation.table.ravel()[1:]).max()) > WEAK
+    return fit.correlation if worth and not fit.white and removed < 1 / MANY else None
+
+
+def _lags(shape: tuple[int, ...]) -> IntArray:
+    """Return the lags (P, d) of a log spectrum: as far as a sixth of the voxels can tell."""
+    every = np.array(list(product(*(range(n // 2 + 1) for n in shape))), dtype=np.int64)
+    length = np.sqrt((every**2).sum(axis=1))
+    most = LONGEST.get(sum(n > 1 for n in shape), LONGEST_IN_SPACE)
+    for longest in (each for each in LENGTHS if each <= most):
+        chosen = every[(length > 0) & (length <= longest)]
+        if len(chosen) <= np.prod(shape) / PER_LAG:
+            return chosen
+    return every[:0]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A window given a correlation: its voxels' noise, rank, and power measured and expected, in units of its level."""
+
+    window: Window
+    scale: FloatArray
+    rank: int
+    power: FloatArray
+    expected: FloatArray
+    prior: FloatArray
+
+    @classmethod
+    def of(cls, window: Window) -> "_Part":
+        scale = np.full(len(window.covariance), np.sqrt(np.median(np.diag(window.covariance).real)))
+        none = np.zeros(window.cosines.shape[1])
+        return cls(window, scale, 0, none, none, none)
+
+    def given(self, correlation: LatticeCorrelation, *, tested: bool) -> "_Part":
+        """Return the window given the correlation, what stands out of it removed if it is `tested`."""
+        window, shared = self.window, correlation.between(self.window.places)
+        covariance = window.covariance / np.outer(self.scale, self.scale)
+        whitening = Whitening.of(shared + LEAST * np.eye(len(shared)))
+        prior = window.power(shared)
+        if not tested:
+            level = np.median(window.power(covariance) / prior)
+            return _Part(window, self.scale, 0, window.power(covariance) / level, prior, prior)
+        values, vectors = np.linalg.eigh(whitening.whiten.T @ covariance @ whitening.whiten)
+        rank, level = _noise(values[::-1], window.dof, complex_data=np.iscomplexobj(covariance))
+        removed = vectors[:, ::-1][:, :rank]
+        maps = whitening.color.T @ removed
+        keep = np.eye(len(shared)) - maps @ (removed.conj().T @ whitening.whiten.T)
+        rest = keep @ covariance @ keep.conj().T / ((1 - rank / window.dof) * level)
+        power_of_maps = (np.abs(window.cosines.T @ maps) ** 2).sum(axis=1)
+        expected = np.maximum(prior - power_of_maps, LEAST_EXPECTED * prior)
+        own = np.maximum(np.diag(rest).real, 0.0) + (np.abs(maps) ** 2).sum(axis=1)
+        chance = (1 if np.iscomplexobj(covariance) else 2) / max(window.dof - rank, 1)
+        return _Part(window, _pulled(self.scale**2 * own, chance), rank, window.power(rest), expected, prior)
+
+
+def _noise(values: FloatArray, dof: float, *, complex_data: bool) -> tuple[int, float]:
+    """Return how many eigenvalues stand out of white noise, and its variance."""
+    n = int(min(len(values), dof))
+    spectra = Spectra(values[None, :n] * dof, len(values), int(dof), "complex" if complex_data else "real")
+    sigma = median_edge_refit(spectra).sigma
+    rank = int(count_above(spectra, sigma, alpha=ALPHA)[0])
+    return min(rank, n // 2), max(float(sigma[0] ** 2), np.finfo(float).tiny)
+
+
+def _pulled(variance: FloatArray, chance: float) -> FloatArray:
+    """Return standard deviations of voxels, drawn to their median as far as chance explains that they differ."""
+    log = np.log(np.maximum(variance, np.finfo(float).tiny))
+    middle = np.median(log)
+    spread = (1.4826 * np.median(np.abs(log - middle))) ** 2
+    kept = 1 - chance / spread if spread > CHANCE * chance else 0.0
+    unlike = np.abs(log - middle) > UNLIKE * np.sqrt(max(spread, chance))
+    return np.asarray(np.exp(np.where(unlike, log, middle + kept * (log - middle)) / 2))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A correlation, the logarithm of its spectrum at the wavenumbers of a window, and whether white noise would do."""
+
+    correlation: LatticeCorrelation
+    log_spectrum: FloatArray
+    white: bool = True
+
+
+def _refined(fit: _Fit, parts: Sequence[_Part]) -> tuple[_Fit, float]:
+    """Return the correlation that the powers of all windows call for, and by how much its log spectrum changed.
+
+    Of windows in which something of the signal is left, the median knows nothing.
+    """
+    ratio = np.median([part.power / part.expected for part in parts], axis=0)
+    prior = np.sum([part.prior for part in parts], axis=0)
+    weight = np.sum([part.expected for part in parts], axis=0) / prior
+    dof = sum(part.window.dof - part.rank for part in parts)
+    shape, lags = fit.correlation.shape, fit.correlation.lags
+    design = np.column_stack([np.ones(len(ratio)), _cosines(shape, lags)])
+    measured = ratio * np.exp(fit.log_spectrum)
+    found = _regressed(measured, design, weight, dof, np.append(np.log(np.median(measured)), fit.correlation.coefficients))
+    log_spectrum = design[:, 1:] @ found[1:]
+    change = log_spectrum - fit.log_spectrum
+    gain = _loss(measured, np.full(len(measured), np.log(np.average(measured, weights=weight))), weight)
+    gain -= _loss(measured, design @ found, weight)
+    white = dof * gain < len(lags) * np.log(dof * len(ratio))
+    correlation = LatticeCorrelation(shape, lags, found[1:])
+    return _Fit(correlation, log_spectrum, bool(white)), float(np.ptp(change)) / 2
+
+
+def _cosines(shape: tuple[int, ...], lags: IntArray) -> FloatArray:
+    """Return the products of cosines (wavenumber, P) at the wavenumbers of the cosine transform of a window."""
+    axes = np.meshgrid(*(np.pi * np.arange(n) / n for n in shape), indexing="ij")
+    k = np.stack([axis.ravel() for axis in axes], axis=1)
+    return np.asarray(np.prod(np.cos(k[:, None] * lags), axis=2))
+
+
+def _loss(measured: FloatArray, log_spectrum: FloatArray, weight: FloatArray) -> float:
+    """Return minus twice the log likelihood (Whittle) of powers, one degree of freedom each."""
+    return float(np.sum(weight * (measured * np.exp(-log_spectrum) + log_spectrum)))
+
+
+def _regressed(
+    measured: FloatArray, design: FloatArray, weight: FloatArray, dof: float, start: FloatArray
+) -> FloatArray:
+    """Return the coefficients of a log spectrum by gamma regression (Newton's steps), far powers weighed down."""
+    found = start
+    limit = 1 + FAR * np.sqrt(2 / (dof * np.maximum(weight, LEAST_EXPECTED)))
+    for _ in range(N_STEPS):
+        ratio = measured * np.exp(-np.clip(design @ found, -40, 40))
+        own = weight * np.minimum(1.0, limit / np.maximum(ratio, limit)) ** 2
+        hessian = (design * (own * np.clip(ratio, 0.2, 5))[:, None]).T @ design
+        step = np.linalg.solve(hessian + 1e-8 * np.eye(len(found)), design.T @ (own * (ratio - 1)))
+        largest = float(np.abs(step).max())
+        found = found + step * min(1.0, 2 / max(largest, 1e-12))
+        if largest < 1e-4:
+            break
+    return found
