@@ -18,7 +18,19 @@ import scipy.stats
 from hypothesis import example, given, settings
 
 import sciml.rmt
-from sciml.rmt import coherence, covariance, edges, laws, rank, scaling, shrink, sigma, spacing, variance_profile
+from sciml.rmt import (
+    coherence,
+    covariance,
+    edges,
+    f_matrix,
+    laws,
+    rank,
+    scaling,
+    shrink,
+    sigma,
+    spacing,
+    variance_profile,
+)
 from sciml.rmt.spectrum import Spectra, Spectrum
 
 few = settings(derandomize=True, deadline=None, max_examples=1)
@@ -28,6 +40,7 @@ N, P = 48, 20
 RESULTS = {
     "edges.EdgeLaw",
     "edges.TraceRatioLaw",
+    "f_matrix.RootLaw",
     "covariance.PopulationSpectrum",
     "rank.Consensus",
     "rank.RankEstimate",
@@ -208,6 +221,11 @@ def unequal_edge(m: Matrix) -> dict[str, object]:
 def coherence_edge(m: Matrix) -> dict[str, object]:
     law = coherence.largest_eigenvalue(m.p, m.n)
     return {"p_value": law.p_value(m.lam / m.rms**2), "threshold": law.threshold(0.05) * m.n}
+
+
+def root_law(m: Matrix) -> dict[str, object]:
+    law = f_matrix.greatest_root(min(m.n, m.p), m.long + 1, m.long, complex_data=m.complex)
+    return {"threshold": law.threshold(0.05), "p_value": law.p_value(m.lam / m.lam.sum())}
 
 
 def law_answers(law: Any, x: np.ndarray, z: np.ndarray) -> dict[str, object]:
@@ -438,6 +456,12 @@ CASES: dict[str, Case] = {
     "edges.trace_ratio": Case(ratio_edge, {"p_value": 0, "threshold": 0}),
     "edges.heteroscedastic": Case(unequal_edge, {"p_value": 0, "threshold": 2}, FEATURES | CHANNEL_BY_CHANNEL),
     "coherence.largest_eigenvalue": Case(coherence_edge, {"p_value": 0, "threshold": 0}),
+    "f_matrix.greatest_root": Case(root_law, {"threshold": 0, "p_value": 0}),
+    "f_matrix.edge, f_matrix.spike": Case(
+        lambda m: {"edge": f_matrix.edge(m.beta, 0.1), "l": f_matrix.spike(m.lam / m.rms**2, m.beta, 0.1)},
+        {"edge": 0, "l": 0},
+        FEATURES,
+    ),
     "coherence.pair_p_value": Case(
         lambda m: {"p_value": coherence.pair_p_value(m.lam / m.lam.sum(), m.long)}, {"p_value": 0}
     ),

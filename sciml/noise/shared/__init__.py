@@ -1,0 +1,1 @@
+"""What channels share, without a model of their covariance: between sets of channels, and over time."""

@@ -1,0 +1,71 @@
+"""How many time courses are shared, at least, and between what."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sciml._typing import AnyArray, FloatArray
+from sciml.wording import count
+
+__all__ = ["SharedTimeCourses"]
+
+
+@dataclass(frozen=True, repr=False)
+class SharedTimeCourses:
+    """A lower bound on the number of time courses that two sets have in common, whatever the noise of each.
+
+    Attributes
+    ----------
+    n_shared
+        Time courses that the data show at level `alpha`; there may be more.
+    correlations
+        Of each one found and of the next, (n_shared + 1,) or fewer: as `statistic` says.
+    p_values
+        Of these: the probability that sets with nothing in common have so large a one; none is below its predecessor.
+    loadings
+        How the channels of each set take part, (N, n_shared), norm one; the second is None where both are one.
+    sets, statistic
+        What was compared, and by which number, in words.
+    alpha
+        Level of each test.
+    """
+
+    n_shared: int
+    correlations: FloatArray
+    p_values: FloatArray
+    loadings: tuple[AnyArray, AnyArray | None]
+    sets: str
+    statistic: str
+    alpha: float
+
+    def __repr__(self) -> str:
+        """Return the count."""
+        return f"SharedTimeCourses(n_shared={self.n_shared}, alpha={self.alpha:g})"
+
+    def summary(self) -> str:
+        """Return the bound in a sentence.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> none = np.zeros((8, 0))
+        >>> r, p = np.array([0.1]), np.array([0.4])
+        >>> found = SharedTimeCourses(0, r, p, (none, none), "two sets", "correlation", 0.05)
+        >>> found.summary()
+        'No time course is known to be common to two sets (level 0.05).'
+        """
+        if not self.n_shared:
+            return f"No time course is known to be common to {self.sets} (level {self.alpha:g})."
+        verb = "is" if self.n_shared == 1 else "are"
+        return f"At least {count(self.n_shared, 'time course')} {verb} common to {self.sets} (level {self.alpha:g})."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as plain Python values, for JSON."""
+        return {
+            "n_shared": self.n_shared,
+            "correlations": self.correlations.tolist(),
+            "p_values": self.p_values.tolist(),
+            "sets": self.sets,
+            "statistic": self.statistic,
+            "alpha": self.alpha,
+            "summary": self.summary(),
+        }
