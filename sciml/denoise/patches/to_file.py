@@ -135,7 +135,7 @@ def denoise_patches_to_file(
         template["denoised"],
         {name: template[name] for name in MAPS} if maps else {},
         chunk_hint=dict(zip(plan.dims, (part.stop - part.start for part in regions[0]), strict=True)),
-        settings=_settings(recording, plan, chosen, regions, maps=maps),
+        settings=_settings(recording, plan, chosen, regions, noise, maps=maps),
         data=identity(recording) + repr(sorted(map(str, recording.attrs.items()))),
         overwrite=overwrite,
     )
@@ -190,15 +190,17 @@ def _template(recording: xr.DataArray, plan: Plan) -> xr.Dataset:
     return dataset(recording, plan, values, AS_IS)
 
 
-def _settings(recording: xr.DataArray, plan: Plan, chosen: Masks, regions: list[Region], *, maps: bool) -> str:
+def _settings(
+    recording: xr.DataArray, plan: Plan, chosen: Masks, regions: list[Region], noise: Noise, *, maps: bool
+) -> str:
     """Return a hash of all that decides the result but for the values: masks, plan, tiles, version."""
     import hashlib
 
     digest = hashlib.sha256()
     for each in chosen:
         digest.update(b"-" if each is None else np.ascontiguousarray(each.values).tobytes())
-    shared = plan.settings.correlation
-    digest.update(b"-" if shared is None else shared.tobytes())
+    # A correlation that was looked for is not among them: it is that of the values.
+    digest.update(noise.encode() if isinstance(noise, str) else noise.table.tobytes())
     settings = replace(plan.settings, workers=None, correlation=None)
     parts = [
         recording.dims,

@@ -29,11 +29,13 @@ PER_LAG = 5  # voxels of a window
 N_ROUNDS = 12
 N_STEPS = 25
 CONVERGED = 2e-3  # change of the log spectrum
-LEAST = 1e-6  # of a voxel's noise is its own
+LEAST = 1e-6  # of the noise is that of a single voxel, and of a single wavenumber
 ALPHA = 0.01
 LEAST_EXPECTED = 0.05  # of the power at a wavenumber, where components took nearly all
 FAR = 3.5  # standard deviations above the fit from which a power counts for less: signal sits in few wavenumbers
-WEAK = 0.01  # correlation that is not worth whitening
+STRONG = 0.1  # correlation that is worth whitening whatever it does to the edge
+LOG_LIMITS = (-40.0, 40.0)
+EXACT = 1e-8  # of the mean eigenvalue: less is rounding, and there is no noise
 MANY = 4  # a quarter of the dimensions as components: the fit has failed
 CHANCE = 1.5  # times the spread that chance gives, below which voxels count as equal
 UNLIKE = 4.0  # standard deviations from which one keeps its own
@@ -61,18 +63,24 @@ class Window:
         return np.asarray(np.einsum("ik,ik->k", self.cosines, (covariance @ self.cosines).real))
 
 
-def pooled_correlation(windows: Sequence[Window]) -> LatticeCorrelation | None:
-    """Return the correlation that the noise of all windows shares; None where it is white, or of no such kind.
+def pooled_correlation(windows: Sequence[Window], n_samples: int | None = None) -> LatticeCorrelation | None:
+    r"""Return the correlation that the noise of all windows shares; None where it is white, or of no such kind.
+
+    Correlations c of squares that sum to v move the edge of N channels and T samples by :math:`v / \sqrt\gamma` of it,
+    :math:`\gamma = N / T`. If that is less than a Tracy-Widom width, :math:`\sqrt\gamma N^{-2/3}`, and none exceeds .1, it
+    is left as it is: signal below the limit of detection correlates as much.
 
     Parameters
     ----------
     windows
-        Windows of one shape, without voxels that never change.
+        Windows of one shape, without voxels that never change, none in two of them.
+    n_samples
+        T of the recording that is to be whitened; default that of the windows.
 
     Returns
     -------
     The correlation, for places that are no farther apart than those of a window. None where the Bayesian information
-    criterion prefers white noise, the largest correlation is below .01, or components take a quarter of all dimensions.
+    criterion prefers white noise, the correlation matters little, or components take a quarter of all dimensions.
 
     Examples
     --------
@@ -93,8 +101,16 @@ def pooled_correlation(windows: Sequence[Window]) -> LatticeCorrelation | None:
         if change < CONVERGED and number:
             break
     removed = sum(part.rank for part in parts) / sum(len(part.scale) for part in parts)
-    worth = len(lags) > 0 and float(np.abs(fit.correlation.table.ravel()[1:]).max()) > WEAK
-    return fit.correlation if worth and not fit.white and removed < 1 / MANY else None
+    matters = len(lags) > 0 and _matters(fit.correlation, n_samples or windows[0].dof)
+    return fit.correlation if matters and not fit.white and removed < 1 / MANY else None
+
+
+def _matters(correlation: LatticeCorrelation, n_samples: float) -> bool:
+    """Return whether a correlation moves the edge of the noise of a window by more than its width, or is strong."""
+    table = correlation.table
+    n_like = np.prod(np.where(np.indices(table.shape) > 0, 2, 1), axis=0)  # lags that differ in sign alone
+    spread = float(np.sum(n_like * table**2)) - 1
+    return spread > table.size ** (1 / 3) / n_samples or float(np.abs(table.ravel()[1:]).max()) > STRONG
 
 
 def _lags(shape: tuple[int, ...]) -> IntArray:
@@ -133,10 +149,12 @@ class _Part:
         whitening = Whitening.of(shared + LEAST * np.eye(len(shared)))
         prior = window.power(shared)
         if not tested:
-            level = np.median(window.power(covariance) / prior)
-            return _Part(window, self.scale, 0, window.power(covariance) / level, prior, prior)
+            power = np.maximum(window.power(covariance), LEAST * prior)
+            return _Part(window, self.scale, 0, power / np.median(power / prior), prior, prior)
         values, vectors = np.linalg.eigh(whitening.whiten.T @ covariance @ whitening.whiten)
         rank, level = _noise(values[::-1], window.dof, complex_data=np.iscomplexobj(covariance))
+        if level < EXACT * values.mean():
+            return _Part(window, self.scale, rank, prior, prior, prior)
         removed = vectors[:, ::-1][:, :rank]
         maps = whitening.color.T @ removed
         keep = np.eye(len(shared)) - maps @ (removed.conj().T @ whitening.whiten.T)
@@ -145,7 +163,8 @@ class _Part:
         expected = np.maximum(prior - power_of_maps, LEAST_EXPECTED * prior)
         own = np.maximum(np.diag(rest).real, 0.0) + (np.abs(maps) ** 2).sum(axis=1)
         chance = (1 if np.iscomplexobj(covariance) else 2) / max(window.dof - rank, 1)
-        return _Part(window, _pulled(self.scale**2 * own, chance), rank, window.power(rest), expected, prior)
+        power = np.maximum(window.power(rest), LEAST * prior)
+        return _Part(window, _pulled(self.scale**2 * own, chance), rank, power, expected, prior)
 
 
 def _noise(values: FloatArray, dof: float, *, complex_data: bool) -> tuple[int, float]:
@@ -188,7 +207,8 @@ def _refined(fit: _Fit, parts: Sequence[_Part]) -> tuple[_Fit, float]:
     shape, lags = fit.correlation.shape, fit.correlation.lags
     design = np.column_stack([np.ones(len(ratio)), _cosines(shape, lags)])
     measured = ratio * np.exp(fit.log_spectrum)
-    found = _regressed(measured, design, weight, dof, np.append(np.log(np.median(measured)), fit.correlation.coefficients))
+    start = np.append(np.log(np.median(measured)), fit.correlation.coefficients)
+    found = _regressed(measured, design, weight, dof, start)
     log_spectrum = design[:, 1:] @ found[1:]
     change = log_spectrum - fit.log_spectrum
     gain = _loss(measured, np.full(len(measured), np.log(np.average(measured, weights=weight))), weight)
@@ -207,7 +227,7 @@ def _cosines(shape: tuple[int, ...], lags: IntArray) -> FloatArray:
 
 def _loss(measured: FloatArray, log_spectrum: FloatArray, weight: FloatArray) -> float:
     """Return minus twice the log likelihood (Whittle) of powers, one degree of freedom each."""
-    return float(np.sum(weight * (measured * np.exp(-log_spectrum) + log_spectrum)))
+    return float(np.sum(weight * (measured * np.exp(-np.clip(log_spectrum, *LOG_LIMITS)) + log_spectrum)))
 
 
 def _regressed(
@@ -217,7 +237,7 @@ def _regressed(
     found = start
     limit = 1 + FAR * np.sqrt(2 / (dof * np.maximum(weight, LEAST_EXPECTED)))
     for _ in range(N_STEPS):
-        ratio = measured * np.exp(-np.clip(design @ found, -40, 40))
+        ratio = measured * np.exp(-np.clip(design @ found, *LOG_LIMITS))
         own = weight * np.minimum(1.0, limit / np.maximum(ratio, limit)) ** 2
         hessian = (design * (own * np.clip(ratio, 0.2, 5))[:, None]).T @ design
         step = np.linalg.solve(hessian + 1e-8 * np.eye(len(found)), design.T @ (own * (ratio - 1)))

@@ -10,11 +10,14 @@ import numpy as np
 import xarray as xr
 
 from sciml._typing import AnyArray, BoolArray, FloatArray
-from sciml.denoise.patches.plan import Plan, Region
+from sciml.denoise.patches.plan import READ_BYTES, Plan, Region
 from sciml.denoise.patches.tile import Masks, known_values, read_values
 from sciml.errors import ConfigError
 from sciml.noise.spatial.correlation import LatticeCorrelation
 from sciml.noise.spatial.pooled import Window, pooled_correlation
+from sciml.rmt.rank import count_above
+from sciml.rmt.sigma import median_edge_refit
+from sciml.rmt.spectrum import Spectra
 
 __all__ = ["NOISES", "Noise", "estimate_correlation", "shared_noise"]
 
@@ -26,6 +29,8 @@ VALUES_PER_WINDOW = 2**17  # so that looking for the correlation takes a small p
 MOST_SAMPLES = 512
 MOST_VALUES = 2**28  # that are read
 N_SEGMENTS = 8  # of neighboring samples, spread over all
+N_FILLS = 10  # of missing values
+ALPHA = 0.01
 LEAST_FILLED = 0.5  # of a window by voxels that are used, and of their samples
 
 
@@ -59,42 +64,43 @@ def estimate_correlation(recording: xr.DataArray, plan: Plan, chosen: Masks) -> 
             found.append(_Part.read(segment, plan, region))
     windows = [_window(found, region, chosen) for found, region in zip(parts, regions, strict=True)]
     usable = [window for window in windows if window is not None]
-    return pooled_correlation(usable) if usable else None
+    n_samples = recording.size // math.prod(plan.space)
+    return pooled_correlation(usable, n_samples) if usable else None
 
 
 def _regions(plan: Plan, n_values: int) -> Iterator[Region]:
-    """Yield windows spread evenly over the space."""
-    long = [size > 1 for size in plan.space]
-    side = round(VOXELS ** (1 / max(1, sum(long))))
-    sizes = [min(size, side) for size in plan.space]
+    """Yield windows spread evenly over the space, none of which overlap."""
+    n_dims = max(1, sum(size > 1 for size in plan.space))
+    side = round(VOXELS ** (1 / n_dims))
     wanted = min(MOST_WINDOWS, max(LEAST_WINDOWS, n_values // VALUES_PER_WINDOW))
-    along = math.ceil(wanted ** (1 / max(1, sum(long))))
+    along = math.ceil(wanted ** (1 / n_dims))
+    widths = [size if size < 2 * side and n_dims > 1 else min(size, side) for size in plan.space]
     starts = [
-        np.unique(np.linspace(0, size - width, min(along, math.ceil(size / width))).astype(int)).tolist()
-        for size, width in zip(plan.space, sizes, strict=True)
+        np.linspace(0, size - width, min(along, size // width)).astype(int).tolist()
+        for size, width in zip(plan.space, widths, strict=True)
     ]
     for corner in product(*starts):
-        yield tuple(slice(start, start + width) for start, width in zip(corner, sizes, strict=True))
+        yield tuple(slice(start, start + width) for start, width in zip(corner, widths, strict=True))
 
 
 def _segments(recording: xr.DataArray, plan: Plan) -> Iterator[xr.DataArray]:
-    """Yield segments of the samples, in memory."""
+    """Yield segments of the samples, in memory, each few enough of them to be read at once."""
     other = [dim for dim in recording.dims if dim not in plan.dims]
     ordered = recording.transpose(*other, *plan.dims)
     n, rest = ordered.sizes[other[0]], math.prod(ordered.sizes[dim] for dim in other[1:])
     most = max(4, min(MOST_SAMPLES, MOST_VALUES // math.prod(plan.space)) // rest)
-    if n <= most:
-        yield loaded(ordered)
-        return
-    length = max(1, most // N_SEGMENTS)
-    for start in np.linspace(0, n - length, most // length).astype(int).tolist():
-        yield loaded(ordered.isel({other[0]: slice(start, start + length)}))
+    count = 1 if n <= most else min(N_SEGMENTS, most)
+    length = min(n, most // count)
+    rows = max(1, READ_BYTES // (math.prod(plan.space) * rest * recording.dtype.itemsize))
+    for start in np.linspace(0, n - length, count).astype(int).tolist():
+        for first in range(start, start + length, rows):
+            yield loaded(ordered.isel({other[0]: slice(first, min(first + rows, start + length))}))
 
 
 def loaded(part: xr.DataArray) -> xr.DataArray:
     """Return a recording in memory; one that is, as it is."""
     if part.chunks is None:
-        return part if isinstance(part.variable._data, np.ndarray) else part.load()
+        return part.copy(data=part.values)
     return part.copy(data=part.data.compute(scheduler="synchronous"))
 
 
@@ -137,13 +143,32 @@ def _window(parts: list[_Part], region: Region, chosen: Masks) -> Window | None:
 
 
 def _covariance(centered: AnyArray, known: BoolArray) -> tuple[AnyArray, float]:
-    """Return the covariance of voxels (voxel, sample) over the samples that both have, and the fewest of these."""
+    """Return the covariance of voxels (voxel, sample), 0 where they are not known, and its degrees of freedom.
+
+    Where values are missing it is that of the components of the window, and of what these leave of samples that both
+    voxels have: components in pairs of voxels that miss each other's samples would swamp the noise.
+    """
+    dof = centered.shape[1] - 1
     if known.all():
-        dof = centered.shape[1] - 1
         return centered.conj() @ centered.T / dof, dof
-    there = known.astype(np.float64)
-    both = there @ there.T
-    return centered.conj() @ centered.T / np.maximum(both - 1, 1), max(float(np.median(both)) - 1, 1.0)
+    model = _components(centered, known)
+    rest, there = known * (centered - model), known.astype(np.float64)
+    both = np.maximum(there @ there.T - 1, 1)
+    return model.conj() @ model.T / dof + rest.conj() @ rest.T / both, max(float(np.median(both)), 1.0)
+
+
+def _components(centered: AnyArray, known: BoolArray) -> AnyArray:
+    """Return the components above white noise, the missing values filled by them (voxel, sample)."""
+    field: Literal["real", "complex"] = "complex" if np.iscomplexobj(centered) else "real"
+    filled, model = centered, np.zeros_like(centered)
+    for _ in range(N_FILLS):
+        U, s, Vh = np.linalg.svd(filled, full_matrices=False)
+        n, dof = len(centered), centered.shape[1] - 1
+        spectra = Spectra(s[None, : min(n, dof)] ** 2, n, dof, field)
+        rank = int(count_above(spectra, median_edge_refit(spectra).sigma, alpha=ALPHA)[0])
+        model = (U[:, :rank] * s[:rank]) @ Vh[:rank]
+        filled = np.where(known, centered, model)
+    return model
 
 
 def described(correlation: LatticeCorrelation, dims: tuple[str, ...]) -> str:
