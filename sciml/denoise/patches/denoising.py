@@ -88,6 +88,11 @@ def denoise_patches(
         Work through the recording tile by tile within about this much memory ("2GB"), the result not counted.
     fill
         Give the model's value where a sample is missing, too; default it stays missing.
+    noise
+        "auto" looks for noise that neighboring voxels share, in windows all over the recording (up to 512 samples are
+        read for it at once), and takes it out of each patch before it is decomposed; "independent" takes noise for
+        white; a `sciml.noise.spatial.correlation.LatticeCorrelation` along the dims of `patch` is taken as given. What
+        was found stands in the attributes `noise_correlation_<dim>`, by lag, and in the history.
 
     Returns
     -------
@@ -107,6 +112,13 @@ def denoise_patches(
 
     Notes
     -----
+    Noise that neighbors share, of blur, of a line scan's bandwidth or of interpolation, has the covariance
+    :math:`\sigma^2 R` within a patch, :math:`R = L L^T`. The patch :math:`L^{-1} X` is decomposed, where noise is
+    white, and its components are maps :math:`L u` of the data again before patches are averaged; shrinkage by constant,
+    linear and other parts, means, sigma and the variance are those of the data. The log spectrum of the correlation is
+    a sum of cosines of the wavenumbers, fitted to what components leave of the windows. Noise is taken for white where
+    the Bayesian information criterion says so, and where correlations are too weak to matter.
+
     Values that are not finite, or masked by the recording's own `mask` coordinate, are missing. A sample that half of
     a patch's voxels lack is left out of that patch, as is a voxel that lacks half of its samples, and comes back as it
     was if no patch has use for it: a frame that was dropped costs the others nothing. What is missing elsewhere is
@@ -126,6 +138,8 @@ def denoise_patches(
     Gavish and Donoho (2017), doi:10.1109/TIT.2017.2653801 (shrinkage); Johnstone (2001), doi:10.1214/aos/1009210544
     (edge); Benaych-Georges and Nadakuditi (2012), doi:10.1016/j.jmva.2012.04.019 (overlaps); Manjon et al. (2013),
     doi:10.1371/journal.pone.0073021, eq. 3 (weights by rank);
+    Leeb and Romanov (2021), doi:10.1109/TIT.2021.3083400 (whitening); Bloomfield (1973),
+    doi:10.1093/biomet/60.2.217 (log spectrum);
     James and Stein (1961), Proc. 4th Berkeley Symp. 1, 361; Krogh and Vedelsby (1995), NIPS 7, eq. 5 (spread).
 
     Examples

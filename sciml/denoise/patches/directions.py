@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sciml._typing import FloatArray
-from sciml.denoise.patches.noise.coloring import Coloring
+from sciml.denoise.patches.coloring import Coloring
 
 if TYPE_CHECKING:
     from sciml.linalg.batched import Tensor
@@ -95,7 +95,7 @@ def shrink_vectors(
     total = _square(U).sum(1)
     energies.append((total - energies[0] - energies[1]).clamp(min=0))
     safe = cos_u + (cos_u == 0)  # components that are not kept have no overlap
-    whole, least = _whole(groups, total, noise, cos_u, cos_v)
+    whole, least = _whole(total, cos_u, cos_v, colored=groups.colored)
     ratios, error = [], 0.0
     for energy_of, size in zip(energies, groups.noise, strict=True):
         signal = (energy_of - size * noise).clamp(min=0)
@@ -110,13 +110,13 @@ def shrink_vectors(
     return U * rest + Q.to(U.dtype) @ own, change
 
 
-def _whole(groups: Groups, total: "Tensor", noise: "Tensor", cos_u: "Tensor", cos_v: "Tensor") -> tuple[Any, "Tensor"]:
+def _whole(total: "Tensor", cos_u: "Tensor", cos_v: "Tensor", *, colored: bool) -> tuple[Any, "Tensor"]:
     """Return a / (x c_u c_v) of a map as a whole, and the squared error of the shrinker x c_u c_v, over x².
 
     A map of colored noise is longer than 1 where signal is smooth, so that less of it is noise.
     """
     least = 1 - cos_u * cos_v
-    if not groups.colored:
+    if not colored:
         return 1, least
     safe = cos_u + (cos_u == 0)
     signal = (total - (1 - cos_u)).clamp(min=0) / safe

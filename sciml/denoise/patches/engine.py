@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sciml._typing import AnyArray, BoolArray, FloatArray
-from sciml.denoise.patches.noise.coloring import Coloring
+from sciml.denoise.patches.coloring import Coloring
 from sciml.denoise.patches.decision import Decision, Sizes
 from sciml.denoise.patches.directions import shrink_means
 from sciml.denoise.patches.grid import Box, Grid

@@ -14,13 +14,12 @@ has the trace of the missing values again.
 """
 
 from collections.abc import Callable
-
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sciml.denoise.patches.noise.coloring import Coloring
+from sciml.denoise.patches.coloring import Coloring
 from sciml.denoise.patches.decision import Sizes
 from sciml.denoise.patches.model import Batch, Settings, put, reconstruct, square
 from sciml.linalg import batched
@@ -87,9 +86,7 @@ class _Gaps:
     noise: Coloring | None
 
     @classmethod
-    def of_known(
-        cls, there: "Tensor", known: "Tensor", noise: Callable[["Tensor"], Coloring | None]
-    ) -> "_Gaps":
+    def of_known(cls, there: "Tensor", known: "Tensor", noise: Callable[["Tensor"], Coloring | None]) -> "_Gaps":
         used, samples = _used(there, known)
         inside = used[..., None] * samples[:, None]
         missing = inside * (1 - known)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sciml._typing import AnyArray, FloatArray, IntArray
-from sciml.denoise.patches.noise.coloring import Coloring
+from sciml.denoise.patches.coloring import Coloring
 from sciml.denoise.patches.decision import Decision, Rules, Sizes, decide
 from sciml.denoise.patches.directions import Groups, directions, shrink_vectors
 from sciml.linalg import batched
@@ -71,7 +71,8 @@ class Batch:
 class Kept:
     """What is signal in each patch: spatial maps (patch, voxel, k), as measured and shrunk, and its values.
 
-    `squares` are those of the maps as measured; `change`: by how much shrinking a vector's directions changed its error, (patch, k).
+    `squares` are those of the maps as measured; `change`: by how much shrinking a vector's directions changed its
+    error, (patch, k).
     """
 
     decision: Decision

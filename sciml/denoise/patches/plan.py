@@ -50,9 +50,7 @@ class Plan:
         """Return the plan for noise of a correlation between neighboring voxels."""
         places = np.indices(self.grid.patch).reshape(len(self.dims), -1).T
         shared = replace(correlation, shape=self.grid.patch)
-        return replace(
-            self, correlation=shared, settings=replace(self.settings, correlation=shared.between(places))
-        )
+        return replace(self, correlation=shared, settings=replace(self.settings, correlation=shared.between(places)))
 
     def tiles(self, n_voxels: int) -> list[Region]:
         """Cut the space into regions whose data, halo included, have at most about `n_voxels` voxels."""

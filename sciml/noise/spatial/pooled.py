@@ -8,7 +8,6 @@ e_k = (F^T R F)_kk less what the components took, so that y_k / e_k is the corre
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 import scipy.fft
@@ -22,13 +21,11 @@ from sciml.rmt.spectrum import Spectra
 
 __all__ = ["Window", "pooled_correlation"]
 
-LENGTHS = (8.0, 6.0, 4.3, 3.7, 3.0, 2.3, 2.0, 1.5, 1.0)  # of the longest lag
-LONGEST = {1: 8.0, 2: 4.3}  # in so many dims
-LONGEST_IN_SPACE = 2.3
-PER_LAG = 5  # voxels of a window
+LENGTHS = ((8.0, 3.0), (6.0, 2.3), (4.0, 2.3), (3.0, 1.8), (2.0, 1.5), (2.0, 0.0), (1.0, 0.0))  # longest lags
+PER_LAG = 4  # voxels of a window
 N_ROUNDS = 12
 N_STEPS = 25
-CONVERGED = 2e-3  # change of the log spectrum
+CONVERGED = 0.3  # change of the log spectrum, over what chance gives a wavenumber
 LEAST = 1e-6  # of the noise is that of a single voxel, and of a single wavenumber
 ALPHA = 0.01
 LEAST_EXPECTED = 0.05  # of the power at a wavenumber, where components took nearly all
@@ -67,8 +64,8 @@ def pooled_correlation(windows: Sequence[Window], n_samples: int | None = None) 
     r"""Return the correlation that the noise of all windows shares; None where it is white, or of no such kind.
 
     Correlations c of squares that sum to v move the edge of N channels and T samples by :math:`v / \sqrt\gamma` of it,
-    :math:`\gamma = N / T`. If that is less than a Tracy-Widom width, :math:`\sqrt\gamma N^{-2/3}`, and none exceeds .1, it
-    is left as it is: signal below the limit of detection correlates as much.
+    :math:`\gamma = N / T`. If that is less than a Tracy-Widom width, :math:`\sqrt\gamma N^{-2/3}`, and none exceeds .1,
+    it is left as it is: signal below the limit of detection correlates as much.
 
     Parameters
     ----------
@@ -98,7 +95,7 @@ def pooled_correlation(windows: Sequence[Window], n_samples: int | None = None) 
     for number in range(N_ROUNDS):
         parts = [part.given(fit.correlation, tested=number > 0) for part in parts]
         fit, change = _refined(fit, parts)
-        if change < CONVERGED and number:
+        if change < CONVERGED * np.sqrt(2 / sum(part.window.dof for part in parts)) and number:
             break
     removed = sum(part.rank for part in parts) / sum(len(part.scale) for part in parts)
     matters = len(lags) > 0 and _matters(fit.correlation, n_samples or windows[0].dof)
@@ -114,14 +111,14 @@ def _matters(correlation: LatticeCorrelation, n_samples: float) -> bool:
 
 
 def _lags(shape: tuple[int, ...]) -> IntArray:
-    """Return the lags (P, d) of a log spectrum: as far as a sixth of the voxels can tell."""
-    every = np.array(list(product(*(range(n // 2 + 1) for n in shape))), dtype=np.int64)
+    """Return the lags (P, d) of a log spectrum, as many as a quarter of the voxels: far along one axis, less askew."""
+    every = np.indices(shape).reshape(len(shape), -1).T
     length = np.sqrt((every**2).sum(axis=1))
-    most = LONGEST.get(sum(n > 1 for n in shape), LONGEST_IN_SPACE)
-    for longest in (each for each in LENGTHS if each <= most):
-        chosen = every[(length > 0) & (length <= longest)]
+    along_one = np.count_nonzero(every, axis=1) == 1
+    for longest, oblique in LENGTHS:
+        chosen = every[(length > 0) & (length <= np.where(along_one, longest, oblique))]
         if len(chosen) <= np.prod(shape) / PER_LAG:
-            return chosen
+            return np.asarray(chosen)
     return every[:0]
 
 
@@ -154,7 +151,7 @@ class _Part:
         values, vectors = np.linalg.eigh(whitening.whiten.T @ covariance @ whitening.whiten)
         rank, level = _noise(values[::-1], window.dof, complex_data=np.iscomplexobj(covariance))
         if level < EXACT * values.mean():
-            return _Part(window, self.scale, rank, prior, prior, prior)
+            return _Part(window, self.scale, len(values), prior, prior, prior)  # all of it is signal
         removed = vectors[:, ::-1][:, :rank]
         maps = whitening.color.T @ removed
         keep = np.eye(len(shared)) - maps @ (removed.conj().T @ whitening.whiten.T)
@@ -203,7 +200,7 @@ def _refined(fit: _Fit, parts: Sequence[_Part]) -> tuple[_Fit, float]:
     ratio = np.median([part.power / part.expected for part in parts], axis=0)
     prior = np.sum([part.prior for part in parts], axis=0)
     weight = np.sum([part.expected for part in parts], axis=0) / prior
-    dof = sum(part.window.dof - part.rank for part in parts)
+    dof = max(sum(part.window.dof - part.rank for part in parts), 1.0)
     shape, lags = fit.correlation.shape, fit.correlation.lags
     design = np.column_stack([np.ones(len(ratio)), _cosines(shape, lags)])
     measured = ratio * np.exp(fit.log_spectrum)

@@ -1,8 +1,8 @@
 r"""Noise that neighboring voxels share: patches whose noise was made white, and directions that are colored again.
 
 Noise of correlation R between the voxels of a patch is whitened by the Cholesky factor of R: with
-:math:`R = L L^H` the noise of :math:`L^{-1} X` is white, so that the laws of white noise hold for its singular values. A
-singular vector u of it is the map L u in the units of the data. R is that of the patch's voxels alone, however many
+:math:`R = L L^H` the noise of :math:`L^{-1} X` is white, so that the laws of white noise hold for its singular values.
+A singular vector u of it is the map L u in the units of the data. R is that of the patch's voxels alone, however many
 there are and wherever they lie: no border needs a correction.
 """
 
@@ -61,7 +61,7 @@ class Coloring:
         return self.color.to(vectors.dtype) @ vectors
 
     def noise_along(self, directions: "Tensor") -> "Tensor":
-        """Return the variance of the noise along directions (voxel, k), in units of that of a voxel: (k,) or (patch, k)."""
+        """Return the variance of the noise along directions (voxel, k), in units of a voxel's: (k,) or (patch, k)."""
         projected = self.color.mH @ directions
         return (projected**2).sum(-2)
 
