@@ -203,7 +203,7 @@ def _traces(recording: xr.DataArray) -> list[_Envelopes]:
 
 def _components(recording: xr.DataArray, floor: NoiseFloor) -> _Envelopes:
     k = min(floor.rank, MAX_COMPONENTS)
-    return _Envelopes(recording, floor.channel_mean, floor.components[:, :k], floor.channel_scale)
+    return _Envelopes(recording, floor.channel_mean, floor.filters[:, :k], floor.channel_scale)
 
 
 # ---- spectra

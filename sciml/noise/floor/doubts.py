@@ -9,7 +9,11 @@ from sciml.noise.floor.parts import RankIs, bulk_distance
 from sciml.noise.floor.select_model import Choice
 from sciml.noise.floor.stationarity import over_time
 from sciml.noise.models.base import Fit
+from sciml.noise.models.heteroscedastic import TEST_LEVEL
+from sciml.noise.spatial.separable import separability
+from sciml.noise.spatial.whiten import WhitenedMatrix
 from sciml.rmt.variance_profile import VarianceProfile
+from sciml.wording import p_value
 
 __all__ = ["Verdict", "neighbors_correlate", "verdict_of"]
 
@@ -34,7 +38,7 @@ class Verdict:
 
 def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
     """Test what is left against the model of the noise: `shape` is that of the channels, row by row."""
-    rejected = neighbors_correlate(choice, shape) or over_time(choice) or _no_bulk(choice)
+    rejected = neighbors_correlate(choice, shape) or _not_separable(choice) or over_time(choice) or _no_bulk(choice)
     if rejected:
         return Verdict("not determined", rejected)
     if choice.fit.converged:
@@ -99,6 +103,18 @@ def _neighbor_correlation(choice: Choice, first: IntArray, second: IntArray) -> 
     tau = fit.spectra.tau if choice.model.colored else 1.0
     variance = (1 if matrix.is_complex else 2) * tau / (matrix.dof - fit.rank) * max(float(square), LEAST_LEFT)
     return float(2 * correlation.sum() / np.sqrt(variance)), float(correlation.mean())
+
+
+def _not_separable(choice: Choice) -> str:
+    """Say so where whitened noise is not of one spectrum in the directions that channels share most and least."""
+    matrix, fit = choice.matrix, choice.fit
+    if not isinstance(matrix, WhitenedMatrix):
+        return ""
+    found = separability(matrix, fit.spectra, fit.scale, matrix.eigen(fit.scale, fit.rank).directions)
+    if found.p_value >= TEST_LEVEL:
+        return ""
+    wide, narrow = ("slow", "fast") if found.wider_at_low_frequencies else ("fast", "slow")
+    return f"{wide} noise reaches farther over the channels than {narrow} noise ({p_value(found.p_value)})"
 
 
 def _products(basis: AnyArray, first: IntArray, second: IntArray) -> FloatArray:

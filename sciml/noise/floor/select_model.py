@@ -1,9 +1,11 @@
 """Which noise model is chosen: the first, from simple to rich, that converges and that the data do not reject."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from sciml.noise.floor.iterate import fitted
 from sciml.noise.matrix.gram import Matrix
+from sciml.noise.matrix.residual import ResidualRows, residual_rows
 from sciml.noise.models.base import Fit, Given, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.models.registry import NOISE_MODELS
 
@@ -23,6 +25,16 @@ class Choice:
     def matrix(self) -> Matrix:
         """That the model was fitted on."""
         return self.prepared.matrix
+
+    @cached_property
+    def residual(self) -> ResidualRows:
+        """What components leave of each sample, or of a subsample that stands for all."""
+        return self.residual_rows(every=False)
+
+    def residual_rows(self, *, every: bool) -> ResidualRows:
+        """Return what components leave of each sample; with `every` of each one that is held."""
+        directions = self.matrix.eigen(self.fit.scale, self.fit.rank).directions
+        return residual_rows(self.matrix, self.fit.scale, directions, every=every)
 
 
 def fit_requested(model: NoiseModel, matrix: Matrix, alpha: float, given: Given) -> Choice:
@@ -54,6 +66,10 @@ class _Selection:
         self._fits: dict[str, tuple[Prepared, Fit]] = {}
 
     def stands(self, model: NoiseModel) -> bool:
+        ruled_out = model.ruled_out(self.matrix)
+        if ruled_out is not None:
+            self.reasons.append(ruled_out)
+            return False
         try:
             prepared, fit = self.fit(model.tested_on)
         except UnsuitableValuesError:

@@ -7,7 +7,7 @@ import scipy.ndimage
 
 from sciml._typing import FloatArray
 from sciml.noise.floor.select_model import Choice
-from sciml.noise.matrix.residual import ResidualRows, residual_rows
+from sciml.noise.matrix.residual import ResidualRows
 
 __all__ = ["noise_level", "over_time"]
 
@@ -29,7 +29,7 @@ def over_time(choice: Choice) -> str:
     """
     if choice.prepared.channel_scale is not None:
         return ""
-    rows = _rows(choice)
+    rows = choice.residual
     tests: list[Callable[[Choice, ResidualRows], str]] = [_single_samples, _level, _heavy_tails]
     return next((words for test in tests if (words := test(choice, rows))), "")
 
@@ -45,13 +45,13 @@ def noise_level(choice: Choice) -> FloatArray | None:
     if not held or choice.matrix.n_dimensions < FEWEST_WEIGHED:
         return None
     if statistics.level is None:
-        rows = _rows(choice)
+        rows = choice.residual
         if not (_single_samples(choice, rows) or _level(choice, rows)):
             return None
         assert choice.matrix.samples is not None  # noqa: S101
         magnitude = np.median(np.abs(choice.matrix.samples), axis=1)
         return _smoothed(magnitude**2, choice.matrix.n_dimensions)
-    rows = _rows(choice, every=True)
+    rows = choice.residual_rows(every=True)
     return _smoothed(rows.energy, rows.n_dimensions) * statistics.level
 
 
@@ -67,11 +67,6 @@ def _smoothed(power: FloatArray, n_dimensions: int) -> FloatArray:
         calm = np.where(bursts, typical, power)
         power = np.where(bursts, power, scipy.ndimage.uniform_filter1d(calm, width, mode="nearest"))
     return np.asarray(np.sqrt(np.maximum(power, np.finfo(float).tiny)))
-
-
-def _rows(choice: Choice, *, every: bool = False) -> ResidualRows:
-    matrix, fit = choice.matrix, choice.fit
-    return residual_rows(matrix, fit.scale, matrix.eigen(fit.scale, fit.rank).directions, every=every)
 
 
 def _single_samples(choice: Choice, rows: ResidualRows) -> str:

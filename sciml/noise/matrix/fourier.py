@@ -49,9 +49,13 @@ class FourierCoefficients:
         groups = ((values @ combinations.astype(values.dtype), paired) for values, paired in self.groups)
         return replace(self, groups=tuple(groups))
 
+    def power_of(self, combinations: AnyArray) -> FloatArray:
+        """Return the power (frequency, M) of linear combinations (N, M) of the channels."""
+        return self._power(lambda rows: rows @ combinations.astype(rows.dtype))
+
     def time_course_power(self, project: AnyArray) -> FloatArray:
         """Return the power (frequency, component) of the time courses C `project`: one in all dimensions together."""
-        power = self._power(lambda rows: rows @ project.astype(rows.dtype))
+        power = self.power_of(project)
         return np.asarray(power / np.maximum(self.dimensions @ power, np.finfo(float).tiny))
 
     def _power(self, part_of: Callable[[AnyArray], AnyArray]) -> FloatArray:
@@ -60,15 +64,19 @@ class FourierCoefficients:
 
 def _power(values: AnyArray, part_of: Callable[[AnyArray], AnyArray]) -> FloatArray:
     """Return the mean over segments of |`part_of`|², row by row."""
-    parts = []
-    for start in range(0, values.shape[1], ROWS_AT_ONCE):
-        squares = [_square(part_of(segment)) for segment in values[:, start : start + ROWS_AT_ONCE]]
-        parts.append(np.mean(squares, axis=0, dtype=np.float64))
-    return np.concatenate(parts)
+    n_segments, n_rows = values.shape[:2]
+    power: FloatArray | None = None
+    for start in range(0, n_rows, ROWS_AT_ONCE):
+        for segment in values[:, start : start + ROWS_AT_ONCE]:
+            squares = _square(part_of(segment))
+            power = np.zeros((n_rows, squares.shape[1])) if power is None else power
+            power[start : start + ROWS_AT_ONCE] += squares
+    assert power is not None  # noqa: S101
+    return power / n_segments if n_segments > 1 else power
 
 
 def _square(values: AnyArray) -> AnyArray:
-    return values.real**2 + values.imag**2 if np.iscomplexobj(values) else values**2
+    return values.real**2 + values.imag**2 if np.iscomplexobj(values) else values * values
 
 
 def _paired(power: FloatArray, paired: int) -> FloatArray:

@@ -8,6 +8,7 @@ import scipy.linalg
 import scipy.optimize
 
 from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.linalg.symmetric import leading_eigh
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.matrix.fourier import FourierCoefficients, fourier_coefficients, fourier_of_subsample
 from sciml.noise.matrix.noise_spectra import NoiseSpectra, noise_spectra
@@ -22,6 +23,8 @@ MOST_WITH_NULL = 4096  # channels, of more than samples: more null directions do
 RANK_TOLERANCE = 1e-8
 LEAST_TOLD = 1e-6  # smallest eigenvalue over the largest, of equations that can be solved
 FEW_ROWS = 64  # of a recording that is wide
+FEW_CHANNELS = 256  # of which a fit is quicker than a look ahead
+N_QUIET = 32  # directions
 N_AXIS_STEPS = 4  # after three the channels' scales move by less than 1e-3 (measured)
 
 
@@ -62,6 +65,7 @@ class Matrix:
         self.n_channels = len(self.total_scale)
         self.is_complex = statistics.is_complex
         self.tall = self.n_channels <= self.dof
+        self._last: tuple[FloatArray, Eigen] | None = None  # what was asked for last is asked for by many
 
     @cached_property
     def samples(self) -> AnyArray | None:
@@ -76,12 +80,36 @@ class Matrix:
         return np.asarray(self.samples.conj().T @ self.samples / self.dof)
 
     @cached_property
+    def _values(self) -> FloatArray:
+        """Eigenvalues of the standardized channels, descending."""
+        assert self.gram is not None  # noqa: S101
+        return leading_eigh(self.gram, 0)[0]
+
+    def _least(self, n_directions: int) -> AnyArray:
+        """Return the directions in which the standardized channels scatter least."""
+        assert self.gram is not None  # noqa: S101
+        return leading_eigh(-self.gram, n_directions)[1]
+
+    @cached_property
+    def quiet_spectra(self) -> NoiseSpectra | None:
+        """Spectra in the directions of least scatter; None of few channels, or where some were projected out.
+
+        These hold noise, whatever rises above it. White noise is white in them too: which directions they are depends
+        on sizes, and the time courses of white noise are independent of these.
+        """
+        if self.n_channels < FEW_CHANNELS or not self.tall or self.null.shape[1]:
+            return None
+        fourier, power = self.fourier, self.fourier.power_of(self._least(N_QUIET))
+        nothing = np.zeros(len(power))
+        return noise_spectra(power, np.ones(N_QUIET), fourier.dimensions, fourier.squares, removed_fraction=nothing)
+
+    @cached_property
     def null(self) -> AnyArray:
         """Directions (N, n_null) in which the standardized channels do not scatter: they were projected out."""
         none = np.zeros((self.n_channels, 0))
         if self.tall and self.gram is not None:
-            values, vectors = scipy.linalg.eigh(self.gram, check_finite=False)
-            return np.asarray(vectors[:, values < self._null_limit(values)])
+            n_null = int(np.count_nonzero(self._values < self._null_limit(self._values)))
+            return self._least(n_null)[:, ::-1] if n_null else none
         held = self.samples
         if held is None or self.n_channels > MOST_WITH_NULL:
             return none
@@ -134,19 +162,26 @@ class Matrix:
 
     def eigen(self, scale: FloatArray, n_directions: int | None = None) -> Eigen:
         """Decompose the recording with each channel divided by `scale`, less what was projected out."""
-        factor, left_over = self.total_scale / scale, self._second_projection(scale)
         kept = min(self.n_dimensions, self.dof)  # of fewer samples than channels dof are not zero: the mean takes one
         wanted = kept if n_directions is None else min(n_directions, kept)
+        last_scale, last = self._last or (scale, None)
+        if last is None or last.directions.shape[1] < wanted or not np.array_equal(last_scale, scale):
+            last = self._decomposed(scale, kept, wanted)
+            self._last = scale, last
+        return Eigen(last.values, last.directions[:, :wanted])
+
+    def _decomposed(self, scale: FloatArray, kept: int, wanted: int) -> Eigen:
+        factor, left_over = self.total_scale / scale, self._second_projection(scale)
         if self.gram is not None:
             gram = self.gram * factor[:, None] * factor
             gram = gram if left_over is None else left_over @ gram @ left_over
-            values, vectors = scipy.linalg.eigh(gram, check_finite=False)
-            return Eigen(np.maximum(values[::-1][:kept], 0.0), vectors[:, ::-1][:, :wanted])
+            values, vectors = leading_eigh(gram, wanted)
+            return Eigen(np.maximum(values[:kept], 0.0), vectors)
         assert self.samples is not None  # noqa: S101
         scaled = self.samples * factor
         scaled = scaled if left_over is None else scaled @ left_over
-        values, left = scipy.linalg.eigh(scaled @ scaled.conj().T / self.dof, check_finite=False)
-        values, left = np.maximum(values[::-1][:kept], np.finfo(float).tiny), left[:, ::-1][:, :wanted]
+        values, left = leading_eigh(scaled @ scaled.conj().T / self.dof, wanted)
+        values = np.maximum(values[:kept], np.finfo(float).tiny)
         return Eigen(values, scaled.conj().T @ left / np.sqrt(values[:wanted] * self.dof))
 
     def noise_scale(self, scale: FloatArray, rank: int) -> FloatArray:

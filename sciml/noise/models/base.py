@@ -114,6 +114,10 @@ class NoiseModel(Protocol):
     must_converge: str = ""
     independent: bool = True
 
+    def ruled_out(self, matrix: Matrix) -> str | None:  # noqa: ARG002
+        """Return in words why no fit of the model is worth its time, or None. What rules it out would reject it too."""
+        return None
+
     def prepare(self, matrix: Matrix, given: Given) -> Prepared:  # noqa: ARG002
         """Return the matrix that the model is fitted on: by default that of the standardized channels.
 

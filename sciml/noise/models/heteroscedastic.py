@@ -1,5 +1,6 @@
 """Noise of a variance per channel, white in time."""
 
+from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.rmt.variance_profile import VarianceProfile
@@ -24,6 +25,14 @@ class Heteroscedastic(NoiseModel):
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
         """Return one variance for all: each channel was divided by the standard deviation of its noise."""
         return VarianceProfile([[1.0]], row_counts=[dof], column_counts=[spectra.uniqueness.sum()])
+
+    def ruled_out(self, matrix: Matrix) -> str | None:
+        """Rule out noise that is correlated in time in the directions that hold nothing else."""
+        quiet = matrix.quiet_spectra
+        p_white = 1.0 if quiet is None else quiet.p_white()
+        if p_white >= TEST_LEVEL:
+            return None
+        return f"the directions of least variance are correlated in time (deviance from flat, {p_value(p_white)})"
 
     def rejected(self, fit: Fit, prepared: Prepared) -> str | None:  # noqa: ARG002
         """Reject noise that is correlated in time."""

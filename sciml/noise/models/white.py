@@ -4,6 +4,7 @@ import numpy as np
 import scipy.stats
 
 from sciml._typing import FloatArray
+from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Methods, NoiseModel, Prepared
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC, TEST_LEVEL
@@ -28,6 +29,10 @@ class White(NoiseModel):
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
         """Return one variance for all."""
         return HETEROSCEDASTIC.variance_profile(spectra, dof)
+
+    def ruled_out(self, matrix: Matrix) -> str | None:
+        """Rule out what rules out a variance per channel."""
+        return HETEROSCEDASTIC.ruled_out(matrix)
 
     @property
     def tested_on(self) -> NoiseModel:
