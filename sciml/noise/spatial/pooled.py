@@ -150,7 +150,7 @@ class _Part:
             return _Part(window, self.scale, 0, power / np.median(power / prior), prior, prior)
         values, vectors = np.linalg.eigh(whitening.whiten.T @ covariance @ whitening.whiten)
         rank, level = _noise(values[::-1], window.dof, complex_data=np.iscomplexobj(covariance))
-        if level < EXACT * values.mean():
+        if np.median(values[::-1][: int(window.dof)]) < EXACT * values.mean():
             return _Part(window, self.scale, len(values), prior, prior, prior)  # all of it is signal
         removed = vectors[:, ::-1][:, :rank]
         maps = whitening.color.T @ removed

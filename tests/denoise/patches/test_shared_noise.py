@@ -18,7 +18,7 @@ PATCH = {"y": 7, "x": 7}
 BLUR = LatticeCorrelation((7, 7), np.array([[0, 1], [1, 0], [0, 2], [2, 0]]), np.array([0.8, 0.8, -0.2, -0.2]))
 
 
-def filtered(white: NDArray[np.floating], kind: str) -> NDArray[np.floating]:
+def filtered(white: NDArray[np.inexact], kind: str) -> NDArray[np.inexact]:
     """Return noise of variance one that neighbors share along the last axes, of white noise with a margin of 6."""
     axes = range(1, white.ndim)
     kernel = {"blur": None, "negative": [-0.35, 1.0, -0.35], "line scan": [0.3, 1.0, 0.7]}[kind]
@@ -39,7 +39,7 @@ def scene(
 ) -> tuple[xr.DataArray, NDArray[np.floating]]:
     """Return a movie and its signal: cells of 3 x 4 voxels and a smooth background, with slow time courses."""
     rng = np.random.default_rng(0)
-    white = rng.normal(size=(n, *(size + 12 for size in shape)))
+    white: NDArray[np.inexact] = rng.normal(size=(n, *(size + 12 for size in shape)))
     if complex_data:
         white = (white + 1j * rng.normal(size=white.shape)) / np.sqrt(2)
     noise = white[(slice(None), *(slice(6, -6) for _ in shape))] if kind == "white" else filtered(white, kind)
