@@ -18,6 +18,7 @@ NOISE_MODELS = (
     "heteroscedastic+colored",
     "spatial",
     "spatial-groups",
+    "reference",
 )
 NETS = ("fcn", "resnet1d", "linear", "resnet", "shallow", "eegnet", "atcnet", "tcn", "inceptiontime", "gru")
 

@@ -8,14 +8,14 @@ from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.models.spatial import Spatial, level
 from sciml.noise.models.spatial_groups import SpatialGroups
-from sciml.noise.spatial.reference import Reference, drift_p_value, inverse_variances, reference_on
+from sciml.noise.spatial.reference import FiniteReference, Reference, drift_p_value, reference_on
 from sciml.noise.spatial.whiten import WhitenedMatrix, Whitening
 from sciml.rmt.variance_profile import VarianceProfile
 from sciml.wording import p_value, percent
 
 __all__ = ["FromReference"]
 
-FEWEST_PER_CHANNEL = 1.25  # independent samples, for a covariance of its own
+FEWEST_PER_CHANNEL = 1.5  # independent samples, for a covariance of its own
 PLENTY = 5  # independent samples per channel
 DRIFT_LEVEL = 1e-3
 LEVELS_DIFFER, LARGEST_Z = 0.03, 4.0  # of the variance; standard deviations
@@ -44,7 +44,7 @@ class FromReference(NoiseModel):
     must_converge = "and noise of the reference does not converge"
 
     def possible(self, given: Given) -> bool:
-        """A reference is given."""
+        """Return whether there is a reference."""
         return given.reference is not None
 
     def prepare(self, matrix: Matrix, given: Given) -> Prepared:
@@ -63,14 +63,13 @@ class FromReference(NoiseModel):
         reference = reference_on(matrix, given.reference)
         if reference.n_effective < FEWEST_PER_CHANNEL * matrix.n_dimensions:
             return _short(matrix, reference, given)
-        variances = inverse_variances(reference, matrix.n_dimensions)
-        inflation = float(variances.mean())
         whitening = Whitening.of(reference.covariance, matrix.null)
+        whitened = WhitenedMatrix(matrix, whitening)
+        tau = whitened.spectra(whitened.total_scale, np.zeros((whitened.n_channels, 0))).tau
         return Prepared(
-            WhitenedMatrix(matrix, whitening),
+            whitened,
             whitening=whitening,
-            variances=variances / inflation,
-            inflation=inflation,
+            finite=FiniteReference.of(reference, matrix.n_dimensions, matrix.dof / tau),
             doubt=_drift(reference),
             cautions=_cautions(reference, matrix),
         )
@@ -91,7 +90,7 @@ class FromReference(NoiseModel):
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:
         """Whether the noise is as strong as in the reference."""
-        ratio = float(fit.scale[0] ** 2) / prepared.inflation
+        ratio = float(fit.scale[0] ** 2) / (1.0 if prepared.finite is None else prepared.finite.inflation)
         chance = np.sqrt(2 * fit.spectra.tau / (prepared.matrix.dof * prepared.matrix.n_channels))
         if abs(np.log(ratio)) < max(LEVELS_DIFFER, LARGEST_Z * chance):
             return "noise of the covariance and the level of the reference"
@@ -105,8 +104,8 @@ def _short(matrix: Matrix, reference: Reference, given: Given) -> Prepared:
     if model is None:
         raise UnsuitableValuesError(
             f"expected a reference of {FEWEST_PER_CHANNEL:g} independent samples a channel or more, got "
-            f"{reference.n_effective:.0f} for {matrix.n_dimensions}, and nothing says which channels are neighbors; give a "
-            f"longer one ({PLENTY} samples a channel are plenty), or positions of the channels"
+            f"{reference.n_effective:.0f} for {matrix.n_dimensions}, and nothing says which channels are neighbors; "
+            f"give a longer one ({PLENTY} samples a channel are plenty), or positions of the channels"
         )
     shared = model.estimate_noise(model.prepare(reference.matrix, given), None, reference.matrix.total_scale, 0)[0]
     assert shared.whitening is not None  # noqa: S101
@@ -118,8 +117,8 @@ def _short(matrix: Matrix, reference: Reference, given: Given) -> Prepared:
 
 def _short_words(reference: Reference, matrix: Matrix) -> str:
     return (
-        f"the reference has {reference.n_effective:.0f} independent samples for {matrix.n_dimensions} channels, too few "
-        "for a covariance of its own: noise that neighbors share was fitted to it"
+        f"the reference has {reference.n_effective:.0f} independent samples for {matrix.n_dimensions} channels, too "
+        "few for a covariance of its own: noise that neighbors share was fitted to it"
     )
 
 
@@ -131,8 +130,8 @@ def _cautions(reference: Reference, matrix: Matrix) -> tuple[str, ...]:
     gamma, c = n / matrix.dof, n / m
     cost = (1 + np.sqrt(gamma + c - gamma * c)) / (1 - c) / (1 + np.sqrt(gamma))
     return (
-        f"the reference has {m:.0f} independent samples for {n} channels: components have to be {np.sqrt(cost):.2g} times "
-        f"as strong as with a long one to be found; {PLENTY * n} or more would do",
+        f"the reference has {m:.0f} independent samples for {n} channels: components have to be {np.sqrt(cost):.2g} "
+        f"times as strong as with a long one to be found; {PLENTY * n} or more would do",
     )
 
 

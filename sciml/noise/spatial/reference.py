@@ -10,13 +10,17 @@ from sciml.errors import DataError
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.noise.spatial.whiten import WhitenedMatrix, Whitening
+from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.f_matrix import greatest_root
+from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["Reference", "drift_p_value", "inverse_variances", "reference_on"]
+__all__ = ["FiniteReference", "Reference", "drift_p_value", "inverse_variances", "reference_on"]
 
+HALVED = 2  # samples a channel of half a reference, of which spectra are told by the covariance of the other half
+MOST_VARIANCES = 64  # that a profile tells apart
 N_DRAWS = 4  # of matrices whose eigenvalues scatter little
 MOST_PARTS = 12  # of a spectrum in time
-MOST_VARIANCES = 64  # that a profile tells apart
 LARGEST_ROOT = 1 - 1e-12
 NAMED = 5  # channels in an error
 
@@ -54,10 +58,26 @@ def reference_on(recording: Matrix, reference: ChannelStatistics) -> Reference:
         )
     statistics = reference.of_channels(np.array([position[int(channel)] for channel in used]))
     matrix = Matrix(statistics)
-    spectra = matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0)))
+    spectra = _spectra(matrix)
     unit = np.sqrt(recording.statistics.fraction_present / statistics.fraction_present)
     unit = unit * matrix.total_scale / recording.total_scale
     return Reference(matrix, _scatter(matrix) * unit[:, None] * unit, spectra, matrix.dof / spectra.tau)
+
+
+def _spectra(matrix: Matrix) -> NoiseSpectra:
+    """Return the spectra of noise that channels share: where there are enough samples, of channels without that."""
+    held = matrix.statistics.standardized
+    if held is not None and len(held) > 2 * HALVED * matrix.n_dimensions:
+        first, second = (_part(matrix.statistics, each) for each in np.array_split(held, 2))
+        matrix = WhitenedMatrix(second, Whitening.of(_scatter(first), matrix.null))
+    elif matrix.dof > matrix.n_dimensions:
+        matrix = WhitenedMatrix(matrix, Whitening.of(_scatter(matrix), matrix.null))
+    return matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0)))
+
+
+def _part(statistics: ChannelStatistics, samples: AnyArray) -> Matrix:
+    rest = samples - samples.mean(axis=0)
+    return Matrix(replace(statistics, standardized=rest, n_samples=len(rest), subsample=None))
 
 
 def _scatter(matrix: Matrix) -> AnyArray:
@@ -67,11 +87,49 @@ def _scatter(matrix: Matrix) -> AnyArray:
     return np.asarray(matrix.samples.conj().T @ matrix.samples / matrix.dof)
 
 
+@dataclass(frozen=True)
+class FiniteReference:
+    """What noise is after whitening by the scatter of a reference that has few samples.
+
+    Its `variances` (N,), ascending, are relative to their mean, `inflation`. `center` and `scale` multiply those of the
+    law of the largest eigenvalue that the variances make: it moves with the reference, too.
+    """
+
+    variances: FloatArray
+    inflation: float
+    center: float
+    scale: float
+
+    @classmethod
+    def of(cls, reference: Reference, n_dimensions: int, n_effective: float) -> "FiniteReference":
+        """Return it for `n_effective` independent samples, by the law of F-matrices (Johnstone 2008)."""
+        variances = inverse_variances(reference, n_dimensions)
+        plain = cls(variances / variances.mean(), float(variances.mean()), 1.0, 1.0)
+        is_complex, m = reference.matrix.is_complex, reference.n_effective
+        profile = VarianceProfile([[plain.inflation]], row_counts=[n_effective], column_counts=[n_dimensions])
+        given = plain.profile(profile).edge_law(complex_data=is_complex)
+        law = greatest_root(n_dimensions, m, n_effective, complex_data=is_complex)
+        center = np.exp(law.center) * m / n_effective
+        return replace(plain, center=center / given.center, scale=law.scale * center / given.scale)
+
+    def profile(self, even: VarianceProfile) -> VarianceProfile:
+        """Return the profile of channels that were of one variance before."""
+        n = len(self.variances)
+        starts = np.linspace(0, n, min(MOST_VARIANCES, n), endpoint=False).astype(np.int64)
+        counts = np.diff(starts, append=n)
+        values = even.values * (np.add.reduceat(self.variances, starts) / counts)
+        return VarianceProfile(values, row_counts=even.row_counts, column_counts=counts * (even.n_features / n))
+
+    def law(self, given: EdgeLaw) -> EdgeLaw:
+        """Return the law of the largest eigenvalue over all references, from that for given variances."""
+        return EdgeLaw(given.center * self.center, given.scale * self.scale, given.beta)
+
+
 def inverse_variances(reference: Reference, n_dimensions: int) -> FloatArray:
     """Return variances (N,), ascending, that white noise has after whitening by the covariance of such a reference.
 
-    They are the inverse eigenvalues of the scatter of N white channels whose samples have the spectrum of the reference:
-    drawn, with a fixed seed, from Wishart laws of its parts.
+    They are the inverse eigenvalues of the scatter of N white channels whose samples have the spectrum of the
+    reference: drawn, with a fixed seed, from Wishart laws of its parts.
     """
     rng, dof = np.random.default_rng(0), reference.matrix.dof
     power, sizes = _parts(reference.spectra, dof)
@@ -85,13 +143,6 @@ def inverse_variances(reference: Reference, n_dimensions: int) -> FloatArray:
     return found
 
 
-def grouped(variances: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the means of at most `MOST_VARIANCES` groups of ascending variances, and how many each stands for."""
-    starts = np.linspace(0, len(variances), min(MOST_VARIANCES, len(variances)), endpoint=False).astype(np.int64)
-    counts = np.diff(starts, append=len(variances))
-    return np.add.reduceat(variances, starts) / counts, counts.astype(np.float64)
-
-
 def _parts(spectra: NoiseSpectra, dof: int) -> tuple[FloatArray, FloatArray]:
     """Return the power, of mean one, of parts of the spectrum, and the whole number of samples that each stands for."""
     order = np.argsort(spectra.pooled_bins)
@@ -102,8 +153,8 @@ def _parts(spectra: NoiseSpectra, dof: int) -> tuple[FloatArray, FloatArray]:
     power = np.bincount(part, power * sizes, minlength=MOST_PARTS) / np.maximum(weights, 1e-300)
     whole = np.diff(np.round(np.cumsum(weights)), prepend=0.0)
     kept = whole > 0
-    power, whole = power[kept], whole[kept]
-    return power * (whole.sum() / (power @ whole)), whole
+    power, whole = np.asarray(power[kept], np.float64), np.asarray(whole[kept], np.float64)
+    return power * float(whole.sum() / (power @ whole)), whole.astype(np.float64)
 
 
 def _wishart(rng: np.random.Generator, n: int, dof: float, *, is_complex: bool) -> AnyArray:
