@@ -41,13 +41,13 @@ def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
     reach = _largest(tuple(np.ptp(places, axis=0) + 1))
     lags = reach.lags()
     lattice = Lattice(places, lags)
-    noise = _beside_what_stands_out(lattice, scatter)
+    noise = _fit_given_what_stands_out(lattice, scatter)
     penalty = float(np.log(len(places) * max(scatter.n_effective, 2.0)))
     kept = reach.best(noise, penalty, lags)
     return Chosen(lags[kept], _restricted(noise, kept))
 
 
-def _beside_what_stands_out(lattice: Lattice, scatter: Scatter) -> SharedNoise:
+def _fit_given_what_stands_out(lattice: Lattice, scatter: Scatter) -> SharedNoise:
     """Fit the noise and what stands out of it in turn, from nothing on."""
     noise, rank = first_guess(scatter, len(lattice.lags)), 0
     for _ in range(ROUNDS):
