@@ -6,6 +6,7 @@ import xarray as xr
 from sciml._typing import AnyArray, FloatArray
 from sciml.errors import DataError
 from sciml.noise.channels.extend import extended_components
+from sciml.noise.channels.layout import Layout
 from sciml.noise.channels.names import channel_names
 from sciml.noise.channels.read import Progress
 from sciml.noise.channels.statistics import ChannelStatistics
@@ -40,6 +41,7 @@ def assembled(
     sigma = float(np.sqrt(np.mean(found.recorded_noise**2)))
     channels, outliers = _all_channels(recording, choice, found, progress)
     verdict = verdict_of(choice, feature_shape(recording))
+    spatial = choice.model.shared(choice.prepared, Layout.of(recording))
     n_channels = matrix.plain.n_channels
     n_dimensions = n_channels - found.null.shape[1]
     parameters = 2 * n_dimensions * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
@@ -62,7 +64,8 @@ def assembled(
         marchenko_pastur=_marchenko_pastur(plain),
         density=_density(choice, found.recorded_noise, rate),
         units=str(recording.attrs.get("units", "")),
-        warnings=tuple(cautions(choice, verdict)),
+        spatial=spatial,
+        warnings=(*cautions(choice, verdict), *([] if spatial is None else [spatial.caution])),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
     )
 

@@ -23,6 +23,7 @@ from sciml.noise.floor.parts import (
 )
 from sciml.noise.models.base import NoiseModel
 from sciml.noise.models.registry import Model, noise_model
+from sciml.noise.spatial.result import SpatialNoise
 from sciml.rmt.spacing import r_ratio
 from sciml.rmt.variance_profile import VarianceProfile
 
@@ -52,6 +53,7 @@ class NoiseFloor:
     Where `converged` is False, `doubt` says what of the residual is no noise of the model, and `rank_words` what is
     known of the number of components: "at least 2", or "not determined".
 
+    `spatial` says how far noise is shared by neighbors, where it is (`sciml.noise.spatial.result.SpatialNoise`).
     `excluded` says of each channel that was not used why: `constant`, `missing`, or `duplicate of k`. The attributes of
     the parts (`choice`, `channels`, `samples`, `outliers`, `marchenko_pastur`, `density`) are attributes of the floor.
     """
@@ -72,6 +74,7 @@ class NoiseFloor:
     outliers: Outliers
     marchenko_pastur: MarchenkoPasturEdge
     density: NoiseDensity
+    spatial: SpatialNoise | None = None
     units: str = ""
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
@@ -192,6 +195,7 @@ class NoiseFloor:
             "frequency", "psd", "recording_psd", "profile",
         }  # fmt: skip
         plain = {name: value for name, value in self._flat().items() if name not in skipped}
+        plain["spatial"] = None if self.spatial is None else self.spatial.to_dict()
         plain["excluded"] = {str(channel): reason for channel, reason in self.excluded.items()}
         plain |= {
             "rank_words": self.rank_words,

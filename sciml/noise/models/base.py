@@ -10,6 +10,7 @@ from sciml.noise.channels.layout import Layout
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.noise.spatial.result import SpatialNoise
 from sciml.noise.spatial.whiten import Whitening
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.variance_profile import VarianceProfile
@@ -165,6 +166,10 @@ class NoiseModel(Protocol):
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """Return in words what speaks for the model once it is chosen, after what rejected the simpler ones."""
         return ""
+
+    def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:  # noqa: ARG002
+        """Return what is said of the noise that channels share, where the model has them share any."""
+        return None
 
     def confirmed(self, fit: Fit, prepared: Prepared, alpha: float) -> Fit:  # noqa: ARG002
         """Return the fit after tests that the model demands of what stands out."""

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from sciml.noise import NoiseFloor
+from sciml.noise.spatial.result import SpatialNoise
 from sciml.report.document.parts import Finding, Section, Table
 from sciml.report.figures.eigen import eigenvalue_histogram, noise_spectrum, scree, spectrum_limits
+from sciml.report.figures.shared_noise import correlation_figure
 from sciml.wording import count, p_value, percent, quantity, sentence, unit_or_blank
 
 __all__ = ["floor_facts", "floor_findings", "floor_numbers", "floor_section", "headline"]
@@ -55,6 +57,8 @@ def _comparison(floor: NoiseFloor) -> str:
 
 def _reason(floor: NoiseFloor) -> str:
     """Say why the textbook counts differently."""
+    if floor.spatial is not None and floor.mp_rank > floor.rank:
+        return "neighboring channels share noise"
     if floor.mp_rank < floor.rank:
         return "it takes what the components add to the variance for noise"
     if floor.noise_model.colored and floor.n_samples / floor.n_effective > MEMORY:
@@ -91,8 +95,17 @@ def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
                 numbers={"explained": explained, "sigma": floor.sigma},
             )
         )
+    if floor.spatial is not None:
+        found.append(Finding(_shared_noise(floor.spatial), "note", floor.spatial.to_dict()))
     cautions = [Finding(sentence(warning), severity="caution") for warning in floor.warnings]
     return (*found, *cautions)
+
+
+def _shared_noise(spatial: SpatialNoise) -> str:
+    """Say how far noise is shared, and what that means for components."""
+    one = spatial.one_axis
+    scan = "" if one is None else f" Noise along {one.dim} alone is what a scan line by line, or its amplifier, leaves."
+    return f"{spatial.summary()} Components were tested beside it.{scan}"
 
 
 def _explained(floor: NoiseFloor) -> float:
@@ -124,6 +137,7 @@ def floor_section(floor: NoiseFloor) -> Section:
             eigenvalue_histogram(floor, limits=limits),
             scree(floor),
             noise_spectrum(floor),
+            *([] if floor.spatial is None else [correlation_figure(floor.spatial)]),
         ),
         tables=(_side_by_side(floor),),
     )
@@ -135,6 +149,13 @@ def _choice(floor: NoiseFloor) -> str:
 
 
 def _why(floor: NoiseFloor) -> str:
+    if floor.spatial is not None:
+        return (
+            "Why the two edges differ: the textbook law takes the channels for independent. Here neighbors share noise "
+            "(correlation by lag below), so channels were whitened: the right-hand figure shows the eigenvalues of "
+            "combinations of channels whose noise is independent, and the law of noise with its spectrum in time. A "
+            "component found there exceeds the noise that channels share."
+        )
     if floor.noise_model.methods.edge:
         return floor.noise_model.methods.edge
     if not floor.noise_model.colored:

@@ -61,6 +61,8 @@ def test_shared_noise_alone_has_no_component(name: str, seed: int) -> None:
     assert floor.rank == 0
     assert floor.sigma == pytest.approx(1, abs=0.03)
     assert floor.bulk_ratio == pytest.approx(1, abs=0.02)
+    assert floor.spatial is not None
+    assert [each.neighbors for each in floor.spatial.along] == pytest.approx(list(correlations), abs=0.04)
 
 
 @pytest.mark.parametrize("name", CASES)
