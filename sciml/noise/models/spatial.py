@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sciml._typing import FloatArray
+from sciml.noise.channels.layout import Layout
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.spatial.isotropic import SharedByClass
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.order import chosen_lags
+from sciml.noise.spatial.result import SpatialNoise, along_grid
 from sciml.noise.spatial.scatter import scatter_of, units
 from sciml.noise.spatial.scoring import Scatter, SharedNoise, fit_shared_noise
 from sciml.noise.spatial.whiten import WhitenedMatrix
@@ -96,9 +98,15 @@ class Spatial(NoiseModel):
         return isinstance(prepared, OnGrid) and len(prepared.noise.parameters) > 0
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
-        """How far neighbors share noise."""
+        """Return that neighbors share noise."""
+        return "neighbors on the grid share noise"
+
+    def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:
+        """Return the correlation of the noise by lag along each axis."""
         assert isinstance(prepared, OnGrid)  # noqa: S101
-        return f"neighboring channels share noise: {prepared.lattice.words(prepared.noise.parameters)}"
+        assert isinstance(prepared.lattice, Lattice)  # noqa: S101
+        correlations = prepared.lattice.along(prepared.noise.parameters)
+        return along_grid(layout.dims, layout.spacing, layout.units, correlations)
 
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
         """Return the spectrum averaged over whitened channels."""

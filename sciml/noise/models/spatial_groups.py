@@ -10,7 +10,8 @@ from sciml.noise.matrix.gram import Matrix
 from sciml.noise.models.base import Fit, Given, Methods, Prepared, UnsuitableValuesError
 from sciml.noise.models.spatial import MOST_CHANNELS, OnGrid, Spatial, level, whitened
 from sciml.noise.spatial.isotropic import SharedByClass, by_distance, by_group, constant_stands_out, n_needed
-from sciml.noise.spatial.order import beside_what_stands_out, restricted
+from sciml.noise.spatial.order import fit_given_what_stands_out, restricted
+from sciml.noise.spatial.result import LagCorrelation, SpatialNoise
 from sciml.noise.spatial.scatter import scatter_of
 from sciml.noise.spatial.scoring import Scatter, SharedNoise, fit_shared_noise
 
@@ -86,6 +87,16 @@ class SpatialGroups(Spatial):
         found = whitened(prepared.plain, prepared.lattice, noise, scatter)
         return InGroups(**vars(found), constant_stands_out=prepared.constant_stands_out), level(found.matrix, rank)
 
+    def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:
+        """Return the correlation of the noise by distance, or within a group."""
+        assert isinstance(prepared, InGroups)  # noqa: S101
+        family = prepared.lattice
+        assert isinstance(family, SharedByClass)  # noqa: S101
+        lags, correlation = family.by_step(prepared.noise.parameters)
+        dim = "distance" if family.step else layout.grouped_by or "group"
+        units = layout.position_units if family.step else ""
+        return SpatialNoise((LagCorrelation(dim, lags, correlation, units),))
+
     def possible(self, given: Given) -> bool:
         """Channels have positions or groups, and are on no grid that says more."""
         layout = given.layout
@@ -108,7 +119,7 @@ def _family(layout: Layout | None, matrix: Matrix) -> SharedByClass:
 
 def _fitted(family: SharedByClass, scatter: Scatter) -> tuple[SharedByClass, SharedNoise]:
     """Return the family of as many features as the noise needs, and the noise."""
-    noise = beside_what_stands_out(family, scatter, len(family.features))
+    noise = fit_given_what_stands_out(family, scatter, len(family.features))
     n_kept = n_needed(family, noise, scatter)
     return family.first(n_kept), restricted(noise, np.arange(len(family.features)) < n_kept)
 

@@ -36,13 +36,15 @@ class SharedByClass:
     that is Bloomfield's exponential spectrum (1973, doi:10.1093/biomet/60.2.217).
 
     `pairs` (N, N) is the class of each pair, zero for a channel with itself; `basis` (k, n_classes) has mu_k B_k,
-    `features` (P, k) the phi_l; `nearest` is the class of typical neighbors, and `relation` what they are, in words.
+    `features` (P, k) the phi_l. Classes are `radii` (n_classes,) apart, infinite where nothing is shared, and typical
+    neighbors a `step`, zero where classes are groups. `relation` says in words what neighbors are.
     """
 
     pairs: IntArray
     basis: FloatArray
     features: FloatArray
-    nearest: int
+    radii: FloatArray
+    step: float
     relation: str
 
     def tables(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -64,7 +66,17 @@ class SharedByClass:
 
     def words(self, parameters: FloatArray) -> str:
         """Say how strongly typical neighbors correlate."""
-        return f"correlation {self.tables(parameters)[0][self.nearest]:.2f} {self.relation}"
+        return f"correlation {self.by_step(parameters)[1][1]:.2f} {self.relation}"
+
+    def by_step(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return distances in whole steps, and the correlation at each; of groups, within one."""
+        table = self.tables(parameters)[0]
+        if not self.step:
+            return np.array([0.0, 1.0]), table[:2]
+        reached = np.isfinite(self.radii)
+        lags = self.step * np.arange(max(2.0, 1 + self.radii[reached].max() // self.step))
+        order = np.argsort(self.radii[reached])
+        return lags, np.interp(lags, self.radii[reached][order], table[reached][order])
 
     def first(self, n_parameters: int) -> "SharedByClass":
         """Return the family of the first features alone."""
@@ -103,8 +115,7 @@ def by_distance(
     basis /= _largest(np.take(basis.sum(axis=0), pairs))
     bent = u * (1 + BEND) / (u + BEND)
     features = np.cos(np.pi * np.outer(np.arange(n_parameters), bent))
-    nearest = int(np.argmin(np.abs(np.where(reached, radii, np.inf)[1:] - step))) + 1
-    return SharedByClass(pairs, basis, features, nearest, f"at {step:.3g} {unit}".rstrip())
+    return SharedByClass(pairs, basis, features, radii, step, f"at {step:.3g} {unit}".rstrip())
 
 
 def _step(apart: FloatArray) -> float:
@@ -159,7 +170,7 @@ def by_group(groups: IntArray, name: str = "group") -> SharedByClass:
     pairs = np.where(groups[:, None] == groups, 1, 2).astype(np.intp)
     pairs.flat[:: len(groups) + 1] = 0
     basis = np.array([[1.0, 1.0, 0.0]]) / np.unique(groups, return_counts=True)[1].max()
-    return SharedByClass(pairs, basis, np.ones((1, 1)), 1, f"within a {name}")
+    return SharedByClass(pairs, basis, np.ones((1, 1)), np.array([0.0, 1.0, np.inf]), 0.0, f"within a {name}")
 
 
 def n_needed(family: SharedByClass, noise: SharedNoise, scatter: Scatter) -> int:

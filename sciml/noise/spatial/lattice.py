@@ -74,12 +74,10 @@ class Lattice:
         covariance = scipy.fft.dctn(spectrum, type=1)
         return np.asarray(covariance[tuple(slice(n) for n in self.extent)].ravel())
 
-    def words(self, coefficients: FloatArray) -> str:
-        """Say how strongly next neighbors correlate along each axis."""
+    def along(self, coefficients: FloatArray) -> list[FloatArray]:
+        """Return the correlation by lag along each axis, none along the others."""
         table = self.tables(coefficients)[0].reshape(self.extent)
-        steps = np.eye(len(self.extent), dtype=np.int64)
-        found = [f"{table[tuple(step)]:.2f}" for step, n in zip(steps, self.extent, strict=True) if n > 1]
-        return f"correlation {', '.join(found)} at one step along {'each axis' if len(found) > 1 else 'the axis'}"
+        return [np.moveaxis(table, axis, 0).reshape(n, -1)[:, 0] for axis, n in enumerate(self.extent)]
 
     def sums(self, matrix: FloatArray) -> FloatArray:
         """Return the sums (n_lags,) of a matrix (N, N) over the pairs of each lag."""

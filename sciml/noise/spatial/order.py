@@ -11,7 +11,7 @@ from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.pairs import PairCorrelation
 from sciml.noise.spatial.scoring import Scatter, SharedNoise, first_guess, fit_shared_noise
 
-__all__ = ["Chosen", "beside_what_stands_out", "chosen_lags", "lags_within", "loss", "restricted"]
+__all__ = ["Chosen", "chosen_lags", "fit_given_what_stands_out", "lags_within", "loss", "restricted"]
 
 AXIS = (0, 1, 2, 3, 4, 6, 8, 11, 16, 22, 32)  # longest lags along an axis
 OBLIQUE = (0.0, 1.5, 2.3, 3.0, 3.7, 4.3)  # longest lags along several axes at once
@@ -42,13 +42,13 @@ def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
     reach = _largest(tuple(np.ptp(places, axis=0) + 1))
     lags = reach.lags()
     lattice = Lattice(places, lags)
-    noise = beside_what_stands_out(lattice, scatter, len(lags))
+    noise = fit_given_what_stands_out(lattice, scatter, len(lags))
     penalty = float(np.log(len(places) * max(scatter.n_effective, 2.0)))
     kept = reach.best(noise, penalty, lags)
     return Chosen(lags[kept], restricted(noise, kept))
 
 
-def beside_what_stands_out(family: PairCorrelation, scatter: Scatter, n_parameters: int) -> SharedNoise:
+def fit_given_what_stands_out(family: PairCorrelation, scatter: Scatter, n_parameters: int) -> SharedNoise:
     """Fit the noise and what stands out of it in turn, from nothing on."""
     noise, rank = first_guess(scatter, n_parameters), 0
     for _ in range(ROUNDS):

@@ -161,12 +161,13 @@ def _residual(scatter: Scatter, whiten: AnyArray, rank: int) -> tuple[AnyArray, 
     whole = whiten.conj().T @ (scatter.white @ whiten)
     if not rank:
         return whole, np.zeros((len(whole), 0))
-    seen = whole if scatter.white is scatter.covariance else whiten.conj().T @ (scatter.covariance @ whiten)
+    same = scatter.white is scatter.covariance
+    plain = whole if same else whiten.conj().T @ (scatter.covariance @ whiten)
     n = len(whole)
-    basis = scipy.linalg.eigh(seen, subset_by_index=[n - rank, n - 1], check_finite=False)[1]
-    taken = whole @ basis
-    inner = basis.conj().T @ taken
-    return whole - taken @ basis.conj().T - basis @ (taken.conj().T - inner @ basis.conj().T), basis
+    basis = scipy.linalg.eigh(plain, subset_by_index=[n - rank, n - 1], check_finite=False)[1]
+    projected = whole @ basis
+    inner = basis.conj().T @ projected
+    return whole - projected @ basis.conj().T - basis @ (projected.conj().T - inner @ basis.conj().T), basis
 
 
 @dataclass(frozen=True)
@@ -188,10 +189,10 @@ class _Information:
         for i, each in enumerate(view.slopes):
             slope = np.take(each, family.pairs)
             applied[i], mixed[i] = slope @ probes, np.einsum("ij,ij->i", precision, slope)
-        seen = (view.root.T @ applied).reshape(n_parameters, -1)
+        whitened = (view.root.T @ applied).reshape(n_parameters, -1)
         own = precision * view.correlation
         own += np.eye(n) if view.root.shape[1] == n else (inner := precision @ view.correlation) * inner.T
-        return cls(weight * (seen @ seen.T), 2 * weight * mixed, 2 * weight * own)
+        return cls(weight * (whitened @ whitened.T), 2 * weight * mixed, 2 * weight * own)
 
 
 def _moved(

@@ -1,5 +1,7 @@
 """The fit of shared noise: unbiased, as exact as the data allow, beside components and for any choice of channels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -78,7 +80,7 @@ def test_noise_is_white_after_it_was_taken_out(kind: str) -> None:
     if kind == "projected":
         null = np.full((len(places), 1), len(places) ** -0.5)
         values = values - values.mean(axis=1, keepdims=True)
-        scatter = Scatter(*[scatter_of(values).covariance] * 2, null, T - 1, T - 1)
+        scatter = replace(scatter_of(values), null=null)
     lattice = Lattice(places, lags_within((3, 3), 0))
     found = fit_shared_noise(lattice, scatter, first_guess(scatter, 6))
     whiten = found.whitening(lattice, scatter.null).whiten
