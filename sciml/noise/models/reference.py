@@ -1,14 +1,17 @@
 """Noise of the covariance that a recording of noise alone has, whatever it is."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sciml._typing import FloatArray
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
-from sciml.noise.models.spatial import Spatial, level
-from sciml.noise.models.spatial_groups import SpatialGroups
+from sciml.noise.models.spatial import OnGrid, Spatial, level
+from sciml.noise.models.spatial_groups import InGroups, SpatialGroups
 from sciml.noise.spatial.reference import FiniteReference, Reference, drift_p_value, reference_on
+from sciml.noise.spatial.scoring import SharedNoise
 from sciml.noise.spatial.whiten import WhitenedMatrix, Whitening
 from sciml.rmt.variance_profile import VarianceProfile
 from sciml.wording import p_value, percent
@@ -17,6 +20,7 @@ __all__ = ["FromReference"]
 
 FEWEST_PER_CHANNEL = 1.5  # independent samples, for a covariance of its own
 PLENTY = 5  # independent samples per channel
+LARGEST_SHIFT = 0.3  # of the edge, in widths of its law, that an uncertain model may make
 DRIFT_LEVEL = 1e-3
 LEVELS_DIFFER, LARGEST_Z = 0.03, 4.0  # of the variance; standard deviations
 
@@ -75,13 +79,13 @@ class FromReference(NoiseModel):
         )
 
     def estimate_noise(
-        self,
-        prepared: Prepared,
-        before: Fit | None,  # noqa: ARG002
-        scale: FloatArray,  # noqa: ARG002
-        rank: int,
+        self, prepared: Prepared, before: Fit | None, scale: FloatArray, rank: int
     ) -> tuple[Prepared, FloatArray]:
-        """Return the level of the noise: its covariance is the reference's."""
+        """Return the level of the noise: its covariance is the reference's, or fitted where that is too short."""
+        if isinstance(prepared, OnGrid):
+            model = SpatialGroups() if isinstance(prepared, InGroups) else Spatial()
+            found, scale = model.estimate_noise(prepared, before, scale, rank)
+            return replace(found, cautions=prepared.cautions), scale
         return prepared, level(prepared.matrix, rank)
 
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
@@ -108,17 +112,38 @@ def _short(matrix: Matrix, reference: Reference, given: Given) -> Prepared:
             f"give a longer one ({PLENTY} samples a channel are plenty), or positions of the channels"
         )
     shared = model.estimate_noise(model.prepare(reference.matrix, given), None, reference.matrix.total_scale, 0)[0]
-    assert shared.whitening is not None  # noqa: S101
+    assert isinstance(shared, OnGrid) and shared.whitening is not None  # noqa: S101, PT018
+    spread = _spread(shared.noise, reference)
+    n, dof = matrix.n_dimensions, matrix.dof
+    if spread * dof / n ** (1 / 3) > LARGEST_SHIFT:
+        said = f"{_few_words(reference, matrix)} and for one of few parameters: noise that neighbors share was fitted"
+        return replace(model.prepare(matrix, given), cautions=(f"{said} to the recording itself",))
     unit = np.sqrt(np.diag(reference.covariance).real)
     covariance = np.asarray(shared.whitening.color.conj().T @ shared.whitening.color)
     whitening = Whitening.of(covariance * unit[:, None] * unit, matrix.null)
-    return Prepared(WhitenedMatrix(matrix, whitening), whitening=whitening, cautions=(_short_words(reference, matrix),))
+    return Prepared(
+        WhitenedMatrix(matrix, whitening),
+        whitening=whitening,
+        finite=FiniteReference.of_spread(spread, n),
+        cautions=(f"{_few_words(reference, matrix)}: noise that neighbors share was fitted to it",),
+    )
 
 
-def _short_words(reference: Reference, matrix: Matrix) -> str:
+def _spread(noise: SharedNoise, reference: Reference) -> float:
+    """Return the relative variance that the errors of fitted parameters leave of directions: 2 / (N m) for each.
+
+    Each channel's level is one, as far as it was not pulled to a typical one. That moves the edge by n / N^{1/3} of it,
+    in widths of its law.
+    """
+    n, m = len(noise.log_scale), reference.n_effective
+    own = noise.spread / (noise.spread + 1 / (2 * m))
+    return 2 * (len(noise.parameters) + n * own) / (n * m)
+
+
+def _few_words(reference: Reference, matrix: Matrix) -> str:
     return (
         f"the reference has {reference.n_effective:.0f} independent samples for {matrix.n_dimensions} channels, too "
-        "few for a covariance of its own: noise that neighbors share was fitted to it"
+        "few for a covariance of its own"
     )
 
 

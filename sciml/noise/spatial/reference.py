@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
+import scipy.special
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.errors import DataError
@@ -111,6 +112,13 @@ class FiniteReference:
         law = greatest_root(n_dimensions, m, n_effective, complex_data=is_complex)
         center = np.exp(law.center) * m / n_effective
         return replace(plain, center=center / given.center, scale=law.scale * center / given.scale)
+
+    @classmethod
+    def of_spread(cls, spread: float, n_dimensions: int) -> "FiniteReference":
+        """Return it for a model of few parameters fitted to a reference: log-normal variances of a `spread`."""
+        quantiles = scipy.special.ndtri((np.arange(n_dimensions) + 0.5) / n_dimensions)
+        variances = np.exp(np.sqrt(np.log1p(spread)) * quantiles)
+        return cls(variances / variances.mean(), 1.0, 1.0, 1.0)
 
     def profile(self, even: VarianceProfile) -> VarianceProfile:
         """Return the profile of channels that were of one variance before."""
