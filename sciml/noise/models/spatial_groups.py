@@ -12,8 +12,8 @@ from sciml.noise.models.spatial import MOST_CHANNELS, OnGrid, Spatial, level, wh
 from sciml.noise.spatial.isotropic import SharedByClass, by_distance, by_group, constant_stands_out, n_needed
 from sciml.noise.spatial.order import fit_given_what_stands_out, restricted
 from sciml.noise.spatial.result import LagCorrelation, SpatialNoise
-from sciml.noise.spatial.scatter import scatter_of
-from sciml.noise.spatial.scoring import Scatter, SharedNoise, fit_shared_noise
+from sciml.noise.spatial.scatter import Scatter, scatter_of
+from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 
 __all__ = ["InGroups", "SpatialGroups"]
 
@@ -72,7 +72,7 @@ class SpatialGroups(Spatial):
         self,
         prepared: Prepared,
         before: Fit | None,
-        scale: FloatArray,  # noqa: ARG002
+        scale: FloatArray,
         rank: int,
     ) -> tuple[Prepared, FloatArray]:
         """Fit the correlation beside `rank` components, and whiten by it; the level is common to all.
@@ -81,11 +81,18 @@ class SpatialGroups(Spatial):
         without that direction until a component is found.
         """
         assert isinstance(prepared, InGroups)  # noqa: S101
-        scatter = prepared.scatter if before is None else scatter_of(prepared.plain, before.spectra)
-        fitted = _without_constant(scatter) if prepared.constant_stands_out and not rank else scatter
-        noise = fit_shared_noise(prepared.lattice, fitted, prepared.noise, rank=rank)
-        found = whitened(prepared.plain, prepared.lattice, noise, scatter)
-        return InGroups(**vars(found), constant_stands_out=prepared.constant_stands_out), level(found.matrix, rank)
+        if rank or not prepared.constant_stands_out:
+            found, scale = super().estimate_noise(prepared, before, scale, rank)
+        else:
+            scatter = prepared.scatter if before is None else scatter_of(prepared.plain, before.spectra)
+            noise = fit_shared_noise(prepared.lattice, _without_constant(scatter), prepared.noise)
+            found = whitened(prepared.plain, prepared.lattice, noise, scatter)
+            scale = level(found.matrix, rank)
+        return InGroups(**vars(found), constant_stands_out=prepared.constant_stands_out), scale
+
+    def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
+        """Return that channels share noise."""
+        return "channels share noise by their distance or group"
 
     def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:
         """Return the correlation of the noise by distance, or within a group."""
@@ -139,6 +146,6 @@ def _without_constant(scatter: Scatter) -> Scatter:
 
 def _constants(scatter: Scatter) -> FloatArray:
     """Return unit directions (N, 2) of what is equal in all channels, in the units of the data or of each channel."""
-    own = np.sqrt(np.diag(scatter.covariance).real)
+    own = np.sqrt(scatter.variances)
     constant = np.stack([np.ones(len(own)), own], axis=1)
     return np.asarray(constant / np.linalg.norm(constant, axis=0))

@@ -9,8 +9,10 @@ import scipy.spatial.distance
 import scipy.special
 
 from sciml._typing import FloatArray, IntArray
+from sciml.noise.spatial.lattice import halved
 from sciml.noise.spatial.order import loss
-from sciml.noise.spatial.scoring import NUGGET, Scatter, SharedNoise
+from sciml.noise.spatial.scatter import Scatter
+from sciml.noise.spatial.scoring import NUGGET, SharedNoise
 
 __all__ = ["SharedByClass", "by_distance", "by_group", "constant_stands_out", "n_needed"]
 
@@ -37,7 +39,8 @@ class SharedByClass:
 
     `pairs` (N, N) is the class of each pair, zero for a channel with itself; `basis` (k, n_classes) has mu_k B_k,
     `features` (P, k) the phi_l. Classes are `radii` (n_classes,) apart, infinite where nothing is shared, and typical
-    neighbors a `step`, zero where classes are groups. `relation` says in words what neighbors are.
+    neighbors a `step`, zero where classes are groups. `relation` says in words what neighbors are. `blocks` are
+    channels that are near each other, all in some block.
     """
 
     pairs: IntArray
@@ -46,6 +49,7 @@ class SharedByClass:
     radii: FloatArray
     step: float
     relation: str
+    blocks: tuple[IntArray, ...]
 
     def tables(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the correlation of each class (n_classes,), and its derivatives (1 + P, n_classes)."""
@@ -63,6 +67,12 @@ class SharedByClass:
     def change(self, step: FloatArray) -> float:
         """Return the largest change of log C by a step of the parameters."""
         return float(np.abs(step @ self.features).max()) if len(step) else 0.0
+
+    def of_channels(self, channels: IntArray) -> "SharedByClass":
+        """Return the same correlation between some of the channels."""
+        if len(channels) == len(self.pairs):
+            return self
+        return replace(self, pairs=self.pairs[np.ix_(channels, channels)], blocks=(np.arange(len(channels)),))
 
     def words(self, parameters: FloatArray) -> str:
         """Say how strongly typical neighbors correlate."""
@@ -115,7 +125,8 @@ def by_distance(
     basis /= _largest(np.take(basis.sum(axis=0), pairs))
     bent = u * (1 + BEND) / (u + BEND)
     features = np.cos(np.pi * np.outer(np.arange(n_parameters), bent))
-    return SharedByClass(pairs, basis, features, radii, step, f"at {step:.3g} {unit}".rstrip())
+    blocks = tuple(halved(positions, np.arange(len(positions))))
+    return SharedByClass(pairs, basis, features, radii, step, f"at {step:.3g} {unit}".rstrip(), blocks)
 
 
 def _step(apart: FloatArray) -> float:
@@ -170,7 +181,8 @@ def by_group(groups: IntArray, name: str = "group") -> SharedByClass:
     pairs = np.where(groups[:, None] == groups, 1, 2).astype(np.intp)
     pairs.flat[:: len(groups) + 1] = 0
     basis = np.array([[1.0, 1.0, 0.0]]) / np.unique(groups, return_counts=True)[1].max()
-    return SharedByClass(pairs, basis, np.ones((1, 1)), np.array([0.0, 1.0, np.inf]), 0.0, f"within a {name}")
+    radii, blocks = np.array([0.0, 1.0, np.inf]), tuple(halved(groups[:, None], np.arange(len(groups))))
+    return SharedByClass(pairs, basis, np.ones((1, 1)), radii, 0.0, f"within a {name}", blocks)
 
 
 def n_needed(family: SharedByClass, noise: SharedNoise, scatter: Scatter) -> int:
@@ -197,10 +209,10 @@ def constant_stands_out(family: SharedByClass, noise: SharedNoise, scatter: Scat
     precision = np.linalg.inv(np.take(table, family.pairs) + NUGGET * np.eye(n))
     filters = precision @ (constants / scale)
     expected = np.einsum("ik,ik->k", filters, constants / scale)
-    power = np.einsum("ik,ij,jk->k", filters / scale, scatter.white.real, filters / scale)
+    power = np.einsum("ik,ij,jk->k", filters / scale, scatter.block(np.arange(n), None).real, filters / scale)
     gradients = np.zeros((len(slopes) - 1, len(expected)))
     for gradient, slope in zip(gradients, slopes[1:], strict=True):
         each = np.take(slope, family.pairs)
         gradient[:] = np.einsum("ik,ij,jk->k", filters, each, filters) / expected - np.sum(precision * each) / n
-    variance = scatter.chance + np.einsum("lk,lm,mk->k", gradients, np.linalg.pinv(noise.information), gradients)
+    variance = 1 / scatter.weight + np.einsum("lk,lm,mk->k", gradients, np.linalg.pinv(noise.information), gradients)
     return bool((np.log(power / expected) > STANDS_OUT * np.sqrt(variance)).any())
