@@ -107,8 +107,8 @@ class ChannelStatistics:
             Patterns that leave nothing of a channel.
         """
         left = np.eye(len(self.used)) - patterns @ patterns.conj().T
-        mixing = self.total_scale[:, None] * left
-        variance = self._variances(mixing)
+        combinations = self.total_scale[:, None] * left
+        variance = self._variances(combinations)
         gone = np.flatnonzero(variance < NOTHING_LEFT * self.total_scale**2)
         if len(gone):
             raise ConfigError(
@@ -116,21 +116,21 @@ class ChannelStatistics:
                 f"{self.used[gone[0]]}; leave such channels out of the recording, or out of the patterns"
             )
         scale = np.sqrt(variance)
-        mixing = mixing / scale
-        gram = None if self.gram is None else np.asarray(mixing.conj().T @ self.gram @ mixing)
-        held = None if self.standardized is None else np.asarray(self.standardized @ mixing)
-        subsample = None if self.subsample is None else self.subsample.combined(mixing)
+        combinations = combinations / scale
+        gram = None if self.gram is None else np.asarray(combinations.conj().T @ self.gram @ combinations)
+        held = None if self.standardized is None else np.asarray(self.standardized @ combinations)
+        subsample = None if self.subsample is None else self.subsample.combined(combinations)
         return replace(
             self, total_scale=scale, standardized=held, gram=gram, subsample=subsample, projected=words,
             no_counts="patterns were taken out",
         )  # fmt: skip
 
-    def _variances(self, mixing: AnyArray) -> FloatArray:
+    def _variances(self, combinations: AnyArray) -> FloatArray:
         """Return those of linear combinations (N, M) of the standardized channels."""
         if self.standardized is not None:
-            return np.asarray(np.sum(np.abs(self.standardized @ mixing) ** 2, axis=0) / self.dof)
+            return np.asarray(np.sum(np.abs(self.standardized @ combinations) ** 2, axis=0) / self.dof)
         assert self.gram is not None  # noqa: S101
-        return np.asarray(np.einsum("ij,ij->j", mixing.conj(), self.gram @ mixing).real)
+        return np.asarray(np.einsum("ij,ij->j", combinations.conj(), self.gram @ combinations).real)
 
     @property
     def dof(self) -> int:

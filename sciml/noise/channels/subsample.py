@@ -33,8 +33,8 @@ class Subsample:
 
     def combined(self, combinations: AnyArray) -> "Subsample":
         """Return linear combinations (N, M) of the channels."""
-        mixing = combinations.astype(np.result_type(self.segments.dtype, np.float32))
-        return replace(self, segments=self.segments @ mixing, decimated=self.decimated @ mixing)
+        factors = combinations.astype(np.result_type(self.segments.dtype, np.float32))
+        return replace(self, segments=self.segments @ factors, decimated=self.decimated @ factors)
 
     def standardized(self, channels: IntArray, mean: AnyArray, scale: AnyArray) -> "Subsample":
         """Return some channels less their mean, divided by their scale."""

@@ -120,7 +120,7 @@ def by_distance(
     span = float(radii[reached].max()) / step
     if n_parameters is None:
         n_parameters = max(1, min(MOST_PARAMETERS, int(PER_STEP * span), int(len(positions) ** (4 / 3) / COST)))
-    u, basis = _waves(np.where(reached, radii, 0.0) / step, span, positions.shape[1])
+    u, basis = _isotropic(np.where(reached, radii, 0.0) / step, span, positions.shape[1])
     basis[:, ~reached] = 0.0
     basis /= _largest(np.take(basis.sum(axis=0), pairs))
     bent = u * (1 + BEND) / (u + BEND)
@@ -146,7 +146,7 @@ def _classes(apart: FloatArray, step: float) -> tuple[IntArray, FloatArray]:
     return pairs.reshape(n, n), radii
 
 
-def _waves(radii: FloatArray, span: float, dims: int) -> tuple[FloatArray, FloatArray]:
+def _isotropic(radii: FloatArray, span: float, dims: int) -> tuple[FloatArray, FloatArray]:
     """Return wavenumbers (k,) over the largest, and correlations (k, radius) of their waves, weighed by their number.
 
     Radii are in distances of neighbors; the sum over wavenumbers does not come round within their `span`.
@@ -154,10 +154,10 @@ def _waves(radii: FloatArray, span: float, dims: int) -> tuple[FloatArray, Float
     n = int(np.clip(2 * span, FEWEST_WAVENUMBERS, MOST_WAVENUMBERS))
     u = (np.arange(n) + 0.5) / n
     weights = u ** (dims - 1)
-    return u, WAVES[dims](np.outer(2 * np.pi * u, radii)) * (weights / weights.sum())[:, None]
+    return u, ISOTROPIC[dims](np.outer(2 * np.pi * u, radii)) * (weights / weights.sum())[:, None]
 
 
-WAVES: dict[int, Callable[[FloatArray], FloatArray]] = {
+ISOTROPIC: dict[int, Callable[[FloatArray], FloatArray]] = {
     1: np.cos,
     2: scipy.special.j0,
     3: lambda x: np.sinc(x / np.pi),
