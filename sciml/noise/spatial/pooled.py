@@ -78,8 +78,8 @@ def pooled_correlation(windows: Sequence[Window], n_samples: int | None = None) 
     r"""Return the correlation that the noise of all windows shares: none where it is white, or of no such kind.
 
     Correlations c of squares that sum to v move the edge of N channels and T samples by :math:`v / \sqrt\gamma` of it,
-    :math:`\gamma = N / T`. If that is less than a Tracy-Widom width, :math:`\sqrt\gamma N^{-2/3}`, and none exceeds .15,
-    it is left as it is: signal below the limit of detection correlates as much.
+    :math:`\gamma = N / T`. If that is less than a Tracy-Widom width, :math:`\sqrt\gamma N^{-2/3}`, and none is above
+    .15, it is left as it is: signal below the limit of detection correlates as much.
 
     Parameters
     ----------
@@ -213,9 +213,8 @@ class _Part:
         white = whitening @ window.covariance @ whitening.T
         removed = np.linalg.eigh(white)[1][:, len(white) - self.rank :]
         onto = whitening - removed @ (removed.conj().T @ whitening)
-        both = [
-            np.einsum("ij,jk,ik->i", onto, each, onto.conj()).real for each in (window.following, window.covariance)
-        ]
+        following: AnyArray = window.covariance if window.following is None else window.following
+        both = [((onto @ each) * onto.conj()).sum(axis=1).real for each in (following, window.covariance)]
         return np.stack([[part.sum() for part in np.array_split(each, N_GROUPS)] for each in both])
 
 

@@ -17,10 +17,11 @@ from sciml.errors import ConfigError
 from sciml.noise.spatial.correlation import LatticeCorrelation
 from sciml.noise.spatial.pooled import Pooled, pooled_correlation
 
-__all__ = ["Noise", "correlation_attrs", "described", "estimate_correlation", "noise_reach", "shared_noise"]
+__all__ = ["Noise", "by_lag", "correlation_attrs", "described", "estimate_correlation", "noise_reach", "shared_noise"]
 
 Noise = Literal["auto", "independent"] | LatticeCorrelation
 NOISES = ("auto", "independent")
+DIGITS = 4
 SHARED = 0.05  # of the noise
 
 
@@ -81,12 +82,13 @@ def described(correlation: LatticeCorrelation, dims: tuple[str, ...]) -> str:
     return f"noise of neighboring voxels correlates by {along}, which was taken out and put back"
 
 
-def correlation_attrs(correlation: LatticeCorrelation | None, dims: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return attributes that hold the correlation by lag along each dim."""
+def by_lag(correlation: LatticeCorrelation | None, dims: tuple[str, ...]) -> dict[str, tuple[float, ...]]:
+    """Return the correlation by lag along each dim; nothing where there is none."""
     if correlation is None:
         return {}
-    return {f"noise_correlation_{dim}": _column(correlation.along(axis)) for axis, dim in enumerate(dims)}
+    return {dim: tuple(correlation.along(axis).round(DIGITS).tolist()) for axis, dim in enumerate(dims)}
 
 
-def _column(values: FloatArray) -> list[float]:
-    return [round(float(value), 4) for value in values]
+def correlation_attrs(correlation: LatticeCorrelation | None, dims: tuple[str, ...]) -> dict[str, Any]:
+    """Return attributes that hold the correlation by lag along each dim."""
+    return {f"noise_correlation_{dim}": list(values) for dim, values in by_lag(correlation, dims).items()}
