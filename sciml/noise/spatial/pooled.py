@@ -6,7 +6,7 @@ e_k = (F^T R F)_kk less what the components took, so that y_k / e_k is the corre
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -112,18 +112,28 @@ def pooled_correlation(windows: Sequence[Window], n_samples: int | None = None) 
         fit, change = _refined(fit, parts)
         if change < CONVERGED * np.sqrt(2 / sum(part.window.dof for part in parts)) and number:
             break
-    if not len(lags) or fit.white or not _matters(fit.correlation, n_samples or windows[0].dof):
+    lasting = float(np.abs(_autocorrelation(fit.correlation, parts)).max(initial=0.0))
+    everywhere = float(np.abs(_autocorrelation(fit.correlation, [replace(part, rank=0) for part in parts])).min())
+    effective = _fraction_effective(max(lasting, everywhere))
+    worth = effective * (windows[0].dof if n_samples is None else n_samples)
+    if fit.gain * effective < fit.cost or not _matters(fit.correlation, worth):
         return Pooled()
-    doubt = _doubt(fit.correlation, parts)
+    doubt = _doubt(parts, lasting)
     return Pooled(doubt=doubt) if doubt else Pooled(fit.correlation)
 
 
-def _doubt(correlation: LatticeCorrelation, parts: Sequence["_Part"]) -> str:
+def _fraction_effective(autocorrelation: float) -> float:
+    """Return how many independent samples a sample is worth in variances: noise of autocorrelation rho^t."""
+    if autocorrelation < LASTING:
+        return 1.0
+    return max((1 - autocorrelation**2) / (1 + autocorrelation**2), 0.0)
+
+
+def _doubt(parts: Sequence["_Part"], lasting: float) -> str:
     """Return in words why a correlation is not that of noise; empty where nothing speaks against it."""
     removed = sum(part.rank for part in parts) / sum(len(part.scale) for part in parts)
     if removed > 1 / MANY:
         return f"neighboring voxels share more than noise: {removed:.0%} of all dimensions stand out of it"
-    lasting = max((abs(each) for each in _autocorrelation(correlation, parts)), default=0.0)
     if lasting > LASTING:
         return (
             "neighboring voxels share what lasts longer than a sample, which is not noise that is white in time: "
@@ -139,7 +149,7 @@ def _autocorrelation(correlation: LatticeCorrelation, parts: Sequence["_Part"]) 
     """
     sums = [part.lasting(correlation) / part.window.dof for part in parts if part.window.following is not None]
     if not sums:
-        return np.zeros(0)
+        return np.zeros(1)
     following, power = np.sum(sums, axis=0)
     return np.asarray(following / power + np.mean([1 / part.window.dof for part in parts]))
 
@@ -239,11 +249,15 @@ def _pulled(variance: FloatArray, chance: float) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A correlation, the logarithm of its spectrum at the wavenumbers of a window, and whether white noise would do."""
+    """A correlation, and the logarithm of its spectrum at the wavenumbers of a window.
+
+    `gain`: by how much twice its log likelihood is above that of white noise; `cost`: what its parameters cost (BIC).
+    """
 
     correlation: LatticeCorrelation
     log_spectrum: FloatArray
-    white: bool = True
+    gain: float = 0.0
+    cost: float = np.inf
 
 
 def _refined(fit: _Fit, parts: Sequence[_Part]) -> tuple[_Fit, float]:
@@ -264,9 +278,9 @@ def _refined(fit: _Fit, parts: Sequence[_Part]) -> tuple[_Fit, float]:
     change = log_spectrum - fit.log_spectrum
     gain = _loss(measured, np.full(len(measured), np.log(np.average(measured, weights=weight))), weight)
     gain -= _loss(measured, design @ found, weight)
-    white = dof * gain < len(lags) * np.log(dof * len(ratio))
+    cost = len(lags) * float(np.log(dof * len(ratio))) if len(lags) else np.inf
     correlation = LatticeCorrelation(shape, lags, found[1:])
-    return _Fit(correlation, log_spectrum, bool(white)), float(np.ptp(change)) / 2
+    return _Fit(correlation, log_spectrum, dof * gain, cost), float(np.ptp(change)) / 2
 
 
 def _cosines(shape: tuple[int, ...], lags: IntArray) -> FloatArray:
