@@ -12,13 +12,14 @@ from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, U
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.result import SpatialNoise, along_grid
-from sciml.noise.spatial.scatter import scatter_of, units
-from sciml.noise.spatial.scoring import Scatter, SharedNoise, fit_shared_noise
+from sciml.noise.spatial.scatter import Removed, Scatter, scatter_of, units
+from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 from sciml.noise.spatial.whiten import WhitenedMatrix
 from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["OnGrid", "Spatial"]
 
+ROUNDS = 2  # in which components and the noise beside them are found in turn
 MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
 
 
@@ -84,8 +85,11 @@ class Spatial(NoiseModel):
         """Fit the correlation beside `rank` components, and whiten by it; the level is common to all."""
         assert isinstance(prepared, OnGrid)  # noqa: S101
         scatter = prepared.scatter if before is None else scatter_of(prepared.plain, before.spectra)
-        noise = fit_shared_noise(prepared.lattice, scatter, prepared.noise, rank=rank)
-        found = _whitened(prepared.plain, prepared.lattice, noise, scatter)
+        found = prepared
+        for _ in range(ROUNDS if rank else 1):
+            removed = _removed(found, rank) if rank else None
+            noise = fit_shared_noise(found.lattice, scatter, found.noise, removed=removed)
+            found = _whitened(found.plain, found.lattice, noise, scatter)
         return found, _level(found.matrix, rank)
 
     def possible(self, given: Given) -> bool:
@@ -115,6 +119,14 @@ def _whitened(plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scat
     whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
+
+
+def _removed(prepared: OnGrid, rank: int) -> Removed:
+    """Return the strongest components of the whitened channels, in the units of their scatter."""
+    assert prepared.whitening is not None  # noqa: S101
+    directions = prepared.matrix.eigen(prepared.matrix.total_scale, rank).directions
+    whitening = prepared.whitening.of_channels_in(1 / units(prepared.plain))
+    return whitening.removal(directions, prepared.matrix.dof)
 
 
 def _level(matrix: Matrix, rank: int) -> FloatArray:
