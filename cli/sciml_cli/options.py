@@ -12,6 +12,7 @@ import click
 
 __all__ = [
     "FILE",
+    "KNOWN_NOISE",
     "NOISE_MODEL",
     "SOURCE",
     "TASK",
@@ -216,22 +217,24 @@ def _reference(text: str) -> Any:
         return open_recording(Path(path or text), signal if path and signal else None)
 
 
+KNOWN_NOISE = (
+    click.option(
+        "--reference",
+        metavar="FROM:TO|FILE[:SIGNAL]",
+        help="Noise alone: seconds of the recording, as 0:10, or another recording of the same channels.",
+    ),
+    click.option(
+        "--patterns",
+        metavar="NAME",
+        help="Taken out first: common, the same in all channels; or a dim or coordinate of the channels, as y or "
+        "adc: the same in all channels of one value.",
+    ),
+)
+
+
 def known_noise_options(function: F) -> F:
     """Add `--reference` and `--patterns`, and hand them over as `known`."""
-    options = (
-        click.option(
-            "--reference",
-            metavar="FROM:TO|FILE[:SIGNAL]",
-            help="Noise alone: seconds of the recording, as 0:10, or another recording of the same channels.",
-        ),
-        click.option(
-            "--patterns",
-            metavar="NAME",
-            help="Taken out first: common, the same in all channels; or a dim or coordinate of the channels, as y or "
-            "adc: the same in all channels of one value.",
-        ),
-    )
-    return grouped(KnownNoise, "known", options)(function)
+    return grouped(KnownNoise, "known", KNOWN_NOISE)(function)
 
 
 def net_option(function: F) -> F:

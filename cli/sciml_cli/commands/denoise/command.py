@@ -21,7 +21,6 @@ from sciml_cli.options import (
     Command,
     KnownNoise,
     json_option,
-    known_noise_options,
     model_option,
     overwrite_option,
     signal_option,
@@ -41,7 +40,6 @@ __all__ = ["denoise"]
 )
 @signal_option
 @model_option
-@known_noise_options
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Level of the noise floor.  [default: 0.05; with --patch 0.01]")  # fmt: skip
 @click.option("--rank", type=click.IntRange(0), help="Components to keep; default those above the floor.")
@@ -54,7 +52,6 @@ def denoise(
     out: Path | None,
     signal: str | None,
     model: str,
-    known: KnownNoise,
     alpha: float | None,
     rank: int | None,
     patches: PatchOptions,
@@ -80,14 +77,14 @@ def denoise(
     if out is None or whole.compare:
         return
     target = Target(file, out, whole.report, overwrite)
-    if known.asked() and (patches.patch is not None or patches.sigma is not None or whole.whiten):
+    if whole.known.asked() and (patches.patch is not None or patches.sigma is not None or whole.whiten):
         raise click.UsageError("--reference and --patterns make one noise floor: not with --patch, --sigma or --whiten")
     if patches.patch is not None:
         options = {"rank": rank, "fill": whole.fill, **({} if alpha is None else {"alpha": alpha})}
         _denoise_patches(recording, target, patches, options, as_json=as_json)
     else:
         patches.refuse()
-        _denoise_whole(recording, target, patches, whole, model, known, alpha, rank, as_json=as_json)
+        _denoise_whole(recording, target, patches, whole, model, alpha, rank, as_json=as_json)
 
 
 def _denoise_patches(
@@ -109,7 +106,6 @@ def _denoise_whole(
     patches: PatchOptions,
     whole: WholeOptions,
     model: str,
-    known: KnownNoise,
     alpha: float | None,
     rank: int | None,
     *,
@@ -118,7 +114,7 @@ def _denoise_whole(
     from sciml.denoise import denoise as remove_noise
 
     sigma = patches.one_sigma()
-    floor = _floor(recording, model, known, 0.05 if alpha is None else alpha) if sigma is None else None
+    floor = _floor(recording, model, whole.known, 0.05 if alpha is None else alpha) if sigma is None else None
     cleaned = remove_noise(
         recording,
         floor,
