@@ -155,7 +155,7 @@ class _Noise:
         """Mean of |K e|² over all directions."""
         if self.color is None:
             return float(np.mean(self.of_channels**2))
-        return float(np.sum(self.of_channels**2)) / int(self.color.shape[0])  # rows of R^{1/2} have the norm one
+        return float(np.sum(np.abs(self.color) ** 2 @ self.of_channels**2)) / int(self.color.shape[0])
 
     def maps_and_filters(self, directions: AnyArray) -> tuple[AnyArray, AnyArray]:
         """Return components in units of each channel's noise, of unit norm, and what their scores are read by."""
@@ -174,7 +174,7 @@ def _noise(choice: Choice, scale: FloatArray) -> _Noise:
         return _Noise(np.asarray(scale / np.sqrt(present)) if own is None else own)
     # Samples of the matrix are standardized ones times `whiten`, and their noise has the common standard deviation.
     whiten, color, level = prepared.whitening.whiten, prepared.whitening.color, float(scale[0])
-    before = np.sqrt(np.asarray((np.abs(color) ** 2).sum(axis=0))).ravel() * level
+    before = np.sqrt(prepared.whitening.noise) * level
     total = choice.matrix.statistics.total_scale / np.sqrt(present)
     return _Noise(before * total, color * (level / before), whiten * before[:, None] / level)
 
@@ -188,6 +188,8 @@ def _louder(choice: Choice) -> float:
     """
     if choice.prepared.whitening is None:
         return 1.0
+    choice = choice.whole or choice
+    assert choice.prepared.whitening is not None  # noqa: S101
     matrix, rank, color = choice.matrix, choice.fit.rank, choice.prepared.whitening.color
     found = matrix.eigen(matrix.total_scale, rank)
     squares = np.abs(color.conj().T @ found.directions) ** 2

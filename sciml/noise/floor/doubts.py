@@ -38,6 +38,7 @@ class Verdict:
 
 def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
     """Test what is left against the model of the noise: `shape` is that of the channels, row by row."""
+    choice = choice.whole or choice
     rejected = neighbors_correlate(choice, shape) or _not_separable(choice) or over_time(choice) or _no_bulk(choice)
     if rejected:
         return Verdict("not determined", rejected)
