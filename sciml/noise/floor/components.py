@@ -174,7 +174,8 @@ def _noise(choice: Choice, scale: FloatArray) -> _Noise:
         return _Noise(np.asarray(scale / np.sqrt(present)) if own is None else own)
     # Samples of the matrix are standardized ones times `whiten`, and their noise has the common standard deviation.
     whiten, color, level = prepared.whitening.whiten, prepared.whitening.color, float(scale[0])
-    before = np.sqrt(prepared.whitening.noise) * level
+    inflation = 1.0 if prepared.finite is None else prepared.finite.inflation
+    before = np.sqrt(prepared.whitening.noise / inflation) * level
     total = choice.matrix.statistics.total_scale / np.sqrt(present)
     return _Noise(before * total, color * (level / before), whiten * before[:, None] / level)
 
@@ -186,7 +187,7 @@ def _louder(choice: Choice) -> float:
     all. With eigenvalues lam_j of components and their maps v_j = color^H u_j, the channel i has
     1 - sum lam_j |v_ij|² left, and should have l (sum_m |color_mi|² - sum_j |v_ij|²), l the level of the bulk.
     """
-    if choice.prepared.whitening is None:
+    if choice.prepared.whitening is None or choice.prepared.finite is not None:
         return 1.0
     choice = choice.whole or choice
     assert choice.prepared.whitening is not None  # noqa: S101
