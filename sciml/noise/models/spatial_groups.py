@@ -54,6 +54,7 @@ class SpatialGroups(Spatial):
         scaling="whitened by the noise that they share",
     )
     must_converge = "and noise that channels share by distance or group does not converge"
+    n_tests = 1
 
     def prepare(self, matrix: Matrix, given: Given) -> Prepared:
         """Choose how closely the correlation follows the distance, and whiten the channels by a first fit.
@@ -98,6 +99,10 @@ class SpatialGroups(Spatial):
             found = whitened(prepared.plain, prepared.lattice, noise, scatter)
             scale = level(found.matrix, rank)
         return InGroups(**vars(found), constant_stands_out=prepared.constant_stands_out), scale
+
+    def subspaces(self, prepared: Prepared, fit: Fit) -> list[Prepared]:  # noqa: ARG002
+        """Return nothing: the smoothest directions are those of a grid."""
+        return []
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """Return that channels share noise."""
