@@ -18,7 +18,7 @@ from sciml.noise.spatial.isotropic import (
     with_information,
 )
 from sciml.noise.spatial.order import fit_given_what_stands_out, restricted
-from sciml.noise.spatial.result import LagCorrelation, SpatialNoise
+from sciml.noise.spatial.result import GroupCorrelation, LagCorrelation, SpatialNoise
 from sciml.noise.spatial.scatter import Scatter, scatter_of
 from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 
@@ -114,9 +114,9 @@ class SpatialGroups(Spatial):
         family = prepared.lattice
         assert isinstance(family, SharedByClass)  # noqa: S101
         lags, correlation = family.by_step(prepared.noise.parameters)
-        dim = "distance" if family.step else layout.grouped_by or "group"
-        units = layout.position_units if family.step else ""
-        return SpatialNoise((LagCorrelation(dim, lags, correlation, units),))
+        if family.step:
+            return SpatialNoise((LagCorrelation("distance", lags, correlation, layout.position_units),))
+        return SpatialNoise((GroupCorrelation(layout.grouped_by.removesuffix("_name"), lags, correlation),))
 
     def possible(self, given: Given) -> bool:
         """Channels have positions or groups, and are on no grid that says more."""
