@@ -1,15 +1,17 @@
 """Noise that neighbors on a grid share: the same correlation at the same lag, everywhere."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sciml._typing import FloatArray
+from sciml._typing import AnyArray, FloatArray
 from sciml.noise.channels.layout import Layout
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
+from sciml.noise.spatial.isotropic import SharedByClass
 from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.nested import SCALES, smooth_basis
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.result import SpatialNoise, along_grid
 from sciml.noise.spatial.scatter import Removed, Scatter, scatter_of, units
@@ -17,7 +19,7 @@ from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 from sciml.noise.spatial.whiten import WhitenedMatrix
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["OnGrid", "Spatial"]
+__all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "whitened"]
 
 ROUNDS = 2  # in which components and the noise beside them are found in turn
 MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
@@ -28,7 +30,7 @@ class OnGrid(Prepared):
     """Whitened channels, `plain` ones, and the noise on a lattice, fitted to their scatter, that whitened them."""
 
     plain: Matrix = field(kw_only=True)
-    lattice: Lattice = field(kw_only=True)
+    lattice: Lattice | SharedByClass = field(kw_only=True)
     noise: SharedNoise = field(kw_only=True)
     scatter: Scatter = field(kw_only=True)
 
@@ -53,6 +55,7 @@ class Spatial(NoiseModel):
     )
     colored = True
     independent = False
+    n_tests = 1 + len(SCALES)
     must_converge = "and noise that neighbors share does not converge"
 
     def prepare(self, matrix: Matrix, given: Given) -> Prepared:
@@ -73,7 +76,7 @@ class Spatial(NoiseModel):
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)
-        return _whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
+        return whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
 
     def estimate_noise(
         self,
@@ -89,8 +92,17 @@ class Spatial(NoiseModel):
         for _ in range(ROUNDS if rank else 1):
             removed = _removed(found, rank) if rank else None
             noise = fit_shared_noise(found.lattice, scatter, found.noise, removed=removed)
-            found = _whitened(found.plain, found.lattice, noise, scatter)
-        return found, _level(found.matrix, rank)
+            found = whitened(found.plain, found.lattice, noise, scatter)
+        return found, level(found.matrix, rank)
+
+    def subspaces(self, prepared: Prepared, fit: Fit) -> list[Prepared]:
+        """Return the smoothest directions of all, in which a smooth component stands out that all hide."""
+        assert isinstance(prepared, OnGrid) and prepared.whitening is not None  # noqa: PT018, S101
+        assert isinstance(prepared.lattice, Lattice)  # noqa: S101
+        places, directions = prepared.lattice.places, prepared.matrix.eigen(fit.scale, fit.rank).directions
+        whiten = prepared.whitening.of_channels_in(1 / units(prepared.plain)).whiten
+        bases = (smooth_basis(places, whiten, directions, part) for part in SCALES)
+        return [_within(prepared, basis) for basis in bases if basis is not None]
 
     def possible(self, given: Given) -> bool:
         """Channels are on a grid."""
@@ -98,7 +110,7 @@ class Spatial(NoiseModel):
 
     def needed(self, prepared: Prepared) -> bool:
         """Neighbors share noise."""
-        return isinstance(prepared, OnGrid) and len(prepared.lattice.lags) > 0
+        return isinstance(prepared, OnGrid) and len(prepared.noise.parameters) > 0
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """Return that neighbors share noise."""
@@ -107,6 +119,7 @@ class Spatial(NoiseModel):
     def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:
         """Return the correlation of the noise by lag along each axis."""
         assert isinstance(prepared, OnGrid)  # noqa: S101
+        assert isinstance(prepared.lattice, Lattice)  # noqa: S101
         correlations = prepared.lattice.along(prepared.noise.parameters)
         return along_grid(layout.dims, layout.spacing, layout.units, correlations)
 
@@ -115,10 +128,17 @@ class Spatial(NoiseModel):
         return spectra.profile(dof, common=True)
 
 
-def _whitened(plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> OnGrid:
+def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise, scatter: Scatter) -> OnGrid:
+    """Return channels whitened by a noise that was fitted to their scatter."""
     whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
+
+
+def _within(prepared: OnGrid, basis: AnyArray) -> OnGrid:
+    assert prepared.whitening is not None  # noqa: S101
+    whitening = prepared.whitening.within(basis)
+    return replace(prepared, matrix=WhitenedMatrix(prepared.plain, whitening), whitening=whitening)
 
 
 def _removed(prepared: OnGrid, rank: int) -> Removed:
@@ -129,10 +149,10 @@ def _removed(prepared: OnGrid, rank: int) -> Removed:
     return whitening.removal(directions, prepared.matrix.dof)
 
 
-def _level(matrix: Matrix, rank: int) -> FloatArray:
+def level(matrix: Matrix, rank: int) -> FloatArray:
     """Return the standard deviation that the whitened channels have in common beside `rank` components."""
     values = matrix.eigen(matrix.total_scale, 0).values
     dof = (matrix.n_channels - rank) * (1 - rank / matrix.dof)
-    level = max(float(values[rank:].sum()) / dof, float(np.finfo(float).eps * values[0]))
-    leakage = matrix.eigenvector_leakage(values[:rank] / level)
-    return np.full(matrix.n_channels, np.sqrt(level * (1 + leakage)))
+    mean = max(float(values[rank:].sum()) / dof, float(np.finfo(float).eps * values[0]))
+    leakage = matrix.eigenvector_leakage(values[:rank] / mean)
+    return np.full(matrix.n_channels, np.sqrt(mean * (1 + leakage)))
