@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_device",
+    "cholesky",
     "double",
     "eigh",
     "eigvalsh",
+    "inverse_lower",
     "ordered_map",
     "scatter_matrix",
     "stack",
@@ -143,6 +145,29 @@ def eigh(G: "Tensor") -> tuple["Tensor", "Tensor"]:
     """
     values, vectors = _torch().linalg.eigh(G)
     return values.flip(-1), vectors.flip(-1)
+
+
+def cholesky(G: "Tensor") -> "Tensor":
+    """Return the lower Cholesky factors of positive-definite matrices (batch, n, n): G = L L^H.
+
+    Examples
+    --------
+    >>> cholesky(to_tensor(np.diag([4.0, 9.0]))).tolist()
+    [[2.0, 0.0], [0.0, 3.0]]
+    """
+    return _torch().linalg.cholesky(G)  # type: ignore[no-any-return]
+
+
+def inverse_lower(L: "Tensor") -> "Tensor":
+    """Return the inverses of lower triangular matrices (batch, n, n).
+
+    Examples
+    --------
+    >>> inverse_lower(to_tensor(np.array([[2.0, 0.0], [1.0, 1.0]]))).tolist()
+    [[0.5, 0.0], [-0.5, 1.0]]
+    """
+    eye = L.new_ones(L.shape[-1]).diag()
+    return _torch().linalg.solve_triangular(L, eye, upper=False)  # type: ignore[no-any-return]
 
 
 def take_rows(values: "Tensor", index: "Tensor") -> "Tensor":

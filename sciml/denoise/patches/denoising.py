@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 from sciml.denoise.patches.decision import Rules
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.frames import Frames, said_of_frames
+from sciml.denoise.patches.noise.estimate import Noise, correlation_attrs, described, shared_noise
 from sciml.denoise.patches.plan import Plan, check_untouched, make_plan, said_of, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, masks, run_tile
 from sciml.rmt.shrink import Shrinkage
@@ -36,8 +37,9 @@ def denoise_patches(
     dtype: DTypeLike | None = None,
     memory: str | float | None = None,
     fill: bool = False,
+    noise: Noise = "auto",
 ) -> xr.Dataset:
-    r"""Remove white noise patch by patch, and say for every voxel how much to trust what is left.
+    r"""Remove noise patch by patch, and say for every voxel how much to trust what is left.
 
     A patch is a matrix X of its voxels times the samples along all dims that `patch` does not name, each voxel less its
     mean. Its singular values above the noise edge are shrunk, the others are noise:
@@ -86,6 +88,11 @@ def denoise_patches(
         Work through the recording tile by tile within about this much memory ("2GB"), the result not counted.
     fill
         Give the model's value where a sample is missing, too; default it stays missing.
+    noise
+        "auto" looks for noise that neighboring voxels share, in windows all over the recording (up to 512 samples are
+        read for it at once), and takes it out of each patch before it is decomposed; "independent" takes noise for
+        white; a `sciml.noise.spatial.correlation.LatticeCorrelation` along the dims of `patch` is taken as given. What
+        was found stands in the attributes `noise_correlation_<dim>`, by lag, and in the history.
 
     Returns
     -------
@@ -105,6 +112,13 @@ def denoise_patches(
 
     Notes
     -----
+    Noise that neighbors share, of blur, of a line scan's bandwidth or of interpolation, has the covariance
+    :math:`\sigma^2 R` within a patch, :math:`R = L L^T`. The patch :math:`L^{-1} X` is decomposed, where noise is
+    white, and its components are maps :math:`L u` of the data again before patches are averaged; shrinkage by constant,
+    linear and other parts, means, sigma and the variance are those of the data. The log spectrum of the correlation is
+    a sum of cosines of the wavenumbers, fitted to what components leave of the windows. Noise is taken for white where
+    the Bayesian information criterion says so, and where correlations are too weak to matter.
+
     Values that are not finite, or masked by the recording's own `mask` coordinate, are missing. A sample that half of
     a patch's voxels lack is left out of that patch, as is a voxel that lacks half of its samples, and comes back as it
     was if no patch has use for it: a frame that was dropped costs the others nothing. What is missing elsewhere is
@@ -124,6 +138,8 @@ def denoise_patches(
     Gavish and Donoho (2017), doi:10.1109/TIT.2017.2653801 (shrinkage); Johnstone (2001), doi:10.1214/aos/1009210544
     (edge); Benaych-Georges and Nadakuditi (2012), doi:10.1016/j.jmva.2012.04.019 (overlaps); Manjon et al. (2013),
     doi:10.1371/journal.pone.0073021, eq. 3 (weights by rank);
+    Leeb and Romanov (2021), doi:10.1109/TIT.2021.3083400 (whitening); Bloomfield (1973),
+    doi:10.1093/biomet/60.2.217 (log spectrum);
     James and Stein (1961), Proc. 4th Berkeley Symp. 1, 361; Krogh and Vedelsby (1995), NIPS 7, eq. 5 (spread).
 
     Examples
@@ -139,6 +155,7 @@ def denoise_patches(
         recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
         patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype, fill=fill,
     )  # fmt: skip
+    plan = shared_noise(recording, plan, chosen, noise)
     if recording.chunks is not None:
         from sciml.denoise.patches.lazy import lazy_results
 
@@ -227,7 +244,7 @@ MAP_ATTRS: dict[str, dict[str, Any]] = {
 AS_IS = "left as they were: constant, masked, or with too few samples or neighbors"
 
 
-def provenance(recording: xr.DataArray, plan: Plan, untouched: str) -> dict[str, str]:
+def provenance(recording: xr.DataArray, plan: Plan, untouched: str) -> dict[str, Any]:
     """Return the recording's history with what was done to it."""
     rules = plan.settings.rules
     shape = ", ".join(f"{dim} {size}" for dim, size in zip(plan.dims, plan.grid.patch, strict=True))
@@ -235,10 +252,11 @@ def provenance(recording: xr.DataArray, plan: Plan, untouched: str) -> dict[str,
     kept = (
         f"components above the noise edge (level {rules.alpha:g})" if rules.rank is None else f"{rules.rank} components"
     )
+    shared = "" if plan.correlation is None else f"; {described(plan.correlation, plan.dims)}"
     step = (
         f"sciml.denoise_patches {version('sciml')}: {plan.grid.n_patches} patches ({shape}), each by {noise}, "
-        f"{kept} kept with {rules.shrinkage} shrinkage; {untouched}"
+        f"{kept} kept with {rules.shrinkage} shrinkage{shared}; {untouched}"
     )
     history = recording.attrs.get("history", "")
     before = history if isinstance(history, str) else "\n".join(history)
-    return {"history": f"{before}\n{step}".strip()}
+    return {"history": f"{before}\n{step}".strip(), **correlation_attrs(plan.correlation, plan.dims)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sciml._typing import AnyArray, BoolArray, FloatArray
+from sciml.denoise.patches.coloring import Coloring
 from sciml.denoise.patches.decision import Decision, Sizes
 from sciml.denoise.patches.directions import shrink_means
 from sciml.denoise.patches.grid import Box, Grid
@@ -62,7 +63,7 @@ def denoise_array(data: Values, grid: Grid, settings: Settings) -> tuple[AnyArra
     """
     space, n_samples = data.values.shape[:-1], data.values.shape[-1]
     centered, mean, scale = _centered(data, settings.workers)
-    tensors = _tensors(data, centered, mean, scale, settings.device)
+    tensors = _tensors(data, centered, mean, scale, settings)
     sums = _Sums.zeros(tensors, space)
     one = partial(_one_box, data=tensors, space=space, settings=settings.in_units_of(scale))
     per_box = settings.n_bytes // (math.prod(grid.patch) * n_samples * data.values.dtype.itemsize)
@@ -82,21 +83,27 @@ POWERS = {"sigma": 1, "variance": 2, "removed": 2}
 
 @dataclass(frozen=True)
 class _Tensors:
-    """Values, means and which are there, as tensors with a row a voxel."""
+    """Values, means and which are there, as tensors with a row a voxel; and the correlation of the noise of a patch."""
 
     X: "Tensor"
     means: "Tensor"
     present: "Tensor"
     known: "Tensor | None"
+    correlation: "Tensor | None"
+
+    def noise(self, there: "Tensor") -> Coloring | None:
+        """Return what the noise shares of the voxels of patches that are there."""
+        return None if self.correlation is None else Coloring.of_voxels(self.correlation, there)
 
 
-def _tensors(data: Values, centered: AnyArray, mean: AnyArray, scale: float, device: str) -> _Tensors:
-    n_samples = centered.shape[-1]
+def _tensors(data: Values, centered: AnyArray, mean: AnyArray, scale: float, settings: Settings) -> _Tensors:
+    n_samples, device = centered.shape[-1], settings.device
     X = batched.to_tensor(centered.reshape(-1, n_samples), device)
     near = (mean - mean.mean()).ravel() / scale  # only differences between neighbors matter
     known = None if data.known is None else batched.to_tensor(data.known.reshape(-1, n_samples), device)
     present = batched.to_tensor(data.valid.ravel(), device).to(X.real.dtype)
-    return _Tensors(X, batched.to_tensor(near, device).to(X.dtype), present, known)
+    shared = None if settings.correlation is None else batched.to_tensor(settings.correlation, device).to(present.dtype)
+    return _Tensors(X, batched.to_tensor(near, device).to(X.dtype), present, known, shared)
 
 
 @dataclass(frozen=True)
@@ -188,7 +195,7 @@ def _one_box(
     n_samples = like(sizes.n_samples)[:, None]
     noise = like(decision.sigma**2 / np.maximum(sizes.n_samples, 1))[:, None]
     near = batched.take_rows(data.means, index)
-    added, mean_error = shrink_means(near if means is None else near + means, batch.there, noise)
+    added, mean_error = shrink_means(near if means is None else near + means, batch.there, noise, batch.noise)
     denoised += added[..., None] if means is None else (added + means)[..., None]
     weight = batch.there * _patch_weight(decision, settings, batch.there)
     error = (kept.squares - like(decision.offset)[:, None]).clamp(min=0) @ (kept.change * like(decision.slope))[
@@ -216,10 +223,10 @@ def _gathered(
     if data.known is not None:
         known = batched.take_rows(data.known, index)
         if not bool((known.all(-1) | (there == 0)).all()):
-            return completed(values, there, known.to(there.dtype), patch, settings)
+            return completed(values, there, known.to(there.dtype), patch, settings, data.noise)
     count = np.rint(batched.to_numpy(there.sum(-1))).astype(np.int64)
     sizes = Sizes(count, np.full(len(count), values.shape[-1]), np.ones(len(count)))
-    return Batch(values, there, sizes), None, None
+    return Batch(values, there, sizes, data.noise(there)), None, None
 
 
 def _patch_weight(decision: Decision, settings: Settings, like: "Tensor") -> "Tensor":

@@ -7,13 +7,19 @@ components). Filled values hold no noise: where a share :math:`\kappa` of the en
 variance :math:`\kappa \sigma^2`, with a spectrum as if it were everywhere. A component that is kept fills its own gaps,
 which takes its strength in the known entries :math:`s` to :math:`s / \kappa`, and its noise likewise: components are
 cut and shrunk at the level :math:`\sigma / \sqrt\kappa`.
+
+Where neighboring voxels share noise, what is missing is also given the noise that its neighbors tell of it, the
+conditional mean :math:`e_m = -P_{mm}^{-1} P_{mo} e_o` with P the inverse of the correlation: the noise that is left out
+has the trace of the missing values again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sciml.denoise.patches.coloring import Coloring
 from sciml.denoise.patches.decision import Sizes
 from sciml.denoise.patches.model import Batch, Settings, put, reconstruct, square
 from sciml.linalg import batched
@@ -32,7 +38,12 @@ EXACT = 1e-8  # of the mean square of the values: where there is no noise
 
 
 def completed(
-    values: "Tensor", there: "Tensor", known: "Tensor", patch: tuple[int, ...], settings: Settings
+    values: "Tensor",
+    there: "Tensor",
+    known: "Tensor",
+    patch: tuple[int, ...],
+    settings: Settings,
+    noise: Callable[["Tensor"], Coloring | None],
 ) -> tuple[Batch, "Tensor", "Tensor"]:
     """Return patches whose missing values are filled, the means that were taken out, and which samples are used.
 
@@ -42,12 +53,14 @@ def completed(
         Values, 0 where they are missing, and 1 where they are known, (patch, voxel, sample).
     there
         1 for voxels that may be used, (patch, voxel).
+    noise
+        What the noise shares of voxels that are used, (patch, voxel).
 
     Returns
     -------
     The batch; means (patch, voxel); 1 for samples that are used (patch, sample).
     """
-    gaps = _Gaps.of_known(there, known)
+    gaps = _Gaps.of_known(there, known, noise)
     present = gaps.inside - gaps.missing
     means = (values * present).sum(2) / present.sum(2).clamp(min=1)
     filled = values * present + means[..., None] * gaps.missing
@@ -70,26 +83,28 @@ class _Gaps:
     inside: "Tensor"
     missing: "Tensor"
     sizes: Sizes
+    noise: Coloring | None
 
     @classmethod
-    def of_known(cls, there: "Tensor", known: "Tensor") -> "_Gaps":
+    def of_known(cls, there: "Tensor", known: "Tensor", noise: Callable[["Tensor"], Coloring | None]) -> "_Gaps":
         used, samples = _used(there, known)
         inside = used[..., None] * samples[:, None]
         missing = inside * (1 - known)
         share = 1 - missing.sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)
         n_voxels, n_samples = (np.rint(batched.to_numpy(each.sum(1))).astype(np.int64) for each in (used, samples))
         sizes = Sizes(n_voxels, n_samples, batched.to_numpy(share).astype(np.float64))
-        return cls(used, samples, inside, missing, sizes)
+        return cls(used, samples, inside, missing, sizes, noise(used))
 
     def of(self, rows: "Tensor") -> "_Gaps":
         """Return those of some of the patches."""
         used, samples, inside, missing = (each[rows] for each in (self.used, self.samples, self.inside, self.missing))
-        return _Gaps(used, samples, inside, missing, self.sizes.of(batched.to_numpy(rows)))
+        noise = None if self.noise is None else self.noise.of(rows)
+        return _Gaps(used, samples, inside, missing, self.sizes.of(batched.to_numpy(rows)), noise)
 
     def centered(self, filled: "Tensor") -> tuple[Batch, "Tensor"]:
         """Return completed patches without the means of their voxels, and these."""
         means = filled.sum(2) / self.samples.sum(1, keepdim=True).clamp(min=1)
-        return Batch((filled - means[..., None]) * self.inside, self.used, self.sizes), means
+        return Batch((filled - means[..., None]) * self.inside, self.used, self.sizes, self.noise), means
 
 
 def _step(filled: "Tensor", gaps: _Gaps, patch: tuple[int, ...], settings: Settings) -> tuple["Tensor", "Tensor"]:
@@ -114,7 +129,9 @@ def _fitted(filled: "Tensor", gaps: _Gaps, patch: tuple[int, ...], settings: Set
     batch, means = gaps.centered(filled)
     kept = reconstruct(batch, patch, settings)
     noise = put(kept.decision.sigma**2, like=gaps.used) + EXACT * square(batch.values).mean((1, 2))
-    return filled + gaps.missing * (means[..., None] + kept.denoised - filled), noise
+    residual = filled - means[..., None] - kept.denoised
+    shared = 0.0 if gaps.noise is None else gaps.noise.interpolated(residual * gaps.inside, gaps.missing)
+    return filled + gaps.missing * (shared - residual), noise
 
 
 def _used(there: "Tensor", known: "Tensor") -> tuple["Tensor", "Tensor"]:

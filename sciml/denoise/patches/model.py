@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.denoise.patches.coloring import Coloring
 from sciml.denoise.patches.decision import Decision, Rules, Sizes, decide
-from sciml.denoise.patches.directions import directions, shrink_vectors
+from sciml.denoise.patches.directions import Groups, directions, shrink_vectors
 from sciml.linalg import batched
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ SINGLE = 8  # bytes of the largest single-precision number, the complex one
 
 @dataclass(frozen=True)
 class Settings:
-    """What the patches are subjected to, and where."""
+    """What the patches are subjected to, and where.
+
+    `correlation` (voxel, voxel): what the noise of the voxels of a patch shares; None: it is independent.
+    """
 
     rules: Rules = field(default_factory=Rules)
     offset_weights: tuple[float, ...] | None = None
@@ -35,6 +39,7 @@ class Settings:
     workers: int | None = None
     batch_bytes: int | None = None
     fill: bool = False
+    correlation: FloatArray | None = None
 
     def in_units_of(self, scale: float) -> "Settings":
         """Return the settings for data that were divided by `scale`."""
@@ -53,23 +58,21 @@ class Batch:
     """Patches of one size.
 
     `values` (patch, voxel, sample): voxels without their means, 0 where a voxel or sample is left out; `there`
-    (patch, voxel): 1 for the voxels that are used.
+    (patch, voxel): 1 for the voxels that are used. `noise`: what their noise shares; None: it is white.
     """
 
     values: "Tensor"
     there: "Tensor"
     sizes: Sizes
-
-    def of(self, rows: "Tensor") -> "Batch":
-        """Return some of the patches."""
-        return Batch(self.values[rows], self.there[rows], self.sizes.of(batched.to_numpy(rows)))
+    noise: Coloring | None = None
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What is signal in each patch: left singular vectors (patch, voxel, k), as measured and shrunk, and its values.
+    """What is signal in each patch: spatial maps (patch, voxel, k), as measured and shrunk, and its values.
 
-    `change`: by how much shrinking a vector's directions changed its error, (patch, k).
+    `squares` are those of the maps as measured; `change`: by how much shrinking a vector's directions changed its
+    error, (patch, k).
     """
 
     decision: Decision
@@ -81,15 +84,19 @@ class Kept:
 
 def reconstruct(batch: Batch, patch: tuple[int, ...], settings: Settings) -> Kept:
     """Return what is signal in patches of a shape."""
-    decision, vectors, by_voxel = _decompose(batch, settings)
+    white = batch.values if batch.noise is None else batch.noise.project(batch.values)
+    decision, vectors, by_voxel = _decompose(white, batch.sizes, settings)
     like = partial(put, like=batch.there)
-    U, right = _both_sides(batch.values, vectors, by_voxel=by_voxel)
+    U, right = _both_sides(white, vectors, by_voxel=by_voxel)
+    if batch.noise is not None:
+        U = batch.noise.reconstruct(U)
     squares, change = square(U), batch.there.new_ones(decision.gain.shape)
     shrunk = U
     if settings.rules.shrinkage == "frobenius":
         full = (batch.there.sum(1, keepdim=True) == batch.there.shape[1]).to(batch.there.dtype)
         offset, cos_u, cos_v = (like(each) for each in (decision.offset, decision.cos_u, decision.cos_v))
-        shrunk, change = shrink_vectors(U, like(directions(patch)), offset, cos_u, cos_v, full)
+        groups = Groups.of_directions(like(directions(patch)), batch.noise)
+        shrunk, change = shrink_vectors(U, groups, offset, cos_u, cos_v, full)
     denoised = (shrunk * like(decision.gain)[:, None, :]) @ right
     return Kept(decision, squares, shrunk, change, denoised)
 
@@ -113,23 +120,23 @@ def _both_sides(patches: "Tensor", vectors: "Tensor", *, by_voxel: bool) -> tupl
     return left / size.clamp(min=TINY), vectors.mH * size.mT
 
 
-def _decompose(batch: Batch, settings: Settings) -> tuple[Decision, "Tensor", bool]:
+def _decompose(patches: "Tensor", sizes: Sizes, settings: Settings) -> tuple[Decision, "Tensor", bool]:
     """Return what to do with each patch, its strongest singular vectors on the short side, and whether that is voxels.
 
     Vectors cost as much again as eigenvalues. Where most patches are noise, only the others get theirs.
     """
-    n_voxels, n_samples = batch.values.shape[1:]
+    n_voxels, n_samples = patches.shape[1:]
     by_voxel = n_voxels <= n_samples
-    G = batched.scatter_matrix(batch.values, rows=by_voxel)
+    G = batched.scatter_matrix(patches, rows=by_voxel)
     choose = partial(decide, rules=settings.rules)
-    eigen = partial(_eigen, patches=batch.values, by_voxel=by_voxel)
+    eigen = partial(_eigen, patches=patches, by_voxel=by_voxel)
     rows = np.arange(len(G))
-    probe = choose(eigen(G, rows[::PROBE])[0], batch.sizes.of(slice(None, None, PROBE)))
+    probe = choose(eigen(G, rows[::PROBE])[0], sizes.of(slice(None, None, PROBE)))
     if (probe.rank > 0).mean() > VECTORS_PAY:
         values, vectors = eigen(G, rows, vectors=True)
-        decision = choose(values, batch.sizes)
+        decision = choose(values, sizes)
         return decision, vectors[..., : decision.gain.shape[1]], by_voxel
-    decision = choose(eigen(G, rows)[0], batch.sizes)
+    decision = choose(eigen(G, rows)[0], sizes)
     found = np.flatnonzero(decision.rank)
     vectors = G.new_zeros((*G.shape[:2], decision.gain.shape[1]))
     if found.size:

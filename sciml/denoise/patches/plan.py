@@ -17,6 +17,7 @@ from sciml.denoise.patches.grid import Grid
 from sciml.denoise.patches.model import Settings
 from sciml.errors import ConfigError, DataError
 from sciml.linalg.batched import check_device
+from sciml.noise.spatial.correlation import LatticeCorrelation
 from sciml.rmt.shrink import check_shrinkage
 
 __all__ = ["Plan", "Region", "check_untouched", "make_plan", "n_bytes", "said_of", "voxels_that_fit"]
@@ -33,13 +34,23 @@ UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**1
 
 @dataclass(frozen=True)
 class Plan:
-    """One denoising by patches: which dims the patches span, the shape of the space, the grid, the settings."""
+    """One denoising by patches: which dims the patches span, the shape of the space, the grid, the settings.
+
+    `correlation`: of the noise between neighboring voxels; None: it is independent.
+    """
 
     dims: tuple[str, ...]
     space: tuple[int, ...]
     grid: Grid
     settings: Settings
     dtype: np.dtype[Any]
+    correlation: LatticeCorrelation | None = None
+
+    def with_correlation(self, correlation: LatticeCorrelation) -> "Plan":
+        """Return the plan for noise of a correlation between neighboring voxels."""
+        places = np.indices(self.grid.patch).reshape(len(self.dims), -1).T
+        shared = replace(correlation, shape=self.grid.patch)
+        return replace(self, correlation=shared, settings=replace(self.settings, correlation=shared.between(places)))
 
     def tiles(self, n_voxels: int) -> list[Region]:
         """Cut the space into regions whose data, halo included, have at most about `n_voxels` voxels."""

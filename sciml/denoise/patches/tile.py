@@ -12,7 +12,7 @@ from sciml.denoise.patches.frames import Frames, frames
 from sciml.denoise.patches.plan import READ_BYTES, Plan, Region
 from sciml.errors import ConfigError, DataError
 
-__all__ = ["Masks", "masks", "run_part", "run_tile"]
+__all__ = ["Masks", "known_values", "masks", "read_values", "run_part", "run_tile"]
 
 Masks = tuple[xr.DataArray | None, xr.DataArray | None]  # voxels to denoise; noise level of each voxel
 
@@ -57,8 +57,8 @@ def run_tile(recording: xr.DataArray, plan: Plan, chosen: Masks, region: Region)
 def run_part(part: xr.DataArray, plan: Plan, chosen: Masks, region: Region) -> dict[str, Any]:
     """Return the same, given the region and its halo alone; and `frames`, what is odd about the order of samples."""
     halo = plan.halo(region)
-    values, others = _read(part, plan)
-    known = _known(part, plan, values)
+    values, others = read_values(part, plan)
+    known = known_values(part, plan, values)
     mask, scale = (None if each is None else each.values[halo] for each in chosen)
     inside = np.ones(values.shape[:-1], bool) if mask is None else mask.astype(bool)
     still = _constant(values, known)
@@ -96,7 +96,7 @@ def _outside(found: AnyArray, inside: BoolArray, still: BoolArray) -> AnyArray:
     return np.where(inside, np.where(still, 0.0, found), np.nan)
 
 
-def _known(part: xr.DataArray, plan: Plan, values: AnyArray) -> BoolArray | None:
+def known_values(part: xr.DataArray, plan: Plan, values: AnyArray) -> BoolArray | None:
     """Return where values are finite and not masked by the recording itself, (*space, sample); None: everywhere."""
     known = np.isfinite(values)
     if "mask" in part.coords:
@@ -115,7 +115,7 @@ def _constant(values: AnyArray, known: BoolArray | None) -> BoolArray:
     return np.asarray(((values == first) | ~known).all(axis=-1) & known.any(axis=-1))
 
 
-def _read(part: xr.DataArray, plan: Plan) -> tuple[AnyArray, tuple[int, ...]]:
+def read_values(part: xr.DataArray, plan: Plan) -> tuple[AnyArray, tuple[int, ...]]:
     """Return values of shape (*space, samples), read a few samples at a time, and the shape of the other dims."""
     other = [dim for dim in part.dims if dim not in plan.dims]
     ordered = part.transpose(*other, *plan.dims)

@@ -15,6 +15,7 @@ from sciml.denoise.patches.decision import Rules
 from sciml.denoise.patches.denoising import AS_IS, PatchWeights, dataset, make_plan_and_masks, noted, provenance
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.frames import Frames
+from sciml.denoise.patches.noise.estimate import Noise, shared_noise
 from sciml.denoise.patches.plan import Plan, Region, check_untouched, said_of, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, run_part
 from sciml.errors import DataError, InterruptedRunError, MissingDependencyError
@@ -65,6 +66,7 @@ def denoise_patches_to_file(
     scheduler: str | None = None,
     maps: bool = True,
     fill: bool = False,
+    noise: Noise = "auto",
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PatchFile:
@@ -92,7 +94,7 @@ def denoise_patches_to_file(
         Replace a file that exists, and unfinished work with other arguments.
     progress
         Called with the number of tiles done and that of all tiles.
-    patch, stride, sigma, mask, shrinkage, weights, rank, alpha, device, dtype, fill
+    patch, stride, sigma, mask, shrinkage, weights, rank, alpha, device, dtype, fill, noise
         As for `denoise_patches`.
 
     Raises
@@ -124,6 +126,7 @@ def denoise_patches_to_file(
         recording, Rules(shrinkage=shrinkage, rank=rank, alpha=alpha),
         patch=patch, stride=stride, sigma=sigma, mask=mask, weights=weights, device=device, dtype=dtype, fill=fill,
     )  # fmt: skip
+    plan = shared_noise(recording, plan, chosen, noise)
     n_samples = recording.size // int(np.prod(plan.space))
     regions = plan.tiles(voxels_that_fit(plan, n_samples, memory))
     template = _template(recording, plan)
@@ -132,7 +135,7 @@ def denoise_patches_to_file(
         template["denoised"],
         {name: template[name] for name in MAPS} if maps else {},
         chunk_hint=dict(zip(plan.dims, (part.stop - part.start for part in regions[0]), strict=True)),
-        settings=_settings(recording, plan, chosen, regions, maps=maps),
+        settings=_settings(recording, plan, chosen, regions, noise, maps=maps),
         data=identity(recording) + repr(sorted(map(str, recording.attrs.items()))),
         overwrite=overwrite,
     )
@@ -187,14 +190,18 @@ def _template(recording: xr.DataArray, plan: Plan) -> xr.Dataset:
     return dataset(recording, plan, values, AS_IS)
 
 
-def _settings(recording: xr.DataArray, plan: Plan, chosen: Masks, regions: list[Region], *, maps: bool) -> str:
+def _settings(
+    recording: xr.DataArray, plan: Plan, chosen: Masks, regions: list[Region], noise: Noise, *, maps: bool
+) -> str:
     """Return a hash of all that decides the result but for the values: masks, plan, tiles, version."""
     import hashlib
 
     digest = hashlib.sha256()
     for each in chosen:
         digest.update(b"-" if each is None else np.ascontiguousarray(each.values).tobytes())
-    settings = replace(plan.settings, workers=None)
+    # A correlation that was looked for is not among them: it is that of the values.
+    digest.update(noise.encode() if isinstance(noise, str) else noise.table.tobytes())
+    settings = replace(plan.settings, workers=None, correlation=None)
     parts = [
         recording.dims,
         recording.shape,

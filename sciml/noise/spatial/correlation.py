@@ -30,7 +30,7 @@ class LatticeCorrelation:
     --------
     >>> blurred = LatticeCorrelation((16,), lags=np.array([[1], [2]]), coefficients=np.array([0.8, -0.1]))
     >>> blurred.along(0)[:3].round(3).tolist()
-    [1.0, 0.386, 0.023]
+    [1.0, 0.355, 0.023]
     """
 
     shape: tuple[int, ...]
