@@ -42,7 +42,8 @@ def assembled(
     channels, outliers = _all_channels(recording, choice, found, progress)
     verdict = verdict_of(choice, feature_shape(recording))
     spatial = choice.model.shared(choice.prepared, Layout.of(recording))
-    n_dimensions = matrix.n_channels - found.null.shape[1]
+    n_channels = matrix.plain.n_channels
+    n_dimensions = n_channels - found.null.shape[1]
     parameters = 2 * n_dimensions * statistics.n_samples / tau * (2 if matrix.is_complex else 1)
     return NoiseFloor(
         choice=ModelChoice(choice.model.name, requested, choice.reason, alpha, verdict.rank_is, verdict.reason),
@@ -53,9 +54,7 @@ def assembled(
         sigma=sigma,
         sigma_se=sigma / float(np.sqrt(parameters)),
         # Of noise that fills fewer dimensions than there are channels, each holds more.
-        detection_limit=float(np.sqrt(fit.profile.detection_limit))
-        * sigma
-        * float(np.sqrt(matrix.n_channels / n_dimensions)),
+        detection_limit=float(np.sqrt(fit.profile.detection_limit)) * sigma * float(np.sqrt(n_channels / n_dimensions)),
         converged=not verdict.reason,
         bulk_ratio=fit.bulk_ratio,
         profile=fit.profile,
@@ -94,12 +93,12 @@ def _all_channels(
     null[statistics.used] = found.null.conj()  # columns of X = C F^T, as the components are
     channels = Channels(
         n_features=statistics.n_features,
-        n_used=matrix.n_channels,
+        n_used=matrix.plain.n_channels,
         excluded=statistics.excluded,
         channel_names=channel_names(recording),
         channel_mean=mean,
         channel_scale=scale,
-        n_null=matrix.null.shape[1],
+        n_null=matrix.plain.null.shape[1],
         null=null,
         complex_data=matrix.is_complex,
     )
@@ -138,7 +137,7 @@ def _density(choice: Choice, noise: FloatArray, rate: float | None) -> NoiseDens
     """Return the one-sided densities of noise and recording, two-sided ones of complex values."""
     matrix, fit = choice.matrix, choice.fit
     present, own = matrix.statistics.fraction_present, choice.prepared.channel_scale
-    unit = matrix.total_scale * (1 / np.sqrt(present) if own is None else own / fit.scale)
+    unit = matrix.statistics.total_scale * (1 / np.sqrt(present) if own is None else own / fit.scale)
     found = density(matrix, fit.scale, fit.rank, noise=noise, unit=unit)
     hertz = rate or 1.0
     return NoiseDensity(found.frequency * hertz, found.noise / hertz, found.recording / hertz)

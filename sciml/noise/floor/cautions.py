@@ -16,8 +16,8 @@ def cautions(choice: Choice, verdict: Verdict) -> list[str]:
     """Say in words what the user should know before trusting the floor."""
     statistics, fit, matrix = choice.matrix.statistics, choice.fit, choice.matrix
     found = exclusion_words(statistics.excluded, statistics.n_features)
-    if matrix.null.shape[1] and choice.prepared.channel_scale is None:
-        found.append(_null_words(matrix))
+    if matrix.plain.null.shape[1] and choice.prepared.channel_scale is None:
+        found.append(_null_words(matrix.plain))
     if statistics.n_dropped:
         found.append(f"{statistics.n_dropped} samples at which most channels are missing or masked were left out")
     if statistics.fraction_present.min() < 1:

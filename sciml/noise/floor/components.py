@@ -1,6 +1,7 @@
 """Components of a recording: strengths, their intervals, and how far to trust the shapes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.special
@@ -28,7 +29,8 @@ class Components:
     products with maps are one matrix of ones; they are the same orthonormal directions where channels share no noise.
     `singular_values` are all those of the matrix (T, N) then, `strengths` (rank,) and their `intervals` (rank, 2) in
     the units of the data, overlaps squared cosines with the signal's own vectors. Channels are orthogonal to `null`
-    (N, n_null), also orthonormal, and `channel_noise` is that before a projection made them so.
+    (N, n_null), also orthonormal; `channel_noise` is that before a projection made them so where channels share none,
+    `recorded_noise` (N,) what they still have.
     """
 
     channel_noise: FloatArray
@@ -40,21 +42,14 @@ class Components:
     intervals: FloatArray
     overlaps_channel: FloatArray
     overlaps_time: FloatArray
-
-    @property
-    def recorded_noise(self) -> FloatArray:
-        """Standard deviation (N,) of the noise that the projected channels still have."""
-        if not self.null.shape[1]:
-            return self.channel_noise
-        left = np.eye(len(self.null)) - self.null @ self.null.conj().T
-        return np.asarray(np.sqrt(np.abs(left) ** 2 @ self.channel_noise**2))
+    recorded_noise: FloatArray
 
 
 def components_of(choice: Choice) -> Components:
     """Return the components that a fit found, on the channels divided by the best estimate of their noise."""
     matrix, rank = choice.matrix, choice.fit.rank
     scale, relative_variance = _steady_scale(choice)
-    noise = _channel_noise(choice, scale)
+    noise = _noise(choice, scale)
     found = matrix.eigen(scale, rank)
     singular_values = np.sqrt(found.values[: len(choice.fit.eigenvalues)] * matrix.dof)
     spikes = _spikes(matrix, singular_values, rank)
@@ -66,19 +61,21 @@ def components_of(choice: Choice) -> Components:
     over_time = np.minimum(over_time * effects.overlap_time, 1.0)
     in_noise = spikes.strength * effects.strength
     null = _null(choice)
-    unit, unit_error = _unit(found.directions, noise, over_channels, null)
+    images = noise.images(found.directions)
+    unit, unit_error, kept = _unit(noise, images, over_channels, null)
     leaked_channels, leaked_time = _eigenvector_leakage(
         found.directions, relative_variance, in_noise, effects.relative_noise_power
     )
-    mixed = _perturbed_unit(found.directions, noise, leaked_channels) / unit**2
+    mixed = _perturbed_unit(images, leaked_channels) / unit**2
     strengths = in_noise * unit / np.sqrt(matrix.statistics.n_samples)
     strength_error = spikes.standard_error / np.maximum(spikes.strength, np.finfo(float).tiny)
     relative = np.sqrt(strength_error**2 * effects.relative_noise_power + unit_error**2 + mixed**2)
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
     intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
+    maps, filters = noise.maps_and_filters(found.directions)
     return Components(
-        noise, null, found.directions, found.directions, singular_values, strengths, intervals,
-        over_channels * _own_part(leaked_channels), over_time * _own_part(leaked_time),
+        noise.of_channels, null, maps, filters, singular_values, strengths, intervals,
+        over_channels * kept * _own_part(leaked_channels), over_time * _own_part(leaked_time), noise.recorded(null),
     )  # fmt: skip
 
 
@@ -101,7 +98,7 @@ def _steady_scale(choice: Choice) -> tuple[FloatArray, FloatArray]:
     and Morris 1975, doi:10.1080/01621459.1975.10479864), except for channels unlike the others. Their sum is kept.
     """
     fit, matrix = choice.fit, choice.matrix
-    if choice.model.equal_variances:
+    if choice.model.equal_variances or choice.prepared.whitening is not None:
         return fit.scale, np.zeros(len(fit.scale))
     present, weights = matrix.statistics.fraction_present, matrix.statistics.row_weights
     variance = fit.scale**2 / present
@@ -121,16 +118,67 @@ def _steady_scale(choice: Choice) -> tuple[FloatArray, FloatArray]:
     return np.sqrt(pulled * present), kept * chance
 
 
-def _channel_noise(choice: Choice, scale: FloatArray) -> FloatArray:
-    """Return the noise standard deviation of each used channel, at the samples that are present, in data units."""
-    if choice.prepared.channel_scale is not None:
-        return choice.prepared.channel_scale
-    return np.asarray(scale / np.sqrt(choice.matrix.statistics.fraction_present))
+@dataclass(frozen=True)
+class _Noise:
+    """What directions of the matrix are in the units of the data: K = D R^{1/2} (N, M), D the noise of each channel.
+
+    `color` is R^{1/2} on the right of samples, (M, N), and `whiten` (N, M) takes it out; None where channels share no
+    noise: R is one.
+    """
+
+    of_channels: FloatArray
+    color: Any = None
+    whiten: Any = None
+
+    def images(self, directions: AnyArray) -> AnyArray:
+        """Return K u (N, k) of directions u (M, k)."""
+        loadings = directions if self.color is None else self.color.conj().T @ directions
+        return np.asarray(self.of_channels[:, None] * loadings)
+
+    def pulled_back(self, images: AnyArray) -> AnyArray:
+        """Return K^H (K u) (M, k)."""
+        scaled = self.of_channels[:, None] * images
+        return np.asarray(scaled if self.color is None else self.color @ scaled)
+
+    def recorded(self, null: AnyArray) -> FloatArray:
+        """Return what channels have of noise after `null` was projected out of it; shared noise is known after that."""
+        if not null.shape[1] or self.color is not None:
+            return self.of_channels
+        left = np.eye(len(null)) - null @ null.conj().T
+        return np.asarray(np.sqrt(np.abs(left) ** 2 @ self.of_channels**2))
+
+    @property
+    def mean_square(self) -> float:
+        """Mean of |K e|² over all directions."""
+        if self.color is None:
+            return float(np.mean(self.of_channels**2))
+        return float(np.sum(self.of_channels**2)) / int(self.color.shape[0])  # rows of R^{1/2} have the norm one
+
+    def maps_and_filters(self, directions: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Return components in units of each channel's noise, of unit norm, and what their scores are read by."""
+        if self.color is None:
+            return directions, directions
+        maps, filters = self.color.conj().T @ directions, self.whiten @ directions
+        norm = np.linalg.norm(maps, axis=0)
+        return maps / norm, filters * norm
+
+
+def _noise(choice: Choice, scale: FloatArray) -> _Noise:
+    """Return the noise at the samples that are present, in data units."""
+    prepared, present = choice.prepared, choice.matrix.statistics.fraction_present
+    if prepared.whitening is None:
+        own = prepared.channel_scale
+        return _Noise(np.asarray(scale / np.sqrt(present)) if own is None else own)
+    # Samples of the matrix are standardized ones times `whiten`, and their noise has the common standard deviation.
+    whiten, color, level = prepared.whitening.whiten, prepared.whitening.color, float(scale[0])
+    before = np.sqrt(np.asarray((np.abs(color) ** 2).sum(axis=0))).ravel() * level
+    total = choice.matrix.statistics.total_scale / np.sqrt(present)
+    return _Noise(before * total, color * (level / before), whiten * before[:, None] / level)
 
 
 def _null(choice: Choice) -> AnyArray:
     """Return the directions that were projected out of the recording; residuals of counts are orthogonal by design."""
-    matrix = choice.matrix
+    matrix = choice.matrix.plain
     if choice.prepared.channel_scale is not None:
         return np.zeros((matrix.n_channels, 0))
     return matrix.projected_out(np.ones(matrix.n_channels))
@@ -144,21 +192,24 @@ def _spikes(matrix: Matrix, singular_values: FloatArray, rank: int) -> shrink.Op
 
 
 def _unit(
-    directions: AnyArray, channel_noise: FloatArray, overlap: FloatArray, null: AnyArray
-) -> tuple[FloatArray, FloatArray]:
+    noise: _Noise, images: AnyArray, overlap: FloatArray, null: AnyArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return what one noise standard deviation of each component is in the units of the data, and its relative error.
 
-    That is the norm of D u, less what was projected out. The direction found is c u + s e, with c² = `overlap` and e
-    spread over all channels alike; so the norm of D times it has an excess s² <D²> and, where channels differ, varies
-    by 2 c s u^H D² e.
+    That is the norm of K u, less what was projected out. The direction found is c u + s e, with c² = `overlap` and e
+    spread over all directions alike; so the norm of K times it has an excess s² <K^H K> and, where directions differ,
+    varies by 2 c s u^H K^H K e. The last is the overlap of loadings in units of each channel's noise over that of
+    directions: one where channels share no noise.
     """
-    weight = (np.abs(directions) ** 2).T
-    found, fourth = weight @ channel_noise**2, weight @ channel_noise**4
-    found = found - (np.abs(null.conj().T @ (channel_noise[:, None] * directions)) ** 2).sum(axis=0)
+    found = (np.abs(images) ** 2).sum(axis=0)
+    pulled = noise.pulled_back(images)
+    fourth = (np.abs(pulled) ** 2).sum(axis=0)
+    found = found - (np.abs(null.conj().T @ images) ** 2).sum(axis=0)
     safe = np.where(overlap > 0, overlap, 1.0)
-    true = np.maximum((found - (1 - safe) * float(np.mean(channel_noise**2))) / safe, 0.1 * found)
-    scatter = np.sqrt(safe * (1 - safe) * np.maximum(fourth - found**2, 0) / len(channel_noise))
-    return np.sqrt(true), scatter / (safe * true)
+    true = np.maximum((found - (1 - safe) * noise.mean_square) / safe, 0.1 * found)
+    scatter = np.sqrt(safe * (1 - safe) * np.maximum(fourth - found**2, 0) / len(pulled))
+    kept = np.ones(len(true)) if noise.color is None else np.minimum(true / found, 1 / safe)
+    return np.sqrt(true), scatter / (safe * true), kept
 
 
 def _eigenvector_leakage(
@@ -186,11 +237,11 @@ def _own_part(leakage: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.minimum(leakage, 1.0).sum(axis=1)))
 
 
-def _perturbed_unit(directions: AnyArray, channel_noise: FloatArray, leakage: FloatArray) -> FloatArray:
-    """Return the standard deviation of |D u_j|² / 2 for that part of it which comes from the other components.
+def _perturbed_unit(images: AnyArray, leakage: FloatArray) -> FloatArray:
+    """Return the standard deviation of |K u_j|² / 2 for that part of it which comes from the other components.
 
-    To first order |D u_j|² moves by 2 a_jk u_j^H D² u_k.
+    To first order |K u_j|² moves by 2 a_jk u_j^H K^H K u_k.
     """
-    coupling = np.abs((directions.conj().T * channel_noise**2) @ directions) ** 2
-    real_part = 0.5 if np.iscomplexobj(directions) else 1.0  # of a complex product only the real part counts
+    coupling = np.abs(images.conj().T @ images) ** 2
+    real_part = 0.5 if np.iscomplexobj(images) else 1.0  # of a complex product only the real part counts
     return np.asarray(np.sqrt(real_part * (np.minimum(leakage, MOST_LEAKED) * coupling).sum(axis=1)))

@@ -56,6 +56,8 @@ def neighbors_correlate(choice: Choice, shape: tuple[int, ...], *, least: float 
     By `least` or more: bursts make independent channels correlate a little.
     """
     used = choice.matrix.statistics.used
+    if choice.matrix.n_channels != len(used):  # combinations of channels, which are nowhere
+        return ""
     found = [_neighbor_correlation(choice, *pairs) for pairs in _neighbors(used, shape) if len(pairs[0])]
     z, correlation = max(found, default=(0.0, 0.0), key=lambda each: abs(each[0]))
     if abs(z) < LARGEST_Z or abs(correlation) < least:

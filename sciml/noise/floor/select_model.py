@@ -1,7 +1,10 @@
 """Which noise model is chosen: the first, from simple to rich, that converges and that the data do not reject."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
 
 from sciml.noise.floor.iterate import fitted
 from sciml.noise.matrix.gram import Matrix
@@ -46,14 +49,19 @@ def fit_requested(model: NoiseModel, matrix: Matrix, alpha: float, given: Given)
 def select_model(matrix: Matrix, alpha: float, given: Given) -> Choice:
     """Walk the models from simple to rich, and take the first that converges and is not rejected.
 
-    Where none converges, the simplest that the data do not reject is taken.
+    Where none converges, the simplest that the data do not reject is taken. Where it is known which channels are
+    neighbors, and they share noise, a model of that is taken if it converges, or if independent noise fits less.
     """
     selection = _Selection(matrix, alpha, given)
-    models = [model for model in NOISE_MODELS if model.independent]
-    for model in models:
-        if selection.stands(model):
-            return selection.choice(model)
-    return selection.choice(selection.unconverged[0] if selection.unconverged else models[-1])
+    shared = [found for model in NOISE_MODELS if not model.independent and (found := selection.shared(model))]
+    if converged := next((choice for choice in shared if choice.fit.converged), None):
+        return converged
+    independent = selection.simplest([model for model in NOISE_MODELS if model.independent])
+    return independent if independent.fit.converged else min([independent, *shared], key=_misfit)
+
+
+def _misfit(choice: Choice) -> float:
+    return abs(float(np.log(choice.fit.bulk_ratio)))
 
 
 class _Selection:
@@ -64,6 +72,25 @@ class _Selection:
         self.reasons: list[str] = []
         self.unconverged: list[NoiseModel] = []
         self._fits: dict[str, tuple[Prepared, Fit]] = {}
+
+    def simplest(self, models: Sequence[NoiseModel]) -> Choice:
+        for model in models:
+            if self.stands(model):
+                return self.choice(model)
+        return self.choice(self.unconverged[0] if self.unconverged else models[-1])
+
+    def shared(self, model: NoiseModel) -> Choice | None:
+        """Return noise that channels share; None where nothing says which do, or they share none."""
+        if not model.possible(self.given):
+            return None
+        try:
+            prepared = model.prepare(self.matrix, self.given)
+        except UnsuitableValuesError:
+            return None
+        if not model.needed(prepared):
+            return None
+        prepared, fit = fitted(model, prepared, self.alpha, give_up=False)
+        return Choice(model, model.chosen(fit, prepared), prepared, model.confirmed(fit, prepared, self.alpha))
 
     def stands(self, model: NoiseModel) -> bool:
         ruled_out = model.ruled_out(self.matrix)

@@ -38,11 +38,13 @@ def density(matrix: Matrix, scale: FloatArray, rank: int, *, noise: FloatArray, 
     scale
         Noise standard deviation of each channel that the components are found with.
     noise
-        Noise standard deviation of each channel, sigma_i, in the units of the data.
+        Noise standard deviation of each channel, sigma_i, in the units of the data. Whitened channels have that of all
+        in common, for they have one spectrum.
     unit
         What one standard deviation of each standardized channel is in the units of the data.
     """
-    weights = np.stack([unit**2, noise**2 / _left(matrix, scale, rank)], axis=1) / len(noise)
+    own = noise**2 if matrix.plain is matrix else np.full(matrix.n_channels, np.mean(noise**2))
+    weights = unit**2 / len(unit), own / _left(matrix, scale, rank) / len(own)
     power = tapered_power(matrix.statistics, _measure(matrix, scale, rank, weights))
     widths = np.gradient(power.frequencies)
     dimensions = widths * (matrix.dof / widths.sum())
@@ -67,16 +69,17 @@ def _left(matrix: Matrix, scale: FloatArray, rank: int) -> FloatArray:
     return np.maximum(1 - explained * (scale / matrix.total_scale) ** 2, SMALLEST_NOISE)
 
 
-def _measure(matrix: Matrix, scale: FloatArray, rank: int, weights: FloatArray) -> Measure:
+def _measure(matrix: Matrix, scale: FloatArray, rank: int, weights: tuple[FloatArray, FloatArray]) -> Measure:
     """Return what gives the weighted power of all channels, of what components leave, and that of each time course."""
     project, reconstruct = matrix.removal(scale, matrix.eigen(scale, rank).directions).factors
 
     def measure(rows: AnyArray) -> FloatArray:
+        rest = matrix.transformed(rows)
         if not project.shape[1]:
-            return _squares(rows) @ weights
-        components = rows @ project.astype(rows.dtype)
-        rest = rows - components @ reconstruct.astype(rows.dtype)
-        total, left = _squares(rows) @ weights[:, 0], _squares(rest) @ weights[:, 1]
+            return np.column_stack([_squares(rows) @ weights[0], _squares(rest) @ weights[1]])
+        components = rest @ project.astype(rows.dtype)
+        rest = rest - components @ reconstruct.astype(rows.dtype)
+        total, left = _squares(rows) @ weights[0], _squares(rest) @ weights[1]
         return np.column_stack([total, left, _squares(components[:, :rank])])
 
     return measure

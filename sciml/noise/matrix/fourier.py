@@ -49,6 +49,18 @@ class FourierCoefficients:
         groups = ((values @ combinations.astype(values.dtype), paired) for values, paired in self.groups)
         return replace(self, groups=tuple(groups))
 
+    def covariance(self, weights: FloatArray) -> AnyArray:
+        """Return the covariance (N, N) of the channels in double precision, each frequency weighed by its weight."""
+        total, first = 0.0, 0
+        for values, paired in self.groups:
+            n_segments, n_rows, _ = values.shape
+            part = slice(first, first := first + n_rows - paired)
+            each = weights[part] * self.dimensions[part] / n_segments
+            rows = each if not paired else np.concatenate([each[:-paired], each[-paired:] / 2, each[-paired:] / 2])
+            double = values.astype(np.result_type(values.dtype, np.float64))
+            total = total + np.einsum("sri,srj->ij", (double * rows[:, None]).conj(), double, optimize=True)
+        return np.asarray(total / self.dimensions.sum())
+
     def power_of(self, combinations: AnyArray) -> FloatArray:
         """Return the power (frequency, M) of linear combinations (N, M) of the channels."""
         return self._power(lambda rows: rows @ combinations.astype(rows.dtype))

@@ -59,6 +59,7 @@ class Matrix:
     """
 
     def __init__(self, statistics: ChannelStatistics) -> None:
+        self.plain: Matrix = self  # that of the channels themselves, whatever combinations of them this one has
         self.statistics = statistics
         self.dof = statistics.dof
         self.total_scale = statistics.total_scale

@@ -129,6 +129,14 @@ class NoiseModel(Protocol):
         """
         return Prepared(matrix)
 
+    def possible(self, given: Given) -> bool:  # noqa: ARG002
+        """Return whether enough is known of the channels for the automatic choice to try it."""
+        return True
+
+    def needed(self, prepared: Prepared) -> bool:  # noqa: ARG002
+        """Return whether channels share noise at all, as far as the preparation says."""
+        return True
+
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
         """Return the variances of the noise, (frequency, channel), over `dof` samples."""
         ...

@@ -7,6 +7,7 @@ from sciml.noise.models.colored import Colored
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.noise.models.heteroscedastic_colored import HeteroscedasticColored
 from sciml.noise.models.poisson import Poisson
+from sciml.noise.models.spatial import Spatial
 from sciml.noise.models.white import White
 
 __all__ = ["MODELS", "NOISE_MODELS", "Model", "noise_model"]
@@ -17,6 +18,7 @@ NOISE_MODELS: list[NoiseModel] = [
     HETEROSCEDASTIC,
     Colored(),
     HeteroscedasticColored(),
+    Spatial(),
 ]
 
 MODELS: dict[str, str] = {model.name: model.words for model in NOISE_MODELS}

@@ -52,6 +52,10 @@ class Whitening:
         inner = cls.of(left.conj().T @ covariance @ left)
         return cls(left @ inner.whiten, inner.color @ left.conj().T)
 
+    def of_channels_in(self, unit: FloatArray) -> "Whitening":
+        """Return the whitening of the same channels counted in units (N,) of their own."""
+        return Whitening(self.whiten * unit[:, None], self.color / unit)
+
     @property
     def n_dimensions(self) -> int:
         """M, how many combinations there are."""

@@ -19,6 +19,8 @@ REFERENCES = {
     "combrisson": "Combrisson E, Jerbi K (2015). Exceeding chance level by chance: the caveat of theoretical chance "
     "levels in brain signal classification and statistical assessment of decoding accuracy. Journal of "
     "Neuroscience Methods 250, 126–136. doi:10.1016/j.jneumeth.2015.01.010",
+    "bloomfield": "Bloomfield P (1973). An exponential model for the spectrum of a scalar time series. Biometrika 60, "
+    "217–226. doi:10.1093/biomet/60.2.217",
     "elkaroui": "El Karoui N (2007). Tracy–Widom limit for the largest eigenvalue of a large class of complex sample "
     "covariance matrices. Annals of Probability 35, 663–714. doi:10.1214/009117906000000917",
     "gavish": "Gavish M, Donoho DL (2017). Optimal shrinkage of singular values. IEEE Transactions on Information "
@@ -42,6 +44,8 @@ REFERENCES = {
     "deep linear neural networks. arXiv:1312.6120",
     "schoenholz": "Schoenholz SS, Gilmer J, Ganguli S, Sohl-Dickstein J (2017). Deep information propagation. "
     "arXiv:1611.01232",
+    "schwarz": "Schwarz G (1978). Estimating the dimension of a model. Annals of Statistics 6, 461–464. "
+    "doi:10.1214/aos/1176344136",
     "taki": "Taki M (2017). Deep residual networks and weight initialization. arXiv:1709.02956",
     "tracy": "Tracy CA, Widom H (1996). On orthogonal and symplectic matrix ensembles. Communications in "
     "Mathematical Physics 177, 727–754. doi:10.1007/BF02099545",

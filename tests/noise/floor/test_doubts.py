@@ -26,10 +26,10 @@ def recording(values: np.ndarray, dims: tuple[str, ...] = ("time", "channel")) -
     return xr.DataArray(values, dims=dims, attrs={"sampling_rate": 10.0, "units": "V"})
 
 
-def quiet(values: xr.DataArray) -> NoiseFloor:
+def quiet(values: xr.DataArray, model: str = "auto") -> NoiseFloor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoiseFloorWarning)
-        return noise_floor(values)
+        return noise_floor(values, model=model)
 
 
 def root(covariance: np.ndarray) -> np.ndarray:
@@ -96,8 +96,8 @@ def test_neighbors_along_each_dim_are_compared() -> None:
     rng = np.random.default_rng(0)
     movie = rng.normal(size=(1500, 8, 10)) @ root(exponential(line(10), 0.3))
     for dims, values in ((("time", "y", "x"), movie), (("time", "x", "y"), movie.transpose(0, 2, 1))):
-        floor = quiet(recording(values, dims))
-        assert "neighboring channels" in floor.doubt
+        assert "neighboring channels" in quiet(recording(values, dims), "heteroscedastic").doubt
+        assert quiet(recording(values, dims)).model == "spatial"
     assert not quiet(recording(rng.normal(size=(1500, 8, 10)), ("time", "y", "x"))).doubt
 
 

@@ -1,0 +1,126 @@
+"""Noise that neighbors on a grid share: the same correlation at the same lag, everywhere."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sciml._typing import FloatArray
+from sciml.noise.channels.layout import Layout
+from sciml.noise.matrix.gram import Matrix
+from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
+from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.order import chosen_lags
+from sciml.noise.spatial.result import SpatialNoise, along_grid
+from sciml.noise.spatial.scatter import scatter_of, units
+from sciml.noise.spatial.scoring import Scatter, SharedNoise, fit_shared_noise
+from sciml.noise.spatial.whiten import WhitenedMatrix
+from sciml.rmt.variance_profile import VarianceProfile
+
+__all__ = ["OnGrid", "Spatial"]
+
+MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
+
+
+@dataclass(frozen=True)
+class OnGrid(Prepared):
+    """Whitened channels, `plain` ones, and the noise on a lattice, fitted to their scatter, that whitened them."""
+
+    plain: Matrix = field(kw_only=True)
+    lattice: Lattice = field(kw_only=True)
+    noise: SharedNoise = field(kw_only=True)
+    scatter: Scatter = field(kw_only=True)
+
+
+class Spatial(NoiseModel):
+    r"""Covariances s_i s_j c(x_i - x_j) S(f): stationary on the grid up to a scale a channel, separable from time.
+
+    The logarithm of the spectrum over wavenumbers is a sum of cosines (Bloomfield 1973), as many as the data ask for;
+    whitened channels have one spectrum in time, and the law of noise of that spectrum.
+    """
+
+    name = "spatial"
+    words = "a variance per channel, a correlation by lag on the grid of the channels, one spectrum in time"
+    methods = Methods(
+        "Noise was taken as stationary over the grid of the channels up to a scale of each, with a common power "
+        "spectrum in time; the logarithm of its spectrum over wavenumbers is a sum of cosines (Bloomfield 1973) whose "
+        "number was chosen by the Bayesian information criterion (Schwarz 1978) and whose coefficients are of maximum "
+        "likelihood beside the components found. Channels were whitened by it; the largest eigenvalue of what is left "
+        "follows a Tracy–Widom law (Tracy and Widom 1996) with the centering and scaling of El Karoui (2007).",
+        ("bloomfield", "schwarz", "elkaroui", "tracy"),
+        scaling="whitened by the noise that they share",
+    )
+    colored = True
+    independent = False
+    must_converge = "and noise that neighbors share does not converge"
+
+    def prepare(self, matrix: Matrix, given: Given) -> Prepared:
+        """Choose how far noise is shared, and whiten the channels by a first fit.
+
+        Raises
+        ------
+        UnsuitableValuesError
+            Too many channels, or nobody knows where they are.
+        """
+        if given.layout is None:
+            raise UnsuitableValuesError("expected channels on a grid; nothing says where these are")
+        if matrix.n_channels > MOST_CHANNELS:
+            raise UnsuitableValuesError(
+                f"expected at most {MOST_CHANNELS} channels for noise that neighbors share, got {matrix.n_channels}; "
+                "take a part of the grid, or use patches"
+            )
+        places = given.layout.places[matrix.statistics.used]
+        scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
+        chosen = chosen_lags(places, scatter)
+        return _whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
+
+    def estimate_noise(
+        self,
+        prepared: Prepared,
+        before: Fit | None,
+        scale: FloatArray,  # noqa: ARG002
+        rank: int,
+    ) -> tuple[Prepared, FloatArray]:
+        """Fit the correlation beside `rank` components, and whiten by it; the level is common to all."""
+        assert isinstance(prepared, OnGrid)  # noqa: S101
+        scatter = prepared.scatter if before is None else scatter_of(prepared.plain, before.spectra)
+        noise = fit_shared_noise(prepared.lattice, scatter, prepared.noise, rank=rank)
+        found = _whitened(prepared.plain, prepared.lattice, noise, scatter)
+        return found, _level(found.matrix, rank)
+
+    def possible(self, given: Given) -> bool:
+        """Channels are on a grid."""
+        return given.layout is not None and given.layout.is_grid
+
+    def needed(self, prepared: Prepared) -> bool:
+        """Neighbors share noise."""
+        return isinstance(prepared, OnGrid) and len(prepared.lattice.lags) > 0
+
+    def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
+        """Return that neighbors share noise."""
+        return "neighbors on the grid share noise"
+
+    def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:
+        """Return the correlation of the noise by lag along each axis."""
+        assert isinstance(prepared, OnGrid)  # noqa: S101
+        correlations = prepared.lattice.along(prepared.noise.parameters)
+        return along_grid(layout.dims, layout.spacing, layout.units, correlations)
+
+    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+        """Return the spectrum averaged over whitened channels."""
+        return spectra.profile(dof, common=True)
+
+
+def _whitened(plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> OnGrid:
+    whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
+    matrix = WhitenedMatrix(plain, whitening)
+    return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
+
+
+def _level(matrix: Matrix, rank: int) -> FloatArray:
+    """Return the standard deviation that the whitened channels have in common beside `rank` components."""
+    values = matrix.eigen(matrix.total_scale, 0).values
+    dof = (matrix.n_channels - rank) * (1 - rank / matrix.dof)
+    level = max(float(values[rank:].sum()) / dof, float(np.finfo(float).eps * values[0]))
+    leakage = matrix.eigenvector_leakage(values[:rank] / level)
+    return np.full(matrix.n_channels, np.sqrt(level * (1 + leakage)))

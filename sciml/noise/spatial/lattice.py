@@ -1,0 +1,89 @@
+"""Pairs of places of a grid by the lag between them: correlation, and its derivatives along the log spectrum."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.fft
+
+from sciml._typing import FloatArray, IntArray
+
+__all__ = ["Lattice"]
+
+SHORTEST = 32  # steps of half a circle
+LARGEST_LOG = 25.0  # of the spectrum's maximum over its minimum: beyond, rounding hides what is left
+
+
+@dataclass(frozen=True)
+class Lattice:
+    r"""Noise at integer `places` (N, d) of a grid whose log spectrum has a cosine for each of the `lags` (P, d).
+
+    .. math:: \log C(k) = \sum_l a_l \prod_d \cos(l_d k_d), \qquad
+              \frac{\partial C}{\partial a_l} = C \prod_d \cos(l_d k_d)
+
+    Covariances are cosine transforms over a circle of four times the extent of the places. Along an axis on which all
+    places are one, nothing depends on the wavenumber.
+    """
+
+    places: IntArray
+    lags: IntArray
+
+    @cached_property
+    def extent(self) -> tuple[int, ...]:
+        """Steps that the places span along each axis, both ends counted."""
+        return tuple(int(each) + 1 for each in np.ptp(self.places, axis=0))
+
+    @cached_property
+    def pairs(self) -> IntArray:
+        """For each pair of places (N, N) the position of their lag in a table of lags."""
+        found = np.zeros((len(self.places), len(self.places)), np.intp)
+        for along, steps in zip(self.places.T, self.extent, strict=True):
+            found *= steps
+            found += np.abs(along[:, None] - along)
+        return found
+
+    @cached_property
+    def _half_circle(self) -> tuple[int, ...]:
+        return tuple(1 if n == 1 else scipy.fft.next_fast_len(max(2 * n, SHORTEST)) for n in self.extent)
+
+    @cached_property
+    def cosines(self) -> FloatArray:
+        """The products of cosines (P, *wavenumbers), each wavenumber from 0 to pi."""
+        found = np.ones((len(self.lags), *[1] * len(self.extent)))
+        for d, n in enumerate(self._half_circle):
+            along = np.cos(np.outer(self.lags[:, d], np.pi * np.arange(n + 1) / n))
+            found = found * along.reshape(len(along), *(n + 1 if axis == d else 1 for axis in range(len(self.extent))))
+        return found
+
+    def log_spectrum(self, coefficients: FloatArray) -> FloatArray:
+        """Return log C, (*wavenumbers), but for a constant."""
+        return np.asarray(np.tensordot(coefficients, self.cosines, 1))
+
+    def tables(self, coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the correlation by lag (n_lags,), one at no lag, and its derivatives (1 + P, n_lags).
+
+        The first is along a constant of the log spectrum; the others keep the constant, not the variance.
+        """
+        log = self.log_spectrum(coefficients)
+        spectrum = np.exp(np.maximum(log - log.max(), -LARGEST_LOG))
+        table = self._by_lag(spectrum)
+        slopes = [self._by_lag(spectrum * each) for each in self.cosines]
+        return table / table[0], np.stack([table, *slopes]) / table[0]
+
+    def _by_lag(self, spectrum: FloatArray) -> FloatArray:
+        covariance = scipy.fft.dctn(spectrum, type=1)
+        return np.asarray(covariance[tuple(slice(n) for n in self.extent)].ravel())
+
+    def along(self, coefficients: FloatArray) -> list[FloatArray]:
+        """Return the correlation by lag along each axis, none along the others."""
+        table = self.tables(coefficients)[0].reshape(self.extent)
+        return [np.moveaxis(table, axis, 0).reshape(n, -1)[:, 0] for axis, n in enumerate(self.extent)]
+
+    def sums(self, matrix: FloatArray) -> FloatArray:
+        """Return the sums (n_lags,) of a matrix (N, N) over the pairs of each lag."""
+        n_lags = int(np.prod(self.extent))
+        return np.asarray(np.bincount(self.pairs.ravel(), matrix.ravel(), minlength=n_lags), np.float64)
+
+    def change(self, step: FloatArray) -> float:
+        """Return the largest change of log C by a step of the coefficients, but for a constant."""
+        return float(np.ptp(self.log_spectrum(step))) / 2 if len(step) else 0.0

@@ -1,0 +1,138 @@
+"""How far noise is shared along each axis of a grid: which lags its log spectrum needs."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import scipy.linalg
+
+from sciml._typing import BoolArray, IntArray
+from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.scoring import Scatter, SharedNoise, first_guess, fit_shared_noise
+
+__all__ = ["Chosen", "chosen_lags", "lags_within"]
+
+AXIS = (0, 1, 2, 3, 4, 6, 8, 11, 16, 22, 32)  # longest lags along an axis
+OBLIQUE = (0.0, 1.5, 2.3, 3.0, 3.7, 4.3)  # longest lags along several axes at once
+LONGEST = {1: 32, 2: 8}  # along each of so many axes; of more, as of two
+PER_PARAMETER = 6  # channels
+COST = 10  # N^{4/3} over so much: more parameters would move the edge by a fifth of its width
+MOST_REMOVED = 4  # dimensions over so much
+ROUNDS = 4
+BEYOND = 2.0  # Tracy-Widom widths above the edge, from which a direction is a component
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The lags (P, d) that noise needs, and a first fit with them."""
+
+    lags: IntArray
+    noise: SharedNoise
+
+
+def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
+    r"""Choose by the Bayesian information criterion how far noise at `places` (N, d) is shared.
+
+    The most lags that so many channels can tell are fitted beside the components that stand out of that fit: few
+    lags would leave noise that looks like components. Without some of the lags, of coefficients b, the maximum of twice
+    the log likelihood is lower by b^T V^{-1} b, V their covariance (Wald 1943, doi:10.1090/S0002-9947-1943-0012401-3);
+    each lag that is kept costs log(N n) (Schwarz 1978, doi:10.1214/aos/1176344136).
+    """
+    reach = _largest(tuple(np.ptp(places, axis=0) + 1))
+    lags = reach.lags()
+    lattice = Lattice(places, lags)
+    noise = _fit_given_what_stands_out(lattice, scatter)
+    penalty = float(np.log(len(places) * max(scatter.n_effective, 2.0)))
+    kept = reach.best(noise, penalty, lags)
+    return Chosen(lags[kept], _restricted(noise, kept))
+
+
+def _fit_given_what_stands_out(lattice: Lattice, scatter: Scatter) -> SharedNoise:
+    """Fit the noise and what stands out of it in turn, from nothing on."""
+    noise, rank = first_guess(scatter, len(lattice.lags)), 0
+    for _ in range(ROUNDS):
+        noise = fit_shared_noise(lattice, scatter, noise, rank=rank)
+        whiten = noise.whitening(lattice, scatter.null).whiten
+        values = scipy.linalg.eigvalsh(whiten.conj().T @ scatter.white @ whiten, check_finite=False)[::-1]
+        n = len(values)
+        level = values[rank:].sum() / ((n - rank) * (1 - rank / scatter.dof))
+        edge = (1 + np.sqrt(n / scatter.n_effective)) ** 2 * (1 + BEYOND * min(n, scatter.n_effective) ** (-2 / 3))
+        found = int(np.count_nonzero(values > level * edge))
+        if found <= rank or found > n // MOST_REMOVED:
+            break
+        rank = found
+    return noise
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """Lags up to `axes` along each axis alone, and up to the length `oblique` along several at once."""
+
+    axes: tuple[int, ...]
+    oblique: float
+
+    def lags(self) -> IntArray:
+        return lags_within(self.axes, self.oblique)
+
+    def holds(self, lags: IntArray) -> BoolArray:
+        single = np.count_nonzero(lags, axis=1) == 1
+        along = (lags <= np.array(self.axes)).all(axis=1)
+        return np.where(single, along, (lags**2).sum(axis=1) <= self.oblique**2)
+
+    def best(self, noise: SharedNoise, penalty: float, lags: IntArray) -> BoolArray:
+        """Return which lags to keep: those of the smaller reach whose loss and cost are least."""
+        smaller = [
+            _Reach(axes, oblique).holds(lags)
+            for axes in product(*([step for step in AXIS if step <= most] for most in self.axes))
+            for oblique in OBLIQUE
+            if oblique <= self.oblique
+        ]
+        costs = [_loss(noise, ~kept) + penalty * np.count_nonzero(kept) for kept in smaller]
+        return smaller[int(np.argmin(costs))]
+
+
+def lags_within(axes: tuple[int, ...], oblique: float) -> IntArray:
+    """Return the lags (P, d) of the positive quadrant up to `axes` along each axis, `oblique` along several.
+
+    Examples
+    --------
+    >>> lags_within((1, 2), 1.5).tolist()
+    [[0, 1], [0, 2], [1, 0], [1, 1]]
+    """
+    sides = [np.arange(max(each, int(oblique)) + 1) for each in axes]
+    every = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    return every[_Reach(axes, oblique).holds(every) & every.any(axis=1)]
+
+
+def _largest(extent: tuple[int, ...]) -> _Reach:
+    """Return the reach of the most lags that so many places can tell; along no axis more than half of it."""
+    n = int(np.prod(extent))
+    most = min(n / PER_PARAMETER, n ** (4 / 3) / COST)
+    long = [step for step in AXIS if step <= LONGEST.get(len(extent), LONGEST[2])]
+    steps = [[step for step in long if step <= side / 2] for side in extent]
+    oblique = list(OBLIQUE) if len(extent) > 1 else [0.0]
+    while len(lags_within(axes := tuple(each[-1] for each in steps), oblique[-1])) > most:
+        longest = steps[int(np.argmax(axes))]
+        shortened = oblique if len(oblique) > 1 and oblique[-1] > max(axes) / 2 else longest
+        shortened.pop()
+    return _Reach(axes, oblique[-1])
+
+
+def _loss(noise: SharedNoise, dropped: BoolArray) -> float:
+    """Return by how much twice the log likelihood falls without some of the parameters."""
+    information, kept = noise.information, ~dropped
+    own = information[np.ix_(dropped, dropped)]
+    if kept.any() and dropped.any():
+        across = information[np.ix_(kept, dropped)]
+        own = own - across.T @ np.linalg.solve(information[np.ix_(kept, kept)], across)
+    return float(noise.parameters[dropped] @ own @ noise.parameters[dropped])
+
+
+def _restricted(noise: SharedNoise, kept: BoolArray) -> SharedNoise:
+    """Return the likeliest noise whose other parameters are zero, to second order."""
+    information = noise.information
+    own = information[np.ix_(kept, kept)]
+    parameters = noise.parameters[kept]
+    if kept.any() and not kept.all():
+        parameters = parameters + np.linalg.solve(own, information[np.ix_(kept, ~kept)] @ noise.parameters[~kept])
+    return SharedNoise(parameters, noise.log_scale, noise.spread, own)
