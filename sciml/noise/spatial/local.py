@@ -85,7 +85,7 @@ def _predictions(correlation: LatticeCorrelation, before: IntArray, here: BoolAr
     packed, pattern = np.unique(np.packbits(here, axis=1), axis=0, return_inverse=True)
     present = np.unpackbits(packed, axis=1, count=len(before)).astype(np.bool_)
     steps = np.concatenate([before, np.zeros((1, before.shape[1]), np.int64)])
-    table = _widened(correlation, np.ptp(steps, axis=0))
+    table = correlation.widened(np.ptp(steps, axis=0) + 1)
     shared = table.between(steps - steps.min(axis=0))
     shared.flat[:: len(shared) + 1] += NUGGET
     weights, variance = np.zeros(present.shape), np.ones(len(present))
@@ -98,12 +98,6 @@ def _predictions(correlation: LatticeCorrelation, before: IntArray, here: BoolAr
         variance[some] = np.maximum(1 - (weights[some] * right).sum(axis=1), LEAST)
     every = pattern.ravel()
     return weights[every], variance[every]
-
-
-def _widened(correlation: LatticeCorrelation, extent: IntArray) -> LatticeCorrelation:
-    """Return the correlation with a table of all lags up to `extent`."""
-    shape = tuple(max(a, int(b) + 1) for a, b in zip(correlation.shape, extent, strict=True))
-    return LatticeCorrelation(shape, correlation.lags, correlation.coefficients)
 
 
 def _covariance(correlation: LatticeCorrelation, grid: _Grid, places: IntArray) -> scipy.sparse.csr_array:

@@ -60,7 +60,7 @@ class Window:
         return np.asarray(np.einsum("ik,ik->k", self.cosines, (covariance @ self.cosines).real))
 
 
-def pooled_correlation(windows: Sequence[Window], n_samples: int | None = None) -> LatticeCorrelation | None:
+def pooled_correlation(windows: Sequence[Window], n_samples: float | None = None) -> LatticeCorrelation | None:
     r"""Return the correlation that the noise of all windows shares; None where it is white, or of no such kind.
 
     Correlations c of squares that sum to v move the edge of N channels and T samples by :math:`v / \sqrt\gamma` of it,

@@ -7,7 +7,7 @@ from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.spatial.scoring import Scatter
 
-__all__ = ["scatter_of", "units"]
+__all__ = ["frequency_weights", "scatter_of", "units"]
 
 WEIGHED_FROM = 1.02  # samples that are worth one: below, samples are as good as white
 COSTLY = 3e10  # products that a covariance of weighed samples costs
@@ -21,10 +21,9 @@ def scatter_of(matrix: Matrix, spectra: NoiseSpectra) -> Scatter:
     """
     unit = units(matrix)
     covariance, fourier, weights = _covariance(matrix), matrix.fourier, matrix.statistics.row_weights
-    squares = fourier.squares / (2 if matrix.is_complex else 1)
-    n_white = float(fourier.dimensions.sum() ** 2 / np.sum(fourier.dimensions**2 / squares))  # all, or a subsample's
+    n_white = fourier.n_values
     if spectra.tau > max(WEIGHED_FROM, matrix.dof / n_white) and matrix.n_channels**2 * n_white < COSTLY:
-        white, n_effective = fourier.covariance(_weights(spectra, len(fourier.frequencies))), n_white
+        white, n_effective = fourier.covariance(frequency_weights(spectra, len(fourier.frequencies))), n_white
     else:
         white, n_effective = covariance, matrix.dof / spectra.tau
     n_effective /= 1.0 if weights is None else float(np.mean(weights**2))
@@ -51,6 +50,7 @@ def _covariance(matrix: Matrix) -> AnyArray:
     return np.asarray(matrix.samples.conj().T @ matrix.samples / matrix.dof)
 
 
-def _weights(spectra: NoiseSpectra, n_frequencies: int) -> FloatArray:
+def frequency_weights(spectra: NoiseSpectra, n_frequencies: int) -> FloatArray:
+    """Return by what the power at each frequency is multiplied so that noise is white in time."""
     power = np.repeat(spectra.pooled_bins, np.diff(spectra.starts, append=n_frequencies))
     return 1 / np.maximum(power, LEAST_POWER * float(power.mean()))

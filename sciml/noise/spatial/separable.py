@@ -14,6 +14,7 @@ from sciml.noise.spatial.whiten import WhitenedMatrix
 __all__ = ["PowerByReach", "Separability", "power_by_reach", "separability"]
 
 MOST_CHANNELS = 1024  # the first of them: Cholesky factors whiten them without the others
+MOST_DIRECTIONS = 256  # of them: more would tell what these do
 N_EVEN, N_LOW = 10, 10  # bands, and ones that get finer towards frequency zero
 N_GROUPS = 8
 LEAST = 1e-12
@@ -144,8 +145,9 @@ def _by_reach(matrix: WhitenedMatrix, scale: FloatArray, directions: AnyArray) -
     n = min(MOST_CHANNELS, matrix.n_channels)
     root = np.asarray(color[:n, :n] if isinstance(color, np.ndarray) else color[:n, :n].toarray()).conj().T
     variances, vectors = scipy.linalg.eigh(root @ root.conj().T, check_finite=False)
-    rotation = np.zeros((matrix.n_channels, n), root.dtype)
-    rotation[:n] = (root.conj().T @ vectors) / np.sqrt(variances)
+    some = np.unique(np.linspace(0, n - 1, MOST_DIRECTIONS).astype(np.int64))
+    rotation = np.zeros((matrix.n_channels, len(some)), root.dtype)
+    rotation[:n] = (root.conj().T @ vectors[:, some]) / np.sqrt(variances[some])
     project, reconstruct = matrix.removal(scale, directions).factors
     rest = rotation - project @ (reconstruct @ rotation) if project.shape[1] else rotation
     uniqueness = np.clip((np.abs(rest) ** 2).sum(axis=0), 0.02, 1.0)

@@ -88,6 +88,16 @@ class WhitenedMatrix(Matrix):
             return super().gram
         return np.asarray(self.whitening.whiten.conj().T @ (self.plain.gram @ self.whitening.whiten))
 
+    def plain_factors(self, scale: FloatArray, directions: AnyArray) -> tuple[AnyArray, AnyArray]:  # noqa: ARG002
+        """Return P and R, by which standardized samples X (T, N) are left with X - X P R; `scale` is common to all."""
+        return self.whitening.whiten @ directions, directions.conj().T @ self.whitening.color
+
+    def explained(self, scale: FloatArray, rank: int) -> FloatArray:
+        """Return the part of each standardized channel's variance that lies in `rank` components, (N,)."""
+        found = self.eigen(scale, rank)
+        maps = self.whitening.color.conj().T @ found.directions
+        return np.asarray(np.abs(maps) ** 2 @ found.values[:rank] * scale[0] ** 2)
+
     def transformed(self, rows: AnyArray) -> AnyArray:
         """Return samples (n, N) of the standardized channels whitened, in their own precision."""
         return np.asarray(rows @ self.whitening.whiten.astype(rows.dtype))
