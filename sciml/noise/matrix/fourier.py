@@ -59,21 +59,21 @@ class FourierCoefficients:
 
         return replace(self, groups=tuple((product(values), paired) for values, paired in self.groups))
 
-    def of_channels(self, channels: IntArray) -> "FourierCoefficients":
-        """Return the coefficients of some of the channels."""
-        return replace(self, groups=tuple((values[..., channels], paired) for values, paired in self.groups))
-
     def covariance(self, weights: FloatArray) -> AnyArray:
         """Return the covariance (N, N) of the channels in double precision, each frequency weighed by its weight."""
-        total, first = 0.0, 0
+        rows = self.weighed(weights)
+        return np.asarray(rows.conj().T @ rows)
+
+    def weighed(self, weights: FloatArray) -> AnyArray:
+        """Return coefficients (row, N) in double precision whose products over rows are that covariance."""
+        parts, first = [], 0
         for values, paired in self.groups:
-            n_segments, n_rows, _ = values.shape
+            n_segments, n_rows, n_channels = values.shape
             part = slice(first, first := first + n_rows - paired)
-            each = weights[part] * self.dimensions[part] / n_segments
+            each = weights[part] * self.dimensions[part] / (n_segments * self.dimensions.sum())
             rows = each if not paired else np.concatenate([each[:-paired], each[-paired:] / 2, each[-paired:] / 2])
-            double = values.astype(np.result_type(values.dtype, np.float64))
-            total = total + np.einsum("sri,srj->ij", (double * rows[:, None]).conj(), double, optimize=True)
-        return np.asarray(total / self.dimensions.sum())
+            parts.append((values * np.sqrt(rows)[:, None]).reshape(-1, n_channels))
+        return np.concatenate(parts)
 
     def power_of(self, combinations: AnyArray) -> FloatArray:
         """Return the power (frequency, M) of linear combinations (N, M) of the channels."""

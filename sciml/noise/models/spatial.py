@@ -1,11 +1,10 @@
 """Noise that neighbors on a grid share: the same correlation at the same lag, everywhere."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from sciml._typing import FloatArray, IntArray
+from sciml._typing import FloatArray
 from sciml.noise.channels.layout import Layout
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
@@ -13,104 +12,25 @@ from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, U
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.result import SpatialNoise, along_grid
-from sciml.noise.spatial.scatter import scatter_of, units
-from sciml.noise.spatial.scoring import Scatter, SharedNoise, fit_shared_noise
+from sciml.noise.spatial.scatter import Removed, Scatter, scatter_of, units
+from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 from sciml.noise.spatial.whiten import WhitenedMatrix
-from sciml.noise.spatial.wide import WideGrid
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["OnGrid", "OnWideGrid", "Spatial"]
+__all__ = ["OnGrid", "Spatial"]
 
-MOST_CHANNELS = 640  # of which the likelihood of all pairs takes a second
-
-
-class GridNoise(Prepared):
-    """Channels on a grid, whitened by the noise that they share."""
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether channels share noise."""
-        raise NotImplementedError
-
-    def refitted(self, before: Fit | None, rank: int) -> "GridNoise":
-        """Return the same with the noise fitted anew beside `rank` components."""
-        raise NotImplementedError
-
-    def along(self) -> Sequence[FloatArray]:
-        """Return the correlation by lag along each axis."""
-        raise NotImplementedError
+ROUNDS = 2  # in which components and the noise beside them are found in turn
+MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
 
 
 @dataclass(frozen=True)
-class OnGrid(GridNoise):
+class OnGrid(Prepared):
     """Whitened channels, `plain` ones, and the noise on a lattice, fitted to their scatter, that whitened them."""
 
     plain: Matrix = field(kw_only=True)
     lattice: Lattice = field(kw_only=True)
     noise: SharedNoise = field(kw_only=True)
     scatter: Scatter = field(kw_only=True)
-
-    @classmethod
-    def of(cls, plain: Matrix, places: IntArray, spectra: NoiseSpectra) -> "OnGrid":
-        """Choose how far noise is shared, and whiten the channels by a first fit."""
-        scatter = scatter_of(plain, spectra)
-        chosen = chosen_lags(places, scatter)
-        return cls._whitened(plain, Lattice(places, chosen.lags), chosen.noise, scatter)
-
-    @classmethod
-    def _whitened(cls, plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> "OnGrid":
-        whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
-        matrix = WhitenedMatrix(plain, whitening)
-        return cls(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether any lag is needed."""
-        return len(self.lattice.lags) > 0
-
-    def refitted(self, before: Fit | None, rank: int) -> "OnGrid":
-        """Maximize the likelihood of what the components leave."""
-        scatter = self.scatter if before is None else scatter_of(self.plain, before.spectra)
-        noise = fit_shared_noise(self.lattice, scatter, self.noise, rank=rank)
-        return self._whitened(self.plain, self.lattice, noise, scatter)
-
-    def along(self) -> Sequence[FloatArray]:
-        """Return it as fitted."""
-        return self.lattice.along(self.noise.parameters)
-
-
-@dataclass(frozen=True)
-class OnWideGrid(GridNoise):
-    """The same of very many channels."""
-
-    grid: WideGrid = field(kw_only=True)
-    spectra: NoiseSpectra = field(kw_only=True)
-
-    @classmethod
-    def of(cls, plain: Matrix, places: IntArray, spectra: NoiseSpectra) -> "OnWideGrid":
-        """Find the noise that windows of the grid have in common, and whiten the channels by it."""
-        grid = WideGrid.of(plain, places, spectra)
-        return cls._whitened(grid, spectra, grid.scale(spectra, None, 0))
-
-    @classmethod
-    def _whitened(cls, grid: WideGrid, spectra: NoiseSpectra, scale: FloatArray) -> "OnWideGrid":
-        matrix = grid.whitened(scale)
-        return cls(matrix, whitening=matrix.whitening, grid=grid, spectra=spectra)
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether any lag is needed."""
-        return self.grid.is_shared
-
-    def refitted(self, before: Fit | None, rank: int) -> "OnWideGrid":
-        """Take the scales of the channels from what the components leave; the correlation stays."""
-        assert isinstance(self.matrix, WhitenedMatrix)  # noqa: S101
-        spectra = self.spectra if before is None else before.spectra
-        return self._whitened(self.grid, spectra, self.grid.scale(spectra, self.matrix, rank))
-
-    def along(self) -> Sequence[FloatArray]:
-        """Return it as fitted."""
-        return [self.grid.correlation.along(axis) for axis in range(self.grid.places.shape[1])]
 
 
 class Spatial(NoiseModel):
@@ -141,14 +61,19 @@ class Spatial(NoiseModel):
         Raises
         ------
         UnsuitableValuesError
-            Nobody knows where channels are.
+            Too many channels, or nobody knows where they are.
         """
         if given.layout is None:
             raise UnsuitableValuesError("expected channels on a grid; nothing says where these are")
+        if matrix.n_channels > MOST_CHANNELS:
+            raise UnsuitableValuesError(
+                f"expected at most {MOST_CHANNELS} channels for noise that neighbors share, got {matrix.n_channels}; "
+                "take a part of the grid, or use patches"
+            )
         places = given.layout.places[matrix.statistics.used]
-        spectra = matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0)))
-        kind = OnWideGrid if matrix.n_channels > MOST_CHANNELS else OnGrid
-        return kind.of(matrix, places, spectra)
+        scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
+        chosen = chosen_lags(places, scatter)
+        return _whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
 
     def estimate_noise(
         self,
@@ -158,8 +83,13 @@ class Spatial(NoiseModel):
         rank: int,
     ) -> tuple[Prepared, FloatArray]:
         """Fit the correlation beside `rank` components, and whiten by it; the level is common to all."""
-        assert isinstance(prepared, GridNoise)  # noqa: S101
-        found = prepared.refitted(before, rank)
+        assert isinstance(prepared, OnGrid)  # noqa: S101
+        scatter = prepared.scatter if before is None else scatter_of(prepared.plain, before.spectra)
+        found = prepared
+        for _ in range(ROUNDS if rank else 1):
+            removed = _removed(found, rank) if rank else None
+            noise = fit_shared_noise(found.lattice, scatter, found.noise, removed=removed)
+            found = _whitened(found.plain, found.lattice, noise, scatter)
         return found, _level(found.matrix, rank)
 
     def possible(self, given: Given) -> bool:
@@ -168,7 +98,7 @@ class Spatial(NoiseModel):
 
     def needed(self, prepared: Prepared) -> bool:
         """Neighbors share noise."""
-        return isinstance(prepared, GridNoise) and prepared.is_shared
+        return isinstance(prepared, OnGrid) and len(prepared.lattice.lags) > 0
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """Return that neighbors share noise."""
@@ -176,12 +106,27 @@ class Spatial(NoiseModel):
 
     def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:
         """Return the correlation of the noise by lag along each axis."""
-        assert isinstance(prepared, GridNoise)  # noqa: S101
-        return along_grid(layout.dims, layout.spacing, layout.units, prepared.along())
+        assert isinstance(prepared, OnGrid)  # noqa: S101
+        correlations = prepared.lattice.along(prepared.noise.parameters)
+        return along_grid(layout.dims, layout.spacing, layout.units, correlations)
 
     def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
         """Return the spectrum averaged over whitened channels."""
         return spectra.profile(dof, common=True)
+
+
+def _whitened(plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> OnGrid:
+    whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
+    matrix = WhitenedMatrix(plain, whitening)
+    return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
+
+
+def _removed(prepared: OnGrid, rank: int) -> Removed:
+    """Return the strongest components of the whitened channels, in the units of their scatter."""
+    assert prepared.whitening is not None  # noqa: S101
+    directions = prepared.matrix.eigen(prepared.matrix.total_scale, rank).directions
+    whitening = prepared.whitening.of_channels_in(1 / units(prepared.plain))
+    return whitening.removal(directions, prepared.matrix.dof)
 
 
 def _level(matrix: Matrix, rank: int) -> FloatArray:

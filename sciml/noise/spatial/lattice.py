@@ -11,6 +11,7 @@ from sciml._typing import FloatArray, IntArray
 __all__ = ["Lattice"]
 
 SHORTEST = 32  # steps of half a circle
+LARGEST_BLOCK = 450  # channels whose products of matrices take milliseconds
 LARGEST_LOG = 25.0  # of the spectrum's maximum over its minimum: beyond, rounding hides what is left
 
 
@@ -32,6 +33,15 @@ class Lattice:
     def extent(self) -> tuple[int, ...]:
         """Steps that the places span along each axis, both ends counted."""
         return tuple(int(each) + 1 for each in np.ptp(self.places, axis=0))
+
+    @cached_property
+    def blocks(self) -> list[IntArray]:
+        """Places that are near each other, at most `LARGEST_BLOCK`: halves along the longest side, and so on."""
+        return _halved(self.places, np.arange(len(self.places)))
+
+    def of_channels(self, channels: IntArray) -> "Lattice":
+        """Return the lattice of some of the places."""
+        return self if len(channels) == len(self.places) else Lattice(self.places[channels], self.lags)
 
     @cached_property
     def pairs(self) -> IntArray:
@@ -87,3 +97,11 @@ class Lattice:
     def change(self, step: FloatArray) -> float:
         """Return the largest change of log C by a step of the coefficients, but for a constant."""
         return float(np.ptp(self.log_spectrum(step))) / 2 if len(step) else 0.0
+
+
+def _halved(places: IntArray, channels: IntArray) -> list[IntArray]:
+    if len(channels) <= LARGEST_BLOCK:
+        return [channels]
+    axis = int(np.argmax(np.ptp(places[channels], axis=0)))
+    order = channels[np.argsort(places[channels, axis], kind="stable")]
+    return [*_halved(places, np.sort(order[: len(order) // 2])), *_halved(places, np.sort(order[len(order) // 2 :]))]

@@ -1,14 +1,14 @@
 """How far noise is shared along each axis of a grid: which lags its log spectrum needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-import scipy.linalg
 
 from sciml._typing import BoolArray, IntArray
 from sciml.noise.spatial.lattice import Lattice
-from sciml.noise.spatial.scoring import Scatter, SharedNoise, first_guess, fit_shared_noise
+from sciml.noise.spatial.scatter import Scatter
+from sciml.noise.spatial.scoring import SharedNoise, first_guess, fit_shared_noise
 
 __all__ = ["Chosen", "chosen_lags", "lags_within"]
 
@@ -18,7 +18,8 @@ LONGEST = {1: 32, 2: 8}  # along each of so many axes; of more, as of two
 PER_PARAMETER = 6  # channels
 COST = 10  # N^{4/3} over so much: more parameters would move the edge by a fifth of its width
 MOST_REMOVED = 4  # dimensions over so much
-ROUNDS = 4
+ROUNDS = 5
+ENOUGH = 450  # channels, of more the lags are chosen in the middle
 BEYOND = 2.0  # Tracy-Widom widths above the edge, from which a direction is a component
 
 
@@ -38,29 +39,44 @@ def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
     the log likelihood is lower by b^T V^{-1} b, V their covariance (Wald 1943, doi:10.1090/S0002-9947-1943-0012401-3);
     each lag that is kept costs log(N n) (Schwarz 1978, doi:10.1214/aos/1176344136).
     """
-    reach = _largest(tuple(np.ptp(places, axis=0) + 1))
+    some = _middle(places)
+    reach = _largest(tuple(np.ptp(places[some], axis=0) + 1))
     lags = reach.lags()
-    lattice = Lattice(places, lags)
-    noise = _fit_given_what_stands_out(lattice, scatter)
-    penalty = float(np.log(len(places) * max(scatter.n_effective, 2.0)))
-    kept = reach.best(noise, penalty, lags)
-    return Chosen(lags[kept], _restricted(noise, kept))
+    found = _fit_given_what_stands_out(Lattice(places[some], lags), scatter.of_channels(some))
+    penalty = float(np.log(len(some) * max(scatter.n_effective, 2.0)))
+    kept = reach.best(found, penalty, lags)
+    noise = _restricted(found, kept)
+    if len(some) < len(places):
+        level = float(np.mean(noise.log_scale))
+        first = first_guess(scatter, 0)
+        noise = replace(noise, log_scale=first.log_scale - np.mean(first.log_scale) + level, spread=first.spread)
+    return Chosen(lags[kept], noise)
+
+
+def _middle(places: IntArray) -> IntArray:
+    """Return the places next to their middle along each axis: enough to tell how far noise is shared."""
+    if len(places) <= ENOUGH:
+        return np.arange(len(places))
+    extent = np.ptp(places, axis=0) + 1
+    off = np.abs(places - np.median(places, axis=0)) / np.minimum(extent, ENOUGH ** (1 / places.shape[1]))
+    return np.sort(np.argsort(off.max(axis=1), kind="stable")[:ENOUGH])
 
 
 def _fit_given_what_stands_out(lattice: Lattice, scatter: Scatter) -> SharedNoise:
-    """Fit the noise and what stands out of it in turn, from nothing on."""
-    noise, rank = first_guess(scatter, len(lattice.lags)), 0
+    """Fit the noise and what stands out of it in turn, from nothing on, until as much stands out again."""
+    noise, removed, rank, again = first_guess(scatter, len(lattice.lags)), None, 0, False
     for _ in range(ROUNDS):
-        noise = fit_shared_noise(lattice, scatter, noise, rank=rank)
-        whiten = noise.whitening(lattice, scatter.null).whiten
-        values = scipy.linalg.eigvalsh(whiten.conj().T @ scatter.white @ whiten, check_finite=False)[::-1]
-        n = len(values)
+        noise = fit_shared_noise(lattice, scatter, noise, removed=removed)
+        whitening = noise.whitening(lattice, scatter.null)
+        n = whitening.n_dimensions
+        values, directions = scatter.eigen(whitening.whiten, n // MOST_REMOVED)
         level = values[rank:].sum() / ((n - rank) * (1 - rank / scatter.dof))
         edge = (1 + np.sqrt(n / scatter.n_effective)) ** 2 * (1 + BEYOND * min(n, scatter.n_effective) ** (-2 / 3))
-        found = int(np.count_nonzero(values > level * edge))
-        if found <= rank or found > n // MOST_REMOVED:
+        found = max(int(np.count_nonzero(values > level * edge)), rank)
+        if found > directions.shape[1] or (found == rank and (again or not rank)):
             break
-        rank = found
+        again, rank = found == rank, found
+        removed = whitening.removal(directions[:, :found], scatter.dof)
     return noise
 
 

@@ -1,5 +1,6 @@
 """What a family of correlations between channels is: a function of the class that a pair of channels belongs to."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sciml._typing import FloatArray, IntArray
@@ -12,6 +13,15 @@ class PairCorrelation(Protocol):
 
     Classes are lags of a grid, distances, or whatever two channels have in common.
     """
+
+    @property
+    def blocks(self) -> Sequence[IntArray]:
+        """Channels that are near each other, all in some block: their likelihoods multiply."""
+        ...
+
+    def of_channels(self, channels: IntArray) -> "PairCorrelation":
+        """Return the same correlation between some of the channels."""
+        ...
 
     @property
     def pairs(self) -> IntArray:

@@ -10,6 +10,7 @@ import scipy.linalg
 from sciml._typing import AnyArray, FloatArray
 from sciml.noise.matrix.fourier import FourierCoefficients
 from sciml.noise.matrix.gram import Matrix
+from sciml.noise.spatial.scatter import Removed
 
 __all__ = ["WhitenedMatrix", "Whitening"]
 
@@ -46,11 +47,15 @@ class Whitening:
         """
         if null is None or not null.shape[1]:
             root = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
-            inverse = scipy.linalg.solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
+            inverse = scipy.linalg.lapack.dtrtri(root, lower=1)[0] if not np.iscomplexobj(root) else _inverse(root)
             return cls(inverse.T, root.T)
         left = np.linalg.qr(null, mode="complete")[0][:, null.shape[1] :]
         inner = cls.of(left.conj().T @ covariance @ left)
         return cls(left @ inner.whiten, inner.color @ left.conj().T)
+
+    def removal(self, directions: AnyArray, dof: float) -> Removed:
+        """Return how to remove whitened directions (M, rank) from samples, `dof` of them, that were not whitened."""
+        return Removed(self.whiten @ directions, self.color.conj().T @ directions, dof)
 
     def of_channels_in(self, unit: FloatArray) -> "Whitening":
         """Return the whitening of the same channels counted in units (N,) of their own."""
@@ -60,6 +65,10 @@ class Whitening:
     def n_dimensions(self) -> int:
         """M, how many combinations there are."""
         return int(self.whiten.shape[1])
+
+
+def _inverse(root: AnyArray) -> AnyArray:
+    return np.asarray(scipy.linalg.lapack.ztrtri(root, lower=1)[0])
 
 
 class WhitenedMatrix(Matrix):

@@ -8,7 +8,8 @@ import scipy.linalg
 
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.order import chosen_lags, lags_within
-from sciml.noise.spatial.scoring import Scatter, SharedNoise, first_guess, fit_shared_noise
+from sciml.noise.spatial.scatter import Scatter
+from sciml.noise.spatial.scoring import SharedNoise, first_guess, fit_shared_noise
 
 T = 2000
 
@@ -17,7 +18,7 @@ def scatter_of(values: np.ndarray) -> Scatter:
     centered = values - values.mean(axis=0)
     dof = len(values) - 1
     covariance = centered.conj().T @ centered / dof
-    return Scatter(covariance, covariance, np.zeros((len(covariance), 0)), dof, dof, np.iscomplexobj(values))
+    return Scatter(covariance, None, np.zeros((len(covariance), 0)), dof, dof, np.iscomplexobj(values))
 
 
 def line(n: int) -> np.ndarray:
@@ -35,7 +36,7 @@ def noise(rng: np.random.Generator, covariance: np.ndarray, n: int = T) -> np.nd
 def log_likelihood(lattice: Lattice, found: SharedNoise, scatter: Scatter) -> float:
     whiten = found.whitening(lattice, scatter.null).whiten
     log_determinant = -2 * float(np.linalg.slogdet(whiten)[1])
-    return -(log_determinant + float(np.trace(whiten.T @ scatter.white @ whiten))) * scatter.dof / 2
+    return -(log_determinant + float(np.trace(whiten.T @ scatter.covariance @ whiten))) * scatter.dof / 2
 
 
 def test_the_fit_is_the_maximum_of_the_likelihood() -> None:
@@ -109,7 +110,11 @@ def test_components_that_are_removed_are_no_noise() -> None:
     cell = np.where(np.abs(places[:, 0] - 20) < 5, 2.0, 0.0)
     values = noise(rng, exponential(places, 0.4), 1500) + rng.normal(size=(1500, 1)) * cell
     lattice, scatter = Lattice(places, np.arange(1, 4)[:, None]), scatter_of(values)
-    beside = fit_shared_noise(lattice, scatter, first_guess(scatter, 3), rank=1)
+    beside, removed = first_guess(scatter, 3), None
+    for _ in range(3):
+        beside = fit_shared_noise(lattice, scatter, beside, removed=removed)
+        whitening = beside.whitening(lattice, scatter.null)
+        removed = whitening.removal(scatter.eigen(whitening.whiten, 1)[1], scatter.dof)
     assert lattice.tables(beside.parameters)[0][1] == pytest.approx(0.4, abs=0.02)
     assert np.exp(beside.log_scale).mean() == pytest.approx(1, abs=0.01)
 
@@ -122,3 +127,37 @@ def test_white_noise_needs_no_lag_and_a_line_scan_those_of_its_axis(seed: int) -
     lags = chosen_lags(places, scatter_of(noise(rng, rows, 400))).lags
     assert len(lags) >= 2
     assert not lags[:, 0].any()
+
+
+def test_rows_say_what_their_covariance_says() -> None:
+    rng, places = np.random.default_rng(4), np.indices((8, 8)).reshape(2, -1).T
+    values = noise(rng, exponential(places, 0.5), 40)
+    values -= values.mean(axis=0)
+    tall = scatter_of(values)
+    wide = replace(tall, covariance=None, rows=values / np.sqrt(39))
+    lattice = Lattice(places, lags_within((2, 2), 0))
+    found = [fit_shared_noise(lattice, each, first_guess(each, 4)) for each in (tall, wide)]
+    np.testing.assert_allclose(found[1].parameters, found[0].parameters, atol=1e-8)
+    whitening = found[0].whitening(lattice, tall.null)
+    (values_tall, u_tall), (values_wide, u_wide) = (each.eigen(whitening.whiten, 2) for each in (tall, wide))
+    np.testing.assert_allclose(values_wide[:39], values_tall[:39], rtol=1e-8)
+    np.testing.assert_allclose(np.abs(u_wide.T @ u_tall), np.eye(2), atol=1e-6)
+    removed = whitening.removal(u_tall, 39)
+    some = np.arange(10, 20)
+    rest = (values - values @ removed.filters @ removed.maps.T)[:, some]
+    np.testing.assert_allclose(wide.block(some, removed), rest.T @ rest / 39, atol=1e-10)
+
+
+def test_blocks_of_neighbors_say_nearly_what_all_channels_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, places = np.random.default_rng(5), np.indices((14, 14)).reshape(2, -1).T
+    scatter = scatter_of(noise(rng, exponential(places, 0.5), 1000) * np.exp(0.4 * rng.normal(size=196)))
+    whole = Lattice(places, lags_within((2, 2), 0))
+    at_once = fit_shared_noise(whole, scatter, first_guess(scatter, 4))
+    monkeypatch.setattr("sciml.noise.spatial.lattice.LARGEST_BLOCK", 60)
+    parted = Lattice(places, whole.lags)
+    assert len(parted.blocks) == 4
+    np.testing.assert_array_equal(np.sort(np.concatenate(parted.blocks)), np.arange(196))
+    in_blocks = fit_shared_noise(parted, scatter, first_guess(scatter, 4))
+    # Standard deviation of a coefficient sqrt(4 / (N T)) = .0045; blocks lose the pairs across their borders.
+    np.testing.assert_allclose(in_blocks.parameters, at_once.parameters, atol=0.01)
+    np.testing.assert_allclose(in_blocks.log_scale, at_once.log_scale, atol=0.03)
