@@ -10,6 +10,7 @@ from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.local import local_whitening
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.result import SpatialNoise, along_grid
 from sciml.noise.spatial.scatter import Removed, Scatter, scatter_of, units
@@ -20,7 +21,7 @@ from sciml.rmt.variance_profile import VarianceProfile
 __all__ = ["OnGrid", "Spatial"]
 
 ROUNDS = 2  # in which components and the noise beside them are found in turn
-MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
+EXACT = 2048  # channels, up to which a dense factor of their covariance is exact at borders and holes
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,10 @@ class Spatial(NoiseModel):
         Raises
         ------
         UnsuitableValuesError
-            Too many channels, or nobody knows where they are.
+            Nobody knows where channels are.
         """
         if given.layout is None:
             raise UnsuitableValuesError("expected channels on a grid; nothing says where these are")
-        if matrix.n_channels > MOST_CHANNELS:
-            raise UnsuitableValuesError(
-                f"expected at most {MOST_CHANNELS} channels for noise that neighbors share, got {matrix.n_channels}; "
-                "take a part of the grid, or use patches"
-            )
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)
@@ -116,7 +112,11 @@ class Spatial(NoiseModel):
 
 
 def _whitened(plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> OnGrid:
-    whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
+    if plain.n_channels > EXACT:
+        own = np.exp(noise.log_scale) / units(plain)
+        whitening = local_whitening(lattice.correlation(noise.parameters), lattice.places, own)
+    else:
+        whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
 

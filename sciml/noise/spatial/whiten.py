@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.noise.matrix.fourier import FourierCoefficients
@@ -59,7 +60,7 @@ class Whitening:
 
     def of_channels_in(self, unit: FloatArray) -> "Whitening":
         """Return the whitening of the same channels counted in units (N,) of their own."""
-        return Whitening(self.whiten * unit[:, None], self.color / unit)
+        return Whitening(scipy.sparse.diags_array(unit) @ self.whiten, self.color @ scipy.sparse.diags_array(1 / unit))
 
     @property
     def n_dimensions(self) -> int:
