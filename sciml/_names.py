@@ -9,7 +9,17 @@ from importlib.metadata import entry_points
 
 __all__ = ["is_import_path", "nets", "noise_models"]
 
-NOISE_MODELS = ("auto", "counts", "white", "heteroscedastic", "colored", "heteroscedastic+colored", "spatial")
+NOISE_MODELS = (
+    "auto",
+    "counts",
+    "white",
+    "heteroscedastic",
+    "colored",
+    "heteroscedastic+colored",
+    "spatial",
+    "spatial-groups",
+    "reference",
+)
 NETS = ("fcn", "resnet1d", "linear", "resnet", "shallow", "eegnet", "atcnet", "tcn", "inceptiontime", "gru")
 
 

@@ -12,16 +12,19 @@ import click
 
 __all__ = [
     "FILE",
+    "KNOWN_NOISE",
     "NOISE_MODEL",
     "SOURCE",
     "TASK",
     "Command",
     "Entry",
+    "KnownNoise",
     "LaterChoice",
     "LazyGroup",
     "State",
     "grouped",
     "json_option",
+    "known_noise_options",
     "model_option",
     "net_option",
     "overwrite_option",
@@ -176,8 +179,62 @@ def grouped(record: type[Any], name: str, options: Sequence[Callable[[F], F]]) -
 
 def model_option(function: F) -> F:
     """Add `--model`, the kind of noise."""
-    text = "Kind of noise, as white, heteroscedastic, colored, heteroscedastic+colored, counts; auto: chosen by tests."
+    text = (
+        "Kind of noise: independent channels (white, heteroscedastic, colored, heteroscedastic+colored, counts), noise "
+        "that they share (spatial, spatial-groups, reference); auto: chosen by tests."
+    )
     return click.option("--model", type=NOISE_MODEL, default="auto", show_default=True, help=text)(function)
+
+
+@dataclass(frozen=True)
+class KnownNoise:
+    """What is known of the noise: where it is alone, and patterns over the channels that are to be taken out."""
+
+    reference: str | None
+    patterns: str | None
+
+    def asked(self) -> bool:
+        """Whether anything is known."""
+        return self.reference is not None or self.patterns is not None
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of `sciml.noise.noise_floor`."""
+        return {
+            "reference": None if self.reference is None else _reference(self.reference),
+            "patterns": self.patterns,
+        }
+
+
+def _reference(text: str) -> Any:
+    """Return from and to in seconds, as of 0:10, or the recording of FILE or FILE:SIGNAL."""
+    first, _, last = text.partition(":")
+    try:
+        return float(first), float(last)
+    except ValueError:
+        from sciml.io import open_recording
+
+        path, _, signal = (text, "", "") if Path(text).exists() else text.rpartition(":")
+        return open_recording(Path(path or text), signal if path and signal else None)
+
+
+KNOWN_NOISE = (
+    click.option(
+        "--reference",
+        metavar="FROM:TO|FILE[:SIGNAL]",
+        help="Noise alone: seconds of the recording, as 0:10, or another recording of the same channels.",
+    ),
+    click.option(
+        "--patterns",
+        metavar="NAME",
+        help="Taken out first: common, the same in all channels; or a dim or coordinate of the channels, as y or "
+        "adc: the same in all channels of one value.",
+    ),
+)
+
+
+def known_noise_options(function: F) -> F:
+    """Add `--reference` and `--patterns`, and hand them over as `known`."""
+    return grouped(KnownNoise, "known", KNOWN_NOISE)(function)
 
 
 def net_option(function: F) -> F:

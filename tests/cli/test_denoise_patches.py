@@ -86,3 +86,17 @@ def test_a_movie_of_which_nothing_can_be_denoised_is_an_error(
     save_recording(open_recording(movie).load() * np.nan, movie, overwrite=True)
     done = sciml("denoise", movie, "-o", tmp_path / "a.nc", "--patch", "5,5")
     assert (done.code, "all 360 voxels" in done.err) == (3, True), done.err
+
+
+def test_shared_noise_is_said_and_can_be_left_alone(sciml: Callable[..., Any], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    white = rng.normal(size=(60, 24, 25))
+    movie = xr.DataArray(white[:, :, 1:] + white[:, :, :-1], dims=("time", "y", "x"), name="movie")
+    save_recording(movie, tmp_path / "movie.nc")
+    run = ("denoise", tmp_path / "movie.nc", "--patch", "7,7", "-o")
+    assert "neighbors share noise: correlation" in sciml(*run, tmp_path / "a.nc").out
+    found = json.loads(sciml(*run, tmp_path / "b.nc", "--json").out)
+    assert found["noise_correlation"]["x"][1] == pytest.approx(0.5, abs=0.05)
+    assert found["sigma"] == pytest.approx(2**0.5, rel=0.02)
+    alone = json.loads(sciml(*run, tmp_path / "c.nc", "--noise", "independent", "--json").out)
+    assert alone["noise_correlation"] == {}

@@ -20,7 +20,7 @@ from sciml.denoise.evaluate.residual import (
     spectral_flatness,
 )
 from sciml.denoise.lowrank.denoising import denoise
-from sciml.denoise.patches.denoising import denoise_patches
+from sciml.denoise.patches import denoise_patches, noise_reach
 from sciml.errors import ConfigError, DataError
 from sciml.noise import Model, NoiseFloor, noise_floor, noise_model
 from sciml.recording import TIME, check
@@ -55,8 +55,9 @@ def compare(
 
     .. math:: \langle (f(x)_J - x_J)^2 \rangle = \langle (f(x)_J - \text{truth}_J)^2 \rangle + \sigma^2
 
-    (J-invariance): the method of the least held-out error is the one nearest to the truth. Noise must be independent
-    between channels, as all noise models here say.
+    (J-invariance): the method of the least held-out error is the one nearest to the truth. Noise must be independent of
+    what is held out with it: with `patch`, where neighboring channels share noise, all that share it are held out
+    together, and the one in their middle is scored. Otherwise it must be independent between channels.
 
     Parameters
     ----------
@@ -113,7 +114,8 @@ def compare(
     part = _middle(check(_timed(recording, patch)), _most_channels(model))
     floor = noise_floor(part, model=model)
     chosen = _chosen(methods, floor, patch)
-    held_out = HeldOut.draw(part, floor, n_draws, rng or np.random.default_rng(0))
+    reach = None if patch is None else noise_reach(part, patch)
+    held_out = HeldOut.draw(part, floor, n_draws, rng or np.random.default_rng(0), reach)
     rows = [_assessed(name, variants, part, floor, held_out) for name, variants in chosen.items()]
     rows.sort(key=lambda row: float(row["error"]))
     table = xr.concat(rows, dim="denoiser", join="outer")

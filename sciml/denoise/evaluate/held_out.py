@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.ndimage
 import xarray as xr
 
 from sciml._typing import AnyArray, BoolArray
@@ -19,7 +20,10 @@ N_BLOCKS = 3  # at least, so that there is something to learn from besides what 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What is held out in each draw, and what of it is scored: the inside of each block, (draw, time, channel)."""
+    """What is held out in each draw, and what of it is scored: the inside of each block, (draw, time, channel).
+
+    Where neighboring channels share noise, all that share it are held out together, and the one in the middle scored.
+    """
 
     held_out: tuple[BoolArray, ...]
     scored: tuple[BoolArray, ...]
@@ -27,8 +31,15 @@ class HeldOut:
     margin: int
 
     @classmethod
-    def draw(cls, part: xr.DataArray, floor: NoiseFloor, n_draws: int, rng: np.random.Generator) -> "HeldOut":
-        """Choose what is held out of a recording in memory."""
+    def draw(
+        cls,
+        part: xr.DataArray,
+        floor: NoiseFloor,
+        n_draws: int,
+        rng: np.random.Generator,
+        reach: tuple[int, ...] | None = None,
+    ) -> "HeldOut":
+        """Choose what is held out of a recording in memory; noise is shared up to `reach` along each dim but time."""
         n = part.sizes[TIME]
         length, margin = _block(n, part, floor)
         shape = (n, part.size // n)
@@ -39,12 +50,27 @@ class HeldOut:
             # Blocks begin at random, the same for all channels; the first and last samples stay, to interpolate from.
             start = int(rng.integers(1, length + 1))
             n_blocks = (n - 1 - start) // length
-            chosen = np.repeat(rng.random((n_blocks, shape[1])) < FRACTION, length, axis=0)
-            inside = np.tile(_inside(length, margin), n_blocks)[:, None] & chosen
+            around, centers = _with_neighbors(rng, n_blocks, part.shape[1:], reach)
+            chosen = np.repeat(around, length, axis=0)
+            inside = np.tile(_inside(length, margin), n_blocks)[:, None] & np.repeat(centers, length, axis=0)
             pad = ((start, n - start - n_blocks * length), (0, 0))
             held_out.append(np.pad(chosen, pad) | ~present)
             scored.append(np.pad(inside, pad) & present & used)
         return cls(tuple(held_out), tuple(scored), length, margin)
+
+
+def _with_neighbors(
+    rng: np.random.Generator, n_blocks: int, space: tuple[int, ...], reach: tuple[int, ...] | None
+) -> tuple[BoolArray, BoolArray]:
+    """Return channels at random with the neighbors that share their noise, and these channels, (block, channel)."""
+    size = int(np.prod(space))
+    if reach is None or not any(reach):
+        chosen = rng.random((n_blocks, size)) < FRACTION
+        return chosen, chosen
+    box = tuple(2 * each + 1 for each in reach)
+    centers = (rng.random((n_blocks, size)) < FRACTION / np.prod(box)).reshape(n_blocks, *space)
+    around = scipy.ndimage.maximum_filter(centers, size=(1, *box), mode="constant")
+    return around.reshape(n_blocks, -1), centers.reshape(n_blocks, -1)
 
 
 def _inside(length: int, margin: int) -> BoolArray:

@@ -20,15 +20,17 @@ __all__ = ["Basis", "from_floor", "from_sigma", "with_rank"]
 class Basis:
     """Components of N channels in units of their noise, and all singular values that they were found among.
 
-    `components` (N, k) are columns of unit norm, strongest first, `rank` of which rise above the noise; `sides` is the
+    `components` (N, k) are columns of unit norm, strongest first, `rank` of which rise above the noise; `filters`
+    (N, k) read their time courses, and are the components again where channels share no noise; `sides` is the
     shape that `singular_values` belong to. `profile` (N,) is set for counts: the fraction of each channel in the counts
     of a sample, which is expected of independent channels. What is kept is orthogonal to the orthonormal `null`
-    (N, n_null): directions that were projected out of the recording.
+    (N, n_null): directions that were projected out of the recording. `shared`: channels share noise.
     """
 
     mean: AnyArray
     scale: FloatArray
     components: AnyArray
+    filters: AnyArray
     singular_values: FloatArray
     sides: tuple[int, int]
     rank: int
@@ -39,6 +41,7 @@ class Basis:
     null: AnyArray | None = None
     white: bool = False
     model: Model = "heteroscedastic"
+    shared: bool = False
 
 
 def from_floor(floor: NoiseFloor) -> Basis:
@@ -48,6 +51,7 @@ def from_floor(floor: NoiseFloor) -> Basis:
         mean=floor.channel_mean,
         scale=floor.channel_scale,
         components=floor.components,
+        filters=floor.filters,
         singular_values=floor.singular_values,
         # Fewer values than both sides allow: a reference was subtracted, or counts gave up their expectation.
         sides=(len(floor.eigenvalues), max(floor.n_used - floor.n_null, dof)),
@@ -58,6 +62,7 @@ def from_floor(floor: NoiseFloor) -> Basis:
         null=floor.null if floor.null.shape[1] else None,
         profile=_profile(floor) if floor.noise_model.needs_values else None,
         model=floor.model,
+        shared=floor.spatial is not None,
     )
 
 
@@ -82,10 +87,12 @@ def from_sigma(recording: xr.DataArray, sigma: ArrayLike, *, alpha: float = 0.05
     rank = int(np.count_nonzero(values > threshold))
     units = str(recording.attrs.get("units", ""))
     level = float(np.sqrt(np.mean(given**2)))
+    components = found.components[:, : min(rank, len(values) - 1)]
     return Basis(
         mean=found.mean,
         scale=np.where(np.isin(np.arange(n), found.used), scale, 0.0),
-        components=found.components[:, : min(rank, len(values) - 1)],
+        components=components,
+        filters=components,
         singular_values=np.sqrt(values * dof),
         sides=(len(values), max(used, dof)),
         rank=min(rank, len(values) - 1),
@@ -102,7 +109,7 @@ def with_rank(basis: Basis, recording: xr.DataArray, rank: int) -> Basis:
     Raises
     ------
     ConfigError
-        A rank that leaves no noise.
+        A rank that leaves no noise, or takes components from within noise that channels share.
     DataError
         The basis is of another recording, other channels of which carry noise.
 
@@ -116,6 +123,11 @@ def with_rank(basis: Basis, recording: xr.DataArray, rank: int) -> Basis:
         raise ConfigError(f"expected a rank from 0 to {most}, so that noise is left, got {rank}")
     if rank <= basis.rank:
         return basis
+    if basis.shared:
+        raise ConfigError(
+            f"expected a rank of at most the {basis.rank} components above the noise floor, got {rank}: channels share "
+            f'noise, and what is weaker is that; with a floor of model="heteroscedastic" it counts as components'
+        )
     warnings.warn(
         f"{rank} components were asked for, and {basis.rank} rise above the noise: the others may be noise",
         ScimlWarning,
@@ -127,4 +139,4 @@ def with_rank(basis: Basis, recording: xr.DataArray, rank: int) -> Basis:
             f"expected a rank of at most the {basis.rank} components above the noise floor, which is that of another "
             f"recording; got {rank}: compute the floor of this one"
         )
-    return replace(basis, components=found.components)
+    return replace(basis, components=found.components, filters=found.components)

@@ -69,7 +69,7 @@ def make_denoiser(basis: Basis, rank: int, shrinkage: Shrinkage) -> LinearDenois
     """Return the map that keeps the first `rank` components of a basis, and what is expected of independent counts."""
     components, scale = basis.components[:, :rank], basis.scale
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-    encode, decode = components.conj().T * inverse, components * scale[:, None]
+    encode, decode = basis.filters[:, :rank].conj().T * inverse, components * scale[:, None]
     if basis.null is not None:
         decode = decode - basis.null @ (basis.null.conj().T @ decode)
     kept = weights(basis, rank, shrinkage)

@@ -18,8 +18,9 @@ class LinearDenoiser:
     .. math:: \hat x = m + B \,\mathrm{diag}(w)\, A (x - m)
 
     with m the channel means, A = `encode` (k, N), B = `decode` (N, k) and w the weights of k components. For noise of
-    standard deviations D and components U above the floor, A = U^H D^{-1} and B = D U. It looks at one instant only,
-    so it cannot carry the future into the past.
+    standard deviations D and components U above the floor, A = U^H D^{-1} and B = D U; where channels share noise of
+    correlation R = L L^H, of which U are components of what is whitened, A = U^H L^{-1} D^{-1} and B = D L U. It looks
+    at one instant only, so it cannot carry the future into the past.
     """
 
     mean: AnyArray

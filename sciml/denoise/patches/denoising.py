@@ -101,7 +101,7 @@ def denoise_patches(
     `removed` (mean square of what was taken away) and `coverage` (number of patches). Nothing is clipped.
     The variable `n_untouched` is the number of voxels that came back as they were; but for a chunked recording, where
     it is counted when it is asked for, it stands in the attributes and in the last line of the history, too. So do
-    `findings`, if frames were repeated, interpolated or smoothed in time.
+    `findings`, if frames were repeated, interpolated or smoothed in time, or if neighbors share what is not noise.
 
     Raises
     ------
@@ -195,6 +195,8 @@ def noted(
     """Return the attributes that say what was left untouched, and what is odd about the frames."""
     n_samples = recording.size // int(np.prod(plan.space))
     findings = said_of_frames(parts, n_samples)
+    if plan.doubt and not findings:  # frames that were smoothed explain it
+        findings.append(f"{plan.doubt}; noise was taken for independent between voxels")
     return {"n_untouched": n_untouched, **({"findings": findings} if findings else {})}
 
 

@@ -36,7 +36,7 @@ UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**1
 class Plan:
     """One denoising by patches: which dims the patches span, the shape of the space, the grid, the settings.
 
-    `correlation`: of the noise between neighboring voxels; None: it is independent.
+    `correlation`: of the noise between neighboring voxels; None: it is independent. `doubt`: why it is taken to be.
     """
 
     dims: tuple[str, ...]
@@ -45,6 +45,7 @@ class Plan:
     settings: Settings
     dtype: np.dtype[Any]
     correlation: LatticeCorrelation | None = None
+    doubt: str = ""
 
     def with_correlation(self, correlation: LatticeCorrelation) -> "Plan":
         """Return the plan for noise of a correlation between neighboring voxels."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from sciml.denoise.patches.decision import Rules
 from sciml.denoise.patches.denoising import AS_IS, PatchWeights, dataset, make_plan_and_masks, noted, provenance
 from sciml.denoise.patches.engine import MAPS
 from sciml.denoise.patches.frames import Frames
-from sciml.denoise.patches.noise.estimate import Noise, shared_noise
+from sciml.denoise.patches.noise.estimate import Noise, by_lag, shared_noise
 from sciml.denoise.patches.plan import Plan, Region, check_untouched, said_of, voxels_that_fit
 from sciml.denoise.patches.tile import Masks, run_part
 from sciml.errors import DataError, InterruptedRunError, MissingDependencyError
@@ -34,7 +34,8 @@ class PatchFile:
 
     `sigma` and `rank` are means over all voxels, `sigma` in the units of the recording. `n_untouched` of `n_voxels`
     came back as they were. `restarted`: unfinished work on other data was there, and was discarded. `findings`: that
-    frames were repeated, interpolated or smoothed.
+    frames were repeated, interpolated or smoothed, or neighbors share what is not noise. `noise_correlation`: what they
+    share of their noise, by lag along each dim; empty where it is independent.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class PatchFile:
     n_voxels: int = 0
     restarted: bool = False
     findings: tuple[str, ...] = ()
+    noise_correlation: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def denoise_patches_to_file(
@@ -178,6 +180,7 @@ def _finished(file: RegionFile, recording: xr.DataArray, plan: Plan, n_resumed: 
         n_voxels=int(np.prod(plan.space)),
         restarted=file.restarted,
         findings=tuple(said.get("findings", ())),  # type: ignore[arg-type]
+        noise_correlation=by_lag(plan.correlation, plan.dims),
     )
 
 

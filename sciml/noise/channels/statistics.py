@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sciml._typing import AnyArray, FloatArray, IntArray
-from sciml.errors import DataError
+from sciml.errors import ConfigError, DataError
 from sciml.noise.channels.accumulate import ChannelAccumulator
 from sciml.noise.channels.duplicates import duplicates, duplicates_of
 from sciml.noise.channels.select import ChannelSelection, select_channels
@@ -15,6 +15,7 @@ from sciml.noise.channels.subsample import Subsample, Subsampler, enough
 __all__ = ["MIN_SAMPLES", "ChannelStatistics", "channel_statistics"]
 
 MIN_SAMPLES = 8
+NOTHING_LEFT = 1e-12  # of a channel's variance: rounding
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class ChannelStatistics:
     `breaks` are the samples that do not follow the one before: the clock jumps, or some were left out.
     Where the noise is louder at some samples, `level` (T,), mean square one, is how loud, and what is standardized was
     divided by it.
-    `no_counts` says why the values are not counts, in words; empty where they may be.
+    `no_counts` says why the values are not counts, in words; empty where they may be. `projected` says in words which
+    patterns over the channels were taken out; empty where none were.
     """
 
     n_features: int
@@ -52,6 +54,7 @@ class ChannelStatistics:
     row_weights: FloatArray | None = None
     breaks: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     level: FloatArray | None = None
+    projected: str = ""
 
     def weighed(self, level: FloatArray) -> "ChannelStatistics":
         """Return the statistics of held samples, each divided by the level of its noise, (T,), of any scale.
@@ -78,6 +81,56 @@ class ChannelStatistics:
         if self.level is None or self.standardized is None:
             return self
         return replace(self, standardized=self.standardized * self.level[:, None], subsample=None, level=None)
+
+    def of_channels(self, some: IntArray) -> "ChannelStatistics":
+        """Return the statistics of some of the used channels, given by their place among these."""
+        zeros, ones = np.zeros(len(self.used)), np.ones(len(self.used))
+        return replace(
+            self,
+            used=self.used[some],
+            mean=self.mean[some],
+            fraction_present=self.fraction_present[some],
+            total_scale=self.total_scale[some],
+            standardized=None if self.standardized is None else self.standardized[:, some],
+            gram=None if self.gram is None else self.gram[np.ix_(some, some)],
+            subsample=None if self.subsample is None else self.subsample.standardized(some, zeros[some], ones[some]),
+        )
+
+    def without(self, patterns: AnyArray, words: str) -> "ChannelStatistics":
+        """Return the statistics without what lies in the span of orthonormal `patterns` (N, q) of the used channels.
+
+        Patterns are in the units of the data. Missing values count as their channel's mean, as everywhere.
+
+        Raises
+        ------
+        ConfigError
+            Patterns that leave nothing of a channel.
+        """
+        left = np.eye(len(self.used)) - patterns @ patterns.conj().T
+        combinations = self.total_scale[:, None] * left
+        variance = self._variances(combinations)
+        gone = np.flatnonzero(variance < NOTHING_LEFT * self.total_scale**2)
+        if len(gone):
+            raise ConfigError(
+                "expected patterns over several channels, got some that leave nothing of channel "
+                f"{self.used[gone[0]]}; leave such channels out of the recording, or out of the patterns"
+            )
+        scale = np.sqrt(variance)
+        combinations = combinations / scale
+        gram = None if self.gram is None else np.asarray(combinations.conj().T @ self.gram @ combinations)
+        held = None if self.standardized is None else np.asarray(self.standardized @ combinations)
+        subsample = None if self.subsample is None else self.subsample.combined(combinations)
+        return replace(
+            self, total_scale=scale, standardized=held, gram=gram, subsample=subsample, projected=words,
+            no_counts="patterns were taken out",
+        )  # fmt: skip
+
+    def _variances(self, combinations: AnyArray) -> FloatArray:
+        """Return those of linear combinations (N, M) of the standardized channels."""
+        if self.standardized is not None:
+            return np.asarray(np.sum(np.abs(self.standardized @ combinations) ** 2, axis=0) / self.dof)
+        assert self.gram is not None  # noqa: S101
+        return np.asarray(np.einsum("ij,ij->j", combinations.conj(), self.gram @ combinations).real)
 
     @property
     def dof(self) -> int:

@@ -31,6 +31,11 @@ class Subsample:
     decimated: AnyArray
     every: int
 
+    def combined(self, combinations: AnyArray) -> "Subsample":
+        """Return linear combinations (N, M) of the channels."""
+        factors = combinations.astype(np.result_type(self.segments.dtype, np.float32))
+        return replace(self, segments=self.segments @ factors, decimated=self.decimated @ factors)
+
     def standardized(self, channels: IntArray, mean: AnyArray, scale: AnyArray) -> "Subsample":
         """Return some channels less their mean, divided by their scale."""
         return replace(

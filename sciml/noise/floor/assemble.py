@@ -65,7 +65,7 @@ def assembled(
         density=_density(choice, found.recorded_noise, rate),
         units=str(recording.attrs.get("units", "")),
         spatial=spatial,
-        warnings=(*cautions(choice, verdict), *([] if spatial is None else [spatial.caution])),
+        warnings=(*cautions(choice, verdict, found), *([] if spatial is None else [spatial.caution])),
         attrs={name: str(recording.attrs[name]) for name in ("source", "signal", "sha256") if name in recording.attrs},
     )
 

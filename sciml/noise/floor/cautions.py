@@ -3,21 +3,26 @@
 import numpy as np
 
 from sciml.noise.channels.select import exclusion_words
+from sciml.noise.floor.components import Components
 from sciml.noise.floor.doubts import MANY, Verdict
 from sciml.noise.floor.select_model import Choice
 from sciml.noise.matrix.gram import Matrix
 
 __all__ = ["cautions"]
 
+SAME = 0.95  # of what a component's loadings have in common with the true ones, they have with a constant
+LEAST_KNOWN = 0.3  # squared cosine with the true loadings, below which they say little
+TINY = float(np.finfo(float).tiny)
 REFERENCE_TOLERANCE = 0.05  # how far the weights of a null direction may be from equal to be an average reference
 
 
-def cautions(choice: Choice, verdict: Verdict) -> list[str]:
+def cautions(choice: Choice, verdict: Verdict, components: Components) -> list[str]:
     """Say in words what the user should know before trusting the floor."""
     statistics, fit, matrix = choice.matrix.statistics, choice.fit, choice.matrix
     found = exclusion_words(statistics.excluded, statistics.n_features)
     if matrix.plain.null.shape[1] and choice.prepared.channel_scale is None:
-        found.append(_null_words(matrix.plain))
+        found.append(statistics.projected or _null_words(matrix.plain))
+    found.extend(choice.prepared.cautions)
     if statistics.n_dropped:
         found.append(f"{statistics.n_dropped} samples at which most channels are missing or masked were left out")
     if statistics.fraction_present.min() < 1:
@@ -53,9 +58,24 @@ def cautions(choice: Choice, verdict: Verdict) -> list[str]:
             "neighboring channels have in common looks the same, and then sigma is too low; compare channels that lie "
             "apart"
         )
+    found.extend(_same_in_all_channels(components))
     if len(statistics.used) < 8:
         found.append(f"{len(statistics.used)} channels are few for the large-N laws; p-values are rough")
     return found
+
+
+def _same_in_all_channels(components: Components) -> list[str]:
+    """Say which component is the same in all channels, in the units of the data or in those of each channel's noise."""
+    maps = components.maps
+    for k, overlap in enumerate(components.overlaps_channel):
+        for loadings in (maps[:, k], maps[:, k] * components.channel_noise):
+            same = abs(loadings.sum()) ** 2 / max(len(loadings) * float(np.sum(np.abs(loadings) ** 2)), TINY)
+            if overlap > LEAST_KNOWN and same > SAME * overlap:
+                return [
+                    f"component {k + 1} has the same sign and size in all channels: a shared reference or a global "
+                    'signal; the data cannot tell; patterns="common" takes it out'
+                ]
+    return []
 
 
 def _null_words(matrix: Matrix) -> str:

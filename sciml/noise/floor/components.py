@@ -171,7 +171,8 @@ def _noise(choice: Choice, scale: FloatArray) -> _Noise:
         return _Noise(np.asarray(scale / np.sqrt(present)) if own is None else own)
     # Samples of the matrix are standardized ones times `whiten`, and their noise has the common standard deviation.
     whiten, color, level = prepared.whitening.whiten, prepared.whitening.color, float(scale[0])
-    before = np.sqrt(np.asarray((np.abs(color) ** 2).sum(axis=0))).ravel() * level
+    inflation = 1.0 if prepared.finite is None else prepared.finite.inflation
+    before = np.sqrt(np.asarray((np.abs(color) ** 2).sum(axis=0)) / inflation).ravel() * level
     total = choice.matrix.statistics.total_scale / np.sqrt(present)
     return _Noise(before * total, color * (level / before), whiten * before[:, None] / level)
 

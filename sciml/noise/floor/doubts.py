@@ -38,7 +38,13 @@ class Verdict:
 
 def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
     """Test what is left against the model of the noise: `shape` is that of the channels, row by row."""
-    rejected = neighbors_correlate(choice, shape) or _not_separable(choice) or over_time(choice) or _no_bulk(choice)
+    rejected = (
+        choice.prepared.doubt
+        or neighbors_correlate(choice, shape)
+        or _not_separable(choice)
+        or over_time(choice)
+        or _no_bulk(choice)
+    )
     if rejected:
         return Verdict("not determined", rejected)
     if choice.fit.converged:
@@ -56,7 +62,8 @@ def neighbors_correlate(choice: Choice, shape: tuple[int, ...], *, least: float 
     By `least` or more: bursts make independent channels correlate a little.
     """
     used = choice.matrix.statistics.used
-    if choice.matrix.n_channels != len(used):  # combinations of channels, which are nowhere
+    # Combinations of channels are nowhere, and what few samples of a reference whitened correlates by chance.
+    if choice.matrix.n_channels != len(used) or choice.prepared.finite is not None:
         return ""
     found = [_neighbor_correlation(choice, *pairs) for pairs in _neighbors(used, shape) if len(pairs[0])]
     z, correlation = max(found, default=(0.0, 0.0), key=lambda each: abs(each[0]))

@@ -2,15 +2,19 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
 import xarray as xr
 
+from sciml._typing import AnyArray
 from sciml.errors import ConfigError, NoiseFloorWarning
 from sciml.linalg import few_threads
 from sciml.noise.channels.layout import Layout
+from sciml.noise.channels.patterns import Patterns, patterns_of, spanned
 from sciml.noise.channels.read import Progress, read_channels
+from sciml.noise.channels.reference import Reference, split_reference
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.assemble import assembled
 from sciml.noise.floor.doubts import neighbors_correlate, verdict_of
@@ -22,6 +26,7 @@ from sciml.noise.models.base import Given
 from sciml.noise.models.registry import NOISE_MODELS, Model, noise_model
 from sciml.recording import check, feature_shape
 
+FROM_REFERENCE: Model = "reference"
 SHARED = 0.1  # correlation of neighbors, above which noise is shared whatever its level does
 LEVEL_PASSES = 4  # at least two: of samples weighed by a first level, and by that of what their fit leaves
 
@@ -33,6 +38,8 @@ def noise_floor(
     *,
     model: Model | Literal["auto"] = "auto",
     alpha: float = 0.05,
+    reference: Reference | None = None,
+    patterns: Patterns | None = None,
     progress: Progress | None = None,
 ) -> NoiseFloor:
     r"""Estimate the noise of a recording and find the components that rise above it.
@@ -73,6 +80,15 @@ def noise_floor(
         in time; spectra that differ between channels; unequal variances.
     alpha
         Probability with which pure noise is given a component.
+    reference
+        Noise alone: from and to in seconds, a part of the recording that is then not tested, or another recording of
+        the same channels (dark frames, an empty room). The covariance of noise over channels is taken from it, whatever
+        it is; five independent samples a channel are plenty. Fewer than about one a channel make a model of noise that
+        neighbors share, fitted to the reference. Its two halves are compared first.
+    patterns
+        What is taken out first and not tested: "common", the same in all channels; the name of a dim or coordinate of
+        the channels, or labels (N,): the same in all channels of one value, as rows, converters (ADC) or modules have
+        it; or directions (N, q), numbers in the units of the data.
     progress
         Called with the samples read and the samples in all.
 
@@ -82,7 +98,7 @@ def noise_floor(
         Fewer than two channels or samples, values that are not numbers, nothing but missing values, or no counts where
         `model="counts"`.
     ConfigError
-        An unknown model, or alpha outside (0, 1).
+        An unknown model, alpha outside (0, 1), a reference with a model that takes none, or patterns that do not fit.
 
     Warns
     -----
@@ -93,7 +109,8 @@ def noise_floor(
     ----------
     Marchenko and Pastur (1967), doi:10.1070/SM1967v001n04ABEH001994; Johnstone (2001), doi:10.1214/aos/1009210544;
     El Karoui (2007), doi:10.1214/009117906000000917, theorem 1; Alt, Erdos and Krueger (2017), doi:10.1214/17-EJP42;
-    Landa, Zhang and Kluger (2022), doi:10.1137/21M1456807.
+    Landa, Zhang and Kluger (2022), doi:10.1137/21M1456807; reference: Wachter (1980), doi:10.1214/aos/1176345134,
+    Johnstone (2008), doi:10.1214/08-AOS605.
 
     Examples
     --------
@@ -105,13 +122,35 @@ def noise_floor(
     1
     """
     check_options(model, alpha)
+    recording, noise = check(recording), None
+    if reference is not None:
+        recording, noise = split_reference(recording, _demand_model_of_reference(model, reference))
     hold = model != "auto" and noise_model(model).needs_values
-    statistics = read_channels(check(recording), progress, hold=hold)
+    statistics = read_channels(recording, progress, hold=hold)
+    reference_statistics = None if noise is None else read_channels(noise)
+    if patterns is not None:
+        directions, words = patterns_of(recording, patterns)
+        statistics = _without(statistics, directions, words)
+        reference_statistics = reference_statistics and _without(reference_statistics, directions, words)
     read_all = partial(read_channels, recording, hold=True) if statistics.standardized is not None else None
-    given = Given(read_all, Layout.of(recording))
+    given = Given(read_all, Layout.of(recording), reference_statistics)
     floor = floor_of(statistics, recording, model, alpha, progress=progress, given=given)
     warn_of_doubt(floor)
     return floor
+
+
+def _demand_model_of_reference(model: str, reference: Reference) -> Reference:
+    if model not in ("auto", FROM_REFERENCE):
+        raise ConfigError(f"expected the model 'reference' or 'auto' where a reference is given, got {model!r}")
+    return reference
+
+
+def _without(statistics: ChannelStatistics, directions: AnyArray, words: str) -> ChannelStatistics:
+    """Return the statistics without patterns over all channels."""
+    basis = spanned(directions[statistics.used])
+    n = basis.shape[1]
+    said = f"{words} {'was' if n == 1 else f'({n} directions) were'} taken out first, and not tested: a signal of that"
+    return statistics.without(basis, f"{said} pattern cannot be told from such noise")
 
 
 def floor_of(
@@ -149,6 +188,9 @@ def _weighed(choice: Choice, shape: tuple[int, ...], choose: Callable[[Matrix], 
 
 
 def _chosen(matrix: Matrix, model: Model | Literal["auto"], alpha: float, given: Given) -> Choice:
+    if model == "auto" and given.reference is not None:
+        choice = fit_requested(noise_model(FROM_REFERENCE), matrix, alpha, given)
+        return replace(choice, reason=choice.model.chosen(choice.fit, choice.prepared))
     if model == "auto":
         return select_model(matrix, alpha, given)
     return fit_requested(noise_model(model), matrix, alpha, given)

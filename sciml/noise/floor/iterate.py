@@ -107,17 +107,19 @@ class _Iteration:
         self, prepared: Prepared, before: Fit | None, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]
     ) -> _Step:
         prepared, scale = self.model.estimate_noise(prepared, before, scale, n_removed)
-        return _Step(prepared, scale, self._fit_given(prepared.matrix, scale, n_removed, ranks_tried))
+        return _Step(prepared, scale, self._fit_given(prepared, scale, n_removed, ranks_tried))
 
-    def _fit_given(self, matrix: Matrix, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]) -> Fit:
+    def _fit_given(self, prepared: Prepared, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]) -> Fit:
         """Test the spectrum against the noise after removing components; converged if bulk and rank agree with it."""
-        model = self.model
+        model, matrix = self.model, prepared.matrix
         found = matrix.eigen(scale, n_removed)
         spectra = matrix.spectra(scale, found.directions)
         inflation = _noise_inflation(matrix, spectra, found.values[:n_removed]) if model.colored else 1.0
         values = found.values / inflation
-        profile = _weighted(model.variance_profile(spectra, matrix.dof), matrix.statistics.row_weights)
+        profile, finite = model.variance_profile(spectra, matrix.dof), prepared.finite
+        profile = _weighted(finite.profile(profile) if finite else profile, matrix.statistics.row_weights)
         law = profile.edge_law(complex_data=matrix.is_complex)
+        law = finite.law(law) if finite else law
         rank = int(np.count_nonzero(values > law.threshold(self.alpha)))
         ratio = _bulk_ratio(matrix, values[n_removed:], profile, spectra)
         # Of correlated samples few count, and neighboring frequencies are not independent.

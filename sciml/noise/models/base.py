@@ -10,6 +10,7 @@ from sciml.noise.channels.layout import Layout
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
+from sciml.noise.spatial.reference import FiniteReference
 from sciml.noise.spatial.result import SpatialNoise
 from sciml.noise.spatial.whiten import Whitening
 from sciml.rmt.edges import EdgeLaw
@@ -29,11 +30,13 @@ class Given:
     """What is known of a recording beside the values of its channels.
 
     `read_all` reads the recording once more and returns statistics that hold all values; None where it is too large for
-    that. `layout` says where all its channels are, None where nobody knows.
+    that. `layout` says where all its channels are, None where nobody knows; `reference` is what one pass over a
+    recording of noise alone yields.
     """
 
     read_all: ReadAll | None = None
     layout: Layout | None = None
+    reference: ChannelStatistics | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,18 @@ class Prepared:
     `channel_scale`, the noise standard deviation of each used channel in the units of the data, is set where the model
     scaled the values itself; `n_projected` of their dimensions were then projected out. Where channels share noise,
     `whitening` makes it independent: `matrix` is that of the whitened channels.
+
+    `finite` is what is left of noise after a whitening that few samples of a reference told. `cautions` are what the
+    user should know of it, `doubt` why nothing can be claimed by it ("" if it can).
     """
 
     matrix: Matrix
     channel_scale: FloatArray | None = None
     n_projected: int = 0
     whitening: Whitening | None = None
+    finite: FiniteReference | None = None
+    cautions: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 @dataclass(frozen=True)

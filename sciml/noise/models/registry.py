@@ -7,7 +7,9 @@ from sciml.noise.models.colored import Colored
 from sciml.noise.models.heteroscedastic import HETEROSCEDASTIC
 from sciml.noise.models.heteroscedastic_colored import HeteroscedasticColored
 from sciml.noise.models.poisson import Poisson
+from sciml.noise.models.reference import FromReference
 from sciml.noise.models.spatial import Spatial
+from sciml.noise.models.spatial_groups import SpatialGroups
 from sciml.noise.models.white import White
 
 __all__ = ["MODELS", "NOISE_MODELS", "Model", "noise_model"]
@@ -19,6 +21,8 @@ NOISE_MODELS: list[NoiseModel] = [
     Colored(),
     HeteroscedasticColored(),
     Spatial(),
+    SpatialGroups(),
+    FromReference(),
 ]
 
 MODELS: dict[str, str] = {model.name: model.words for model in NOISE_MODELS}

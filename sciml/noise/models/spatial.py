@@ -9,6 +9,7 @@ from sciml.noise.channels.layout import Layout
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
+from sciml.noise.spatial.isotropic import SharedByClass
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.local import local_whitening
 from sciml.noise.spatial.order import chosen_lags
@@ -18,10 +19,10 @@ from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 from sciml.noise.spatial.whiten import WhitenedMatrix
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["OnGrid", "Spatial"]
+__all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "whitened"]
 
 ROUNDS = 2  # in which components and the noise beside them are found in turn
-EXACT = 2048  # channels, up to which a dense factor of their covariance is exact at borders and holes
+MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class OnGrid(Prepared):
     """Whitened channels, `plain` ones, and the noise on a lattice, fitted to their scatter, that whitened them."""
 
     plain: Matrix = field(kw_only=True)
-    lattice: Lattice = field(kw_only=True)
+    lattice: Lattice | SharedByClass = field(kw_only=True)
     noise: SharedNoise = field(kw_only=True)
     scatter: Scatter = field(kw_only=True)
 
@@ -69,7 +70,7 @@ class Spatial(NoiseModel):
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)
-        return _whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
+        return whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
 
     def estimate_noise(
         self,
@@ -85,8 +86,8 @@ class Spatial(NoiseModel):
         for _ in range(ROUNDS if rank else 1):
             removed = _removed(found, rank) if rank else None
             noise = fit_shared_noise(found.lattice, scatter, found.noise, removed=removed)
-            found = _whitened(found.plain, found.lattice, noise, scatter)
-        return found, _level(found.matrix, rank)
+            found = whitened(found.plain, found.lattice, noise, scatter)
+        return found, level(found.matrix, rank)
 
     def possible(self, given: Given) -> bool:
         """Channels are on a grid."""
@@ -94,7 +95,7 @@ class Spatial(NoiseModel):
 
     def needed(self, prepared: Prepared) -> bool:
         """Neighbors share noise."""
-        return isinstance(prepared, OnGrid) and len(prepared.lattice.lags) > 0
+        return isinstance(prepared, OnGrid) and len(prepared.noise.parameters) > 0
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """Return that neighbors share noise."""
@@ -103,6 +104,7 @@ class Spatial(NoiseModel):
     def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:
         """Return the correlation of the noise by lag along each axis."""
         assert isinstance(prepared, OnGrid)  # noqa: S101
+        assert isinstance(prepared.lattice, Lattice)  # noqa: S101
         correlations = prepared.lattice.along(prepared.noise.parameters)
         return along_grid(layout.dims, layout.spacing, layout.units, correlations)
 
@@ -111,8 +113,9 @@ class Spatial(NoiseModel):
         return spectra.profile(dof, common=True)
 
 
-def _whitened(plain: Matrix, lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> OnGrid:
-    if plain.n_channels > EXACT:
+def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise, scatter: Scatter) -> OnGrid:
+    """Return channels whitened by a noise that was fitted to their scatter: by their neighbors where they are many."""
+    if isinstance(lattice, Lattice) and plain.n_channels > MOST_CHANNELS:
         own = np.exp(noise.log_scale) / units(plain)
         whitening = local_whitening(lattice.correlation(noise.parameters), lattice.places, own)
     else:
@@ -129,10 +132,10 @@ def _removed(prepared: OnGrid, rank: int) -> Removed:
     return whitening.removal(directions, prepared.matrix.dof)
 
 
-def _level(matrix: Matrix, rank: int) -> FloatArray:
+def level(matrix: Matrix, rank: int) -> FloatArray:
     """Return the standard deviation that the whitened channels have in common beside `rank` components."""
     values = matrix.eigen(matrix.total_scale, 0).values
     dof = (matrix.n_channels - rank) * (1 - rank / matrix.dof)
-    level = max(float(values[rank:].sum()) / dof, float(np.finfo(float).eps * values[0]))
-    leakage = matrix.eigenvector_leakage(values[:rank] / level)
-    return np.full(matrix.n_channels, np.sqrt(level * (1 + leakage)))
+    mean = max(float(values[rank:].sum()) / dof, float(np.finfo(float).eps * values[0]))
+    leakage = matrix.eigenvector_leakage(values[:rank] / mean)
+    return np.full(matrix.n_channels, np.sqrt(mean * (1 + leakage)))

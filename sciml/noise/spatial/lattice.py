@@ -9,7 +9,7 @@ import scipy.fft
 from sciml._typing import FloatArray, IntArray
 from sciml.noise.spatial.correlation import LatticeCorrelation
 
-__all__ = ["Lattice"]
+__all__ = ["Lattice", "halved"]
 
 SHORTEST = 32  # steps of half a circle
 NEAR = 33  # places along an axis, the lags between which are told apart by themselves
@@ -39,7 +39,7 @@ class Lattice:
     @cached_property
     def blocks(self) -> list[IntArray]:
         """Places that are near each other, at most `LARGEST_BLOCK`: halves along the longest side, and so on."""
-        return _halved(self.places, np.arange(len(self.places)))
+        return halved(self.places, np.arange(len(self.places)))
 
     def of_channels(self, channels: IntArray) -> "Lattice":
         """Return the lattice of some of the places."""
@@ -105,9 +105,10 @@ class Lattice:
         return float(np.ptp(self.log_spectrum(step))) / 2 if len(step) else 0.0
 
 
-def _halved(places: IntArray, channels: IntArray) -> list[IntArray]:
+def halved(places: IntArray | FloatArray, channels: IntArray) -> list[IntArray]:
+    """Return channels near each other, halved along the longest side until few enough are together."""
     if len(channels) <= LARGEST_BLOCK:
         return [channels]
     axis = int(np.argmax(np.ptp(places[channels], axis=0)))
     order = channels[np.argsort(places[channels, axis], kind="stable")]
-    return [*_halved(places, np.sort(order[: len(order) // 2])), *_halved(places, np.sort(order[len(order) // 2 :]))]
+    return [*halved(places, np.sort(order[: len(order) // 2])), *halved(places, np.sort(order[len(order) // 2 :]))]

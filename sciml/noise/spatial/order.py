@@ -7,10 +7,11 @@ import numpy as np
 
 from sciml._typing import BoolArray, IntArray
 from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.pairs import PairCorrelation
 from sciml.noise.spatial.scatter import Scatter
 from sciml.noise.spatial.scoring import SharedNoise, first_guess, fit_shared_noise
 
-__all__ = ["Chosen", "chosen_lags", "lags_within"]
+__all__ = ["Chosen", "chosen_lags", "fit_given_what_stands_out", "lags_within", "loss", "restricted"]
 
 AXIS = (0, 1, 2, 3, 4, 6, 8, 11, 16, 22, 32)  # longest lags along an axis
 OBLIQUE = (0.0, 1.5, 2.3, 3.0, 3.7, 4.3)  # longest lags along several axes at once
@@ -42,10 +43,10 @@ def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
     some = _middle(places)
     reach = _largest(tuple(np.ptp(places[some], axis=0) + 1))
     lags = reach.lags()
-    found = _fit_given_what_stands_out(Lattice(places[some], lags), scatter.of_channels(some))
+    found = fit_given_what_stands_out(Lattice(places[some], lags), scatter.of_channels(some), len(lags))
     penalty = float(np.log(len(some) * max(scatter.n_effective, 2.0)))
     kept = reach.best(found, penalty, lags)
-    noise = _restricted(found, kept)
+    noise = restricted(found, kept)
     if len(some) < len(places):
         level = float(np.mean(noise.log_scale))
         first = first_guess(scatter, 0)
@@ -62,12 +63,12 @@ def _middle(places: IntArray) -> IntArray:
     return np.sort(np.argsort(off.max(axis=1), kind="stable")[:ENOUGH])
 
 
-def _fit_given_what_stands_out(lattice: Lattice, scatter: Scatter) -> SharedNoise:
+def fit_given_what_stands_out(family: PairCorrelation, scatter: Scatter, n_parameters: int) -> SharedNoise:
     """Fit the noise and what stands out of it in turn, from nothing on, until as much stands out again."""
-    noise, removed, rank, again = first_guess(scatter, len(lattice.lags)), None, 0, False
+    noise, removed, rank, again = first_guess(scatter, n_parameters), None, 0, False
     for _ in range(ROUNDS):
-        noise = fit_shared_noise(lattice, scatter, noise, removed=removed)
-        whitening = noise.whitening(lattice, scatter.null)
+        noise = fit_shared_noise(family, scatter, noise, removed=removed)
+        whitening = noise.whitening(family, scatter.null)
         n = whitening.n_dimensions
         values, directions = scatter.eigen(whitening.whiten, n // MOST_REMOVED)
         level = values[rank:].sum() / ((n - rank) * (1 - rank / scatter.dof))
@@ -103,7 +104,7 @@ class _Reach:
             for oblique in OBLIQUE
             if oblique <= self.oblique
         ]
-        costs = [_loss(noise, ~kept) + penalty * np.count_nonzero(kept) for kept in smaller]
+        costs = [loss(noise, ~kept) + penalty * np.count_nonzero(kept) for kept in smaller]
         return smaller[int(np.argmin(costs))]
 
 
@@ -134,7 +135,7 @@ def _largest(extent: tuple[int, ...]) -> _Reach:
     return _Reach(axes, oblique[-1])
 
 
-def _loss(noise: SharedNoise, dropped: BoolArray) -> float:
+def loss(noise: SharedNoise, dropped: BoolArray) -> float:
     """Return by how much twice the log likelihood falls without some of the parameters."""
     information, kept = noise.information, ~dropped
     own = information[np.ix_(dropped, dropped)]
@@ -144,7 +145,7 @@ def _loss(noise: SharedNoise, dropped: BoolArray) -> float:
     return float(noise.parameters[dropped] @ own @ noise.parameters[dropped])
 
 
-def _restricted(noise: SharedNoise, kept: BoolArray) -> SharedNoise:
+def restricted(noise: SharedNoise, kept: BoolArray) -> SharedNoise:
     """Return the likeliest noise whose other parameters are zero, to second order."""
     information = noise.information
     own = information[np.ix_(kept, kept)]

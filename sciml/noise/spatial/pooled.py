@@ -6,7 +6,7 @@ e_k = (F^T R F)_kk less what the components took, so that y_k / e_k is the corre
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,7 @@ from sciml.rmt.rank import count_above
 from sciml.rmt.sigma import median_edge_refit
 from sciml.rmt.spectrum import Spectra
 
-__all__ = ["Window", "pooled_correlation"]
+__all__ = ["Pooled", "Window", "pooled_correlation"]
 
 LENGTHS = ((8.0, 3.0), (6.0, 2.3), (4.0, 2.3), (3.0, 1.8), (2.0, 1.5), (2.0, 0.0), (1.0, 0.0))  # longest lags
 PER_LAG = 4  # voxels of a window
@@ -30,22 +30,28 @@ LEAST = 1e-6  # of the noise is that of a single voxel, and of a single wavenumb
 ALPHA = 0.01
 LEAST_EXPECTED = 0.05  # of the power at a wavenumber, where components took nearly all
 FAR = 3.5  # standard deviations above the fit from which a power counts for less: signal sits in few wavenumbers
-STRONG = 0.1  # correlation that is worth whitening whatever it does to the edge
+STRONG = 0.15  # correlation that is worth whitening whatever it does to the edge
 LOG_LIMITS = (-40.0, 40.0)
 EXACT = 1e-8  # of the mean eigenvalue: less is rounding, and there is no noise
 MANY = 4  # a quarter of the dimensions as components: the fit has failed
+N_GROUPS = 4  # of wavenumbers, by the power of the noise
+LASTING = 0.15  # autocorrelation after one sample that noise white in time does not have
 CHANCE = 1.5  # times the spread that chance gives, below which voxels count as equal
 UNLIKE = 4.0  # standard deviations from which one keeps its own
 
 
 @dataclass(frozen=True)
 class Window:
-    """Covariance (N, N) of the voxels at `places` (N, d) of a window of `shape`, from so many degrees of freedom."""
+    """Covariance (N, N) of the voxels at `places` (N, d) of a window of `shape`, from so many degrees of freedom.
+
+    `following` (N, N): that of each sample with the next one; None where samples have no order.
+    """
 
     covariance: AnyArray
     dof: float
     places: IntArray
     shape: tuple[int, ...]
+    following: AnyArray | None = None
 
     @cached_property
     def cosines(self) -> FloatArray:
@@ -60,12 +66,20 @@ class Window:
         return np.asarray(np.einsum("ik,ik->k", self.cosines, (covariance @ self.cosines).real))
 
 
-def pooled_correlation(windows: Sequence[Window], n_samples: float | None = None) -> LatticeCorrelation | None:
-    r"""Return the correlation that the noise of all windows shares; None where it is white, or of no such kind.
+@dataclass(frozen=True)
+class Pooled:
+    """The correlation that the noise of all windows shares, None where it is white; `doubt`: why one was left out."""
+
+    correlation: LatticeCorrelation | None = None
+    doubt: str = ""
+
+
+def pooled_correlation(windows: Sequence[Window], n_samples: int | None = None) -> Pooled:
+    r"""Return the correlation that the noise of all windows shares: none where it is white, or of no such kind.
 
     Correlations c of squares that sum to v move the edge of N channels and T samples by :math:`v / \sqrt\gamma` of it,
-    :math:`\gamma = N / T`. If that is less than a Tracy-Widom width, :math:`\sqrt\gamma N^{-2/3}`, and none exceeds .1,
-    it is left as it is: signal below the limit of detection correlates as much.
+    :math:`\gamma = N / T`. If that is less than a Tracy-Widom width, :math:`\sqrt\gamma N^{-2/3}`, and none is above
+    .15, it is left as it is: signal below the limit of detection correlates as much.
 
     Parameters
     ----------
@@ -77,7 +91,8 @@ def pooled_correlation(windows: Sequence[Window], n_samples: float | None = None
     Returns
     -------
     The correlation, for places that are no farther apart than those of a window. None where the Bayesian information
-    criterion prefers white noise, the correlation matters little, or components take a quarter of all dimensions.
+    criterion prefers white noise, the correlation matters little, or it is in doubt: components take a quarter of all
+    dimensions, or what they leave is not white in time.
 
     Examples
     --------
@@ -85,7 +100,7 @@ def pooled_correlation(windows: Sequence[Window], n_samples: float | None = None
     >>> noise = rng.normal(size=(2000, 21))
     >>> noise = noise[:, 1:] + 0.5 * noise[:, :-1]
     >>> window = Window(np.cov(noise.T), 1999, np.arange(20)[:, None], (20,))
-    >>> pooled_correlation([window]).along(0)[:3].round(1).tolist()
+    >>> pooled_correlation([window]).correlation.along(0)[:3].round(1).tolist()
     [1.0, 0.4, 0.0]
     """
     shape = windows[0].shape
@@ -97,9 +112,46 @@ def pooled_correlation(windows: Sequence[Window], n_samples: float | None = None
         fit, change = _refined(fit, parts)
         if change < CONVERGED * np.sqrt(2 / sum(part.window.dof for part in parts)) and number:
             break
+    lasting = float(np.abs(_autocorrelation(fit.correlation, parts)).max(initial=0.0))
+    everywhere = float(np.abs(_autocorrelation(fit.correlation, [replace(part, rank=0) for part in parts])).min())
+    effective = _fraction_effective(max(lasting, everywhere))
+    worth = effective * (windows[0].dof if n_samples is None else n_samples)
+    if fit.gain * effective < fit.cost or not _matters(fit.correlation, worth):
+        return Pooled()
+    doubt = _doubt(parts, lasting)
+    return Pooled(doubt=doubt) if doubt else Pooled(fit.correlation)
+
+
+def _fraction_effective(autocorrelation: float) -> float:
+    """Return how many independent samples a sample is worth in variances: noise of autocorrelation rho^t."""
+    if autocorrelation < LASTING:
+        return 1.0
+    return max((1 - autocorrelation**2) / (1 + autocorrelation**2), 0.0)
+
+
+def _doubt(parts: Sequence["_Part"], lasting: float) -> str:
+    """Return in words why a correlation is not that of noise; empty where nothing speaks against it."""
     removed = sum(part.rank for part in parts) / sum(len(part.scale) for part in parts)
-    matters = len(lags) > 0 and _matters(fit.correlation, n_samples or windows[0].dof)
-    return fit.correlation if matters and not fit.white and removed < 1 / MANY else None
+    if removed > 1 / MANY:
+        return f"neighboring voxels share more than noise: {removed:.0%} of all dimensions stand out of it"
+    if lasting > LASTING:
+        return (
+            "neighboring voxels share what lasts longer than a sample, which is not noise that is white in time: "
+            f"its autocorrelation after one sample is up to {lasting:.2f}"
+        )
+    return ""
+
+
+def _autocorrelation(correlation: LatticeCorrelation, parts: Sequence["_Part"]) -> FloatArray:
+    """Return the lag-one autocorrelation of what components leave, in each quarter of the spectrum of the noise.
+
+    Of samples less their mean, noise that is white in time has -1 / n, which is added.
+    """
+    sums = [part.lasting(correlation) / part.window.dof for part in parts if part.window.following is not None]
+    if not sums:
+        return np.zeros(1)
+    following, power = np.sum(sums, axis=0)
+    return np.asarray(following / power + np.mean([1 / part.window.dof for part in parts]))
 
 
 def _matters(correlation: LatticeCorrelation, n_samples: float) -> bool:
@@ -163,6 +215,18 @@ class _Part:
         power = np.maximum(window.power(rest), LEAST * prior)
         return _Part(window, _pulled(self.scale**2 * own, chance), rank, power, expected, prior)
 
+    def lasting(self, correlation: LatticeCorrelation) -> FloatArray:
+        """Return what whitened samples without components share with the next ones, and their power, (2, quarter)."""
+        window, shared = self.window, correlation.between(self.window.places)
+        strength, modes = np.linalg.eigh(shared + LEAST * np.eye(len(shared)))
+        whitening = (modes / np.sqrt(strength)).T / self.scale
+        white = whitening @ window.covariance @ whitening.T
+        removed = np.linalg.eigh(white)[1][:, len(white) - self.rank :]
+        onto = whitening - removed @ (removed.conj().T @ whitening)
+        following: AnyArray = window.covariance if window.following is None else window.following
+        both = [((onto @ each) * onto.conj()).sum(axis=1).real for each in (following, window.covariance)]
+        return np.stack([[part.sum() for part in np.array_split(each, N_GROUPS)] for each in both])
+
 
 def _noise(values: FloatArray, dof: float, *, complex_data: bool) -> tuple[int, float]:
     """Return how many eigenvalues stand out of white noise, and its variance."""
@@ -185,11 +249,15 @@ def _pulled(variance: FloatArray, chance: float) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A correlation, the logarithm of its spectrum at the wavenumbers of a window, and whether white noise would do."""
+    """A correlation, and the logarithm of its spectrum at the wavenumbers of a window.
+
+    `gain`: by how much twice its log likelihood is above that of white noise; `cost`: what its parameters cost (BIC).
+    """
 
     correlation: LatticeCorrelation
     log_spectrum: FloatArray
-    white: bool = True
+    gain: float = 0.0
+    cost: float = np.inf
 
 
 def _refined(fit: _Fit, parts: Sequence[_Part]) -> tuple[_Fit, float]:
@@ -210,9 +278,9 @@ def _refined(fit: _Fit, parts: Sequence[_Part]) -> tuple[_Fit, float]:
     change = log_spectrum - fit.log_spectrum
     gain = _loss(measured, np.full(len(measured), np.log(np.average(measured, weights=weight))), weight)
     gain -= _loss(measured, design @ found, weight)
-    white = dof * gain < len(lags) * np.log(dof * len(ratio))
+    cost = len(lags) * float(np.log(dof * len(ratio))) if len(lags) else np.inf
     correlation = LatticeCorrelation(shape, lags, found[1:])
-    return _Fit(correlation, log_spectrum, bool(white)), float(np.ptp(change)) / 2
+    return _Fit(correlation, log_spectrum, dof * gain, cost), float(np.ptp(change)) / 2
 
 
 def _cosines(shape: tuple[int, ...], lags: IntArray) -> FloatArray:

@@ -138,16 +138,17 @@ def _finer(n: int, parts: int) -> IntArray:
 def _by_reach(matrix: WhitenedMatrix, scale: FloatArray, directions: AnyArray) -> tuple[AnyArray, FloatArray]:
     """Return combinations of whitened channels less components, in ascending order of the noise before whitening.
 
-    With A = L L^H, and v an eigenvector of A for the eigenvalue a, noise x v / sqrt(a) is y L^H v / sqrt(a) of whitened
-    noise y. And the part of each combination that the components leave.
+    These are the left singular vectors of `color`, from whitened noise to that of the channels. And the part of each
+    combination that the components leave.
     """
     color = matrix.whitening.color
     n = min(MOST_CHANNELS, matrix.n_channels)
-    root = np.asarray(color[:n, :n] if isinstance(color, np.ndarray) else color[:n, :n].toarray()).conj().T
-    variances, vectors = scipy.linalg.eigh(root @ root.conj().T, check_finite=False)
+    square = color.shape[0] == color.shape[1]  # a triangle, of which a part is that of some channels
+    part = color[:n, :n] if square else color[:n]
+    part = np.asarray(part if isinstance(part, np.ndarray) else part.toarray())
     some = np.unique(np.linspace(0, n - 1, MOST_DIRECTIONS).astype(np.int64))
-    rotation = np.zeros((matrix.n_channels, len(some)), root.dtype)
-    rotation[:n] = (root.conj().T @ vectors[:, some]) / np.sqrt(variances[some])
+    rotation = np.zeros((matrix.n_channels, len(some)), part.dtype)
+    rotation[:n] = scipy.linalg.eigh(part @ part.conj().T, check_finite=False)[1][:, some]
     project, reconstruct = matrix.removal(scale, directions).factors
     rest = rotation - project @ (reconstruct @ rotation) if project.shape[1] else rotation
     uniqueness = np.clip((np.abs(rest) ** 2).sum(axis=0), 0.02, 1.0)

@@ -29,7 +29,7 @@ class Whitening:
     color: Any
 
     @classmethod
-    def of(cls, covariance: FloatArray, null: AnyArray | None = None) -> "Whitening":
+    def of(cls, covariance: AnyArray, null: AnyArray | None = None) -> "Whitening":
         """Return the whitening of a covariance (N, N) of which orthonormal directions `null` (N, n) were taken out.
 
         The noise is that before: what is left of it fills N - n dimensions, and is whitened within these.
@@ -49,7 +49,7 @@ class Whitening:
         if null is None or not null.shape[1]:
             root = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
             inverse = scipy.linalg.lapack.dtrtri(root, lower=1)[0] if not np.iscomplexobj(root) else _inverse(root)
-            return cls(inverse.T, root.T)
+            return cls(inverse.conj().T, root.conj().T)
         left = np.linalg.qr(null, mode="complete")[0][:, null.shape[1] :]
         inner = cls.of(left.conj().T @ covariance @ left)
         return cls(left @ inner.whiten, inner.color @ left.conj().T)

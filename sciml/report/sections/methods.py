@@ -29,6 +29,8 @@ REFERENCES = {
     " on ImageNet classification. arXiv:1502.01852",
     "johnstone": "Johnstone IM (2001). On the distribution of the largest eigenvalue in principal components analysis."
     " Annals of Statistics 29, 295–327. doi:10.1214/aos/1009210544",
+    "johnstone2008": "Johnstone IM (2008). Multivariate analysis and Jacobi ensembles: largest eigenvalue, Tracy–Widom "
+    "limits and rates of convergence. Annals of Statistics 36, 2638–2716. doi:10.1214/08-AOS605",
     "landa": "Landa B, Zhang TTCK, Kluger Y (2022). Biwhitening reveals the rank of a count matrix. SIAM Journal on "
     "Mathematics of Data Science 4, 1420–1446. doi:10.1137/21M1456807",
     "lecun": "LeCun Y, Bottou L, Orr GB, Müller KR (1998). Efficient BackProp. In: Neural Networks: Tricks of the "
@@ -70,6 +72,8 @@ REFERENCES = {
     "yang": "Yang G, Simon JB, Bernstein J (2023). A spectral condition for feature learning. arXiv:2310.17813",
     "zhang": "Zhang H, Dauphin YN, Ma T (2019). Fixup initialization: residual learning without "
     "normalization. arXiv:1901.09321",
+    "wachter": "Wachter KW (1980). The limiting empirical measure of multiple discriminant ratios. Annals of "
+    "Statistics 8, 937–957. doi:10.1214/aos/1176345134",
 }
 
 _INITIALIZATIONS = {

@@ -96,3 +96,20 @@ def test_a_large_recording_is_cropped_and_mistakes_are_named() -> None:
         compare(noisy, methods=["magic"])
     with pytest.raises(DataError, match="expected a method that returns a recording"):
         compare(noisy, methods={"half": lambda part: part.isel(time=slice(10))})
+
+
+def test_noise_that_neighbors_share_does_not_speak_for_what_is_held_out() -> None:
+    rng = np.random.default_rng(0)
+    white = rng.normal(size=(150, 20, 22))
+    # Noise of three pixels along x: the mean of both neighbors says something about the noise of a pixel.
+    movie = xr.DataArray(white[:, :, 2:] + white[:, :, 1:-1] + white[:, :, :-2], dims=("time", "y", "x"))
+
+    def of_neighbors(part: xr.DataArray) -> xr.DataArray:
+        values = np.pad(part.values, ((0, 0), (0, 0), (1, 1)), mode="edge")
+        return part.copy(data=(values[:, :, 2:] + values[:, :, :-2]) / 2)
+
+    methods = {"neighbors": of_neighbors, "zero": lambda part: 0 * part}
+    honest = compare(movie, methods=methods, patch={"y": 7, "x": 7}, model="white")
+    assert honest["denoiser"].values[0] != "neighbors"
+    fooled = compare(movie, methods=methods, model="white")
+    assert fooled["denoiser"].values[0] == "neighbors"

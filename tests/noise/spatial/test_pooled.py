@@ -30,7 +30,7 @@ def covariance(values: AnyArray) -> AnyArray:
 
 @pytest.mark.parametrize("strength", [0.0, 1.0, 5.0])
 def test_correlation_is_found_given_components_and_unequal_voxels(strength: float) -> None:
-    found = pooled_correlation(windows([0.3, 1.0, 0.3], strength=strength))
+    found = pooled_correlation(windows([0.3, 1.0, 0.3], strength=strength)).correlation
     assert found is not None
     # of a filter (.3, 1, .3): .6 / 1.18 and .09 / 1.18; the standard error is that of 6 x 81 x 400 values, .003
     np.testing.assert_allclose(found.along(1)[:4], [1, 0.508, 0.076, 0], atol=0.02)
@@ -39,7 +39,7 @@ def test_correlation_is_found_given_components_and_unequal_voxels(strength: floa
 
 @pytest.mark.parametrize("strength", [0.0, 1.0, 5.0])
 def test_white_noise_has_none(strength: float) -> None:
-    assert pooled_correlation(windows([0.0, 1.0, 0.0], strength=strength)) is None
+    assert pooled_correlation(windows([0.0, 1.0, 0.0], strength=strength)).correlation is None
 
 
 def test_windows_with_voxels_left_out_say_the_same() -> None:
@@ -49,7 +49,7 @@ def test_windows_with_voxels_left_out_say_the_same() -> None:
         for each in windows([0.3, 1.0, 0.3])
         for kept in [np.sort(rng.choice(81, 60, replace=False))]
     ]
-    found = pooled_correlation(part)
+    found = pooled_correlation(part).correlation
     assert found is not None
     np.testing.assert_allclose(found.along(1)[:3], [1, 0.508, 0.076], atol=0.03)
 
@@ -57,4 +57,4 @@ def test_windows_with_voxels_left_out_say_the_same() -> None:
 def test_signal_without_noise_has_none() -> None:
     rng = np.random.default_rng(0)
     signal = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 81))
-    assert pooled_correlation([Window(covariance(signal), 99, PLACES, SHAPE)]) is None
+    assert pooled_correlation([Window(covariance(signal), 99, PLACES, SHAPE)]).correlation is None

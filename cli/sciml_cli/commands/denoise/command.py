@@ -16,7 +16,15 @@ from sciml_cli.commands.denoise.options import (
     write_page,
 )
 from sciml_cli.commands.denoise.patches import PatchOptions, by_patches, patch_options, sizes, values_of
-from sciml_cli.options import FILE, Command, json_option, model_option, overwrite_option, signal_option
+from sciml_cli.options import (
+    FILE,
+    Command,
+    KnownNoise,
+    json_option,
+    model_option,
+    overwrite_option,
+    signal_option,
+)
 from sciml_cli.output import alert, emit, note, plain
 
 __all__ = ["denoise"]
@@ -69,6 +77,8 @@ def denoise(
     if out is None or whole.compare:
         return
     target = Target(file, out, whole.report, overwrite)
+    if whole.known.asked() and (patches.patch is not None or patches.sigma is not None or whole.whiten):
+        raise click.UsageError("--reference and --patterns make one noise floor: not with --patch, --sigma or --whiten")
     if patches.patch is not None:
         options = {"rank": rank, "fill": whole.fill, **({} if alpha is None else {"alpha": alpha})}
         _denoise_patches(recording, target, patches, options, as_json=as_json)
@@ -104,7 +114,7 @@ def _denoise_whole(
     from sciml.denoise import denoise as remove_noise
 
     sigma = patches.one_sigma()
-    floor = _floor(recording, model, 0.05 if alpha is None else alpha) if sigma is None else None
+    floor = _floor(recording, model, whole.known, 0.05 if alpha is None else alpha) if sigma is None else None
     cleaned = remove_noise(
         recording,
         floor,
@@ -124,13 +134,13 @@ def _denoise_whole(
         click.echo(f"{target.out}: {kept} of {n_features} components kept")
 
 
-def _floor(recording: Any, model: str, alpha: float) -> Any:
+def _floor(recording: Any, model: str, known: KnownNoise, alpha: float) -> Any:
     from sciml.errors import NoiseFloorWarning
     from sciml.noise import noise_floor
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoiseFloorWarning)  # said in the cautions
-        floor = noise_floor(recording, model=model, alpha=alpha)
+        floor = noise_floor(recording, model=model, alpha=alpha, **known.options())
     for warning in floor.warnings:
         alert(f"warning: {warning}")
     note(floor.summary())

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sciml_cli.options import FILE, grouped
+from sciml_cli.options import FILE, KNOWN_NOISE, KnownNoise, grouped
 from sciml_cli.output import emit, note, number, plain, table
 
 __all__ = ["Target", "WholeOptions", "check_output", "print_comparison", "save", "whole_options", "write_page"]
@@ -23,6 +23,13 @@ class WholeOptions:
     fill: bool
     compare: bool
     report: Path | None
+    reference: str | None
+    patterns: str | None
+
+    @property
+    def known(self) -> KnownNoise:
+        """What is known of the noise."""
+        return KnownNoise(self.reference, self.patterns)
 
 
 OPTIONS = (
@@ -33,6 +40,7 @@ OPTIONS = (
                       "nothing is written."),
     click.option("--report", type=FILE,
                  help="HTML page to write too: before, after, what was removed, its spectrum, maps."),
+    *KNOWN_NOISE,
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ class PatchOptions:
     mask: Path | None
     shrinkage: str
     weights: str
+    noise: str | None
     maps: bool
     device: str | None
     memory: str
@@ -35,7 +36,7 @@ class PatchOptions:
 
     def refuse(self) -> None:
         """Complain of options that mean nothing without `--patch`."""
-        given = [name for name in ("stride", "mask", "device", "scheduler") if getattr(self, name) is not None]
+        given = [name for name in ("stride", "mask", "noise", "device", "scheduler") if getattr(self, name) is not None]
         given += ["maps"] if self.maps else []
         if given:
             raise click.UsageError(f"--{given[0]} needs --patch; give the size of a patch, as --patch 7,7")
@@ -60,6 +61,9 @@ OPTIONS = (
                  help="Norm of the error that components are shrunk for; hard keeps clear ones as they are, none all."),
     click.option("--weights", type=click.Choice(["gaussian", "uniform", "rank"]), default="gaussian",
                  show_default=True, help="How patches that overlap are averaged."),
+    click.option("--noise", type=click.Choice(["auto", "independent"]),
+                 help="auto: look for noise that neighboring voxels share, and take it into account (the default).  "
+                      "independent: do not look."),
     click.option("--maps", is_flag=True, help="Write maps of sigma, rank, variance, removed and coverage too."),
     click.option("--device", help="cpu or cuda; default the CPU, all cores."),
     click.option("--memory", default="2GB", show_default=True, help="Memory to stay within."),
@@ -97,6 +101,7 @@ def by_patches(
         mask=None if options.mask is None else _map(options.mask) != 0,
         shrinkage=options.shrinkage,  # type: ignore[arg-type]
         weights=options.weights,  # type: ignore[arg-type]
+        noise=options.noise or "auto",  # type: ignore[arg-type]
         device=options.device,
         memory=options.memory,
         scheduler=options.scheduler,
@@ -119,6 +124,7 @@ def by_patches(
             "restarted": found.restarted,
             "voxels": found.n_voxels,
             "untouched": found.n_untouched,
+            "noise_correlation": found.noise_correlation,
         }
         emit(
             "denoise", {"out": out, "patch": patch, "sigma": found.sigma, "rank": found.rank, "units": units, **counts}
@@ -128,7 +134,14 @@ def by_patches(
         click.echo(
             f"{printable(str(out))}: patches of {shape}, mean rank {number(found.rank)}, mean noise "
             f"{number(found.sigma, units)}, {found.n_untouched} of {found.n_voxels} voxels left as they were"
+            f"{_said_of_noise(found.noise_correlation)}"
         )
+
+
+def _said_of_noise(correlation: Mapping[str, tuple[float, ...]]) -> str:
+    """Say how much of their noise neighboring voxels share, where they do."""
+    along = [f"{values[1]:.2f} along {dim}" for dim, values in correlation.items() if len(values) > 1]
+    return f"; neighbors share noise: correlation {' and '.join(along)}" if along else ""
 
 
 def values_of(out: Path) -> Path:

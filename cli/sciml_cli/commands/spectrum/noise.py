@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from sciml_cli.options import FILE, Command, json_option, model_option, signal_option
+from sciml_cli.options import (
+    FILE,
+    Command,
+    KnownNoise,
+    json_option,
+    known_noise_options,
+    model_option,
+    signal_option,
+)
 from sciml_cli.output import alert, emit, note, number, progress_bar, table
 
 __all__ = ["noise"]
@@ -19,7 +27,9 @@ MOST_NAMES = 12  # of channels in one row of a table
 @click.argument("file", type=FILE)
 @signal_option
 @model_option
+@known_noise_options
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the test.")
+@click.option("--shared", is_flag=True, help="Say how many time courses two random halves of the channels share.")
 @click.option("--by-frequency", is_flag=True, help="Test each frequency: which oscillations do channels share?")
 @click.option("--band", nargs=2, type=float, metavar="LOW HIGH", help="With --by-frequency: frequencies in Hz.")
 @click.option("--bandwidth", type=float, metavar="HZ", help="With --by-frequency: width of the bands.")
@@ -28,7 +38,9 @@ def noise(
     file: Path,
     signal: str | None,
     model: str,
+    known: KnownNoise,
     alpha: float,
+    shared: bool,
     by_frequency: bool,
     band: tuple[float, float] | None,
     bandwidth: float | None,
@@ -36,6 +48,8 @@ def noise(
 ) -> None:
     """Estimate the noise of a recording and find the components that rise above it."""
     if by_frequency:
+        if known.asked() or shared:
+            raise click.UsageError("--reference, --patterns and --shared are not for --by-frequency")
         _noise_by_frequency(file, signal, alpha, band, bandwidth, as_json)
         return
     if band is not None or bandwidth is not None:
@@ -48,13 +62,14 @@ def noise(
 
     with progress_bar("reading") as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", NoiseFloorWarning)  # said in the cautions
-        floor = noise_floor(recording, model=model, alpha=alpha, progress=progress)
+        floor = noise_floor(recording, model=model, alpha=alpha, **known.options(), progress=progress)
     for warning in floor.warnings:
         alert(f"warning: {warning}")
+    halves = _shared(recording, alpha) if shared else None
     if as_json:
-        emit("noise", floor.to_dict())
+        emit("noise", floor.to_dict() | ({} if halves is None else {"shared": halves.to_dict()}))
         return
-    click.echo(f"{floor.summary()}\n")
+    click.echo(f"{floor.summary()}\n" if halves is None else f"{floor.summary()}\n{halves.summary()}\n")
     click.echo(table(("quantity", "value"), _noise_rows(floor)))
     columns = (
         "component",
@@ -73,6 +88,12 @@ def noise(
             "\nstrength: standard deviation before the noise added to it, all channels together; loadings, time "
             "course: squared cosine with the true pattern over channels and in time"
         )
+
+
+def _shared(recording: Any, alpha: float) -> Any:
+    from sciml.noise import shared_between_halves
+
+    return shared_between_halves(recording, alpha=alpha)
 
 
 def _component_row(floor: Any, k: int) -> tuple[object, ...]:

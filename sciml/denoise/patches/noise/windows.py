@@ -94,6 +94,9 @@ class _Part:
         values, _ = read_values(part, wide)
         return cls(values, known_values(part, plan, values))
 
+    def __len__(self) -> int:
+        return int(self.values.shape[-1])
+
     @property
     def there(self) -> BoolArray:
         return np.ones(self.values.shape, bool) if self.known is None else self.known
@@ -114,8 +117,16 @@ def _window(parts: list[_Part], region: Region, chosen: Masks) -> Window | None:
     used &= ((count > LEAST_FILLED * n) & (np.abs(centered).max(axis=1) > 0)).reshape(shape)
     if used.sum() < LEAST_FILLED * used.size:
         return None
-    covariance, dof = _covariance(centered[used.ravel()], known[used.ravel()])
-    return Window(covariance, dof, np.argwhere(used), shape)
+    centered, known = centered[used.ravel()], known[used.ravel()]
+    covariance, dof = _covariance(centered, known)
+    return Window(covariance, dof, np.argwhere(used), shape, _following(centered, [len(part) for part in parts]))
+
+
+def _following(centered: AnyArray, lengths: list[int]) -> AnyArray:
+    """Return the covariance of samples (voxel, sample) with the next ones, in segments of so many."""
+    ends = np.cumsum(lengths)
+    pairs = np.delete(np.arange(centered.shape[1]), ends - 1)
+    return np.asarray(centered[:, pairs] @ centered[:, pairs + 1].conj().T / (len(pairs) or 1))
 
 
 def _covariance(centered: AnyArray, known: BoolArray) -> tuple[AnyArray, float]:
