@@ -13,6 +13,7 @@ __all__ = ["Lattice", "halved"]
 
 SHORTEST = 32  # steps of half a circle
 NEAR = 33  # places along an axis, the lags between which are told apart by themselves
+MOST_BLOCKS = 4
 LARGEST_BLOCK = 450  # channels whose products of matrices take milliseconds
 LARGEST_LOG = 25.0  # of the spectrum's maximum over its minimum: beyond, rounding hides what is left
 
@@ -38,8 +39,12 @@ class Lattice:
 
     @cached_property
     def blocks(self) -> list[IntArray]:
-        """Places that are near each other, at most `LARGEST_BLOCK`: halves along the longest side, and so on."""
-        return halved(self.places, np.arange(len(self.places)))
+        """Places that are near each other, at most `LARGEST_BLOCK`: halves along the longest side, and so on.
+
+        Of very many blocks a few, spread over the grid, say what all do.
+        """
+        every = halved(self.places, np.arange(len(self.places)))
+        return every[:: -(-len(every) // MOST_BLOCKS)]
 
     def of_channels(self, channels: IntArray) -> "Lattice":
         """Return the lattice of some of the places."""
