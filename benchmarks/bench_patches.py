@@ -2,7 +2,8 @@
 
 Peers are looked for outside this environment: dwidenoise on PATH or at SCIML_DWIDENOISE, DIPY in the Python that
 SCIML_DIPY_PYTHON names. `python bench_patches.py scale` runs the 12 GB movie alone (`scale --gigabytes 1.5`: a
-shorter one), `phantom` the phantoms alone. SCIML_SCRATCH is a folder with 25 GB of room.
+shorter one), `phantom` the phantoms alone, `shared` noise that neighboring pixels share. SCIML_SCRATCH
+is a folder with 25 GB of room.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +24,11 @@ import numpy as np
 import xarray as xr
 from _report import machine, record, table
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.signal import lfilter
 
-from sciml.denoise import denoise_patches
+from sciml.denoise import denoise, denoise_patches
+from sciml.noise import noise_floor
 from sciml.simulate import Phantom, smooth_phantom
 
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -196,6 +201,85 @@ def phantoms() -> None:
     record("Patches: phantoms beside peers", text)
 
 
+def shared_noise(kind: str, shape: tuple[int, int, int], rng: np.random.Generator) -> NDArray[np.floating]:
+    """Noise of variance one: white, blurred by .7 pixels, exponential with .4 a pixel both ways, or along x alone."""
+    pad = 24
+    white = rng.normal(size=(shape[0], shape[1] + 2 * pad, shape[2] + 2 * pad))
+    if kind == "blur .7":
+        white = gaussian_filter(white, (0, 0.7, 0.7))
+    for axis in {"exp .4": (1, 2), "exp .6 along x": (2,)}.get(kind, ()):
+        rho = float(kind.split()[1])
+        white = lfilter([1.0], [1.0, -rho], white, axis=axis)
+    inner = white[:, pad:-pad, pad:-pad]
+    return inner / inner.std()
+
+
+def cells(shape: tuple[int, int, int], amplitude: float, rng: np.random.Generator) -> NDArray[np.floating]:
+    """One cell of 3 x 4 pixels for every 80, and a smooth background, with time courses of autocorrelation .9."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape[1:]), indexing="ij")
+    maps = [np.exp(-(y**2) - x**2)]
+    for _ in range(shape[1] * shape[2] // 80):
+        row, column = rng.integers(0, shape[1] - 3), rng.integers(0, shape[2] - 4)
+        maps.append(np.zeros(shape[1:]))
+        maps[-1][row : row + 3, column : column + 4] = 1
+    times = lfilter([np.sqrt(1 - 0.81)], [1, -0.9], rng.normal(size=(shape[0] + 200, len(maps))), axis=0)[200:]
+    return amplitude * np.tensordot(times, np.array(maps), 1)
+
+
+def shared_row(kind: str, shape: tuple[int, int, int], amplitude: float, draws: int, *, whole: bool) -> list[str]:
+    """Errors over the variance of the noise, by patches and whole, of independent noise and of noise as it is found."""
+    found = []
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        signal = cells(shape, amplitude, rng)
+        movie = xr.DataArray((signal + shared_noise(kind, shape, rng)).astype(np.float32), dims=("time", "y", "x"))
+        row: list[float] = []
+        for noise in ("independent", "auto"):
+            seconds, result = timed_patches(movie, noise)
+            inside = np.abs(result["denoised"] - signal) < 1.96 * np.sqrt(result["variance"])
+            error = float(((result["denoised"] - signal) ** 2).mean())
+            row += [error, float(result["sigma"].mean()), float(inside.mean()), seconds]
+        for model in ("heteroscedastic", "auto") if whole else ():
+            floor = noise_floor(movie, model=model)  # type: ignore[arg-type]
+            row.append(float(((denoise(movie, floor) - signal) ** 2).mean()))
+        found.append(row)
+    mean = np.mean(found, axis=0)
+    cells_of_row = [f"{' x '.join(map(str, shape))}, {kind}, {amplitude:g}", f"{mean[0]:.4f}", f"{mean[4]:.4f}"]
+    cells_of_row += [f"**{mean[4] / mean[0]:.3f}**", f"{mean[1]:.3f}, {mean[5]:.3f}", f"{100 * mean[6]:.1f} %"]
+    cells_of_row.append(f"{mean[3]:.2f}, {mean[7]:.2f} (**x{mean[7] / mean[3]:.2f}**)")
+    cells_of_row.append(f"{mean[8]:.4f}, {mean[9]:.4f} (**{mean[9] / mean[8]:.3f}**)" if whole else "-")
+    return cells_of_row
+
+
+def timed_patches(movie: xr.DataArray, noise: str) -> tuple[float, xr.Dataset]:
+    """Return the least seconds of three runs, and the result."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        result = denoise_patches(movie, patch={"y": 7, "x": 7}, noise=noise)  # type: ignore[arg-type]
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), result
+
+
+def shared() -> None:
+    warnings.simplefilter("ignore")
+    rows = []
+    for kind in ("white", "blur .7", "exp .4", "exp .6 along x"):
+        rows += [shared_row(kind, (300, 20, 20), amplitude, 4, whole=True) for amplitude in (0.0, 0.5, 1.0)]
+    rows += [shared_row(kind, (300, 128, 128), 0.5, 1, whole=False) for kind in ("white", "blur .7")]
+    rows += [shared_row(kind, (1000, 256, 256), 0.5, 1, whole=False) for kind in ("white", "blur .7")]
+    columns = ["movie, noise, amplitude", "patches, independent", "patches, auto", "ratio", "sigma (true 1)"]
+    columns += ["95 % intervals hold (auto)", "s", "whole: heteroscedastic, auto"]
+    text = (
+        "Squared error over the variance of the noise; cells of 3 x 4 pixels (one for every 80) and a smooth "
+        "background with time courses of autocorrelation .9, their standard deviation over that of the noise as "
+        "amplitude. Patches of 7 x 7. 4 draws of 20 x 20 pixels, one of the larger ones; time is the least of three "
+        "runs.\n\n"
+        f"{table(columns, rows)}\n\n{THREADS} threads; {machine('numpy', 'torch', 'scipy')}"
+    )
+    record("Patches: noise that neighbors share", text)
+
+
 SCALE = """
 import resource, sys, time
 from sciml.denoise import denoise_patches_to_file
@@ -215,7 +299,7 @@ def timed(what, function, clock):
     return call
 batched.eigh = timed("eigen", batched.eigh, time.thread_time)
 batched.eigvalsh = timed("eigen", batched.eigvalsh, time.thread_time)
-tile._read = timed("read", tile._read, time.perf_counter)
+tile.read_values = timed("read", tile.read_values, time.perf_counter)
 regions.RegionFile.write = timed("write", regions.RegionFile.write, time.perf_counter)
 movie = open_recording(sys.argv[1], "movie", dims=("time", "y", "x"), rate=30.0)
 wall, cpu = time.perf_counter(), time.process_time()
@@ -268,11 +352,15 @@ def scale(gigabytes: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Patches beside peers, and beyond memory.")
-    parser.add_argument("parts", nargs="*", default=["phantom", "scale"], help="phantom, scale; default both")
+    parser.add_argument(
+        "parts", nargs="*", default=["phantom", "shared", "scale"], help="phantom, shared, scale; default all"
+    )
     parser.add_argument("--gigabytes", type=float, default=12.0, help="size of the movie beyond memory")
     chosen = parser.parse_args()
     if "phantom" in chosen.parts:
         phantoms()
+    if "shared" in chosen.parts:
+        shared()
     if "scale" in chosen.parts:
         scale(chosen.gigabytes)
 

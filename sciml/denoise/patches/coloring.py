@@ -60,6 +60,13 @@ class Coloring:
         """Return directions of whitened patches (patch, voxel, k) as maps in the units of the data."""
         return self.color.to(vectors.dtype) @ vectors
 
+    def level(self, there: "Tensor") -> "Tensor":
+        """Return the variance of the best estimate of the level of voxels that are there, 1 / (1^T R^-1 1): (patch, 1).
+
+        In units of the variance of a voxel; of p voxels of white noise it is 1 / p.
+        """
+        return 1 / (self.project(there[..., None]) ** 2).sum(1).clamp(min=TINY)
+
     def noise_along(self, directions: "Tensor") -> "Tensor":
         """Return the variance of the noise along directions (voxel, k), in units of a voxel's: (k,) or (patch, k)."""
         projected = self.color.mH @ directions

@@ -156,10 +156,10 @@ def _deviation(means: "Tensor", there: "Tensor", coloring: Coloring) -> tuple["T
     Lengths are those of whitened deviations, the variance in units of that of a mean.
     """
     ones, white = (coloring.project((each * there)[..., None])[..., 0] for each in (there, means))
-    weight = (ones**2).sum(1, keepdim=True).clamp(min=TINY)
-    common = (ones * white).sum(1, keepdim=True) / weight
+    level = coloring.level(there)
+    common = (ones * white).sum(1, keepdim=True) * level
     energy = _square(white - ones * common).sum(1, keepdim=True)
-    return (means - common) * there, energy, 1 / weight
+    return (means - common) * there, energy, level
 
 
 def _square(values: "Tensor") -> Any:

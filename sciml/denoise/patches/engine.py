@@ -204,7 +204,7 @@ def _one_box(
     error = error[..., 0] + (kept.change * like(decision.constant)).sum(-1)[:, None] + n_samples * mean_error
     energy = (square(kept.shrunk) @ like(decision.power)[..., None])[..., 0]
     energy = energy + n_samples * square(added if means is None else added + means)
-    columns = _columns(decision, sizes, error, energy, batch.there, weight, like)
+    columns = _columns(decision, sizes, error, energy, batch, weight, like)
     source, first = (batched.to_tensor(each, settings.device) for each in box.gathering())
     each = batched.take_rows(weight.reshape(-1), source)
     add = partial(batched.sum_rows, source=source, first=first)
@@ -243,12 +243,15 @@ def _columns(
     sizes: Sizes,
     error: "Tensor",
     energy: "Tensor",
-    there: "Tensor",
+    batch: Batch,
     weight: "Tensor",
     put: Callable[[AnyArray], "Tensor"],
 ) -> "Tensor":
     """Return what each voxel of each patch adds to the maps: (patch, voxel, column)."""
-    usable = put(decision.usable.astype(np.float64))[:, None]
+    usable, there = put(decision.usable.astype(np.float64))[:, None], batch.there
+    undetected = put(decision.undetected)[:, None]
+    if batch.noise is not None:  # the limit of detection of what varies slowly, as most signal does, is higher
+        undetected = undetected * put(sizes.n_voxels)[:, None] * batch.noise.level(there)
     each = there.new_ones(there.shape)
     columns = {
         "present": usable * each,
@@ -256,7 +259,7 @@ def _columns(
         "weight": weight,
         "error": weight * error,
         "energy": weight * energy,
-        "undetected": weight * put(decision.undetected)[:, None],
+        "undetected": weight * undetected,
         "sigma2": put(decision.sigma**2 * sizes.known)[:, None] * each,
         "rank": put(decision.rank.astype(np.float64))[:, None] * each,
         "samples": weight * put(sizes.n_samples)[:, None],

@@ -48,7 +48,7 @@ def assembled(
     return NoiseFloor(
         choice=ModelChoice(choice.model.name, requested, choice.reason, alpha, verdict.rank_is, verdict.reason),
         rank=fit.rank,
-        edge=float(fit.law.threshold(alpha)),
+        edge=float(fit.law.threshold(alpha / choice.model.n_tests)),
         eigenvalues=fit.eigenvalues,
         p_values=fit.p_values,
         sigma=sigma,

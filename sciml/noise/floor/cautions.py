@@ -36,6 +36,7 @@ def cautions(choice: Choice, verdict: Verdict, components: Components) -> list[s
             f"the noise is louder at some samples than at others (99 % lie within a factor {high / low:.2g}): each was "
             "divided by the level of the noise at its time, and strengths are those of weighed samples"
         )
+    found += _smooth_words(choice)
     if statistics.n_unread:
         found.append(
             f"the floor is that of {len(statistics.used)} channels chosen at random from {statistics.n_features}; "
@@ -62,6 +63,14 @@ def cautions(choice: Choice, verdict: Verdict, components: Components) -> list[s
     if len(statistics.used) < 8:
         found.append(f"{len(statistics.used)} channels are few for the large-N laws; p-values are rough")
     return found
+
+
+def _smooth_words(choice: Choice) -> list[str]:
+    """Say among how many directions components stand out that do not among all."""
+    if choice.whole is None:
+        return []
+    more, n = choice.fit.rank - choice.whole.fit.rank, choice.whole.matrix.n_channels
+    return [f"{more} of the components stand out only among the smoothest {choice.matrix.n_channels} of {n} directions"]
 
 
 def _same_in_all_channels(components: Components) -> list[str]:

@@ -18,6 +18,7 @@ __all__ = ["Components", "components_of"]
 
 CONFIDENCE = 0.95
 UNLIKE = 4.0  # standard deviations from the typical noise, at which a channel's noise is no matter of chance
+TINY = float(np.finfo(float).tiny)
 MOST_LEAKED = 0.5  # of one direction that another can hold: half of each, where strengths are equal
 
 
@@ -73,9 +74,11 @@ def components_of(choice: Choice) -> Components:
     half = float(scipy.stats.norm.isf((1 - CONFIDENCE) / 2)) * relative * strengths
     intervals = np.stack([np.maximum(strengths - half, 0), strengths + half], axis=1)
     maps, filters = noise.maps_and_filters(found.directions)
+    louder = _louder(choice)
     return Components(
-        noise.of_channels, null, maps, filters, singular_values, strengths, intervals,
-        over_channels * kept * _own_part(leaked_channels), over_time * _own_part(leaked_time), noise.recorded(null),
+        noise.of_channels * louder, null, maps, filters, singular_values, strengths, intervals,
+        over_channels * kept * _own_part(leaked_channels), over_time * _own_part(leaked_time),
+        noise.recorded(null) * louder,
     )  # fmt: skip
 
 
@@ -152,7 +155,7 @@ class _Noise:
         """Mean of |K e|² over all directions."""
         if self.color is None:
             return float(np.mean(self.of_channels**2))
-        return float(np.sum(self.of_channels**2)) / int(self.color.shape[0])  # rows of R^{1/2} have the norm one
+        return float(np.sum(np.abs(self.color) ** 2 @ self.of_channels**2)) / int(self.color.shape[0])
 
     def maps_and_filters(self, directions: AnyArray) -> tuple[AnyArray, AnyArray]:
         """Return components in units of each channel's noise, of unit norm, and what their scores are read by."""
@@ -172,9 +175,31 @@ def _noise(choice: Choice, scale: FloatArray) -> _Noise:
     # Samples of the matrix are standardized ones times `whiten`, and their noise has the common standard deviation.
     whiten, color, level = prepared.whitening.whiten, prepared.whitening.color, float(scale[0])
     inflation = 1.0 if prepared.finite is None else prepared.finite.inflation
-    before = np.sqrt(np.asarray((np.abs(color) ** 2).sum(axis=0)) / inflation).ravel() * level
+    before = np.sqrt(prepared.whitening.noise / inflation) * level
     total = choice.matrix.statistics.total_scale / np.sqrt(present)
     return _Noise(before * total, color * (level / before), whiten * before[:, None] / level)
+
+
+def _louder(choice: Choice) -> float:
+    r"""Return the standard deviation of what is left of the channels over what the fit of shared noise says of it.
+
+    A fit of few parameters to the logarithm of a spectrum holds the relative errors down, not those of the power in
+    all. With eigenvalues lam_j of components and their maps v_j = color^H u_j, the channel i has
+    1 - sum lam_j |v_ij|² left, and should have l (sum_m |color_mi|² - sum_j |v_ij|²), l the level of the bulk.
+    """
+    if choice.prepared.whitening is None or choice.prepared.finite is not None:
+        return 1.0
+    choice = choice.whole or choice
+    assert choice.prepared.whitening is not None  # noqa: S101
+    matrix, rank, color = choice.matrix, choice.fit.rank, choice.prepared.whitening.color
+    found = matrix.eigen(matrix.total_scale, rank)
+    squares = np.abs(color.conj().T @ found.directions) ** 2
+    left = 1 - rank / matrix.dof
+    level = float(found.values[rank:].sum()) / ((matrix.n_channels - rank) * left)
+    weights = choice.matrix.statistics.total_scale**2 / choice.matrix.statistics.fraction_present
+    expected = np.asarray((np.abs(color) ** 2).sum(axis=0)).ravel() - squares.sum(axis=1)
+    rest = 1 - squares @ found.values[:rank]
+    return float(np.sqrt(max(float(weights @ rest), TINY) / max(level * left * float(weights @ expected), TINY)))
 
 
 def _null(choice: Choice) -> AnyArray:

@@ -38,6 +38,7 @@ class Verdict:
 
 def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
     """Test what is left against the model of the noise: `shape` is that of the channels, row by row."""
+    choice = choice.whole or choice
     rejected = (
         choice.prepared.doubt
         or neighbors_correlate(choice, shape)

@@ -13,7 +13,7 @@ from sciml.rmt.rank import white_test
 from sciml.rmt.spectrum import Field, Spectrum
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["fitted"]
+__all__ = ["fitted", "fitted_within"]
 
 MAX_PASSES = 12  # how often rank and noise are re-estimated from each other before they count as not converged
 MAX_REJECTED = 4  # passes in a row: components that are not removed yet look like color too
@@ -33,8 +33,19 @@ def fitted(model: NoiseModel, prepared: Prepared, alpha: float, *, give_up: bool
     """Fit a noise model, and return the matrix that it ended on; with `give_up` not to the end where data reject it."""
     if model.equal_variances:
         return prepared, _fit_one_variance(prepared, alpha)
-    last = _Iteration(model, alpha, give_up=give_up).fit(prepared)
+    last = _Iteration(model, alpha / model.n_tests, give_up=give_up).fit(prepared)
     return last.prepared, last.fit
+
+
+def fitted_within(model: NoiseModel, prepared: Prepared, alpha: float, *, level: float) -> Fit:
+    """Test some directions of whitened channels, given the noise `level` of all."""
+    iteration, matrix = _Iteration(model, alpha / model.n_tests, give_up=False), prepared.matrix
+    scale, ranks_tried = np.full(matrix.n_channels, level), {0}
+    fit = iteration.fit_given(prepared, scale, 0, ranks_tried)
+    while not fit.converged and fit.rank not in ranks_tried and fit.rank <= _limit(matrix):
+        ranks_tried.add(fit.rank)
+        fit = iteration.fit_given(prepared, scale, fit.rank, ranks_tried)
+    return fit
 
 
 def _fit_one_variance(prepared: Prepared, alpha: float) -> Fit:
@@ -107,9 +118,9 @@ class _Iteration:
         self, prepared: Prepared, before: Fit | None, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]
     ) -> _Step:
         prepared, scale = self.model.estimate_noise(prepared, before, scale, n_removed)
-        return _Step(prepared, scale, self._fit_given(prepared, scale, n_removed, ranks_tried))
+        return _Step(prepared, scale, self.fit_given(prepared, scale, n_removed, ranks_tried))
 
-    def _fit_given(self, prepared: Prepared, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]) -> Fit:
+    def fit_given(self, prepared: Prepared, scale: FloatArray, n_removed: int, ranks_tried: Collection[int]) -> Fit:
         """Test the spectrum against the noise after removing components; converged if bulk and rank agree with it."""
         model, matrix = self.model, prepared.matrix
         found = matrix.eigen(scale, n_removed)

@@ -1,12 +1,12 @@
 """Which noise model is chosen: the first, from simple to rich, that converges and that the data do not reject."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from sciml.noise.floor.iterate import fitted
+from sciml.noise.floor.iterate import fitted, fitted_within
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.residual import ResidualRows, residual_rows
 from sciml.noise.models.base import Fit, Given, NoiseModel, Prepared, UnsuitableValuesError
@@ -17,12 +17,16 @@ __all__ = ["Choice", "fit_requested", "select_model"]
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that was fitted, why, on which matrix, and how."""
+    """The model that was fitted, why, on which matrix, and how.
+
+    Where more components stand out among some directions than among all, `whole` is the choice for all.
+    """
 
     model: NoiseModel
     reason: str
     prepared: Prepared
     fit: Fit
+    whole: "Choice | None" = None
 
     @property
     def matrix(self) -> Matrix:
@@ -43,7 +47,17 @@ class Choice:
 def fit_requested(model: NoiseModel, matrix: Matrix, alpha: float, given: Given) -> Choice:
     """Fit a model whether the data reject it or not."""
     prepared, fit = fitted(model, model.prepare(matrix, given), alpha, give_up=False)
-    return Choice(model, "as requested", prepared, model.confirmed(fit, prepared, alpha))
+    return _narrowed(Choice(model, "as requested", prepared, model.confirmed(fit, prepared, alpha)), alpha)
+
+
+def _narrowed(choice: Choice, alpha: float) -> Choice:
+    """Return the choice for the directions in which most components stand out: all, or a subspace of the model's."""
+    best, level = choice, float(choice.fit.scale[0])
+    for prepared in choice.model.subspaces(choice.prepared, choice.fit) if choice.fit.converged else []:
+        fit = fitted_within(choice.model, prepared, alpha, level=level)
+        if fit.converged and fit.rank > best.fit.rank:
+            best = replace(choice, prepared=prepared, fit=fit, whole=choice)
+    return best
 
 
 def select_model(matrix: Matrix, alpha: float, given: Given) -> Choice:
@@ -90,7 +104,8 @@ class _Selection:
         if not model.needed(prepared):
             return None
         prepared, fit = fitted(model, prepared, self.alpha, give_up=False)
-        return Choice(model, model.chosen(fit, prepared), prepared, model.confirmed(fit, prepared, self.alpha))
+        choice = Choice(model, model.chosen(fit, prepared), prepared, model.confirmed(fit, prepared, self.alpha))
+        return _narrowed(choice, self.alpha)
 
     def stands(self, model: NoiseModel) -> bool:
         ruled_out = model.ruled_out(self.matrix)

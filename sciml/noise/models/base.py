@@ -112,6 +112,8 @@ class NoiseModel(Protocol):
         Words for the reason if rank and noise do not converge and a richer model is tried; empty if none is.
     independent
         Channels share no noise. The others need to know where channels are, or what their noise is.
+    n_tests
+        Between how many tests, of all directions and of `subspaces`, the level is shared.
     """
 
     name: str
@@ -123,6 +125,7 @@ class NoiseModel(Protocol):
     needs_values: bool = False
     must_converge: str = ""
     independent: bool = True
+    n_tests: int = 1
 
     def ruled_out(self, matrix: Matrix) -> str | None:  # noqa: ARG002
         """Return in words why no fit of the model is worth its time, or None. What rules it out would reject it too."""
@@ -162,6 +165,10 @@ class NoiseModel(Protocol):
         `before` is the fit so far, None at first, on the matrix `prepared` with the noise `scale`.
         """
         return prepared, prepared.matrix.noise_scale(scale, rank)
+
+    def subspaces(self, prepared: Prepared, fit: Fit) -> list[Prepared]:  # noqa: ARG002
+        """Return matrices of fewer directions in which weaker components of some kind stand out."""
+        return []
 
     @property
     def tested_on(self) -> "NoiseModel":

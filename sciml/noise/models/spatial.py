@@ -1,10 +1,10 @@
 """Noise that neighbors on a grid share: the same correlation at the same lag, everywhere."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sciml._typing import FloatArray
+from sciml._typing import AnyArray, FloatArray
 from sciml.noise.channels.layout import Layout
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
@@ -12,6 +12,7 @@ from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, U
 from sciml.noise.spatial.isotropic import SharedByClass
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.local import local_whitening
+from sciml.noise.spatial.nested import SCALES, smooth_basis
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.result import SpatialNoise, along_grid
 from sciml.noise.spatial.scatter import Removed, Scatter, scatter_of, units
@@ -55,6 +56,7 @@ class Spatial(NoiseModel):
     )
     colored = True
     independent = False
+    n_tests = 1 + len(SCALES)
     must_converge = "and noise that neighbors share does not converge"
 
     def prepare(self, matrix: Matrix, given: Given) -> Prepared:
@@ -89,6 +91,15 @@ class Spatial(NoiseModel):
             found = whitened(found.plain, found.lattice, noise, scatter)
         return found, level(found.matrix, rank)
 
+    def subspaces(self, prepared: Prepared, fit: Fit) -> list[Prepared]:
+        """Return the smoothest directions of all, in which a smooth component stands out that all hide."""
+        assert isinstance(prepared, OnGrid) and prepared.whitening is not None  # noqa: PT018, S101
+        assert isinstance(prepared.lattice, Lattice)  # noqa: S101
+        places, directions = prepared.lattice.places, prepared.matrix.eigen(fit.scale, fit.rank).directions
+        whiten = prepared.whitening.of_channels_in(1 / units(prepared.plain)).whiten
+        bases = (smooth_basis(places, whiten, directions, part) for part in SCALES)
+        return [_within(prepared, basis) for basis in bases if basis is not None]
+
     def possible(self, given: Given) -> bool:
         """Channels are on a grid."""
         return given.layout is not None and given.layout.is_grid
@@ -122,6 +133,12 @@ def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise
         whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
+
+
+def _within(prepared: OnGrid, basis: AnyArray) -> OnGrid:
+    assert prepared.whitening is not None  # noqa: S101
+    whitening = prepared.whitening.within(basis)
+    return replace(prepared, matrix=WhitenedMatrix(prepared.plain, whitening), whitening=whitening)
 
 
 def _removed(prepared: OnGrid, rank: int) -> Removed:

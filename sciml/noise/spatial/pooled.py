@@ -112,6 +112,8 @@ def pooled_correlation(windows: Sequence[Window], n_samples: int | None = None) 
         fit, change = _refined(fit, parts)
         if change < CONVERGED * np.sqrt(2 / sum(part.window.dof for part in parts)) and number:
             break
+    if fit.gain < fit.cost:
+        return Pooled()
     lasting = float(np.abs(_autocorrelation(fit.correlation, parts)).max(initial=0.0))
     everywhere = float(np.abs(_autocorrelation(fit.correlation, [replace(part, rank=0) for part in parts])).min())
     effective = _fraction_effective(max(lasting, everywhere))

@@ -23,10 +23,12 @@ class Whitening:
     Samples of noise x (a row of N) become x `whiten`, of M uncorrelated entries of variance one, and white noise w
     becomes w `color`, of covariance A. With A = L L^T, `whiten` is L^-T and `color` L^T; the singular values of what is
     whitened are those of any other root. Dense arrays or scipy.sparse ones: only products are taken with them.
+    `variances` (N,) are those of the channels where a part of the noise is whitened.
     """
 
     whiten: Any
     color: Any
+    variances: FloatArray | None = None
 
     @classmethod
     def of(cls, covariance: AnyArray, null: AnyArray | None = None) -> "Whitening":
@@ -54,13 +56,27 @@ class Whitening:
         inner = cls.of(left.conj().T @ covariance @ left)
         return cls(left @ inner.whiten, inner.color @ left.conj().T)
 
+    @property
+    def noise(self) -> FloatArray:
+        """Variance of the noise of each channel: of all of it, where only a part was whitened."""
+        if self.variances is not None:
+            return self.variances
+        squares = abs(self.color) ** 2 if isinstance(self.color, np.ndarray) else abs(self.color).power(2)
+        return np.asarray(squares.sum(axis=0)).ravel()
+
+    def within(self, basis: AnyArray) -> "Whitening":
+        """Return what whitens a part of the noise: that along orthonormal whitened directions (M, K)."""
+        return Whitening(self.whiten @ basis, basis.conj().T @ self.color, self.noise)
+
     def removal(self, directions: AnyArray, dof: float) -> Removed:
         """Return how to remove whitened directions (M, rank) from samples, `dof` of them, that were not whitened."""
         return Removed(self.whiten @ directions, self.color.conj().T @ directions, dof)
 
     def of_channels_in(self, unit: FloatArray) -> "Whitening":
         """Return the whitening of the same channels counted in units (N,) of their own."""
-        return Whitening(scipy.sparse.diags_array(unit) @ self.whiten, self.color @ scipy.sparse.diags_array(1 / unit))
+        variances = None if self.variances is None else self.variances / unit**2
+        units, inverse = scipy.sparse.diags_array(unit), scipy.sparse.diags_array(1 / unit)
+        return Whitening(units @ self.whiten, self.color @ inverse, variances)
 
     @property
     def n_dimensions(self) -> int:

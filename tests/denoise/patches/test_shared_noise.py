@@ -144,8 +144,9 @@ def test_a_whitened_patch_is_that_of_plain_linear_algebra() -> None:
     assert rank >= 1
 
 
-def test_intervals_hold_in_shared_noise() -> None:
-    movie, signal = scene("blur", amplitude=1.5)
+@pytest.mark.parametrize("amplitude", [0.3, 0.7, 1.5])
+def test_intervals_hold_in_shared_noise(amplitude: float) -> None:
+    movie, signal = scene("blur", amplitude=amplitude)
     found = denoise_patches(movie, patch=PATCH)
     inside = np.abs(found["denoised"].values - signal) < 1.96 * np.sqrt(found["variance"].values)
     assert 0.9 <= float(inside.mean()) <= 0.98

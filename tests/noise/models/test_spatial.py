@@ -140,3 +140,21 @@ def test_too_many_channels_are_refused() -> None:
     values = xr.DataArray(np.random.default_rng(0).normal(size=(12, 50, 50)), dims=("time", "y", "x"))
     with pytest.raises(DataError, match="at most 2048 channels"):
         noise_floor(values, model="spatial")
+
+
+def test_a_smooth_component_below_the_limit_of_all_directions_is_found_among_smooth_ones() -> None:
+    n, shape, rng = 1000, (128,), np.random.default_rng(0)
+    of, places = covariance(shape, 0.4), np.arange(128)
+    bump = np.exp(-((places - 50) ** 2) / (2 * 16**2))
+    bump /= np.linalg.norm(bump)
+    time_course = rng.normal(size=(n, 1))
+    time_course /= np.sqrt(np.mean(time_course**2))
+    strength = 0.9 * limit(of, bump, n)
+    floor = noise_floor(recording(noise(rng, n, of) + strength * time_course * bump, shape))
+    assert (floor.rank, floor.converged) == (1, True)
+    assert "1 of the components stand out only among the smoothest" in " ".join(floor.warnings)
+    assert float(floor.components[:, 0] @ bump) ** 2 > 0.5
+    assert float(floor.filters[:, 0] @ floor.components[:, 0]) == pytest.approx(1)
+    low, high = floor.strength_intervals[0]
+    assert low < strength < high
+    assert floor.sigma == pytest.approx(1, abs=0.01)

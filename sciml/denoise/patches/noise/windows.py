@@ -21,7 +21,7 @@ __all__ = ["windows"]
 
 VOXELS = 81  # of a window
 LEAST_WINDOWS, MOST_WINDOWS = 4, 36
-VALUES_PER_WINDOW = 2**18  # so that looking for the correlation takes a small part of the time
+VALUES_PER_WINDOW = 2**19  # so that looking for the correlation takes a small part of the time
 MOST_SAMPLES = 512
 MOST_VALUES = 2**28  # that are read
 N_SEGMENTS = 8  # of neighboring samples, spread over all
