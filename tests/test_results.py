@@ -16,6 +16,7 @@ from sciml.environment import Health
 from sciml.nn import propagation
 from sciml.nn.init import initialize
 from sciml.nn.propagate import InitComparison, InitTrial
+from sciml.noise import shared_between_halves
 from sciml.pipeline import DryRun, Prediction, RunResult, validate
 from sciml.report import Evaluation, Finding, Report, RunRecord, Score
 from sciml.report.document.plain import plain
@@ -64,6 +65,9 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Report": lambda: Report(title="Noise", kind="recording", findings=(Finding("Nothing stands out."),)),
     "RunRecord": lambda: RunRecord(title="T", question="Q?", task="classify", evaluation=EVALUATION),
     "RunResult": lambda: RunResult(Path("run"), METRICS),
+    "SharedTimeCourses": lambda: shared_between_halves(
+        xr.DataArray(np.random.default_rng(0).normal(size=(200, 8)), dims=("time", "channel"))
+    ),
     "Split": split,
 }
 

@@ -9,9 +9,16 @@ from sciml.noise.channels.layout import Layout
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.models.base import Fit, Given, Methods, Prepared, UnsuitableValuesError
 from sciml.noise.models.spatial import MOST_CHANNELS, OnGrid, Spatial, level, whitened
-from sciml.noise.spatial.isotropic import SharedByClass, by_distance, by_group, constant_stands_out, n_needed
+from sciml.noise.spatial.isotropic import (
+    SharedByClass,
+    by_distance,
+    by_group,
+    constant_stands_out,
+    n_needed,
+    with_information,
+)
 from sciml.noise.spatial.order import fit_given_what_stands_out, restricted
-from sciml.noise.spatial.result import LagCorrelation, SpatialNoise
+from sciml.noise.spatial.result import GroupCorrelation, LagCorrelation, SpatialNoise
 from sciml.noise.spatial.scatter import Scatter, scatter_of
 from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 
@@ -82,6 +89,8 @@ class SpatialGroups(Spatial):
         without that direction until a component is found.
         """
         assert isinstance(prepared, InGroups)  # noqa: S101
+        if before is None:
+            prepared = replace(prepared, scatter=_whitened_in_time(prepared))
         if rank or not prepared.constant_stands_out:
             found, scale = super().estimate_noise(prepared, before, scale, rank)
         else:
@@ -105,9 +114,9 @@ class SpatialGroups(Spatial):
         family = prepared.lattice
         assert isinstance(family, SharedByClass)  # noqa: S101
         lags, correlation = family.by_step(prepared.noise.parameters)
-        dim = "distance" if family.step else layout.grouped_by or "group"
-        units = layout.position_units if family.step else ""
-        return SpatialNoise((LagCorrelation(dim, lags, correlation, units),))
+        if family.step:
+            return SpatialNoise((LagCorrelation("distance", lags, correlation, layout.position_units),))
+        return SpatialNoise((GroupCorrelation(layout.grouped_by.removesuffix("_name"), lags, correlation),))
 
     def possible(self, given: Given) -> bool:
         """Channels have positions or groups, and are on no grid that says more."""
@@ -129,9 +138,20 @@ def _family(layout: Layout | None, matrix: Matrix) -> SharedByClass:
     return by_group(known.groups, known.grouped_by.removesuffix("_name").removesuffix("_id"))
 
 
+def _whitened_in_time(prepared: InGroups) -> Scatter:
+    """Return the scatter of samples weighed by the spectrum of whitened channels.
+
+    Where channels share noise, their pooled power scatters at single frequencies as if it were colored; samples weighed
+    by that would share less.
+    """
+    matrix = prepared.matrix
+    return scatter_of(prepared.plain, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
+
+
 def _fitted(family: SharedByClass, scatter: Scatter) -> tuple[SharedByClass, SharedNoise]:
     """Return the family of as many features as the noise needs, and the noise."""
     noise = fit_given_what_stands_out(family, scatter, len(family.features))
+    noise = with_information(family, noise, scatter)
     n_kept = n_needed(family, noise, scatter)
     return family.first(n_kept), restricted(noise, np.arange(len(family.features)) < n_kept)
 

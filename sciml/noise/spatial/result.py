@@ -9,7 +9,7 @@ import numpy as np
 from sciml._typing import AnyArray, FloatArray
 from sciml.wording import quantity, series
 
-__all__ = ["LagCorrelation", "SpatialNoise", "along_grid"]
+__all__ = ["GroupCorrelation", "LagCorrelation", "SpatialNoise", "along_grid"]
 
 NONE = 0.02  # correlation below which neighbors share nothing worth a word
 SHOWN = 3  # lags in words
@@ -38,6 +38,11 @@ class LagCorrelation:
         shared = np.flatnonzero(np.abs(self.correlation) >= NONE)
         return float(self.lags[shared[-1]]) if len(shared) else 0.0
 
+    @property
+    def reach(self) -> str:
+        """The range in words."""
+        return f"{quantity(self.range, self.units) if self.units else _steps(self.range)} along {self.dim}"
+
     def __str__(self) -> str:
         """Say how strong correlation is at the first lags: ".63 at 1 px, .19 at 2 px along x"."""
         if self.range == 0:
@@ -51,6 +56,20 @@ class LagCorrelation:
 
 def _steps(lag: float) -> str:
     return "one step" if lag == 1 else f"{lag:g} steps"
+
+
+@dataclass(frozen=True)
+class GroupCorrelation(LagCorrelation):
+    """Correlation of the noise of channels within each group, the second of two; `dim` says what groups are."""
+
+    @property
+    def reach(self) -> str:
+        """The range in words."""
+        return f"one {self.dim}"
+
+    def __str__(self) -> str:
+        """Say how strong correlation is within a group."""
+        return f"{self.neighbors:.2f} within each {self.dim}" if self.range else f"none within each {self.dim}"
 
 
 @dataclass(frozen=True)
@@ -81,10 +100,7 @@ class SpatialNoise:
     def caution(self) -> str:
         """What such noise hides."""
         shared = [each for each in self.along if each.range]
-        reach = series(
-            f"{quantity(each.range, each.units) if each.units else _steps(each.range)} along {each.dim}"
-            for each in shared
-        )
+        reach = series(each.reach for each in shared)
         return (
             f"structure that repeats everywhere within the range of the noise ({reach}) counts as noise, and sigma "
             "includes it"

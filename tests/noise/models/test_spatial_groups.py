@@ -116,6 +116,8 @@ def test_tetrodes_share_noise_within_each(rho: float) -> None:
     assert floor.converged
     assert floor.spatial is not None
     assert floor.spatial.along[0].neighbors == pytest.approx(rho, abs=0.03)
+    assert f"correlation {floor.spatial.along[0].neighbors:.2f} within each group" in floor.spatial.summary()
+    assert "range of the noise (one group)" in floor.spatial.caution
 
 
 def test_shanks_with_the_same_positions_share_nothing_with_each_other() -> None:
