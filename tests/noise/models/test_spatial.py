@@ -163,6 +163,7 @@ def test_a_smooth_component_below_the_limit_of_all_directions_is_found_among_smo
 @pytest.mark.parametrize("kind", ["rows", "charge sharing", "long range", "registered"])
 def test_other_kinds_of_shared_noise_have_no_component(kind: str) -> None:
     rng = np.random.default_rng(2)
+    shape: Shape
     if kind == "rows":  # a reader that takes row by row adds one value to each
         values, shape = rng.normal(size=(400, 12, 15)) + 0.5 * rng.normal(size=(400, 12, 1)), (12, 15)
     elif kind == "charge sharing":
