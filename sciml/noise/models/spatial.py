@@ -11,6 +11,7 @@ from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.spatial.isotropic import SharedByClass
 from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.local import local_whitening
 from sciml.noise.spatial.nested import SCALES, smooth_basis
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.result import SpatialNoise, along_grid
@@ -65,15 +66,10 @@ class Spatial(NoiseModel):
         Raises
         ------
         UnsuitableValuesError
-            Too many channels, or nobody knows where they are.
+            Nobody knows where channels are.
         """
         if given.layout is None:
             raise UnsuitableValuesError("expected channels on a grid; nothing says where these are")
-        if matrix.n_channels > MOST_CHANNELS:
-            raise UnsuitableValuesError(
-                f"expected at most {MOST_CHANNELS} channels for noise that neighbors share, got {matrix.n_channels}; "
-                "take a part of the grid, or use patches"
-            )
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)
@@ -132,8 +128,12 @@ class Spatial(NoiseModel):
 
 
 def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise, scatter: Scatter) -> OnGrid:
-    """Return channels whitened by a noise that was fitted to their scatter."""
-    whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
+    """Return channels whitened by a noise that was fitted to their scatter: by their neighbors where they are many."""
+    if isinstance(lattice, Lattice) and plain.n_channels > MOST_CHANNELS:
+        own = np.exp(noise.log_scale) / units(plain)
+        whitening = local_whitening(lattice.correlation(noise.parameters), lattice.places, own)
+    else:
+        whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
 

@@ -7,10 +7,13 @@ import numpy as np
 import scipy.fft
 
 from sciml._typing import FloatArray, IntArray
+from sciml.noise.spatial.correlation import LatticeCorrelation
 
 __all__ = ["Lattice", "halved"]
 
 SHORTEST = 32  # steps of half a circle
+NEAR = 33  # places along an axis, the lags between which are told apart by themselves
+MOST_BLOCKS = 4
 LARGEST_BLOCK = 450  # channels whose products of matrices take milliseconds
 LINES_COUNT = 4.0  # a variance along lines is a peak of the spectrum
 LARGEST_LOG = 25.0  # of the spectrum's maximum over its minimum: beyond, rounding hides what is left
@@ -41,8 +44,12 @@ class Lattice:
 
     @cached_property
     def blocks(self) -> list[IntArray]:
-        """Places that are near each other, at most `LARGEST_BLOCK`: halves along the longest side, and so on."""
-        return halved(self.places, np.arange(len(self.places)))
+        """Places that are near each other, at most `LARGEST_BLOCK`: halves along the longest side, and so on.
+
+        Of very many blocks a few, spread over the grid, say what all do.
+        """
+        every = halved(self.places, np.arange(len(self.places)))
+        return every[:: -(-len(every) // MOST_BLOCKS)]
 
     def of_channels(self, channels: IntArray) -> "Lattice":
         """Return the lattice of some of the places."""
@@ -106,10 +113,14 @@ class Lattice:
         covariance = scipy.fft.dctn(spectrum, type=1)
         return np.asarray(covariance[tuple(slice(n) for n in self.extent)].ravel())
 
+    def correlation(self, coefficients: FloatArray) -> LatticeCorrelation:
+        """Return the correlation by lag, of places up to 32 steps apart along each axis."""
+        return LatticeCorrelation(tuple(min(n, NEAR) for n in self.extent), self.lags, coefficients)
+
     def along(self, coefficients: FloatArray) -> list[FloatArray]:
         """Return the correlation by lag along each axis, none along the others."""
-        table = self.tables(coefficients)[0].reshape(self.extent)
-        return [np.moveaxis(table, axis, 0).reshape(n, -1)[:, 0] for axis, n in enumerate(self.extent)]
+        found = self.correlation(coefficients)
+        return [found.along(axis) for axis in range(len(self.extent))]
 
     def sums(self, matrix: FloatArray) -> FloatArray:
         """Return the sums (n_lags,) of a matrix (N, N) over the pairs of each lag."""

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sciml.errors import DataError
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.simulate import ar1_noise
 
@@ -136,10 +135,24 @@ def test_channels_in_any_order_are_not_taken_for_a_grid() -> None:
         assert noise_floor(xr.DataArray(values, dims=("time", "channel"))).model != "spatial"
 
 
-def test_too_many_channels_are_refused() -> None:
-    values = xr.DataArray(np.random.default_rng(0).normal(size=(12, 50, 50)), dims=("time", "y", "x"))
-    with pytest.raises(DataError, match="at most 2048 channels"):
-        noise_floor(values, model="spatial")
+def test_very_many_channels_are_whitened_by_their_neighbors() -> None:
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(60, 48, 49))
+    noise = noise[..., 1:] + 0.5 * noise[..., :-1]
+    course = np.sin(np.arange(60) / 5)
+    blob = np.exp(-((np.arange(48)[:, None] - 20) ** 2 + (np.arange(48) - 24) ** 2) / 20)
+    floor = noise_floor(xr.DataArray(noise + 3 * course[:, None, None] * blob, dims=("time", "y", "x")))
+    assert floor.model == "spatial"
+    assert floor.rank == 1
+    assert abs(floor.sigma / np.sqrt(1.25) - 1) < 0.01
+    assert floor.spatial is not None
+    y, x = floor.spatial.along
+    assert abs(x.neighbors - 0.4) < 0.03
+    assert abs(y.neighbors) < 0.03
+    shape = blob.ravel() / np.linalg.norm(blob)
+    assert abs(floor.components[:, 0] @ shape) > 0.8
+    scores = ((noise + 3 * course[:, None, None] * blob).reshape(60, -1) - floor.channel_mean) / floor.channel_scale
+    assert abs(np.corrcoef(scores @ floor.filters[:, 0], course)[0, 1]) > 0.95
 
 
 def test_a_smooth_component_below_the_limit_of_all_directions_is_found_among_smooth_ones() -> None:
