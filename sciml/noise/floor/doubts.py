@@ -7,7 +7,7 @@ import numpy as np
 from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.noise.floor.parts import RankIs, bulk_distance
 from sciml.noise.floor.select_model import Choice
-from sciml.noise.floor.stationarity import over_time
+from sciml.noise.floor.stationarity import HARMFUL_SHIFT, over_time
 from sciml.noise.models.base import Fit
 from sciml.noise.models.heteroscedastic import TEST_LEVEL
 from sciml.noise.spatial.separable import separability
@@ -68,9 +68,21 @@ def neighbors_correlate(choice: Choice, shape: tuple[int, ...], *, least: float 
         return ""
     found = [_neighbor_correlation(choice, *pairs) for pairs in _neighbors(used, shape) if len(pairs[0])]
     z, correlation = max(found, default=(0.0, 0.0), key=lambda each: abs(each[0]))
-    if abs(z) < LARGEST_Z or abs(correlation) < least:
+    if abs(z) < LARGEST_Z or abs(correlation) < max(least, _harmless_correlation(choice)):
         return ""
     return f"neighboring channels of what is left correlate ({correlation:+.2g}), as noise that they share does"
+
+
+def _harmless_correlation(choice: Choice) -> float:
+    """Return what neighbors may still correlate after whitening: next to nothing where samples are many.
+
+    Correlations c of neighbors on both sides move the edge of N channels and T samples by 2 c² / gamma N^{2/3} of its
+    width, gamma = N / T.
+    """
+    if choice.prepared.whitening is None:
+        return 0.0
+    n, tau = choice.matrix.n_channels, choice.fit.spectra.tau
+    return float(np.sqrt(HARMFUL_SHIFT * n * tau / choice.matrix.dof * n ** (-2 / 3) / 2))
 
 
 def _neighbors(used: IntArray, shape: tuple[int, ...]) -> list[tuple[IntArray, IntArray]]:

@@ -9,7 +9,7 @@ from sciml._typing import FloatArray
 from sciml.noise.floor.select_model import Choice
 from sciml.noise.matrix.residual import ResidualRows
 
-__all__ = ["noise_level", "over_time"]
+__all__ = ["HARMFUL_SHIFT", "noise_level", "over_time"]
 
 LARGEST_Z = 5.0  # standard deviations
 FEWEST_SAMPLES = 100  # independent ones, from which a variance over time is known: slow noise comes and goes by chance

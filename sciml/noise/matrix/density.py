@@ -38,13 +38,11 @@ def density(matrix: Matrix, scale: FloatArray, rank: int, *, noise: FloatArray, 
     scale
         Noise standard deviation of each channel that the components are found with.
     noise
-        Noise standard deviation of each channel, sigma_i, in the units of the data. Whitened channels have that of all
-        in common, for they have one spectrum.
+        Noise standard deviation of each channel, sigma_i, in the units of the data.
     unit
         What one standard deviation of each standardized channel is in the units of the data.
     """
-    own = noise**2 if matrix.plain is matrix else np.full(matrix.n_channels, np.mean(noise**2))
-    weights = unit**2 / len(unit), own / _left(matrix, scale, rank) / len(own)
+    weights = np.stack([unit**2, noise**2 / _left(matrix, scale, rank)], axis=1) / len(noise)
     power = tapered_power(matrix.statistics, _measure(matrix, scale, rank, weights))
     widths = np.gradient(power.frequencies)
     dimensions = widths * (matrix.dof / widths.sum())
@@ -64,22 +62,19 @@ def _left(matrix: Matrix, scale: FloatArray, rank: int) -> FloatArray:
         every = matrix.eigen(scale)
         rest = np.abs(every.directions[:, rank:]) ** 2 @ every.values[rank:]
         return np.maximum(rest * (scale / matrix.total_scale) ** 2, SMALLEST_NOISE)
-    found = matrix.eigen(scale, rank)
-    explained = np.abs(found.directions) ** 2 @ found.values[:rank]
-    return np.maximum(1 - explained * (scale / matrix.total_scale) ** 2, SMALLEST_NOISE)
+    return np.maximum(1 - matrix.explained(scale, rank), SMALLEST_NOISE)
 
 
-def _measure(matrix: Matrix, scale: FloatArray, rank: int, weights: tuple[FloatArray, FloatArray]) -> Measure:
+def _measure(matrix: Matrix, scale: FloatArray, rank: int, weights: FloatArray) -> Measure:
     """Return what gives the weighted power of all channels, of what components leave, and that of each time course."""
-    project, reconstruct = matrix.removal(scale, matrix.eigen(scale, rank).directions).factors
+    project, reconstruct = matrix.plain_factors(scale, matrix.eigen(scale, rank).directions)
 
     def measure(rows: AnyArray) -> FloatArray:
-        rest = matrix.transformed(rows)
         if not project.shape[1]:
-            return np.column_stack([_squares(rows) @ weights[0], _squares(rest) @ weights[1]])
-        components = rest @ project.astype(rows.dtype)
-        rest = rest - components @ reconstruct.astype(rows.dtype)
-        total, left = _squares(rows) @ weights[0], _squares(rest) @ weights[1]
+            return _squares(rows) @ weights
+        components = rows @ project.astype(rows.dtype)
+        rest = rows - components @ reconstruct.astype(rows.dtype)
+        total, left = _squares(rows) @ weights[:, 0], _squares(rest) @ weights[:, 1]
         return np.column_stack([total, left, _squares(components[:, :rank])])
 
     return measure

@@ -44,10 +44,20 @@ class FourierCoefficients:
 
         return self._power(rest)
 
+    @property
+    def n_values(self) -> float:
+        """How many independent values of white noise these are of a channel: all samples, or those of a subsample."""
+        squares = self.squares / (2 if np.iscomplexobj(self.groups[0][0]) else 1)
+        return float(self.dimensions.sum() ** 2 / np.sum(self.dimensions**2 / squares))
+
     def combined(self, combinations: Any) -> "FourierCoefficients":
-        """Return the coefficients of linear combinations (N, M) of the channels."""
-        groups = ((values @ combinations.astype(values.dtype), paired) for values, paired in self.groups)
-        return replace(self, groups=tuple(groups))
+        """Return the coefficients of linear combinations (N, M) of the channels, dense or scipy.sparse."""
+
+        def product(values: AnyArray) -> AnyArray:
+            rows = values.reshape(-1, values.shape[-1]) @ combinations.astype(values.dtype)
+            return np.asarray(rows.reshape(*values.shape[:-1], -1))
+
+        return replace(self, groups=tuple((product(values), paired) for values, paired in self.groups))
 
     def covariance(self, weights: FloatArray) -> AnyArray:
         """Return the covariance (N, N) of the channels in double precision, each frequency weighed by its weight."""

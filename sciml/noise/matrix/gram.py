@@ -255,6 +255,15 @@ class Matrix:
     def _total_power(self) -> FloatArray:
         return self.fourier.power(np.zeros((self.n_channels, 0)), np.zeros((0, self.n_channels)))
 
+    def plain_factors(self, scale: FloatArray, directions: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Return P and R, by which standardized samples X (T, N) are left with X - X P R."""
+        return self.removal(scale, directions).factors
+
+    def explained(self, scale: FloatArray, rank: int) -> FloatArray:
+        """Return the part of each standardized channel's variance that lies in `rank` components, (N,)."""
+        found = self.eigen(scale, rank)
+        return np.asarray(np.abs(found.directions) ** 2 @ found.values[:rank] * (scale / self.total_scale) ** 2)
+
     def transformed(self, rows: AnyArray) -> AnyArray:
         """Return samples (n, N) of the standardized channels as this matrix has them."""
         return rows

@@ -11,6 +11,7 @@ from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.spatial.isotropic import SharedByClass
 from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.local import local_whitening
 from sciml.noise.spatial.nested import SCALES, smooth_basis
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.result import SpatialNoise, along_grid
@@ -22,6 +23,7 @@ from sciml.rmt.variance_profile import VarianceProfile
 __all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "whitened"]
 
 ROUNDS = 2  # in which components and the noise beside them are found in turn
+FAR = 0.1  # correlation
 MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
 
 
@@ -64,19 +66,14 @@ class Spatial(NoiseModel):
         Raises
         ------
         UnsuitableValuesError
-            Too many channels, or nobody knows where they are.
+            Nobody knows where channels are.
         """
         if given.layout is None:
             raise UnsuitableValuesError("expected channels on a grid; nothing says where these are")
-        if matrix.n_channels > MOST_CHANNELS:
-            raise UnsuitableValuesError(
-                f"expected at most {MOST_CHANNELS} channels for noise that neighbors share, got {matrix.n_channels}; "
-                "take a part of the grid, or use patches"
-            )
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)
-        return whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
+        return whitened(matrix, chosen.lattice, chosen.noise, scatter)
 
     def estimate_noise(
         self,
@@ -99,6 +96,8 @@ class Spatial(NoiseModel):
         """Return the smoothest directions of all, in which a smooth component stands out that all hide."""
         assert isinstance(prepared, OnGrid) and prepared.whitening is not None  # noqa: PT018, S101
         assert isinstance(prepared.lattice, Lattice)  # noqa: S101
+        if not _is_short(prepared.lattice, prepared.noise):
+            return []
         places, directions = prepared.lattice.places, prepared.matrix.eigen(fit.scale, fit.rank).directions
         whiten = prepared.whitening.of_channels_in(1 / units(prepared.plain)).whiten
         bases = (smooth_basis(places, whiten, directions, part) for part in SCALES)
@@ -129,10 +128,20 @@ class Spatial(NoiseModel):
 
 
 def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise, scatter: Scatter) -> OnGrid:
-    """Return channels whitened by a noise that was fitted to their scatter."""
-    whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
+    """Return channels whitened by a noise that was fitted to their scatter: by their neighbors where they are many."""
+    if isinstance(lattice, Lattice) and plain.n_channels > MOST_CHANNELS:
+        own = np.exp(noise.log_scale) / units(plain)
+        whitening = local_whitening(lattice.correlation(noise.parameters), lattice.places, own)
+    else:
+        whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
+
+
+def _is_short(lattice: Lattice, noise: SharedNoise) -> bool:
+    """Return whether noise reaches less far than smooth maps: else what is not known of it looks like one of these."""
+    step = round(max(SCALES) ** (1 / max(sum(side > 1 for side in lattice.extent), 1)))
+    return all(abs(each[min(step, len(each) - 1)]) < FAR for each in lattice.along(noise.parameters) if len(each) > 1)
 
 
 def _within(prepared: OnGrid, basis: AnyArray) -> OnGrid:

@@ -1,6 +1,6 @@
 """How noise correlates between places of a grid: a function of their lag alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -52,6 +52,11 @@ class LatticeCorrelation:
         covariance = scipy.fft.ifftn(spectrum).real
         kept = covariance[tuple(slice(n) for n in self.shape)]
         return np.asarray(kept / kept.flat[0])
+
+    def widened(self, shape: IntArray) -> "LatticeCorrelation":
+        """Return the same correlation, known up to the lags of a grid of `shape` at least."""
+        wider = tuple(max(known, int(size)) for known, size in zip(self.shape, shape, strict=True))
+        return replace(self, shape=wider)
 
     def along(self, axis: int) -> FloatArray:
         """Return the correlation by lag along one axis, none along the others."""

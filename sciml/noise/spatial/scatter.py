@@ -68,6 +68,17 @@ class Scatter:
         assert self.rows is not None  # noqa: S101
         return np.asarray((np.abs(self.rows) ** 2).sum(axis=0))
 
+    def variances_without(self, removed: Removed | None) -> FloatArray:
+        """Return the variance of the noise of each channel, given components that are removed."""
+        if removed is None:
+            return self.variances
+        across = self._times(removed.filters)
+        inner = removed.filters.conj().T @ across
+        maps = removed.maps
+        taken = 2 * np.einsum("ik,ik->i", across, maps.conj()).real
+        taken -= np.einsum("ik,kl,il->i", maps, inner, maps.conj()).real
+        return np.asarray((self.variances - taken) / removed.left + (np.abs(maps) ** 2).sum(axis=1))
+
     def of_channels(self, channels: IntArray) -> "Scatter":
         """Return the scatter of some of the channels; the projection of all changes little of a few of many."""
         null = self.null if len(channels) == self.n_channels else np.zeros((len(channels), 0))
@@ -111,8 +122,7 @@ def scatter_of(matrix: Matrix, spectra: NoiseSpectra) -> Scatter:
     Samples of a long recording that are not held are weighed where a subsample says more than all as they are.
     """
     unit, fourier, weights = units(matrix), matrix.fourier, matrix.statistics.row_weights
-    squares = fourier.squares / (2 if matrix.is_complex else 1)
-    n_white = float(fourier.dimensions.sum() ** 2 / np.sum(fourier.dimensions**2 / squares))  # all, or a subsample's
+    n_white = fourier.n_values
     wide = matrix.samples is not None and not matrix.tall
     covariance = rows = None
     n_effective = n_white

@@ -104,7 +104,25 @@ def fit_shared_noise(
             break
         if change > REFRESHED:
             information = None
-    return noise
+    return _with_others(noise, blocks, scatter, removed)
+
+
+def _with_others(
+    noise: SharedNoise, blocks: Sequence["_Block"], scatter: Scatter, removed: Removed | None
+) -> SharedNoise:
+    """Return the noise with the scales of channels that are in no block: what is left of each, pulled as the others."""
+    inside = np.zeros(scatter.n_channels, np.bool_)
+    for block in blocks:
+        inside[block.channels] = True
+    if inside.all():
+        return noise
+    log = np.log(np.maximum(scatter.variances_without(removed), TINY)) / 2
+    chance = 1 / (4 * scatter.weight)
+    off = log - np.median(log)
+    unlike = np.abs(off) > UNLIKE * np.sqrt(noise.spread + chance)
+    off = np.where(unlike, off, noise.spread / (noise.spread + chance) * off)
+    log_scale = np.where(inside, noise.log_scale, float(np.median(noise.log_scale[inside])) + off)
+    return replace(noise, log_scale=log_scale)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.spatial.whiten import WhitenedMatrix
 
-__all__ = ["Separability", "separability"]
+__all__ = ["PowerByReach", "Separability", "power_by_reach", "separability"]
 
 MOST_CHANNELS = 1024  # the first of them: Cholesky factors whiten them without the others
+MOST_DIRECTIONS = 256  # of them: more would tell what these do
 N_EVEN, N_LOW = 10, 10  # bands, and ones that get finer towards frequency zero
 N_GROUPS = 8
-FEWEST_GROUPS = 2
 LEAST = 1e-12
 
 
@@ -67,23 +67,72 @@ def separability(
     scale, directions
         Noise of the whitened channels and components, as of `Matrix.eigen`.
     """
-    combinations, uniqueness = _by_reach(matrix, scale, directions)
-    power = matrix.fourier.power_of(combinations) / uniqueness
-    every, level = matrix.fourier.dimensions, _level(spectra, len(power))
-    starts = _bands(np.abs(matrix.fourier.frequencies))
-    order = np.argsort(np.abs(matrix.fourier.frequencies), kind="stable")
-    white = (power / level[:, None])[order]
-    sizes = np.add.reduceat(every[order], starts)
-    squares = np.add.reduceat(matrix.fourier.squares[order].astype(np.float64), starts)
-    in_bands = np.add.reduceat(white * every[order, None], starts, axis=0) / sizes[:, None]
-    groups = np.linspace(0, len(uniqueness), _n_groups(len(uniqueness)), endpoint=False).astype(np.int64)
-    weights = np.add.reduceat(uniqueness, groups)
-    table = np.add.reduceat(in_bands * uniqueness, groups, axis=1) / weights
-    degrees = np.outer(squares, weights)
-    total = degrees.sum()
-    rows, columns = (degrees * table).sum(axis=1) / degrees.sum(axis=1), (degrees * table).sum(axis=0) / degrees.sum(0)
-    mean = float((degrees * table).sum() / total)
+    found = power_by_reach(matrix, spectra, scale, directions, N_EVEN, N_LOW, (N_GROUPS, 0))
+    table, degrees = found.relative, np.outer(found.squares, found.weights)
+    rows = np.average(table, axis=1, weights=found.weights)
+    columns = np.average(table, axis=0, weights=found.squares)
+    mean = float(np.average(table, weights=degrees))
     return Separability(table * mean / np.outer(rows, columns), degrees)
+
+
+@dataclass(frozen=True)
+class PowerByReach:
+    """Power of whitened noise over its spectrum, `relative` (band, group), bands of frequency and groups of directions.
+
+    Directions ascend in the noise that they had before whitening. `band` is that of each frequency of the Fourier
+    coefficients, `squares` (band,) how many squared normal values its power averages in each direction, `weights`
+    (group,) how many directions there are, of which components leave a part.
+    """
+
+    relative: FloatArray
+    band: IntArray
+    squares: FloatArray
+    weights: FloatArray
+
+
+def power_by_reach(
+    matrix: WhitenedMatrix,
+    spectra: NoiseSpectra,
+    scale: FloatArray,
+    directions: AnyArray,
+    n_even: int,
+    n_low: int,
+    n_groups: tuple[int, int],
+) -> PowerByReach:
+    """Return the power in `n_even` bands and `n_low` ones that get finer towards frequency zero.
+
+    Directions come in even groups, and in ones that get finer towards those that channels share most: `n_groups`.
+    """
+    fourier = matrix.fourier
+    combinations, uniqueness = _by_reach(matrix, scale, directions)
+    power = fourier.power_of(combinations) / uniqueness / _level(spectra, len(fourier.frequencies))[:, None]
+    n, speed = len(power), np.abs(fourier.frequencies)
+    starts, order = np.unique(np.concatenate([_even(n, n_even), _finer(n, n_low)])), np.argsort(speed, kind="stable")
+    dimensions = fourier.dimensions[order]
+    sizes = np.add.reduceat(dimensions, starts)
+    in_bands = np.add.reduceat(power[order] * dimensions[:, None], starts, axis=0) / sizes[:, None]
+    m = len(uniqueness)
+    even, fine = (min(each, max(m // 2, 1)) for each in n_groups)
+    groups = np.unique(np.concatenate([_even(m, even), m - _finer(m, fine)]))
+    weights = np.add.reduceat(uniqueness, groups)
+    band = np.empty(n, np.int64)
+    band[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=n))
+    return PowerByReach(
+        np.add.reduceat(in_bands * uniqueness, groups, axis=1) / weights,
+        band,
+        np.add.reduceat(fourier.squares[order].astype(np.float64), starts),
+        weights,
+    )
+
+
+def _even(n: int, parts: int) -> IntArray:
+    """Return where equal parts of n begin."""
+    return np.linspace(0, n, parts, endpoint=False).astype(np.int64)
+
+
+def _finer(n: int, parts: int) -> IntArray:
+    """Return places from 1 to n, ever further apart."""
+    return np.geomspace(1, n, parts, endpoint=False).astype(np.int64)
 
 
 def _by_reach(matrix: WhitenedMatrix, scale: FloatArray, directions: AnyArray) -> tuple[AnyArray, FloatArray]:
@@ -97,8 +146,9 @@ def _by_reach(matrix: WhitenedMatrix, scale: FloatArray, directions: AnyArray) -
     square = color.shape[0] == color.shape[1]  # a triangle, of which a part is that of some channels
     part = color[:n, :n] if square else color[:n]
     part = np.asarray(part if isinstance(part, np.ndarray) else part.toarray())
-    rotation = np.zeros((matrix.n_channels, n), part.dtype)
-    rotation[:n] = scipy.linalg.eigh(part @ part.conj().T, check_finite=False)[1]
+    some = np.unique(np.linspace(0, n - 1, MOST_DIRECTIONS).astype(np.int64))
+    rotation = np.zeros((matrix.n_channels, len(some)), part.dtype)
+    rotation[:n] = scipy.linalg.eigh(part @ part.conj().T, check_finite=False)[1][:, some]
     project, reconstruct = matrix.removal(scale, directions).factors
     rest = rotation - project @ (reconstruct @ rotation) if project.shape[1] else rotation
     uniqueness = np.clip((np.abs(rest) ** 2).sum(axis=0), 0.02, 1.0)
@@ -109,14 +159,3 @@ def _level(spectra: NoiseSpectra, n: int) -> FloatArray:
     """Return the spectrum of the noise at each of n frequencies, as smooth as it is known."""
     counts = np.diff(np.append(spectra.starts, n))
     return np.repeat(np.maximum(spectra.pooled_bins, LEAST), counts)
-
-
-def _bands(frequencies: FloatArray) -> IntArray:
-    """Return where bands of sorted frequencies begin."""
-    n = len(frequencies)
-    even, low = np.linspace(0, n, N_EVEN, endpoint=False), np.geomspace(1, n, N_LOW, endpoint=False)
-    return np.unique(np.concatenate([even, low]).astype(np.int64))
-
-
-def _n_groups(n: int) -> int:
-    return max(min(N_GROUPS, n // 2), min(n, FEWEST_GROUPS))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.noise.matrix.fourier import FourierCoefficients
@@ -74,7 +75,8 @@ class Whitening:
     def of_channels_in(self, unit: FloatArray) -> "Whitening":
         """Return the whitening of the same channels counted in units (N,) of their own."""
         variances = None if self.variances is None else self.variances / unit**2
-        return Whitening(self.whiten * unit[:, None], self.color / unit, variances)
+        units, inverse = scipy.sparse.diags_array(unit), scipy.sparse.diags_array(1 / unit)
+        return Whitening(units @ self.whiten, self.color @ inverse, variances)
 
     @property
     def n_dimensions(self) -> int:
@@ -111,6 +113,16 @@ class WhitenedMatrix(Matrix):
         if self.plain.gram is None:
             return super().gram
         return np.asarray(self.whitening.whiten.conj().T @ (self.plain.gram @ self.whitening.whiten))
+
+    def plain_factors(self, scale: FloatArray, directions: AnyArray) -> tuple[AnyArray, AnyArray]:  # noqa: ARG002
+        """Return P and R, by which standardized samples X (T, N) are left with X - X P R; `scale` is common to all."""
+        return self.whitening.whiten @ directions, directions.conj().T @ self.whitening.color
+
+    def explained(self, scale: FloatArray, rank: int) -> FloatArray:
+        """Return the part of each standardized channel's variance that lies in `rank` components, (N,)."""
+        found = self.eigen(scale, rank)
+        maps = self.whitening.color.conj().T @ found.directions
+        return np.asarray(np.abs(maps) ** 2 @ found.values[:rank] * scale[0] ** 2)
 
     def transformed(self, rows: AnyArray) -> AnyArray:
         """Return samples (n, N) of the standardized channels whitened, in their own precision."""

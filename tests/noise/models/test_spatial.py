@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sciml.errors import DataError
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.simulate import ar1_noise
 
@@ -136,10 +135,24 @@ def test_channels_in_any_order_are_not_taken_for_a_grid() -> None:
         assert noise_floor(xr.DataArray(values, dims=("time", "channel"))).model != "spatial"
 
 
-def test_too_many_channels_are_refused() -> None:
-    values = xr.DataArray(np.random.default_rng(0).normal(size=(12, 50, 50)), dims=("time", "y", "x"))
-    with pytest.raises(DataError, match="at most 2048 channels"):
-        noise_floor(values, model="spatial")
+def test_very_many_channels_are_whitened_by_their_neighbors() -> None:
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(60, 48, 49))
+    noise = noise[..., 1:] + 0.5 * noise[..., :-1]
+    course = np.sin(np.arange(60) / 5)
+    blob = np.exp(-((np.arange(48)[:, None] - 20) ** 2 + (np.arange(48) - 24) ** 2) / 20)
+    floor = noise_floor(xr.DataArray(noise + 3 * course[:, None, None] * blob, dims=("time", "y", "x")))
+    assert floor.model == "spatial"
+    assert floor.rank == 1
+    assert abs(floor.sigma / np.sqrt(1.25) - 1) < 0.01
+    assert floor.spatial is not None
+    y, x = floor.spatial.along
+    assert abs(x.neighbors - 0.4) < 0.03
+    assert abs(y.neighbors) < 0.03
+    shape = blob.ravel() / np.linalg.norm(blob)
+    assert abs(floor.components[:, 0] @ shape) > 0.8
+    scores = ((noise + 3 * course[:, None, None] * blob).reshape(60, -1) - floor.channel_mean) / floor.channel_scale
+    assert abs(np.corrcoef(scores @ floor.filters[:, 0], course)[0, 1]) > 0.95
 
 
 def test_a_smooth_component_below_the_limit_of_all_directions_is_found_among_smooth_ones() -> None:
@@ -158,3 +171,22 @@ def test_a_smooth_component_below_the_limit_of_all_directions_is_found_among_smo
     low, high = floor.strength_intervals[0]
     assert low < strength < high
     assert floor.sigma == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["rows", "charge sharing", "long range", "registered"])
+def test_other_kinds_of_shared_noise_have_no_component(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    shape: Shape
+    if kind == "rows":  # a reader that takes row by row adds one value to each
+        values, shape = rng.normal(size=(400, 12, 15)) + 0.5 * rng.normal(size=(400, 12, 1)), (12, 15)
+    elif kind == "charge sharing":
+        strips = rng.normal(size=(2000, 50))
+        values, shape = 0.7 * strips[:, 1:-1] + 0.2 * (strips[:, :-2] + strips[:, 2:]), (48,)
+        values += 0.3 * rng.normal(size=values.shape)
+    elif kind == "long range":
+        values, shape = noise(rng, 1000, covariance((96,), 0.9)), (96,)
+    else:  # frames interpolated to their places
+        frames, shift = rng.normal(size=(400, 12, 13)), rng.uniform(size=(400, 1, 1))
+        values, shape = (1 - shift) * frames[:, :, 1:] + shift * frames[:, :, :-1], (12, 12)
+    floor = noise_floor(recording(values, shape), alpha=0.01)
+    assert (floor.model, floor.rank) == ("spatial", 0)
