@@ -9,6 +9,7 @@ there are and wherever they lie: no border needs a correction.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sciml._typing import IntArray
 from sciml.linalg import batched
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ class Coloring:
         return cls(color.to(correlation.dtype), whiten.to(correlation.dtype))
 
     @classmethod
-    def of_voxels(cls, correlation: "Tensor", there: "Tensor") -> "Coloring":
+    def of_voxels(cls, correlation: "Tensor", there: "Tensor", count: IntArray) -> "Coloring":
         """Return the coloring of the voxels that are there of each patch, (patch, voxel) of 1 and 0.
 
-        The others are zero before and after: they stand by themselves.
+        `count` (patch,) of them are. The others are zero before and after: they stand by themselves.
         """
-        if bool((there > 0).all()):
+        if bool((count == there.shape[1]).all()):
             return cls.of_correlation(correlation)
         both = there[:, :, None] * there[:, None, :]
         return cls.of_correlation(correlation * both + (1 - there).diag_embed())

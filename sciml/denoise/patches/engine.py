@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sciml._typing import AnyArray, BoolArray, FloatArray
+from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.denoise.patches.coloring import Coloring
 from sciml.denoise.patches.decision import Decision, Sizes
 from sciml.denoise.patches.directions import shrink_means
@@ -91,9 +91,9 @@ class _Tensors:
     known: "Tensor | None"
     correlation: "Tensor | None"
 
-    def noise(self, there: "Tensor") -> Coloring | None:
-        """Return what the noise shares of the voxels of patches that are there."""
-        return None if self.correlation is None else Coloring.of_voxels(self.correlation, there)
+    def noise(self, there: "Tensor", count: IntArray) -> Coloring | None:
+        """Return what the noise shares of the voxels of patches that are there, so many of each."""
+        return None if self.correlation is None else Coloring.of_voxels(self.correlation, there, count)
 
 
 def _tensors(data: Values, centered: AnyArray, mean: AnyArray, scale: float, settings: Settings) -> _Tensors:
@@ -226,7 +226,7 @@ def _gathered(
             return completed(values, there, known.to(there.dtype), patch, settings, data.noise)
     count = np.rint(batched.to_numpy(there.sum(-1))).astype(np.int64)
     sizes = Sizes(count, np.full(len(count), values.shape[-1]), np.ones(len(count)))
-    return Batch(values, there, sizes, data.noise(there)), None, None
+    return Batch(values, there, sizes, data.noise(there, count)), None, None
 
 
 def _patch_weight(decision: Decision, settings: Settings, like: "Tensor") -> "Tensor":

@@ -15,10 +15,11 @@ has the trace of the missing values again.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from sciml._typing import IntArray
 from sciml.denoise.patches.coloring import Coloring
 from sciml.denoise.patches.decision import Sizes
 from sciml.denoise.patches.model import Batch, Settings, put, reconstruct, square
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from sciml.linalg.batched import Tensor
 
 __all__ = ["completed"]
+
+SharedNoise: TypeAlias = Callable[["Tensor", IntArray], Coloring | None]  # of voxels that are used, so many a patch
 
 LEVELS = (0.1, 0.25, 0.5)  # shares of known values that are asked for: what is nearly empty goes first
 MOST_STEPS = 60  # of two fits each
@@ -43,7 +46,7 @@ def completed(
     known: "Tensor",
     patch: tuple[int, ...],
     settings: Settings,
-    noise: Callable[["Tensor"], Coloring | None],
+    noise: SharedNoise,
 ) -> tuple[Batch, "Tensor", "Tensor"]:
     """Return patches whose missing values are filled, the means that were taken out, and which samples are used.
 
@@ -54,7 +57,7 @@ def completed(
     there
         1 for voxels that may be used, (patch, voxel).
     noise
-        What the noise shares of voxels that are used, (patch, voxel).
+        What the noise shares of voxels that are used, (patch, voxel), so many of each patch.
 
     Returns
     -------
@@ -86,14 +89,16 @@ class _Gaps:
     noise: Coloring | None
 
     @classmethod
-    def of_known(cls, there: "Tensor", known: "Tensor", noise: Callable[["Tensor"], Coloring | None]) -> "_Gaps":
+    def of_known(
+        cls, there: "Tensor", known: "Tensor", noise: Callable[["Tensor", IntArray], Coloring | None]
+    ) -> "_Gaps":
         used, samples = _used(there, known)
         inside = used[..., None] * samples[:, None]
         missing = inside * (1 - known)
         share = 1 - missing.sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)
         n_voxels, n_samples = (np.rint(batched.to_numpy(each.sum(1))).astype(np.int64) for each in (used, samples))
         sizes = Sizes(n_voxels, n_samples, batched.to_numpy(share).astype(np.float64))
-        return cls(used, samples, inside, missing, sizes, noise(used))
+        return cls(used, samples, inside, missing, sizes, noise(used, n_voxels))
 
     def of(self, rows: "Tensor") -> "_Gaps":
         """Return those of some of the patches."""

@@ -16,6 +16,7 @@ from sciml.rmt.variance_profile import VarianceProfile
 __all__ = ["fitted", "fitted_within"]
 
 MAX_PASSES = 12  # how often rank and noise are re-estimated from each other before they count as not converged
+LARGEST_OFF = 3.0  # standard deviations
 MAX_REJECTED = 4  # passes in a row: components that are not removed yet look like color too
 BULK_TOLERANCE = 1.05  # measured on noise of the right model: 0.98 to 1.01; on a model that is wrong: above 1.1
 
@@ -45,7 +46,21 @@ def fitted_within(model: NoiseModel, prepared: Prepared, alpha: float, *, level:
     while not fit.converged and fit.rank not in ranks_tried and fit.rank <= _limit(matrix):
         ranks_tried.add(fit.rank)
         fit = iteration.fit_given(prepared, scale, fit.rank, ranks_tried)
-    return fit
+    return fit if _has_level(fit, matrix) else replace(fit, converged=False)
+
+
+def _has_level(fit: Fit, matrix: Matrix) -> bool:
+    """Return whether what is left of some directions has the level of all: else the noise is not known well there.
+
+    The first directions of noise, no components of theirs, are left out too: they hold what the edge says.
+    """
+    n_first = max(fit.rank, 1)
+    expected = matrix.n_dimensions - n_first * fit.law.center
+    chance = np.sqrt((1 if matrix.is_complex else 2) * fit.spectra.tau / (matrix.n_dimensions * matrix.dof))
+    level = float(fit.eigenvalues[n_first:].sum()) / expected
+    # Components leave up to `n_first` times the edge less one more than noise does.
+    most = (matrix.n_dimensions - n_first) / expected
+    return bool(1 - LARGEST_OFF * chance < level < most + LARGEST_OFF * chance)
 
 
 def _fit_one_variance(prepared: Prepared, alpha: float) -> Fit:

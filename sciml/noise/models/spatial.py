@@ -22,6 +22,7 @@ from sciml.rmt.variance_profile import VarianceProfile
 __all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "whitened"]
 
 ROUNDS = 2  # in which components and the noise beside them are found in turn
+FAR = 0.1  # correlation
 MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
 
 
@@ -71,7 +72,7 @@ class Spatial(NoiseModel):
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)
-        return whitened(matrix, Lattice(places, chosen.lags), chosen.noise, scatter)
+        return whitened(matrix, chosen.lattice, chosen.noise, scatter)
 
     def estimate_noise(
         self,
@@ -94,6 +95,8 @@ class Spatial(NoiseModel):
         """Return the smoothest directions of all, in which a smooth component stands out that all hide."""
         assert isinstance(prepared, OnGrid) and prepared.whitening is not None  # noqa: PT018, S101
         assert isinstance(prepared.lattice, Lattice)  # noqa: S101
+        if not _is_short(prepared.lattice, prepared.noise):
+            return []
         places, directions = prepared.lattice.places, prepared.matrix.eigen(fit.scale, fit.rank).directions
         whiten = prepared.whitening.of_channels_in(1 / units(prepared.plain)).whiten
         bases = (smooth_basis(places, whiten, directions, part) for part in SCALES)
@@ -132,6 +135,12 @@ def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise
         whitening = noise.whitening(lattice, scatter.null).of_channels_in(units(plain))
     matrix = WhitenedMatrix(plain, whitening)
     return OnGrid(matrix, whitening=whitening, plain=plain, lattice=lattice, noise=noise, scatter=scatter)
+
+
+def _is_short(lattice: Lattice, noise: SharedNoise) -> bool:
+    """Return whether noise reaches less far than smooth maps: else what is not known of it looks like one of these."""
+    step = round(max(SCALES) ** (1 / max(sum(side > 1 for side in lattice.extent), 1)))
+    return all(abs(each[min(step, len(each) - 1)]) < FAR for each in lattice.along(noise.parameters) if len(each) > 1)
 
 
 def _within(prepared: OnGrid, basis: AnyArray) -> OnGrid:

@@ -15,6 +15,7 @@ SHORTEST = 32  # steps of half a circle
 NEAR = 33  # places along an axis, the lags between which are told apart by themselves
 MOST_BLOCKS = 4
 LARGEST_BLOCK = 450  # channels whose products of matrices take milliseconds
+LINES_COUNT = 4.0  # a variance along lines is a peak of the spectrum
 LARGEST_LOG = 25.0  # of the spectrum's maximum over its minimum: beyond, rounding hides what is left
 
 
@@ -27,10 +28,14 @@ class Lattice:
 
     Covariances are cosine transforms over a circle of four times the extent of the places. Along an axis on which all
     places are one, nothing depends on the wavenumber.
+
+    Beside that, along each axis of `lines` noise may be one for all places of a line, as a reader makes it that takes
+    them row by row; its variance over that of the other noise is a parameter after the a_l, and no less than zero.
     """
 
     places: IntArray
     lags: IntArray
+    lines: tuple[int, ...] = ()
 
     @cached_property
     def extent(self) -> tuple[int, ...]:
@@ -48,7 +53,7 @@ class Lattice:
 
     def of_channels(self, channels: IntArray) -> "Lattice":
         """Return the lattice of some of the places."""
-        return self if len(channels) == len(self.places) else Lattice(self.places[channels], self.lags)
+        return self if len(channels) == len(self.places) else Lattice(self.places[channels], self.lags, self.lines)
 
     @cached_property
     def pairs(self) -> IntArray:
@@ -72,9 +77,20 @@ class Lattice:
             found = found * along.reshape(len(along), *(n + 1 if axis == d else 1 for axis in range(len(self.extent))))
         return found
 
+    @property
+    def n_parameters(self) -> int:
+        """Coefficients and variances along lines."""
+        return len(self.lags) + len(self.lines)
+
+    @cached_property
+    def _on_line(self) -> FloatArray:
+        """One where a lag is along each axis of `lines` alone, zero elsewhere, (lines, n_lags)."""
+        lag = np.indices(self.extent).reshape(len(self.extent), -1)
+        return np.array([np.delete(lag, axis, axis=0).sum(axis=0) == 0 for axis in self.lines], np.float64)
+
     def log_spectrum(self, coefficients: FloatArray) -> FloatArray:
         """Return log C, (*wavenumbers), but for a constant."""
-        return np.asarray(np.tensordot(coefficients, self.cosines, 1))
+        return np.asarray(np.tensordot(coefficients[: len(self.lags)], self.cosines, 1))
 
     def tables(self, coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the correlation by lag (n_lags,), one at no lag, and its derivatives (1 + P, n_lags).
@@ -84,8 +100,14 @@ class Lattice:
         log = self.log_spectrum(coefficients)
         spectrum = np.exp(np.maximum(log - log.max(), -LARGEST_LOG))
         table = self._by_lag(spectrum)
-        slopes = [self._by_lag(spectrum * each) for each in self.cosines]
-        return table / table[0], np.stack([table, *slopes]) / table[0]
+        slopes = np.array([self._by_lag(spectrum * each) for each in self.cosines]).reshape(-1, len(table)) / table[0]
+        table, variance = table / table[0], 1.0
+        if self.lines:
+            own = np.maximum(coefficients[len(self.lags) :], 0.0)
+            slopes = slopes - slopes[:, :1] * table  # lines count in the variance of the other noise
+            table, variance = table + own @ self._on_line, 1 + float(own.sum())
+            slopes = np.concatenate([slopes, self._on_line])
+        return table / variance, np.concatenate([table[None], slopes]) / variance
 
     def _by_lag(self, spectrum: FloatArray) -> FloatArray:
         covariance = scipy.fft.dctn(spectrum, type=1)
@@ -107,7 +129,8 @@ class Lattice:
 
     def change(self, step: FloatArray) -> float:
         """Return the largest change of log C by a step of the coefficients, but for a constant."""
-        return float(np.ptp(self.log_spectrum(step))) / 2 if len(step) else 0.0
+        change = float(np.ptp(self.log_spectrum(step))) / 2 if len(self.lags) else 0.0
+        return max(change, LINES_COUNT * float(np.abs(step[len(self.lags) :]).max(initial=0.0)))
 
 
 def halved(places: IntArray | FloatArray, channels: IntArray) -> list[IntArray]:

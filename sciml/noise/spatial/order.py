@@ -26,9 +26,9 @@ BEYOND = 2.0  # Tracy-Widom widths above the edge, from which a direction is a c
 
 @dataclass(frozen=True)
 class Chosen:
-    """The lags (P, d) that noise needs, and a first fit with them."""
+    """The lattice with the lags that noise needs, and a first fit on it."""
 
-    lags: IntArray
+    lattice: Lattice
     noise: SharedNoise
 
 
@@ -42,16 +42,50 @@ def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
     """
     some = _middle(places)
     reach = _largest(tuple(np.ptp(places[some], axis=0) + 1))
-    lags = reach.lags()
-    found = fit_given_what_stands_out(Lattice(places[some], lags), scatter.of_channels(some), len(lags))
-    penalty = float(np.log(len(some) * max(scatter.n_effective, 2.0)))
-    kept = reach.best(found, penalty, lags)
-    noise = restricted(found, kept)
+    few = scatter.of_channels(some)
+    lattice, noise = _chosen(places[some], few, reach, ())
+    lines = _needed_lines(lattice, noise, few)
+    if lines:
+        lattice, noise = _chosen(places[some], few, reach, lines)
     if len(some) < len(places):
         level = float(np.mean(noise.log_scale))
         first = first_guess(scatter, 0)
         noise = replace(noise, log_scale=first.log_scale - np.mean(first.log_scale) + level, spread=first.spread)
-    return Chosen(lags[kept], noise)
+    return Chosen(replace(lattice, places=places), noise)
+
+
+def _chosen(places: IntArray, scatter: Scatter, reach: "_Reach", lines: tuple[int, ...]) -> tuple[Lattice, SharedNoise]:
+    """Return the lattice of the lags that noise needs beside that of whole lines, and a first fit."""
+    whole = Lattice(places, reach.lags(), lines)
+    found = fit_given_what_stands_out(whole, scatter, whole.n_parameters)
+    kept = reach.best(found, _penalty(scatter), whole.lags, len(lines))
+    return replace(whole, lags=whole.lags[kept[: len(whole.lags)]]), restricted(found, kept)
+
+
+def _penalty(scatter: Scatter) -> float:
+    """Return what a parameter costs."""
+    return float(np.log(scatter.n_channels * max(scatter.n_effective, 2.0)))
+
+
+def _lines(places: IntArray) -> tuple[int, ...]:
+    """Return the axes along which there are lines beside each other."""
+    extent = np.ptp(places, axis=0) + 1
+    return tuple(axis for axis in range(len(extent)) if extent[axis] > 1 and np.delete(extent, axis).max(initial=1) > 1)
+
+
+def _needed_lines(lattice: Lattice, noise: SharedNoise, scatter: Scatter) -> tuple[int, ...]:
+    """Return along which axes noise of whole lines is needed beside the lags of a lattice.
+
+    With all lags that there can be, it would be told from long ones along the axis by next to nothing.
+    """
+    with_lines = replace(lattice, lines=_lines(lattice.places))
+    n, every = len(lattice.lags), np.arange(with_lines.n_parameters)
+    if len(every) == n:
+        return ()
+    start = replace(noise, parameters=np.append(noise.parameters, np.zeros(len(every) - n)))
+    found = fit_given_what_stands_out(with_lines, scatter, len(every), start=start)
+    needed = [found.parameters[i] > 0 and loss(found, every == i) > _penalty(scatter) for i in every[n:]]
+    return tuple(axis for axis, kept in zip(with_lines.lines, needed, strict=True) if kept)
 
 
 def _middle(places: IntArray) -> IntArray:
@@ -63,9 +97,11 @@ def _middle(places: IntArray) -> IntArray:
     return np.sort(np.argsort(off.max(axis=1), kind="stable")[:ENOUGH])
 
 
-def fit_given_what_stands_out(family: PairCorrelation, scatter: Scatter, n_parameters: int) -> SharedNoise:
+def fit_given_what_stands_out(
+    family: PairCorrelation, scatter: Scatter, n_parameters: int, *, start: SharedNoise | None = None
+) -> SharedNoise:
     """Fit the noise and what stands out of it in turn, from nothing on, until as much stands out again."""
-    noise, removed, rank, again = first_guess(scatter, n_parameters), None, 0, False
+    noise, removed, rank, again = start or first_guess(scatter, n_parameters), None, 0, False
     for _ in range(ROUNDS):
         noise = fit_shared_noise(family, scatter, noise, removed=removed)
         whitening = noise.whitening(family, scatter.null)
@@ -96,10 +132,10 @@ class _Reach:
         along = (lags <= np.array(self.axes)).all(axis=1)
         return np.where(single, along, (lags**2).sum(axis=1) <= self.oblique**2)
 
-    def best(self, noise: SharedNoise, penalty: float, lags: IntArray) -> BoolArray:
-        """Return which lags to keep: those of the smaller reach whose loss and cost are least."""
+    def best(self, noise: SharedNoise, penalty: float, lags: IntArray, n_lines: int) -> BoolArray:
+        """Return which lags to keep, those of the smaller reach whose loss and cost are least, and all lines."""
         smaller = [
-            _Reach(axes, oblique).holds(lags)
+            np.append(_Reach(axes, oblique).holds(lags), np.ones(n_lines, np.bool_))
             for axes in product(*([step for step in AXIS if step <= most] for most in self.axes))
             for oblique in OBLIQUE
             if oblique <= self.oblique

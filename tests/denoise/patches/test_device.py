@@ -36,15 +36,17 @@ def numbers_of_meta_tensors(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])
 @pytest.mark.parametrize("n_samples", [12, 40])
 @pytest.mark.parametrize("shrinkage", ["frobenius", "hard"])
+@pytest.mark.parametrize("shared", [False, True])
 def test_no_tensor_of_the_cpu_is_mixed_in(
-    dtype: Any, n_samples: int, shrinkage: Any, numbers_of_meta_tensors: list[tuple[int, ...]]
+    dtype: Any, n_samples: int, shrinkage: Any, shared: bool, numbers_of_meta_tensors: list[tuple[int, ...]]
 ) -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(size=(9, 8, n_samples)).astype(dtype)
     valid = np.ones((9, 8), bool)
     valid[0, :3] = False
     grid = Grid.cover((9, 8), (5, 5), (2, 2))
-    settings = Settings(Rules(shrinkage=shrinkage), device="meta", workers=1)
+    correlation = 0.5 ** np.abs(np.subtract.outer(np.arange(25), np.arange(25))) if shared else None
+    settings = Settings(Rules(shrinkage=shrinkage), device="meta", workers=1, correlation=correlation)
     denoised, maps = denoise_array(Values(values, valid), grid, settings)
     assert denoised.shape == values.shape
     assert len(numbers_of_meta_tensors) > 3

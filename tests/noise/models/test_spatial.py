@@ -171,3 +171,22 @@ def test_a_smooth_component_below_the_limit_of_all_directions_is_found_among_smo
     low, high = floor.strength_intervals[0]
     assert low < strength < high
     assert floor.sigma == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["rows", "charge sharing", "long range", "registered"])
+def test_other_kinds_of_shared_noise_have_no_component(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    shape: Shape
+    if kind == "rows":  # a reader that takes row by row adds one value to each
+        values, shape = rng.normal(size=(400, 12, 15)) + 0.5 * rng.normal(size=(400, 12, 1)), (12, 15)
+    elif kind == "charge sharing":
+        strips = rng.normal(size=(2000, 50))
+        values, shape = 0.7 * strips[:, 1:-1] + 0.2 * (strips[:, :-2] + strips[:, 2:]), (48,)
+        values += 0.3 * rng.normal(size=values.shape)
+    elif kind == "long range":
+        values, shape = noise(rng, 1000, covariance((96,), 0.9)), (96,)
+    else:  # frames interpolated to their places
+        frames, shift = rng.normal(size=(400, 12, 13)), rng.uniform(size=(400, 1, 1))
+        values, shape = (1 - shift) * frames[:, :, 1:] + shift * frames[:, :, :-1], (12, 12)
+    floor = noise_floor(recording(values, shape), alpha=0.01)
+    assert (floor.model, floor.rank) == ("spatial", 0)

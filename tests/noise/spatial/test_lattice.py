@@ -53,3 +53,13 @@ def test_sums_run_over_the_pairs_of_each_lag() -> None:
         for j, other in enumerate(lattice.places):
             expected[tuple(np.abs(one - other))] += matrix[i, j]
     np.testing.assert_allclose(lattice.sums(matrix).reshape(lattice.extent), expected, atol=1e-12)
+
+
+def test_slopes_along_lines_are_the_derivatives_of_the_covariance() -> None:
+    lattice = Lattice(np.indices((5, 6)).reshape(2, -1).T, np.array([[0, 1]]), (0, 1))
+    a, step = np.array([0.4, 0.3, 0.2]), 1e-6
+    table, slopes = lattice.tables(a)
+    assert table[0] == pytest.approx(1)
+    for i, slope in enumerate(slopes[1:]):
+        moved = lattice.tables(a + step * np.eye(3)[i])[0]
+        np.testing.assert_allclose((moved - table) / step, slope - table * slope[0], atol=1e-5)

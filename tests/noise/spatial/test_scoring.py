@@ -122,9 +122,9 @@ def test_components_that_are_removed_are_no_noise() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_white_noise_needs_no_lag_and_a_line_scan_those_of_its_axis(seed: int) -> None:
     rng, places = np.random.default_rng(seed), np.indices((9, 10)).reshape(2, -1).T
-    assert len(chosen_lags(places, scatter_of(rng.normal(size=(400, 90)))).lags) == 0
+    assert len(chosen_lags(places, scatter_of(rng.normal(size=(400, 90)))).lattice.lags) == 0
     rows = np.kron(np.eye(9), exponential(line(10), 0.6))
-    lags = chosen_lags(places, scatter_of(noise(rng, rows, 400))).lags
+    lags = chosen_lags(places, scatter_of(noise(rng, rows, 400))).lattice.lags
     assert len(lags) >= 2
     assert not lags[:, 0].any()
 
@@ -161,3 +161,14 @@ def test_blocks_of_neighbors_say_nearly_what_all_channels_do(monkeypatch: pytest
     # Standard deviation of a coefficient sqrt(4 / (N T)) = .0045; blocks lose the pairs across their borders.
     np.testing.assert_allclose(in_blocks.parameters, at_once.parameters, atol=0.01)
     np.testing.assert_allclose(in_blocks.log_scale, at_once.log_scale, atol=0.03)
+
+
+def test_noise_of_whole_rows_is_told_from_that_of_pixels() -> None:
+    rng, places = np.random.default_rng(6), np.indices((12, 14)).reshape(2, -1).T
+    rows = np.repeat(rng.normal(size=(500, 12)), 14, axis=1)
+    found = chosen_lags(places, scatter_of(rng.normal(size=(500, 168)) + 0.5 * rows))
+    assert found.lattice.lines == (1,)
+    assert found.noise.parameters[-1] == pytest.approx(0.25, abs=0.03)
+    table = found.lattice.tables(found.noise.parameters)[0].reshape(12, 14)
+    np.testing.assert_allclose(table[0, 1:], 0.2, atol=0.03)
+    np.testing.assert_allclose(table[1:], 0, atol=0.03)
