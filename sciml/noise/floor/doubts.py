@@ -10,8 +10,6 @@ from sciml.noise.floor.select_model import Choice
 from sciml.noise.floor.stationarity import HARMFUL_SHIFT, over_time
 from sciml.noise.models.base import Fit
 from sciml.noise.models.heteroscedastic import TEST_LEVEL
-from sciml.noise.spatial.separable import separability
-from sciml.noise.spatial.whiten import WhitenedMatrix
 from sciml.rmt.variance_profile import VarianceProfile
 from sciml.wording import p_value
 
@@ -62,9 +60,10 @@ def neighbors_correlate(choice: Choice, shape: tuple[int, ...], *, least: float 
 
     By `least` or more: bursts make independent channels correlate a little.
     """
-    used = choice.matrix.statistics.used
-    # Combinations of channels are nowhere, and what few samples of a reference whitened correlates by chance.
-    if choice.matrix.n_channels != len(used) or choice.prepared.finite is not None:
+    used, prepared = choice.matrix.statistics.used, choice.prepared
+    # Combinations of channels are nowhere, what few samples of a reference whitened correlates by chance, and noise
+    # that does not reach equally far at all frequencies is left correlated, which its law allows for.
+    if choice.matrix.n_channels != len(used) or prepared.finite is not None or prepared.reach is not None:
         return ""
     found = [_neighbor_correlation(choice, *pairs) for pairs in _neighbors(used, shape) if len(pairs[0])]
     z, correlation = max(found, default=(0.0, 0.0), key=lambda each: abs(each[0]))
@@ -129,11 +128,8 @@ def _neighbor_correlation(choice: Choice, first: IntArray, second: IntArray) -> 
 
 def _not_separable(choice: Choice) -> str:
     """Say so where whitened noise is not of one spectrum in the directions that channels share most and least."""
-    matrix, fit = choice.matrix, choice.fit
-    if not isinstance(matrix, WhitenedMatrix):
-        return ""
-    found = separability(matrix, fit.spectra, fit.scale, matrix.eigen(fit.scale, fit.rank).directions)
-    if found.p_value >= TEST_LEVEL:
+    found = choice.separability
+    if found is None or found.p_value >= TEST_LEVEL:
         return ""
     wide, narrow = ("slow", "fast") if found.wider_at_low_frequencies else ("fast", "slow")
     return f"{wide} noise reaches farther over the channels than {narrow} noise ({p_value(found.p_value)})"

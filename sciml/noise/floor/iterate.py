@@ -142,7 +142,7 @@ class _Iteration:
         spectra = matrix.spectra(scale, found.directions)
         inflation = _noise_inflation(matrix, spectra, found.values[:n_removed]) if model.colored else 1.0
         values = found.values / inflation
-        profile, finite = model.variance_profile(spectra, matrix.dof), prepared.finite
+        profile, finite = model.variance_profile(spectra, prepared), prepared.finite
         profile = _weighted(finite.profile(profile) if finite else profile, matrix.statistics.row_weights)
         law = profile.edge_law(complex_data=matrix.is_complex)
         law = finite.law(law) if finite else law

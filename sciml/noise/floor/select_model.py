@@ -10,7 +10,10 @@ from sciml.noise.floor.iterate import fitted, fitted_within
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.residual import ResidualRows, residual_rows
 from sciml.noise.models.base import Fit, Given, NoiseModel, Prepared, UnsuitableValuesError
-from sciml.noise.models.registry import NOISE_MODELS
+from sciml.noise.models.heteroscedastic import TEST_LEVEL
+from sciml.noise.models.registry import NOISE_MODELS, noise_model
+from sciml.noise.spatial.separable import Separability, separability
+from sciml.noise.spatial.whiten import WhitenedMatrix
 
 __all__ = ["Choice", "fit_requested", "select_model"]
 
@@ -32,6 +35,19 @@ class Choice:
     def matrix(self) -> Matrix:
         """That the model was fitted on."""
         return self.prepared.matrix
+
+    @cached_property
+    def separability(self) -> Separability | None:
+        """Whether whitened noise is of one spectrum in time, however far it reaches; None where that is not asked."""
+        if not isinstance(self.matrix, WhitenedMatrix) or self.prepared.reach is not None:
+            return None
+        directions = self.matrix.eigen(self.fit.scale, self.fit.rank).directions
+        return separability(self.matrix, self.fit.spectra, self.fit.scale, directions)
+
+    @property
+    def separability_p_value(self) -> float:
+        """Probability that noise of one spectrum looks as this; one where that is not asked."""
+        return 1.0 if self.separability is None else self.separability.p_value
 
     @cached_property
     def residual(self) -> ResidualRows:
@@ -69,7 +85,7 @@ def select_model(matrix: Matrix, alpha: float, given: Given) -> Choice:
     selection = _Selection(matrix, alpha, given)
     shared = [found for model in NOISE_MODELS if not model.independent and (found := selection.shared(model))]
     if converged := next((choice for choice in shared if choice.fit.converged), None):
-        return converged
+        return selection.refined(converged)
     independent = selection.simplest([model for model in NOISE_MODELS if model.independent])
     return independent if independent.fit.converged else min([independent, *shared], key=_misfit)
 
@@ -106,6 +122,14 @@ class _Selection:
         prepared, fit = fitted(model, prepared, self.alpha, give_up=False)
         choice = Choice(model, model.chosen(fit, prepared), prepared, model.confirmed(fit, prepared, self.alpha))
         return _narrowed(choice, self.alpha)
+
+    def refined(self, choice: Choice) -> Choice:
+        """Return the choice, or that of a model for noise that does not reach equally far at all frequencies."""
+        if not choice.model.refined or (choice.whole or choice).separability_p_value >= TEST_LEVEL:
+            return choice
+        model = noise_model(choice.model.refined)
+        better = fit_requested(model, self.matrix, self.alpha, self.given)
+        return replace(better, reason=model.chosen(better.fit, better.prepared)) if better.fit.converged else choice
 
     def stands(self, model: NoiseModel) -> bool:
         ruled_out = model.ruled_out(self.matrix)

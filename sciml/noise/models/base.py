@@ -12,6 +12,7 @@ from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.spatial.reference import FiniteReference
 from sciml.noise.spatial.result import SpatialNoise
+from sciml.noise.spatial.separable import PowerByReach
 from sciml.noise.spatial.whiten import Whitening
 from sciml.rmt.edges import EdgeLaw
 from sciml.rmt.variance_profile import VarianceProfile
@@ -48,7 +49,8 @@ class Prepared:
     `whitening` makes it independent: `matrix` is that of the whitened channels.
 
     `finite` is what is left of noise after a whitening that few samples of a reference told. `cautions` are what the
-    user should know of it, `doubt` why nothing can be claimed by it ("" if it can).
+    user should know of it, `doubt` why nothing can be claimed by it ("" if it can). `reach` is how the variance of
+    whitened noise differs by frequency and by range over the channels, where that is allowed for.
     """
 
     matrix: Matrix
@@ -58,6 +60,7 @@ class Prepared:
     finite: FiniteReference | None = None
     cautions: tuple[str, ...] = ()
     doubt: str = ""
+    reach: PowerByReach | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ class NoiseModel(Protocol):
         Words for the reason if rank and noise do not converge and a richer model is tried; empty if none is.
     independent
         Channels share no noise. The others need to know where channels are, or what their noise is.
+    refined
+        Name of the model to take where slow noise reaches farther over the channels than fast noise, or less far.
     n_tests
         Between how many tests, of all directions and of `subspaces`, the level is shared.
     """
@@ -125,6 +130,7 @@ class NoiseModel(Protocol):
     needs_values: bool = False
     must_converge: str = ""
     independent: bool = True
+    refined: str = ""
     n_tests: int = 1
 
     def ruled_out(self, matrix: Matrix) -> str | None:  # noqa: ARG002
@@ -149,8 +155,8 @@ class NoiseModel(Protocol):
         """Return whether channels share noise at all, as far as the preparation says."""
         return True
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
-        """Return the variances of the noise, (frequency, channel), over `dof` samples."""
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
+        """Return the variances of the noise, (frequency, channel), over the samples of the matrix."""
         ...
 
     def estimate_noise(

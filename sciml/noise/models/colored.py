@@ -24,9 +24,9 @@ class Colored(NoiseModel):
     colored = True
     must_converge = "and one spectrum for all channels does not converge"
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return the spectrum averaged over channels."""
-        return spectra.profile(dof, common=True)
+        return spectra.profile(prepared.matrix.dof, common=True)
 
     def rejected(self, fit: Fit, prepared: Prepared) -> str | None:  # noqa: ARG002
         """Reject channels whose spectra differ."""

@@ -22,9 +22,9 @@ class Heteroscedastic(NoiseModel):
         ("johnstone", "tracy"),
     )
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return one variance for all: each channel was divided by the standard deviation of its noise."""
-        return VarianceProfile([[1.0]], row_counts=[dof], column_counts=[spectra.uniqueness.sum()])
+        return VarianceProfile([[1.0]], row_counts=[prepared.matrix.dof], column_counts=[spectra.uniqueness.sum()])
 
     def ruled_out(self, matrix: Matrix) -> str | None:
         """Rule out noise that is correlated in time in the directions that hold nothing else."""

@@ -1,7 +1,7 @@
 """Noise of a variance and a spectrum in time per channel."""
 
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
-from sciml.noise.models.base import Methods, NoiseModel
+from sciml.noise.models.base import Methods, NoiseModel, Prepared
 from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["HeteroscedasticColored"]
@@ -23,6 +23,6 @@ class HeteroscedasticColored(NoiseModel):
     common_spectrum = False
     must_converge = "and one spectrum for each channel does not converge"
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return the spectrum of each channel."""
-        return spectra.profile(dof, common=False)
+        return spectra.profile(prepared.matrix.dof, common=False)

@@ -79,9 +79,9 @@ class Poisson(NoiseModel):
             statistics = given.read_all()
         return count_residuals(statistics)
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return one variance for all."""
-        return HETEROSCEDASTIC.variance_profile(spectra, dof)
+        return HETEROSCEDASTIC.variance_profile(spectra, prepared)
 
     def rejected(self, fit: Fit, prepared: Prepared) -> str | None:  # noqa: ARG002
         """Reject values whose variance is not their mean, and noise that is correlated in time."""

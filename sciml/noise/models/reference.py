@@ -88,9 +88,9 @@ class FromReference(NoiseModel):
             return replace(found, cautions=prepared.cautions), scale
         return prepared, level(prepared.matrix, rank)
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return the spectrum averaged over whitened channels."""
-        return spectra.profile(dof, common=True)
+        return spectra.profile(prepared.matrix.dof, common=True)
 
     def chosen(self, fit: Fit, prepared: Prepared) -> str:
         """Whether the noise is as strong as in the reference."""

@@ -10,6 +10,7 @@ from sciml.noise.models.poisson import Poisson
 from sciml.noise.models.reference import FromReference
 from sciml.noise.models.spatial import Spatial
 from sciml.noise.models.spatial_groups import SpatialGroups
+from sciml.noise.models.spatial_nonseparable import NonseparableSpatial
 from sciml.noise.models.white import White
 
 __all__ = ["MODELS", "NOISE_MODELS", "Model", "noise_model"]
@@ -21,6 +22,7 @@ NOISE_MODELS: list[NoiseModel] = [
     Colored(),
     HeteroscedasticColored(),
     Spatial(),
+    NonseparableSpatial(),
     SpatialGroups(),
     FromReference(),
 ]

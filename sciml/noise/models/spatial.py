@@ -56,6 +56,7 @@ class Spatial(NoiseModel):
     )
     colored = True
     independent = False
+    refined = "spatial-nonseparable"
     n_tests = 1 + len(SCALES)
     must_converge = "and noise that neighbors share does not converge"
 
@@ -121,9 +122,9 @@ class Spatial(NoiseModel):
         correlations = prepared.lattice.along(prepared.noise.parameters)
         return along_grid(layout.dims, layout.spacing, layout.units, correlations)
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return the spectrum averaged over whitened channels."""
-        return spectra.profile(dof, common=True)
+        return spectra.profile(prepared.matrix.dof, common=True)
 
 
 def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise, scatter: Scatter) -> OnGrid:

@@ -26,9 +26,9 @@ class White(NoiseModel):
     )
     equal_variances = True
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return one variance for all."""
-        return HETEROSCEDASTIC.variance_profile(spectra, dof)
+        return HETEROSCEDASTIC.variance_profile(spectra, prepared)
 
     def ruled_out(self, matrix: Matrix) -> str | None:
         """Rule out what rules out a variance per channel."""

@@ -26,8 +26,8 @@ class Uniform(NoiseModel):
     words = "a dummy"
     methods = Methods("Noise was taken for a dummy.", ("johnstone",))
 
-    def variance_profile(self, spectra: NoiseSpectra, dof: int) -> VarianceProfile:
-        return VarianceProfile([[1.0]], row_counts=[dof], column_counts=[spectra.uniqueness.sum()])
+    def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
+        return VarianceProfile([[1.0]], row_counts=[prepared.matrix.dof], column_counts=[spectra.uniqueness.sum()])
 
     def rejected(self, fit: Fit, prepared: Prepared) -> str | None:
         return "it is colored" if fit.spectra.p_white() < 1e-3 else None

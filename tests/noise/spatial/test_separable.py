@@ -6,6 +6,8 @@ import scipy.signal
 import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray
+from sciml.errors import NoiseFloorWarning
+from sciml.noise import noise_floor
 from sciml.noise.channels.read import read_channels
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.spatial.separable import Separability, separability
@@ -53,3 +55,17 @@ def test_a_slow_component_that_was_removed_is_no_reason_to_refuse() -> None:
     values += np.outer(course, 2.4 * np.exp(-((np.arange(N) - 20) ** 2) / 18))
     assert measured(values, EXPONENTIAL).p_value < 1e-3
     assert measured(values, EXPONENTIAL, rank=1).p_value > 1e-3
+
+
+def test_a_floor_allows_for_noise_that_reaches_farther_where_it_is_slow() -> None:
+    values = colored(1, np.linalg.cholesky(EXPONENTIAL), 0.9) + colored(2, np.eye(N), 0.0)
+    given = xr.DataArray(values, dims=("time", "distance"))
+    floor = noise_floor(given)
+    assert (floor.model, floor.rank, floor.converged) == ("spatial-nonseparable", 0, True)
+    with pytest.warns(NoiseFloorWarning, match="slow noise reaches farther"):
+        assert not noise_floor(given, model="spatial").converged
+    shape = np.exp(-((np.arange(N) - 20) ** 2) / 18)
+    course = scipy.signal.lfilter([0.3], [1, -0.95], np.random.default_rng(5).normal(size=T))
+    found = noise_floor(given + xr.DataArray(3 * np.outer(course, shape), dims=given.dims))
+    assert (found.model, found.rank, found.converged) == ("spatial-nonseparable", 1, True)
+    assert abs(found.components[:, 0] @ shape) / np.linalg.norm(shape) > 0.9
