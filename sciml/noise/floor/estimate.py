@@ -53,7 +53,7 @@ def noise_floor(
     - `heteroscedastic+colored`: any S_i(f): the edge of a Gram matrix with a variance profile
       (`sciml.rmt.variance_profile.VarianceProfile`);
     - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether channels have more in common;
-    - `spatial`: neighbors on a grid share noise, of covariance s_i s_j c(x_i - x_j) S(f), c that of a log spectrum of few
+    - `spatial`: neighbors on a grid share noise, of covariance s_i s_j c(x_i - x_j) S(f), the log spectrum of c few
       cosines (Bloomfield 1973), with noise of whole rows and columns where there is such. Channels are whitened by it;
       a smooth component may stand out among the smoothest of the whitened directions only, and the level is shared
       between them (alpha / 3 each). `components` are maps in units of each channel's noise, of unit norm, and `filters`
