@@ -11,13 +11,12 @@ from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, NoiseModel, Prepared, UnsuitableValuesError
 from sciml.noise.spatial.isotropic import SharedByClass
 from sciml.noise.spatial.lattice import Lattice
-from sciml.noise.spatial.local import local_whitening
 from sciml.noise.spatial.nested import SCALES, smooth_basis
 from sciml.noise.spatial.order import chosen_lags
 from sciml.noise.spatial.result import SpatialNoise, along_grid
 from sciml.noise.spatial.scatter import Removed, Scatter, scatter_of, units
 from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
-from sciml.noise.spatial.whiten import WhitenedMatrix
+from sciml.noise.spatial.whiten import WhitenedMatrix, local_whitening
 from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "whitened"]

@@ -18,7 +18,7 @@ from sciml.noise.spatial.isotropic import (
     with_information,
 )
 from sciml.noise.spatial.order import fit_given_what_stands_out, restricted
-from sciml.noise.spatial.result import GroupCorrelation, LagCorrelation, SpatialNoise
+from sciml.noise.spatial.result import DistanceCorrelation, GroupCorrelation, SpatialNoise
 from sciml.noise.spatial.scatter import Scatter, scatter_of
 from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 
@@ -115,7 +115,7 @@ class SpatialGroups(Spatial):
         assert isinstance(family, SharedByClass)  # noqa: S101
         lags, correlation = family.by_step(prepared.noise.parameters)
         if family.step:
-            return SpatialNoise((LagCorrelation("distance", lags, correlation, layout.position_units),))
+            return SpatialNoise((DistanceCorrelation("distance", lags, correlation, layout.position_units),))
         return SpatialNoise((GroupCorrelation(layout.grouped_by.removesuffix("_name"), lags, correlation),))
 
     def possible(self, given: Given) -> bool:

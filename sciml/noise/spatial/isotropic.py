@@ -16,7 +16,7 @@ from sciml.noise.spatial.scoring import NUGGET, SharedNoise
 
 __all__ = ["SharedByClass", "by_distance", "by_group", "constant_stands_out", "n_needed", "with_information"]
 
-MOST_PARAMETERS = 6  # of the log spectrum over distance
+MOST_PARAMETERS = 8  # of the log spectrum over distance
 PER_STEP = 0.75  # parameters for each distance of neighbors that channels span: more would follow single components
 COST = 10  # N^{4/3} over so much: more parameters would move the edge by a fifth of its width
 MOST_WAVENUMBERS, FEWEST_WAVENUMBERS = 192, 48

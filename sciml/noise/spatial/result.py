@@ -9,7 +9,7 @@ import numpy as np
 from sciml._typing import AnyArray, FloatArray
 from sciml.wording import quantity, series
 
-__all__ = ["GroupCorrelation", "LagCorrelation", "SpatialNoise", "along_grid"]
+__all__ = ["DistanceCorrelation", "GroupCorrelation", "LagCorrelation", "SpatialNoise", "along_grid"]
 
 NONE = 0.02  # correlation below which neighbors share nothing worth a word
 SHOWN = 3  # lags in words
@@ -70,6 +70,27 @@ class GroupCorrelation(LagCorrelation):
     def __str__(self) -> str:
         """Say how strong correlation is within a group."""
         return f"{self.neighbors:.2f} within each {self.dim}" if self.range else f"none within each {self.dim}"
+
+
+@dataclass(frozen=True)
+class DistanceCorrelation(LagCorrelation):
+    """Correlation of the noise of channels by the distance between them, whatever its direction."""
+
+    @property
+    def reach(self) -> str:
+        """The range in words."""
+        return f"a distance of {self._words(self.range)}"
+
+    def __str__(self) -> str:
+        """Say how strong correlation is at the first distances."""
+        if self.range == 0:
+            return "none at any distance"
+        some = range(1, 1 + min(SHOWN, int(np.searchsorted(self.lags, self.range))))
+        found = (f"{self.correlation[i]:.2f} at {self._words(float(self.lags[i]))}" for i in some)
+        return f"by distance: {series(found)}"
+
+    def _words(self, distance: float) -> str:
+        return quantity(distance, self.units) if self.units else f"{distance:.3g}"
 
 
 @dataclass(frozen=True)

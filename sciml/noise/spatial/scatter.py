@@ -19,7 +19,7 @@ TINY = float(np.finfo(float).tiny)
 
 @dataclass(frozen=True)
 class Removed:
-    """Components that are taken out of samples x (rows): x - (x `filters`) `maps`^H, both (N, rank).
+    """Components that are explained out of samples x (rows): x - (x `filters`) `maps`^H, both (N, rank).
 
     Filters and maps are those of orthonormal directions of whitened samples: of noise of covariance A that they were
     whitened by, A - `maps` `maps`^H is left.
@@ -75,9 +75,9 @@ class Scatter:
         across = self._times(removed.filters)
         inner = removed.filters.conj().T @ across
         maps = removed.maps
-        taken = 2 * np.einsum("ik,ik->i", across, maps.conj()).real
-        taken -= np.einsum("ik,kl,il->i", maps, inner, maps.conj()).real
-        return np.asarray((self.variances - taken) / removed.left + (np.abs(maps) ** 2).sum(axis=1))
+        explained = 2 * np.einsum("ik,ik->i", across, maps.conj()).real
+        explained -= np.einsum("ik,kl,il->i", maps, inner, maps.conj()).real
+        return np.asarray((self.variances - explained) / removed.left + (np.abs(maps) ** 2).sum(axis=1))
 
     def of_channels(self, channels: IntArray) -> "Scatter":
         """Return the scatter of some of the channels; the projection of all changes little of a few of many."""

@@ -75,6 +75,7 @@ def test_noise_shared_by_distance_has_no_component(layout: str, kind: str) -> No
     assert floor.spatial is not None
     (found,) = floor.spatial.along
     assert found.dim == "distance"
+    assert f"by distance: {found.neighbors:.2f} at {found.lags[1]:.3g}" in floor.spatial.summary()
     expected = CORRELATIONS[kind](found.lags[1])
     assert found.neighbors == pytest.approx(float(expected), abs=0.06)
 

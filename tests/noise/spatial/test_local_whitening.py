@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sciml.noise.spatial.correlation import LatticeCorrelation
-from sciml.noise.spatial.local import local_whitening
+from sciml.noise.spatial.whiten import local_whitening
 
 
 def lattice(shape: tuple[int, ...], r: float) -> LatticeCorrelation:
