@@ -46,7 +46,8 @@ def plain(model: str) -> NoiseFloor:
     return noise_floor(recording(data_of(model)), model=model)
 
 
-MODELS = get_args(Model)
+GIVEN = {"spatial-groups", "reference"}  # models of what is known beside the values: positions, groups, noise alone
+MODELS = [model for model in get_args(Model) if model not in GIVEN]
 CONTINUOUS = [model for model in MODELS if model != "counts"]  # counts have no unit, sign, offset, or phase
 Change = Callable[[Values], Values]
 Read = Callable[..., NoiseFloor]

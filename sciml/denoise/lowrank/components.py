@@ -62,7 +62,7 @@ def from_floor(floor: NoiseFloor) -> Basis:
         null=floor.null if floor.null.shape[1] else None,
         profile=_profile(floor) if floor.noise_model.needs_values else None,
         model=floor.model,
-        shared=floor.spatial is not None,
+        shared=not floor.noise_model.independent,
     )
 
 

@@ -46,13 +46,18 @@ def noise_floor(
 
     The recording X (T samples, N channels; pixels count as channels) is demeaned, each channel divided by the
     standard deviation of its noise, and the eigenvalues of X^H X / (T - 1) compared with the largest that noise
-    reaches. All models but `counts` say that channels are independent, of variances S_i(f) at frequency f:
+    reaches. The first models say that channels are independent, of variances S_i(f) at frequency f:
 
     - `white`, `heteroscedastic`: S_i(f) = sigma_i²: Marchenko-Pastur bulk, Tracy-Widom edge (Johnstone 2001);
     - `colored`: S_i(f) = sigma_i² S(f): generalized Marchenko-Pastur bulk, El Karoui's edge (2007);
     - `heteroscedastic+colored`: any S_i(f): the edge of a Gram matrix with a variance profile
       (`sciml.rmt.variance_profile.VarianceProfile`);
-    - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether channels have more in common.
+    - `counts`: X holds Poisson counts of mean a_i b_t; what is tested is whether channels have more in common;
+    - `spatial`: neighbors on a grid share noise, of covariance s_i s_j c(x_i - x_j) S(f), the log spectrum of c few
+      cosines (Bloomfield 1973), with noise of whole rows and columns where there is such. Channels are whitened by it;
+      a smooth component may stand out among the smoothest of the whitened directions only, and the level is shared
+      between them (alpha / 3 each). `components` are maps in units of each channel's noise, of unit norm, and `filters`
+      read their time courses. Up to 2048 channels.
 
     The spectra are those of the recording itself. No smoothing blunts their peaks: the law averages over channels and
     frequencies, and only bins that the data cannot tell apart are merged. In other words, this is the limit of

@@ -114,13 +114,16 @@ class Lattice:
         return np.asarray(covariance[tuple(slice(n) for n in self.extent)].ravel())
 
     def correlation(self, coefficients: FloatArray) -> LatticeCorrelation:
-        """Return the correlation by lag, of places up to 32 steps apart along each axis."""
-        return LatticeCorrelation(tuple(min(n, NEAR) for n in self.extent), self.lags, coefficients)
+        """Return the correlation by lag without noise along lines, of places up to 32 steps apart along each axis."""
+        shape = tuple(min(n, NEAR) for n in self.extent)
+        return LatticeCorrelation(shape, self.lags, coefficients[: len(self.lags)])
 
     def along(self, coefficients: FloatArray) -> list[FloatArray]:
         """Return the correlation by lag along each axis, none along the others."""
-        found = self.correlation(coefficients)
-        return [found.along(axis) for axis in range(len(self.extent))]
+        found, own = self.correlation(coefficients), np.zeros(len(self.extent))
+        own[list(self.lines)] = np.maximum(coefficients[len(self.lags) :], 0.0)
+        each = [(found.along(axis) + own[axis]) / (1 + own.sum()) for axis in range(len(self.extent))]
+        return [np.append(1.0, correlation[1:]) for correlation in each]
 
     def sums(self, matrix: FloatArray) -> FloatArray:
         """Return the sums (n_lags,) of a matrix (N, N) over the pairs of each lag."""

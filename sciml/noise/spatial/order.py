@@ -20,6 +20,7 @@ PER_PARAMETER = 6  # channels
 COST = 10  # N^{4/3} over so much: more parameters would move the edge by a fifth of its width
 MOST_REMOVED = 4  # dimensions over so much
 ROUNDS = 5
+MOST_WITH_LINES = 2048  # channels: more are whitened by their neighbors, which lines are not
 ENOUGH = 450  # channels, of more the lags are chosen in the middle
 BEYOND = 2.0  # Tracy-Widom widths above the edge, from which a direction is a component
 
@@ -44,7 +45,7 @@ def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
     reach = _largest(tuple(np.ptp(places[some], axis=0) + 1))
     few = scatter.of_channels(some)
     lattice, noise = _chosen(places[some], few, reach, ())
-    lines = _needed_lines(lattice, noise, few)
+    lines = _needed_lines(lattice, noise, few) if len(places) <= MOST_WITH_LINES else ()
     if lines:
         lattice, noise = _chosen(places[some], few, reach, lines)
     if len(some) < len(places):

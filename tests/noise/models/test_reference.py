@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from sciml.denoise import denoise
 from sciml.errors import ConfigError, DataError, NoiseFloorWarning
 from sciml.noise import noise_floor
 from sciml.simulate import ar1_noise
@@ -195,3 +196,14 @@ def test_patterns_that_do_not_fit_are_refused(patterns: Any, message: str) -> No
     noise = recording(np.random.default_rng(1).normal(size=(300, 8)))
     with pytest.raises(ConfigError, match=message):
         noise_floor(noise, patterns=patterns)
+
+
+def test_denoising_with_the_floor_of_a_reference_keeps_what_is_above_it() -> None:
+    rng, root = np.random.default_rng(9), mixing(9)
+    noise, reference = white(rng, 800) @ root.T, white(rng, 400) @ root.T
+    signal = 9 * ar1_noise(800, 1, phi=0.5, rng=rng) * rng.normal(size=N)
+    floor = noise_floor(recording(noise + signal), reference=recording(reference))
+    cleaned = denoise(recording(noise + signal), floor)
+    assert float(((cleaned - signal) ** 2).mean()) < 0.1 * float(np.mean(noise**2))
+    with pytest.raises(ConfigError, match="at most the 1 components above the noise floor"):
+        denoise(recording(noise + signal), floor, rank=3)
