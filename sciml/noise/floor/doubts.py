@@ -39,8 +39,8 @@ def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
     choice = choice.whole or choice
     rejected = (
         choice.prepared.doubt
-        or neighbors_correlate(choice, shape)
         or _not_separable(choice)
+        or neighbors_correlate(choice, shape)
         or over_time(choice)
         or _no_bulk(choice)
     )

@@ -57,7 +57,7 @@ def noise_floor(
       cosines (Bloomfield 1973), with noise of whole rows and columns where there is such. Channels are whitened by it;
       a smooth component may stand out among the smoothest of the whitened directions only, and the level is shared
       between them (alpha / 3 each). `components` are maps in units of each channel's noise, of unit norm, and `filters`
-      read their time courses. Up to 2048 channels.
+      read their time courses. Beyond 2048 channels, each is whitened by its neighbors alone.
 
     The spectra are those of the recording itself. No smoothing blunts their peaks: the law averages over channels and
     frequencies, and only bins that the data cannot tell apart are merged. In other words, this is the limit of
