@@ -19,10 +19,11 @@ from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
 from sciml.noise.spatial.whiten import WhitenedMatrix, local_whitening
 from sciml.rmt.variance_profile import VarianceProfile
 
-__all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "whitened"]
+__all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "scatter_of_whitened", "whitened"]
 
 ROUNDS = 2  # in which components and the noise beside them are found in turn
 FAR = 0.1  # correlation
+MOST_REWEIGHED = 640  # channels: of more, single frequencies scatter little
 MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
 
 
@@ -73,7 +74,9 @@ class Spatial(NoiseModel):
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)
-        return whitened(matrix, chosen.lattice, chosen.noise, scatter)
+        found = whitened(matrix, chosen.lattice, chosen.noise, scatter)
+        costly = matrix.n_channels > MOST_REWEIGHED
+        return found if costly else replace(found, scatter=scatter_of_whitened(found))
 
     def estimate_noise(
         self,
@@ -125,6 +128,16 @@ class Spatial(NoiseModel):
     def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return the spectrum averaged over whitened channels."""
         return spectra.profile(prepared.matrix.dof, common=True)
+
+
+def scatter_of_whitened(prepared: OnGrid) -> Scatter:
+    """Return the scatter of samples weighed by the spectrum of whitened channels.
+
+    Where channels share noise, their pooled power scatters at single frequencies as if it were colored; samples weighed
+    by that would share less.
+    """
+    matrix = prepared.matrix
+    return scatter_of(prepared.plain, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
 
 
 def whitened(plain: Matrix, lattice: Lattice | SharedByClass, noise: SharedNoise, scatter: Scatter) -> OnGrid:

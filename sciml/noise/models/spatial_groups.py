@@ -8,16 +8,15 @@ from sciml._typing import FloatArray, IntArray
 from sciml.noise.channels.layout import Layout
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.models.base import Fit, Given, Methods, Prepared, UnsuitableValuesError
-from sciml.noise.models.spatial import MOST_CHANNELS, OnGrid, Spatial, level, whitened
+from sciml.noise.models.spatial import MOST_CHANNELS, OnGrid, Spatial, level, scatter_of_whitened, whitened
 from sciml.noise.spatial.isotropic import (
     SharedByClass,
     by_distance,
     by_group,
     constant_stands_out,
     n_needed,
-    with_information,
 )
-from sciml.noise.spatial.order import fit_given_what_stands_out, restricted
+from sciml.noise.spatial.order import fit_given_what_stands_out, restricted, with_information
 from sciml.noise.spatial.result import DistanceCorrelation, GroupCorrelation, SpatialNoise
 from sciml.noise.spatial.scatter import Scatter, scatter_of
 from sciml.noise.spatial.scoring import SharedNoise, fit_shared_noise
@@ -90,7 +89,7 @@ class SpatialGroups(Spatial):
         """
         assert isinstance(prepared, InGroups)  # noqa: S101
         if before is None:
-            prepared = replace(prepared, scatter=_whitened_in_time(prepared))
+            prepared = replace(prepared, scatter=scatter_of_whitened(prepared))
         if rank or not prepared.constant_stands_out:
             found, scale = super().estimate_noise(prepared, before, scale, rank)
         else:
@@ -136,16 +135,6 @@ def _family(layout: Layout | None, matrix: Matrix) -> SharedByClass:
     if known.groups is None:
         raise UnsuitableValuesError("expected positions of all channels, some are unknown; leave these channels out")
     return by_group(known.groups, known.grouped_by.removesuffix("_name").removesuffix("_id"))
-
-
-def _whitened_in_time(prepared: InGroups) -> Scatter:
-    """Return the scatter of samples weighed by the spectrum of whitened channels.
-
-    Where channels share noise, their pooled power scatters at single frequencies as if it were colored; samples weighed
-    by that would share less.
-    """
-    matrix = prepared.matrix
-    return scatter_of(prepared.plain, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
 
 
 def _fitted(family: SharedByClass, scatter: Scatter) -> tuple[SharedByClass, SharedNoise]:

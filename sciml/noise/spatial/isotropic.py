@@ -14,7 +14,7 @@ from sciml.noise.spatial.order import loss
 from sciml.noise.spatial.scatter import Scatter
 from sciml.noise.spatial.scoring import NUGGET, SharedNoise
 
-__all__ = ["SharedByClass", "by_distance", "by_group", "constant_stands_out", "n_needed", "with_information"]
+__all__ = ["SharedByClass", "by_distance", "by_group", "constant_stands_out", "n_needed"]
 
 MOST_PARAMETERS = 8  # of the log spectrum over distance
 PER_STEP = 0.75  # parameters for each distance of neighbors that channels span: more would follow single components
@@ -22,7 +22,6 @@ COST = 10  # N^{4/3} over so much: more parameters would move the edge by a fift
 MOST_WAVENUMBERS, FEWEST_WAVENUMBERS = 192, 48
 BEND = 1.0  # of the largest wavenumber: below, features follow the spectrum more closely
 EXACT = 400  # channels, up to which every distance is a class of its own
-MOST_EXACT = 700  # channels, of which products of all pairs take little time
 RESOLUTION = 256  # classes in the distance of nearest neighbors, of more channels
 STANDS_OUT = 7.5  # standard deviations: a constant at 1.5 times the limit comes to 9 and more, noise to 6 and less
 LARGEST_LOG = 25.0  # of the spectrum over that of independent noise: beyond, rounding hides what is left
@@ -184,22 +183,6 @@ def by_group(groups: IntArray, name: str = "group") -> SharedByClass:
     basis = np.array([[1.0, 1.0, 0.0]]) / np.unique(groups, return_counts=True)[1].max()
     radii, blocks = np.array([0.0, 1.0, np.inf]), tuple(halved(groups[:, None], np.arange(len(groups))))
     return SharedByClass(pairs, basis, np.ones((1, 1)), radii, 0.0, f"within a {name}", blocks)
-
-
-def with_information(family: SharedByClass, noise: SharedNoise, scatter: Scatter) -> SharedNoise:
-    """Return the noise with the exact information on its parameters: a sum over all channels, not over some of them.
-
-    Of many channels what is known of it stays: there it is known well enough.
-    """
-    n = len(family.pairs)
-    if n > MOST_EXACT:
-        return noise
-    table, slopes = family.tables(noise.parameters)
-    root = scipy.linalg.cholesky(np.take(table, family.pairs) + NUGGET * np.eye(n), lower=True, check_finite=False)
-    inverse = scipy.linalg.solve_triangular(root, np.eye(n), lower=True, check_finite=False)
-    whitened = np.stack([(inverse @ np.take(each, family.pairs) @ inverse.T).ravel() for each in slopes])
-    known = scatter.weight * (whitened @ whitened.T)
-    return replace(noise, information=known[1:, 1:] - np.outer(known[1:, 0], known[0, 1:]) / known[0, 0])
 
 
 def n_needed(family: SharedByClass, noise: SharedNoise, scatter: Scatter) -> int:

@@ -9,9 +9,17 @@ from sciml._typing import BoolArray, IntArray
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.pairs import PairCorrelation
 from sciml.noise.spatial.scatter import Scatter
-from sciml.noise.spatial.scoring import SharedNoise, first_guess, fit_shared_noise
+from sciml.noise.spatial.scoring import NUGGET, SharedNoise, first_guess, fit_shared_noise
 
-__all__ = ["Chosen", "chosen_lags", "fit_given_what_stands_out", "lags_within", "loss", "restricted"]
+__all__ = [
+    "Chosen",
+    "chosen_lags",
+    "fit_given_what_stands_out",
+    "lags_within",
+    "loss",
+    "restricted",
+    "with_information",
+]
 
 AXIS = (0, 1, 2, 3, 4, 6, 8, 11, 16, 22, 32)  # longest lags along an axis
 OBLIQUE = (0.0, 1.5, 2.3, 3.0, 3.7, 4.3)  # longest lags along several axes at once
@@ -22,6 +30,7 @@ MOST_REMOVED = 4  # dimensions over so much
 ROUNDS = 5
 MOST_WITH_LINES = 2048  # channels: more are whitened by their neighbors, which lines are not
 ENOUGH = 450  # channels, of more the lags are chosen in the middle
+MOST_EXACT = 700  # channels, of which products of all pairs take little time
 BEYOND = 2.0  # Tracy-Widom widths above the edge, from which a direction is a component
 
 
@@ -59,6 +68,7 @@ def _chosen(places: IntArray, scatter: Scatter, reach: "_Reach", lines: tuple[in
     """Return the lattice of the lags that noise needs beside that of whole lines, and a first fit."""
     whole = Lattice(places, reach.lags(), lines)
     found = fit_given_what_stands_out(whole, scatter, whole.n_parameters)
+    found = with_information(whole, found, scatter)
     kept = reach.best(found, _penalty(scatter), whole.lags, len(lines))
     return replace(whole, lags=whole.lags[kept[: len(whole.lags)]]), restricted(found, kept)
 
@@ -96,6 +106,21 @@ def _middle(places: IntArray) -> IntArray:
     extent = np.ptp(places, axis=0) + 1
     off = np.abs(places - np.median(places, axis=0)) / np.minimum(extent, ENOUGH ** (1 / places.shape[1]))
     return np.sort(np.argsort(off.max(axis=1), kind="stable")[:ENOUGH])
+
+
+def with_information(family: PairCorrelation, noise: SharedNoise, scatter: Scatter) -> SharedNoise:
+    """Return the noise with the exact information on its parameters: a sum over all channels, not over some of them.
+
+    Of many channels what is known of it stays: there it is known well enough.
+    """
+    n = len(family.pairs)
+    if n > MOST_EXACT:
+        return noise
+    table, slopes = family.tables(noise.parameters)
+    precision = np.linalg.inv(np.take(table, family.pairs) + NUGGET * np.eye(n))
+    weighed = np.stack([precision @ np.take(each, family.pairs) for each in slopes])
+    known = scatter.weight * (weighed.reshape(len(slopes), -1) @ np.swapaxes(weighed, 1, 2).reshape(len(slopes), -1).T)
+    return replace(noise, information=known[1:, 1:] - np.outer(known[1:, 0], known[0, 1:]) / known[0, 0])
 
 
 def fit_given_what_stands_out(
