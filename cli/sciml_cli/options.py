@@ -181,7 +181,7 @@ def model_option(function: F) -> F:
     """Add `--model`, the kind of noise."""
     text = (
         "Kind of noise: independent channels (white, heteroscedastic, colored, heteroscedastic+colored, counts), noise "
-        "that they share (spatial, spatial-groups, reference); auto: chosen by tests."
+        "that they share (spatial, spatial-nonseparable, spatial-groups, reference); auto: chosen by tests."
     )
     return click.option("--model", type=NOISE_MODEL, default="auto", show_default=True, help=text)(function)
 
