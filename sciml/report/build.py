@@ -48,6 +48,10 @@ __all__ = [
 ]
 
 COHERENCE_VALUES = 2**26  # samples times channels up to which the floor in frequency is part of a report
+SHARED_NOISE = (
+    "Left out: this floor compares channels with ones that share nothing, and here neighbors share noise; every band "
+    "in which the noise has power would stand out."
+)
 COHERENCE_CHANNELS = 512
 
 
@@ -135,7 +139,8 @@ def recording_report(
     """
     recording = check(recording, minimum=8)
     floor, why_not = (floor, "") if floor is not None else _floor_or_reason(recording, model, alpha)
-    coherent = coherence_evidence(_coherence_or_reason(recording, alpha), rank=None if floor is None else floor.rank)
+    found = SHARED_NOISE if floor is not None and floor.spatial else _coherence_or_reason(recording, alpha)
+    coherent = coherence_evidence(found, rank=None if floor is None else floor.rank)
     measured = measure_recording(recording, floor)
     quality, spectrum = quality_section(recording, measured), spectrum_evidence(recording, measured)
     sections = [quality.section, spectrum.section]

@@ -85,12 +85,13 @@ def floor_findings(floor: NoiseFloor) -> tuple[Finding, ...]:
     found = [Finding(headline(floor), numbers=numbers)]
     if floor.rank and floor.rank_is != "not determined":
         explained = _explained(floor)
+        weighed = "whitened channels" if floor.spatial else "channels weighted by their noise"
         verb = "carries" if floor.rank == 1 else "carry"
         noise = f"noise has an rms of {quantity(floor.sigma, unit)} per channel and sample"
         found.append(
             Finding(
                 f"{'The component' if floor.rank == 1 else 'The components'} {verb} {percent(explained)} of the "
-                f"variance (channels weighted by their noise); the {noise}.",
+                f"variance ({weighed}); the {noise}.",
                 severity="note",
                 numbers={"explained": explained, "sigma": floor.sigma},
             )
