@@ -334,6 +334,7 @@ def denoising_report(
         numbers={
             "variance_removed": measured.removed_fraction,
             "neighbor_correlation_of_removed": measured.neighbor_correlations,
+            **({"neighbor_correlation_of_noise": found} if (found := measured.noise_correlations) else {}),
             **measured.medians,
         },
         config=dict(settings or {}),

@@ -47,7 +47,14 @@ def measure_denoising(
         spectra=_spectra(before, after, removed),
         medians={f"median_{name}": float(each.median()) for name, each in maps.items()},
         mean_rank=float(maps["rank"].mean()) if "rank" in maps else None,
+        noise_correlations=_noise_correlations(denoised),
     )
+
+
+def _noise_correlations(denoised: xr.DataArray) -> dict[str, float]:
+    """Return how far neighbors share noise along each dim, as patches found it; nothing where they share none."""
+    lags = {str(dim): np.atleast_1d(denoised.attrs.get(f"noise_correlation_{dim}", ())) for dim in denoised.dims}
+    return {dim: float(each[1]) if each.size > 1 else 0.0 for dim, each in lags.items() if each.size}
 
 
 def _check_pair(before: xr.DataArray, denoised: xr.DataArray) -> None:

@@ -1,7 +1,7 @@
 """What is measured for a report: plain results, handed to the sections that show them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import xarray as xr
 
@@ -118,6 +118,8 @@ class DenoisingMeasures:
         Their power densities.
     medians, mean_rank
         Median of each map by name; mean of the components that a patch keeps, if they are known.
+    noise_correlations
+        Correlation of neighbors along each dim in the noise that was found; empty where they share none.
     """
 
     before: xr.DataArray
@@ -128,6 +130,7 @@ class DenoisingMeasures:
     spectra: ResidualSpectra
     medians: Mapping[str, float]
     mean_rank: float | None = None
+    noise_correlations: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def units(self) -> str:

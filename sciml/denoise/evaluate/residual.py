@@ -111,10 +111,11 @@ def rate_of(recording: xr.DataArray) -> float:
 
 
 def removed_fraction(before: xr.DataArray, residual: xr.DataArray) -> float:
-    """Return the power of what was removed over the variance of the recording, samples along the first dim."""
-    centered = before - before.mean([before.dims[0]])
-    power = float(np.nansum(np.abs(centered.values) ** 2))
-    return float(np.nansum(np.abs(residual.values) ** 2) / power) if power > 0 else 0.0
+    """Return the variance of what was removed over that of the recording, samples along the first dim."""
+    power, removed = (
+        float(np.nansum(np.abs((each - each.mean([each.dims[0]])).values) ** 2)) for each in (before, residual)
+    )
+    return removed / power if power > 0 else 0.0
 
 
 def components_above_own_floor(residual: xr.DataArray, floor: NoiseFloor) -> tuple[int | None, float | None]:

@@ -1,8 +1,11 @@
 """Which samples are noise alone: a part of a recording, or another recording of the same channels."""
 
+from numbers import Real
+
 import numpy as np
 import xarray as xr
 
+from sciml._typing import AnyArray
 from sciml.errors import ConfigError, DataError, ScimlError
 from sciml.recording import TIME, check, n_features, sampling_rate, seconds
 
@@ -22,7 +25,7 @@ def split_reference(recording: xr.DataArray, reference: Reference) -> tuple[xr.D
     Raises
     ------
     ConfigError
-        A part that is none.
+        A part that is none, or neither of the two.
     DataError
         Other channels or another unit, or a part of a recording without a clock.
 
@@ -35,6 +38,7 @@ def split_reference(recording: xr.DataArray, reference: Reference) -> tuple[xr.D
     """
     if isinstance(reference, xr.DataArray):
         return recording, _same_channels(recording, reference)
+    _check_interval(reference)
     if not reference[0] < reference[1]:
         raise ConfigError(f"expected a reference from one time to a later one, in seconds, got {reference!r}")
     clock = _clock(recording)
@@ -45,6 +49,16 @@ def split_reference(recording: xr.DataArray, reference: Reference) -> tuple[xr.D
             f"got {reference[0]:g} to {reference[1]:g} s"
         )
     return _part(recording, ~inside), _part(recording, inside)
+
+
+def _check_interval(reference: object) -> None:
+    """Raise a ConfigError if this is not two numbers."""
+    some = isinstance(reference, str | tuple | list)
+    if not (isinstance(reference, tuple | list) and [isinstance(each, Real) for each in reference] == [True, True]):
+        raise ConfigError(
+            "expected a reference of two numbers, from and to in seconds, as (0, 10), or a recording of noise alone "
+            f"(xarray.DataArray); got {repr(reference) if some else type(reference).__name__}"
+        )
 
 
 def _clock(recording: xr.DataArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -76,6 +90,7 @@ def _same_channels(recording: xr.DataArray, reference: xr.DataArray) -> xr.DataA
             f"expected a reference of the same {n_features(recording)} channels, got {n_features(reference)}; select "
             "the same ones"
         )
+    reference = _in_order(recording, reference)
     units = [str(each.attrs.get("units", "")) for each in (recording, reference)]
     if all(units) and units[0] != units[1]:
         raise DataError(
@@ -84,3 +99,27 @@ def _same_channels(recording: xr.DataArray, reference: xr.DataArray) -> xr.DataA
     if (recording.dtype.kind == "c") != (reference.dtype.kind == "c"):
         raise DataError("expected both recording and reference real, or both complex; give two of a kind")
     return reference
+
+
+def _in_order(recording: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
+    """Return the reference with the dims of the recording in their order, if it has these; labels have to agree."""
+    if set(reference.dims) != set(recording.dims):
+        return reference
+    for dim in recording.dims[1:]:
+        sizes = [each.sizes[dim] for each in (recording, reference)]
+        if sizes[0] != sizes[1]:
+            raise DataError(f"expected a reference of {sizes[0]} along {dim}, got {sizes[1]}; select the same channels")
+        labels = [each.coords[dim].values for each in (recording, reference) if dim in each.coords]
+        if len(labels) == 2 and not _alike(*labels):
+            raise DataError(
+                f"expected a reference of the same channels in the same order, and their labels {dim!r} differ; select "
+                f"them by name: reference.sel({dim}=recording[{str(dim)!r}])"
+            )
+    return reference.transpose(*recording.dims)
+
+
+def _alike(a: AnyArray, b: AnyArray) -> bool:
+    """Tell whether labels are the same; positions but for rounding."""
+    if a.dtype.kind == "f" and b.dtype.kind in "fiu":
+        return bool(np.allclose(a, b, rtol=1e-6, atol=1e-6 * float(np.abs(a).max()), equal_nan=True))
+    return bool(a.tolist() == b.tolist())

@@ -22,6 +22,7 @@ Comparison = Literal["bands", "neighbors"]
 LOW_PARTS = (2, 4, 16)  # the lowest frequencies: one in so many
 LARGEST_ROOT = 1 - 1e-12
 FEWEST_NEIGHBORS, FEWEST_OF_BANDS = 4, 2  # samples per channel
+NULL = 1e-10  # of the largest eigenvalue of the scatter, below which a direction of channels holds nothing
 
 
 def shared_over_time(
@@ -42,7 +43,8 @@ def shared_over_time(
     Parameters
     ----------
     recording
-        Dims `time` and any others, held in memory; missing values count as their channel's mean.
+        Dims `time` and any others, held in memory; missing values count as their channel's mean. Directions that hold
+        nothing, as of average-referenced or duplicate channels, are left out.
     compare
         What is compared with what.
     alpha
@@ -74,22 +76,29 @@ def shared_over_time(
         raise ConfigError(f"expected alpha between 0 and 1, got {alpha}")
     statistics = read_channels(check(recording), hold=True)
     assert statistics.standardized is not None  # noqa: S101
-    values, n = statistics.standardized, len(statistics.used)
+    basis = _basis(statistics.standardized)
+    values, n = statistics.standardized @ basis, basis.shape[1]
     least = FEWEST_NEIGHBORS if compare == "neighbors" else FEWEST_OF_BANDS
     if len(values) <= least * n + least:
         raise DataError(
-            f"expected more than {least * (n + 1)} samples for {n} channels, got {len(values)}; give a longer "
-            "recording, or fewer channels"
+            f"expected more than {least * (n + 1)} samples for {n} independent channels, got {len(values)}; give a "
+            "longer recording, or fewer channels"
         )
     with few_threads(n):
         number, roots, p_values, patterns = COMPARISONS[compare](values, alpha)
     loadings = np.zeros((statistics.n_features, number), patterns.dtype)
-    loadings[statistics.used] = patterns[:, :number] * statistics.total_scale[:, None]
+    loadings[statistics.used] = basis @ patterns[:, :number] * statistics.total_scale[:, None]
     norms = np.linalg.norm(loadings, axis=0)
     return SharedTimeCourses(
         number, roots[: number + 1], p_values[: number + 1], (loadings / np.where(norms > 0, norms, 1), None),
         f"neighboring samples of the {statistics.n_features} channels", STATISTICS[compare], alpha,
     )  # fmt: skip
+
+
+def _basis(values: AnyArray) -> AnyArray:
+    """Return an orthonormal basis (N, rank) of the directions of channels that hold anything."""
+    power, directions = np.linalg.eigh(values.conj().T @ values)
+    return directions[:, power > NULL * power[-1]]
 
 
 _Found = tuple[int, FloatArray, FloatArray, AnyArray]

@@ -56,7 +56,8 @@ class SharedTimeCourses:
         if not self.n_shared:
             return f"No time course is known to be common to {self.sets} (level {self.alpha:g})."
         verb = "is" if self.n_shared == 1 else "are"
-        return f"At least {count(self.n_shared, 'time course')} {verb} common to {self.sets} (level {self.alpha:g})."
+        shared = f"At least {count(self.n_shared, 'time course')} {verb} common to {self.sets} (level {self.alpha:g})"
+        return f"{shared}." if self.loadings[1] is None else f"{shared}, or a noise level that changes in both at once."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as plain Python values, for JSON."""

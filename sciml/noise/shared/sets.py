@@ -50,6 +50,9 @@ def shared_between(
     exact as far as frequencies are independent). Each one found is projected out of both sides, of a set its own
     loadings, before the next is tested. What is not found may be there: the number is a lower bound.
 
+    Noise has to be stationary: a level that changes in both sets at once (loud samples common to both) is called shared
+    as well, most of the time where it changes a lot. `summary` says so.
+
     Parameters
     ----------
     a, b
@@ -104,7 +107,8 @@ def shared_between_halves(
 ) -> SharedTimeCourses:
     """Return how many time courses two random halves of the channels have in common, at least.
 
-    Where positions are not known, that is a bound on what channels share: signal, or noise that reaches across halves.
+    Where positions are not known, that is a bound on what channels share: signal, noise that reaches across halves, or
+    a noise level that changes in all channels at once.
     The loadings of each half stand at its own channels, and are zero at the others.
 
     Parameters
@@ -125,7 +129,7 @@ def shared_between_halves(
     >>> shared = rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 20))
     >>> recording = xr.DataArray(shared + rng.normal(size=(1000, 20)), dims=("time", "channel"))
     >>> shared_between_halves(recording).summary()
-    'At least 2 time courses are common to two random halves of the 20 channels (level 0.05).'
+    'At least 2 time courses are common to two random halves of the 20 channels (level 0.05), or...'
     """
     check_level(alpha)
     recording, rng = check(recording, minimum=FEWEST_SAMPLES), rng or np.random.default_rng(0)

@@ -18,15 +18,35 @@ CORRELATED = 0.1  # correlation of neighbors that matters in what was removed; n
 
 def denoising_findings(measured: DenoisingMeasures) -> Iterator[Finding]:
     """Yield how much was removed, and whether it looks like noise."""
-    fraction, correlations = measured.removed_fraction, measured.neighbor_correlations
+    fraction = measured.removed_fraction
     yield Finding(
         f"{percent(fraction)} of the variance was removed, "
         f"{quantity(measured.removed_sd, measured.units)} root mean square.",
         numbers={"variance_removed": fraction},
     )
-    worst = max(correlations, key=lambda dim: abs(correlations[dim]), default=None)
-    listed = series([f"{value:+.3f} along {dim}" for dim, value in correlations.items()])
-    if worst is not None and abs(correlations[worst]) > CORRELATED:
+    yield from _whiteness(measured.neighbor_correlations, measured.noise_correlations)
+    if measured.mean_rank is not None:
+        text = f"A patch keeps {measured.mean_rank:.2g} components in the mean."
+        yield Finding(text, "note", {"rank": measured.mean_rank})
+
+
+def _whiteness(correlations: Mapping[str, float], noise: Mapping[str, float]) -> Iterator[Finding]:
+    """Yield whether what was removed correlates as the noise does that was found: not at all where it is white."""
+    excess = {dim: value - noise.get(dim, 0.0) for dim, value in correlations.items()}
+    worst = max(excess, key=lambda dim: abs(excess[dim]), default=None)
+    listed = _along(correlations)
+    if noise:
+        text = f"Noise that neighbors share was found and taken out: they correlate by {_along(noise)}."
+        yield Finding(text, numbers=dict(noise))
+    if noise and worst is not None:
+        known = abs(excess[worst]) <= CORRELATED
+        text = (
+            f"Neighbors of what was removed correlate by {listed}, as the noise does that was found."
+            if known
+            else f"Neighbors of what was removed correlate by {listed}, not as the noise does that was found."
+        )
+        yield Finding(text, "note" if known else "caution", dict(correlations))
+    elif worst is not None and abs(excess[worst]) > CORRELATED:
         yield Finding(
             f"What was removed is not white: neighbors correlate by {listed}. Either the noise is not white, or signal "
             "went with it; the pictures below tell which.",
@@ -36,9 +56,10 @@ def denoising_findings(measured: DenoisingMeasures) -> Iterator[Finding]:
     elif worst is not None:
         text = f"What was removed looks like white noise: neighbors correlate by {listed}."
         yield Finding(text, "note", dict(correlations))
-    if measured.mean_rank is not None:
-        text = f"A patch keeps {measured.mean_rank:.2g} components in the mean."
-        yield Finding(text, "note", {"rank": measured.mean_rank})
+
+
+def _along(correlations: Mapping[str, float]) -> str:
+    return series([f"{value:+.3f} along {dim}" for dim, value in correlations.items()])
 
 
 def denoising_sections(measured: DenoisingMeasures, maps: Mapping[str, xr.DataArray]) -> Iterator[Section]:
@@ -70,12 +91,17 @@ def _picture(measured: DenoisingMeasures) -> tuple[FloatArray, FloatArray, tuple
 
 
 def _removed(measured: DenoisingMeasures) -> Section:
-    spectra, rows = measured.spectra, tuple(measured.neighbor_correlations.items())
+    spectra, noise = measured.spectra, measured.noise_correlations
+    columns = ("along", "correlation", *(["of the noise found"] if noise else []))
+    rows = tuple(
+        (dim, value, *([noise.get(dim, 0.0)] if noise else [])) for dim, value in measured.neighbor_correlations.items()
+    )
+    shared = " Noise that neighbors share was found here: what was removed should correlate as it does."
     return Section(
         "What was removed",
-        text="White noise has a flat spectrum, and its neighbors do not correlate.",
+        text="White noise has a flat spectrum, and its neighbors do not correlate." + (shared if noise else ""),
         figures=(removed_spectrum_figure(spectra.frequency, spectra.power, units=measured.units, clock=spectra.unit),),
-        tables=(Table("Correlation of neighbors in what was removed", ("along", "correlation"), rows),),
+        tables=(Table("Correlation of neighbors in what was removed", columns, rows),),
     )
 
 

@@ -117,16 +117,35 @@ def test_a_short_reference_says_what_it_costs_or_needs_positions() -> None:
         ("reference", None, "give reference="),
         ("auto", (5, 1), "from one time to a later one"),
         ("auto", (100, 101), "within the recording"),
+        ("auto", "0:10", "two numbers, from and to in seconds.*got '0:10'"),
+        ("auto", (0, 1, 2), r"two numbers.*got \(0, 1, 2\)"),
+        ("auto", np.zeros((300, 8)), "or a recording of noise alone.*got ndarray"),
         ("auto", recording(np.random.default_rng(0).normal(size=(300, 9))), "same 8 channels"),
         ("auto", recording(np.random.default_rng(0).normal(size=(300, 8)), units="A"), "unit of the recording"),
         ("auto", recording(np.random.default_rng(0).normal(size=(300, 8)) * (np.arange(8) > 0)), "do not: 0"),
     ],
-    ids=["model", "none", "backward", "outside", "channels", "unit", "constant"],
+    ids=["model", "none", "backward", "outside", "text", "three", "array", "channels", "unit", "constant"],
 )
 def test_what_is_no_reference_is_refused(model: Any, reference: Any, message: str) -> None:
     noise = recording(np.random.default_rng(1).normal(size=(300, 8)), units="V")
     with pytest.raises((ConfigError, DataError), match=message):
         noise_floor(noise, model=model, reference=reference)
+
+
+def test_a_reference_is_put_in_the_order_of_the_recording() -> None:
+    rng = np.random.default_rng(7)
+    scale = np.geomspace(1, 30, 12).reshape(3, 4)
+    movie, noise = (xr.DataArray(rng.normal(size=(400, 3, 4)) * scale, dims=("time", "y", "x")) for _ in range(2))
+    plain = noise_floor(movie, reference=noise)
+    turned = noise_floor(movie, reference=noise.transpose("time", "x", "y"))
+    assert plain.rank == turned.rank == 0
+    assert turned.eigenvalues == pytest.approx(plain.eigenvalues)
+    with pytest.raises(DataError, match="of 3 along y, got 4"):
+        noise_floor(movie, reference=noise.rename(x="y", y="x"))
+    names = list("abcd")
+    labelled = movie.isel(y=0, drop=True).assign_coords(x=names)
+    with pytest.raises(DataError, match=r"labels 'x' differ.*reference\.sel\(x=recording"):
+        noise_floor(labelled, reference=labelled.assign_coords(x=names[::-1]))
 
 
 # ---- patterns

@@ -43,6 +43,7 @@ def test_what_two_sets_share_is_found_with_its_loadings() -> None:
     assert found.p_values[1] <= 0.05 < found.p_values[2]
     assert (np.diff(found.p_values) >= 0).all()
     assert (found.correlations[:2] > 0.5).all()
+    assert "or a noise level that changes in both at once" in found.summary()
     basis = np.linalg.qr(found.loadings[0])[0]
     inside = np.linalg.norm(basis.T @ (loadings[0] / a.values.std(axis=0)).T, axis=0) ** 2
     total = np.sum((loadings[0] / a.values.std(axis=0)) ** 2, axis=1)
@@ -97,6 +98,21 @@ def test_noise_of_any_covariance_is_rarely_shared_over_time(compare: str, is_com
         white = rng.normal(size=(300, 16)) + (1j * rng.normal(size=(300, 16)) if is_complex else 0)
         found.append(shared_over_time(recording(white @ mixing.T), compare=compare).n_shared)  # type: ignore[arg-type]
     assert np.count_nonzero(found) <= 8  # as above
+
+
+@pytest.mark.parametrize("compare", ["bands", "neighbors"])
+def test_channels_that_add_up_to_nothing_or_repeat_are_no_matter(compare: str) -> None:
+    found, slow = [], scipy.signal.lfilter([1.0], [1.0, -0.99], np.random.default_rng(0).normal(size=(400, 1)), axis=0)
+    for seed in range(30):
+        values = np.random.default_rng(seed).normal(size=(400, 12)) * np.geomspace(1, 30, 12)
+        values = np.hstack([values - values.mean(axis=1, keepdims=True), values[:, :1]])
+        values -= values.mean(axis=1, keepdims=True)
+        found.append(shared_over_time(recording(values), compare=compare).n_shared)  # type: ignore[arg-type]
+    assert np.count_nonzero(found) <= 5  # 5 % of 30 are 1.5, with a standard deviation of 1.2
+    weights = np.linspace(-1, 1, 13)
+    signal = shared_over_time(recording(values + 10 * slow * weights), compare=compare)  # type: ignore[arg-type]
+    assert signal.n_shared == 1
+    assert abs(signal.loadings[0][:, 0] @ weights) / np.linalg.norm(weights) > 0.95
 
 
 def test_bands_find_a_slow_component_that_neighbors_miss() -> None:

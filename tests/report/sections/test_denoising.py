@@ -1,6 +1,7 @@
 """A report on a denoised recording shows it before and after, and says whether what was removed is noise."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,28 @@ def test_signal_that_was_removed_is_seen_as_correlation() -> None:
     assert found.numbers["neighbor_correlation_of_removed"]["y"] > 0.3
     assert any(each.severity == "caution" and "not white" in each.text for each in found.findings)
     assert [section.title for section in found.sections] == ["Before and after", "What was removed"]
+
+
+def test_noise_that_neighbors_share_is_said_to_be_found_and_no_caution(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = gaussian_filter(rng.normal(size=(150, 32, 32)), (0, 0.7, 0.7))
+    movie = xr.DataArray(noise / noise.std() + 100.0, dims=("time", "y", "x"))
+    cleaned = denoise_patches(movie, patch=PATCH)
+    found = denoising_report(movie, cleaned)
+    known = found.numbers["neighbor_correlation_of_noise"]
+    alike = found.numbers["neighbor_correlation_of_removed"]
+    assert set(known) == {"y", "x"}
+    assert all(alike[dim] == pytest.approx(known[dim], abs=0.05) for dim in known)
+    texts = [each.text for each in found.findings]
+    assert any(text.startswith("Noise that neighbors share was found and taken out") for text in texts)
+    assert any("as the noise does that was found" in text for text in texts)
+    assert not any("not white" in text for text in texts)
+    assert all(each.severity != "caution" for each in found.findings)
+    assert found.numbers["variance_removed"] <= 1
+    assert "of the noise found" in found.to_html()
+    cleaned["denoised"].rename("movie").to_netcdf(tmp_path / "denoised.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "denoised.nc", engine="h5netcdf") as file:
+        assert denoising_report(movie, file["movie"].load()).numbers["neighbor_correlation_of_noise"] == known
 
 
 def test_channels_are_a_picture_too_and_missing_samples_do_no_harm() -> None:

@@ -94,7 +94,7 @@ def _denoise_patches(
 
     by_patches(recording, target.out, patches, options, overwrite=target.overwrite, as_json=as_json)
     written = values_of(target.out)
-    write_page(recording, written, target, {"patch": patches.patch, **options})
+    write_page(recording, written, target, {"patch": patches.patch, "noise": patches.noise or "auto", **options})
     if written != target.out:
         save(open_recording(written), target)
         written.unlink()
