@@ -6,6 +6,7 @@ goes on. `--cells alarms power white` chooses, `--draws N` is the number of reco
 
 import argparse
 import json
+import os
 import tempfile
 import time
 import warnings
@@ -19,6 +20,8 @@ import xarray as xr
 from _report import machine, record, table
 from threadpoolctl import threadpool_limits
 
+from sciml.errors import NoiseFloorWarning
+from sciml.io import open_recording
 from sciml.noise import NoiseFloor, noise_floor
 from sciml.rmt.variance_profile import VarianceProfile
 
@@ -243,12 +246,54 @@ def report(results: dict[str, dict[str, float]]) -> None:
     )
 
 
+CROPS = {
+    "nwb_neurofinder_a.nwb, 20 x 20 at (0, 0)": ("nwb_neurofinder_a.nwb", {"y": slice(0, 20), "x": slice(0, 20)}),
+    "nwb_neurofinder_a.nwb, 20 x 20 at (60, 60)": ("nwb_neurofinder_a.nwb", {"y": slice(60, 80), "x": slice(60, 80)}),
+    "nwb_neurofinder_a.nwb, 32 x 32 at (100, 40)": (
+        "nwb_neurofinder_a.nwb",
+        {"y": slice(100, 132), "x": slice(40, 72)},
+    ),
+    "nwb_neurofinder_a.nwb, whole": ("nwb_neurofinder_a.nwb", {}),
+    "sima_2p_example.h5, 24 x 24 at (40, 40)": ("sima_2p_example.h5", {"y": slice(40, 64), "x": slice(40, 64)}),
+    "sima_2p_example.h5, 24 x 24 at (80, 150)": ("sima_2p_example.h5", {"y": slice(80, 104), "x": slice(150, 174)}),
+    "das_silixa.hdf5, channels 3000 to 3299": ("das_silixa.hdf5", {"channel": slice(3000, 3300)}),
+    "das_prodml_2.0.h5, channels 0 to 127": ("das_prodml_2.0.h5", {"channel": slice(0, 128)}),
+    "das_prodml_2.0.h5, channels 256 to 383": ("das_prodml_2.0.h5", {"channel": slice(256, 384)}),
+}
+
+
+def measured() -> None:
+    """Record the floors of measured movies and fibers: `SCIML_TEST_DATA`."""
+    data = Path(os.environ.get("SCIML_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    rows = []
+    for words, (name, part) in CROPS.items():
+        recording = open_recording(data / name)
+        recording = (recording.rename(frame="time") if "frame" in recording.dims else recording).isel(part).load()
+        began = time.process_time()
+        floor = noise_floor(recording)
+        shared = "" if floor.spatial is None else "; ".join(map(str, floor.spatial.along))
+        rows.append(
+            [words, floor.model, floor.rank_words, f"{floor.bulk_ratio:.3f}", f"{floor.bulk_distance:.3f}",
+             f"{floor.sigma:.4g}", shared, floor.doubt, f"{time.process_time() - began:.1f}"]
+        )  # fmt: skip
+    columns = ["recording", "model", "rank", "bulk ratio", "KS", "sigma", "noise correlation", "doubt", "CPU s"]
+    record(
+        "Noise floor: measured movies and fibers",
+        f"`noise_floor(recording)`, nothing given.\n\n{table(columns, rows)}\n\n{machine('numpy', 'scipy')}",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--cells", nargs="+", choices=sorted(COMPUTE), default=sorted(COMPUTE))
     parser.add_argument("--kept", type=Path, default=Path(tempfile.gettempdir()) / "bench_spatial_noise.json")
+    parser.add_argument("--measured", action="store_true", help="floors of measured recordings instead")
     arguments = parser.parse_args()
+    if arguments.measured:
+        warnings.simplefilter("ignore", NoiseFloorWarning)
+        measured()
+        return
     report(computed(arguments.kept, cells(arguments.cells, arguments.draws)))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from sciml._typing import AnyArray
+from sciml._typing import AnyArray, FloatArray
 from sciml.denoise.lowrank.components import Basis, from_floor, from_sigma, with_rank
 from sciml.denoise.lowrank.linear_denoiser import LinearDenoiser
 from sciml.denoise.lowrank.weights import weights
@@ -79,7 +79,17 @@ def make_denoiser(basis: Basis, rank: int, shrinkage: Shrinkage) -> LinearDenois
         encode = np.concatenate([total[None], encode - np.outer(encode @ basis.profile, total)])
         decode = np.concatenate([basis.profile[:, None], decode], axis=1)
         kept = np.concatenate([[1.0], kept])
-    return LinearDenoiser(mean=basis.mean, encode=encode, decode=decode, weights=kept)
+    return LinearDenoiser(basis.mean, encode, decode, kept, _of_gaps(basis, rank, inverse))
+
+
+def _of_gaps(basis: Basis, rank: int, inverse: FloatArray) -> AnyArray | None:
+    """Return what reads the scores of samples with gaps, where channels share noise: loadings as they are.
+
+    Whitened noise of a channel is what its neighbors do not tell; of those that are missing, nothing would be told.
+    """
+    if not basis.shared:
+        return None
+    return np.asarray(np.linalg.pinv(basis.components[:, :rank]) * inverse)
 
 
 def denoise(

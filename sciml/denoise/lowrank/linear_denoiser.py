@@ -8,6 +8,7 @@ from sciml._typing import AnyArray, BoolArray, FloatArray
 
 __all__ = ["LinearDenoiser"]
 
+FEW_MISSING = 0.02  # of a sample: more, and filters of shared noise are of no use
 NEARLY_ONE = 1 - 1e-8  # a weight of one leaves scores without a prior, undetermined by fewer channels than components
 
 
@@ -27,6 +28,7 @@ class LinearDenoiser:
     encode: AnyArray
     decode: AnyArray
     weights: FloatArray
+    encode_gaps: AnyArray | None = None
 
     @property
     def rank(self) -> int:
@@ -53,17 +55,22 @@ class LinearDenoiser:
         incomplete = missing.any(axis=1)
         if not incomplete.any():
             return np.asarray(self._scores(centered) @ self.decode.T + self.mean)
-        scores = self._scores(np.where(missing, 0, centered))
-        scores[incomplete] = self._completed(scores[incomplete], missing[incomplete])
+        filled = np.where(missing, 0, centered)
+        scores, gaps = self._scores(filled), missing.mean(axis=1) > FEW_MISSING
+        few = incomplete & ~gaps
+        scores[few] = self._completed(self.encode, scores[few], missing[few])
+        if gaps.any():
+            encode = self.encode if self.encode_gaps is None else self.encode_gaps
+            scores[gaps] = self._completed(encode, (filled[gaps] @ encode.T) * self.weights, missing[gaps])
         kept = scores @ self.decode.T + self.mean
         return np.asarray(kept if fill else np.where(missing, np.nan, kept))
 
     def _scores(self, centered: AnyArray) -> AnyArray:
         return np.asarray((centered @ self.encode.T) * self.weights)
 
-    def _completed(self, scores: AnyArray, missing: BoolArray) -> AnyArray:
+    def _completed(self, encode: AnyArray, scores: AnyArray, missing: BoolArray) -> AnyArray:
         """Return the scores of samples with absent from those with zeros in the place of the absent."""
-        steady = np.minimum(self.weights, NEARLY_ONE)[:, None] * self.encode
+        steady = np.minimum(self.weights, NEARLY_ONE)[:, None] * encode
         _, first, pattern = np.unique(np.packbits(missing, axis=1), axis=0, return_index=True, return_inverse=True)
         out = np.empty_like(scores)
         for number, row in enumerate(first):

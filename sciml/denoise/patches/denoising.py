@@ -195,7 +195,7 @@ def noted(
     """Return the attributes that say what was left untouched, and what is odd about the frames."""
     n_samples = recording.size // int(np.prod(plan.space))
     findings = said_of_frames(parts, n_samples)
-    if plan.doubt and not findings:  # frames that were smoothed explain it
+    if plan.doubt:
         findings.append(f"{plan.doubt}; noise was taken for independent between voxels")
     return {"n_untouched": n_untouched, **({"findings": findings} if findings else {})}
 

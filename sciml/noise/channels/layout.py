@@ -44,7 +44,7 @@ class Layout:
     def of(cls, recording: xr.DataArray) -> "Layout":
         """Return the layout of the channels of a recording, in the order of its flattened dims."""
         dims, shape = feature_dims(recording), feature_shape(recording)
-        is_grid = bool(dims) and all(dim in GRID_DIMS for dim in dims)
+        is_grid = bool(dims) and all(dim in GRID_DIMS and _is_even(recording, dim) for dim in dims)
         steps = [_step(recording, dim) for dim in dims]
         if not is_grid and len(dims) == 1:
             line = next((step for name in LINE_COORDINATES if (step := _line(recording, name)) is not None), None)
@@ -76,6 +76,12 @@ class Layout:
         positions = None if self.positions is None else self.positions[channels]
         groups = None if self.groups is None else self.groups[channels]
         return replace(self, places=self.places[channels], positions=positions, groups=groups)
+
+
+def _is_even(recording: xr.DataArray, dim: str) -> bool:
+    """Return whether nothing says that the steps along a dim are unequal."""
+    coordinate = recording.coords.get(dim)
+    return coordinate is None or coordinate.dtype.kind not in "iuf" or coordinate.size < 2 or bool(_regular(coordinate))
 
 
 def _step(recording: xr.DataArray, dim: str) -> tuple[float, str]:

@@ -41,7 +41,8 @@ def assembled(
     sigma = float(np.sqrt(np.mean(found.recorded_noise**2)))
     channels, outliers = _all_channels(recording, choice, found, progress)
     verdict = verdict_of(choice, feature_shape(recording))
-    spatial = choice.model.shared(choice.prepared, Layout.of(recording))
+    # Of noise that is not of the model, nothing is said.
+    spatial = None if verdict.reason else choice.model.shared(choice.prepared, Layout.of(recording))
     n_channels = matrix.plain.n_channels
     n_dimensions = n_channels - found.null.shape[1]
     parameters = 2 * n_dimensions * statistics.n_samples / tau * (2 if matrix.is_complex else 1)

@@ -10,6 +10,9 @@ from sciml.noise.floor.select_model import Choice
 from sciml.noise.floor.stationarity import HARMFUL_SHIFT, over_time
 from sciml.noise.models.base import Fit
 from sciml.noise.models.heteroscedastic import TEST_LEVEL
+from sciml.noise.models.spatial import OnGrid
+from sciml.noise.spatial.lattice import Lattice
+from sciml.noise.spatial.order import unresolved
 from sciml.rmt.variance_profile import VarianceProfile
 from sciml.wording import p_value
 
@@ -39,6 +42,7 @@ def verdict_of(choice: Choice, shape: tuple[int, ...]) -> Verdict:
     choice = choice.whole or choice
     rejected = (
         choice.prepared.doubt
+        or _not_told(choice)
         or _not_separable(choice)
         or neighbors_correlate(choice, shape)
         or over_time(choice)
@@ -124,6 +128,17 @@ def _neighbor_correlation(choice: Choice, first: IntArray, second: IntArray) -> 
     tau = fit.spectra.tau if choice.model.colored else 1.0
     variance = (1 if matrix.is_complex else 2) * tau / (matrix.dof - fit.rank) * max(float(square), LEAST_LEFT)
     return float(2 * correlation.sum() / np.sqrt(variance)), float(correlation.mean())
+
+
+def _not_told(choice: Choice) -> str:
+    """Say so where channels are too few to tell how far noise is shared, and what longer lags hold moves the edge."""
+    prepared, n = choice.prepared, choice.matrix.n_channels
+    if not isinstance(prepared, OnGrid) or not isinstance(prepared.lattice, Lattice):
+        return ""
+    harmful = HARMFUL_SHIFT * n ** (1 / 3) * choice.fit.spectra.tau / choice.matrix.dof
+    if unresolved(prepared.lattice, prepared.noise.parameters) < harmful:
+        return ""
+    return "neighbors share noise in more ways than so few channels can tell"
 
 
 def _not_separable(choice: Choice) -> str:

@@ -225,8 +225,12 @@ class NoiseFloor:
             return f"{count[0].upper()}{count[1:]} {above}; how many more is not determined: {self.doubt}."
         text = f"{count} {above}"
         if self.rank == self.mp_rank:
-            return text + ", as the textbook Marchenko-Pastur edge says too."
+            text += ", as the textbook Marchenko-Pastur edge says too."
+            return text if self.spatial is None else f"{text} {self.spatial.summary()}"
         text += f"; the textbook Marchenko-Pastur edge would have said {self.mp_rank}"
+        if self.spatial is not None:
+            text += ", because neighboring channels share noise" if self.rank < self.mp_rank else ""
+            return f"{text}. {self.spatial.summary()}"
         if self.correlation_time and self.noise_model.colored and self.rank < self.mp_rank:
             text += f", because the noise is correlated over {self.correlation_time:.3g} s"
         return text + "."

@@ -23,6 +23,7 @@ __all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "scatter_of_whitened",
 
 ROUNDS = 2  # in which components and the noise beside them are found in turn
 FAR = 0.1  # correlation
+MOST_PROJECTED = 450  # channels, of more the likelihood is taken in blocks, which know nothing of a projection
 MOST_REWEIGHED = 640  # channels: of more, single frequencies scatter little
 MOST_CHANNELS = 2048  # of which products of (N, N) matrices take seconds
 
@@ -67,10 +68,15 @@ class Spatial(NoiseModel):
         Raises
         ------
         UnsuitableValuesError
-            Nobody knows where channels are.
+            Nobody knows where channels are, or too many of which directions were projected out.
         """
         if given.layout is None:
             raise UnsuitableValuesError("expected channels on a grid; nothing says where these are")
+        if matrix.null.shape[1] and matrix.n_channels > MOST_PROJECTED:
+            raise UnsuitableValuesError(
+                f"expected at most {MOST_PROJECTED} channels for shared noise of which directions were projected out, "
+                f"got {matrix.n_channels}; take a part of the grid"
+            )
         places = given.layout.places[matrix.statistics.used]
         scatter = scatter_of(matrix, matrix.spectra(matrix.total_scale, np.zeros((matrix.n_channels, 0))))
         chosen = chosen_lags(places, scatter)

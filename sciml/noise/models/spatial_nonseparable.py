@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from sciml._typing import FloatArray
+from sciml.noise.channels.layout import Layout
 from sciml.noise.matrix.gram import Matrix
 from sciml.noise.matrix.noise_spectra import NoiseSpectra
 from sciml.noise.models.base import Fit, Given, Methods, Prepared
 from sciml.noise.models.spatial import Spatial, level
+from sciml.noise.spatial.result import SpatialNoise
 from sciml.noise.spatial.separable import power_by_reach
 from sciml.noise.spatial.whiten import WhitenedMatrix
 from sciml.rmt.variance_profile import VarianceProfile
@@ -70,6 +72,11 @@ class NonseparableSpatial(Spatial):
     def chosen(self, fit: Fit, prepared: Prepared) -> str:  # noqa: ARG002
         """Return that one correlation is not enough."""
         return "neighbors on the grid share noise, and not equally far at all frequencies"
+
+    def shared(self, prepared: Prepared, layout: Layout) -> SpatialNoise | None:
+        """Return the correlation of the noise, every frequency counting alike."""
+        found = super().shared(prepared, layout)
+        return found and replace(found, note="every frequency counts alike; not all reach equally far")
 
     def variance_profile(self, spectra: NoiseSpectra, prepared: Prepared) -> VarianceProfile:
         """Return the spectrum averaged over whitened channels, times what each range has of it."""

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import scipy.fft
 
-from sciml._typing import FloatArray, IntArray
+from sciml._typing import BoolArray, FloatArray, IntArray
 from sciml.noise.spatial.correlation import LatticeCorrelation
 
 __all__ = ["Lattice", "halved"]
@@ -123,7 +123,17 @@ class Lattice:
         found, own = self.correlation(coefficients), np.zeros(len(self.extent))
         own[list(self.lines)] = np.maximum(coefficients[len(self.lags) :], 0.0)
         each = [(found.along(axis) + own[axis]) / (1 + own.sum()) for axis in range(len(self.extent))]
-        return [np.append(1.0, correlation[1:]) for correlation in each]
+        return [
+            np.where(self._has_pairs(axis, len(correlation)), np.append(1.0, correlation[1:]), np.nan)
+            for axis, correlation in enumerate(each)
+        ]
+
+    def _has_pairs(self, axis: int, n_lags: int) -> BoolArray:
+        """Return for each lag along one axis whether any two places are so far apart."""
+        grid = np.zeros(self.extent, np.bool_)
+        grid[tuple((self.places - self.places.min(axis=0)).T)] = True
+        grid = np.moveaxis(grid, axis, 0)
+        return np.array([bool((grid[lag:] & grid[: len(grid) - lag]).any()) for lag in range(n_lags)])
 
     def sums(self, matrix: FloatArray) -> FloatArray:
         """Return the sums (n_lags,) of a matrix (N, N) over the pairs of each lag."""

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from sciml._typing import BoolArray, IntArray
+from sciml._typing import BoolArray, FloatArray, IntArray
 from sciml.noise.spatial.lattice import Lattice
 from sciml.noise.spatial.pairs import PairCorrelation
 from sciml.noise.spatial.scatter import Scatter
@@ -18,6 +18,7 @@ __all__ = [
     "lags_within",
     "loss",
     "restricted",
+    "unresolved",
     "with_information",
 ]
 
@@ -31,6 +32,7 @@ ROUNDS = 5
 MOST_WITH_LINES = 2048  # channels: more are whitened by their neighbors, which lines are not
 ENOUGH = 450  # channels, of more the lags are chosen in the middle
 MOST_EXACT = 700  # channels, of which products of all pairs take little time
+TINY = float(np.finfo(float).tiny)
 BEYOND = 2.0  # Tracy-Widom widths above the edge, from which a direction is a component
 
 
@@ -195,6 +197,26 @@ def _largest(extent: tuple[int, ...]) -> _Reach:
         shortened = oblique if len(oblique) > 1 and oblique[-1] > max(axes) / 2 else longest
         shortened.pop()
     return _Reach(axes, oblique[-1])
+
+
+def unresolved(lattice: Lattice, parameters: FloatArray) -> float:
+    """Return the mean square of what longer lags may add to the log spectrum, as the last ones along an axis decay.
+
+    Zero along an axis where fewer lags than could be told are needed.
+    """
+    places = lattice.places[_middle(lattice.places)]
+    most, total = _largest(tuple(np.ptp(places, axis=0) + 1)).axes, 0.0
+    for axis, longest in enumerate(most):
+        last, before = (_along(lattice, parameters, axis, step) for step in (longest, longest - 1))
+        ratio = last / 4 if longest == 1 else min(last / max(before, TINY), 1.0)  # as the logarithm of 1 + r cos k does
+        total += (last * ratio) ** 2 / 2 if longest else 0.0
+    return total
+
+
+def _along(lattice: Lattice, parameters: FloatArray, axis: int, step: int) -> float:
+    """Return the size of the coefficient of a lag along one axis alone."""
+    alone = (lattice.lags[:, axis] == step) & (lattice.lags.sum(axis=1) == step)
+    return float(np.abs(parameters[: len(lattice.lags)][alone]).sum())
 
 
 def loss(noise: SharedNoise, dropped: BoolArray) -> float:

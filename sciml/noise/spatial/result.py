@@ -98,6 +98,7 @@ class SpatialNoise:
     """Noise that channels share, along each dim of their grid, or by distance."""
 
     along: tuple[LagCorrelation, ...]
+    note: str = ""
 
     @property
     def one_axis(self) -> LagCorrelation | None:
@@ -115,7 +116,8 @@ class SpatialNoise:
         >>> SpatialNoise((y, x)).summary()
         'Neighboring channels share noise: correlation none along y; 0.63 at one step and 0.19 at 2 steps along x.'
         """
-        return f"Neighboring channels share noise: correlation {'; '.join(map(str, self.along))}."
+        note = f" ({self.note})" if self.note else ""
+        return f"Neighboring channels share noise: correlation {'; '.join(map(str, self.along))}{note}."
 
     @property
     def caution(self) -> str:
@@ -143,10 +145,10 @@ class SpatialNoise:
 def along_grid(
     dims: Sequence[str], steps: Sequence[float], units: Sequence[str], correlations: Sequence[AnyArray]
 ) -> SpatialNoise:
-    """Return what is said of a grid's noise, correlation by lag along each axis."""
-    return SpatialNoise(
-        tuple(
-            LagCorrelation(dim, np.arange(0.0, len(correlation)) * step, correlation, unit)
-            for dim, step, unit, correlation in zip(dims, steps, units, correlations, strict=True)
-        )
-    )
+    """Return what is said of a grid's noise, correlation by lag along each axis; NaN where no channels are that far."""
+    found = []
+    for dim, step, unit, correlation in zip(dims, steps, units, correlations, strict=True):
+        known = np.isfinite(correlation)
+        lags = np.arange(0.0, len(correlation)) * (step if unit else 1.0)
+        found.append(LagCorrelation(dim, lags[known], correlation[known], unit))
+    return SpatialNoise(tuple(found))

@@ -72,8 +72,11 @@ def test_smoothing_in_time_is_named(with_signal: bool) -> None:
         gaussian_filter1d(noise(), 2.0, axis=0),
         (noise() + np.roll(noise(), 1, axis=0)) / 2,
     ):
-        (found,) = findings(smoothed + signal() * with_signal)
+        found, *others = findings(smoothed + signal() * with_signal)
         assert "after smoothing or interpolation in time" in found
+        # what it did to the noise that neighbors share is said beside it
+        assert all(each.endswith("noise was taken for independent between voxels") for each in others)
+        assert len(others) <= 1
 
 
 def test_only_what_is_in_order_of_time_is_looked_at() -> None:

@@ -163,9 +163,37 @@ def test_tiles_chunks_and_files_give_the_whole(tmp_path: Path) -> None:
     assert "correlates by" in written.attrs["history"]
 
 
+@pytest.mark.parametrize("how", ["mask", "blanked", "mask of the recording"])
+def test_shared_noise_is_found_where_the_corners_are_not_used(how: str) -> None:
+    movie, _ = scene("blur", (64, 64), amplitude=0.0)
+    y, x = np.indices((64, 64)) - 31.5
+    disk = xr.DataArray(y**2 + x**2 < 24**2, dims=("y", "x"))
+    if how == "blanked":
+        found = denoise_patches(movie.where(disk, 0.0), patch=PATCH)
+    elif how == "mask":
+        found = denoise_patches(movie, patch=PATCH, mask=disk)
+    else:
+        found = denoise_patches(movie.assign_coords(mask=~disk), patch=PATCH)
+    first = found.attrs["noise_correlation_y"][1], found.attrs["noise_correlation_x"][1]
+    np.testing.assert_allclose(first, 0.584, atol=0.02)
+    assert float(found["rank"].mean()) < 0.05
+    assert "findings" not in found.attrs
+
+
+def test_too_few_voxels_for_a_window_are_said() -> None:
+    movie, _ = scene("blur", (40, 40), 100, amplitude=0.0)
+    y, x = np.indices((40, 40)) - 19.5
+    ring = xr.DataArray(np.abs(np.hypot(y, x) - 15) < 1.2, dims=("y", "x"))
+    found = denoise_patches(movie, patch=PATCH, mask=ring)
+    assert any("could not be tested" in each and "independent" in each for each in found.attrs["findings"])
+
+
 def test_noise_of_another_kind_is_refused() -> None:
     movie, _ = scene("white", (12, 12), 20)
     with pytest.raises(ConfigError, match="expected noise as"):
         denoise_patches(movie, patch=PATCH, noise="colored")  # type: ignore[arg-type]
+    for other, name in ((None, "None"), (np.eye(7), "ndarray")):
+        with pytest.raises(ConfigError, match=f"expected noise as .*got {name}"):
+            denoise_patches(movie, patch=PATCH, noise=other)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="got one of 1 dims"):
         denoise_patches(movie, patch=PATCH, noise=LatticeCorrelation((7,), np.array([[1]]), np.array([0.5])))

@@ -10,7 +10,7 @@ import xarray as xr
 
 from sciml._typing import FloatArray
 from sciml.denoise.patches.decision import Rules
-from sciml.denoise.patches.noise.windows import windows
+from sciml.denoise.patches.noise.windows import window_shape, windows
 from sciml.denoise.patches.plan import Plan, make_plan
 from sciml.denoise.patches.tile import Masks
 from sciml.errors import ConfigError
@@ -21,6 +21,7 @@ __all__ = ["Noise", "by_lag", "correlation_attrs", "described", "estimate_correl
 
 Noise = Literal["auto", "independent"] | LatticeCorrelation
 NOISES = ("auto", "independent")
+EXPECTED = f"expected noise as {', '.join(NOISES)} or a LatticeCorrelation"
 DIGITS = 4
 SHARED = 0.05  # of the noise
 
@@ -35,12 +36,14 @@ def shared_noise(recording: xr.DataArray, plan: Plan, chosen: Masks, noise: Nois
     """
     if isinstance(noise, str):
         if noise not in NOISES:
-            raise ConfigError(f"expected noise as {', '.join(NOISES)} or a LatticeCorrelation, got {noise!r}")
+            raise ConfigError(f"{EXPECTED}, got {noise!r}")
         if noise == "independent":
             return plan
         found = estimate_correlation(recording, plan, chosen)
         doubted = replace(plan, doubt=found.doubt)
         return doubted if found.correlation is None else plan.with_correlation(found.correlation)
+    if not isinstance(noise, LatticeCorrelation):
+        raise ConfigError(f"{EXPECTED}, got {noise if noise is None else type(noise).__name__}")
     if len(noise.shape) != len(plan.dims):
         raise ConfigError(f"expected a noise correlation along {plan.dims}, got one of {len(noise.shape)} dims")
     return plan.with_correlation(noise)
@@ -49,7 +52,10 @@ def shared_noise(recording: xr.DataArray, plan: Plan, chosen: Masks, noise: Nois
 def estimate_correlation(recording: xr.DataArray, plan: Plan, chosen: Masks) -> Pooled:
     """Return the correlation of the noise; none where it is white, or no window has enough voxels that change."""
     found = windows(recording, plan, chosen)
-    return pooled_correlation(found, recording.size // math.prod(plan.space)) if found else Pooled()
+    if not found:
+        shape = " x ".join(map(str, window_shape(plan)))
+        return Pooled(doubt=f"whether neighbors share noise could not be tested: no {shape} voxels of which half vary")
+    return pooled_correlation(found, recording.size // math.prod(plan.space))
 
 
 def noise_reach(recording: xr.DataArray, patch: Mapping[str, int]) -> tuple[int, ...] | None:

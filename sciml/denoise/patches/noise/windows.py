@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, pairwise, product
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 
-from sciml._typing import AnyArray, BoolArray
+from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.denoise.patches.plan import READ_BYTES, Plan, Region
 from sciml.denoise.patches.tile import Masks, known_values, read_values
 from sciml.noise.spatial.pooled import Window
@@ -17,7 +17,7 @@ from sciml.rmt.rank import count_above
 from sciml.rmt.sigma import median_edge_refit
 from sciml.rmt.spectrum import Spectra
 
-__all__ = ["windows"]
+__all__ = ["window_shape", "windows"]
 
 VOXELS = 81  # of a window
 LEAST_WINDOWS, MOST_WINDOWS = 4, 36
@@ -35,28 +35,89 @@ def windows(recording: xr.DataArray, plan: Plan, chosen: Masks) -> list[Window]:
 
     At most 512 samples are read, in eight segments, and kept of the windows alone.
     """
-    regions = list(_regions(plan, recording.size))
+    segments = _segments(recording, plan)
+    first = next(segments)
+    regions = _regions(plan, recording.size, _changing(first, plan, chosen))
     parts: list[list[_Part]] = [[] for _ in regions]
-    for segment in _segments(recording, plan):
+    for segment in chain([first], segments):
         for region, found in zip(regions, parts, strict=True):
             found.append(_Part.read(segment, plan, region))
     measured = [_window(each, region, chosen) for each, region in zip(parts, regions, strict=True)]
     return [window for window in measured if window is not None]
 
 
-def _regions(plan: Plan, n_values: int) -> Iterator[Region]:
-    """Yield windows spread evenly over the space, none of which overlap."""
+def _regions(plan: Plan, n_values: int, used: BoolArray) -> list[Region]:
+    """Return windows spread evenly over the space, none of which overlap: moved where less than half of one is used."""
     n_dims = max(1, sum(size > 1 for size in plan.space))
-    side = round(VOXELS ** (1 / n_dims))
     wanted = min(MOST_WINDOWS, max(LEAST_WINDOWS, n_values // VALUES_PER_WINDOW))
     along = math.ceil(wanted ** (1 / n_dims))
-    widths = [size if size < 2 * side and n_dims > 1 else min(size, side) for size in plan.space]
+    widths = window_shape(plan)
     starts = [
         np.linspace(0, size - width, min(along, size // width)).astype(int).tolist()
         for size, width in zip(plan.space, widths, strict=True)
     ]
-    for corner in product(*starts):
-        yield tuple(slice(start, start + width) for start, width in zip(corner, widths, strict=True))
+    even = np.array(list(product(*starts)))
+    filled = _filled(used, widths)
+    kept = even[filled[tuple(even.T)] >= LEAST_FILLED]
+    if len(kept) < len(even):
+        kept = _moved(kept, len(even), filled, np.array(widths))
+    return [tuple(slice(a, a + width) for a, width in zip(corner, widths, strict=True)) for corner in kept.tolist()]
+
+
+def window_shape(plan: Plan) -> tuple[int, ...]:
+    """Return the shape of windows, which the dims share evenly; a short dim of several is taken whole."""
+    n_dims = max(1, sum(size > 1 for size in plan.space))
+    side = round(VOXELS ** (1 / n_dims))
+    return tuple(size if size < 2 * side and n_dims > 1 else min(size, side) for size in plan.space)
+
+
+def _filled(used: BoolArray, widths: tuple[int, ...]) -> FloatArray:
+    """Return the fraction of voxels that are used of the window that starts at each place."""
+    count = used.astype(np.float64)
+    for axis, width in enumerate(widths):
+        sums = np.insert(np.cumsum(count, axis=axis), 0, 0, axis=axis)
+        n = sums.shape[axis]
+        count = np.take(sums, np.arange(width, n), axis=axis) - np.take(sums, np.arange(n - width), axis=axis)
+    return np.asarray(count / math.prod(widths))
+
+
+def _moved(kept: IntArray, wanted: int, filled: FloatArray, widths: IntArray) -> IntArray:
+    """Return corners of windows, more of them where most voxels are used, far from the others; none overlap."""
+    steps = np.maximum(widths // 2, 1)
+    places = np.stack(
+        np.meshgrid(*(np.arange(0, n, step) for n, step in zip(filled.shape, steps, strict=True)), indexing="ij"), -1
+    ).reshape(-1, len(widths))
+    fill = filled[tuple(places.T)]
+    places, fill = places[fill >= LEAST_FILLED], fill[fill >= LEAST_FILLED]
+    apart = np.full(len(places), np.inf)
+    chosen = list(kept)
+    for corner in kept:
+        apart = np.minimum(apart, _apart(places, corner, widths))
+    while len(chosen) < wanted and (apart >= 1).any():
+        free = np.flatnonzero(apart >= 1)
+        fullest = free[fill[free] >= fill[free].max()]
+        best = int(fullest[np.argmax(apart[fullest])])
+        chosen.append(places[best])
+        apart = np.minimum(apart, _apart(places, places[best], widths))
+    return np.array(chosen, int).reshape(-1, len(widths))
+
+
+def _apart(places: IntArray, corner: IntArray, widths: IntArray) -> FloatArray:
+    """Return how far windows are from one, in widths: they overlap below 1."""
+    return np.asarray((np.abs(places - corner) / widths).max(axis=1))
+
+
+def _changing(segment: xr.DataArray, plan: Plan, chosen: Masks) -> BoolArray:
+    """Return which voxels (*space) are to be used and change in a segment; all of them where none does."""
+    known = segment.where(~segment["mask"]) if "mask" in segment.coords else segment
+    samples = known.transpose(*segment.dims).values.reshape(-1, *plan.space)
+    found = np.zeros(plan.space, bool)
+    for before, after in pairwise(samples):
+        found |= (before != after) & np.isfinite(before) & np.isfinite(after)
+    mask = chosen[0]
+    if mask is not None:
+        found &= mask.values.astype(bool)
+    return found if found.any() else np.ones(plan.space, bool)
 
 
 def _segments(recording: xr.DataArray, plan: Plan) -> Iterator[xr.DataArray]:
