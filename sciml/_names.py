@@ -17,6 +17,7 @@ NOISE_MODELS = (
     "colored",
     "heteroscedastic+colored",
     "spatial",
+    "spatial-nonseparable",
     "spatial-groups",
     "reference",
 )
