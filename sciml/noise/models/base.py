@@ -166,7 +166,7 @@ class NoiseModel(Protocol):
         scale: FloatArray,
         rank: int,
     ) -> tuple[Prepared, FloatArray]:
-        """Return the matrix, and the standard deviation of each of its channels' noise, beside `rank` components.
+        """Return the matrix, and the standard deviation of each of its channels' noise, given `rank` components.
 
         `before` is the fit so far, None at first, on the matrix `prepared` with the noise `scale`.
         """

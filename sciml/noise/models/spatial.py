@@ -21,7 +21,7 @@ from sciml.rmt.variance_profile import VarianceProfile
 
 __all__ = ["MOST_CHANNELS", "OnGrid", "Spatial", "level", "scatter_of_whitened", "whitened"]
 
-ROUNDS = 2  # in which components and the noise beside them are found in turn
+ROUNDS = 2  # in which components and the noise given them are found in turn
 FAR = 0.1  # correlation
 MOST_PROJECTED = 450  # channels, of more the likelihood is taken in blocks, which know nothing of a projection
 MOST_REWEIGHED = 640  # channels: of more, single frequencies scatter little
@@ -51,7 +51,7 @@ class Spatial(NoiseModel):
         "Noise was taken as stationary over the grid of the channels up to a scale of each, with a common power "
         "spectrum in time; the logarithm of its spectrum over wavenumbers is a sum of cosines (Bloomfield 1973) whose "
         "number was chosen by the Bayesian information criterion (Schwarz 1978) and whose coefficients are of maximum "
-        "likelihood beside the components found. Channels were whitened by it; the largest eigenvalue of what is left "
+        "likelihood given the components found. Channels were whitened by it; the largest eigenvalue of what is left "
         "follows a Tracy–Widom law (Tracy and Widom 1996) with the centering and scaling of El Karoui (2007).",
         ("bloomfield", "schwarz", "elkaroui", "tracy"),
         scaling="whitened by the noise that they share",
@@ -91,7 +91,7 @@ class Spatial(NoiseModel):
         scale: FloatArray,  # noqa: ARG002
         rank: int,
     ) -> tuple[Prepared, FloatArray]:
-        """Fit the correlation beside `rank` components, and whiten by it; the level is common to all."""
+        """Fit the correlation given `rank` components, and whiten by it; the level is common to all."""
         assert isinstance(prepared, OnGrid)  # noqa: S101
         scatter = prepared.scatter if before is None else scatter_of(prepared.plain, before.spectra)
         found = prepared
@@ -178,7 +178,7 @@ def _removed(prepared: OnGrid, rank: int) -> Removed:
 
 
 def level(matrix: Matrix, rank: int) -> FloatArray:
-    """Return the standard deviation that the whitened channels have in common beside `rank` components."""
+    """Return the standard deviation that the whitened channels have in common given `rank` components."""
     values = matrix.eigen(matrix.total_scale, 0).values
     dof = (matrix.n_channels - rank) * (1 - rank / matrix.dof)
     mean = max(float(values[rank:].sum()) / dof, float(np.finfo(float).eps * values[0]))

@@ -46,7 +46,7 @@ class SpatialGroups(Spatial):
         "Noise was taken as shared by channels according to their distance or to the group that they are in, up to a "
         "scale of each, with a common power spectrum in time; the logarithm of its spectrum over wavenumbers is a sum "
         "of cosines (Bloomfield 1973) whose number was chosen by the Bayesian information criterion (Schwarz 1978) and "
-        "whose coefficients are of maximum likelihood beside the components found. Channels were whitened by it; the "
+        "whose coefficients are of maximum likelihood given the components found. Channels were whitened by it; the "
         "largest eigenvalue of what is left follows a Tracy–Widom law (Tracy and Widom 1996) with the centering and "
         "scaling of El Karoui (2007).",
         ("bloomfield", "schwarz", "elkaroui", "tracy"),
@@ -82,7 +82,7 @@ class SpatialGroups(Spatial):
         scale: FloatArray,
         rank: int,
     ) -> tuple[Prepared, FloatArray]:
-        """Fit the correlation beside `rank` components, and whiten by it; the level is common to all.
+        """Fit the correlation given `rank` components, and whiten by it; the level is common to all.
 
         What all channels have in common looks like noise of the longest wavelength: where that stands out, the fit does
         without that direction until a component is found.

@@ -31,7 +31,7 @@ def smooth_basis(places: IntArray, whiten: AnyArray, directions: AnyArray, part:
 
     A map m of the channels lies along `whiten`^H m in whitened samples, where noise is white: K is M over `part`.
     None where these are too few. Smooth components are found again among these, and better: what they were not told
-    from among all directions would be a component of its own beside them.
+    from among all directions would be a component of its own given them.
 
     Parameters
     ----------

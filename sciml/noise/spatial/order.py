@@ -47,7 +47,7 @@ class Chosen:
 def chosen_lags(places: IntArray, scatter: Scatter) -> Chosen:
     r"""Choose by the Bayesian information criterion how far noise at `places` (N, d) is shared.
 
-    The most lags that so many channels can tell are fitted beside the components that stand out of that fit: few
+    The most lags that so many channels can tell are fitted given the components that stand out of that fit: few
     lags would leave noise that looks like components. Without some of the lags, of coefficients b, the maximum of twice
     the log likelihood is lower by b^T V^{-1} b, V their covariance (Wald 1943, doi:10.1090/S0002-9947-1943-0012401-3);
     each lag that is kept costs log(N n) (Schwarz 1978, doi:10.1214/aos/1176344136).

@@ -79,7 +79,7 @@ def fit_shared_noise(
     removed: Removed | None = None,
     max_steps: int = MAX_STEPS,
 ) -> SharedNoise:
-    r"""Fit correlation and scales of the noise beside `removed` components by maximum likelihood.
+    r"""Fit correlation and scales of the noise given `removed` components by maximum likelihood.
 
     Of noise of covariance A = D R(a) D, with W W^H = A^{-1}, and components of the maps V, the residual S has the
     expectation A - V V^H. The score of a parameter is tr dA M / 2 with M = W (W^H S W - I + W^H V V^H W) W^H, and their

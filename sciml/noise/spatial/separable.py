@@ -56,7 +56,7 @@ class Separability:
 def separability(
     matrix: WhitenedMatrix, spectra: NoiseSpectra, scale: FloatArray, directions: AnyArray
 ) -> Separability:
-    """Compare the spectra, beside components, of directions that channels share much and of those they share little.
+    """Compare the spectra, given components, of directions that channels share much and of those they share little.
 
     Parameters
     ----------
