@@ -83,9 +83,12 @@ def select_model(matrix: Matrix, alpha: float, given: Given) -> Choice:
     neighbors, and they share noise, a model of that is taken if it converges, or if independent noise fits less.
     """
     selection = _Selection(matrix, alpha, given)
-    shared = [found for model in NOISE_MODELS if not model.independent and (found := selection.shared(model))]
-    if converged := next((choice for choice in shared if choice.fit.converged), None):
-        return selection.refined(converged)
+    shared: list[Choice] = []
+    for model in NOISE_MODELS:
+        choice = None if model.independent else selection.shared(model)
+        if choice is not None and choice.fit.converged:
+            return selection.refined(choice)
+        shared += [choice] if choice is not None else []
     independent = selection.simplest([model for model in NOISE_MODELS if model.independent])
     return independent if independent.fit.converged else min([independent, *shared], key=_misfit)
 
