@@ -1,6 +1,7 @@
 """Run by `torchrun` with two processes: products and eigenvalues of all against those of one."""
 
 import copy
+import os
 
 import pytest
 import torch
@@ -60,7 +61,9 @@ def main() -> None:
         whole = many.split(found.vectors[:, 0])["head.weight"]
         torch.testing.assert_close(whole, one.split(expected.vectors[:, 0])["head.weight"], rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(sharded(X).detach(), output, rtol=0, atol=0)
-    dist.destroy_process_group()
+    dist.barrier()
+    # torch may abort while it takes its groups apart at the end of Python, 2 times in 100; nothing is asked of that here.
+    os._exit(0)
 
 
 if __name__ == "__main__":
