@@ -23,6 +23,7 @@ from sciml.report.record import (
     SplitSummary,
     UnitScores,
 )
+from sciml.report.together import together
 
 __all__ = [
     "Chance",
@@ -46,5 +47,6 @@ __all__ = [
     "recording_report",
     "report",
     "run_report",
+    "together",
     "weights_report",
 ]
