@@ -40,15 +40,16 @@ types: setup
 	$(BIN)/mypy
 
 notebooks: setup
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 notebooks
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 docs/gallery docs/programme
 
-check: lint types test notebooks
+check: lint types test docs notebooks
 
 bench: setup
 	for f in benchmarks/bench_*.py; do $(BIN)/python $$f || exit 1; done
 
 docs: setup
-	$(BIN)/python -m pdoc --math --docformat numpy --output-directory docs/_build sciml
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache docs/_build demo
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache docs/_build docs/reference/generated demo

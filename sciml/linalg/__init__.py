@@ -1,6 +1,5 @@
 """Linear algebra on data that arrives in blocks, and on small matrices."""
 
-from sciml.linalg.moments import Moments
-from sciml.linalg.threads import few_threads
+import lazy_loader
 
-__all__ = ["Moments", "few_threads"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

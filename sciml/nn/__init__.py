@@ -1,16 +1,5 @@
 """Networks for signals, how their weights start, and how signals and gradients travel through them."""
 
-from sciml.nn import init, lowrank, models, propagate, structure
-from sciml.nn.lowrank import LowRankDenoiser
-from sciml.nn.propagate import Propagation, propagation
+import lazy_loader
 
-__all__ = [
-    "LowRankDenoiser",
-    "Propagation",
-    "init",
-    "lowrank",
-    "models",
-    "propagate",
-    "propagation",
-    "structure",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

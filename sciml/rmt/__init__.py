@@ -6,32 +6,6 @@ beta = short side / long side, in (0, 1]. Only `scaling` and some rules
 of `rank` take matrices: they look at the data themselves.
 """
 
-from sciml.rmt import (
-    coherence,
-    covariance,
-    edges,
-    f_matrix,
-    laws,
-    rank,
-    scaling,
-    shrink,
-    sigma,
-    spacing,
-    variance_profile,
-)
-from sciml.rmt.spectrum import Spectrum
+import lazy_loader
 
-__all__ = [
-    "Spectrum",
-    "coherence",
-    "covariance",
-    "edges",
-    "f_matrix",
-    "laws",
-    "rank",
-    "scaling",
-    "shrink",
-    "sigma",
-    "spacing",
-    "variance_profile",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

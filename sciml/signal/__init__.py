@@ -1,5 +1,5 @@
 """Signals of recordings: power spectral density, lines, autocorrelation, whiteness."""
 
-from sciml.signal import correlation, lines, psd
+import lazy_loader
 
-__all__ = ["correlation", "lines", "psd"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

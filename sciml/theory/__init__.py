@@ -3,15 +3,6 @@
 `kernels` is loaded when it is asked for: it stands on torch, the rest does not.
 """
 
-import importlib
-from typing import Any
+import lazy_loader
 
-from sciml.theory import chain, fisher, landscape, meanfield, products, scan
-
-__all__ = ["chain", "fisher", "kernels", "landscape", "meanfield", "products", "scan"]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "kernels":
-        return importlib.import_module("sciml.theory.kernels")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,25 +1,5 @@
 """How good denoising is, without the truth: by held-out values, and by what was removed."""
 
-from sciml.denoise.evaluate.compare import METHODS, Method, compare
-from sciml.denoise.evaluate.residual import (
-    ResidualStatistics,
-    components_above_floor,
-    neighbor_correlation,
-    removed_fraction,
-    residual_spectrum,
-    residual_statistics,
-    spectral_flatness,
-)
+import lazy_loader
 
-__all__ = [
-    "METHODS",
-    "Method",
-    "ResidualStatistics",
-    "compare",
-    "components_above_floor",
-    "neighbor_correlation",
-    "removed_fraction",
-    "residual_spectrum",
-    "residual_statistics",
-    "spectral_flatness",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,3 +4,7 @@ from sciml.denoise.lowrank.denoising import denoise, linear_denoiser
 from sciml.denoise.lowrank.linear_denoiser import LinearDenoiser
 
 __all__ = ["LinearDenoiser", "denoise", "linear_denoiser"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,26 +5,6 @@ SciPy `LinearOperator`, a curvature operator of `sciml.spectra`. Long vectors st
 memory or on a GPU); what is projected is small and in double precision.
 """
 
-from sciml.linalg.krylov.block import Krylov
-from sciml.linalg.krylov.certificates import error_bounds, missed_chance
-from sciml.linalg.krylov.eigenpairs import Eigenpairs, Wanted, eigenpairs
-from sciml.linalg.krylov.quadrature import Tridiagonal, tridiagonals
-from sciml.linalg.krylov.trace import Estimate, diagonal, hutch_plus_plus, hutchinson, xtrace
-from sciml.linalg.krylov.vectors import Operator
+import lazy_loader
 
-__all__ = [
-    "Eigenpairs",
-    "Estimate",
-    "Krylov",
-    "Operator",
-    "Tridiagonal",
-    "Wanted",
-    "diagonal",
-    "eigenpairs",
-    "error_bounds",
-    "hutch_plus_plus",
-    "hutchinson",
-    "missed_chance",
-    "tridiagonals",
-    "xtrace",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

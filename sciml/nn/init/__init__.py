@@ -28,9 +28,6 @@ from the `generator` given, in float64 on its device, so that they are the same 
 the global random state is never touched. Frozen parameters (`requires_grad=False`) stay as they are.
 """
 
-from sciml.nn.init.apply import initialize
-from sciml.nn.init.methods import METHODS
-from sciml.nn.init.report import InitReport, LayerInit
-from sciml.nn.init.rules import Finished, Net, Plan, Rule
+import lazy_loader
 
-__all__ = ["METHODS", "Finished", "InitReport", "LayerInit", "Net", "Plan", "Rule", "initialize"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,8 +1,5 @@
 """How signals and gradients travel through a net: measured on a batch, beside what mean-field theory says of it."""
 
-from sciml.nn.propagate.law import jacobian_law
-from sciml.nn.propagate.propagation import propagation
-from sciml.nn.propagate.result import Propagation, PropagationPoint
-from sciml.nn.propagate.trial import InitComparison, InitTrial, RateTrial
+import lazy_loader
 
-__all__ = ["InitComparison", "InitTrial", "Propagation", "PropagationPoint", "RateTrial", "jacobian_law", "propagation"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

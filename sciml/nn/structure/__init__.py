@@ -4,27 +4,6 @@
 understood, not only those of this package. `weight_slots(model)` lists the matrices alone, without running it.
 """
 
-from sciml.nn.structure.activations import Activation
-from sciml.nn.structure.inputs import arguments_of, check_sample, undisturbed, unwrapped
-from sciml.nn.structure.kinds import NORMS, weight_slots
-from sciml.nn.structure.read import structure
-from sciml.nn.structure.result import Branch, Layer, Step, Structure
-from sciml.nn.structure.slots import CONVOLUTIONS, TRANSPOSED, Slot
+import lazy_loader
 
-__all__ = [
-    "CONVOLUTIONS",
-    "NORMS",
-    "TRANSPOSED",
-    "Activation",
-    "Branch",
-    "Layer",
-    "Slot",
-    "Step",
-    "Structure",
-    "arguments_of",
-    "check_sample",
-    "structure",
-    "undisturbed",
-    "unwrapped",
-    "weight_slots",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,23 +1,5 @@
 """What tasks share in evaluating a trained model: what it says of held-out windows, and how far that can be trusted."""
 
-from sciml.pipeline.evaluation.tested import (
-    Tested,
-    baseline_numbers,
-    covariances_by_session,
-    model_outputs,
-    outputs_of,
-    parts_for_baselines,
-    pool,
-    rows_at_once,
-)
+import lazy_loader
 
-__all__ = [
-    "Tested",
-    "baseline_numbers",
-    "covariances_by_session",
-    "model_outputs",
-    "outputs_of",
-    "parts_for_baselines",
-    "pool",
-    "rows_at_once",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,5 @@
 """A trained run as two files to hand on: weights as safetensors, and JSON that says what they are for."""
 
-from sciml.pipeline.export.folder import ExportedRun, is_export, run_at
+import lazy_loader
 
-__all__ = ["ExportedRun", "is_export", "run_at"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,25 +1,5 @@
 """Opening what a run learns from: files, the signals and trials in them, the events or the target that label them."""
 
-from sciml.pipeline.load.loaded import (
-    LABELED,
-    GroundTruth,
-    Loaded,
-    check_column,
-    check_files,
-    check_inputs,
-    ground_truth,
-    labels,
-    load,
-)
+import lazy_loader
 
-__all__ = [
-    "LABELED",
-    "GroundTruth",
-    "Loaded",
-    "check_column",
-    "check_files",
-    "check_inputs",
-    "ground_truth",
-    "labels",
-    "load",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

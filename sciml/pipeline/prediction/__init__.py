@@ -1,5 +1,5 @@
 """Applying a trained run to other recordings: where to look, what the net says there, how far that can be trusted."""
 
-from sciml.pipeline.prediction.apply import Prediction, predict
+import lazy_loader
 
-__all__ = ["Prediction", "predict"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

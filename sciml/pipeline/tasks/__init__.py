@@ -10,3 +10,7 @@ TASKS: dict[str, str] = {
     "regress": "sciml.pipeline.tasks.regress:Regress",
     "forecast": "sciml.pipeline.tasks.forecast:Forecasting",
 }
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

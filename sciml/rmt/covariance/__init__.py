@@ -15,55 +15,6 @@ many decades below the others, which make the precision useless for more feature
 k-th row first.
 """
 
-from typing import TYPE_CHECKING
-
 import lazy_loader
 
-from sciml.rmt.covariance.effective import effective_samples, estimate_effective_samples
-from sciml.rmt.covariance.nonlinear import analytic, qis, rie
-from sciml.rmt.covariance.population import PopulationSpectrum, population_moments, population_spectrum
-from sciml.rmt.covariance.spiked import LOSSES, spiked
-
-if TYPE_CHECKING:
-    from sciml.rmt.covariance.estimators import (
-        OAS,
-        AnalyticNonlinearShrinkage,
-        LedoitWolf,
-        QuadraticInverseShrinkage,
-        RotationallyInvariant,
-        SpikedCovariance,
-    )
-
-__all__ = [
-    "LOSSES",
-    "OAS",
-    "AnalyticNonlinearShrinkage",
-    "LedoitWolf",
-    "PopulationSpectrum",
-    "QuadraticInverseShrinkage",
-    "RotationallyInvariant",
-    "SpikedCovariance",
-    "analytic",
-    "effective_samples",
-    "estimate_effective_samples",
-    "population_moments",
-    "population_spectrum",
-    "qis",
-    "rie",
-    "spiked",
-]
-
-# When they are first asked for: scikit-learn takes longer to load than all the laws.
-__getattr__, _, _ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "estimators": [
-            "OAS",
-            "AnalyticNonlinearShrinkage",
-            "LedoitWolf",
-            "QuadraticInverseShrinkage",
-            "RotationallyInvariant",
-            "SpikedCovariance",
-        ]
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

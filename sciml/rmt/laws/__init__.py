@@ -4,20 +4,6 @@ Each law of a bulk has `support`, `pdf`, `cdf`, `sf`, `ppf`, `median` and `stiel
 spectra of matrices in general position.
 """
 
-from sciml.rmt.laws import free
-from sciml.rmt.laws.free import SemicircleSum
-from sciml.rmt.laws.generalized import GeneralizedMarchenkoPastur
-from sciml.rmt.laws.high_temperature import HighTemperature
-from sciml.rmt.laws.marchenko_pastur import MarchenkoPastur
-from sciml.rmt.laws.semicircle import Semicircle
-from sciml.rmt.laws.tracy_widom import TracyWidom
+import lazy_loader
 
-__all__ = [
-    "GeneralizedMarchenkoPastur",
-    "HighTemperature",
-    "MarchenkoPastur",
-    "Semicircle",
-    "SemicircleSum",
-    "TracyWidom",
-    "free",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

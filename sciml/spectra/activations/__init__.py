@@ -5,15 +5,6 @@ of its covariance and their participation ratio, how many of them stand above un
 random weights for what that layer's source would give, and, with labels, how far classes have collapsed.
 """
 
-from sciml.spectra.activations.collapse import Collapse, neural_collapse
-from sciml.spectra.activations.result import ActivationSpectra, ActivationSpectrum
-from sciml.spectra.activations.spectrum import activation_spectra, input_components
+import lazy_loader
 
-__all__ = [
-    "ActivationSpectra",
-    "ActivationSpectrum",
-    "Collapse",
-    "activation_spectra",
-    "input_components",
-    "neural_collapse",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

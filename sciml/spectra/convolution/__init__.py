@@ -15,20 +15,6 @@ References
 Sedghi, Gupta, Long (2019), arXiv:1805.10408, theorem 6.
 """
 
-from sciml.spectra.convolution.bound import affordable_bound, norm_bound, quick_bound
-from sciml.spectra.convolution.circular import circular_singular_values, operator_norm
-from sciml.spectra.convolution.grids import grids
-from sciml.spectra.convolution.layer import layer_norms, layer_singular_values
-from sciml.spectra.convolution.operator import LayerOperator
+import lazy_loader
 
-__all__ = [
-    "LayerOperator",
-    "affordable_bound",
-    "circular_singular_values",
-    "grids",
-    "layer_norms",
-    "layer_singular_values",
-    "norm_bound",
-    "operator_norm",
-    "quick_bound",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

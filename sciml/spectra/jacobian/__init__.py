@@ -6,7 +6,6 @@ Every product with J or its transpose is formed by reverse differentiation alone
 recurrent layers have too.
 """
 
-from sciml.spectra.jacobian.result import JacobianSpectrum
-from sciml.spectra.jacobian.spectrum import jacobian_spectrum
+import lazy_loader
 
-__all__ = ["JacobianSpectrum", "jacobian_spectrum"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,17 +5,6 @@ weight-normalized layers and low-rank adapters are each read as the matrix that 
 more dims is passed over in silence: what is no matrix is listed with the reason.
 """
 
-from sciml.spectra.matrices.adapted import AdapterSpectrum, adapter_spectra
-from sciml.spectra.matrices.matrix import LeftOut, Matrices, Matrix, NotFiniteError
-from sciml.spectra.matrices.read import Source, matrices
+import lazy_loader
 
-__all__ = [
-    "AdapterSpectrum",
-    "LeftOut",
-    "Matrices",
-    "Matrix",
-    "NotFiniteError",
-    "Source",
-    "adapter_spectra",
-    "matrices",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,5 @@
 """Spectra followed while a net trains, within a budget of its time."""
 
-from sciml.spectra.tracking.measures import Hessian, Measure, Weights
-from sciml.spectra.tracking.track import SpectrumTrack
-from sciml.spectra.tracking.tracker import SpectrumTracker, TrackStore
+import lazy_loader
 
-__all__ = ["Hessian", "Measure", "SpectrumTrack", "SpectrumTracker", "TrackStore", "Weights"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,5 @@
 """Nets with each layer replaced by its part above the noise floor, and what that costs on held-out data."""
 
-from sciml.spectra.truncation.result import TruncatedLayer, Truncation
-from sciml.spectra.truncation.thin import Thin
-from sciml.spectra.truncation.truncate import truncate
+import lazy_loader
 
-__all__ = ["Thin", "TruncatedLayer", "Truncation", "truncate"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -21,25 +21,6 @@ Marchenko, Pastur (1967), doi:10.1070/SM1967v001n04ABEH001994; Johnstone (2001),
 test: Kritchman, Nadler (2009), doi:10.1109/TSP.2009.2022897.
 """
 
-from sciml.spectra.weights.change import Alignment, LayerChange, alignment
-from sciml.spectra.weights.layers import LayerFacts, LayerSpectrum
-from sciml.spectra.weights.noise import NoiseTest
-from sciml.spectra.weights.outliers import Outliers
-from sciml.spectra.weights.power_law import PowerLaw, power_law
-from sciml.spectra.weights.result import WeightSpectra, weight_spectra
-from sciml.spectra.weights.verdict import Verdict
+import lazy_loader
 
-__all__ = [
-    "Alignment",
-    "LayerChange",
-    "LayerFacts",
-    "LayerSpectrum",
-    "NoiseTest",
-    "Outliers",
-    "PowerLaw",
-    "Verdict",
-    "WeightSpectra",
-    "alignment",
-    "power_law",
-    "weight_spectra",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,31 +7,6 @@ positions (`Pool`); `Mark` names points inside.
 `residual_net` write common chains.
 """
 
-from sciml.theory.chain.attention import Attention
-from sciml.theory.chain.follow import ChainMoments, follow
-from sciml.theory.chain.marks import Mark, Marked, Measured, Scale
-from sciml.theory.chain.nets import plain_net, residual_net
-from sciml.theory.chain.positions import Pad, Pool, Reshape
-from sciml.theory.chain.steps import Activate, Affine, Branch, Normalize, Step
-from sciml.theory.chain.taps import Taps
+import lazy_loader
 
-__all__ = [
-    "Activate",
-    "Affine",
-    "Attention",
-    "Branch",
-    "ChainMoments",
-    "Mark",
-    "Marked",
-    "Measured",
-    "Normalize",
-    "Pad",
-    "Pool",
-    "Reshape",
-    "Scale",
-    "Step",
-    "Taps",
-    "follow",
-    "plain_net",
-    "residual_net",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

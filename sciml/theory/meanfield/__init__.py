@@ -19,29 +19,6 @@ Poole, Lahiri, Raghu, Sohl-Dickstein, Ganguli (2016), arXiv:1606.05340; Schoenho
 SiLU: Roberts, Yaida, Hanin (2021), arXiv:2106.10165.
 """
 
-from sciml.theory.meanfield.activations import ACTIVATIONS, Activation, AnyActivation, activation, leaky_relu
-from sciml.theory.meanfield.critical import CriticalPoint, critical_line, critical_point
-from sciml.theory.meanfield.fixed import FixedPoint, correlation_map, fixed_points
-from sciml.theory.meanfield.gaussian import Moments, PairMoments, gaussian_moments, pair_moments
-from sciml.theory.meanfield.maps import LengthMap, depth_scale, propagate
+import lazy_loader
 
-__all__ = [
-    "ACTIVATIONS",
-    "Activation",
-    "AnyActivation",
-    "CriticalPoint",
-    "FixedPoint",
-    "LengthMap",
-    "Moments",
-    "PairMoments",
-    "activation",
-    "correlation_map",
-    "critical_line",
-    "critical_point",
-    "depth_scale",
-    "fixed_points",
-    "gaussian_moments",
-    "leaky_relu",
-    "pair_moments",
-    "propagate",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,20 +5,6 @@ orthogonal weights, `ProductLaw` that of any plain net, its widths and activatio
 layers; `jacobian_fluctuation` says how single nets of finite width scatter.
 """
 
-from sciml.theory.products.chain import Factor, Gaussian, Isometry, ProductLaw, Slopes, slopes_of
-from sciml.theory.products.fluctuation import Fluctuation, jacobian_fluctuation
-from sciml.theory.products.fuss_catalan import FussCatalan
-from sciml.theory.products.jacobian import JacobianLaw
+import lazy_loader
 
-__all__ = [
-    "Factor",
-    "Fluctuation",
-    "FussCatalan",
-    "Gaussian",
-    "Isometry",
-    "JacobianLaw",
-    "ProductLaw",
-    "Slopes",
-    "jacobian_fluctuation",
-    "slopes_of",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

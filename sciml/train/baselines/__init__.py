@@ -4,39 +4,6 @@ All take arrays (n, channel, time), NaN where a value is missing. Settings are c
 the test part.
 """
 
-from sciml.train.baselines.base import BaselineResult, Part
-from sciml.train.baselines.classification import (
-    covariance_classifier,
-    kernel_classifier,
-    linear_classifier,
-    majority,
-)
-from sciml.train.baselines.forecasting import last_values, mean_forecaster, persistence, ridge_forecaster
-from sciml.train.baselines.gaussian import gaussian_classifier, gaussian_regressor
-from sciml.train.baselines.kernels import RandomKernels
-from sciml.train.baselines.regression import (
-    covariance_regressor,
-    kernel_regressor,
-    linear_regressor,
-    mean_predictor,
-)
+import lazy_loader
 
-__all__ = [
-    "BaselineResult",
-    "Part",
-    "RandomKernels",
-    "covariance_classifier",
-    "covariance_regressor",
-    "gaussian_classifier",
-    "gaussian_regressor",
-    "kernel_classifier",
-    "kernel_regressor",
-    "last_values",
-    "linear_classifier",
-    "linear_regressor",
-    "majority",
-    "mean_forecaster",
-    "mean_predictor",
-    "persistence",
-    "ridge_forecaster",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

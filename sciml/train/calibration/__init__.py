@@ -1,27 +1,5 @@
 """Probabilities that mean what they say, and sets and intervals that hold the truth as often as they promise."""
 
-from sciml.train.calibration.conformal import (
-    ConformalIntervals,
-    ConformalSets,
-    conformal_intervals,
-    conformal_sets,
-)
-from sciml.train.calibration.temperature import (
-    Calibration,
-    ReliabilityTable,
-    calibrate,
-    probabilities,
-    reliability_table,
-)
+import lazy_loader
 
-__all__ = [
-    "Calibration",
-    "ConformalIntervals",
-    "ConformalSets",
-    "ReliabilityTable",
-    "calibrate",
-    "conformal_intervals",
-    "conformal_sets",
-    "probabilities",
-    "reliability_table",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,5 @@
 """Nets for signals with the contract of scikit-learn."""
 
-from sciml.train.estimators.classifier import SignalClassifier
-from sciml.train.estimators.regressor import SignalRegressor
+import lazy_loader
 
-__all__ = ["SignalClassifier", "SignalRegressor"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

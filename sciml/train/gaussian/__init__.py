@@ -1,8 +1,5 @@
 """Gaussian processes with the kernels of wide nets, as estimators of scikit-learn."""
 
-from sciml.train.gaussian.classifier import NNGPClassifier
-from sciml.train.gaussian.exact import LeftOut
-from sciml.train.gaussian.kernel import NetKernel
-from sciml.train.gaussian.regressor import NNGPRegressor
+import lazy_loader
 
-__all__ = ["LeftOut", "NNGPClassifier", "NNGPRegressor", "NetKernel"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,5 @@
 """The groups and datasets of a file, walked once."""
 
-from sciml.io.hdf5.tree.node import Node
-from sciml.io.hdf5.tree.open import open_tree
-from sciml.io.hdf5.tree.walk import Tree
+import lazy_loader
 
-__all__ = ["Node", "Tree", "open_tree"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -31,3 +31,7 @@ METHODS: dict[str, Callable[..., Plan]] = {
     "spectral_mup": spectral_mup,
     "default": default,
 }
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,3 @@
+from .arrays import from_numpy
+
+__all__ = ["from_numpy"]

@@ -1,0 +1,41 @@
+from .read import (
+    Config,
+    assign,
+    check_named,
+    known_keys,
+    load_config,
+    parse_assignment,
+    to_toml,
+    validate,
+)
+from .sections import (
+    Augment,
+    Data,
+    Init,
+    Model,
+    Noise,
+    Split,
+    Track,
+    Train,
+    Windows,
+)
+
+__all__ = [
+    "Augment",
+    "Config",
+    "Data",
+    "Init",
+    "Model",
+    "Noise",
+    "Split",
+    "Track",
+    "Train",
+    "Windows",
+    "assign",
+    "check_named",
+    "known_keys",
+    "load_config",
+    "parse_assignment",
+    "to_toml",
+    "validate",
+]

@@ -1,0 +1,7 @@
+from .folder import ExportedRun, is_export, run_at
+
+__all__ = [
+    "ExportedRun",
+    "is_export",
+    "run_at",
+]

@@ -1,0 +1,6 @@
+from .apply import Prediction, predict
+
+__all__ = [
+    "Prediction",
+    "predict",
+]

@@ -1,0 +1,7 @@
+from . import correlation, lines, psd
+
+__all__ = [
+    "correlation",
+    "lines",
+    "psd",
+]

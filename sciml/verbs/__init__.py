@@ -1,0 +1,1 @@
+"""The main verbs, for a file, a recording or an array: `sciml.open`, `sciml.noise_floor`, `sciml.fit` and others."""
