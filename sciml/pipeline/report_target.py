@@ -78,9 +78,10 @@ def report_on(
             "expected recordings alone, or runs and files of weights alone (which may go into a netCDF file too), got "
             f"{', '.join(path.name for path in paths)}; report on each kind by itself, and see sciml convert"
         )
-    from sciml.report import report, together  # figures: only once the recording is here
+    recordings = [open_recording(path, signal) for path in paths]
+    from sciml.report import report, together  # figures: only once the recordings are here
 
-    made = [report(open_recording(path, signal), model=model, alpha=alpha) for path in paths]
+    made = [report(each, model=model, alpha=alpha) for each in recordings]
     return made[0] if len(made) == 1 else together(made)
 
 

@@ -87,8 +87,8 @@ def measure_values(recording: xr.DataArray) -> ValueMeasures:
     Examples
     --------
     >>> found = measure_values(xr.DataArray(np.arange(12.0).reshape(3, 4), dims=("y", "x")))
-    >>> found.quantiles.tolist(), found.mean_map is None
-    ([0.0, 0.55, 5.5, 10.45, 11.0], True)
+    >>> found.quantiles.tolist(), found.mean_map.shape
+    ([0.0, 0.55, 5.5, 10.45, 11.0], (3, 4))
     """
     name = str(recording.attrs.get("signal", "the recording"))
     if recording.dtype.kind not in "biufc":

@@ -276,7 +276,7 @@ def test_report_of_a_run_holds_every_step(recording: xr.DataArray, floor: NoiseF
     page = made.to_html()
     assert len(page.encode()) < MEGABYTE
     for words in ("unit of independence", "train.lr", "ab" * 32, "versions.torch", "never by window"):
-        assert words.lower() in page.lower()
+        assert words.lower() in page.replace("<wbr>", "").lower()  # where a long word may break
     began = next(
         table for section in made.sections for table in section.tables if table.caption == "How the weights began"
     )

@@ -46,7 +46,7 @@ class Table:
 class Figure:
     """A drawing with its equivalents in words and numbers.
 
-    `svg` is complete and accessible on its own; `table` holds the key numbers for readers who cannot see it (None
+    `svg` is complete and accessible on its own; `table` holds the key numbers for readers who cannot see it (empty
     where there are none), `data` the plotted series for programs. `views` are drawings of the same size by name, to be
     shown in the same place one after the other: a change between two is seen where both are looked at in turn.
     """
@@ -54,7 +54,7 @@ class Figure:
     svg: str
     title: str
     description: str
-    table: Table | None = None
+    table: Table = Table("", (), ())
     data: Mapping[str, Any] = field(default_factory=dict)
     wide: bool = False
     views: Mapping[str, str] = field(default_factory=dict)

@@ -168,7 +168,7 @@ class Report(Content):
 def _section_dict(section: Section) -> dict[str, Any]:
     """All of a section but the drawings themselves."""
     figures = [
-        {"title": f.title, "description": f.description, "table": asdict(f.table) if f.table else None, "data": f.data}
+        {"title": f.title, "description": f.description, "table": asdict(f.table), "data": f.data}
         for f in section.figures
     ]
     tables = [asdict(table) for table in section.tables]

@@ -59,7 +59,8 @@ LOOK: dict[Any, Any] = {
     "ytick.labelsize": 8.5, "ytick.major.width": 0.7, "ytick.minor.width": 0.5,
 }  # fmt: skip
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def drawn(draw: Callable[P, R]) -> Callable[P, R]:

@@ -76,7 +76,7 @@ def values_lead(recording: xr.DataArray, measured: ValueMeasures) -> Figure:
 
 
 def _pictures(recording: xr.DataArray, measured: ValueMeasures) -> list[Figure]:
-    unit, plane = units_of(recording), picture_dims(recording) or ()
+    unit, plane = units_of(recording), picture_dims(recording) or ("", "")
     others = [str(dim) for dim in recording.dims if dim not in plane]
     over = f" over {series(others)}" if measured.sd_map is not None else ""
     assert measured.mean_map is not None  # noqa: S101 - the caller asked

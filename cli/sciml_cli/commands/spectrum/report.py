@@ -31,7 +31,9 @@ sciml spectrum report DAY1 DAY2 --signal SIGNAL --together
 @click.option("-o", "--out", default="report.html", show_default=True, type=FILE, help="HTML page to write.")
 @click.option("--json-file", type=FILE, help="Write the numbers to this file too.")
 @click.option("--netcdf", type=FILE, help="Of nets: write all arrays to this netCDF file too.")
-@click.option("--together", is_flag=True, help="Several recordings, or runs and files of weights, side by side on one page.")
+@click.option(
+    "--together", is_flag=True, help="Several recordings, or runs and files of weights, side by side on one page."
+)
 @signal_option
 @model_option
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the noise floor and of outliers.")
