@@ -25,6 +25,9 @@ cli = LazyGroup(
     help="From a laboratory recording in HDF5 to a model one can trust, and a report that shows why.",
     table={
         "info": Entry("sciml_cli.commands.info:info", "List the signals of files, or say why there are none."),
+        "preprocess": Entry(
+            "sciml_cli.commands.preprocess:preprocess", "Filter, reference, resample or cut a recording."
+        ),
         "denoise": Entry("sciml_cli.commands.denoise.command:denoise", "Remove what the noise floor says is noise."),
         "fit": Entry("sciml_cli.commands.fit:fit", "Train a net on a recording and write a run directory."),
         "predict": Entry("sciml_cli.commands.predict:predict", "Apply a trained run to another recording."),

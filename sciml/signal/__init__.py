@@ -1,4 +1,8 @@
-"""Signals of recordings: power spectral density, lines, autocorrelation, whiteness."""
+"""Signals of recordings: preprocessing (filters, references, rates, parts), power spectra, lines, autocorrelation.
+
+Steps take a recording and return one, lazily where it is lazy: `highpass(rereference(recording, "median"), 300)`.
+`STEPS` names them; each is a method of recordings too, `recording.sciml.highpass(300)`.
+"""
 
 import lazy_loader
 

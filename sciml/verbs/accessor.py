@@ -104,4 +104,4 @@ def _more() -> dict[str, tuple[str, ...]]:
     """Return the functions of a recording in other rooms, by module."""
     signal, bridges = import_module("sciml.signal"), import_module("sciml.bridges")
     to = tuple(name for name in bridges.__all__ if name.startswith("to_"))
-    return {"sciml.signal": tuple(getattr(signal, "STEPS", ())), "sciml.bridges": to}
+    return {"sciml.signal": tuple(signal.STEPS), "sciml.bridges": to}

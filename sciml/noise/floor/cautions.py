@@ -46,7 +46,7 @@ def cautions(choice: Choice, verdict: Verdict, components: Components) -> list[s
         found.append(
             f"the noise is not of this model ({choice.model.words}): ever more components stand out as found ones "
             "are removed; sigma and edge are upper bounds and the rank is a lower one; compare channels of one kind, "
-            "or whiten each channel first, to find more"
+            "or whiten each channel first (recording.sciml.whiten(), sciml preprocess --whiten), to find more"
         )
     if fit.converged and verdict.reason:
         found.append(

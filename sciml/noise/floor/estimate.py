@@ -25,6 +25,7 @@ from sciml.noise.matrix.gram import Matrix
 from sciml.noise.models.base import Given
 from sciml.noise.models.registry import NOISE_MODELS, Model, noise_model
 from sciml.recording import check, feature_shape
+from sciml.signal.reference import NULL_PATTERNS
 
 FROM_REFERENCE: Model = "reference"
 SHARED = 0.1  # correlation of neighbors, above which noise is shared whatever its level does
@@ -93,7 +94,7 @@ def noise_floor(
     patterns
         What is taken out first and not tested: "common", the same in all channels; the name of a dim or coordinate of
         the channels, or labels (N,): the same in all channels of one value, as rows, converters (ADC) or modules have
-        it; or directions (N, q), numbers in the units of the data.
+        it; or directions (N, q), numbers in the units of the data. Default: what `sciml.signal.rereference` subtracted.
     progress
         Called with the samples read and the samples in all.
 
@@ -133,6 +134,7 @@ def noise_floor(
     hold = model != "auto" and noise_model(model).needs_values
     statistics = read_channels(recording, progress, hold=hold)
     reference_statistics = None if noise is None else read_channels(noise)
+    patterns = recording.attrs.get(NULL_PATTERNS) if patterns is None else patterns
     if patterns is not None:
         directions, words = patterns_of(recording, patterns)
         statistics = _without(statistics, directions, words)
