@@ -77,7 +77,7 @@ def draw_raster(raster: Raster, ax: Axes, *, name: str = "channel", cmap: str = 
     if bar and ax.figure is not None:
         scale = ax.figure.colorbar(painted, ax=ax, pad=0.01, fraction=0.03, extend="both", ticks=[-4, -2, 0, 2, 4])
         scale.set_label("deviation [s.d. of the channel]")
-        scale.outline.set_visible(False)  # type: ignore[operator]
+        scale.outline.set_visible(False)
     return ax
 
 
@@ -101,7 +101,7 @@ def _row_name(recording: xr.DataArray) -> str:
 def _names(recording: xr.DataArray) -> list[str]:
     dims = [str(dim) for dim in feature_dims(recording)]
     if not dims:
-        return [str(recording.attrs.get("signal") or recording.name or "recording")]
+        return [str(recording.attrs.get("signal") or ("recording" if recording.name is None else recording.name))]
     if len(dims) == 1 and dims[0] in recording.coords:
         return [str(each) for each in recording[dims[0]].values]
     return [str(i) for i in range(n_features(recording))]

@@ -78,7 +78,7 @@ class RasterAccumulator:
 
     def _column(self, time: FloatArray) -> IntArray:
         place = (time - self.time[0]) / (self.time[-1] - self.time[0] + self.step) * self.columns
-        return np.clip(place, 0, self.columns - 1).astype(np.int64)
+        return np.asarray(np.clip(place, 0, self.columns - 1), dtype=np.int64)
 
     def result(self) -> Raster:
         """Return what was taken."""

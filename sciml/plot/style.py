@@ -23,14 +23,12 @@ def role(name: str) -> Any:
     if name in ROLES:
         cycle = mpl.rcParams["axes.prop_cycle"].by_key().get("color", ["C0"])
         return cycle[ROLES[name] % len(cycle)]
-    keys = {
-        "ink": "text.color",
-        "muted": "xtick.color",
-        "grid": "grid.color",
-        "paper": "figure.facecolor",
-        "noise": "grid.color",
-    }
-    return mpl.rcParams[keys[name]]
+    rc = mpl.rcParams
+    others = {
+        "ink": rc["text.color"], "muted": rc["xtick.color"], "grid": rc["grid.color"], "noise": rc["grid.color"],
+        "paper": rc["figure.facecolor"],
+    }  # fmt: skip
+    return others[name]
 
 
 def axes_of(ax: Axes | None, *, size: tuple[float, float] | None = None) -> Axes:
