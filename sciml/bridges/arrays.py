@@ -1,25 +1,28 @@
 """Arrays with a sampling rate as recordings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from sciml.errors import DataError
-from sciml.recording import TIME
+from sciml.errors import DataError, MissingDependencyError
+from sciml.io.arrays import LazyArray, lazy
+from sciml.recording import TIME, feature_dims, seconds
 
-__all__ = ["from_numpy"]
+__all__ = ["Sliced", "channel_names", "demand", "from_numpy", "start_of", "timed", "to_volts"]
 
+Names = Sequence[Any] | NDArray[Any] | Mapping[str, Sequence[Any] | NDArray[Any]]
 DIMS = {1: (), 2: ("channel",), 3: ("y", "x"), 4: ("z", "y", "x")}  # beside time, by the number of axes
 
 
 def from_numpy(
-    values: ArrayLike,
+    values: ArrayLike | LazyArray,
     rate: float | None = None,
     units: str = "",
-    channels: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
+    channels: Names | None = None,
     *,
     dims: Sequence[str] | None = None,
     start: float = 0.0,
@@ -71,9 +74,10 @@ def from_numpy(
     return recording if channels is None else _named(recording, channels)
 
 
-def _array(values: ArrayLike) -> Any:
+def _array(values: Any) -> Any:
     """Return values as an array of numbers; lazy ones unread."""
-    data: Any = values if hasattr(values, "__array_function__") else np.asarray(values)
+    data: Any = lazy(values) if isinstance(values, LazyArray) else values
+    data = data if isinstance(values, LazyArray) or hasattr(data, "__array_function__") else np.asarray(data)
     if data.dtype.kind not in "iufcb":
         raise DataError(f"expected an array of numbers, got dtype {data.dtype}; convert it first")
     return data
@@ -88,7 +92,7 @@ def _dims(data: Any, dims: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def _named(recording: xr.DataArray, channels: Sequence[Any] | Mapping[str, Sequence[Any]]) -> xr.DataArray:
+def _named(recording: xr.DataArray, channels: Names) -> xr.DataArray:
     """Return a recording with names, or a table, of its channels."""
     table = channels if isinstance(channels, Mapping) else {"channel": channels}
     if recording.ndim != 2:
@@ -101,3 +105,75 @@ def _named(recording: xr.DataArray, channels: Sequence[Any] | Mapping[str, Seque
                 f"expected {recording.sizes[along]} values of {name!r}, one for each {along}, got shape {column.shape}"
             )
     return recording.assign_coords({name: (along, column) for name, column in columns.items()})
+
+
+class Sliced(LazyArray):
+    """Samples (time, channel) that another package reads: `read_rows(start, stop)`; nothing is read before."""
+
+    def __init__(self, read_rows: Callable[[int, int], NDArray[Any]], shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        self.read_rows = read_rows
+        self.shape, self.dtype = shape, np.dtype(dtype)
+
+    def read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return the values that a key selects."""
+        rows = np.arange(self.shape[0])[key[0]]
+        first, last = (int(rows.min()), int(rows.max()) + 1) if rows.size else (0, 1)
+        values: NDArray[Any] = np.asarray(self.read_rows(first, last))[rows - first]
+        for axis in reversed(range(len(key) - 1)):
+            values = values[(slice(None),) * (axis + rows.ndim) + (key[axis + 1],)]
+        return values.astype(self.dtype, copy=False)
+
+
+def demand(package: str) -> Any:
+    """Return an optional package, or say how it is installed."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        name = package.partition(".")[0]
+        raise MissingDependencyError(
+            f"expected the package {name}, which is not installed: pip install {name}"
+        ) from error
+
+
+def channel_names(recording: xr.DataArray) -> list[str]:
+    """Return the names of the channels as text; those of an array without names are their numbers."""
+    if recording.ndim == 1:
+        return [str(recording.attrs.get("signal", recording.name))]
+    if len(feature_dims(recording)) != 1:
+        raise DataError(f"expected dims time and one of channels, got {recording.dims}; stack the others first")
+    dim = feature_dims(recording)[0]
+    return [str(each) for each in (recording[dim].values if dim in recording.coords else range(recording.sizes[dim]))]
+
+
+def start_of(recording: xr.DataArray) -> float:
+    """Return the time of the first sample in seconds; zero where there is no clock but a rate."""
+    first = seconds(recording.isel({TIME: slice(0, 1)}))
+    return 0.0 if first is None else float(first[0])
+
+
+def timed(recording: xr.DataArray, times: NDArray[Any]) -> xr.DataArray:
+    """Return a recording with times in seconds, and its rate where they are regular."""
+    times = np.asarray(times, np.float64)
+    steps = np.diff(times)
+    regular = (
+        len(steps) > 0 and steps.min() > 0 and bool(np.ptp(steps) <= 1e-6 * steps.mean() + 4 * np.spacing(times[-1]))
+    )
+    attrs = {"sampling_rate": float(1 / steps.mean())} if regular else {}
+    return recording.assign_coords({TIME: (TIME, times, {"units": "s"})}).assign_attrs(attrs)
+
+
+PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "milli": 1e-3, "micro": 1e-6, "nano": 1e-9}
+
+
+def to_volts(units: str) -> float | None:
+    """Return what a unit is in volts; None where it is none of voltage.
+
+    Examples
+    --------
+    >>> to_volts("uV"), to_volts("volts"), to_volts("counts")
+    (1e-06, 1.0, None)
+    """
+    for ending in ("volts", "volt", "V"):
+        if units.endswith(ending):
+            return PREFIXES.get(units.removesuffix(ending))
+    return None

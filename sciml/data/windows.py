@@ -242,6 +242,14 @@ class WindowDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     >>> x, y = WindowDataset(sliding_windows(wave, length=5.0, step=2.0, horizon=1.0), [0, 1])[1]
     >>> tuple(x.shape), tuple(y.shape)
     ((2, 50), (2, 10))
+
+    torch's own loader draws batches of it:
+
+    >>> from torch.utils.data import DataLoader
+    >>> windows = sliding_windows(wave, length=2.0, step=1.0, horizon=1.0)
+    >>> loader = DataLoader(WindowDataset(windows, range(len(windows))), batch_size=4, shuffle=True)
+    >>> [tuple(each.shape) for each in next(iter(loader))]
+    [(4, 2, 20), (4, 2, 10)]
     """
 
     def __init__(

@@ -48,7 +48,8 @@ def open(  # noqa: A001 - sciml.open, as xarray and h5py have theirs
     Parameters
     ----------
     source
-        A path or address, a list of them, an array (time, channel), or a recording.
+        A path or address, a list of them, an array (time, channel), a recording, or an object of MNE, neo,
+        SpikeInterface, pynapple, pandas or GWpy.
     signal
         Which of a file's signals, as `sciml info` lists them.
     sampling_rate
@@ -76,9 +77,11 @@ def open(  # noqa: A001 - sciml.open, as xarray and h5py have theirs
 
         paths: Any = source
         return open_recording(paths, signal, rate=sampling_rate, units=units, **options)
-    from sciml.bridges.arrays import from_numpy
+    from sciml.bridges import convert, from_numpy
 
     values: Any = source
+    if (converted := convert(source)) is not None:
+        return open(converted, sampling_rate=sampling_rate)
     return from_numpy(values, sampling_rate, units or "", **options)
 
 
@@ -170,5 +173,5 @@ def report_on(
         return report_on_files(target, *map(Path, others), signal=signal, **options)
     from sciml.report import report
 
-    opens = is_path(target) or isinstance(target, xr.DataArray) or hasattr(target, "__array_function__")
+    opens = is_path(target) or isinstance(target, xr.DataArray) or hasattr(target, "__array__")
     return report(open(target, signal, sampling_rate=sampling_rate) if opens else target, **options)

@@ -44,6 +44,7 @@ def test_every_form_of_one_recording_has_one_floor(values, recording, file) -> N
         sciml.noise_floor(recording),
         sciml.noise_floor(file),
         recording.sciml.noise_floor(),
+        sciml.noise_floor(recording.sciml.to_pandas()),
     ]
     for floor in floors:
         assert floor.rank == expected.rank == 1
