@@ -43,7 +43,7 @@ def particle_images(n_images: int = 600, *, size: int = 20, noise: float = 0.8, 
     check_positive(n_images=n_images, size=size, noise=noise)
     rng = np.random.default_rng(seed)
     kind = np.arange(n_images) % 3
-    images = np.stack([_particle(each, size, rng) for each in kind])
+    images = np.stack([_particle(int(each), size, rng) for each in kind])
     noisy = (images + noise * rng.normal(size=images.shape)).astype(np.float32)
     return xr.DataArray(noisy, dims=("image", "y", "x"), coords={"kind": ("image", kind)}, name="images")
 

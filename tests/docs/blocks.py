@@ -21,7 +21,7 @@ NAMES = {
 SMALL_NET = ("--set", "model.name=resnet1d", "--set", "model.options.width=4", "--set", "model.options.blocks=1")
 SHORT = (
     "--set",
-    "train.steps=2",
+    "train.steps=12",
     "--set",
     "train.device=cpu",
     "--set",
@@ -81,7 +81,8 @@ def shortened(words: list[str]) -> list[str]:
     command = words[0]
     if command == "fit" and "--dry-run" not in words:
         task = words[words.index("--task") + 1] if "--task" in words else "classify"
-        return [*words, *FITS.get(task, []), *SHORT, "--overwrite"]
+        net = [] if "--model" in words else SMALL_NET
+        return [*words, *FITS.get(task, []), *net, *SHORT, "--overwrite"]
     if command == "init":
         return [*words, "--method", "he"] if "--method" not in words else words
     writes = {"denoise", "convert", "preprocess"}

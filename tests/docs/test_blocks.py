@@ -32,9 +32,10 @@ class MyNet(torch.nn.Module):
 def prepared(tmp_path_factory):
     """A folder with the files that the documents speak of, a run, and a net of the reader's own."""
     folder = tmp_path_factory.mktemp("documents")
-    small = {"n_neurons": 16, "duration": 120.0, "n_classes": 3}
     for seed, name in enumerate(("demo.nwb", "day1.nwb", "day2.nwb", "day3.nwb")):
-        simulate.write_nwb(simulate.population_recording(**small, seed=seed), folder / name)
+        simulate.write_nwb(
+            simulate.population_recording(n_neurons=12, duration=90.0, n_classes=3, seed=seed), folder / name
+        )
     save_recording(simulate.two_photon_movie((14, 14), n_samples=60).recording, folder / "movie.nc")
     out = ["--labels", TABLE, "--out", str(folder / "RUN"), "--quiet"]
     assert run(["fit", str(folder / "demo.nwb"), *out, *SMALL_NET, *SHORT]) == 0
