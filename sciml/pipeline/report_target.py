@@ -35,7 +35,7 @@ def report_on(
     ----------
     targets
         A path; a file of weights is recognized by its ending (.pt, .pth, .ckpt, .safetensors, .onnx, .index.json).
-        Several runs or files of weights stand side by side.
+        Several stand side by side.
     signal, model
         For recordings: the signal in the file, the kind of noise.
     alpha
@@ -56,7 +56,7 @@ def report_on(
     CheckpointError
         A run or file without weights.
     ConfigError
-        Recordings among several targets, or a netCDF file of them.
+        A netCDF file of recordings, or recordings side by side with runs or files of weights.
 
     Examples
     --------
@@ -70,17 +70,19 @@ def report_on(
             raise DataError(
                 f"expected a recording, a run or a file of weights at {path}, found nothing; check the path"
             )
-    if all(path.is_dir() or path.name.endswith(WEIGHTS) for path in paths):
+    nets = [path for path in paths if path.is_dir() or path.name.endswith(WEIGHTS)]
+    if len(nets) == len(paths):
         return _nets(paths, alpha, netcdf, progress, net=net, overwrite=overwrite)
-    if len(paths) > 1 or netcdf is not None:
+    if nets or netcdf is not None:
         raise ConfigError(
-            "expected runs or files of weights to stand side by side or to go into a netCDF file, got a recording; "
-            "report on it by itself, and see sciml convert"
+            "expected recordings alone, or runs and files of weights alone (which may go into a netCDF file too), got "
+            f"{', '.join(path.name for path in paths)}; report on each kind by itself, and see sciml convert"
         )
-    recording = open_recording(paths[0], signal)
-    from sciml.report import report  # figures: only once the recording is here
+    recordings = [open_recording(path, signal) for path in paths]
+    from sciml.report import report, together  # figures: only once the recordings are here
 
-    return report(recording, model=model, alpha=alpha)
+    made = [report(each, model=model, alpha=alpha) for each in recordings]
+    return made[0] if len(made) == 1 else together(made)
 
 
 def _nets(

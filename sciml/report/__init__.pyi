@@ -21,6 +21,7 @@ from .record import (
     SplitSummary,
     UnitScores,
 )
+from .together import together
 
 __all__ = [
     "Chance",
@@ -44,5 +45,6 @@ __all__ = [
     "recording_report",
     "report",
     "run_report",
+    "together",
     "weights_report",
 ]

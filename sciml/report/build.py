@@ -5,7 +5,8 @@ Estimators are called here alone; sections are given what they show.
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
@@ -13,11 +14,13 @@ import xarray as xr
 from sciml.errors import ConfigError, DataError
 from sciml.noise import NoiseFloor, SpectralNoiseFloor, noise_floor, spectral_noise_floor
 from sciml.recording import TIME, check, feature_dims, n_features
-from sciml.report.document.parts import Finding, Section
+from sciml.report.document.parts import Figure, Finding, Section
 from sciml.report.document.report import Report
 from sciml.report.initialization import initialization_report
+from sciml.report.leading import leading_figure
 from sciml.report.measure_denoising import measure_denoising, parts_of
 from sciml.report.measure_recording import measure_recording
+from sciml.report.measure_values import measure_values
 from sciml.report.net_record import NetRecord
 from sciml.report.nets import net_report
 from sciml.report.record import RunRecord
@@ -36,6 +39,7 @@ from sciml.report.sections.recordings import (
 )
 from sciml.report.sections.run import fit_sections, run_facts, run_findings, run_numbers, split_section
 from sciml.report.sections.run_methods import fit_methods
+from sciml.report.sections.values import values_facts, values_findings, values_lead, values_sections
 from sciml.wording import count, series
 
 __all__ = [
@@ -110,12 +114,13 @@ def recording_report(
 ) -> Report:
     """Report on a recording: what it is, its spectrum, its noise floor as white and as found, its components.
 
-    The recording is read three times at most: for its noise floor, for the floor in frequency, and for all else.
+    The recording is read three times at most: for its noise floor, for the floor in frequency, and for all else. One
+    without time (pictures, histograms, scans) gets a page on its values.
 
     Parameters
     ----------
     recording
-        Dims `time` and any others.
+        Dims `time` and any others, or without time.
     title
         Default its source.
     alpha, model
@@ -137,6 +142,8 @@ def recording_report(
     >>> [section.title for section in recording_report(noise).sections][2:4]
     ['Noise floor', 'Components']
     """
+    if TIME not in recording.dims:
+        return _values_report(recording, title=title, config=config)
     recording = check(recording, minimum=8)
     floor, why_not = (floor, "") if floor is not None else _floor_or_reason(recording, model, alpha)
     found = SHARED_NOISE if floor is not None and floor.spatial else _coherence_or_reason(recording, alpha)
@@ -166,6 +173,7 @@ def recording_report(
         subject=_subject(recording),
         facts=(*facts(recording, measured.quality), *(floor_facts(floor) if floor is not None else ())),
         findings=findings,
+        lead=_lead(sections, floor),
         sections=tuple(sections),
         numbers=numbers,
         config={"model": model, "alpha": alpha, **(config or {})},
@@ -173,6 +181,31 @@ def recording_report(
         methods=" ".join(part for part in (spectrum.methods, text, coherent.methods) if part),
         references=cite([*spectrum.cites, *cites, *coherent.cites]),
     )
+
+
+def _values_report(recording: xr.DataArray, *, title: str | None, config: Mapping[str, Any] | None) -> Report:
+    """Report on a recording without time."""
+    measured = measure_values(recording)
+    return Report(
+        title=title or str(recording.attrs.get("source") or recording_name(recording)),
+        kind="values",
+        subject=f"{recording_name(recording)} · {' × '.join(map(str, recording.dims))}",
+        facts=values_facts(recording),
+        findings=values_findings(recording, measured),
+        lead=values_lead(recording, measured),
+        sections=values_sections(recording, measured),
+        numbers={"quantiles": measured.quantiles, "mean": measured.mean, "sd": measured.sd},
+        config=dict(config or {}),
+        provenance={"data": _origin(recording, recording.attrs.get("sha256")), "versions": versions()},
+    )
+
+
+def _lead(sections: Sequence[Section], floor: NoiseFloor | None) -> Figure | None:
+    """Return the figure of the answer: the eigenvalues against noise, else what came and went, or the values."""
+    if floor is not None:
+        found = next(section for section in sections if section.title == "Noise floor")
+        return replace(found.figures[1])  # a copy: the section has it too, beside the law of white noise
+    return leading_figure(sections, "Power spectrum", "The recording")
 
 
 def _floor_or_reason(recording: xr.DataArray, model: Any, alpha: float) -> tuple[NoiseFloor | None, str]:
@@ -237,6 +270,7 @@ def noise_floor_report(
     >>> noise_floor_report(noise_floor(noise)).kind
     'noise floor'
     """
+    section = floor_section(floor)
     text, cites = floor_methods(floor)
     shape = (("channels", f"{floor.n_features:,}"), ("samples", f"{floor.n_samples:,}"))
     return Report(
@@ -245,7 +279,8 @@ def noise_floor_report(
         subject=floor.attrs.get("source", ""),
         facts=(*shape, *floor_facts(floor)),
         findings=floor_findings(floor),
-        sections=(floor_section(floor),),
+        lead=replace(section.figures[1]),
+        sections=(section,),
         numbers={"noise_floor": floor_numbers(floor)},
         config={"model": floor.requested, "alpha": floor.alpha, **(config or {})},
         provenance={"data": dict(floor.attrs), "versions": versions()},
@@ -324,13 +359,15 @@ def denoising_report(
     """
     denoised, maps = parts_of(after)
     measured = measure_denoising(before, denoised, maps)
+    sections = tuple(denoising_sections(measured, maps))
     return Report(
         title=title or str(before.attrs.get("source", "A denoised recording")),
         kind="denoising",
         subject=" × ".join(map(str, before.dims)),
         facts=tuple((str(dim), f"{size:,}") for dim, size in before.sizes.items()),
         findings=tuple(denoising_findings(measured)),
-        sections=tuple(denoising_sections(measured, maps)),
+        lead=sections[0].figures[0],
+        sections=sections,
         numbers={
             "variance_removed": measured.removed_fraction,
             "neighbor_correlation_of_removed": measured.neighbor_correlations,
@@ -364,6 +401,7 @@ def run_report(run: RunRecord, *, title: str | None = None) -> Report:
     floor_text, floor_cites = ("", []) if run.noise_floor is None else floor_methods(run.noise_floor)
     fit_text, fit_cites = fit_methods(run)
     weight_cites = list(WEIGHT_CITES) if run.spectra else []
+    sections = tuple(_run_sections(run))
     numbers = {
         **run_numbers(run),
         "noise_floor": None if run.noise_floor is None else floor_numbers(run.noise_floor),
@@ -375,7 +413,8 @@ def run_report(run: RunRecord, *, title: str | None = None) -> Report:
         subject=run.question,
         facts=run_facts(run),
         findings=_all_findings(run),
-        sections=tuple(_run_sections(run)),
+        lead=leading_figure(sections, "Scores", "Training", "Noise floor"),
+        sections=sections,
         numbers=numbers,
         config=run.config,
         provenance={"data": dict(run.data), "seed": run.seed, "versions": {**versions("torch"), **run.versions}},

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sciml.report.document.report import Report
+from sciml.report.leading import leading_figure
 from sciml.report.sections.initialization import INIT_CITES, INIT_METHODS, comparison_findings, comparison_sections
 from sciml.report.sections.methods import cite, versions
 
@@ -26,12 +27,14 @@ def initialization_report(found: Any, *, title: str = "How the net starts") -> R
     'initialization'
     """
     comparison = found if hasattr(found, "trials") else _alone(found)
+    sections = comparison_sections(comparison)
     return Report(
         title=title,
         kind="initialization",
         subject=f"{comparison.net} on {comparison.data}",
         findings=comparison_findings(comparison),
-        sections=comparison_sections(comparison),
+        lead=leading_figure(sections),
+        sections=sections,
         numbers=comparison.to_dict(),
         config=dict(comparison.settings),
         provenance={"versions": versions("torch")},

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from sciml.report.document.parts import Finding, Section, Table
 from sciml.report.document.report import Report
+from sciml.report.leading import leading_figure
 from sciml.report.net_record import NetRecord
 from sciml.report.sections.methods import cite, versions
 from sciml.report.sections.nets.findings import net_findings
@@ -40,16 +41,18 @@ def net_report(records: NetRecord | Sequence[NetRecord], *, title: str | None = 
     """
     nets = [records] if isinstance(records, NetRecord) else list(records)
     alone = len(nets) == 1
+    sections = (
+        *(() if alone else (_side_by_side(nets),)),
+        *(x for net in nets for x in _sections(net, alone=alone)),
+    )
     return Report(
         title=title or (f"Spectra of {nets[0].name}" if alone else f"Spectra of {series(net.name for net in nets)}"),
         kind="weights",
         subject=nets[0].subject if alone else "",
         facts=_facts(nets[0]) if alone else (),
         findings=tuple(each for net in nets for each in _findings(net, alone=alone)),
-        sections=(
-            *(() if alone else (_side_by_side(nets),)),
-            *(x for net in nets for x in _sections(net, alone=alone)),
-        ),
+        lead=leading_figure(sections),
+        sections=sections,
         numbers=nets[0].to_dict() if alone else {"nets": [net.to_dict() for net in nets]},
         config=dict(nets[0].config) if alone else {net.name: dict(net.config) for net in nets},
         provenance={**({} if not alone else nets[0].provenance), "versions": versions("torch")},

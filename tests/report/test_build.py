@@ -197,8 +197,8 @@ def test_what_cannot_be_reported_on_says_what_can() -> None:
         report(np.zeros(3))
     with pytest.raises(ConfigError, match="'tilte'"):
         report(tone(), tilte="x")
-    with pytest.raises(DataError, match="dim named 'time'"):
-        report(xr.DataArray(np.zeros((20, 3)), dims=("frame", "channel")))
+    with pytest.raises(DataError, match="expected numbers"):
+        report(xr.DataArray(np.array([["a"]]), dims=("frame", "channel")))
     with pytest.raises(ConfigError, match="RunRecord"):
         report({"title": "x", "colour": 1})
 
@@ -276,7 +276,7 @@ def test_report_of_a_run_holds_every_step(recording: xr.DataArray, floor: NoiseF
     page = made.to_html()
     assert len(page.encode()) < MEGABYTE
     for words in ("unit of independence", "train.lr", "ab" * 32, "versions.torch", "never by window"):
-        assert words.lower() in page.lower()
+        assert words.lower() in page.replace("<wbr>", "").lower()  # where a long word may break
     began = next(
         table for section in made.sections for table in section.tables if table.caption == "How the weights began"
     )

@@ -1,6 +1,7 @@
 """A report as one HTML page: escaped text, inline style, inline drawings, nothing from elsewhere."""
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -21,7 +22,8 @@ GLYPHS = {"result": "◆", "note": "○", "caution": "▲", "problem": "■"}
 KINDS = {
     "recording": "report on a recording", "noise floor": "report on a noise floor",
     "weights": "report on the weights of a net", "run": "report on a run",
-    "denoising": "report on a denoised recording",
+    "denoising": "report on a denoised recording", "values": "report on the values of a recording",
+    "several": "several reports",
 }  # fmt: skip
 MAX_ROWS = 400  # of a table on the page; the JSON form holds all
 
@@ -38,7 +40,8 @@ def render(report: Content) -> str:
         findings=[
             {"severity": f.severity, "glyph": GLYPHS[f.severity], "text": clean(f.text)} for f in report.findings
         ],
-        sections=[_section(i, section, figures) for i, section in enumerate(report.sections, 1)],
+        lead=None if report.lead is None else _figure(report.lead, next(figures)),
+        sections=[_section(i, section, figures, report.lead) for i, section in enumerate(report.sections, 1)],
         methods=_paragraphs(report.methods),
         config=_pairs("Settings", report.config),
         provenance=_pairs("Origin", report.provenance),
@@ -69,39 +72,52 @@ def _style() -> str:
 def _cleaned(report: Content) -> dict[str, Any]:
     return {
         "title": clean(report.title),
-        "subject": clean(report.subject),
-        "facts": [(clean(label), clean(value)) for label, value in report.facts],
+        "heading": _breakable(report.title),
+        "subject": _breakable(report.subject),
+        "facts": [(clean(label), _breakable(value)) for label, value in report.facts],
         "methods": report.methods,
         "references": [clean(reference) for reference in report.references],
     }
+
+
+def _breakable(text: object) -> Markup:
+    """Return text that may break after the joints of a path, and within words as long as a hash, but in no other."""
+    spaced = re.sub(r"\w{32,}", lambda found: "\0".join(textwrap.wrap(found[0], 16)), clean(text))
+    return Markup("<wbr>").join(re.split(r"\0|(?<=[/_.×+-])(?=\w)", spaced))
 
 
 def _paragraphs(text: str) -> list[str]:
     return [clean(part) for part in text.split("\n\n") if part.strip()]
 
 
-def _section(number: int, section: Section, figures: Any) -> dict[str, Any]:
+def _section(number: int, section: Section, figures: Any, lead: Figure | None) -> dict[str, Any]:
     return {
         "id": f"s{number}",
         "title": clean(section.title),
         "paragraphs": _paragraphs(section.text),
-        "figures": [
-            {
-                "title": clean(figure.title),
-                "description": clean(figure.description),
-                "wide": figure.wide,
-                "table": figure.table,
-                "svg": _inline(figure, f"f{next(figures)}-"),
-            }
-            for figure in section.figures
-        ],
+        # The page has the leading figure on its first screen: it is not drawn a second time.
+        "figures": [_figure(figure, next(figures)) for figure in section.figures if figure is not lead],
         "tables": section.tables,
     }
 
 
-def _inline(figure: Figure, prefix: str) -> Markup:
+def _figure(figure: Figure, number: int) -> dict[str, Any]:
+    views = {"all": figure.svg, **figure.views} if figure.views else {"": figure.svg}
+    return {
+        "id": f"f{number}",
+        "title": clean(figure.title),
+        "description": clean(figure.description),
+        "wide": figure.wide,
+        "table": figure.table,
+        "views": [
+            (clean(name), _inline(svg, f"f{number}{chr(97 + i)}-")) for i, (name, svg) in enumerate(views.items())
+        ],
+    }
+
+
+def _inline(svg: str, prefix: str) -> Markup:
     """Return the drawing with ids that no other drawing of the page has."""
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", figure.svg)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", svg)
     svg = svg.replace('aria-labelledby="title desc"', f'aria-labelledby="{prefix}title {prefix}desc"', 1)
     return Markup(svg)  # noqa: S704 - made by our own canvas, which escapes all text
 
@@ -109,10 +125,10 @@ def _inline(figure: Figure, prefix: str) -> Markup:
 def _table(table: Table) -> Markup:
     """Return a table as HTML, its cells escaped."""
     columns = [
-        {"name": clean(name), "numeric": _numeric([row[i] for row in table.rows])}
+        {"name": _breakable(name), "numeric": _numeric([row[i] for row in table.rows])}
         for i, name in enumerate(table.columns)
     ]
-    rows = [[cell(_native(value)) for value in row] for row in table.rows[:MAX_ROWS]]
+    rows = [[_breakable(cell(_native(value))) for value in row] for row in table.rows[:MAX_ROWS]]
     caption = clean(table.caption)
     if len(table.rows) > MAX_ROWS:
         caption += f" (first {MAX_ROWS} of {len(table.rows):,}; all are in the JSON form)"

@@ -46,16 +46,18 @@ class Table:
 class Figure:
     """A drawing with its equivalents in words and numbers.
 
-    `svg` is complete and accessible on its own; `table` holds the key numbers for readers who cannot see it, `data`
-    the plotted series for programs.
+    `svg` is complete and accessible on its own; `table` holds the key numbers for readers who cannot see it (empty
+    where there are none), `data` the plotted series for programs. `views` are drawings of the same size by name, to be
+    shown in the same place one after the other: a change between two is seen where both are looked at in turn.
     """
 
     svg: str
     title: str
     description: str
-    table: Table
+    table: Table = Table("", (), ())
     data: Mapping[str, Any] = field(default_factory=dict)
     wide: bool = False
+    views: Mapping[str, str] = field(default_factory=dict)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -71,7 +73,7 @@ class Section:
     tables: tuple[Table, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Content:
     """What stands in a report, whatever its form.
 
@@ -83,6 +85,8 @@ class Content:
         "recording", "noise floor", "weights", "run" or "denoising".
     findings
         The answer in sentences, most important first.
+    lead
+        The figure that shows the answer: it stands beside the first finding.
     facts
         A few (label, value) pairs that place the subject at a glance.
     sections
@@ -106,3 +110,4 @@ class Content:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     methods: str = ""
     references: tuple[str, ...] = ()
+    lead: Figure | None = None

@@ -3,10 +3,10 @@
 The document knows nothing of what it reports on. It becomes one HTML file or one JSON document with the same numbers.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Self, overload
 
 from sciml import files
 from sciml._printable import json_text
@@ -18,7 +18,7 @@ from sciml.wording import clean
 __all__ = ["Report"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False)
 class Report(Content):
     """A finished report.
 
@@ -90,6 +90,45 @@ class Report(Content):
         """
         text = json_text(self.to_dict(), indent=1) + "\n"
         return text if path is None else files.write_bytes(path, text.encode("utf-8"), overwrite=overwrite)
+
+    def add_figure(self, figure: Any, title: str, caption: str = "", *, section: str = "More figures") -> Self:
+        """Add a figure of your own, and return this report.
+
+        Parameters
+        ----------
+        figure
+            A matplotlib figure, or axes of one. It is drawn as it is; where that takes more than 300 kB as vectors,
+            as a picture.
+        title, caption
+            What it is, and what is to be seen in it; the caption is read out where the figure cannot be seen.
+        section
+            Where it stands: a section of the report, or a new one at its end.
+
+        Raises
+        ------
+        ConfigError
+            No matplotlib figure, or no title.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> figure = Figure()
+        >>> line = figure.subplots().plot([1, 2, 4])
+        >>> page = Report(title="Noise", kind="recording").add_figure(figure, "Growth", "It doubles.")
+        >>> page.sections[-1].title, page.sections[-1].figures[0].title
+        ('More figures', 'Growth')
+        """
+        from sciml.report.document.drawings import figure_of  # matplotlib: only once there is a figure
+
+        added = figure_of(figure, title=title, caption=caption)
+        names = [each.title for each in self.sections]
+        if section not in names:
+            self.sections = (*self.sections, Section(section, figures=(added,)))
+        else:
+            i = names.index(section)
+            grown = replace(self.sections[i], figures=(*self.sections[i].figures, added))
+            self.sections = (*self.sections[:i], grown, *self.sections[i + 1 :])
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `to_json` writes, as plain Python values.

@@ -8,10 +8,11 @@ drawn color as fallback), and ids that depend on nothing but the drawing.
 import io
 import re
 import warnings
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from html import escape
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -21,6 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import NDArray
+from PIL import Image
 
 from sciml.report.document.parts import Figure, Table
 from sciml.wording import clean
@@ -58,13 +60,14 @@ LOOK: dict[Any, Any] = {
 }  # fmt: skip
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def drawn(draw: Callable[P, R]) -> Callable[P, R]:
     """Let a function draw in the look of the report, whatever style the user's matplotlib has."""
 
     @wraps(draw)
-    def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
         with mpl.rc_context(), warnings.catch_warnings():
             mpl.rcdefaults()
             mpl.rcParams.update(LOOK)
@@ -110,6 +113,7 @@ def _tidy(svg: str, *, title: str, description: str) -> str:
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     for color, name in VARIABLES.items():
         svg = svg.replace(color, f"var(--{name},{color})")
+    svg = re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", lambda found: _small_picture(found[1]), svg)
     box = re.search(r'viewBox="[^"]*"', svg)
     view = box.group() if box else ""
     head = (
@@ -119,6 +123,19 @@ def _tidy(svg: str, *, title: str, description: str) -> str:
         f'<title id="title">{escape(clean(title))}</title><desc id="desc">{escape(clean(description))}</desc>'
     )
     return head + svg[svg.index(">") + 1 :].strip()
+
+
+def _small_picture(encoded: str) -> str:
+    """Store a picture by its palette, exactly: maps have at most 256 colors, and then a pixel is one byte."""
+    pixels = np.asarray(Image.open(io.BytesIO(b64decode(encoded))).convert("RGBA"))
+    colors, place = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
+    if len(colors) > 256:
+        return "data:image/png;base64," + "".join(encoded.split())
+    picture = Image.fromarray(place.reshape(pixels.shape[:2]).astype(np.uint8), mode="P")
+    picture.putpalette(colors.tobytes(), rawmode="RGBA")
+    buffer = io.BytesIO()
+    picture.save(buffer, format="png", optimize=True)
+    return "data:image/png;base64," + b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _drop_unused_ids(svg: str) -> str:

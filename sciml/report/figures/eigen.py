@@ -1,5 +1,7 @@
 """Figures of spectra beside the noise floor: eigenvalues of a recording, singular values of a net."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -153,7 +155,9 @@ def scree(floor: NoiseFloor) -> Figure:
         markersize=4.5, label="noise", zorder=3,
     )  # fmt: skip
     ax.axhline(floor.edge, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label=f"edge, level {floor.alpha:g}")
-    for i in range(max(0, floor.rank - 4), min(n, floor.rank + 1)):
+    for i in _labeled(
+        np.log(np.maximum(values, low)), np.log(high / low), range(max(0, floor.rank - 4), min(n, floor.rank + 1)), n
+    ):
         left = i == floor.rank > 0  # the first of the noise: to its left the picture is empty
         ax.annotate(
             p_value(float(floor.p_values[i])), (order[i], values[i]), xytext=(-7, -6) if left else (7, 3),
@@ -192,6 +196,15 @@ COMPONENT_COLUMNS = (
     "overlap with the true map over channels (squared cosine)",
     "with the true time course",
 )
+
+
+def _labeled(height: NDArray[np.float64], total: float, wanted: Iterable[int], n: int) -> list[int]:
+    """Return the points whose labels leave each other readable: the last ones, at the edge, come first."""
+    kept: list[int] = []
+    for i in sorted(wanted, reverse=True):
+        if all(abs(height[i] - height[k]) > 0.07 * total or abs(i - k) > 0.25 * n for k in kept):
+            kept.append(i)
+    return kept
 
 
 def _component_row(floor: NoiseFloor, i: int) -> tuple[object, ...]:

@@ -22,7 +22,7 @@ from sciml.report.figures.canvas import (
 )
 from sciml.wording import clean
 
-__all__ = ["map_figure", "picture_figure", "removed_spectrum_figure"]
+__all__ = ["color_limits", "map_figure", "picture_figure", "removed_spectrum_figure"]
 
 MIDDLE = (0.5, 99.5)  # percent of the values between which colors run
 LINES = {"recorded": NOISE, "denoised": SIGNAL, "removed": ACCENT}
@@ -46,7 +46,7 @@ def picture_figure(
         Standard deviation of what was removed; its colors run over three of them.
     """
     removed = before - after
-    low, high = _limits(after)
+    low, high = color_limits(after)
     drawing, panels = board(wide=True, height=3.6, columns=3)
     _image(drawing, panels[0, 0], before, "recorded", low, high)
     _image(drawing, panels[0, 1], after, "denoised", low, high)
@@ -76,7 +76,7 @@ def map_figure(maps: Mapping[str, tuple[FloatArray, str]], *, axes: tuple[str, s
     """Draw maps beside each other, each on its own scale: by name, values (row, column) and their unit."""
     drawing, panels = board(wide=True, height=3.0, columns=len(maps))
     for panel, (name, (values, _)) in zip(panels[0], maps.items(), strict=True):
-        _image(drawing, panel, values, name, *_limits(values))
+        _image(drawing, panel, values, name, *color_limits(values))
         panel.set_xlabel(clean(axes[1]))
     panels[0, 0].set_ylabel(clean(axes[0]))
     rows = tuple(
@@ -144,7 +144,8 @@ def _image(
     bar.outline.set_visible(False)
 
 
-def _limits(values: FloatArray) -> tuple[float, float]:
+def color_limits(values: FloatArray) -> tuple[float, float]:
+    """Return the values between which colors run: the middle 99 percent."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 1.0

@@ -1,13 +1,15 @@
 """What denoising did to a recording: before, after, whether what went is noise, how far to trust what is left."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
 from sciml._typing import FloatArray
 from sciml.report.document.parts import Finding, Section, Table
-from sciml.report.figures.pictures import map_figure, picture_figure, removed_spectrum_figure
+from sciml.report.figures.flicker import views
+from sciml.report.figures.pictures import color_limits, map_figure, picture_figure, removed_spectrum_figure
 from sciml.report.measures import SIDE, DenoisingMeasures, middle
 from sciml.wording import percent, quantity, series
 
@@ -71,10 +73,19 @@ def denoising_sections(measured: DenoisingMeasures, maps: Mapping[str, xr.DataAr
 
 def _pictures(measured: DenoisingMeasures) -> Section:
     before, after, axes, place = _picture(measured)
-    figure = picture_figure(
-        before, after, axes=axes, place=place, units=measured.units, residual_scale=measured.removed_sd or 1.0
+    scale = measured.removed_sd or 1.0
+    figure = picture_figure(before, after, axes=axes, place=place, units=measured.units, residual_scale=scale)
+    low, high = color_limits(after)
+    turns = {
+        "recorded": (before, low, high, "cividis"),
+        "denoised": (after, low, high, "cividis"),
+        "removed": (before - after, -3 * scale, 3 * scale, "PuOr"),
+    }
+    return Section(
+        "Before and after",
+        text="Choose recorded and denoised in turn: what differs between them jumps to the eye.",
+        figures=(replace(figure, views=views(turns, axes=axes, units=measured.units)),),
     )
-    return Section("Before and after", figures=(figure,))
 
 
 def _picture(measured: DenoisingMeasures) -> tuple[FloatArray, FloatArray, tuple[str, str], str]:

@@ -13,7 +13,7 @@ from sciml.errors import ConfigError, StorageError
 from sciml.report import Figure, Finding, Report, Section, Table
 from sciml.report.document.plain import plain
 
-VOID = {"meta", "br", "hr", "img", "link", "input"}
+VOID = {"meta", "br", "wbr", "hr", "img", "link", "input"}
 HOSTILE = "<script>alert(1)</script>\"'&<img src=http://evil.example/x.png> $\\frac{x}$ \x00\udc80"
 
 

@@ -29,7 +29,7 @@ def test_white_noise_that_was_removed_is_called_white_and_maps_are_shown() -> No
     assert any("looks like white noise" in each.text for each in found.findings)
     assert found.numbers["median_sigma"] == pytest.approx(phantom.sigma, rel=0.05)
     page = found.to_html()
-    assert len(re.findall("<svg", page)) == 3
+    assert len(re.findall("<svg", page)) == 6  # the pictures together and each alone, a spectrum, maps
     assert all(word in page for word in ("recorded", "denoised", "removed", "standard error", "sigma"))
     assert "mathdefault" not in page
 

@@ -17,11 +17,12 @@ HELP = """Report on a recording, a run or a file of weights: findings in words f
 
 Of a run the page holds the weights against noise, what the layers read, the Jacobian beside theory, the curvature of
 the loss, and what was followed in training. Of several TARGETs each gets its page (OUT is then a folder, or report.html
-becomes report-1.html, ...); with --together runs and files of weights stand side by side on one.
+becomes report-1.html, ...); with --together recordings, or runs and files of weights, stand side by side on one.
 
 \b
 sciml spectrum report RUN -o spectra.html --netcdf spectra.nc
 sciml spectrum report RUN1 RUN2 --together
+sciml spectrum report DAY1 DAY2 --signal SIGNAL --together
 """
 
 
@@ -30,7 +31,9 @@ sciml spectrum report RUN1 RUN2 --together
 @click.option("-o", "--out", default="report.html", show_default=True, type=FILE, help="HTML page to write.")
 @click.option("--json-file", type=FILE, help="Write the numbers to this file too.")
 @click.option("--netcdf", type=FILE, help="Of nets: write all arrays to this netCDF file too.")
-@click.option("--together", is_flag=True, help="Several runs or files of weights side by side on one page.")
+@click.option(
+    "--together", is_flag=True, help="Several recordings, or runs and files of weights, side by side on one page."
+)
 @signal_option
 @model_option
 @click.option("--alpha", type=ALPHA, default=0.05, show_default=True, help="Level of the noise floor and of outliers.")

@@ -1,0 +1,3 @@
+from .channels import traces
+
+__all__ = ["traces"]
