@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from sciml._plotting import Plots
 from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.wording import count, p_value, quantity, share
 
@@ -114,6 +115,8 @@ class SpectralNoiseFloor:
     units: str
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    plot = Plots("spectral_floor")
 
     @property
     def n_features(self) -> int:

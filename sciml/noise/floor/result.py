@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sciml._plotting import Plots
 from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.noise.floor.parts import (
     Channels,
@@ -78,6 +79,8 @@ class NoiseFloor:
     units: str = ""
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    plot = Plots("eigenvalues", others=("scree", "power_spectrum", "shared_noise", "components"))
 
     model = PartOf[Model]("choice")
     requested = PartOf[str]("choice")
