@@ -35,3 +35,10 @@ def test_a_component_is_still_found(name) -> None:
     shared = rng.normal(size=(3000, 1)) @ rng.normal(size=(1, 16))
     floor = noise_floor(PREPROCESSED[name](sciml.from_numpy(shared + rng.normal(size=(3000, 16)), 1000.0)))
     assert floor.rank == 1
+
+
+def test_a_group_that_the_recording_no_longer_names_is_not_asked_for() -> None:
+    noise = sciml.from_numpy(np.random.default_rng(0).normal(size=(2000, 16)), 1000.0)
+    grouped = noise.assign_coords(g=("channel", np.arange(16) // 8)).sciml.rereference(by="g")
+    assert noise_floor(grouped).n_null == 2
+    assert noise_floor(grouped.drop_vars("g")).n_null == 2  # found in the values themselves
