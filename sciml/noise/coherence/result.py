@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from sciml._plotting import Plots
 from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.result import Plots
 from sciml.wording import count, p_value, quantity, share
 
 __all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor"]

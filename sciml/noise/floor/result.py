@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sciml._plotting import Plots
 from sciml._typing import AnyArray, FloatArray, IntArray
 from sciml.noise.floor.parts import (
     Channels,
@@ -25,6 +24,7 @@ from sciml.noise.floor.parts import (
 from sciml.noise.models.base import NoiseModel
 from sciml.noise.models.registry import Model, noise_model
 from sciml.noise.spatial.result import SpatialNoise
+from sciml.result import Plots
 from sciml.rmt.spacing import r_ratio
 from sciml.rmt.variance_profile import VarianceProfile
 

@@ -26,7 +26,8 @@ def arrange(drawing: Drawing) -> None:
     engine = drawing.get_layout_engine()
     grid = _grid(drawing)
     if grid is not None:
-        _place(drawing, grid, RendererAgg(*drawing.bbox.size, drawing.dpi))
+        agg: Any = RendererAgg
+        _place(drawing, grid, agg(*drawing.bbox.size, drawing.dpi))
     elif engine is not None:
         engine.execute(drawing)
     drawing.set_layout_engine("none")
