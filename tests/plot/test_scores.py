@@ -47,7 +47,10 @@ def test_evaluation_without_confusion_says_so() -> None:
 
 
 def test_reliability_of_an_evaluation() -> None:
-    bins = Reliability(np.array([0.6, 0.9]), np.array([0.5, 0.8]), np.array([10, 40]), (1.0,), (0.5, 0.4), (0.2, 0.1))
+    bins = Reliability(
+        confidence=np.array([0.6, 0.9]), accuracy=np.array([0.5, 0.8]), count=np.array([10, 40]), temperature=(1.0,),
+        log_loss=(0.5, 0.4), brier=(0.2, 0.1),
+    )  # fmt: skip
     ax = Evaluation(reliability=bins).plot.reliability(ax=axes())
     assert np.array_equal(ax.collections[0].get_offsets(), [[0.6, 0.5], [0.9, 0.8]])
 
