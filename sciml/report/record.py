@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sciml.noise import NoiseFloor
 from sciml.report import scores
-from sciml.result import shown
+from sciml.result import Plots, shown
 
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
     import pandas as pd
@@ -331,6 +331,8 @@ class Evaluation:
     worst: tuple[Mapping[str, Any], ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+
+    plot = Plots("confusion", others=("reliability",))
 
     @property
     def net(self) -> Score | None:

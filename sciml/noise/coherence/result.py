@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray, IntArray
-from sciml.result import card, shown
+from sciml.result import Plots, card, shown
 from sciml.wording import count, p_number, p_value, quantity, series, share
 
 __all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor"]
@@ -115,6 +115,8 @@ class SpectralNoiseFloor:
     units: str
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    plot = Plots("spectral_floor")
 
     @property
     def n_features(self) -> int:
