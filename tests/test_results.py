@@ -14,7 +14,7 @@ import xarray as xr
 from torch import nn
 
 from sciml.data import sliding_windows, split_by_time
-from sciml.denoise import linear_denoiser
+from sciml.denoise.lowrank.denoising import linear_denoiser
 from sciml.environment import Health
 from sciml.nn import propagation
 from sciml.nn.init import initialize

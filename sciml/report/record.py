@@ -13,7 +13,7 @@ from sciml.report import scores
 from sciml.result import Plots, shown
 
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     from sciml.nn.init import InitReport
     from sciml.spectra import LayerSpectrum, WeightSpectra

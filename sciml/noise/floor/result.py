@@ -30,7 +30,7 @@ from sciml.rmt.variance_profile import VarianceProfile
 from sciml.wording import count, p_number, quantity
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
 __all__ = ["NoiseFloor"]
 

@@ -25,7 +25,7 @@ from sciml.spectra.weights.verdict import is_tested, verdict_of
 from sciml.wording import count, percent, series
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
 __all__ = ["WeightSpectra", "weight_spectra"]
 
@@ -143,8 +143,8 @@ class WeightSpectra(Sequence[LayerSpectrum]):
 
         Examples
         --------
-        >>> weight_spectra(torch.nn.Linear(40, 30)).to_dataframe().index.tolist()
-        ['weight']
+        >>> weight_spectra({"head.weight": torch.ones(40, 30)}).to_dataframe().index.tolist()
+        ['head']
         """
         import pandas as pd
 
