@@ -221,7 +221,7 @@ def floor_spectrum(floor: NoiseFloor, ax: Axes | None = None) -> Axes:
     log_ticks(ax.xaxis, float(x[0]), float(x[-1]))
     log_ticks(ax.yaxis, low, high)
     ax.set(xlabel="frequency [Hz]", ylabel=f"amplitude [{clean(per_root_hertz(floor.units))}]")
-    ax.legend(loc="upper right")
+    ax.legend(loc="best")
     return ax
 
 
