@@ -40,6 +40,7 @@ def test_layer_counts_its_values_and_marks_those_above() -> None:
 def test_layers_are_in_units_of_their_edges() -> None:
     ax = spectra().plot(ax=axes())
     first = spectra()[0]
+    assert first.edge is not None
     assert np.allclose(ax.lines[2].get_xdata(), first.tested_values[:1] / first.edge)
     assert [text.get_text() for text in ax.get_yticklabels()] == [each.name for each in spectra().own]
 
