@@ -68,7 +68,8 @@ def layer_spectrum(layer: "LayerSpectrum", ax: Axes | None = None) -> Axes:
     # values far above would squeeze the bulk: they stand at the border
     limit = min(max(top, bulk_top) * 1.05, 2.5 * bulk_top)
     above = np.minimum(values[:rank], limit * 0.98)
-    ax.plot(above, np.zeros(rank), "v", color=role("signal"), markersize=4.5, clip_on=False)
+    if rank:  # an unclipped line without points would have a place of its own in the layout
+        ax.plot(above, np.zeros(rank), "v", color=role("signal"), markersize=4.5, clip_on=False)
     ax.set(xlim=(0.0, limit), xlabel="singular value", ylabel="values per bin")
     return ax
 

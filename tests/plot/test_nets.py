@@ -11,6 +11,8 @@ from torch import nn
 
 from sciml.errors import ConfigError
 from sciml.nn.propagate import propagation
+from sciml.report.figures.canvas import board
+from sciml.report.figures.spacing import arrange
 from sciml.spectra import weight_spectra
 from sciml.spectra.curvature import hessian, spectral_density
 from sciml.spectra.weights.result import WeightSpectra
@@ -35,6 +37,14 @@ def test_layer_counts_its_values_and_marks_those_above() -> None:
     assert layer.rank is not None
     assert ax.patches[0].get_data().values.sum() == len(layer.tested_values) - layer.rank
     assert len(ax.lines[-1].get_xdata()) == layer.rank == 1
+
+
+def test_panels_of_a_page_fill_it() -> None:
+    figure, panels = board(wide=True, columns=2)
+    for ax, layer in zip(panels[0], spectra(), strict=True):
+        layer.plot(ax=ax)
+    arrange(figure)
+    assert sum(ax.get_position().width for ax in panels[0]) > 0.8
 
 
 def test_layers_are_in_units_of_their_edges() -> None:
