@@ -14,6 +14,9 @@ import xarray as xr
 from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.errors import DataError
 from sciml.noise import NoiseFloor
+from sciml.plot.moments import Moment, loudest_moment
+from sciml.plot.movies import MovieAccumulator
+from sciml.plot.raster import RasterAccumulator
 from sciml.recording import TIME, blocks, feature_dims, feature_shape, n_features, sampling_rate, seconds, segments
 from sciml.report.figures.canvas import envelope
 from sciml.report.figures.signals import COLUMNS
@@ -53,11 +56,14 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
     components = None if floor is None or floor.rank == 0 else _components(recording, floor)
     welch, no_density = _or_reason(lambda: WelchAccumulator(sampled, segment=_segment(sampled)))
     image = _image(recording) if welch else None
+    raster = RasterAccumulator(recording) if n_features(recording) > MAX_TRACES and recording.sizes[TIME] > 1 else None
+    maps = MovieAccumulator(recording) if _is_movie(recording) else None
     digest = _Digest.of(recording)
     consumers = [_Consumer(each, recording, np.array([column])) for column, each in enumerate(traces)]
     consumers += [_Consumer(components, recording)] if components else []
     consumers += [_Consumer(welch, sampled, _columns(recording, sampled))] if welch else []
     consumers += [_Consumer(image, image.recording, np.array([0]))] if image else []
+    consumers += [_Consumer(each, recording) for each in (raster, maps) if each is not None]
     _read_once(recording, consumers, digest)
     density, no_density = _or_reason(welch.result) if welch else (None, no_density)
     return RecordingMeasures(
@@ -68,6 +74,9 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
         lines=() if density is None else _lines(density),
         spectrogram=image.result() if image else None,
         components=components.result() if components else (),
+        raster=raster.result() if raster else None,
+        maps=maps.result() if maps else None,
+        moment=_moment(recording) if image else None,
         sha256=digest.hexdigest(),
     )
 
@@ -251,6 +260,20 @@ def _image(recording: xr.DataArray) -> SpectrogramAccumulator | None:
     longest = max(each.stop - each.start for each in segments(one))
     length = int(np.clip(2 * one.sizes[TIME] / 400, 64, min(2**15, longest)))
     return SpectrogramAccumulator(one, segment=length / rate)
+
+
+# ---- at a glance
+
+
+def _is_movie(recording: xr.DataArray) -> bool:
+    shape = feature_shape(recording)
+    return len(shape) == 2 and min(shape) > FEW and recording.sizes[TIME] > 1
+
+
+def _moment(recording: xr.DataArray) -> Moment | None:
+    """Return the loudest moment of the first channel; None where gaps or missing values leave too little."""
+    found, _ = _or_reason(lambda: loudest_moment(recording.isel(dict.fromkeys(feature_dims(recording), 0))))
+    return found
 
 
 # ---- clock and flags
