@@ -283,7 +283,7 @@ class Preprocess:
         if abs(rate - self.sampling_rate) > RATE_TOLERANCE * self.sampling_rate:
             raise DataError(
                 f"expected a sampling rate of {self.sampling_rate:g} Hz as in training, got {rate:g} Hz; "
-                "resample the recording"
+                f"resample it: recording.sciml.resample({self.sampling_rate:g}), or sciml preprocess --resample"
             )
 
     def _names(self, recording: xr.DataArray, *, assume: bool) -> tuple[str, ...]:

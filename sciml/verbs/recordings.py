@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 from numpy.typing import ArrayLike
+
+from sciml.errors import ConfigError
 
 if TYPE_CHECKING:
     from sciml.denoise import Shrinkage
@@ -117,6 +119,7 @@ def denoise_recording(
     *,
     signal: str | None = None,
     sampling_rate: float | None = None,
+    patch: Mapping[str, int] | None = None,
     rank: int | None = None,
     sigma: ArrayLike | None = None,
     shrinkage: Shrinkage = "frobenius",
@@ -125,8 +128,14 @@ def denoise_recording(
 ) -> xr.DataArray:
     """Return a file, recording or array with the noise removed: components above the floor, optimally shrunk.
 
-    `signal` and `sampling_rate` are those of `sciml.open`, the rest is that of `sciml.denoise.denoise`; movies are
-    better denoised patch by patch: `sciml.denoise.denoise_patches`.
+    `signal` and `sampling_rate` are those of `sciml.open`, the rest is that of `sciml.denoise.denoise`. Movies and
+    volumes are better denoised patch by patch, `patch={"y": 7, "x": 7}`: `sciml.denoise.denoise_patches` says how, and
+    returns maps of noise and components too.
+
+    Raises
+    ------
+    ConfigError
+        A floor, or whitening, with patches: each patch has a floor of its own.
 
     Examples
     --------
@@ -134,9 +143,14 @@ def denoise_recording(
     >>> denoise_recording(np.random.default_rng(0).normal(size=(500, 8)), sampling_rate=100.0).dims
     ('time', 'channel')
     """
-    from sciml.denoise import denoise
+    from sciml.denoise import denoise, denoise_patches
 
     opened = open(recording, signal, sampling_rate=sampling_rate)
+    if patch is not None:
+        if floor is not None or whiten is not None:
+            raise ConfigError("expected patch alone, got a floor or whitening with it: each patch has its own floor")
+        level: Any = sigma
+        return denoise_patches(opened, patch=patch, rank=rank, sigma=level, shrinkage=shrinkage, fill=fill)["denoised"]
     return denoise(opened, floor, rank=rank, sigma=sigma, shrinkage=shrinkage, whiten=whiten, fill=fill)
 
 

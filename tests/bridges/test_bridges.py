@@ -68,6 +68,16 @@ def test_neo(recording, values) -> None:
     same(bridges.from_neo(signal), values)
 
 
+def test_proxies_of_neo_stay_unread(tmp_path) -> None:
+    neo: Any = pytest.importorskip("neo")
+    file = neo.io.ExampleIO(str(tmp_path / "some.fake"))  # draws its values itself
+    proxy = file.read_block(lazy=True).segments[0].analogsignals[0]
+    found = bridges.from_neo(proxy)
+    assert not isinstance(found.variable._data, np.ndarray)
+    assert found.attrs["units"] == str(proxy.units.dimensionality)
+    np.testing.assert_array_equal(found[40:90, [1, 3]].values, proxy.load().magnitude[40:90][:, [1, 3]])
+
+
 def test_spikeinterface(recording, values) -> None:
     pytest.importorskip("spikeinterface")
     probe = recording.assign_coords(rel_x=("channel", [0.0, 0, 20, 20]), rel_y=("channel", [0.0, 20, 0, 20]))

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import sciml
-from sciml.errors import DataError
+from sciml.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +94,12 @@ def test_arrays_that_are_no_recordings_are_refused(values, options, said) -> Non
 def test_an_unknown_method_of_a_recording_is_answered_with_those_there_are(recording) -> None:
     with pytest.raises(AttributeError, match="noise_floor"):
         recording.sciml.noise_flor  # noqa: B018
+
+
+def test_a_movie_is_denoised_patch_by_patch() -> None:
+    movie = np.random.default_rng(0).normal(size=(60, 12, 12)) + 5
+    cleaned = sciml.denoise_recording(movie, sampling_rate=10.0, patch={"y": 6, "x": 6})
+    expected = sciml.from_numpy(movie, 10.0).sciml.denoise_patches(patch={"y": 6, "x": 6})["denoised"]
+    np.testing.assert_array_equal(cleaned.values, expected.values)
+    with pytest.raises(ConfigError, match="patch alone"):
+        sciml.denoise_recording(movie, sampling_rate=10.0, patch={"y": 6, "x": 6}, whiten="time")

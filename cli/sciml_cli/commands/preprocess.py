@@ -177,5 +177,5 @@ def _show(recording: Any, before: Any, out: Path, *, as_json: bool) -> None:
         click.echo(line)
     lengths = " x ".join(f"{length} {dim}" for dim, length in shape.items())
     where = size(out.stat().st_size) if out.is_file() else "a folder"
-    unit = f" in {found['units']}" if found["units"] else ""
+    unit = f" in {found['units']}" if found["units"] not in ("", "1") else ""
     click.echo(f"{out}: {lengths}{unit}, {where}")

@@ -10,7 +10,7 @@ from sciml._typing import AnyArray
 from sciml.errors import ConfigError
 from sciml.recording import feature_dims, feature_shape, n_features
 
-__all__ = ["Patterns", "patterns_of", "spanned"]
+__all__ = ["COMMON", "Patterns", "patterns_of", "spanned"]
 
 Patterns = str | AnyArray | Sequence[Any] | xr.DataArray
 COMMON = "common"

@@ -12,7 +12,7 @@ from sciml._typing import AnyArray
 from sciml.errors import ConfigError, NoiseFloorWarning
 from sciml.linalg import few_threads
 from sciml.noise.channels.layout import Layout
-from sciml.noise.channels.patterns import Patterns, patterns_of, spanned
+from sciml.noise.channels.patterns import COMMON, Patterns, patterns_of, spanned
 from sciml.noise.channels.read import Progress, read_channels
 from sciml.noise.channels.reference import Reference, split_reference
 from sciml.noise.channels.statistics import ChannelStatistics
@@ -134,7 +134,7 @@ def noise_floor(
     hold = model != "auto" and noise_model(model).needs_values
     statistics = read_channels(recording, progress, hold=hold)
     reference_statistics = None if noise is None else read_channels(noise)
-    patterns = recording.attrs.get(NULL_PATTERNS) if patterns is None else patterns
+    patterns = _subtracted(recording) if patterns is None else patterns
     if patterns is not None:
         directions, words = patterns_of(recording, patterns)
         statistics = _without(statistics, directions, words)
@@ -150,6 +150,12 @@ def _demand_model_of_reference(model: str, reference: Reference) -> Reference:
     if model not in ("auto", FROM_REFERENCE):
         raise ConfigError(f"expected the model 'reference' or 'auto' where a reference is given, got {model!r}")
     return reference
+
+
+def _subtracted(recording: xr.DataArray) -> str | None:
+    """Return what a reference subtracted from the recording, in words of `patterns`; None where none is known."""
+    name = str(recording.attrs.get(NULL_PATTERNS, ""))
+    return name if name == COMMON or name in recording.coords else None
 
 
 def _without(statistics: ChannelStatistics, directions: AnyArray, words: str) -> ChannelStatistics:
