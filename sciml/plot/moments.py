@@ -60,7 +60,7 @@ def loudest_moment(recording: xr.DataArray) -> Moment:
     Raises
     ------
     DataError
-        More than one channel, no clock, missing values, or fewer than 1024 samples.
+        More than one channel, no clock, missing values, a constant channel, or fewer than 1024 samples.
 
     Examples
     --------
@@ -100,6 +100,8 @@ def _longest(recording: xr.DataArray) -> tuple[FloatArray, int]:
             f"expected a piece of 1024 samples or more without missing values, got {len(values):,} samples of which "
             f"{int((~known).sum()):,} are missing; crop the recording to a piece without gaps"
         )
+    if values.max() == values.min():
+        raise DataError("expected a channel that varies, got a constant one; choose another channel")
     return values - values.mean(), piece.start
 
 
@@ -136,7 +138,8 @@ def _energy(spectrum: ComplexArray, frequency: float) -> FloatArray:
     tile = np.zeros(n, dtype=np.complex128)
     tile[first:last] = spectrum[first:last] * np.exp(-0.5 * ((places - frequency) / width) ** 2)
     energy = np.abs(np.fft.ifft(tile)) ** 2
-    return np.asarray(energy / np.median(energy))
+    usual = float(np.median(energy))
+    return np.asarray(energy / usual) if usual > 0 else np.zeros(n)
 
 
 def _around(

@@ -14,7 +14,7 @@ import xarray as xr
 from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.errors import DataError
 from sciml.noise import NoiseFloor
-from sciml.plot.moments import Moment, loudest_moment
+from sciml.plot.moments import MOST, Moment, loudest_moment
 from sciml.plot.movies import MovieAccumulator
 from sciml.plot.raster import RasterAccumulator
 from sciml.recording import TIME, blocks, feature_dims, feature_shape, n_features, sampling_rate, seconds, segments
@@ -58,11 +58,13 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
     image = _image(recording) if welch else None
     raster = RasterAccumulator(recording) if n_features(recording) > MAX_TRACES and recording.sizes[TIME] > 1 else None
     maps = MovieAccumulator(recording) if _is_movie(recording) else None
+    first = _FirstChannel(recording) if image else None
     digest = _Digest.of(recording)
     consumers = [_Consumer(each, recording, np.array([column])) for column, each in enumerate(traces)]
     consumers += [_Consumer(components, recording)] if components else []
     consumers += [_Consumer(welch, sampled, _columns(recording, sampled))] if welch else []
     consumers += [_Consumer(image, image.recording, np.array([0]))] if image else []
+    consumers += [_Consumer(first, recording, np.array([0]))] if first else []
     consumers += [_Consumer(each, recording) for each in (raster, maps) if each is not None]
     _read_once(recording, consumers, digest)
     density, no_density = _or_reason(welch.result) if welch else (None, no_density)
@@ -76,7 +78,7 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
         components=components.result() if components else (),
         raster=raster.result() if raster else None,
         maps=maps.result() if maps else None,
-        moment=_moment(recording) if image else None,
+        moment=first.moment() if first else None,
         sha256=digest.hexdigest(),
     )
 
@@ -270,10 +272,23 @@ def _is_movie(recording: xr.DataArray) -> bool:
     return len(shape) == 2 and min(shape) > FEW and recording.sizes[TIME] > 1
 
 
-def _moment(recording: xr.DataArray) -> Moment | None:
-    """Return the loudest moment of the first channel; None where gaps or missing values leave too little."""
-    found, _ = _or_reason(lambda: loudest_moment(recording.isel(dict.fromkeys(feature_dims(recording), 0))))
-    return found
+class _FirstChannel:
+    """Holds the first channel, as much of it as the search for its loudest moment takes."""
+
+    def __init__(self, recording: xr.DataArray) -> None:
+        one = recording.isel(dict.fromkeys(feature_dims(recording), 0))
+        self.recording = one.isel({TIME: slice(0, MOST)})
+        self.values = np.full(self.recording.sizes[TIME], np.nan)
+        self.rows = BLOCK_ROWS
+
+    def add(self, part: slice, values: AnyArray) -> None:
+        held = self.values[part]
+        held[:] = values[: len(held), 0]
+
+    def moment(self) -> Moment | None:
+        """Return its loudest moment; None where gaps or missing values leave too little."""
+        found, _ = _or_reason(lambda: loudest_moment(self.recording.copy(data=self.values)))
+        return found
 
 
 # ---- clock and flags

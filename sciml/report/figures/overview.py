@@ -23,7 +23,7 @@ def raster_figure(raster: Raster, *, name: str) -> Figure:
     """Draw all channels over time."""
     figure, axes = board(wide=True, height=float(np.clip(0.9 + 0.035 * len(raster.channels), 2.6, 4.6)))
     draw_raster(raster, axes[0, 0], name=name)
-    known = np.isfinite(raster.deviation)
+    known, shown = np.isfinite(raster.deviation), len(raster.channels)
     largest = np.where(known, np.abs(raster.deviation), 0.0).max(axis=1)
     strongest = np.argsort(-largest)[:6]
     columns = raster.deviation.shape[1]
@@ -39,11 +39,13 @@ def raster_figure(raster: Raster, *, name: str) -> Figure:
     )
     return finish(
         figure,
-        title=f"All {count(raster.total, name)}" if len(raster.channels) == raster.total else f"Every k-th {name}",
+        title=f"All {count(raster.total, name)}"
+        if shown == raster.total
+        else f"{shown} of {count(raster.total, name)}",
         description=(
             f"One row a {name}, one column {quantity(step, raster.unit)}: the value farthest from the mean of the "
-            f"{name}, in its standard deviations. {'Gray is missing. ' if not known.all() else ''}A vertical stripe is an event "
-            f"that all share, a row of its own a {name} unlike the others."
+            f"{name}, in its standard deviations. {'Gray is missing. ' if not known.all() else ''}A vertical "
+            f"stripe is an event that all share, a row of its own a {name} unlike the others."
         ),
         table=Table("Largest deviations", (name, "deviation [s.d.]", f"at [{raster.unit}]"), rows),
     )

@@ -1,6 +1,7 @@
 """A recording in a report: what it is, what was left out, its spectrum, and its components in time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def facts(recording: xr.DataArray, quality: Quality) -> tuple[tuple[str, str], .
     """Return the few values that place a recording at a glance."""
     shape = times(feature_shape(recording))
     found = [
-        (" × ".join(f"{dim}s" for dim in feature_dims(recording)), shape) if shape else ("channels", "1"),
+        (" × ".join(_plurals(feature_dims(recording))), shape) if shape else ("channels", "1"),
         ("samples", f"{recording.sizes[TIME]:,}"),
     ]
     if quality.rate is not None:
@@ -61,6 +62,10 @@ def facts(recording: xr.DataArray, quality: Quality) -> tuple[tuple[str, str], .
     if units_of(recording):
         found.append(("unit", units_of(recording)))
     return tuple(found)
+
+
+def _plurals(dims: tuple[str, ...]) -> list[str]:
+    return [f"{dim}s" for dim in dims] if len(dims) == 1 else list(dims)
 
 
 def quality_section(recording: xr.DataArray, measured: RecordingMeasures) -> Evidence:
@@ -164,7 +169,7 @@ def spectrum_evidence(recording: xr.DataArray, measured: RecordingMeasures) -> E
     text, cites = spectrum_methods(float(1 / f[1]))
     return Evidence(
         Section("Power spectrum", text=_resolution(density) + _sampling(recording, density), figures=tuple(figures)),
-        findings=(*_line_findings(recording, lines), *_moment_finding(measured.moment)),
+        findings=_spectrum_findings(recording, measured),
         numbers={"lines": [vars(line) for line in lines], "resolution_hz": float(f[1])},
         methods=text,
         cites=tuple(cites),
@@ -201,6 +206,14 @@ def _line_findings(recording: xr.DataArray, lines: tuple[Any, ...]) -> tuple[Fin
             {"lines_hz": [line.frequency for line in lines]},
         ),
     )
+
+
+def _spectrum_findings(recording: xr.DataArray, measured: RecordingMeasures) -> tuple[Finding, ...]:
+    """Return the lines and the loudest moment; of a single channel a moment louder than noise is the answer."""
+    lines, moment = _line_findings(recording, measured.lines), _moment_finding(measured.moment)
+    if measured.moment is None or measured.moment.p_value > RARE or n_features(recording) > 1:
+        return (*lines, *moment)
+    return (replace(moment[0], severity="result"), *lines)
 
 
 def _moment_finding(moment: Moment | None) -> tuple[Finding, ...]:
