@@ -40,7 +40,7 @@ types: setup
 	$(BIN)/mypy
 
 notebooks: setup
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 docs/gallery docs/programme
+	$(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=300 docs/gallery docs/programme
 
 check: lint types test docs notebooks
 

@@ -3,28 +3,27 @@
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 __all__ = ["Health", "diagnose"]
 
-LIBRARIES = (
-    "sciml",
-    "torch",
-    "numpy",
-    "scipy",
-    "xarray",
-    "h5py",
-    "hdf5plugin",
-    "h5netcdf",
-    "dask",
-    "scikit-learn",
-    "click",
+# What needs no package of its own is not listed: purpose, packages, and the command that brings them.
+OPTIONS = (
+    ("Zarr folders", ("zarr",), 'pip install "sciml[zarr]"'),
+    ("files at https:// and s3://", ("fsspec", "aiohttp", "s3fs"), 'pip install "sciml[remote]"'),
+    ("workers of a dask cluster", ("distributed",), 'pip install "sciml[cluster]"'),
+    ("MNE objects", ("mne",), "pip install mne"),
+    ("neo objects", ("neo",), "pip install neo"),
+    ("SpikeInterface objects", ("spikeinterface",), "pip install spikeinterface"),
+    ("pynapple objects", ("pynapple",), "pip install pynapple"),
+    ("GWpy objects", ("gwpy",), "pip install gwpy"),
 )
-TORCH = (2, 10)  # below it, loading of weights could be made to run code
 GIB = 2**30
 LEAST_MEMORY, LEAST_DISK = 2 * GIB, 1 * GIB
 
@@ -49,25 +48,32 @@ class Health:
 
 
 def diagnose() -> Health:
-    """Look at versions, torch and its devices, HDF5 and its filters, memory, and disk.
+    """Look at the packages that are needed or help, torch and its devices, HDF5 and its filters, memory, and disk.
 
     Examples
     --------
     >>> diagnose().facts["python"] == platform.python_version()
     True
     """
-    import h5py  # heavy, and only needed here
-    import torch
-
-    facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}
-    facts |= {name: _version(name) for name in LIBRARIES}
-    facts |= {"HDF5": h5py.version.hdf5_version, "HDF5 filters": _filters()}
-    facts |= {"CPU cores": _cores(), "torch threads": torch.get_num_threads()}
-    facts |= {"CUDA": torch.cuda.is_available(), **_gpu()}
+    required = _required()
+    facts: dict[str, Any] = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "sciml": _version("sciml"),
+    }
+    facts |= {each.name: _version(each.name) for each in required}
+    facts |= {**_hdf5(), "CPU cores": _cores(), **_torch()}
+    facts |= {purpose: _option(packages, command) for purpose, packages, command in OPTIONS}
     memory, disk = _free_memory(), shutil.disk_usage(Path.cwd()).free
     facts |= {"memory available [GiB]": None if memory is None else round(memory / GIB, 1)}
     facts |= {"disk free here [GiB]": round(disk / GIB, 1)}
-    return Health(facts, tuple(_problems(facts, memory, disk)))
+    return Health(facts, tuple(_missing(required) + _problems(facts, memory, disk)))
+
+
+def _required() -> list[Requirement]:
+    """Return the packages that sciml needs on this machine, as its own metadata list them."""
+    every = [Requirement(line) for line in metadata.requires("sciml") or []]
+    return [each for each in every if each.marker is None or each.marker.evaluate({"extra": ""})]
 
 
 def _version(name: str) -> str:
@@ -75,6 +81,40 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "missing"
+
+
+def _option(packages: Sequence[str], command: str) -> str:
+    """Return that an option is there, or the command that brings it."""
+    missing = [name for name in packages if _version(name) == "missing"]
+    return f"missing: {command}" if missing else "yes"
+
+
+def _missing(required: Sequence[Requirement]) -> list[str]:
+    """Return what is not installed, or too old, each with the command that brings it."""
+    found = []
+    for each in required:
+        version, command = _version(each.name), f'run `pip install "{each.name}{each.specifier}"`'
+        if version == "missing":
+            found.append(f"{each.name} is not installed: {command}")
+        elif not each.specifier.contains(version, prereleases=True):
+            found.append(f"{each.name} {version} is not the version that sciml needs, {each.specifier}: {command}")
+    return found
+
+
+def _hdf5() -> dict[str, Any]:
+    if _version("h5py") == "missing":
+        return {}
+    import h5py  # heavy, and only needed here
+
+    return {"HDF5": h5py.version.hdf5_version, "HDF5 filters": _filters()}
+
+
+def _torch() -> dict[str, Any]:
+    if _version("torch") == "missing":
+        return {}
+    import torch
+
+    return {"torch threads": torch.get_num_threads(), "CUDA": torch.cuda.is_available(), **_gpu()}
 
 
 def _filters() -> list[str]:
@@ -117,11 +157,8 @@ def _free_memory() -> int | None:
 
 
 def _problems(facts: Mapping[str, Any], memory: int | None, disk: int) -> list[str]:
-    found = [f"{name} is not installed: reinstall sciml" for name in LIBRARIES if facts[name] == "missing"]
-    version = tuple(int(part) for part in str(facts["torch"]).split("+")[0].split(".")[:2])
-    if version < TORCH:
-        found.append(f"torch {facts['torch']} can be made to run code by a checkpoint: update to 2.10 or newer")
-    if facts["torch threads"] > facts["CPU cores"]:
+    found = []
+    if facts.get("torch threads", 0) > facts["CPU cores"]:
         found.append(f"torch uses {facts['torch threads']} threads on {facts['CPU cores']} cores: set OMP_NUM_THREADS")
     if memory is not None and memory < LEAST_MEMORY:
         found.append(f"only {memory / GIB:.1f} GiB of memory are available: close other programs")

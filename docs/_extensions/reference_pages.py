@@ -154,7 +154,11 @@ def _escape_docstring(_app: Any, _what: str, _name: str, _each: Any, _options: A
 
 def configuration_page() -> str:
     """Return the keys of a configuration with their kinds, ranges and defaults, as its schema has them."""
+    from sciml._names import nets, noise_models
     from sciml.pipeline import Config
+    from sciml.pipeline.tasks import TASKS
+
+    registries = {"task": tuple(TASKS), "noise.model": noise_models(), "model.name": nets()}
 
     schema = Config.model_json_schema()
     parts = [
@@ -163,18 +167,22 @@ def configuration_page() -> str:
         "nearest that is.\n"
     ]
     tops = {key: field for key, field in schema["properties"].items() if "$ref" not in str(field.get("allOf", field))}
-    parts.append(_keys("Top level", "What belongs to no table.", tops, ""))
+    parts.append(_keys("Top level", "What belongs to no table.", tops, "", registries))
     for key, field in schema["properties"].items():
         if key in tops:
             continue
         section = schema["$defs"][str(field.get("$ref") or field["allOf"][0]["$ref"]).rsplit("/", 1)[-1]]
-        parts.append(_keys(f"[{key}]", section.get("description", ""), section["properties"], f"{key}."))
+        parts.append(_keys(f"[{key}]", section.get("description", ""), section["properties"], f"{key}.", registries))
     return "\n".join(parts)
 
 
-def _keys(title: str, about: str, fields: dict[str, Any], prefix: str) -> str:
+def _keys(
+    title: str, about: str, fields: dict[str, Any], prefix: str, registries: Mapping[str, tuple[str, ...]]
+) -> str:
+    kinds = {key: _kind({"enum": registries[prefix + key]} if prefix + key in registries else field)
+             for key, field in fields.items()}  # fmt: skip
     rows = [
-        f"| `{prefix}{key}` | {_kind(field)} | {_default(field)} | {_cell(field.get('description', ''))} |"
+        f"| `{prefix}{key}` | {kinds[key]} | {_default(field)} | {_cell(field.get('description', ''))} |"
         for key, field in fields.items()
     ]
     head = "| key | kind | default | |\n| --- | --- | --- | --- |\n"
@@ -204,7 +212,7 @@ def _kind(field: dict[str, Any]) -> str:
 
 def _default(field: dict[str, Any]) -> str:
     value = field.get("default")
-    return "chosen for you" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "none" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def commands_page() -> str:
@@ -237,6 +245,13 @@ def _mend_types(_app: Any, _what: str, _name: str, _each: Any, _options: Any, li
     lines[:] = [re.sub(r"numpy\.(\w+)_(?!\w)", r"numpy.\1", line) for line in lines]
 
 
+def _plain_defaults(
+    _app: Any, _what: str, _name: str, _each: Any, _options: Any, signature: str | None, result: str | None
+) -> tuple[str | None, str | None]:
+    """Write defaults that are no Python, as <factory>, as an ellipsis, so that the signature can be set as one."""
+    return re.sub(r"<[^<>]*>", "...", signature) if signature else signature, result
+
+
 def _skip_routing(_app: Any, _what: str, name: str, _each: Any, _skip: bool, _options: Any) -> bool | None:
     """Leave out the methods of metadata routing that scikit-learn adds to every estimator."""
     return True if re.fullmatch(r"set_\w+_request", name) else None
@@ -247,5 +262,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", lambda app: write_pages(Path(app.srcdir) / FOLDER) and None)
     app.connect("autodoc-process-docstring", _escape_docstring, priority=100)  # before sections are made fields
     app.connect("autodoc-process-docstring", _mend_types, priority=900)  # after sections were made fields
+    app.connect("autodoc-process-signature", _plain_defaults)
     app.connect("autodoc-skip-member", _skip_routing)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

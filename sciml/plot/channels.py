@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from sciml.errors import ConfigError
 from sciml.plot.raster import Raster, raster_of
-from sciml.plot.style import axes_of, role, unit_label
+from sciml.plot.style import axes_of, color_bar, role, unit_label
 from sciml.recording import check, feature_dims, n_features
 from sciml.wording import clean, count
 
@@ -74,10 +74,8 @@ def draw_raster(raster: Raster, ax: Axes, *, name: str = "channel", cmap: str = 
     some = "" if len(raster.channels) == raster.total else f" ({len(raster.channels)} of {count(raster.total, name)})"
     ax.set_ylabel(clean(name + some))
     ax.locator_params(axis="y", nbins=6, integer=True)
-    if bar and ax.figure is not None:
-        scale = ax.figure.colorbar(painted, ax=ax, pad=0.01, fraction=0.03, extend="both", ticks=[-4, -2, 0, 2, 4])
-        scale.set_label("deviation [s.d. of the channel]")
-        scale.outline.set_visible(False)
+    if bar:
+        color_bar(ax, painted, "deviation [s.d. of the channel]", extend="both", ticks=[-4, -2, 0, 2, 4])
     return ax
 
 

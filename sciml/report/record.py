@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.noise import NoiseFloor
+from sciml.result import Plots
 
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
     from sciml.nn.init import InitReport
@@ -327,6 +328,8 @@ class Evaluation:
     worst: tuple[Mapping[str, Any], ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+
+    plot = Plots("confusion", others=("reliability",))
 
     @property
     def net(self) -> Score | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from sciml.result import Plots
 from sciml.train.callbacks import EpochRecord
 from sciml.wording import count
 
@@ -41,6 +42,8 @@ class FitResult:
     steps_overflowed: int = 0
     processes: int = 1
     extended_from: int | None = None
+
+    plot = Plots("learning_curve")
 
     def summary(self) -> str:
         """Return epochs and best value in one line.

@@ -31,7 +31,7 @@ SHORT = (
 )  # a net is trained a little, not well
 FITS = {
     "regress": ["--set", "windows.length=1"],
-    "forecast": ["--set", "windows.length=1", "--set", "windows.horizon=0.5"],
+    "forecast": ["--set", "windows.length=1", "--set", "windows.horizon=0.5", "--set", "windows.step=3"],
 }
 
 

@@ -34,7 +34,7 @@ def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("documents")
     for seed, name in enumerate(("demo.nwb", "day1.nwb", "day2.nwb", "day3.nwb")):
         simulate.write_nwb(
-            simulate.population_recording(n_neurons=12, duration=90.0, n_classes=3, seed=seed), folder / name
+            simulate.population_recording(n_neurons=12, duration=60.0, n_classes=2, seed=seed), folder / name
         )
     save_recording(simulate.two_photon_movie((14, 14), n_samples=60).recording, folder / "movie.nc")
     out = ["--labels", TABLE, "--out", str(folder / "RUN"), "--quiet"]

@@ -13,6 +13,7 @@ import torch
 import xarray as xr
 
 from sciml.noise import NoiseFloor, noise_floor, spectral_noise_floor
+from sciml.plot.scores import curve_names
 from sciml.report import Figure
 from sciml.report.figures.canvas import VARIABLES, envelope, power_label
 from sciml.report.figures.eigen import eigenvalue_histogram, noise_spectrum, scree
@@ -20,7 +21,6 @@ from sciml.report.figures.frequencies import band_loadings, floor_over_frequency
 from sciml.report.figures.learning import (
     before_after,
     confusion_figure,
-    curve_names,
     learning_curves,
     score_figure,
     skill_figure,

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray, IntArray
+from sciml.result import Plots
 from sciml.wording import count, p_value, quantity, share
 
 __all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor"]
@@ -114,6 +115,8 @@ class SpectralNoiseFloor:
     units: str
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    plot = Plots("spectral_floor")
 
     @property
     def n_features(self) -> int:

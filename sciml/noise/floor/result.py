@@ -24,6 +24,7 @@ from sciml.noise.floor.parts import (
 from sciml.noise.models.base import NoiseModel
 from sciml.noise.models.registry import Model, noise_model
 from sciml.noise.spatial.result import SpatialNoise
+from sciml.result import Plots
 from sciml.rmt.spacing import r_ratio
 from sciml.rmt.variance_profile import VarianceProfile
 
@@ -78,6 +79,8 @@ class NoiseFloor:
     units: str = ""
     warnings: tuple[str, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    plot = Plots("eigenvalues", others=("scree", "power_spectrum", "shared_noise", "components"))
 
     model = PartOf[Model]("choice")
     requested = PartOf[str]("choice")

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from sciml._typing import FloatArray
+from sciml.plot.style import color_bar
 from sciml.report.document.parts import Table
 from sciml.report.figures.canvas import board, drawn, finish, number_ticks
 from sciml.wording import clean
@@ -32,8 +33,6 @@ def views(
         number_ticks(ax.yaxis, [], [])
         ax.set_ylabel(clean(axes[0]))
         ax.set_xlabel(clean(axes[1]))
-        bar = drawing.colorbar(painted, ax=ax, fraction=0.05, pad=0.02)
-        bar.outline.set_visible(False)
-        bar.set_label(clean(f"value [{units}]" if units else "value"))
+        color_bar(ax, painted, f"value [{units}]" if units else "value")
         found[name] = finish(drawing, title=name, description=f"The picture as {name}.", table=Table(name, (), ())).svg
     return found

@@ -5,18 +5,16 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from sciml.noise import SpectralNoiseFloor
+from sciml.plot.frequencies import STRONGEST, spectral_floor
+from sciml.plot.style import color_bar
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import (
-    ACCENT,
     INK,
     MUTED,
-    NOISE,
     SIGNAL,
     board,
     drawn,
     finish,
-    light_grid,
-    log_ticks,
     number_ticks,
 )
 from sciml.wording import count, quantity, series
@@ -31,30 +29,12 @@ MAX_CHANNELS = 512  # that the image of loadings shows
 @drawn
 def floor_over_frequency(floor: SpectralNoiseFloor) -> Figure:
     """Draw the two largest eigenvalues of the coherence matrix over frequency, with the edge that noise keeps to."""
-    f, order = np.abs(floor.frequency), np.argsort(floor.frequency)
-    signed = bool((floor.frequency < 0).any())
-    x = floor.frequency[order] if signed else f
+    order = np.argsort(floor.frequency)
+    x = floor.frequency[order]
     first, second = (floor.eigenvalues[order, min(k, floor.eigenvalues.shape[1] - 1)] for k in (0, 1))
     figure, axes = board(wide=True, height=3.4)
-    ax: Axes = axes[0, 0]
-    ax.plot(x, second, color=NOISE, linewidth=0.8, label="second eigenvalue")
-    ax.plot(x, first, color=ACCENT, linewidth=1.1, label="largest eigenvalue")
-    ax.plot(x, floor.edge[order], color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label="edge of pure noise")
-    top = float(max(np.max(first), np.max(floor.edge)))
-    for band in floor.held_bands:
-        ax.axvspan(band.low, band.high, color=SIGNAL, alpha=0.13, linewidth=0)
-    strongest = sorted(floor.held_bands, key=lambda band: -band.modes[0].strength)[:8]
-    ax.plot([b.frequency for b in strongest], [top * 1.12] * len(strongest), "v", color=SIGNAL, markersize=4.5)
-    low = float(max(min(np.min(second), 1.0), 0.3))
-    ax.set(yscale="log", ylim=(low, top * 1.3), xlim=(x.min(), x.max()))
-    if not signed:
-        ax.set_xscale("log")
-        log_ticks(ax.xaxis, float(x.min()), float(x.max()))
-    log_ticks(ax.yaxis, low, top * 1.3)
-    light_grid(ax)
-    ax.set_xlabel("frequency [Hz]")
-    ax.set_ylabel("eigenvalue [1 = independent]")
-    ax.legend(loc="upper left", bbox_to_anchor=(0.0, 1.16), ncols=3, borderaxespad=0.1)
+    spectral_floor(floor, axes[0, 0])
+    strongest = sorted(floor.held_bands, key=lambda band: -band.modes[0].strength)[:STRONGEST]
     named = [quantity(band.frequency, "Hz") for band in strongest]
     return finish(
         figure,
@@ -108,9 +88,7 @@ def band_loadings(floor: SpectralNoiseFloor) -> Figure:
     number_ticks(ax.xaxis, columns.tolist(), [floor.names[int(i) * step] for i in columns])
     ax.tick_params(axis="both", length=0, colors=MUTED, labelcolor=INK)
     ax.set_xlabel("channel")
-    bar = figure.colorbar(painted, ax=ax, pad=0.01, fraction=0.03, ticks=[0, 0.5, 1])
-    bar.set_label("share of power")
-    bar.outline.set_visible(False)
+    color_bar(ax, painted, "share of power", ticks=[0, 0.5, 1])
     return finish(
         figure,
         title="Channels that take part",

@@ -5,15 +5,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from sciml.plot.scores import confusion, curve_names, draw_before_after, learning_curve, part_of
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import (
     ACCENT,
     ALTERNATE,
-    GRID,
-    INK,
     MARKERS,
     MUTED,
     NOISE,
@@ -49,51 +47,25 @@ def learning_curves(
     names = curve_names(history, quantity)
     curves = {name: np.array([row.get(name, np.nan) for row in history], dtype=np.float64) for name in names}
     figure, axes = board(height=3.0)
-    ax: Axes = axes[0, 0]
-    for i, (name, values) in enumerate(curves.items()):
-        marker = MARKERS[i % len(MARKERS)] if len(epochs) < 3 else None
-        ax.plot(
-            epochs, values, color=COLORS[i % 4], linestyle=STYLES[i % 4], marker=marker, label=_part(name, quantity)
-        )
-    if best_epoch is not None:
-        ax.axvline(best_epoch, color=MUTED, linewidth=0.9, linestyle=STYLES[2])
-        ax.annotate(
-            f" best, epoch {best_epoch}", (best_epoch, 1.0), xycoords=("data", "axes fraction"), fontsize=8.5, va="top",
-            ha="left" if best_epoch < epochs[0] + 0.6 * (epochs[-1] - epochs[0]) else "right",
-        )  # fmt: skip
-    light_grid(ax)
-    ax.set_xlabel("epoch")
+    learning_curve(history, axes[0, 0], quantity=quantity, best_epoch=best_epoch)
     words = quantity.replace("_", " ")
-    ax.set_ylabel(words)
-    ax.legend(loc="best")
     picks = np.unique(np.linspace(0, len(epochs) - 1, 8).astype(int))
     return finish(
         figure,
         title=f"Learning curves: {words}",
-        description=f"{_upper(series([_part(n, quantity) for n in names]))} {words} over {len(epochs)} epochs"
+        description=f"{_upper(series([part_of(n, quantity) for n in names]))} {words} over {len(epochs)} epochs"
         + (f"; the kept weights are those of epoch {best_epoch}." if best_epoch is not None else "."),
         table=Table(
             f"{words} at some epochs",
-            ("epoch", *(_part(n, quantity) for n in names)),
+            ("epoch", *(part_of(n, quantity) for n in names)),
             tuple((int(epochs[i]), *(float(curves[n][i]) for n in names)) for i in picks),
         ),
         data={"epoch": epochs, **curves},
     )
 
 
-def curve_names(history: Sequence[Mapping[str, Any]], quantity: str) -> list[str]:
-    """Return the keys of the history that hold this quantity, of whatever part of the data."""
-    measured = dict.fromkeys(key for row in history for key, value in row.items() if value is not None)
-    # the part of the data is one word: a balanced accuracy is no accuracy of a part
-    return [key for key in measured if key == quantity or key.partition("_")[2] == quantity]
-
-
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _part(name: str, quantity: str) -> str:
-    return name.removesuffix(quantity).rstrip("_").replace("_", " ") or quantity
 
 
 @drawn
@@ -160,25 +132,7 @@ def confusion_figure(counts: NDArray[np.int64], *, classes: Sequence[str]) -> Fi
     n = len(classes)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = board(height=min(1.3 + 0.55 * n, 7.0))
-    ax: Axes = axes[0, 0]
-    for (i, j), number in np.ndenumerate(counts):
-        fraction = float(fractions[i, j])
-        ax.add_patch(
-            Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=ACCENT, alpha=0.06 + 0.84 * fraction, linewidth=0)
-        )
-        color = PAPER if fraction > 0.55 else INK
-        if n <= 15:
-            ax.annotate(f"{number}", (j, i), ha="center", va="bottom" if n <= 8 else "center", fontsize=9, color=color)
-        if n <= 8:
-            ax.annotate(percent(fraction, 0), (j, i + 0.08), ha="center", va="top", fontsize=7.5, color=color)
-    ax.set(xlim=(-0.52, n - 0.48), ylim=(n - 0.48, -0.52))
-    number_ticks(ax.xaxis, range(n), classes)
-    number_ticks(ax.yaxis, range(n), classes)
-    ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    ax.set_xlabel("predicted")
-    ax.set_ylabel("true")
+    confusion(counts, axes[0, 0], classes=classes)
     right = int(np.trace(counts))
     return finish(
         figure,
@@ -240,14 +194,7 @@ def before_after(
 ) -> Figure:
     """Draw some samples of one channel as recorded and as denoised."""
     figure, axes = board(height=3.0)
-    ax: Axes = axes[0, 0]
-    ax.plot(time, before, color=NOISE, linewidth=0.8, label="recorded")
-    ax.plot(time, after, color=SIGNAL, linewidth=1.3, label="denoised")
-    ax.margins(x=0)
-    ax.axhline(0.0, color=GRID, linewidth=0.6, zorder=0)
-    ax.set_xlabel("time [s]")
-    ax.set_ylabel(f"{clean(channel)} [{clean(units or 'units')}]")
-    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1)
+    draw_before_after(time, before, after, axes[0, 0], label=f"{channel} [{units or 'units'}]")
     rows = tuple((name, float(np.nanstd(y)), float(np.nanmin(y)), float(np.nanmax(y)))
                  for name, y in (("recorded", before), ("denoised", after)))  # fmt: skip
     return finish(

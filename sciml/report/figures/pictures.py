@@ -1,12 +1,12 @@
 """Figures of a denoised recording: pictures before and after, maps, and the spectra of what was kept and removed."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from sciml._typing import FloatArray
+from sciml.plot.style import color_bar
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import (
     ACCENT,
@@ -48,9 +48,9 @@ def picture_figure(
     removed = before - after
     low, high = color_limits(after)
     drawing, panels = board(wide=True, height=3.6, columns=3)
-    _image(drawing, panels[0, 0], before, "recorded", low, high)
-    _image(drawing, panels[0, 1], after, "denoised", low, high)
-    _image(drawing, panels[0, 2], removed, "removed", -3 * residual_scale, 3 * residual_scale, colors="PuOr")
+    _image(panels[0, 0], before, "recorded", low, high)
+    _image(panels[0, 1], after, "denoised", low, high)
+    _image(panels[0, 2], removed, "removed", -3 * residual_scale, 3 * residual_scale, colors="PuOr")
     panels[0, 0].set_ylabel(clean(axes[0]))
     for panel in panels[0]:
         panel.set_xlabel(clean(axes[1]))
@@ -76,7 +76,7 @@ def map_figure(maps: Mapping[str, tuple[FloatArray, str]], *, axes: tuple[str, s
     """Draw maps beside each other, each on its own scale: by name, values (row, column) and their unit."""
     drawing, panels = board(wide=True, height=3.0, columns=len(maps))
     for panel, (name, (values, _)) in zip(panels[0], maps.items(), strict=True):
-        _image(drawing, panel, values, name, *color_limits(values))
+        _image(panel, values, name, *color_limits(values))
         panel.set_xlabel(clean(axes[1]))
     panels[0, 0].set_ylabel(clean(axes[0]))
     rows = tuple(
@@ -128,9 +128,7 @@ def removed_spectrum_figure(
     )
 
 
-def _image(
-    drawing: Any, panel: Axes, values: FloatArray, title: str, low: float, high: float, *, colors: str = "cividis"
-) -> None:
+def _image(panel: Axes, values: FloatArray, title: str, low: float, high: float, *, colors: str = "cividis") -> None:
     tall, broad = values.shape
     square = max(tall, broad) <= 4 * min(tall, broad)
     painted = panel.imshow(
@@ -140,8 +138,7 @@ def _image(
     panel.set_title(clean(title))
     number_ticks(panel.xaxis, [], [])
     number_ticks(panel.yaxis, [], [])
-    bar = drawing.colorbar(painted, ax=panel, fraction=0.05, pad=0.02)
-    bar.outline.set_visible(False)
+    color_bar(panel, painted, "")
 
 
 def color_limits(values: FloatArray) -> tuple[float, float]:

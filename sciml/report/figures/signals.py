@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -10,20 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from numpy.typing import NDArray
 
+from sciml.plot.components import draw_map, draw_time_course
+from sciml.plot.frequencies import draw_power
+from sciml.plot.style import color_bar
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import (
     ACCENT,
-    ALTERNATE,
     GRID,
     INK,
-    MUTED,
-    NOISE,
     SIGNAL,
     board,
     drawn,
     envelope,
     finish,
-    log_ticks,
     number_ticks,
 )
 from sciml.report.measures import Strip
@@ -64,24 +62,11 @@ def power_figure(
     # The one-sided density halves at the very end of the band, where there is no negative twin to add.
     shown = (frequency > 0) & (frequency < frequency[-1]) & (np.nanmax(power, axis=1, initial=0.0) > 0)
     f, amplitude = frequency[shown], np.sqrt(power[shown])
-    middle = np.nanmedian(amplitude, axis=1)
+    middle, many = np.nanmedian(amplitude, axis=1), amplitude.shape[1] > 1
     figure, axes = board(wide=True, height=3.9)
-    ax: Axes = axes[0, 0]
-    many = amplitude.shape[1] > 1
-    if many:
-        _channel_band(ax, f, amplitude)
-    log_f, log_a = envelope(np.log10(f), np.log10(np.maximum(middle, np.finfo(float).tiny)), columns=COLUMNS)
-    ax.plot(10**log_f, 10**log_a, color=ACCENT, linewidth=0.9, label="median over channels" if many else None)
-    low, high = _amplitude_limits(middle)
-    ax.set(xscale="log", yscale="log", xlim=(f[0], f[-1]), ylim=(low, high))
-    log_ticks(ax.xaxis, float(f[0]), float(f[-1]))
-    log_ticks(ax.yaxis, low, high)
-    _label_lines(ax, lines)
+    curve = draw_power(frequency, power, axes[0, 0], units=units).lines[0]
+    _label_lines(axes[0, 0], lines)
     unit = per_root_hertz(units)
-    ax.set_xlabel("frequency [Hz]")
-    ax.set_ylabel(f"amplitude [{clean(unit)}]")
-    if many:
-        ax.legend(loc="lower left")
     step = float(f[1] - f[0]) if len(f) > 1 else float("nan")
     named = [f"{line.frequency:.4g} Hz" for line in strongest_of_groups(lines)[:6]]
     return finish(
@@ -95,27 +80,12 @@ def power_figure(
         ),
         table=_power_table(f, middle, lines, unit),
         data={
-            "frequency_hz": 10**log_f,
-            "amplitude": 10**log_a,
+            "frequency_hz": curve.get_xdata(),
+            "amplitude": curve.get_ydata(),
             "units": unit,
             "lines_hz": [x.frequency for x in lines],
         },
     )
-
-
-def _channel_band(ax: Axes, f: NDArray[np.float64], amplitude: NDArray[np.float64]) -> None:
-    low, high = np.nanquantile(amplitude, [0.1, 0.9], axis=1)
-    step = max(1, len(f) // COLUMNS)
-    ax.fill_between(
-        f[::step], low[::step], high[::step], color=NOISE, alpha=0.35, linewidth=0, label="middle 80 % of channels"
-    )
-
-
-def _amplitude_limits(amplitude: NDArray[np.float64]) -> tuple[float, float]:
-    """Leave room above for the names of lines; let the lowest percent (filter skirts) run out of the picture."""
-    positive = amplitude[amplitude > 0]
-    low, high = float(np.quantile(positive, 0.002)), float(positive.max())
-    return low / 1.6, high * (high / low) ** 0.12 * 1.3
 
 
 def _label_lines(ax: Axes, lines: Sequence[Line]) -> None:
@@ -179,9 +149,7 @@ def spectrogram_figure(
     number_ticks(ax.yaxis, ticks, [f"{10.0**p:g}" for p in ticks])
     ax.set_xlabel("time [s]")
     ax.set_ylabel("frequency [Hz]")
-    bar = figure.colorbar(painted, ax=ax, pad=0.01, fraction=0.03, ticks=[5, 10, 15, 20])
-    bar.set_label("power above the median [dB]")
-    bar.outline.set_visible(False)
+    color_bar(ax, painted, "power above the median [dB]", ticks=[5, 10, 15, 20])
     peaks = _strongest_points(time, white)
     of = f" of {channel}" if channel else ""
     return finish(
@@ -333,17 +301,14 @@ def component_figure(components: Sequence[Component], *, shape: tuple[int, ...],
     n = len(components)
     figure, axes = board(wide=True, height=0.7 + 1.15 * n, rows=n, columns=2, width_ratios=(3.2, 1.0), sharex="col")
     for i, (component, (left, right)) in enumerate(zip(components, axes, strict=True)):
-        left.plot(*envelope(component.time, component.value, columns=COLUMNS), color=ACCENT, linewidth=0.7)
-        left.axhline(0.0, color=GRID, linewidth=0.6, zorder=0)
-        left.margins(x=0)
-        left.locator_params(axis="y", nbins=4)
+        draw_time_course(component.time, component.value, left)
         left.set_title(
             f"{i + 1}: eigenvalue {component.eigenvalue:.3g}, {p_value(component.p_value)}",
             fontsize=8.5,
             color=INK,
             pad=3,
         )
-        _loading(right, component.loading, shape)
+        draw_map(component.loading, right, shape=shape)
     axes[-1, 0].set_xlabel("time [s]")
     axes[-1, 1].set_xlabel(clean(dim) if len(shape) == 1 else "")
     axes[0, 1].set_title("loading", fontsize=8.5, color=INK, pad=3)
@@ -364,43 +329,6 @@ def component_figure(components: Sequence[Component], *, shape: tuple[int, ...],
             for i, c in enumerate(components)
         },
     )  # fmt: skip
-
-
-def _loading(ax: Axes, loading: NDArray[np.float64], shape: tuple[int, ...]) -> None:
-    if len(shape) == 2:
-        limit = float(np.abs(loading).max()) or 1.0
-        ax.imshow(
-            _coarse(loading.reshape(shape)),
-            cmap="PuOr",
-            vmin=-limit,
-            vmax=limit,
-            aspect=_aspect(shape),
-            interpolation="none",
-        )
-        number_ticks(ax.xaxis, [], [])
-        number_ticks(ax.yaxis, [], [])
-        return
-    place = np.arange(len(loading))
-    if len(loading) <= 400:
-        ax.vlines(place, 0, loading, color=ALTERNATE, linewidth=max(0.6, min(3.0, 90 / len(loading))))
-    else:
-        ax.plot(*envelope(place, loading, columns=150), color=ALTERNATE, linewidth=0.7)
-    ax.axhline(0.0, color=MUTED, linewidth=0.6)
-    ax.locator_params(axis="y", nbins=3)
-    ax.margins(x=0.02)
-
-
-def _aspect(shape: tuple[int, ...]) -> Literal["equal", "auto"]:
-    """Keep pixels square unless that would leave a thread of an image."""
-    return "equal" if max(shape) <= 4 * min(shape) else "auto"
-
-
-def _coarse(image: NDArray[np.float64], most: int = 96) -> NDArray[np.float64]:
-    """Average blocks of pixels until no side is longer than `most`: the page must stay small."""
-    step = [-(-side // most) for side in image.shape]
-    rows, columns = (side // by * by for side, by in zip(image.shape, step, strict=True))
-    blocks = image[:rows, :columns].reshape(rows // step[0], step[0], columns // step[1], step[1])
-    return np.asarray(blocks.mean(axis=(1, 3)))
 
 
 def _component_table(components: Sequence[Component], dim: str) -> Table:

@@ -3,11 +3,10 @@
 import numpy as np
 from matplotlib.axes import Axes
 
+from sciml.plot.scores import reliability
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import (
     ACCENT,
-    MUTED,
-    PAPER,
     SIGNAL,
     STYLES,
     board,
@@ -28,17 +27,7 @@ ROWS = 40  # units that are drawn with their names
 def reliability_figure(found: Reliability) -> Figure:
     """Draw how often the named class was right over the probability it was given, a point a bin of windows."""
     figure, axes = board(height=3.6)
-    ax: Axes = axes[0, 0]
-    ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1.0, linestyle=STYLES[1])
-    size = 4 + 6 * np.sqrt(found.count / found.count.max())
-    for x, y, s in zip(found.confidence, found.accuracy, size, strict=True):
-        ax.plot(x, y, "o", color=ACCENT, markersize=s, markeredgecolor=PAPER)
-    ax.plot(found.confidence, found.accuracy, color=ACCENT, linewidth=1.0)
-    low = min(0.45, float(found.confidence.min()), float(found.accuracy.min()))
-    ax.set(xlim=(low, 1.02), ylim=(low, 1.02))
-    light_grid(ax)
-    ax.set_xlabel("probability of the named class, calibrated")
-    ax.set_ylabel("fraction that was right")
+    reliability(found, axes[0, 0])
     rows = tuple(
         (float(p), float(right), int(n))
         for p, right, n in zip(found.confidence, found.accuracy, found.count, strict=True)

@@ -5,6 +5,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from sciml._typing import FloatArray
+from sciml.plot.style import color_bar
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import ACCENT, board, drawn, envelope, finish, light_grid, number_ticks
 from sciml.wording import clean, quantity
@@ -32,9 +33,7 @@ def picture(image: xr.DataArray, *, title: str, description: str, units: str, la
     ax.locator_params(nbins=4)
     ax.set_xlabel(_axis(image, columns))
     ax.set_ylabel(_axis(image, rows))
-    bar = drawing.colorbar(painted, ax=ax, fraction=0.05, pad=0.02)
-    bar.set_label(clean(f"value [{units}]" if units else "value"))
-    bar.outline.set_visible(False)
+    color_bar(ax, painted, f"value [{units}]" if units else "value")
     known = values[np.isfinite(values)]
     marks = (("lowest", 0.0), ("5 %", 0.05), ("median", 0.5), ("95 %", 0.95), ("highest", 1.0))
     table = Table(

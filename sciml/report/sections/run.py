@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sciml.plot.scores import curve_names
 from sciml.report.document.parts import Finding, Section, Table
 from sciml.report.figures.learning import (
     before_after,
     confusion_figure,
-    curve_names,
     learning_curves,
     score_figure,
     skill_figure,

@@ -9,6 +9,7 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from sciml.errors import DataError
+from sciml.result import Plots
 from sciml.train.metrics.bootstrap import bootstrap_interval
 from sciml.train.metrics.registry import METRICS, Statistic
 from sciml.wording import percent
@@ -71,6 +72,8 @@ class ClassificationScores:
     log_loss: float | None = None
     brier: float | None = None
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    plot = Plots("confusion")
 
     @property
     def above_chance(self) -> bool:
