@@ -5,6 +5,7 @@ from .frequencies import power_spectrum, spectral_floor
 from .layout import layout
 from .moments import loudest_moment, time_frequency, whitened_trace
 from .movies import movie_map, movie_maps
+from .nets import hessian_density, layer_spectra, layer_spectrum, propagation
 from .scores import before_after, confusion, learning_curve, reliability
 
 __all__ = [
@@ -12,12 +13,16 @@ __all__ = [
     "components",
     "confusion",
     "eigenvalues",
+    "hessian_density",
+    "layer_spectra",
+    "layer_spectrum",
     "layout",
     "learning_curve",
     "loudest_moment",
     "movie_map",
     "movie_maps",
     "power_spectrum",
+    "propagation",
     "reliability",
     "scree",
     "shared_noise",

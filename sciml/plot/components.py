@@ -63,7 +63,9 @@ def components(
         raise ConfigError(f"expected a component from 1 to {floor.rank} (those above the floor), got {component}")
     loading = _real(floor.components[:, component - 1])
     if recording is None:
-        return draw_map(loading, axes_of(ax))
+        ax = draw_map(loading, axes_of(ax))
+        ax.set(xlabel="channel", ylabel=f"loading of component {component}")
+        return ax
     recording = check(recording)
     if n_features(recording) != floor.n_features:
         raise DataError(f"expected a recording of {floor.n_features} channels, got {n_features(recording)}")

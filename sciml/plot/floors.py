@@ -134,14 +134,17 @@ def eigenvalues(
     top = max(float(expected.max()), float(np.histogram(values, bins)[0].max()), 1.0)
     ax.legend(loc="upper left", borderaxespad=0.1, handlelength=1.4)
     _edge_line(ax, edge, top)
-    beyond = values[values > edge]
-    ax.plot(
-        beyond, np.full(len(beyond), -0.035 * top), "v", color=role("signal"), markersize=4.5, clip_on=False, zorder=5
-    )
+    _mark_beyond(ax, values[values > edge], -0.035 * top)
     ax.set(xscale="log", xlim=(low, high), ylim=(-0.07 * top, 1.3 * top))
     log_ticks(ax.xaxis, low, high)
     ax.set(xlabel="eigenvalue [noise variances]", ylabel="eigenvalues per bin")
     return ax
+
+
+def _mark_beyond(ax: Axes, values: FloatArray, height: float) -> None:
+    if len(values):  # an unclipped line without points would have a place of its own in the layout
+        style = {"color": role("signal"), "markersize": 4.5, "clip_on": False, "zorder": 5}
+        ax.plot(values, np.full(len(values), height), "v", **style)
 
 
 def positive(values: FloatArray) -> FloatArray:
@@ -221,7 +224,7 @@ def floor_spectrum(floor: NoiseFloor, ax: Axes | None = None) -> Axes:
     log_ticks(ax.xaxis, float(x[0]), float(x[-1]))
     log_ticks(ax.yaxis, low, high)
     ax.set(xlabel="frequency [Hz]", ylabel=f"amplitude [{clean(per_root_hertz(floor.units))}]")
-    ax.legend(loc="upper right")
+    ax.legend(loc="best")
     return ax
 
 

@@ -4,6 +4,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sciml.result import Plots
+
 __all__ = ["Propagation", "PropagationPoint"]
 
 
@@ -89,6 +91,8 @@ class Propagation:
     points: tuple[PropagationPoint, ...]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    plot = Plots("propagation")
 
     @property
     def stream(self) -> tuple[PropagationPoint, ...]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sciml.nn.propagate.result import Propagation
+from sciml.result import Plots
 
 __all__ = ["InitComparison", "InitTrial", "RateTrial"]
 
@@ -79,6 +80,8 @@ class InitComparison:
     trials: tuple[InitTrial, ...]
     steps: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    plot = Plots("propagation")
 
     def __repr__(self) -> str:
         return f"InitComparison({self.net}, {len(self.trials)} methods)"

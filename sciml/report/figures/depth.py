@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from sciml.plot.nets import LARGEST, QUANTITIES, SMALLEST, column, draw_depth, positive
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import ACCENT, MUTED, SIGNAL, board, drawn, finish, light_grid, log_ticks
 
@@ -16,22 +17,17 @@ if TYPE_CHECKING:  # named only: a report of a recording loads no torch
 __all__ = ["depth_figure", "depth_limits"]
 
 Limits = tuple[float, float]
-QUANTITIES: dict[str, tuple[str, str, str]] = {
-    "signal": ("second", "second_typical", "second_band"),
-    "squared gradient": ("gradient", "gradient_typical", "gradient_band"),
-    "χ₁ of a step": ("chi_1", "chi_1_theory", ""),
-    "correlation": ("correlation", "correlation_theory", ""),
-}
+TITLES = {"signal": "signal", "gradient": "squared gradient", "chi_1": "χ₁ of a step", "correlation": "correlation"}
 SINGULAR = "singular values"
 LINEAR = ("correlation",)
-SMALLEST, LARGEST = 1e-30, 1e30
 
 
 def depth_limits(found: "Sequence[Propagation]") -> dict[str, Limits]:
     """Return, for each quantity, the range that holds all methods, so that their figures can be compared by eye."""
     limits: dict[str, Limits] = {}
     for name, (measured, theory, _) in QUANTITIES.items():
-        limits[name] = _range([_column(each, key) for each in found for key in (measured, theory)], name in LINEAR)
+        parts = [column(each, key) for each in found for key in (measured, theory)]
+        limits[TITLES[name]] = _range(parts, name in LINEAR)
     limits[SINGULAR] = _range([_singular(each).ravel() for each in found], linear=False)
     return limits
 
@@ -45,10 +41,6 @@ def _range(parts: Sequence[NDArray[np.float64]], linear: bool) -> Limits:
     if not values.size:
         return (0.1, 10.0)
     return float(values.min()) / 1.5, float(values.max()) * 1.5
-
-
-def _column(found: "Propagation", key: str) -> NDArray[np.float64]:
-    return np.array([getattr(point, key) for point in found.stream], dtype=np.float64)
 
 
 def _singular(found: "Propagation") -> NDArray[np.float64]:
@@ -73,9 +65,9 @@ def depth_figure(method: str, found: "Propagation", limits: dict[str, Limits]) -
     """
     figure, axes = board(wide=True, height=2.7, columns=5)
     depth = np.arange(len(found.stream), dtype=np.float64)
-    for ax, (name, keys) in zip(axes[0], QUANTITIES.items(), strict=False):
-        _panel(ax, depth, found, keys)
-        _frame(ax, name, limits[name])
+    for ax, (name, title) in zip(axes[0], TITLES.items(), strict=False):
+        draw_depth(found, ax, name)
+        _frame(ax, title, limits[title])
     _draw_singular(axes[0, 4], depth, found)
     _frame(axes[0, 4], SINGULAR, limits[SINGULAR])
     axes[0, 0].set_ylabel(method)
@@ -93,7 +85,7 @@ def depth_figure(method: str, found: "Propagation", limits: dict[str, Limits]) -
             ("point", "E[x²]", "theory", "gradient²", "theory ", "chi_1", "correlation", "theory  "),
             rows,
         ),
-        data={"depth": depth, **{key: _column(found, key) for keys in QUANTITIES.values() for key in keys[:2]}},
+        data={"depth": depth, **{key: column(found, key) for keys in QUANTITIES.values() for key in keys[:2]}},
     )
 
 
@@ -103,33 +95,14 @@ def _row(point: "PropagationPoint") -> tuple[Any, ...]:
     return (point.name, *(value if np.isfinite(value) else None for value in values))
 
 
-def _panel(ax: Axes, depth: NDArray[np.float64], found: "Propagation", keys: tuple[str, str, str]) -> None:
-    measured, theory, band = keys
-    if band:
-        low, high = np.array([getattr(point, band) for point in found.stream], dtype=np.float64).T
-        ax.fill_between(depth, _shown(low), _shown(high), color=ACCENT, alpha=0.16, linewidth=0)
-    values = _column(found, theory)
-    ax.plot(depth, values if "correlation" in theory else _shown(values), color=ACCENT, linewidth=1.2)
-    values = _column(found, measured)
-    ax.plot(
-        depth, values if measured == "correlation" else _shown(values), "o", color=SIGNAL, markersize=2.6,
-        markeredgewidth=0,
-    )  # fmt: skip
-
-
-def _shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return values that a logarithmic axis can show, NaN for others."""
-    return np.where(np.isfinite(values) & (values > 0), np.clip(values, SMALLEST, LARGEST), np.nan)
-
-
 def _draw_singular(ax: Axes, depth: NDArray[np.float64], found: "Propagation") -> None:
     """Draw the root mean square as points, beside theory, and largest and smallest as whiskers."""
     values = _singular(found)
     low, high = np.sqrt(np.array([point.jacobian_band for point in found.stream], dtype=np.float64)).T
-    ax.fill_between(depth, _shown(low), _shown(high), color=ACCENT, alpha=0.16, linewidth=0)
-    ax.plot(depth, _shown(np.sqrt(low * high)), color=ACCENT, linewidth=1.2)
-    ax.vlines(depth, _shown(values[:, 2]), _shown(values[:, 0]), color=MUTED, linewidth=0.7)
-    ax.plot(depth, _shown(values[:, 1]), "o", color=SIGNAL, markersize=2.6, markeredgewidth=0)
+    ax.fill_between(depth, positive(low), positive(high), color=ACCENT, alpha=0.16, linewidth=0)
+    ax.plot(depth, positive(np.sqrt(low * high)), color=ACCENT, linewidth=1.2)
+    ax.vlines(depth, positive(values[:, 2]), positive(values[:, 0]), color=MUTED, linewidth=0.7)
+    ax.plot(depth, positive(values[:, 1]), "o", color=SIGNAL, markersize=2.6, markeredgewidth=0)
 
 
 def _frame(ax: Axes, name: str, limits: Limits) -> None:

@@ -15,6 +15,7 @@ from sciml._typing import FloatArray
 from sciml.errors import CheckpointError, ConfigError
 from sciml.files import replacing
 from sciml.linalg.krylov import Tridiagonal, tridiagonals
+from sciml.result import Plots
 from sciml.spectra.curvature.checkpoint import fingerprint
 from sciml.spectra.curvature.operators.memory import available
 from sciml.spectra.curvature.operators.operator import CurvatureOperator
@@ -66,6 +67,8 @@ class SpectralDensity:
     seconds: float
     nodes: FloatArray = field(init=False)
     weights: FloatArray = field(init=False)
+
+    plot = Plots("hessian_density")
 
     def __post_init__(self) -> None:
         rules = [run.gauss() for run in self.runs]

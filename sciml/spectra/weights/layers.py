@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sciml._typing import FloatArray
+from sciml.result import Plots
 from sciml.spectra.weights.change import Alignment, LayerChange
 from sciml.spectra.weights.noise import NoiseTest
 from sciml.spectra.weights.outliers import Outliers
@@ -79,6 +80,8 @@ class LayerSpectrum:
     power_law: PowerLaw | None = None
     change: LayerChange | None = None
     data_alignment: Alignment | None = None
+
+    plot = Plots("layer_spectrum")
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
+from sciml.result import Plots
 from sciml.spectra.matrices import LeftOut, Matrices, Matrix, NotFiniteError, Source, matrices
 from sciml.spectra.matrices.modules import Grid
 from sciml.spectra.weights.change import LayerChange, alignment, layer_change
@@ -49,6 +50,8 @@ class WeightSpectra(Sequence[LayerSpectrum]):
     n_parameters: int
     alpha: float
     notes: tuple[str, ...] = ()
+
+    plot = Plots("layer_spectra")
 
     @overload
     def __getitem__(self, key: int) -> LayerSpectrum: ...

@@ -3,27 +3,19 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from sciml._typing import FloatArray
+from sciml.plot.nets import LOWEST, draw_density, draw_signed_axis
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import (
     ACCENT,
-    INK,
     MUTED,
-    NOISE,
     SIGNAL,
     board,
     drawn,
     finish,
-    log_ticks,
-    number_ticks,
-    power_label,
 )
 from sciml.report.net_record import CurvatureRecord
 
 __all__ = ["curvature_figure"]
-
-LOWEST = 1e-7  # of a density, that is drawn
-SMOOTH = 0.12  # width of the normal law that stands for an eigenvalue, over its size
 
 
 @drawn
@@ -36,12 +28,11 @@ def curvature_figure(found: CurvatureRecord) -> Figure:
     ax.set(xlabel="eigenvalue", yscale="log")
     ends = values
     if found.density is not None:
-        _density(ax, found, threshold)
+        draw_density(found.density, ax, threshold)
         ends = np.append(values, found.density.range)
     _marks(ax, found)
     ax.axvline(0.0, color=MUTED, linewidth=0.7)
-    ax.set_xscale("symlog", linthresh=threshold, linscale=0.6)
-    _ticks(ax, ends, threshold)
+    draw_signed_axis(ax, ends, threshold)
     if found.density is None:
         ax.set(ylim=(0.1, 10.0), yticks=[])
     ax.legend(loc="upper left")
@@ -72,32 +63,3 @@ def _marks(ax: Axes, found: CurvatureRecord) -> None:
         other = found.gauss_newton.values
         at = np.full(other.size, 4.0 * height)
         ax.plot(other, at, "s", color=ACCENT, markersize=4, label="Gauss-Newton, largest")
-
-
-def _ticks(ax: Axes, values: FloatArray, threshold: float) -> None:
-    """Put ticks at 0 and at the decades on each side that has values."""
-    ticks, ends = [0.0], []
-    for sign in (-1.0, 1.0):
-        far = max(threshold, float((sign * values).max()))
-        decades = sign * 10.0 ** np.arange(np.ceil(np.log10(threshold)), np.floor(np.log10(far)) + 1)
-        ticks += decades.tolist()
-        ends.append(3.0 * sign * far)
-    ticks.sort()
-    labels = [f"−{power_label(-each)}" if each < 0 else power_label(each) if each > 0 else "0" for each in ticks]
-    number_ticks(ax.xaxis, ticks, labels)
-    ax.set_xlim(*ends)
-
-
-def _density(ax: Axes, found: CurvatureRecord, threshold: float) -> None:
-    """Draw the share of the eigenvalues per unit of the axis: the density times the width of a unit there."""
-    assert found.density is not None  # noqa: S101 (asked only where it is there)
-    points = found.density.grid(600)
-    density, error = found.density.density(points, width=SMOOTH * np.abs(points) + 0.3 * threshold)
-    unit = np.maximum(np.abs(points), threshold)
-    middle, spread = density * unit, 2.0 * error * unit
-    ax.fill_between(points, np.maximum(middle - spread, LOWEST), middle + spread, color=NOISE, alpha=0.4, linewidth=0)
-    ax.plot(points, np.maximum(middle, LOWEST), color=INK, linewidth=1.1, label="density, times |eigenvalue|")
-    top = max(10.0, 3.0 * float(middle.max()))
-    ax.set_ylim(LOWEST, top)
-    log_ticks(ax.yaxis, LOWEST, top)
-    ax.set_ylabel("share of eigenvalues per e-fold")
