@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from sciml.errors import ConfigError, DataError
@@ -16,11 +17,13 @@ from sciml.noise import NoiseFloor, SpectralNoiseFloor, noise_floor, spectral_no
 from sciml.recording import TIME, check, feature_dims, n_features
 from sciml.report.document.parts import Figure, Finding, Section
 from sciml.report.document.report import Report
+from sciml.report.figures.overview import movie_figure
 from sciml.report.initialization import initialization_report
 from sciml.report.leading import leading_figure
 from sciml.report.measure_denoising import measure_denoising, parts_of
 from sciml.report.measure_recording import measure_recording
 from sciml.report.measure_values import measure_values
+from sciml.report.measures import RecordingMeasures
 from sciml.report.net_record import NetRecord
 from sciml.report.nets import net_report
 from sciml.report.record import RunRecord
@@ -173,7 +176,7 @@ def recording_report(
         subject=_subject(recording),
         facts=(*facts(recording, measured.quality), *(floor_facts(floor) if floor is not None else ())),
         findings=findings,
-        lead=_lead(sections, floor),
+        lead=_lead(measured, sections, floor),
         sections=tuple(sections),
         numbers=numbers,
         config={"model": model, "alpha": alpha, **(config or {})},
@@ -200,12 +203,18 @@ def _values_report(recording: xr.DataArray, *, title: str | None, config: Mappin
     )
 
 
-def _lead(sections: Sequence[Section], floor: NoiseFloor | None) -> Figure | None:
-    """Return the figure of the answer: the eigenvalues against noise, else what came and went, or the values."""
+def _lead(measured: RecordingMeasures, sections: Sequence[Section], floor: NoiseFloor | None) -> Figure | None:
+    """Return the figure of the answer: maps of a movie, eigenvalues against noise, the loudest moment, the values."""
+    if measured.maps is not None:
+        strongest = floor.components[:, 0] if floor is not None and floor.rank else None
+        shown = None if strongest is None else np.abs(strongest) if np.iscomplexobj(strongest) else strongest
+        return movie_figure(measured.maps, None if shown is None else shown.reshape(measured.maps.mean.shape))
     if floor is not None:
         found = next(section for section in sections if section.title == "Noise floor")
         return replace(found.figures[1])  # a copy: the section has it too, beside the law of white noise
-    return leading_figure(sections, "Power spectrum", "The recording")
+    if measured.moment is not None:
+        return next(each for section in sections for each in section.figures if "loudest moment" in each.title)
+    return leading_figure(sections, "The recording", "Power spectrum")
 
 
 def _floor_or_reason(recording: xr.DataArray, model: Any, alpha: float) -> tuple[NoiseFloor | None, str]:

@@ -14,6 +14,9 @@ import xarray as xr
 from sciml._typing import AnyArray, BoolArray, FloatArray, IntArray
 from sciml.errors import DataError
 from sciml.noise import NoiseFloor
+from sciml.plot.moments import MOST, Moment, loudest_moment
+from sciml.plot.movies import MovieAccumulator
+from sciml.plot.raster import RasterAccumulator
 from sciml.recording import TIME, blocks, feature_dims, feature_shape, n_features, sampling_rate, seconds, segments
 from sciml.report.figures.canvas import envelope
 from sciml.report.figures.signals import COLUMNS
@@ -53,11 +56,16 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
     components = None if floor is None or floor.rank == 0 else _components(recording, floor)
     welch, no_density = _or_reason(lambda: WelchAccumulator(sampled, segment=_segment(sampled)))
     image = _image(recording) if welch else None
+    raster = RasterAccumulator(recording) if n_features(recording) > MAX_TRACES and recording.sizes[TIME] > 1 else None
+    maps = MovieAccumulator(recording) if _is_movie(recording) else None
+    first = _FirstChannel(recording) if image else None
     digest = _Digest.of(recording)
     consumers = [_Consumer(each, recording, np.array([column])) for column, each in enumerate(traces)]
     consumers += [_Consumer(components, recording)] if components else []
     consumers += [_Consumer(welch, sampled, _columns(recording, sampled))] if welch else []
     consumers += [_Consumer(image, image.recording, np.array([0]))] if image else []
+    consumers += [_Consumer(first, recording, np.array([0]))] if first else []
+    consumers += [_Consumer(each, recording) for each in (raster, maps) if each is not None]
     _read_once(recording, consumers, digest)
     density, no_density = _or_reason(welch.result) if welch else (None, no_density)
     return RecordingMeasures(
@@ -68,6 +76,9 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
         lines=() if density is None else _lines(density),
         spectrogram=image.result() if image else None,
         components=components.result() if components else (),
+        raster=raster.result() if raster else None,
+        maps=maps.result() if maps else None,
+        moment=first.moment() if first else None,
         sha256=digest.hexdigest(),
     )
 
@@ -251,6 +262,33 @@ def _image(recording: xr.DataArray) -> SpectrogramAccumulator | None:
     longest = max(each.stop - each.start for each in segments(one))
     length = int(np.clip(2 * one.sizes[TIME] / 400, 64, min(2**15, longest)))
     return SpectrogramAccumulator(one, segment=length / rate)
+
+
+# ---- at a glance
+
+
+def _is_movie(recording: xr.DataArray) -> bool:
+    shape = feature_shape(recording)
+    return len(shape) == 2 and min(shape) > FEW and recording.sizes[TIME] > 1
+
+
+class _FirstChannel:
+    """Holds the first channel, as much of it as the search for its loudest moment takes."""
+
+    def __init__(self, recording: xr.DataArray) -> None:
+        one = recording.isel(dict.fromkeys(feature_dims(recording), 0))
+        self.recording = one.isel({TIME: slice(0, MOST)})
+        self.values = np.full(self.recording.sizes[TIME], np.nan)
+        self.rows = BLOCK_ROWS
+
+    def add(self, part: slice, values: AnyArray) -> None:
+        held = self.values[part]
+        held[:] = values[: len(held), 0]
+
+    def moment(self) -> Moment | None:
+        """Return its loudest moment; None where gaps or missing values leave too little."""
+        found, _ = _or_reason(lambda: loudest_moment(self.recording.copy(data=self.values)))
+        return found
 
 
 # ---- clock and flags

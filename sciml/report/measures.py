@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 import xarray as xr
 
 from sciml._typing import FloatArray
+from sciml.plot.moments import Moment
+from sciml.plot.movies import MovieMaps
+from sciml.plot.raster import Raster
 from sciml.signal.lines import Line
 
 __all__ = ["DenoisingMeasures", "Quality", "RecordingMeasures", "ResidualSpectra", "Strip", "TimeCourse", "middle"]
@@ -79,6 +82,9 @@ class RecordingMeasures:
         Of the first channel, where channels are few and samples many.
     components
         The components above the noise floor in time, in standard deviations of the noise.
+    raster, maps, moment
+        All channels over time, where they are more than the traces; maps of a movie; the loudest moment of the first
+        of few channels. None where there is none.
     sha256
         Of the data; None where nobody has noted it and the recording is too large.
     """
@@ -90,6 +96,9 @@ class RecordingMeasures:
     lines: tuple[Line, ...] = ()
     spectrogram: xr.DataArray | None = None
     components: tuple[TimeCourse, ...] = ()
+    raster: Raster | None = None
+    maps: MovieMaps | None = None
+    moment: Moment | None = None
     sha256: str | None = None
 
 

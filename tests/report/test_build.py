@@ -139,7 +139,7 @@ def test_mask_flags_and_gaps_are_shown() -> None:
     text = " ".join(finding.text for finding in made.findings)
     assert "10 % of the samples are masked" in text
     assert "The clock has 1 gap; it lasts 5.01 s" in text
-    course = made.sections[0].figures[0]
+    course = made.sections[0].figures[1]  # after all channels at a glance
     assert course.title.startswith("The first 4 of 6")
 
 

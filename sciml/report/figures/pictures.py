@@ -22,7 +22,7 @@ from sciml.report.figures.canvas import (
 )
 from sciml.wording import clean
 
-__all__ = ["color_limits", "map_figure", "picture_figure", "removed_spectrum_figure"]
+__all__ = ["color_limits", "map_figure", "picture_figure", "removed_spectrum_figure", "views"]
 
 MIDDLE = (0.5, 99.5)  # percent of the values between which colors run
 LINES = {"recorded": NOISE, "denoised": SIGNAL, "removed": ACCENT}
@@ -69,6 +69,30 @@ def picture_figure(
         ),
         table=Table("This picture", ("picture", *(f"{n}{unit}" for n in ("mean", "s.d.", "lowest", "highest"))), rows),
     )
+
+
+@drawn
+def views(
+    pictures: Mapping[str, tuple[FloatArray, float, float, str]], *, axes: tuple[str, str], units: str
+) -> dict[str, str]:
+    """Draw each picture alone in the same place: by name, values (row, column), limits of the colors, their name."""
+    found = {}
+    for name, (values, low, high, colors) in pictures.items():
+        drawing, panels = board(wide=True, height=4.4)
+        ax: Axes = panels[0, 0]
+        tall, broad = values.shape
+        square = max(tall, broad) <= 4 * min(tall, broad)
+        painted = ax.imshow(
+            np.ma.masked_invalid(values), cmap=colors, vmin=low, vmax=high, interpolation="none",
+            aspect="equal" if square else "auto",
+        )  # fmt: skip
+        number_ticks(ax.xaxis, [], [])
+        number_ticks(ax.yaxis, [], [])
+        ax.set_ylabel(clean(axes[0]))
+        ax.set_xlabel(clean(axes[1]))
+        color_bar(ax, painted, f"value [{units}]" if units else "value")
+        found[name] = finish(drawing, title=name, description=f"The picture as {name}.", table=Table(name, (), ())).svg
+    return found
 
 
 @drawn

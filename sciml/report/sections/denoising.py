@@ -8,8 +8,7 @@ import xarray as xr
 
 from sciml._typing import FloatArray
 from sciml.report.document.parts import Finding, Section, Table
-from sciml.report.figures.flicker import views
-from sciml.report.figures.pictures import color_limits, map_figure, picture_figure, removed_spectrum_figure
+from sciml.report.figures.pictures import color_limits, map_figure, picture_figure, removed_spectrum_figure, views
 from sciml.report.measures import SIDE, DenoisingMeasures, middle
 from sciml.wording import percent, quantity, series
 

@@ -1,6 +1,7 @@
 """A recording in a report: what it is, what was left out, its spectrum, and its components in time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.noise import NoiseFloor
+from sciml.noise.channels.positions import positions_of
+from sciml.plot.moments import Moment
 from sciml.recording import TIME, feature_dims, feature_shape, n_features
 from sciml.report.document.parts import Figure, Finding, Section, Table
+from sciml.report.figures.overview import layout_figure, moment_figure, raster_figure
 from sciml.report.figures.signals import (
     Component,
     component_figure,
@@ -22,12 +26,13 @@ from sciml.report.measures import Quality, RecordingMeasures, TimeCourse
 from sciml.report.sections.evidence import Evidence
 from sciml.report.sections.methods import spectrum_methods
 from sciml.signal.lines import strongest_of_groups
-from sciml.wording import count, percent, quantity, series, times, unit_or_blank
+from sciml.wording import count, p_value, percent, quantity, series, times, unit_or_blank
 
 __all__ = ["components_section", "facts", "quality_section", "recording_name", "spectrum_evidence"]
 
 
 MAX_NAMES = 5  # of channels
+RARE = 0.01  # chance below which a moment is said to be louder than noise
 
 
 def units_of(recording: xr.DataArray) -> str:
@@ -46,7 +51,7 @@ def facts(recording: xr.DataArray, quality: Quality) -> tuple[tuple[str, str], .
     """Return the few values that place a recording at a glance."""
     shape = times(feature_shape(recording))
     found = [
-        (" × ".join(f"{dim}s" for dim in feature_dims(recording)), shape) if shape else ("channels", "1"),
+        (" × ".join(_plurals(feature_dims(recording))), shape) if shape else ("channels", "1"),
         ("samples", f"{recording.sizes[TIME]:,}"),
     ]
     if quality.rate is not None:
@@ -59,10 +64,16 @@ def facts(recording: xr.DataArray, quality: Quality) -> tuple[tuple[str, str], .
     return tuple(found)
 
 
+def _plurals(dims: tuple[str, ...]) -> list[str]:
+    return [f"{dim}s" for dim in dims] if len(dims) == 1 else list(dims)
+
+
 def quality_section(recording: xr.DataArray, measured: RecordingMeasures) -> Evidence:
     """Return what the recording is and what of it is missing or flagged."""
     quality = measured.quality
     figures: list[Figure] = []
+    if measured.raster is not None:
+        figures.append(raster_figure(measured.raster, name=_dim_name(recording)))
     if measured.traces:
         figures.append(_overview(recording, measured.traces))
     if quality.strips and recording.sizes[TIME] > 1:
@@ -119,6 +130,11 @@ def _overview(recording: xr.DataArray, shown: Sequence[TimeCourse]) -> Figure:
     )  # fmt: skip
 
 
+def _dim_name(recording: xr.DataArray) -> str:
+    dims = feature_dims(recording)
+    return dims[0] if len(dims) == 1 else "channel"
+
+
 def _plural_dim(recording: xr.DataArray) -> str:
     dims = feature_dims(recording)
     return f"{dims[0]}s" if len(dims) == 1 else "channels"
@@ -145,12 +161,15 @@ def spectrum_evidence(recording: xr.DataArray, measured: RecordingMeasures) -> E
     if not power.any():
         return Evidence(Section("Power spectrum", text="No power spectrum: every channel is constant."))
     figures = [power_figure(f, power, units=units_of(recording), lines=lines)]
+    if measured.moment is not None:
+        name = _channel_names(recording)[0] if feature_dims(recording) else ""
+        figures.append(moment_figure(measured.moment, channel=name))
     if measured.spectrogram is not None:
         figures += _spectrogram(recording, measured.spectrogram)
     text, cites = spectrum_methods(float(1 / f[1]))
     return Evidence(
         Section("Power spectrum", text=_resolution(density) + _sampling(recording, density), figures=tuple(figures)),
-        findings=_line_findings(recording, lines),
+        findings=_spectrum_findings(recording, measured),
         numbers={"lines": [vars(line) for line in lines], "resolution_hz": float(f[1])},
         methods=text,
         cites=tuple(cites),
@@ -189,6 +208,30 @@ def _line_findings(recording: xr.DataArray, lines: tuple[Any, ...]) -> tuple[Fin
     )
 
 
+def _spectrum_findings(recording: xr.DataArray, measured: RecordingMeasures) -> tuple[Finding, ...]:
+    """Return the lines and the loudest moment; of a single channel a moment louder than noise is the answer."""
+    lines, moment = _line_findings(recording, measured.lines), _moment_finding(measured.moment)
+    if measured.moment is None or measured.moment.p_value > RARE or n_features(recording) > 1:
+        return (*lines, *moment)
+    return (replace(moment[0], severity="result"), *lines)
+
+
+def _moment_finding(moment: Moment | None) -> tuple[Finding, ...]:
+    """Say when the channel is loudest, and whether noise of its spectrum would be as loud."""
+    if moment is None:
+        return ()
+    place = f"{quantity(moment.at, 's', 6)}, about {quantity(moment.frequency, 'Hz')}"
+    if moment.p_value > RARE:
+        text = f"Its loudest moment ({place}) is no louder than Gaussian noise of this spectrum would be."
+    else:
+        text = (
+            f"Its loudest moment is at {place}: {moment.energy:.3g} times the median energy there, which Gaussian "
+            f"noise of this spectrum reaches with {p_value(moment.p_value)} at most."
+        )
+    numbers = {"at_s": moment.at, "frequency_hz": moment.frequency, "p_value": moment.p_value}
+    return (Finding(text, "note", numbers),)
+
+
 def _spectrogram(recording: xr.DataArray, density: xr.DataArray) -> list[Figure]:
     """Draw the first channel's spectrogram where enough of it is known."""
     name = _channel_names(recording)[0] if feature_dims(recording) else ""
@@ -217,15 +260,18 @@ def components_section(recording: xr.DataArray, floor: NoiseFloor, shown: Sequen
     dims = feature_dims(recording)
     shape = feature_shape(recording)
     more = f" The first {k} of {floor.rank} are shown." if floor.rank > k else ""
+    places = positions_of(recording) if len(dims) == 1 else None
+    name = dims[0] if len(dims) == 1 else "channel"
+    where = () if places is None else (layout_figure(places, components[0].loading, name=name),)
     return Section(
         "Components",
         text="Each component is a pattern over the channels (loading, of unit length; its sign is arbitrary) and its "
         f"time course, in standard deviations of the noise.{more}",
         figures=(
             component_figure(
-                components, shape=shape if len(shape) == 2 else (n_features(recording),),
-                dim=dims[0] if len(dims) == 1 else "channel",
+                components, shape=shape if len(shape) == 2 else (n_features(recording),), dim=name
             ),
+            *where,
         ),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ FILES = (
     sorted(path.name for path in DATA.glob("*.*") if path.suffix not in (".md", ".nii", ".gz")) if DATA.is_dir() else []
 )
 MEGABYTE = 1_000_000
-MOST = {"time": 2000, "frame": 60, "channel": 48, "y": 64, "x": 64}  # a page takes its time from the sizes
+MOST = {"time": 2000, "frame": 60, "channel": 48, "y": 36, "x": 36}  # a page takes its time from the sizes
 
 
 def largest(path: Path) -> str | None:
