@@ -25,7 +25,7 @@ from sciml_cli.options import (
     overwrite_option,
     signal_option,
 )
-from sciml_cli.output import alert, emit, note, plain
+from sciml_cli.output import emit, note, plain, warn
 
 __all__ = ["denoise"]
 
@@ -142,6 +142,6 @@ def _floor(recording: Any, model: str, known: KnownNoise, alpha: float) -> Any:
         warnings.simplefilter("ignore", NoiseFloorWarning)  # said in the cautions
         floor = noise_floor(recording, model=model, alpha=alpha, **known.options())
     for warning in floor.warnings:
-        alert(f"warning: {warning}")
+        warn(warning)
     note(floor.summary())
     return floor
