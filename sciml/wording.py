@@ -16,6 +16,7 @@ __all__ = [
     "cell",
     "clean",
     "count",
+    "cut",
     "flatten",
     "natural",
     "p_number",
@@ -84,6 +85,17 @@ def count(n: int, noun: str) -> str:
     head, _, last = noun.rpartition(" ")
     plural = f"{head} {_IRREGULAR.get(last, last + 's')}".strip()
     return f"no {plural}" if n == 0 else f"{n:,} {plural}"
+
+
+def cut(text: str, most: int) -> str:
+    """Return text of at most so many characters; of longer text its first, with an ellipsis.
+
+    Examples
+    --------
+    >>> cut("a long name", 7), cut("short", 7)
+    ('a long…', 'short')
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def p_value(p: float) -> str:

@@ -18,6 +18,8 @@ from sciml.data.recordings.concat import Spans
 from sciml.data.samples import Samples, cut_windows, read_samples
 from sciml.errors import ConfigError, DataError
 from sciml.recording import n_features
+from sciml.result import shown
+from sciml.wording import count, series
 
 __all__ = ["WindowDataset", "Windows"]
 
@@ -25,7 +27,7 @@ PER_WINDOW = ("starts", "labels", "offsets", "events", "targets", "weights", "le
 Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Windows:
     """Windows of one recording, of one length or padded to it; samples are read when `arrays` asks for them.
 
@@ -82,6 +84,15 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def __repr__(self) -> str:
+        """Return how many windows there are, how long, and what is to be told of them."""
+        told = f"classes: {series(self.classes)}" if self.classes else ""
+        ahead = f", {count(self.horizon, 'sample')} to forecast" if self.horizon else ""
+        sizes = f"{count(self.n_channels, 'channel')} x {count(self.length, 'sample')}{ahead}"
+        targets = f"targets: {series(self.target_names)}" if self.target_names else ""
+        dropped = "; ".join(f"{count(n, 'window')} left out: {why}" for why, n in self.dropped.items())
+        return shown(f"Windows: {len(self):,} of {sizes}", told, targets, dropped)
 
     @cached_property
     def table_of_samples(self) -> Samples:

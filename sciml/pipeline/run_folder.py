@@ -15,6 +15,7 @@ from sciml import files
 from sciml._printable import json_text
 from sciml.errors import CheckpointError, ConfigError, InterruptedRunError, ScimlError, StorageError
 from sciml.pipeline.config import Config, to_toml, validate
+from sciml.result import card, shown
 
 if TYPE_CHECKING:
     from sciml.data import Split, Windows
@@ -45,7 +46,7 @@ KEPT = ("data", "fold", "epoch", "step", "best_epoch")  # of the status from one
 EXTRA = ("schema", "items", "leakage")  # of a split in its file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunFolder:
     """A run directory by its path.
 
@@ -61,6 +62,22 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether a run came to its end here."""
         return self.status().get("state") == "finished" and (self.path / "metrics.json").is_file()
+
+    def verdict(self) -> str:
+        """Return what the net is worth, in words: the first finding of the report; empty where there is none."""
+        try:
+            stored = json.loads((self.path / "report.json").read_text(encoding="utf-8"))
+            return str(stored["findings"][0]["text"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""
+
+    def __repr__(self) -> str:
+        """Return where it is, how its last run ended, and what the net is worth."""
+        return shown(f"RunFolder: {self.path}", self.status().get("state", "no run yet"), self.verdict())
+
+    def _repr_html_(self) -> str:
+        rows = [(name, value) for name, value in self.status().items() if isinstance(value, str | int | float)]
+        return card(f"Run {self.path}", self.verdict() or "No verdict yet.", ("what", "value"), rows)
 
     def fold(self, number: int | None) -> Path:
         """Return the folder that a fold, counted from 1, is trained in, made if it is not there; of no fold, this."""

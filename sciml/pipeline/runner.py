@@ -38,6 +38,7 @@ from sciml.pipeline.windows import (
     train_config,
 )
 from sciml.report import RunRecord, report
+from sciml.result import shown
 from sciml.spectra import WeightSpectra
 from sciml.train import Callback, FitResult, ProgressBar, TrainState, fit
 from sciml.train.processes import Processes, started
@@ -49,7 +50,7 @@ SPLIT_SCHEMA = "sciml.split/2"
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """A finished run: its directory and the content of its `metrics.json`.
 
@@ -66,10 +67,23 @@ class RunResult:
 
     def summary(self) -> str:
         """Return where the run is, and the scores of its models, in one line."""
+        return f"{self.out}: held-out {self.metrics['metric']} {self._scores()}"
+
+    def _scores(self) -> str:
         key = get_task(self.metrics["task"]).score
         models = {"net": self.metrics["net"], **self.metrics["baselines"]}
-        scores = ", ".join(f"{name} {found[key]:.4g}" for name, found in models.items())
-        return f"{self.out}: held-out {self.metrics['metric']} {scores}"
+        return ", ".join(f"{name} {found[key]:.4g}" for name, found in models.items())
+
+    def __repr__(self) -> str:
+        return shown(f"RunResult: {self.out}", self.verdict, f"held-out {self.metrics['metric']} {self._scores()}")
+
+    def _repr_html_(self) -> str:
+        return RunFolder(self.out)._repr_html_()
+
+    @property
+    def verdict(self) -> str:
+        """What the net is worth, in words: the first finding of the report; empty where there is none."""
+        return RunFolder(self.out).verdict()
 
     @property
     def report(self) -> Path:

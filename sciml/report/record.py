@@ -9,9 +9,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml.noise import NoiseFloor
-from sciml.result import Plots
+from sciml.report import scores
+from sciml.result import Plots, shown
 
 if TYPE_CHECKING:  # only named here; the report of a recording loads no torch
+    import pandas as pd  # type: ignore[import-untyped]
+
     from sciml.nn.init import InitReport
     from sciml.spectra import LayerSpectrum, WeightSpectra
     from sciml.train import FitResult
@@ -364,7 +367,20 @@ class Evaluation:
         return f"held-out {self.metric}: " + ", ".join(f"{score.name} {score.value:.4g}" for score in self.scores)
 
     def __repr__(self) -> str:
-        return f"Evaluation({self.summary()})"
+        return shown(scores.heading(self), self.summary(), scores.verdict(self), *self.warnings[:2])
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Return the scores as a table of pandas, one row a model, the net first.
+
+        Examples
+        --------
+        >>> Evaluation(scores=(Score(name="net", value=0.9, role="model"),)).to_dataframe().loc["net", "value"].item()
+        0.9
+        """
+        return scores.score_frame(self)
+
+    def _repr_html_(self) -> str:
+        return scores.score_card(self)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

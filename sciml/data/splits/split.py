@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sciml.data.splits.parts import PARTS, TOLERANCE, class_counts, nearest_parts
 from sciml.data.windows import Windows
 from sciml.errors import DataError
+from sciml.result import card, shown
 
 __all__ = ["RANDOM", "TIME_BLOCK", "Block", "Split", "make_split"]
 
@@ -152,7 +153,19 @@ class Split:
         return f"{sizes}; {self.independence()}; {self.gap:g} s apart"
 
     def __repr__(self) -> str:
-        return f"Split({self.summary()})"
+        sizes = ", ".join(f"{len(indices)} {part}" for part, indices in self.parts.items())
+        return shown(f"Split: {sizes} windows", self.independence(), self._apart())
+
+    def _repr_html_(self) -> str:
+        n = {part: sum(block.part == part for block in self.blocks) for part in PARTS}
+        whole = "blocks" if self.leaks else f"{self.unit}s"
+        rows = [(part, len(found), n[part], self.dropped.get(part, 0)) for part, found in self.parts.items()]
+        answer = f"{self.independence()}; {self._apart()}"
+        return card("Split", answer, ("part", "windows", whole, "left out for the gap"), rows)
+
+    def _apart(self) -> str:
+        """Say how far parts are apart."""
+        return f"parts are {self.gap:g} s apart or more" if np.isfinite(self.gap) and self.gap >= 0 else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the split as plain numbers and strings, with its hash, to be stored as JSON.

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sciml._typing import AnyArray, BoolArray, FloatArray
+from sciml.result import card, shown
+from sciml.wording import count
 
 __all__ = ["LinearDenoiser"]
 
@@ -12,7 +14,7 @@ FEW_MISSING = 0.02  # of a sample: more, and filters of shared noise are of no u
 NEARLY_ONE = 1 - 1e-8  # a weight of one leaves scores without a prior, undetermined by fewer channels than components
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearDenoiser:
     r"""A linear map over channels that keeps signal and removes noise, sample by sample.
 
@@ -34,6 +36,22 @@ class LinearDenoiser:
     def rank(self) -> int:
         """Number of components kept; for counts, what is expected of independent channels is one of them."""
         return len(self.weights)
+
+    def __repr__(self) -> str:
+        """Return what it maps and how much of it is kept."""
+        return shown(self._heading(), self._weights())
+
+    def _repr_html_(self) -> str:
+        rows = [(k + 1, f"{weight:.3g}") for k, weight in enumerate(self.weights)]
+        return card(self._heading(), self._weights(), ("component", "weight"), rows)
+
+    def _heading(self) -> str:
+        return f"LinearDenoiser: {count(len(self.mean), 'channel')}, {count(self.rank, 'component')} kept"
+
+    def _weights(self) -> str:
+        if not self.rank:
+            return "nothing is kept but the mean of each channel"
+        return f"weights {max(self.weights):.3g} to {min(self.weights):.3g}: 1 keeps a component, 0 removes it"
 
     @property
     def matrix(self) -> AnyArray:

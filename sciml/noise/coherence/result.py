@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray, IntArray
-from sciml.result import Plots
-from sciml.wording import count, p_value, quantity, share
+from sciml.result import Plots, card, shown
+from sciml.wording import count, p_number, p_value, quantity, series, share
 
 __all__ = ["CoherentBand", "CoherentMode", "Control", "SpectralNoiseFloor"]
 
@@ -129,9 +129,19 @@ class SpectralNoiseFloor:
         return np.setdiff1d(np.arange(self.n_features), np.array([*self.excluded], dtype=np.int64))
 
     def __repr__(self) -> str:
-        """Return the few values that tell floors apart."""
-        peaks = ", ".join(f"{band.frequency:.4g}" for band in self.bands)
-        return f"SpectralNoiseFloor(bands at [{peaks}] Hz, {len(self.frequency)} tested, n_used={len(self.used)})"
+        """Return what it is a floor of, the bands that channels share, and its doubt."""
+        bands = [band.words for band in self.held_bands]
+        return shown(self._heading(), self.summary().splitlines()[0], series(bands), *self.warnings[:2])
+
+    def _repr_html_(self) -> str:
+        columns = ("strongest at", "from", "to", "of the power", "modes", "p-value", "channels")
+        rows = [_band_cells(band) for band in self.held_bands]
+        return card(self._heading(), self.summary().splitlines()[0], columns, rows, " ".join(self.warnings[:2]))
+
+    def _heading(self) -> str:
+        """Say what the floor is of."""
+        of = f"{count(len(self.used), 'channel')}, {count(len(self.frequency), 'band')}"
+        return f"SpectralNoiseFloor: {of} in {count(self.n_segments, 'segment')} of {quantity(self.segment, 's')}"
 
     @property
     def modes(self) -> tuple[tuple[float, CoherentMode], ...]:
@@ -234,3 +244,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _band_cells(band: CoherentBand) -> tuple[str, ...]:
+    """Return what a table shows of a band: numbers with their units."""
+    peak, low, high = (quantity(each, "Hz", digits=4) for each in (band.frequency, band.low, band.high))
+    modes, channels = str(len(band.modes)), str(len(band.channels))
+    return peak, low, high, share(band.share), modes, p_number(band.p_value), channels

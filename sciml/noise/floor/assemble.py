@@ -7,7 +7,7 @@ from sciml._typing import AnyArray, FloatArray
 from sciml.errors import DataError
 from sciml.noise.channels.extend import extended_components
 from sciml.noise.channels.layout import Layout
-from sciml.noise.channels.names import channel_names
+from sciml.noise.channels.names import channel_coordinates, channel_names
 from sciml.noise.channels.read import Progress
 from sciml.noise.channels.statistics import ChannelStatistics
 from sciml.noise.floor.cautions import cautions
@@ -102,6 +102,7 @@ def _all_channels(
         n_null=matrix.plain.null.shape[1],
         null=null,
         complex_data=matrix.is_complex,
+        coordinates=channel_coordinates(recording),
     )
     outliers = Outliers(
         strengths=found.strengths,

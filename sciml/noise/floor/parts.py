@@ -1,7 +1,7 @@
 """The parts of a noise floor: its model, channels, samples, components, spectrum, and the edge of textbooks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -50,7 +50,8 @@ class Channels:
 
     `channel_scale` is the standard deviation of each channel's noise, zero where it is excluded; `n_null` combinations
     of channels are constant, as after a subtracted reference. Where they were projected out, their loadings `null`
-    (N, n_null) are orthonormal, and `channel_scale` is that of the noise before.
+    (N, n_null) are orthonormal, and `channel_scale` is that of the noise before. `coordinates` are those of the
+    recording over its channels, (N,) each.
     """
 
     n_features: int
@@ -62,6 +63,7 @@ class Channels:
     n_null: int
     null: AnyArray
     complex_data: bool
+    coordinates: Mapping[str, AnyArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

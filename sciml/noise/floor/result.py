@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -24,12 +24,17 @@ from sciml.noise.floor.parts import (
 from sciml.noise.models.base import NoiseModel
 from sciml.noise.models.registry import Model, noise_model
 from sciml.noise.spatial.result import SpatialNoise
-from sciml.result import Plots
+from sciml.result import Plots, card, shown
 from sciml.rmt.spacing import r_ratio
 from sciml.rmt.variance_profile import VarianceProfile
+from sciml.wording import count, p_number, quantity
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
 
 __all__ = ["NoiseFloor"]
 
+_COLUMNS = ("component", "eigenvalue", "p-value", "strength", "95 % interval", "trust in its map")
 PARTS = ("choice", "channels", "samples", "outliers", "marchenko_pastur", "density")
 
 
@@ -97,6 +102,7 @@ class NoiseFloor:
     n_null = PartOf[int]("channels")
     null = PartOf[AnyArray]("channels")
     complex_data = PartOf[bool]("channels")
+    coordinates = PartOf[Mapping[str, AnyArray]]("channels")
     n_samples = PartOf[int]("samples")
     n_effective = PartOf[float]("samples")
     correlation_time = PartOf[float | None]("samples")
@@ -115,11 +121,25 @@ class NoiseFloor:
     recording_psd = PartOf[FloatArray]("density")
 
     def __repr__(self) -> str:
-        """Return the few values that tell floors apart."""
-        return (
-            f"NoiseFloor(model={self.model!r}, rank={self.rank}, sigma={self.sigma:.4g}, edge={self.edge:.4g}, "
-            f"n_used={self.n_used}, n_samples={self.n_samples}, converged={self.converged})"
-        )
+        """Return what it is a floor of, its answer, the noise, and its doubt."""
+        doubt = "" if self.converged or self.rank_is == "not determined" else f"doubt: {self.doubt}"
+        return shown(self._heading(), self.summary(), self._noise_words(), doubt, *self.warnings[:2])
+
+    def _repr_html_(self) -> str:
+        rows = [_component_cells(self, k) for k in range(self.rank)]
+        answer = f"{self.summary()} {self._noise_words()}"
+        return card(self._heading(), answer, _COLUMNS, rows, " ".join(self.warnings[:2]))
+
+    def _heading(self) -> str:
+        """Say what the floor is of."""
+        used = "" if self.n_used == self.n_features else f" ({self.n_used} used)"
+        of = f"{count(self.n_features, 'channel')}{used}, {count(self.n_samples, 'sample')}"
+        return f"NoiseFloor: {of}, {self.model} noise"
+
+    def _noise_words(self) -> str:
+        """Say how strong the noise is, and what could not be found in it."""
+        sigma, error, least = (quantity(x, self.units) for x in (self.sigma, self.sigma_se, self.detection_limit))
+        return f"sigma {sigma} (standard error {error}); the weakest component that can stand out has {least}"
 
     @property
     def gamma(self) -> float:
@@ -159,6 +179,9 @@ class NoiseFloor:
     def to_dataset(self) -> xr.Dataset:
         """Return all numbers as a Dataset with dims `component`, `outlier`, `channel` and `frequency`.
 
+        Coordinates of the recording's channels, as their places, are coordinates of `channel`; of movies those of
+        each pixel.
+
         Examples
         --------
         >>> from sciml.noise import noise_floor
@@ -185,17 +208,44 @@ class NoiseFloor:
         values = self._flat()
         attrs = {name: value for name, value in values.items() if isinstance(value, str)}
         numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+        own_names = {*dims, *numbers, *attrs, "frequency", "bound"}
+        places = {name: ("channel", each) for name, each in self.coordinates.items() if name not in own_names}
+        own = {"frequency": ("frequency", self.frequency, {"units": "Hz"}), "bound": ["low", "high"]}
         return xr.Dataset(
             {name: (dim, getattr(self, name)) for name, dim in dims.items()} | numbers,
-            coords={"frequency": ("frequency", self.frequency, {"units": "Hz"}), "bound": ["low", "high"]},
+            coords={"channel_name": ("channel", np.array(self.channel_names, dtype=str)), **places, **own},
             attrs={**self.attrs, **attrs, "warnings": "\n".join(self.warnings)},
         )
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Return the components above the floor as a table of pandas, one row each, counted from 1.
+
+        Examples
+        --------
+        >>> from sciml.noise import noise_floor
+        >>> noise = xr.DataArray(np.random.default_rng(1).normal(size=(500, 8)), dims=("time", "channel"))
+        >>> list(noise_floor(noise).to_dataframe())[:3]
+        ['eigenvalue', 'p_value', 'strength']
+        """
+        import pandas as pd
+
+        values = {
+            "eigenvalue": self.eigenvalues[: self.rank],
+            "p_value": self.p_values[: self.rank],
+            "strength": self.strengths,
+            "strength_low": self.strength_intervals[:, 0],
+            "strength_high": self.strength_intervals[:, 1],
+            "overlap_channel": self.overlaps_channel,
+            "overlap_time": self.overlaps_time,
+            "strongest_channel": [self.channel_names[i] for i in abs(self.components).argmax(axis=0)],
+        }
+        return pd.DataFrame(values, index=pd.RangeIndex(1, self.rank + 1, name="component"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scalars, eigenvalues and p-values as plain Python values, for JSON."""
         skipped = {
-            "channel_names", "components", "filters", "singular_values", "channel_mean", "channel_scale", "null",
-            "frequency", "psd", "recording_psd", "profile",
+            "channel_names", "coordinates", "components", "filters", "singular_values", "channel_mean", "channel_scale",
+            "null", "frequency", "psd", "recording_psd", "profile",
         }  # fmt: skip
         plain = {name: value for name, value in self._flat().items() if name not in skipped}
         plain["spatial"] = None if self.spatial is None else self.spatial.to_dict()
@@ -242,3 +292,16 @@ class NoiseFloor:
         """Say in which dimensions components were sought, where others were projected out."""
         left = self.n_used - self.n_null
         return f", within the {left} dimensions that were not projected out" if self.null.size else ""
+
+
+def _component_cells(floor: NoiseFloor, k: int) -> tuple[str, ...]:
+    """Return what a table shows of a component: numbers with their units."""
+    low, high = (quantity(float(each), floor.units) for each in floor.strength_intervals[k])
+    return (
+        str(k + 1),
+        f"{floor.eigenvalues[k]:.4g}",
+        p_number(float(floor.p_values[k])),
+        quantity(float(floor.strengths[k]), floor.units),
+        f"{low} to {high}",
+        f"{floor.overlaps_channel[k]:.2f}",
+    )

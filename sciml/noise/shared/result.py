@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sciml._typing import AnyArray, FloatArray
-from sciml.wording import count
+from sciml.result import card, shown
+from sciml.wording import count, p_number
 
 __all__ = ["SharedTimeCourses"]
 
@@ -38,8 +39,20 @@ class SharedTimeCourses:
     alpha: float
 
     def __repr__(self) -> str:
-        """Return the count."""
-        return f"SharedTimeCourses(n_shared={self.n_shared}, alpha={self.alpha:g})"
+        """Return what was compared and what is common to it."""
+        return shown(self._heading(), self.summary())
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (k + 1, f"{r:.3g}", p_number(float(p)), "shared" if k < self.n_shared else "not known to be")
+            for k, (r, p) in enumerate(zip(self.correlations, self.p_values, strict=True))
+        ]
+        return card(self._heading(), self.summary(), ("time course", self.statistic, "p-value", "verdict"), rows)
+
+    def _heading(self) -> str:
+        """Say what was compared."""
+        sizes = " and ".join(count(len(each), "channel") for each in self.loadings if each is not None)
+        return f"SharedTimeCourses: {self.sets}, {sizes}"
 
     def summary(self) -> str:
         """Return the bound in a sentence.

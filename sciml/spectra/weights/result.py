@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from sciml._typing import FloatArray
 from sciml.errors import ConfigError, DataError
-from sciml.result import Plots
+from sciml.result import Plots, card, shown
 from sciml.spectra.matrices import LeftOut, Matrices, Matrix, NotFiniteError, Source, matrices
 from sciml.spectra.matrices.modules import Grid
 from sciml.spectra.weights.change import LayerChange, alignment, layer_change
@@ -23,6 +23,9 @@ from sciml.spectra.weights.singular import leading, product_values, singular_val
 from sciml.spectra.weights.variables import Variables, layer_variables
 from sciml.spectra.weights.verdict import is_tested, verdict_of
 from sciml.wording import count, percent, series
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
 
 __all__ = ["WeightSpectra", "weight_spectra"]
 
@@ -134,7 +137,27 @@ class WeightSpectra(Sequence[LayerSpectrum]):
         return layer_variables(self.layers)
 
     def __repr__(self) -> str:
-        return f"WeightSpectra({self.summary().splitlines()[0]})"
+        first, *verdicts = self.summary().splitlines()
+        return shown(f"WeightSpectra: {first}", *verdicts)
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Return a table of pandas, one row a layer.
+
+        Examples
+        --------
+        >>> weight_spectra({"head.weight": torch.ones(40, 30)}).to_dataframe().index.tolist()
+        ['head']
+        """
+        import pandas as pd
+
+        columns = ["verdict", "rank", "q_value", "edge", "relative_norm"]
+        rows = [[getattr(each, name) for name in columns] for each in self.layers]
+        return pd.DataFrame(rows, index=pd.Index([each.name for each in self.layers], name="layer"), columns=columns)
+
+    def _repr_html_(self) -> str:
+        first, *verdicts = self.summary().splitlines()
+        rows = [(each.name, " x ".join(map(str, each.matrix_shape)), each.words) for each in self.layers]
+        return card(f"WeightSpectra: {first}", "; ".join(verdicts), ("layer", "matrix", "verdict"), rows)
 
 
 def _fraction(left_out: LeftOut, whole: int) -> float:

@@ -248,11 +248,12 @@ def test_too_little_is_refused_with_what_to_do(shape: tuple[int, int], text: str
         spectral_noise_floor(recording(np.random.default_rng(0).normal(size=shape)))
 
 
-def test_a_floor_is_shown_in_one_line() -> None:
-    shown = repr(spectral_noise_floor(recording(shared())))
-    assert shown.startswith("SpectralNoiseFloor(bands at [")
-    assert "\n" not in shown
-    assert len(shown) < 150
+def test_a_floor_says_what_it_is_of_and_its_answer_in_six_lines() -> None:
+    floor = spectral_noise_floor(recording(shared()))
+    first, answer, *rest = repr(floor).splitlines()
+    assert first.startswith(f"SpectralNoiseFloor: {len(floor.used)} channels, {len(floor.frequency)} bands in ")
+    assert answer.strip().startswith("Shared activity in ")
+    assert len(rest) <= 4
 
 
 def test_a_clock_is_needed() -> None:

@@ -196,11 +196,28 @@ def test_unknown_models_and_levels_are_refused() -> None:
         noise_floor(noise, alpha=2.0)
 
 
-def test_a_floor_is_shown_in_one_line() -> None:
-    shown = repr(noise_floor(recording(spiked()), model="colored"))
-    assert shown.startswith("NoiseFloor(model='colored', rank=2, sigma=")
-    assert "\n" not in shown
-    assert len(shown) < 150
+def test_a_floor_says_what_it_is_of_and_its_answer_in_six_lines() -> None:
+    floor = noise_floor(recording(spiked()), model="colored")
+    first, answer, *rest = repr(floor).splitlines()
+    n = f"{floor.n_features} channels, {floor.n_samples:,} samples"
+    assert first == f"NoiseFloor: {n}, colored noise"
+    assert answer.strip().startswith("2 components above the noise floor")
+    assert len(rest) <= 4
+
+
+def test_components_are_a_table_of_pandas() -> None:
+    floor = noise_floor(recording(spiked()), model="colored")
+    found = floor.to_dataframe()
+    assert list(found.index) == [1, 2]
+    np.testing.assert_array_equal(found["strength"], floor.strengths)
+
+
+def test_coordinates_of_channels_are_kept() -> None:
+    placed = recording(spiked())
+    place = np.arange(placed.sizes["channel"]) * 20.0
+    found = noise_floor(placed.assign_coords(rel_x=("channel", place))).to_dataset()
+    np.testing.assert_array_equal(found["rel_x"], place)
+    assert found["rel_x"].dims == ("channel",)
 
 
 def test_dataset_and_dict_carry_the_numbers() -> None:
