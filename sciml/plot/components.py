@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError, DataError
+from sciml.noise.channels.positions import positions_of
 from sciml.noise.floor.result import NoiseFloor
+from sciml.plot.layout import draw_layout
 from sciml.plot.scales import envelope, number_ticks
 from sciml.plot.style import axes_of, role
 from sciml.recording import TIME, blocks, check, feature_shape, n_features, sampling_rate, seconds, segments
@@ -29,7 +31,7 @@ def components(
 
     The time course is :math:`y_t = \sum_i (x_{ti} - \bar x_i) f_i^* / s_i` with the floor's `channel_mean`, `filters`
     and `channel_scale`, in standard deviations of the noise; gaps break it. The map is the loading of each channel:
-    an image where channels form a grid, else bars.
+    an image where channels form a grid, the probe where a table gives their places, else bars.
 
     Parameters
     ----------
@@ -74,9 +76,16 @@ def components(
     words = f"{component}: eigenvalue {floor.eigenvalues[component - 1]:.3g}, {p_value(floor.p_values[component - 1])}"
     ax.set_title(words, loc="left", fontsize="medium")
     _set_clock(ax, recording)
-    side = draw_map(loading, ax.inset_axes(MAP), shape=feature_shape(recording))
-    side.set_title("loading", fontsize="medium")
+    _draw_side(loading, recording, ax.inset_axes(MAP)).set_title("loading", fontsize="medium")
     return ax
+
+
+def _draw_side(loading: FloatArray, recording: xr.DataArray, ax: Axes) -> Axes:
+    """Draw the map: where the channels are, if a table says so, else in their order."""
+    places = positions_of(recording) if len(feature_shape(recording)) == 1 else None
+    if places is not None and places.values.shape[1] > 1:
+        return draw_layout(places, ax, values=loading)
+    return draw_map(loading, ax, shape=feature_shape(recording))
 
 
 def _set_clock(ax: Axes, recording: xr.DataArray) -> None:

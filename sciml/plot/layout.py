@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from sciml._typing import FloatArray
 from sciml.errors import DataError
 from sciml.noise.channels.positions import Positions, positions_of
-from sciml.plot.style import axes_of, role, unit_label
+from sciml.plot.style import axes_of, color_bar, role, unit_label
 from sciml.recording import n_features
 from sciml.wording import clean
 
@@ -77,9 +77,7 @@ def draw_layout(
             x, y, c=values, s=26, cmap=mpl.colormaps[cmap if both else "cividis"], vmin=-limit if both else None,
             vmax=limit if both else None, edgecolors=role("muted"), linewidths=0.4,
         )  # fmt: skip
-        bar = ax.figure.colorbar(painted, ax=ax, fraction=0.05, pad=0.02)
-        bar.set_label(clean(label))
-        bar.outline.set_visible(False)
+        color_bar(ax, painted, label)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.15)
     ax.locator_params(nbins=5)

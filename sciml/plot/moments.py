@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from sciml._typing import ComplexArray, FloatArray
 from sciml.errors import DataError
-from sciml.plot.style import axes_of, role
+from sciml.plot.style import axes_of, color_bar, role
 from sciml.recording import TIME, check, n_features, sampling_rate, seconds, segments
 
 __all__ = ["Moment", "draw_energy", "draw_whitened", "loudest_moment", "time_frequency", "whitened_trace"]
@@ -231,7 +231,5 @@ def draw_energy(moment: Moment, ax: Axes, *, cmap: str = "cividis", columns: int
     ax.set_yticks(np.log10(ticks), [f"{f:g}" for f in ticks])
     ax.set_xlabel(f"time since {moment.at:.6g} s [s]")
     ax.set_ylabel("frequency [Hz]")
-    bar = ax.figure.colorbar(painted, ax=ax, pad=0.01, fraction=0.04)
-    bar.set_label("amplitude over the median")
-    bar.outline.set_visible(False)
+    color_bar(ax, painted, "amplitude over the median")
     return ax

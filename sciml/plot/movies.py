@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError, DataError
-from sciml.plot.style import axes_of, unit_label
+from sciml.plot.style import axes_of, color_bar, unit_label
 from sciml.recording import blocks, check, feature_dims, feature_shape, n_features
 from sciml.wording import clean
 
@@ -190,7 +190,6 @@ def draw_map(
     ax.set_ylabel(clean(dims[0]))
     ax.set_xlabel(clean(dims[1]))
     ax.set_title(clean(unit_label(title, unit)))
-    bar = ax.figure.colorbar(painted, ax=ax, fraction=0.05, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.ax.locator_params(nbins=4)
+    if (bar := color_bar(ax, painted, "")) is not None:
+        bar.ax.locator_params(nbins=4)
     return ax

@@ -78,7 +78,8 @@ class RasterAccumulator:
 
     def _column(self, time: FloatArray) -> IntArray:
         place = (time - self.time[0]) / (self.time[-1] - self.time[0] + self.step) * self.columns
-        return np.asarray(np.clip(place, 0, self.columns - 1), dtype=np.int64)
+        # A sample on the border of two cells is in the later one, whatever rounding makes of its time.
+        return np.asarray(np.clip(place + 1e-6, 0, self.columns - 1), dtype=np.int64)
 
     def result(self) -> Raster:
         """Return what was taken."""
