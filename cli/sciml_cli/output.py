@@ -21,6 +21,7 @@ __all__ = [
     "folded",
     "is_follower",
     "is_quiet",
+    "is_verbose",
     "note",
     "number",
     "plain",
@@ -103,6 +104,12 @@ def is_quiet() -> bool:
     return context is not None and bool(getattr(context.find_root().obj, "quiet", False))
 
 
+def is_verbose() -> bool:
+    """Whether the command that runs was called with `--verbose`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(getattr(context.find_root().obj, "verbose", False))
+
+
 def note(message: str) -> None:
     """Print a line about the work on stderr, unless `--quiet`."""
     if not is_quiet():
@@ -124,7 +131,7 @@ def warn(message: str) -> None:
     root = context.find_root()
     if WARNINGS not in root.meta:
         root.meta[WARNINGS] = []
-        root.call_on_close(lambda: [alert(each) for each in dict.fromkeys(root.meta[WARNINGS])])
+        root.call_on_close(lambda: alert("\n".join(dict.fromkeys(root.meta[WARNINGS]))))
     root.meta[WARNINGS].append(line)
 
 

@@ -26,9 +26,11 @@ Settings come from flags, then --set, then CONFIG.toml, then defaults; the run d
 \b
 sciml fit demo.nwb --labels intervals/trials:stimulus --out run
 sciml fit worm.nwb --signal 'acquisition/Activity_*' --task forecast --out run
-sciml fit worm.nwb --signal 'acquisition/Activity_*' --task regress --target ss_2D --out run
+sciml fit worm.nwb --signal 'acquisition/Activity_*' \\
+    --task regress --target ss_2D --out run
 sciml fit --resume --out run
-torchrun --standalone --nproc-per-node 2 -m -- sciml_cli fit demo.nwb --labels intervals/trials:stimulus --out run
+torchrun --standalone --nproc-per-node 2 -m -- sciml_cli \\
+    fit demo.nwb --labels intervals/trials:stimulus --out run
 """
 
 

@@ -14,8 +14,9 @@ from sciml_cli.options import (
     known_noise_options,
     model_option,
     signal_option,
+    verbose_option,
 )
-from sciml_cli.output import emit, note, number, progress_bar, say, spelled, table, warn
+from sciml_cli.output import emit, is_verbose, note, number, progress_bar, say, spelled, table, warn
 
 __all__ = ["noise"]
 
@@ -34,7 +35,7 @@ MOST_NAMES = 12  # of channels in one row of a table
 @click.option("--by-frequency", is_flag=True, help="Test each frequency: which oscillations do channels share?")
 @click.option("--band", nargs=2, type=float, metavar="LOW HIGH", help="With --by-frequency: frequencies in Hz.")
 @click.option("--bandwidth", type=float, metavar="HZ", help="With --by-frequency: width of the bands.")
-@click.option("-v", "--verbose", is_flag=True, help="All numbers and components, not the first five.")
+@verbose_option
 @json_option
 def noise(
     file: Path,
@@ -46,7 +47,6 @@ def noise(
     by_frequency: bool,
     band: tuple[float, float] | None,
     bandwidth: float | None,
-    verbose: bool,
     as_json: bool,
 ) -> None:
     """Estimate the noise of a recording and find the components that rise above it."""
@@ -73,7 +73,7 @@ def noise(
         emit("noise", floor.to_dict() | ({} if halves is None else {"shared": halves.to_dict()}))
         return
     say(spelled(floor.summary()) if halves is None else f"{spelled(floor.summary())}\n{halves.summary()}")
-    rows = _noise_rows(floor)
+    rows, verbose = _noise_rows(floor), is_verbose()
     click.echo("\n" + table(("quantity", "value"), rows if verbose else rows[:FIRST_ROWS]))
     _print_components(floor, verbose=verbose)
     if not verbose:
