@@ -14,7 +14,7 @@ from typing import TextIO
 import click
 
 from sciml_cli.options import Entry, LazyGroup, State
-from sciml_cli.output import escaped_output, is_follower
+from sciml_cli.output import escaped_output, is_follower, warn
 
 __all__ = ["cli", "exit_on_sigterm", "run"]
 
@@ -158,7 +158,7 @@ def _one_line_warnings() -> Iterator[None]:
     ) -> None:
         del category, filename, lineno, file, line
         if not is_follower():
-            click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+            warn(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)

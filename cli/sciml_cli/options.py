@@ -29,6 +29,7 @@ __all__ = [
     "net_option",
     "overwrite_option",
     "signal_option",
+    "verbose_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -78,6 +79,7 @@ class State:
 
     debug: bool = False
     quiet: bool = False
+    verbose: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,10 @@ def _remember_quiet(ctx: click.Context, _param: click.Parameter, value: bool) ->
     ctx.ensure_object(State).quiet |= value
 
 
+def _remember_verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(State).verbose |= value
+
+
 class Command(click.Command):
     """A command that understands `--quiet` and `--debug`; `sciml_cli.output.note` keeps to the former."""
 
@@ -155,6 +161,14 @@ def _debug_option() -> click.Option:
     return click.Option(
         ["--debug"], is_flag=True, is_eager=True, expose_value=False, callback=_remember_debug, help=text
     )
+
+
+def verbose_option(function: F) -> F:
+    """Add `--verbose` to a command of many rows; `sciml_cli.output.is_verbose` tells whether it was given."""
+    return click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=_remember_verbose,
+        help="Print all numbers and rows, not the first five.",
+    )(function)  # fmt: skip
 
 
 def json_option(function: F) -> F:

@@ -2,8 +2,11 @@
 
 import math
 import os
+import re
 import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import fields, is_dataclass
@@ -15,20 +18,30 @@ __all__ = [
     "alert",
     "emit",
     "escaped_output",
+    "folded",
     "is_follower",
     "is_quiet",
+    "is_verbose",
     "note",
     "number",
     "plain",
     "printable",
     "progress_bar",
+    "say",
     "shell",
     "size",
+    "spelled",
     "table",
+    "terminal_width",
+    "warn",
 ]
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 4
+WARNINGS = "sciml_cli.warnings"  # in the context of a command, until it has answered
+_ARGUMENT = re.compile(r"\b([a-z][a-z_]*)=[\"']([^\"']*)[\"']")
+LEAST_TEXT = 10  # of a column of text, where others can be cut
+LEAST_WIDTH = 20  # of a line, however narrow the terminal
 
 
 def emit(name: str, document: Mapping[str, Any]) -> None:
@@ -91,6 +104,12 @@ def is_quiet() -> bool:
     return context is not None and bool(getattr(context.find_root().obj, "quiet", False))
 
 
+def is_verbose() -> bool:
+    """Whether the command that runs was called with `--verbose`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(getattr(context.find_root().obj, "verbose", False))
+
+
 def note(message: str) -> None:
     """Print a line about the work on stderr, unless `--quiet`."""
     if not is_quiet():
@@ -99,7 +118,37 @@ def note(message: str) -> None:
 
 def alert(message: str) -> None:
     """Print a warning or an error on stderr, `--quiet` or not."""
-    click.echo(message, err=True)
+    click.echo(folded(message, sys.stderr), err=True)
+
+
+def warn(message: str) -> None:
+    """Print a warning on stderr once the command has answered, on one line, options as a command line spells them."""
+    context = click.get_current_context(silent=True)
+    line = f"warning: {spelled(' '.join(message.split()))}"
+    if context is None:
+        alert(line)
+        return
+    root = context.find_root()
+    if WARNINGS not in root.meta:
+        root.meta[WARNINGS] = []
+        root.call_on_close(lambda: alert("\n".join(dict.fromkeys(root.meta[WARNINGS]))))
+    root.meta[WARNINGS].append(line)
+
+
+def say(text: str = "") -> None:
+    """Print text for people on stdout, folded to the terminal."""
+    click.echo(folded(text, sys.stdout))
+
+
+def spelled(text: str) -> str:
+    """Return text with arguments of Python as options of the command line.
+
+    Examples
+    --------
+    >>> spelled('patterns="common" takes it out')
+    '--patterns common takes it out'
+    """
+    return _ARGUMENT.sub(lambda found: f"--{found[1].replace('_', '-')} {found[2]}", text)
 
 
 def printable(text: str) -> str:
@@ -195,6 +244,8 @@ def size(n_bytes: float) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return an aligned text table; columns of numbers are flush right.
 
+    On a terminal it is as wide as that at most: the widest columns are cut, with an ellipsis.
+
     Examples
     --------
     >>> print(table(["layer", "rank"], [["net.0", 3], ["net.3", 12]]))
@@ -204,14 +255,64 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     net.3    12
     """
     cells = [[printable(str(cell)) for cell in row] for row in rows]
-    widths = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
+    wanted = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
     right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(columns))]
+    least = [
+        max(len(row[i]) for row in cells) if r else min(w, LEAST_TEXT)
+        for i, (r, w) in enumerate(zip(right, wanted, strict=True))
+    ]
+    widths = _fitted(wanted, least, terminal_width(sys.stdout))
 
     def line(row: Sequence[str]) -> str:
-        parts = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
+        short = (cell if len(cell) <= w else f"{cell[: max(w - 1, 0)]}…" for cell, w in zip(row, widths, strict=True))
+        parts = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(short, widths, right, strict=True))
         return "  ".join(parts).rstrip()
 
     return "\n".join([line(columns), line(["-" * width for width in widths]), *map(line, cells)])
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """Return how many characters a line of the terminal behind a stream holds; None where there is no terminal."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def folded(text: str, stream: TextIO) -> str:
+    """Return text with its lines folded between words to the width of the terminal; where there is none, as it is."""
+    width = terminal_width(stream)
+    if width is None:
+        return text
+    lines = (_fold(line, max(width, LEAST_WIDTH)) for line in text.split("\n"))
+    return "\n".join(lines)
+
+
+def _fold(line: str, width: int) -> str:
+    indent = len(line) - len(line.lstrip())
+    if len(line) <= width:
+        return line
+    wrapper = textwrap.TextWrapper(
+        width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return wrapper.fill(line.strip())
+
+
+def _fitted(widths: Sequence[int], least: Sequence[int], most: int | None) -> list[int]:
+    """Return widths of columns that fit into a line: text is cut before numbers, the widest first."""
+    if most is None:
+        return list(widths)
+    room = max(most, LEAST_WIDTH) - 2 * (len(widths) - 1)
+    return _narrowed(_narrowed(widths, least, room), [1] * len(widths), room)
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Return widths of which none is below its least, narrowed until they fit or nothing is left to take."""
+    fitted = list(widths)
+    while sum(fitted) > room:
+        width, widest = max((w if w > low else 0, i) for i, (w, low) in enumerate(zip(fitted, least, strict=True)))
+        if not width:
+            break
+        fitted[widest] -= 1
+    return fitted
 
 
 def _is_number(cell: str) -> bool:

@@ -126,7 +126,7 @@ def test_python_m_runs_the_same_program(process) -> None:
     [
         (["inof"], "no command 'inof'; did you mean 'info'?"),
         (["spectrum", "wieghts"], "no command 'wieghts'; did you mean 'weights'?"),
-        (["zzz"], "no command 'zzz'; choose one of info, denoise,"),
+        (["zzz"], "no command 'zzz'; choose one of info, preprocess, denoise,"),
         (["info", "--jsno"], "No such option"),
     ],
 )

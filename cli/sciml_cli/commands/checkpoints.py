@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from sciml_cli.options import FILE, Command, json_option
-from sciml_cli.output import alert, emit, size, table
+from sciml_cli.output import emit, size, table, warn
 
 __all__ = ["checkpoints"]
 
@@ -37,7 +37,7 @@ def checkpoints(run: Path, as_json: bool) -> None:
     click.echo(table(columns, rows) if rows else f"{run}: no checkpoints yet")
     for _, each in found:
         if not each.whole:
-            alert(f"warning: {each.problem}")
+            warn(f"{each.problem}")
 
 
 def _row(each: Any) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ import click
 
 from sciml_cli.commands.scores import leakage_lines, score_table, verdict
 from sciml_cli.options import FILE, TASK, Command, json_option, overwrite_option, signal_option
-from sciml_cli.output import emit, is_follower, is_quiet, note, number, size, table
+from sciml_cli.output import emit, is_follower, is_quiet, note, number, say, size, table
 
 __all__ = ["fit"]
 
@@ -26,9 +26,11 @@ Settings come from flags, then --set, then CONFIG.toml, then defaults; the run d
 \b
 sciml fit demo.nwb --labels intervals/trials:stimulus --out run
 sciml fit worm.nwb --signal 'acquisition/Activity_*' --task forecast --out run
-sciml fit worm.nwb --signal 'acquisition/Activity_*' --task regress --target ss_2D --out run
+sciml fit worm.nwb --signal 'acquisition/Activity_*' \\
+    --task regress --target ss_2D --out run
 sciml fit --resume --out run
-torchrun --standalone --nproc-per-node 2 -m -- sciml_cli fit demo.nwb --labels intervals/trials:stimulus --out run
+torchrun --standalone --nproc-per-node 2 -m -- sciml_cli \\
+    fit demo.nwb --labels intervals/trials:stimulus --out run
 """
 
 
@@ -179,3 +181,8 @@ def _show_result(out: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
         )
         click.echo(f"\nnoise floor: {count} ({floor['model']}{', ' + time if time else ''})")
     click.echo(f"report: {out / 'report.html'}")
+    from sciml.pipeline.run_folder import RunFolder
+
+    finding = RunFolder(out).verdict()
+    if finding:
+        say(f"\n{finding}")

@@ -25,7 +25,7 @@ from sciml_cli.options import (
     overwrite_option,
     signal_option,
 )
-from sciml_cli.output import alert, emit, note, plain
+from sciml_cli.output import emit, note, plain, progress_bar, spelled, warn
 
 __all__ = ["denoise"]
 
@@ -138,10 +138,10 @@ def _floor(recording: Any, model: str, known: KnownNoise, alpha: float) -> Any:
     from sciml.errors import NoiseFloorWarning
     from sciml.noise import noise_floor
 
-    with warnings.catch_warnings():
+    with progress_bar("noise floor") as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", NoiseFloorWarning)  # said in the cautions
-        floor = noise_floor(recording, model=model, alpha=alpha, **known.options())
+        floor = noise_floor(recording, model=model, alpha=alpha, **known.options(), progress=progress)
     for warning in floor.warnings:
-        alert(f"warning: {warning}")
-    note(floor.summary())
+        warn(warning)
+    note(spelled(floor.summary()))
     return floor

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from sciml_cli.options import grouped
-from sciml_cli.output import alert, emit, note, number, printable
+from sciml_cli.output import emit, note, number, printable, warn
 
 __all__ = ["PatchOptions", "by_patches", "patch_options", "sizes", "values_of"]
 
@@ -111,7 +111,7 @@ def by_patches(
         **others,
     )
     for finding in found.findings:
-        alert(f"warning: {finding}")
+        warn(finding)
     units = str(recording.attrs.get("units", ""))
     if as_json:
         counts: dict[str, Any] = {

@@ -6,7 +6,7 @@ import click
 
 from sciml_cli.commands.spectrum.nets import check_output, keep, netcdf_option, refuse_missing
 from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option
-from sciml_cli.output import alert, emit, note, number, progress_bar, table
+from sciml_cli.output import emit, note, number, progress_bar, table, warn
 
 __all__ = ["curvature"]
 
@@ -48,7 +48,7 @@ def curvature(
     if record.curvature is None:
         raise DataError(f"nothing was measured of {run}: {'; '.join(record.notes) or 'it is no run directory'}")
     for text in (*record.notes, *record.curvature.notes):
-        alert(f"warning: {text}")
+        warn(text)
     keep(record, netcdf, overwrite)
     found = record.curvature
     if as_json:

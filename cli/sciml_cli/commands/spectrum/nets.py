@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option
-from sciml_cli.output import alert, emit, note, number, table
+from sciml_cli.output import emit, note, number, table, warn
 
 __all__ = ["activations", "jacobian", "track", "weights"]
 
@@ -57,7 +57,7 @@ def _analyze(target: Path, netcdf: Path | None, overwrite: bool, **asked: Any) -
 
 def _warn(record: Any) -> None:
     for text in record.notes:
-        alert(f"warning: {text}")
+        warn(text)
 
 
 @click.command("weights", cls=Command)
@@ -85,7 +85,7 @@ def weights(target: Path, alpha: float, netcdf: Path | None, net: str | None, ov
     note("norm: spectral norm over the root of fan out / fan in")
     for layer in record.weights:
         for warning in layer.warnings:
-            alert(f"warning: {layer.name}: {warning}")
+            warn(f"{layer.name}: {warning}")
 
 
 _SHORT = {

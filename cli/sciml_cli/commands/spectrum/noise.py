@@ -14,12 +14,14 @@ from sciml_cli.options import (
     known_noise_options,
     model_option,
     signal_option,
+    verbose_option,
 )
-from sciml_cli.output import alert, emit, note, number, progress_bar, table
+from sciml_cli.output import emit, is_verbose, note, number, progress_bar, say, spelled, table, warn
 
 __all__ = ["noise"]
 
 ALPHA = click.FloatRange(0, 1, min_open=True, max_open=True)
+FIRST_ROWS = 5  # of a table, but with --verbose
 MOST_NAMES = 12  # of channels in one row of a table
 
 
@@ -33,6 +35,7 @@ MOST_NAMES = 12  # of channels in one row of a table
 @click.option("--by-frequency", is_flag=True, help="Test each frequency: which oscillations do channels share?")
 @click.option("--band", nargs=2, type=float, metavar="LOW HIGH", help="With --by-frequency: frequencies in Hz.")
 @click.option("--bandwidth", type=float, metavar="HZ", help="With --by-frequency: width of the bands.")
+@verbose_option
 @json_option
 def noise(
     file: Path,
@@ -64,30 +67,36 @@ def noise(
         warnings.simplefilter("ignore", NoiseFloorWarning)  # said in the cautions
         floor = noise_floor(recording, model=model, alpha=alpha, **known.options(), progress=progress)
     for warning in floor.warnings:
-        alert(f"warning: {warning}")
+        warn(warning)
     halves = _shared(recording, alpha) if shared else None
     if as_json:
         emit("noise", floor.to_dict() | ({} if halves is None else {"shared": halves.to_dict()}))
         return
-    click.echo(f"{floor.summary()}\n" if halves is None else f"{floor.summary()}\n{halves.summary()}\n")
-    click.echo(table(("quantity", "value"), _noise_rows(floor)))
+    say(spelled(floor.summary()) if halves is None else f"{spelled(floor.summary())}\n{halves.summary()}")
+    rows, verbose = _noise_rows(floor), is_verbose()
+    click.echo("\n" + table(("quantity", "value"), rows if verbose else rows[:FIRST_ROWS]))
+    _print_components(floor, verbose=verbose)
+    if not verbose:
+        note("--verbose shows all numbers and components")
+
+
+def _print_components(floor: Any, *, verbose: bool) -> None:
+    """Print the components above the floor, and those next below it; the first five unless `verbose`."""
+    n = min(len(floor.eigenvalues), floor.rank + 3)
     columns = (
         "component",
-        "eigenvalue",
-        "p-value",
         f"strength [{floor.units}]" if floor.units else "strength",
         "95 % interval",
-        "loadings",
-        "time course",
+        "p-value",
         "channels",
+        *(("eigenvalue", "loadings", "time course") if verbose else ()),
     )
-    shown = range(min(len(floor.eigenvalues), floor.rank + 3))
-    click.echo("\n" + table(columns, [_component_row(floor, k) for k in shown]))
+    shown = range(n if verbose else min(n, FIRST_ROWS))
+    click.echo("\n" + table(columns, [_component_row(floor, k)[: len(columns)] for k in shown]))
     if floor.rank:
-        click.echo(
-            "\nstrength: standard deviation before the noise added to it, all channels together; loadings, time "
-            "course: squared cosine with the true pattern over channels and in time"
-        )
+        say("\nstrength: standard deviation before the noise added to it, all channels together")
+    if floor.rank and verbose:
+        say("loadings, time course: squared cosine with the true pattern over channels and in time")
 
 
 def _shared(recording: Any, alpha: float) -> Any:
@@ -99,19 +108,20 @@ def _shared(recording: Any, alpha: float) -> Any:
 def _component_row(floor: Any, k: int) -> tuple[object, ...]:
     from sciml.wording import p_number
 
-    p_value = "" if floor.doubt else p_number(float(floor.p_values[k]))
-    row = (k + 1, number(float(floor.eigenvalues[k])), p_value)
+    p_value, eigenvalue = "" if floor.doubt else p_number(float(floor.p_values[k])), number(float(floor.eigenvalues[k]))
     if k >= floor.rank:
-        return (*row, "noise", "", "", "", "")
+        return k + 1, "noise", "", p_value, "", eigenvalue, "", ""
     low, high = floor.strength_intervals[k]
     strongest = abs(floor.components[:, k]).argsort()[::-1][:3]
     return (
-        *row,
+        k + 1,
         number(float(floor.strengths[k])),
         f"{number(float(low))} to {number(float(high))}",
+        p_value,
+        ", ".join(floor.channel_names[i] for i in strongest),
+        eigenvalue,
         f"{floor.overlaps_channel[k]:.2f}",
         f"{floor.overlaps_time[k]:.2f}",
-        ", ".join(floor.channel_names[i] for i in strongest),
     )
 
 
@@ -129,11 +139,11 @@ def _noise_by_frequency(
     recording = open_recording(file, signal)
     floor = spectral_noise_floor(recording, frequencies=band, bandwidth=bandwidth, alpha=alpha)
     for warning in floor.warnings:
-        alert(f"warning: {warning}")
+        warn(warning)
     if as_json:
         emit("noise-by-frequency", floor.to_dict())
         return
-    click.echo(floor.summary().splitlines()[0])
+    say(floor.summary().splitlines()[0])
     if floor.held_bands:
         columns = (
             "peak [Hz]",
@@ -151,7 +161,7 @@ def _noise_by_frequency(
         note("strength: power of the mode over the noise of one channel in the band, summed over channels")
         note("a line is marked =: narrower than its band")
     for line in floor.summary().splitlines()[1 + len(floor.held_bands) :]:
-        click.echo(line)
+        say(line)
     narrowest, widest = (number(float(each), "Hz") for each in (floor.bandwidth.min(), floor.bandwidth.max()))
     note(f"{floor.n_segments} segments of {number(floor.segment, 's')}; bands {narrowest} to {widest} wide")
 
@@ -181,11 +191,11 @@ def _memory(floor: Any) -> float | None:
 
 def _noise_rows(floor: Any) -> list[tuple[str, str]]:
     return [
-        ("model", f"{floor.model} ({floor.reason})"),
+        ("rank", f"{floor.rank_words} (components above the noise floor)"),
         ("sigma", f"{number(floor.sigma, floor.units)} (standard error {number(floor.sigma_se, floor.units)})"),
-        ("edge", f"{number(floor.edge)} at level {floor.alpha:g}"),
         ("detection limit", number(floor.detection_limit, floor.units)),
-        ("rank", floor.rank_words),
+        ("model", f"{floor.model} ({spelled(floor.reason)})"),
+        ("edge", f"{number(floor.edge)} at level {floor.alpha:g}"),
         ("correlation time", number(_memory(floor), "s")),
         ("Marchenko-Pastur", f"{floor.mp_rank} components (edge {number(floor.mp_edge)})"),
         ("samples", f"{floor.n_samples} ({number(floor.n_effective)} independent)"),
