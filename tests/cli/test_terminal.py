@@ -103,3 +103,7 @@ def test_warnings_come_after_the_answer_in_their_order(monkeypatch, sciml) -> No
     monkeypatch.setattr(app.cli, "get_command", lambda _ctx, _name: tell)
     monkeypatch.setitem(app.cli.table, "tell", app.cli.table["info"])
     assert sciml("tell").err.splitlines() == ["answer", "warning: first", "warning: second"]
+
+
+def test_what_a_file_holds_fits(width: int, shared: Path, sciml) -> None:
+    assert widest(sciml("info", shared).out) <= max(width, len(str(shared)) + 40)  # a path is a line to copy

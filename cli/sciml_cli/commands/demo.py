@@ -8,7 +8,7 @@ import click
 
 from sciml_cli.commands.scores import score_table
 from sciml_cli.options import FILE, Command, json_option, overwrite_option
-from sciml_cli.output import emit, is_quiet, note
+from sciml_cli.output import emit, is_quiet, note, say
 
 __all__ = ["demo"]
 
@@ -41,8 +41,10 @@ def demo(out: Path, duration: float, epochs: int, seed: int, overwrite: bool, as
     if as_json:
         emit("demo", {**result.metrics, "out": out, "report": result.report})
     else:
-        click.echo(_summary(result.metrics))
+        say(_summary(result.metrics))
         click.echo(f"recording: {out / 'demo.nwb'}\nopen the report: {result.report}")
+        if result.verdict:
+            say(f"\n{result.verdict}")
 
 
 def _summary(metrics: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from sciml_cli.options import Command, json_option
-from sciml_cli.output import emit, table
+from sciml_cli.output import emit, say, table
 
 __all__ = ["doctor"]
 
@@ -26,7 +26,7 @@ def doctor(strict: bool, as_json: bool) -> int:
         click.echo(table(("what", "found"), [(key, _text(value)) for key, value in found.facts.items()]))
         click.echo("")
         for problem in found.problems:
-            click.echo(f"! {problem}")
+            say(f"! {problem}")
         click.echo(f"{len(found.problems)} to look at" if found.problems else "nothing to look at")
     return STRICT if strict and found.problems else 0
 

@@ -150,26 +150,26 @@ def _show_plan(plan: Any, as_json: bool) -> None:
     rows = [(part, n, *(plan.class_counts[part][name] for name in classes)) for part, n in plan.windows.items()]
     click.echo(table(("part", "windows", *classes), rows))
     apart = f"; parts are at least {plan.gap:.3g} s apart" if math.isfinite(plan.gap) and plan.gap >= 0 else ""
-    click.echo(f"\n{plan.independence}{apart}")
+    say(f"\n{plan.independence}{apart}")
     for text in (*leakage_lines(plan.leakage), *(f"note: {each}" for each in plan.notes)):
-        click.echo(text)
+        say(text)
     for reason, n in plan.dropped.items():
         click.echo(f"dropped: {n} windows {reason}")
     method = {"auto": "critical, or glorot where that does not apply"}.get(plan.config.init.method)
     begins = method or plan.config.init.method
-    click.echo(f"net: {plan.config.model.name}, {plan.parameters:,} parameters, begins by {begins}")
+    say(f"net: {plan.config.model.name}, {plan.parameters:,} parameters, begins by {begins}")
     for name, part in plan.batch.items():
         dims = ", ".join(f"{dim} {length}" for dim, length in zip(part["dims"], part["shape"], strict=True))
-        click.echo(f"batch {name}: {dims} [{part['unit'] or 'no unit'}]")
-    click.echo("memory: " + ", ".join(f"{name} {size(n)}" for name, n in plan.memory.items()))
-    click.echo(f"reading: {plan.reading}")
+        say(f"batch {name}: {dims} [{part['unit'] or 'no unit'}]")
+    say("memory: " + ", ".join(f"{name} {size(n)}" for name, n in plan.memory.items()))
+    say(f"reading: {plan.reading}")
 
 
 def _show_result(out: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         emit("fit", {**metrics, "out": out, "report": out / "report.html"})
         return
-    click.echo(score_table(metrics))
+    say(score_table(metrics))
     floor = metrics["noise_floor"]
     if floor is not None:
         from sciml.noise import noise_model

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from sciml_cli.options import SOURCE, Command, json_option
-from sciml_cli.output import alert, emit, note
+from sciml_cli.output import alert, emit, note, say
 
 __all__ = ["info"]
 
@@ -39,7 +39,7 @@ def info(files: tuple[Path | str, ...], signal: str | None, tree: bool, findings
             continue
         documents.append(document)
         if not as_json:
-            click.echo(page + "\n")
+            say(page + "\n")
     if as_json:
         emit("info", {"files": documents})
     return code

@@ -6,7 +6,7 @@ import click
 
 from sciml_cli.commands.spectrum.nets import check_output, keep, netcdf_option, refuse_missing
 from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option
-from sciml_cli.output import emit, note, number, progress_bar, table, warn
+from sciml_cli.output import emit, note, number, progress_bar, say, table, warn
 
 __all__ = ["curvature"]
 
@@ -54,7 +54,7 @@ def curvature(
     if as_json:
         emit("curvature", {"run": run, **found.to_dict()})
         return
-    click.echo(f"{found.top.summary()}\n")
+    say(f"{found.top.summary()}\n")
     others = [] if found.gauss_newton is None else list(found.gauss_newton.values)
     rows = [
         (
@@ -68,6 +68,6 @@ def curvature(
     click.echo(table(("", "Hessian", "error at most", "Gauss-Newton"), rows))
     for part in (found.noise, found.classes):
         if part is not None:
-            click.echo(f"\n{part.summary()}")
+            say(f"\n{part.summary()}")
     if found.top.sharpness > 0:
         note(f"plain gradient descent would leave this point at rates above {number(found.top.learning_rate_bound)}")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option
-from sciml_cli.output import emit, note, number, table, warn
+from sciml_cli.output import emit, note, number, say, table, warn
 
 __all__ = ["activations", "jacobian", "track", "weights"]
 
@@ -79,7 +79,7 @@ def weights(target: Path, alpha: float, netcdf: Path | None, net: str | None, ov
     if as_json:
         emit("weights", {"target": target, **record.weights.to_dict()})
         return
-    click.echo(record.weights.summary() + "\n")
+    say(record.weights.summary() + "\n")
     columns = ("layer", "matrix", "verdict", "p, adj.", "largest", "edge", "norm")
     click.echo(table(columns, [_layer_row(layer) for layer in record.weights]))
     note("norm: spectral norm over the root of fan out / fan in")

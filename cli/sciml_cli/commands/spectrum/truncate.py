@@ -7,7 +7,7 @@ import click
 
 from sciml_cli.commands.spectrum.nets import check_output, refuse_missing
 from sciml_cli.options import FILE, Command, json_option, net_option, overwrite_option
-from sciml_cli.output import emit, number, table
+from sciml_cli.output import emit, number, say, table
 
 __all__ = ["truncate"]
 
@@ -51,7 +51,7 @@ def truncate(
         emit("truncate", {"run": run, "out": out, **found.to_dict()})
         return
     lines = found.summary().splitlines()
-    click.echo("\n".join(lines[: len(lines) - len(found.layers)]) + "\n")
+    say("\n".join(lines[: len(lines) - len(found.layers)]) + "\n")
     columns = ("layer", "rank", "of the norm²", "loss alone", "now", "why not")
     rows = [
         (
