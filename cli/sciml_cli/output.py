@@ -244,7 +244,8 @@ def size(n_bytes: float) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return an aligned text table; columns of numbers are flush right.
 
-    On a terminal it is as wide as that at most: the widest columns are cut, with an ellipsis.
+    On a terminal it is as wide as that at most: text is cut with an ellipsis, the widest first; where that does not
+    do, the last columns are left out and named. A number is never cut.
 
     Examples
     --------
@@ -257,18 +258,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     cells = [[printable(str(cell)) for cell in row] for row in rows]
     wanted = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
     right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(columns))]
-    least = [
-        max(len(row[i]) for row in cells) if r else min(w, LEAST_TEXT)
-        for i, (r, w) in enumerate(zip(right, wanted, strict=True))
-    ]
+    least = [w if r else min(w, LEAST_TEXT) for r, w in zip(right, wanted, strict=True)]
     widths = _fitted(wanted, least, terminal_width(sys.stdout))
 
     def line(row: Sequence[str]) -> str:
-        short = (cell if len(cell) <= w else f"{cell[: max(w - 1, 0)]}…" for cell, w in zip(row, widths, strict=True))
-        parts = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(short, widths, right, strict=True))
+        short = (cell if len(cell) <= w else f"{cell[: max(w - 1, 0)]}…" for cell, w in zip(row, widths, strict=False))
+        parts = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(short, widths, right, strict=False))
         return "  ".join(parts).rstrip()
 
-    return "\n".join([line(columns), line(["-" * width for width in widths]), *map(line, cells)])
+    lines = [line(columns), line(["-" * width for width in widths]), *map(line, cells)]
+    if len(widths) < len(columns):
+        lines.append(f"(too narrow here for: {', '.join(columns[len(widths) :])})")
+    return "\n".join(lines)
 
 
 def terminal_width(stream: TextIO) -> int | None:
@@ -297,11 +298,13 @@ def _fold(line: str, width: int) -> str:
 
 
 def _fitted(widths: Sequence[int], least: Sequence[int], most: int | None) -> list[int]:
-    """Return widths of columns that fit into a line: text is cut before numbers, the widest first."""
+    """Return widths of the columns that fit into a line; those at the end for which there is no room are left out."""
     if most is None:
         return list(widths)
-    room = max(most, LEAST_WIDTH) - 2 * (len(widths) - 1)
-    return _narrowed(_narrowed(widths, least, room), [1] * len(widths), room)
+    n = len(widths)
+    while n > 1 and sum(least[:n]) + 2 * (n - 1) > max(most, LEAST_WIDTH):
+        n -= 1
+    return _narrowed(widths[:n], least[:n], max(most, LEAST_WIDTH) - 2 * (n - 1))
 
 
 def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:

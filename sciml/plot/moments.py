@@ -19,6 +19,7 @@ TILES = 48  # frequencies, evenly spaced in their logarithm
 Q = 6.0  # cycles of a tile's frequency within two standard deviations of its window, times pi
 LOWEST = 4  # bins of the spectrum that whitens within the width of the lowest tile
 PER_SEGMENT = 32  # of these segments the whitening takes the median spectrum
+HEAVY = 1.25  # times what it is in Gaussian noise, beyond which the upper tenth of energies tells of other noise
 SHOWN = 28.0  # cycles of the loudest tile that are shown on each side
 
 
@@ -32,7 +33,8 @@ class Moment:
         Of the loudest tile: seconds, Hz, energy in units of the median energy at this frequency.
     p_value
         Bound on the chance that Gaussian noise of this spectrum reaches this energy anywhere: the energy over its
-        median, :math:`e`, has :math:`P(E > e) = 2^{-e}`, times the number of tiles and samples.
+        median, :math:`e`, has :math:`P(E > e) = 2^{-e}`, times the number of tiles and samples. NaN where energies at
+        this frequency are not distributed as those of Gaussian noise (counts, bursts, a level that varies).
     time, whitened
         Trace around it, s and noise standard deviations in the band of the map, shape (n,).
     frequencies, map
@@ -72,6 +74,8 @@ def loudest_moment(recording: xr.DataArray) -> Moment:
     (True, True)
     """
     recording = check(recording, minimum=1024)
+    if recording.dtype.kind == "c":
+        raise DataError("expected a real recording, got complex values; take their magnitude or their real part")
     if n_features(recording) != 1:
         raise DataError(f"expected one channel, got {n_features(recording)}; choose one with recording.isel(channel=0)")
     rate = sampling_rate(recording)
@@ -82,7 +86,7 @@ def loudest_moment(recording: xr.DataArray) -> Moment:
     frequencies = np.geomspace(LOWEST * Q * rate / _segment(len(values)), 0.4 * rate, TILES)
     spectrum = np.fft.fft(whitened)
     energies = np.stack([_energy(spectrum, f / rate) for f in frequencies])
-    edge = _segment(len(values)) // 2  # whitening wraps around: its ends are not looked at
+    edge = 2 * _segment(len(values))  # where the ends fall to zero, and what filters left there, is not looked at
     inner = energies[:, edge:-edge]
     tile, place = np.unravel_index(int(np.argmax(inner)), inner.shape)
     return _around(whitened, energies, frequencies, int(tile), int(place) + edge, rate, first)
@@ -162,12 +166,22 @@ def _around(
         at=first + place / rate,
         frequency=frequency,
         energy=float(energies[tile, place]),
-        p_value=float(min(1.0, energies.size * 2.0 ** -float(energies[tile, place]))),
+        p_value=_chance(energies[tile], float(energies[tile, place]), energies.size),
         time=first + np.arange(len(whitened))[part] / rate,
         whitened=shown[part] / (spread or 1.0),
         frequencies=band,
         map=energies[wanted][:, part],
     )
+
+
+def _chance(energy: FloatArray, largest: float, n: int) -> float:
+    """Return a bound on the chance of the largest energy; NaN where energies at this frequency are not those of noise.
+
+    Energies of Gaussian noise of constant level are exponential: nine in ten are below log2(10) = 3.3 medians.
+    """
+    if float(np.quantile(energy, 0.9)) > HEAVY * np.log2(10):
+        return float("nan")
+    return float(min(1.0, n * 2.0**-largest))
 
 
 def _band(whitened: FloatArray, low: float, high: float) -> FloatArray:
