@@ -268,7 +268,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     lines = [line(columns), line(["-" * width for width in widths]), *map(line, cells)]
     if len(widths) < len(columns):
-        lines.append(f"(too narrow here for: {', '.join(columns[len(widths) :])})")
+        lines.append(folded(f"(too narrow here for: {', '.join(columns[len(widths) :])})", sys.stdout))
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ __all__ = ["from_mne", "to_mne"]
 UNITS = {"mag": "T", "grad": "T/m", "misc": "", "stim": "", "syst": ""}  # all others are in volts
 
 
-def from_mne(raw: Any, picks: Any = "data") -> xr.DataArray:
+def from_mne(raw: Any, picks: Any = None) -> xr.DataArray:
     """Return the channels of an `mne.io.Raw` as a recording (time, channel); what is not preloaded stays unread.
 
     Bad channels are marked by the coordinate `bad`, times of annotations that begin with "bad" by `mask`, positions by
@@ -27,7 +27,7 @@ def from_mne(raw: Any, picks: Any = "data") -> xr.DataArray:
     raw
         Of any format that MNE reads.
     picks
-        As `raw.get_data` takes them.
+        As `raw.get_data` takes them; default the data channels, or all where there are none.
 
     Raises
     ------
@@ -52,6 +52,9 @@ def from_mne(raw: Any, picks: Any = "data") -> xr.DataArray:
 
 def _picked(raw: Any, picks: Any) -> list[int]:
     mne = demand("mne")
+    if picks is None:
+        data = mne.pick_types(raw.info, meg=True, eeg=True, seeg=True, ecog=True, dbs=True, fnirs=True, exclude=())
+        picks = "data" if len(data) else "all"
     chosen = mne._fiff.pick._picks_to_idx(raw.info, picks, exclude=()) if hasattr(mne, "_fiff") else picks
     if len(chosen) == 0:
         raise DataError(f"expected channels of {picks!r}, got none of {', '.join(raw.ch_names[:8])}")

@@ -61,6 +61,8 @@ def components(
     >>> components(noise_floor(recording), recording, ax=Figure().subplots()).get_xlabel()
     'time [s]'
     """
+    if floor.rank == 0:
+        raise ConfigError("no component is above this floor, so there is none to draw; see floor.plot.scree()")
     if not 1 <= component <= floor.rank:
         raise ConfigError(f"expected a component from 1 to {floor.rank} (those above the floor), got {component}")
     loading = _real(floor.components[:, component - 1])

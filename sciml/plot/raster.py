@@ -62,6 +62,7 @@ class RasterAccumulator:
         """Take the samples of a part of the recording, shape (sample, feature)."""
         chosen = values[:, self.channels]
         chosen = np.asarray(np.abs(chosen) if np.iscomplexobj(chosen) else chosen, dtype=np.float64)
+        chosen = np.where(np.isfinite(chosen), chosen, np.nan)
         if self.shift is None:
             self.shift = np.nan_to_num(np.nanmean(np.where(np.isfinite(chosen).any(0), chosen, 0.0), axis=0))
         known = np.isfinite(chosen)

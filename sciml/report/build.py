@@ -221,8 +221,8 @@ def _floor_or_reason(recording: xr.DataArray, model: Any, alpha: float) -> tuple
     """Return the noise floor, or None and the reason why this recording has none."""
     if n_features(recording) < 2:
         return None, (
-            "One channel has no covariance noise floor: that compares channels, and needs at least 2. "
-            "The spectrum shows what stands out of the noise in frequency."
+            "One channel has no covariance noise floor: that compares channels, and needs at least 2."
+            + ("" if recording.dtype.kind == "c" else " The spectrum shows what stands out of the noise in frequency.")
         )
     try:
         return noise_floor(recording, model=model, alpha=alpha), ""

@@ -33,6 +33,8 @@ MAX_COMPONENTS = 6
 MAX_TRACES = 4
 MAX_SEGMENT = 2**16  # samples of one Welch segment: finer lines than this resolves are rare, memory is not
 MAX_CELLS = 2**24  # frequencies times channels that a power spectrum may hold
+FEW_ENDS = 5  # values at an end that may come by chance
+FEW_VALUES = 16  # different values up to which many at an end are no converter's end
 FEW = 4  # channels up to which each is looked at closely
 MIN_SPECTROGRAM = 4096
 MAX_IMAGE = 2**25  # samples that a spectrogram is made from
@@ -59,13 +61,14 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
     raster = RasterAccumulator(recording) if n_features(recording) > MAX_TRACES and recording.sizes[TIME] > 1 else None
     maps = MovieAccumulator(recording) if _is_movie(recording) else None
     first = _FirstChannel(recording) if image else None
+    extremes = _Extremes(recording) if recording.dtype.kind in "iuf" else None
     digest = _Digest.of(recording)
     consumers = [_Consumer(each, recording, np.array([column])) for column, each in enumerate(traces)]
     consumers += [_Consumer(components, recording)] if components else []
     consumers += [_Consumer(welch, sampled, _columns(recording, sampled))] if welch else []
     consumers += [_Consumer(image, image.recording, np.array([0]))] if image else []
     consumers += [_Consumer(first, recording, np.array([0]))] if first else []
-    consumers += [_Consumer(each, recording) for each in (raster, maps) if each is not None]
+    consumers += [_Consumer(each, recording) for each in (raster, maps, extremes) if each is not None]
     _read_once(recording, consumers, digest)
     density, no_density = _or_reason(welch.result) if welch else (None, no_density)
     return RecordingMeasures(
@@ -79,6 +82,7 @@ def measure_recording(recording: xr.DataArray, floor: NoiseFloor | None) -> Reco
         raster=raster.result() if raster else None,
         maps=maps.result() if maps else None,
         moment=first.moment() if first else None,
+        saturated=extremes.saturated() if extremes else (0.0, 0.0),
         sha256=digest.hexdigest(),
     )
 
@@ -270,6 +274,34 @@ def _image(recording: xr.DataArray) -> SpectrogramAccumulator | None:
 def _is_movie(recording: xr.DataArray) -> bool:
     shape = feature_shape(recording)
     return len(shape) == 2 and min(shape) > FEW and recording.sizes[TIME] > 1
+
+
+class _Extremes:
+    """Counts the values at the lowest and the highest: many of them are a converter at its end."""
+
+    def __init__(self, recording: xr.DataArray) -> None:
+        self.rows = _rows(n_features(recording))
+        self.low, self.high, self.n_low, self.n_high, self.n = np.inf, -np.inf, 0, 0, 0
+        self.step = 0.0  # largest distance of a value from a whole number
+
+    def add(self, _part: slice, values: AnyArray) -> None:
+        known = values[np.isfinite(values)]
+        if not known.size:
+            return
+        low, high = float(known.min()), float(known.max())
+        self.step = max(self.step, float(np.abs(known - np.round(known)).max()))
+        self.n_low = self.n_low * (low >= self.low) + int(np.sum(known == low)) * (low <= self.low)
+        self.n_high = self.n_high * (high <= self.high) + int(np.sum(known == high)) * (high >= self.high)
+        self.low, self.high, self.n = min(low, self.low), max(high, self.high), self.n + known.size
+
+    def saturated(self) -> tuple[float, float]:
+        """Return the fractions at the lowest and the highest; of few different values, and at zero, none is meant."""
+        whole = self.step == 0
+        if self.n == 0 or (whole and self.high - self.low <= FEW_VALUES):
+            return 0.0, 0.0
+        ends = (self.n_low if self.low < 0 else 0, self.n_high)
+        low, high = (count / self.n if count > FEW_ENDS else 0.0 for count in ends)
+        return low, high
 
 
 class _FirstChannel:

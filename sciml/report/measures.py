@@ -85,6 +85,8 @@ class RecordingMeasures:
     raster, maps, moment
         All channels over time, where they are more than the traces; maps of a movie; the loudest moment of the first
         of few channels. None where there is none.
+    saturated
+        Fractions of the values that are the lowest and the highest of all.
     sha256
         Of the data; None where nobody has noted it and the recording is too large.
     """
@@ -99,6 +101,7 @@ class RecordingMeasures:
     raster: Raster | None = None
     maps: MovieMaps | None = None
     moment: Moment | None = None
+    saturated: tuple[float, float] = (0.0, 0.0)
     sha256: str | None = None
 
 

@@ -1,6 +1,7 @@
 """Parts of recordings: from and to a time, or about events."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 import xarray as xr
@@ -23,6 +24,8 @@ def crop(recording: xr.DataArray, start: float | None = None, stop: float | None
 
     Raises
     ------
+    ConfigError
+        A start that is not before the stop, or no numbers.
     DataError
         No samples are there.
 
@@ -34,6 +37,8 @@ def crop(recording: xr.DataArray, start: float | None = None, stop: float | None
     """
     times = _times(recording)
     low, high = -np.inf if start is None else start, np.inf if stop is None else stop
+    if not isinstance(low, Real) or not isinstance(high, Real) or not low < high:
+        raise ConfigError(f"expected seconds, the start before the stop, got {start!r} and {stop!r}")
     rows = np.flatnonzero((times >= low) & (times < high))
     if not len(rows):
         raise DataError(

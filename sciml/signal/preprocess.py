@@ -10,6 +10,7 @@ import xarray as xr
 
 from sciml._typing import AnyArray, FloatArray
 from sciml.errors import ConfigError
+from sciml.recording import TIME
 from sciml.signal.blockwise import apply, regular_rate
 from sciml.signal.filters import bandpass_filter, design, notch_filter
 
@@ -124,6 +125,8 @@ def decimate(recording: xr.DataArray, factor: int) -> xr.DataArray:
     """
     if factor < 1 or factor != int(factor):
         raise ConfigError(f"expected a whole factor of 1 or more, got {factor}; resample takes any rate")
+    if factor > recording.sizes[TIME]:
+        raise ConfigError(f"expected a factor of {recording.sizes[TIME]:,} samples at most, got {factor:,}")
     return _at_rate(recording, Resampling(1, int(factor)), regular_rate(recording), "decimate")
 
 

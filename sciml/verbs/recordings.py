@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from sciml.errors import ConfigError
+from sciml.recording import TIME
 
 if TYPE_CHECKING:
     from sciml.denoise import Shrinkage
@@ -55,7 +57,7 @@ def open(  # noqa: A001 - sciml.open, as xarray and h5py have theirs
     signal
         Which of a file's signals, as `sciml info` lists them.
     sampling_rate
-        Samples per second, of arrays and of files that do not say it.
+        Samples per second, of arrays and of files that do not say it; a recording's own clock is replaced.
     units
         Unit of the values, likewise.
     options
@@ -65,6 +67,8 @@ def open(  # noqa: A001 - sciml.open, as xarray and h5py have theirs
     ------
     DataError
         A file that cannot be read, or values that are not numbers.
+    ConfigError
+        A rate that is not above 0, or a signal of what is open already.
 
     Examples
     --------
@@ -73,7 +77,10 @@ def open(  # noqa: A001 - sciml.open, as xarray and h5py have theirs
     [0.0, 0.5, 1.0, 1.5]
     """
     if isinstance(source, xr.DataArray):
-        return source if sampling_rate is None else source.assign_attrs(sampling_rate=float(sampling_rate))
+        if signal is not None or options:
+            given = ", ".join([*(["signal"] if signal is not None else []), *options])
+            raise ConfigError(f"expected no {given} with a recording that is open already; they choose within files")
+        return _stated(source, sampling_rate, units)
     if is_path(source):
         from sciml.io import open_recording
 
@@ -83,8 +90,23 @@ def open(  # noqa: A001 - sciml.open, as xarray and h5py have theirs
 
     values: Any = source
     if (converted := convert(source)) is not None:
-        return open(converted, sampling_rate=sampling_rate)
+        return open(converted, signal, sampling_rate=sampling_rate, units=units, **options)
     return from_numpy(values, sampling_rate, units or "", **options)
+
+
+def _stated(recording: xr.DataArray, rate: float | None, units: str | None) -> xr.DataArray:
+    """Return a recording with the rate and unit that are given; a clock of another rate is replaced by one of this."""
+    if units is not None:
+        recording = recording.assign_attrs(units=units)
+    if rate is None:
+        return recording
+    if not 0 < rate < float("inf"):
+        raise ConfigError(f"expected a sampling rate above 0 Hz, got {rate}")
+    recording = recording.assign_attrs(sampling_rate=float(rate))
+    if TIME not in recording.coords:
+        return recording
+    seconds = np.arange(recording.sizes[TIME]) / rate
+    return recording.assign_coords({TIME: (TIME, seconds, {"units": "s"})})
 
 
 def noise_floor(
@@ -156,7 +178,7 @@ def denoise_recording(
 
 def report_on(
     target: Any,
-    *others: str | os.PathLike[str],
+    *others: Any,
     signal: str | None = None,
     sampling_rate: float | None = None,
     **options: Any,
@@ -169,7 +191,7 @@ def report_on(
         A path of a recording, a run directory or a file of weights; a recording; an array; or whatever
         `sciml.report.report` takes.
     others
-        Paths of more runs or files of weights, to stand side by side.
+        More of the same kind, to stand side by side.
     signal, sampling_rate
         As `sciml.open`.
     options
@@ -181,11 +203,14 @@ def report_on(
     >>> report_on(np.random.default_rng(1).normal(size=(600, 8)), sampling_rate=10.0).findings[0].text
     'No components above the noise floor (the strongest has p = ...'
     """
-    if is_path(target) and sampling_rate is None:
+    if all(map(is_path, (target, *others))) and sampling_rate is None:
         from sciml.pipeline import report_on as report_on_files
 
         return report_on_files(target, *map(Path, others), signal=signal, **options)
-    from sciml.report import report
+    from sciml.report import report, together
 
+    if others:
+        every: list[Any] = [target, *others]
+        return together([report_on(each, signal=signal, sampling_rate=sampling_rate, **options) for each in every])
     opens = is_path(target) or isinstance(target, xr.DataArray) or hasattr(target, "__array__")
     return report(open(target, signal, sampling_rate=sampling_rate) if opens else target, **options)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from scipy.signal import butter, sosfiltfilt
 
 from sciml.errors import ConfigError, DataError
 from sciml.noise import noise_floor
@@ -143,3 +144,16 @@ def test_axes_that_are_given_are_drawn_on() -> None:
         assert ax.has_data()
     with pytest.raises(ConfigError, match="kind"):
         movie_map(recording, kind="median")
+
+
+@pytest.mark.parametrize("cutoff", [50, 100])
+def test_filtered_noise_has_no_loud_moment_at_its_ends(cutoff: float) -> None:
+    sos = butter(4, cutoff, fs=1000, output="sos")
+    for seed in range(6):
+        noise = sosfiltfilt(sos, np.random.default_rng(seed).normal(size=4096))
+        assert loudest_moment(xr.DataArray(noise, dims="time", attrs={"sampling_rate": 1000.0})).p_value > 0.05
+
+
+def test_counts_get_no_chance() -> None:
+    counts = np.random.default_rng(0).poisson(0.05, size=8192)
+    assert np.isnan(loudest_moment(xr.DataArray(counts, dims="time", attrs={"sampling_rate": 1000.0})).p_value)

@@ -121,3 +121,17 @@ def test_several_reports_keep_their_numbers_and_names() -> None:
     assert len(made.sections[0].figures) == 3
     with pytest.raises(ConfigError, match="two reports or more"):
         together([report(days[0])])
+
+
+def test_recordings_at_the_end_of_their_converter_are_said_to_be() -> None:
+    rng = np.random.default_rng(0)
+    clipped = np.clip(rng.normal(size=(2000, 8)) * 40_000, -32_768, 32_767).astype(np.int16)
+    expected = [100 * np.mean(clipped == end) for end in (-32_768, 32_767)]
+    attrs = {"sampling_rate": 100.0}
+    found = report(xr.DataArray(clipped, dims=("time", "channel"), attrs=attrs)).findings
+    text = next(finding.text for finding in found if "saturates" in finding.text)
+    assert f"{expected[0]:.3g} % are the lowest" in text
+    assert f"{expected[1]:.3g} % are the highest" in text
+    for fine in (rng.normal(size=(200, 3)), rng.poisson(0.1, size=(900, 6)), rng.normal(size=(900, 6)) > 1):
+        made = report(xr.DataArray(fine, dims=("time", "channel"), attrs=attrs))
+        assert not any("saturates" in finding.text for finding in made.findings)

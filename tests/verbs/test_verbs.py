@@ -103,3 +103,21 @@ def test_a_movie_is_denoised_patch_by_patch() -> None:
     np.testing.assert_array_equal(cleaned.values, expected.values)
     with pytest.raises(ConfigError, match="patch alone"):
         sciml.denoise_recording(movie, sampling_rate=10.0, patch={"y": 6, "x": 6}, whiten="time")
+
+
+def test_a_rate_that_is_given_replaces_the_clock_of_a_recording() -> None:
+    recording = sciml.from_numpy(np.zeros((20, 3)), 100.0)
+    opened = sciml.open(recording, sampling_rate=10.0, units="V")
+    assert opened.attrs["sampling_rate"] == 10.0
+    assert opened.time.values[-1] == pytest.approx(1.9)
+    assert opened.attrs["units"] == "V"
+    for wrong in ({"sampling_rate": -1.0}, {"signal": "typo"}, {"foo": 3}):
+        with pytest.raises(ConfigError):
+            sciml.open(recording, **wrong)
+
+
+def test_reports_of_several_stand_side_by_side() -> None:
+    recording = sciml.from_numpy(np.random.default_rng(0).normal(size=(300, 4)), 100.0)
+    assert len(sciml.report_on(recording, recording).findings) == 2
+    with pytest.raises(DataError):
+        sciml.report_on(recording, "nosuchfile.nwb")

@@ -11,7 +11,7 @@ from sciml.plot.movies import MAPS, MovieMaps, draw_map
 from sciml.plot.raster import Raster
 from sciml.report.document.parts import Figure, Table
 from sciml.report.figures.canvas import board, drawn, finish
-from sciml.wording import count, p_number, p_value, quantity
+from sciml.wording import count, p_value, quantity
 
 __all__ = ["layout_figure", "moment_figure", "movie_figure", "raster_figure"]
 
@@ -100,12 +100,17 @@ def moment_figure(moment: Moment, *, channel: str) -> Figure:
             f"Around {quantity(moment.at, 's', 6)}: above the trace, whitened by its own median spectrum, in standard "
             "deviations of the noise in this band; below the amplitude over time and frequency, in units of the median "
             f"at each frequency. The largest energy, {moment.energy:.3g} times the median, is at "
-            f"{quantity(moment.frequency, 'Hz')}; Gaussian noise of this spectrum reaches it with "
-            f"{p_value(moment.p_value)} at most."
+            f"{quantity(moment.frequency, 'Hz')}{_chance(moment)}."
         ),
         table=Table("Largest energy at each frequency", ("frequency [Hz]", "energy over median", "at [s]"), rows),
-        data={"at_s": moment.at, "frequency_hz": moment.frequency, "p_value": p_number(moment.p_value)},
+        data={"at_s": moment.at, "frequency_hz": moment.frequency, "p_value": moment.p_value},
     )
+
+
+def _chance(moment: Moment) -> str:
+    if not np.isfinite(moment.p_value):
+        return ", where energies are not distributed as those of Gaussian noise"
+    return f"; Gaussian noise of this spectrum reaches it with {p_value(moment.p_value)} at most"
 
 
 @drawn

@@ -32,6 +32,7 @@ __all__ = ["components_section", "facts", "quality_section", "recording_name", "
 
 
 MAX_NAMES = 5  # of channels
+CLIPPED = 0.001  # fraction of the values at an end of their range from which it is named
 RARE = 0.01  # chance below which a moment is said to be louder than noise
 
 
@@ -81,7 +82,7 @@ def quality_section(recording: xr.DataArray, measured: RecordingMeasures) -> Evi
     rows = _fact_rows(recording, quality)
     return Evidence(
         Section("The recording", figures=tuple(figures), tables=(Table("Facts", ("property", "value"), rows),)),
-        findings=_quality_findings(quality),
+        findings=(*_saturation(measured.saturated), *_quality_findings(quality)),
         numbers=dict(rows),
     )
 
@@ -101,6 +102,17 @@ def _fact_rows(recording: xr.DataArray, quality: Quality) -> tuple[tuple[str, An
     ]
     given = [(name, str(recording.attrs[name])) for name in ("instrument", "start") if name in recording.attrs]
     return tuple(row for row in [*rows, *given] if row[1] is not None)
+
+
+def _saturation(fractions: tuple[float, float]) -> tuple[Finding, ...]:
+    """Say where many values are the lowest or the highest of all, as where a converter is at its end."""
+    ends = [
+        f"{percent(f)} are the {end}" for f, end in zip(fractions, ("lowest", "highest"), strict=True) if f > CLIPPED
+    ]
+    if not ends:
+        return ()
+    text = f"Of all values {series(ends)}, as where a converter or detector saturates; what exceeds it is missing here."
+    return (Finding(text, "caution", {"at_lowest": fractions[0], "at_highest": fractions[1]}),)
 
 
 def _quality_findings(quality: Quality) -> tuple[Finding, ...]:
@@ -211,7 +223,7 @@ def _line_findings(recording: xr.DataArray, lines: tuple[Any, ...]) -> tuple[Fin
 def _spectrum_findings(recording: xr.DataArray, measured: RecordingMeasures) -> tuple[Finding, ...]:
     """Return the lines and the loudest moment; of a single channel a moment louder than noise is the answer."""
     lines, moment = _line_findings(recording, measured.lines), _moment_finding(measured.moment)
-    if measured.moment is None or measured.moment.p_value > RARE or n_features(recording) > 1:
+    if measured.moment is None or not measured.moment.p_value <= RARE or n_features(recording) > 1:
         return (*lines, *moment)
     return (replace(moment[0], severity="result"), *lines)
 
@@ -221,7 +233,12 @@ def _moment_finding(moment: Moment | None) -> tuple[Finding, ...]:
     if moment is None:
         return ()
     place = f"{quantity(moment.at, 's', 6)}, about {quantity(moment.frequency, 'Hz')}"
-    if moment.p_value > RARE:
+    if np.isnan(moment.p_value):
+        text = (
+            f"Its loudest moment is at {place}; whether noise would be as loud cannot be told, since energies there "
+            "are not distributed as those of Gaussian noise."
+        )
+    elif moment.p_value > RARE:
         text = f"Its loudest moment ({place}) is no louder than Gaussian noise of this spectrum would be."
     else:
         text = (
