@@ -287,7 +287,7 @@ def folded(text: str, stream: TextIO) -> str:
 
 def _fold(line: str, width: int) -> str:
     indent = len(line) - len(line.lstrip())
-    if len(line) <= width:
+    if len(line) <= width or line.lstrip().startswith("sciml "):  # a command is copied whole
         return line
     wrapper = textwrap.TextWrapper(
         width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),

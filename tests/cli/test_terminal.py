@@ -106,4 +106,7 @@ def test_warnings_come_after_the_answer_in_their_order(monkeypatch, sciml) -> No
 
 
 def test_what_a_file_holds_fits(width: int, shared: Path, sciml) -> None:
-    assert widest(sciml("info", shared).out) <= max(width, len(str(shared)) + 40)  # a path is a line to copy
+    lines = sciml("info", shared).out.splitlines()
+    told = [line for line in lines if str(shared) not in line]  # paths and commands are there to be copied
+    assert widest("\n".join(told)) <= width
+    assert any(line.strip() == f"sciml spectrum report {shared} -o report.html" for line in lines)
