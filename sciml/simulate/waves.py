@@ -9,7 +9,7 @@ from sciml.simulate.simulated import Simulated, check_positive, clock, simulated
 __all__ = ["fiber_recording", "inspiral_strain"]
 
 SUN = 4.925490947e-6  # G M_sun / c^3 [s]
-LOW = 40.0  # below it the detector sees nothing [Hz]
+LOW = 40.0  # below it noise keeps the density that it has there, and nothing counts for the signal-to-noise ratio [Hz]
 
 
 def fiber_recording(
@@ -78,7 +78,7 @@ def inspiral_strain(
               h(\tau) \propto f^{2/3} \cos \Phi, \qquad \rho^2 = 4 \int \frac{|\tilde h(f)|^2}{S(f)}\, df
 
     with τ the time to coalescence, the chirp mass in seconds (G M / c³), up to 300 Hz, at the optimal
-    signal-to-noise ratio ρ, and Gaussian noise of the design spectrum of initial LIGO above 40 Hz.
+    signal-to-noise ratio ρ above 40 Hz, and Gaussian noise of the design spectrum of initial LIGO, flat below 40 Hz.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def inspiral_strain(
     power = 4 * np.sum(np.abs(np.fft.rfft(wave)[band] / rate) ** 2 / psd[band]) / duration
     wave *= snr / np.sqrt(power)
     draws = rng.normal(size=(2, frequencies.size))
-    noise = np.fft.irfft(np.sqrt(psd * n * rate / 4) * (draws[0] + 1j * draws[1]) * band, n)
+    noise = np.fft.irfft(np.sqrt(psd * n * rate / 4) * (draws[0] + 1j * draws[1]), n)
     truth = {"coalescence": end, "chirp_mass": chirp_mass, "snr": snr}
     return simulated(wave, wave + noise, ("time",), {"time": clock(n, rate)}, truth, units="strain", sampling_rate=rate)
 
