@@ -80,7 +80,7 @@ def open(  # noqa: A001 - sciml.open, as xarray and h5py have theirs
         if signal is not None or options:
             given = ", ".join([*(["signal"] if signal is not None else []), *options])
             raise ConfigError(f"expected no {given} with a recording that is open already; they choose within files")
-        return _stated(source, sampling_rate, units)
+        return _with_clock(source, sampling_rate, units)
     if is_path(source):
         from sciml.io import open_recording
 
@@ -94,7 +94,7 @@ def open(  # noqa: A001 - sciml.open, as xarray and h5py have theirs
     return from_numpy(values, sampling_rate, units or "", **options)
 
 
-def _stated(recording: xr.DataArray, rate: float | None, units: str | None) -> xr.DataArray:
+def _with_clock(recording: xr.DataArray, rate: float | None, units: str | None) -> xr.DataArray:
     """Return a recording with the rate and unit that are given; a clock of another rate is replaced by one of this."""
     if units is not None:
         recording = recording.assign_attrs(units=units)

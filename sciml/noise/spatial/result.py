@@ -123,9 +123,9 @@ class SpatialNoise:
     def caution(self) -> str:
         """What such noise hides."""
         shared = [each for each in self.along if each.range]
-        reach = series(each.reach for each in shared)
+        reach = f" ({series(each.reach for each in shared)})" if shared else ""
         return (
-            f"structure that repeats everywhere within the range of the noise ({reach}) counts as noise, and sigma "
+            f"structure that repeats everywhere within the range of the noise{reach} counts as noise, and sigma "
             "includes it"
         )
 
