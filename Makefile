@@ -40,7 +40,7 @@ types: setup
 	$(BIN)/mypy
 
 notebooks: setup
-	$(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=300 docs/gallery docs/programme
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=300 docs/gallery docs/programme
 
 check: lint types test docs notebooks
 
