@@ -81,7 +81,8 @@ def to_mne(recording: xr.DataArray, kind: str | None = None) -> Any:
     Parameters
     ----------
     recording
-        With a regular clock. Missing values become zero, under an annotation `bad_missing` where all are missing.
+        With a regular clock. Values that are missing or not finite become zero: under an annotation `bad_missing` where
+        all channels miss them, else their channel is among the bad ones.
     kind
         Type of the channels in MNE's words; default "eeg" for voltages, "misc" for others, which keep their unit.
 
@@ -101,15 +102,21 @@ def to_mne(recording: xr.DataArray, kind: str | None = None) -> Any:
     info = mne.create_info(names, rate, kinds)
     values = recording.transpose(TIME, ...).values.reshape(len(recording[TIME]), -1).T.astype(np.float64)
     values *= 1.0 if volts is None else volts
-    raw = mne.io.RawArray(np.nan_to_num(values), info, first_samp=round(start_of(recording) * rate), verbose="error")
+    known = np.isfinite(values)
+    first = round(start_of(recording) * rate)
+    raw = mne.io.RawArray(np.where(known, values, 0.0), info, first_samp=first, verbose="error")
+    missing = _missing(recording, known)
+    bad: NDArray[np.bool_] = np.logical_not(known | missing).any(axis=1)
     if "bad" in recording.coords:
-        raw.info["bads"] = [name for name, bad in zip(names, recording["bad"].values, strict=True) if bad]
-    _annotate(mne, raw, _missing(recording, values), rate)
+        bad |= recording["bad"].values.astype(bool)
+    raw.info["bads"] = [name for name, is_bad in zip(names, bad, strict=True) if is_bad]
+    _annotate(mne, raw, missing, rate)
     return raw
 
 
-def _missing(recording: xr.DataArray, values: NDArray[Any]) -> NDArray[np.bool_]:
-    missing = np.isnan(values).all(axis=0)
+def _missing(recording: xr.DataArray, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which samples no channel has."""
+    missing: NDArray[np.bool_] = np.logical_not(known.any(axis=0))
     mask = recording.coords.get("mask")
     return missing if mask is None or mask.dims != (TIME,) else np.asarray(missing | mask.values)
 

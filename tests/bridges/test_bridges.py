@@ -128,3 +128,16 @@ def test_a_package_that_is_not_there_is_named(recording, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mne", None)
     with pytest.raises(MissingDependencyError, match="pip install mne"):
         recording.sciml.to_mne()
+
+
+def test_a_channel_that_misses_samples_is_bad_in_mne_and_samples_that_all_miss_are_annotated() -> None:
+    mne = pytest.importorskip("mne")
+    values = np.random.default_rng(0).normal(size=(200, 3))
+    values[10:20] = np.nan
+    values[50, 1] = np.inf
+    raw = sciml.from_numpy(values, 100.0, "V", ["a", "b", "c"]).sciml.to_mne()
+    assert isinstance(raw, mne.io.BaseRaw)
+    assert raw.info["bads"] == ["b"]
+    assert list(raw.annotations.description) == ["bad_missing"]
+    assert raw.annotations.duration[0] == pytest.approx(0.1)
+    assert np.isfinite(raw.get_data()).all()
