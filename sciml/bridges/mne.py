@@ -106,7 +106,7 @@ def to_mne(recording: xr.DataArray, kind: str | None = None) -> Any:
     first = round(start_of(recording) * rate)
     raw = mne.io.RawArray(np.where(known, values, 0.0), info, first_samp=first, verbose="error")
     missing = _missing(recording, known)
-    bad: NDArray[np.bool_] = np.logical_not(known | missing).any(axis=1)
+    bad = np.asarray(np.logical_not(known | missing).any(axis=1))
     if "bad" in recording.coords:
         bad |= recording["bad"].values.astype(bool)
     raw.info["bads"] = [name for name, is_bad in zip(names, bad, strict=True) if is_bad]
